@@ -1,0 +1,265 @@
+//! One entry in a file that others own.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, regular, restore, write_all,
+};
+use crate::edit::toml::Value;
+use crate::edit::wslconf::{Dialect, Document};
+use crate::edit::{EditError, Format, cmdline, table, toml, wslconf};
+use crate::host::{Owner, World, digest};
+
+/// Sets, merges or removes one entry and leaves every other byte of the file as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The file; links are followed, as whoever reads it follows them.
+    pub path: Utf8PathBuf,
+    /// The entry, by the grammar of its file.
+    pub edit: Edit,
+    /// Who owns the file if we have to make it.
+    pub owner: Owner,
+    /// What follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<Follow>,
+    /// What has to be started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Due>,
+}
+
+/// An entry and its goal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "format", rename_all = "snake_case")]
+pub enum Edit {
+    /// A key of `/etc/wsl.conf`.
+    WslConf {
+        /// Section name.
+        section: String,
+        /// Key name.
+        key: String,
+        /// The value; `None` removes the key.
+        value: Option<String>,
+    },
+    /// A key of Windows' `.wslconfig`.
+    Wslconfig {
+        /// Section name.
+        section: String,
+        /// Key name.
+        key: String,
+        /// The value; `None` removes the key.
+        value: Option<String>,
+    },
+    /// Words of the one `[wsl2] kernelCommandLine` of `.wslconfig`.
+    KernelWords {
+        /// The words that it shall hold.
+        words: Vec<String>,
+    },
+    /// A whole section of `/etc/wsl.conf` that WSL does not read, taken out.
+    DropSection {
+        /// Its name.
+        section: String,
+    },
+    /// The lines of `/etc/wsl.conf` at which WSL would stop reading, made comments.
+    Repair,
+    /// A key of a TOML file.
+    Toml {
+        /// The tables and the key.
+        path: Vec<String>,
+        /// The value.
+        value: Value,
+    },
+    /// A line of `/etc/fstab`.
+    Fstab {
+        /// Its mount point.
+        mount_point: String,
+        /// The whole line.
+        line: String,
+    },
+    /// A range of `/etc/subuid` or `/etc/subgid`.
+    Subid {
+        /// Login name.
+        user: String,
+        /// First id.
+        start: u32,
+        /// How many.
+        count: u32,
+    },
+}
+
+const KERNEL: (&str, &str) = ("wsl2", "kernelCommandLine");
+
+impl Edit {
+    /// The entry as it is in these bytes.
+    fn get(&self, bytes: &[u8]) -> Result<Option<String>, EditError> {
+        let key = |dialect, section: &str, key: &str| {
+            Ok(Document::parse(bytes, dialect).get(section, key).map(ToOwned::to_owned))
+        };
+        match self {
+            Self::WslConf { section, key: k, .. } => key(Dialect::WslConf, section, k),
+            Self::Wslconfig { section, key: k, .. } => key(Dialect::WslConfig, section, k),
+            Self::KernelWords { .. } => key(Dialect::WslConfig, KERNEL.0, KERNEL.1),
+            Self::DropSection { section } => {
+                let there = Document::parse(bytes, Dialect::WslConf).has_section(section);
+                Ok(there.then(|| format!("[{section}]")))
+            }
+            Self::Repair => {
+                let complete = Document::parse(bytes, Dialect::WslConf).complete();
+                Ok(Some(if complete { "readable to its end" } else { "not readable to its end" }.to_owned()))
+            }
+            Self::Toml { path, .. } => toml::read(bytes, &strs(path)),
+            Self::Fstab { mount_point, .. } => table::get_fstab(bytes, mount_point),
+            Self::Subid { user, .. } => Format::Subid.get(bytes, &[user]),
+        }
+    }
+
+    /// The entry as it shall be, given what it is.
+    fn goal(&self, now: Option<&str>) -> Option<String> {
+        match self {
+            Self::WslConf { value, .. } | Self::Wslconfig { value, .. } => value.clone(),
+            Self::KernelWords { words } => Some(cmdline::merge(now.unwrap_or_default(), &strs(words))),
+            Self::DropSection { .. } => None,
+            Self::Repair => Some("readable to its end".to_owned()),
+            Self::Toml { value, .. } => Some(value.to_string()),
+            Self::Fstab { line, .. } => Some(line.clone()),
+            // A range that is long enough stays, wherever it starts.
+            Self::Subid { start, count, .. } => Some(format!("{start}:{count}")),
+        }
+    }
+
+    /// The bytes with the entry at `value`.
+    fn put(&self, bytes: &[u8], value: Option<&str>) -> Result<Vec<u8>, EditError> {
+        match self {
+            Self::WslConf { section, key, .. } => wslconf::put(bytes, Dialect::WslConf, section, key, value),
+            Self::Wslconfig { section, key, .. } => {
+                wslconf::put(bytes, Dialect::WslConfig, section, key, value)
+            }
+            Self::KernelWords { .. } => wslconf::put(bytes, Dialect::WslConfig, KERNEL.0, KERNEL.1, value),
+            Self::DropSection { section } => {
+                let mut document = Document::parse(bytes, Dialect::WslConf);
+                document.remove_section(section)?;
+                Ok(document.to_bytes())
+            }
+            Self::Repair => {
+                let mut document = Document::parse(bytes, Dialect::WslConf);
+                document.repair();
+                Ok(document.to_bytes())
+            }
+            Self::Toml { path, .. } => {
+                let value = value.map(|v| Value::parse(v, &path.join("."))).transpose()?;
+                toml::put(bytes, &strs(path), value.as_ref())
+            }
+            Self::Fstab { mount_point, .. } => table::put_fstab(bytes, mount_point, value),
+            Self::Subid { user, .. } => Format::Subid.put(bytes, &[user], value),
+        }
+    }
+
+    /// Whether taking out only our part, when others wrote to the file since, is possible.
+    fn is_reversible(&self) -> bool {
+        !matches!(self, Self::DropSection { .. } | Self::Repair)
+    }
+}
+
+fn strs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+impl Entry {
+    fn now(
+        &self,
+        world: &dyn World,
+    ) -> Result<(Utf8PathBuf, Option<FileState>, Vec<u8>, Option<String>), ChangeError> {
+        let path = world.resolve(&self.path)?;
+        let (file, bytes) = regular(world, &path)?.map_or((None, Vec::new()), |(f, b)| (Some(f), b));
+        let value = self.edit.get(&bytes).map_err(|e| self.failed(e))?;
+        Ok((path, file, bytes, value))
+    }
+
+    fn failed(&self, source: EditError) -> ChangeError {
+        ChangeError::Edit { path: self.path.clone(), source }
+    }
+
+    /// Edits the file as it is now.
+    fn edit(&self, context: &mut Context<'_>, value: Option<&str>) -> Result<(), ChangeError> {
+        let (path, file, bytes, _) = self.now(context.host)?;
+        let new = self.edit.put(&bytes, value).map_err(|e| self.failed(e))?;
+        if file.is_some() && new == bytes {
+            return Ok(());
+        }
+        let (mode, owner) = file.map_or((0o644, self.owner), |f| (f.mode, f.owner()));
+        context.host.write(&path, mode, owner, |sink| write_all(sink, &new, &path))
+    }
+}
+
+impl Primitive for Entry {
+    fn target(&self) -> Target {
+        let set = |section: &str, key: &str, value: &Option<String>| match value {
+            Some(value) => format!("[{section}] {key} = {value}"),
+            None => format!("[{section}] {key} taken out"),
+        };
+        let detail = match &self.edit {
+            Edit::WslConf { section, key, value } | Edit::Wslconfig { section, key, value } => {
+                set(section, key, value)
+            }
+            Edit::KernelWords { words } => format!("[wsl2] kernelCommandLine holds {}", words.join(" ")),
+            Edit::DropSection { section } => format!("[{section}] taken out: WSL never reads it here"),
+            Edit::Repair => "lines at which WSL stops reading made comments".to_owned(),
+            Edit::Toml { path, value } => {
+                let (key, tables) =
+                    path.split_last().map_or((String::new(), ""), |(k, t)| (t.join("."), k.as_str()));
+                format!("[{key}] {tables} = {value}")
+            }
+            Edit::Fstab { line, .. } => line.clone(),
+            Edit::Subid { user, start, count } => format!("{user}:{start}:{count}"),
+        };
+        Target { verb: "edit".to_owned(), object: self.path.to_string(), detail }
+    }
+
+    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
+        let (_, file, _, value) = self.now(world)?;
+        Ok(State::Entry { file, value })
+    }
+
+    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
+        let (path, file, bytes, now) = self.now(world)?;
+        let value = self.edit.goal(now.as_deref());
+        let new = if value == now {
+            bytes
+        } else {
+            self.edit.put(&bytes, value.as_deref()).map_err(|e| self.failed(e))?
+        };
+        let (mode, (uid, gid)) = file.map_or((0o644, world.ids(self.owner)), |f| (f.mode, (f.uid, f.gid)));
+        let file = FileState { path: path.clone(), sha256: digest(&new), mode, uid, gid };
+        Ok(Aim { state: State::Entry { file: Some(file), value }, bytes: Some((path, new)) })
+    }
+
+    fn set(&self, context: &mut Context<'_>, to: &State, left: Option<&State>) -> Result<(), ChangeError> {
+        let State::Entry { file: to_file, value } = to else {
+            return Err(ChangeError::Mismatch(self.target().to_string()));
+        };
+        let Some(left) = left else { return self.edit(context, value.as_deref()) };
+        let State::Entry { file: left_file, .. } = left else {
+            return Err(ChangeError::Mismatch(self.target().to_string()));
+        };
+        let (path, file, _, _) = self.now(context.host)?;
+        let untouched = file.as_ref().map(|f| &f.sha256) == left_file.as_ref().map(|f| &f.sha256);
+        if untouched {
+            return restore(context, &path, to_file.as_ref(), self.owner);
+        }
+        if self.edit.is_reversible() {
+            return self.edit(context, value.as_deref());
+        }
+        Ok(())
+    }
+
+    fn holds(&self, now: &State, wanted: &State) -> bool {
+        match (now, wanted) {
+            (State::Entry { value: now, .. }, State::Entry { value: wanted, .. }) => now == wanted,
+            _ => false,
+        }
+    }
+
+    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+        Some((&self.path, self.owner))
+    }
+}

@@ -1,0 +1,56 @@
+//! A symbolic link.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::{Aim, ChangeError, Context, Primitive, State, Target, expect_file};
+use crate::host::{Kind, Owner, World};
+
+/// Links `path` to `to`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Where the link is.
+    pub path: Utf8PathBuf,
+    /// Where it leads, as stored.
+    pub to: String,
+    /// Whose.
+    pub owner: Owner,
+}
+
+impl Primitive for Link {
+    fn target(&self) -> Target {
+        Target { verb: "link".to_owned(), object: self.path.to_string(), detail: format!("to {}", self.to) }
+    }
+
+    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
+        match world.stat(&self.path)? {
+            None => Ok(State::Absent),
+            Some(stat) => match stat.kind {
+                Kind::Link(to) => Ok(State::Link { to }),
+                // Somebody's program of that name is not ours to replace.
+                Kind::File => {
+                    Err(ChangeError::NotAFile { path: self.path.clone(), found: "a regular file".to_owned() })
+                }
+                _ => Err(expect_file(&self.path, &stat)
+                    .err()
+                    .unwrap_or_else(|| ChangeError::Mismatch(self.path.to_string()))),
+            },
+        }
+    }
+
+    fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {
+        Ok(Aim { state: State::Link { to: self.to.clone() }, bytes: None })
+    }
+
+    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+        match to {
+            State::Link { to } => Ok(context.host.link(&self.path, to, self.owner)?),
+            State::Absent => Ok(context.host.remove(&self.path, self.owner)?),
+            _ => Err(ChangeError::Mismatch(self.target().to_string())),
+        }
+    }
+
+    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+        Some((&self.path, self.owner))
+    }
+}

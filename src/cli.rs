@@ -1,0 +1,192 @@
+//! The command line: one command a file.
+
+mod crun;
+mod explain;
+mod kind;
+mod plan;
+mod report;
+mod session;
+mod setup;
+mod status;
+mod undo;
+
+use camino::Utf8PathBuf;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::error::{Exit, Failure};
+use crate::host::environment;
+use crate::stage::{Form, Question};
+use crate::{stages, ui};
+
+/// Makes this distribution ready for Kubernetes in rootless containers with kind.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kind-wsl",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or unanswered question, 3 restart needed, 4 something is not as \
+                  it should be, 130 interrupted.\n\nExamples:\n  kind-wsl plan                 what set-up would do here; changes nothing\n  \
+                  kind-wsl setup                do it\n  kind-wsl kind create cluster  make a cluster\n  kind-wsl undo                 \
+                  take everything back"
+)]
+pub struct Cli {
+    /// When to colour: auto looks at the terminal and at `NO_COLOR`.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: ui::Color,
+    /// Say more: every stage, and what commands print.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Say only what is wrong.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Work on the tree at this directory instead of the running system, with the programs that are in it.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    root: Utf8PathBuf,
+    /// The user whose cluster it will be, where it is not the one who calls.
+    #[arg(long, global = true, value_name = "NAME")]
+    user: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set the machine up, or go on where an earlier run ended.
+    Setup(setup::Setup),
+    /// Show what set-up would do: each stage, every file, downloads, the restart. Changes nothing, needs no root.
+    Plan(plan::PlanCommand),
+    /// Show where a set-up stands, and how to go on.
+    Status(status::Status),
+    /// Take the set-up back, byte for byte.
+    Undo(undo::Undo),
+    /// Say what a stage is for, where it comes from and what it changes here.
+    Explain(explain::Explain),
+    /// Write down this machine, the plan and the journal, for a bug report or for `plan --facts`.
+    Report(report::Report),
+    /// Run kind with podman as its provider, in a cgroup that may limit its nodes.
+    Kind(kind::Kind),
+    /// The catalogue of crun versions.
+    #[command(subcommand)]
+    Crun(crun::Crun),
+}
+
+/// Which stages, for whom, and where downloads come from.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Choosing {
+    /// Only these stages.
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Not these stages.
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Also write what has no effect on this machine, as the guide does.
+    #[arg(long)]
+    guide: bool,
+    /// A TOML file of answers: `question = "answer"`.
+    #[arg(long, value_name = "FILE")]
+    answers: Option<Utf8PathBuf>,
+    /// Download from here instead of from the publishers; https, laid out as docs/downloads.md says.
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Take downloads from this directory, under their own file names.
+    #[arg(long, value_name = "DIR", conflicts_with = "mirror")]
+    offline: Option<Utf8PathBuf>,
+    /// The Windows profile that holds .wslconfig, as this distribution sees it.
+    #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE")]
+    windows_profile: Option<Utf8PathBuf>,
+}
+
+/// Everything that holds for every command.
+#[derive(Debug)]
+pub(crate) struct Global {
+    pub(crate) verbose: bool,
+    pub(crate) quiet: bool,
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) user: Option<String>,
+    /// Answers by flag and environment, before they are looked at.
+    pub(crate) given: Vec<(&'static Question, String)>,
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// The commands that take answers.
+const ASKING: [&str; 2] = ["setup", "plan"];
+
+/// The whole command line, with the flags that the stages' questions bring.
+#[must_use]
+pub fn command() -> clap::Command {
+    ASKING.iter().fold(Cli::command(), |cli, name| {
+        cli.mut_subcommand(name, |command| {
+            stages::questions().fold(command, |command, q| command.arg(flag(q)))
+        })
+    })
+}
+
+/// The flag of a question.
+fn flag(question: &'static Question) -> clap::Arg {
+    let value = match question.form {
+        Form::YesNo => "yes|no",
+        Form::Choice(_) => "CHOICE",
+        Form::Open(..) => "VALUE",
+    };
+    clap::Arg::new(question.id)
+        .long(question.flag())
+        .env(question.variable())
+        .hide_env_values(true)
+        .value_name(value)
+        .help(question.help)
+        .help_heading("Answers")
+}
+
+/// Parses, runs, reports.
+#[must_use]
+pub fn main() -> Exit {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return Exit::Usage;
+        }
+    };
+    ui::settle(cli.color);
+    let global = Global {
+        verbose: cli.verbose,
+        quiet: cli.quiet,
+        root: cli.root,
+        user: cli.user,
+        given: given(&matches),
+        env: environment(),
+    };
+    run(cli.command, &global).unwrap_or_else(|failure| {
+        ui::fail(&failure);
+        failure.exit
+    })
+}
+
+/// The answers on the command line and in the environment.
+fn given(matches: &ArgMatches) -> Vec<(&'static Question, String)> {
+    let Some((name, matches)) = matches.subcommand().filter(|(name, _)| ASKING.contains(name)) else {
+        return Vec::new();
+    };
+    debug_assert!(ASKING.contains(&name));
+    stages::questions().filter_map(|q| Some((q, matches.get_one::<String>(q.id)?.clone()))).collect()
+}
+
+fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
+    match command {
+        Command::Setup(command) => command.run(global),
+        Command::Plan(command) => command.run(global),
+        Command::Status(command) => command.run(global),
+        Command::Undo(command) => command.run(global),
+        Command::Explain(command) => command.run(global),
+        Command::Report(command) => command.run(global),
+        Command::Kind(command) => command.run(global),
+        Command::Crun(command) => command.run(global),
+    }
+}

@@ -1,0 +1,82 @@
+//! `kind-wsl crun list`: the catalogue.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Global;
+use super::session::Session;
+use crate::error::{Exit, Failure};
+use crate::fetch::catalogue::{self, Arch, Fit, Release, crun_floor, fit};
+use crate::stages::crun_floor_here;
+use crate::ui::{BOLD, DIM, GREEN, YELLOW, columns, json_line, out, styled, width};
+use crate::version::Version;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Crun {
+    /// Show the versions: dates, which suit this machine, why not the others.
+    List(List),
+}
+
+/// The flags of `crun list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Crun {
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let Self::List(list) = self;
+        let catalogue = catalogue::crun().map_err(|e| Failure::new(e.to_string(), None))?;
+        let session = Session::new(global, None).ok();
+        let facts = session.map(|s| s.facts());
+        let arch = facts.as_ref().and_then(|f| f.arch).unwrap_or(Arch::Amd64);
+        let floor = facts.as_ref().map_or_else(|| crun_floor((0, 0), None), crun_floor_here);
+        let recommended = catalogue.recommended(arch).map(|r| &r.version);
+        if list.json {
+            let rows: Vec<_> = catalogue.releases.iter().map(|r| row(r, arch, &floor, recommended)).collect();
+            json_line(json!({ "arch": arch, "floor": floor, "versions": rows }));
+            return Ok(Exit::Done);
+        }
+        out(&columns(
+            &[("version", 10, BOLD), ("date", 12, BOLD)],
+            &styled(BOLD, &format!("on this {arch} machine, which needs {floor} or later")),
+            width(),
+        ));
+        for release in &catalogue.releases {
+            let (suits, why) = verdict(release, arch, &floor, recommended);
+            let style = if suits { GREEN } else { YELLOW };
+            let date = release.date.clone().unwrap_or_default();
+            out(&columns(&[(release.version.as_str(), 10, style), (&date, 12, DIM)], &why, width()));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn verdict(release: &Release, arch: Arch, floor: &Version, recommended: Option<&Version>) -> (bool, String) {
+    match fit(release, arch, floor) {
+        Fit::Suits if recommended == Some(&release.version) => (true, "suits; recommended".to_owned()),
+        Fit::Suits => {
+            let single =
+                release.builds.get(&arch).is_some_and(|b| b.independent() < catalogue::WELL_ATTESTED);
+            let note = release.notes.first().map_or_else(String::new, |n| format!("; {}", n.text));
+            (
+                true,
+                format!(
+                    "suits{}{note}",
+                    if single { ", its checksum known from a single source" } else { "" }
+                ),
+            )
+        }
+        Fit::TooOld { floor } => (false, format!("too old: {floor} or later is needed here")),
+        Fit::Regression { text, thread } => (false, format!("not offered: {text} ({thread})")),
+        Fit::NoBuild(arch) => (false, format!("no checksum is known of a build for {arch}")),
+    }
+}
+
+fn row(release: &Release, arch: Arch, floor: &Version, recommended: Option<&Version>) -> serde_json::Value {
+    let (suits, why) = verdict(release, arch, floor, recommended);
+    let sha256 = release.builds.get(&arch).map(|b| &b.sha256);
+    json!({ "version": release.version, "date": release.date, "suits": suits, "why": why, "sha256": sha256 })
+}

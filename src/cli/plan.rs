@@ -1,0 +1,66 @@
+//! `kind-wsl plan`: what set-up would do.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde_json::json;
+
+use super::report::Dossier;
+use super::session::{Session, with_defaults};
+use super::{Choosing, Global};
+use crate::error::{Exit, Failure};
+use crate::facts::{Facts, SCHEMA};
+use crate::host::Replay;
+use crate::plan::Plan;
+use crate::stage::Answers;
+use crate::ui::{json_line, out, render};
+
+/// The flags of `plan`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kind-wsl plan                      this machine\n  kind-wsl plan --guide              also what has no effect here\n  \
+                  kind-wsl plan --facts report.json  somebody else's machine, from its `kind-wsl report`"
+)]
+pub(crate) struct PlanCommand {
+    #[command(flatten)]
+    choosing: Choosing,
+    /// Plan for the machine that a report describes.
+    #[arg(long, value_name = "FILE")]
+    facts: Option<Utf8PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl PlanCommand {
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let selection = self.choosing.selection()?;
+        if let Some(path) = &self.facts {
+            let dossier = Dossier::read(path)?;
+            let replay = Replay(dossier.recording);
+            let facts = Facts::probe(&replay, dossier.user);
+            let mut answers = Answers::default();
+            for (question, said) in &global.given {
+                answers.give(question.id, question.accept(said, &facts)?);
+            }
+            let plan = Plan::make(&replay, &facts, &with_defaults(&facts, &answers), &selection)?;
+            return Ok(self.show(&plan, &facts));
+        }
+        let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
+        let facts = session.facts();
+        let answers = self.choosing.answers(global, &session, &facts)?;
+        let plan = session.plan(&facts, &answers, &selection)?;
+        Ok(self.show(&plan, &facts))
+    }
+
+    /// A plan that is blocked is a plan all the same: it says by what.
+    fn show(&self, plan: &Plan, facts: &Facts) -> Exit {
+        if self.json {
+            json_line(
+                json!({ "schema": SCHEMA, "plan": plan, "downloads": plan.downloads().collect::<Vec<_>>() }),
+            );
+        } else {
+            out(&render::plan(plan, facts));
+        }
+        Exit::Done
+    }
+}

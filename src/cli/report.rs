@@ -1,0 +1,134 @@
+//! `kind-wsl report`: this machine in one file, for a bug report and for `plan --facts`.
+
+use std::io::Read;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Global;
+use super::session::{Session, with_defaults};
+use crate::engine::with_ledger;
+use crate::error::{Exit, Failure};
+use crate::facts::{Facts, SCHEMA};
+use crate::host::{Account, Host, Process, Recorder, Recording};
+use crate::journal::{self, Phase};
+use crate::plan::{Plan, Selection};
+use crate::stage::Answers;
+use crate::ui::out;
+
+/// The flags of `report`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The report holds no file of yours but the configuration that decides (wsl.conf, .wslconfig, fstab, containers.conf, sub-ids); \
+                  your name and your Windows name are replaced. Read it before you send it: it is one JSON file."
+)]
+pub(crate) struct Report {
+    /// Where to write it; standard output without this.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
+}
+
+/// What `plan --facts` needs of a report.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Dossier {
+    pub(crate) schema: u32,
+    pub(crate) user: Account,
+    pub(crate) recording: Recording,
+}
+
+impl Report {
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let session = Session::new(global, None)?;
+        let recorder = Recorder::new(&session.host);
+        let ledger = journal::read(&recorder)?;
+        let mut facts = Facts::probe(&recorder, session.user.clone());
+        with_ledger(&mut facts, &ledger);
+        // Everything that any plan would look at, so that it can be made elsewhere.
+        let answers = with_defaults(&facts, &Answers(ledger.answers.clone()));
+        let all = Selection { guide: true, ..Selection::default() };
+        let _ = Plan::make(&recorder, &facts, &answers, &all);
+        let plan = Plan::make(&recorder, &facts, &answers, &Selection::default());
+        let made: Vec<Value> = ledger.standing().map(|e| json!({
+            "stage": e.intent.stage, "target": e.intent.change.target(), "before": e.intent.before, "open": e.phase == Phase::Open
+        })).collect();
+        let mut recording = recorder.into_recording();
+        keep_own_lines(&mut recording, &session.user);
+        let report = json!({
+            "schema": SCHEMA,
+            "tool": concat!("kind-wsl ", env!("CARGO_PKG_VERSION")),
+            "at": session.host.now(),
+            "user": session.user,
+            "facts": facts,
+            "plan": plan.map_or_else(|e| json!({ "error": e.to_string() }), |p| json!(p.stages)),
+            "made": made,
+            "recording": recording,
+        });
+        let text = redact(&serde_json::to_string_pretty(&report).unwrap_or_default(), &facts);
+        match &self.output {
+            Some(path) => write(&session.host, path, &text)?,
+            None => out(&text),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Other people's accounts and sub-ids decide nothing but where ours may begin.
+fn keep_own_lines(recording: &mut Recording, user: &Account) {
+    let own = |line: &str| line.starts_with(&format!("{}:", user.name));
+    for path in ["/etc/passwd"] {
+        if let Some(Some(bytes)) = recording.files.get_mut(Utf8Path::new(path)) {
+            bytes.keep_lines(own);
+        }
+    }
+    recording.files.remove(Utf8Path::new(journal::PATH));
+}
+
+/// Replaces the user's names where they stand in paths, accounts and sub-ids.
+fn redact(text: &str, facts: &Facts) -> String {
+    let name = &facts.user.name;
+    let mut text = text.replace(&format!("/home/{name}"), "/home/user");
+    for (from, to) in [
+        (format!("\"{name}\""), "\"user\""),
+        (format!("\"{name}:"), "\"user:"),
+        (format!("\\n{name}:"), "\\nuser:"),
+        (format!("`{name}`"), "`user`"),
+    ] {
+        text = text.replace(&from, to);
+    }
+    if let Some(windows) = facts.windows.profile.as_ref().and_then(|p| p.file_name()) {
+        text = text
+            .replace(&format!("/Users/{windows}"), "/Users/user")
+            .replace(&format!("\\\\Users\\\\{windows}"), "\\\\Users\\\\user");
+    }
+    text
+}
+
+fn write(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
+    host.write_outside(path, text.as_bytes())
+        .map_err(|e| Failure::new(format!("cannot write the report to `{path}`: {e}"), None))?;
+    out(&format!("written to {path}; read it before you send it"));
+    Ok(())
+}
+
+impl Dossier {
+    /// Reads a report; that of another schema is refused in words.
+    pub(crate) fn read(path: &Utf8Path) -> Result<Self, Failure> {
+        let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
+        let mut text = String::new();
+        let wrong =
+            |what: String| Failure::usage(what, "`--facts` takes a file that `kind-wsl report` wrote");
+        host.open_outside(path)
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
+        let value: Value =
+            serde_json::from_str(&text).map_err(|e| wrong(format!("`{path}` is no report: {e}")))?;
+        let schema = value.get("schema").and_then(Value::as_u64);
+        if schema != Some(u64::from(SCHEMA)) {
+            let found = schema.map_or_else(|| "none".to_owned(), |s| s.to_string());
+            return Err(wrong(format!("`{path}` has schema {found}; this program reads schema {SCHEMA}")));
+        }
+        serde_json::from_value(value).map_err(|e| wrong(format!("`{path}` is no report: {e}")))
+    }
+}

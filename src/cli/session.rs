@@ -1,0 +1,215 @@
+//! What most commands begin with: the machine, the user, the facts, the answers.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Choosing, Global};
+use crate::engine::with_ledger;
+use crate::error::Failure;
+use crate::facts::{self, Facts};
+use crate::fetch::Source;
+use crate::host::{Account, Host, Process, World, replace};
+use crate::journal::{self, Ledger};
+use crate::plan::{Plan, Selection};
+use crate::stage::{Answers, Question, Weight};
+use crate::stages;
+
+/// Variables that are carried over to root, beside our own: the rest stays the user's.
+const CARRIED: [&str; 14] = [
+    "PATH",
+    "TERM",
+    "LANG",
+    "NO_COLOR",
+    "WSL_INTEROP",
+    "WSL_DISTRO_NAME",
+    "WSLENV",
+    "CONTAINERS_CONF",
+    "SSL_CERT_FILE",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+];
+
+/// The machine and the user.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) host: Host,
+    pub(crate) user: Account,
+    pub(crate) ledger: Ledger,
+}
+
+impl Session {
+    pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
+        let root = absolute(&global.root)?;
+        let program = std::env::current_exe().ok().and_then(|p| Utf8PathBuf::from_path_buf(p).ok());
+        let told = windows_profile.map(|p| ("KIND_WSL_WINDOWS_PROFILE".to_owned(), p.to_string()));
+        let program = program.map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
+        let env = global.env.clone().into_iter().chain(told).chain(program);
+        let host = Host::new(&root, Box::new(Process::new(&root)), env);
+        let ledger = journal::read(&host)?;
+        // Whoever types the command again goes on with the same user's set-up.
+        let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
+        let user = facts::user::find(&host, named, host.uid())?;
+        Ok(Self { host, user, ledger })
+    }
+
+    /// Facts, with what the journal knows.
+    pub(crate) fn facts(&self) -> Facts {
+        let mut facts = Facts::probe(&self.host, self.user.clone());
+        with_ledger(&mut facts, &self.ledger);
+        facts
+    }
+
+    /// The plan of what is left to do, with the answers at hand and defaults for the rest.
+    pub(crate) fn plan(
+        &self,
+        facts: &Facts,
+        answers: &Answers,
+        selection: &Selection,
+    ) -> Result<Plan, Failure> {
+        Ok(Plan::make(&self.host, facts, &with_defaults(facts, answers), selection)?)
+    }
+
+    /// Becomes root, through sudo, with the same environment as far as we look at it.
+    pub(crate) fn become_root(&self, global: &Global, args: Vec<String>) -> Failure {
+        let program = self.host.env("KIND_WSL_PROGRAM").unwrap_or_else(|| "kind-wsl".to_owned());
+        let ours = |name: &str| name.starts_with("KIND_WSL_") && name != "KIND_WSL_PROGRAM";
+        let carried = global.env.iter().filter(|(name, _)| CARRIED.contains(&name.as_str()) || ours(name));
+        let env = carried.map(|(name, value)| format!("{name}={value}"));
+        let mut sudo: Vec<String> = vec!["--".to_owned(), "/usr/bin/env".to_owned()];
+        sudo.extend(env);
+        sudo.push(program.clone());
+        let typed: Vec<String> =
+            args.iter().map(|a| if a.contains(' ') { format!("'{a}'") } else { a.clone() }).collect();
+        sudo.extend(args);
+        let error = replace("sudo", &sudo, &[]);
+        Failure::new(
+            format!("cannot become root: sudo: {error}"),
+            Some(format!("as root, run `{program} {} --user {}`", typed.join(" "), self.user.name)),
+        )
+    }
+}
+
+fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    path.canonicalize_utf8().map_err(|e| {
+        Failure::usage(format!("cannot use `{path}` as the root: {e}"), "`--root` takes a directory")
+    })
+}
+
+impl Choosing {
+    /// Which stages.
+    pub(crate) fn selection(&self) -> Result<Selection, Failure> {
+        for id in self.only.iter().chain(&self.skip) {
+            stages::by_id(id)?;
+        }
+        Ok(Selection { only: self.only.clone(), skip: self.skip.clone(), guide: self.guide })
+    }
+
+    /// Where downloads come from.
+    pub(crate) fn source(&self) -> Source {
+        Source { mirror: self.mirror.clone(), offline: self.offline.clone(), ..Source::default() }
+    }
+
+    /// The answers that need no asking: flag or environment, then file, then journal.
+    pub(crate) fn answers(
+        &self,
+        global: &Global,
+        session: &Session,
+        facts: &Facts,
+    ) -> Result<Answers, Failure> {
+        let mut answers = Answers(session.ledger.answers.clone());
+        if let Some(path) = &self.answers {
+            for (key, said) in self.read(session, path)? {
+                let question = by_key(&key, path)?;
+                answers.give(question.id, question.accept(&said, facts)?);
+            }
+        }
+        for (question, said) in &global.given {
+            answers.give(question.id, question.accept(said, facts)?);
+        }
+        Ok(answers)
+    }
+
+    fn read(&self, session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
+        let mut text = String::new();
+        let read = session.host.open_outside(path).and_then(|mut file| file.read_to_string(&mut text));
+        read.map_err(|e| {
+            Failure::usage(
+                format!("cannot read the answers in `{path}`: {e}"),
+                "`--answers` takes a TOML file",
+            )
+        })?;
+        let table: toml::Table = toml::from_str(&text).map_err(|e| {
+            Failure::usage(
+                format!("the answers in `{path}` are no TOML: {}", e.message()),
+                "one answer a line: `idle = \"yes\"`",
+            )
+        })?;
+        let said = |value: toml::Value| match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        Ok(table.into_iter().map(|(key, value)| (key, said(value))).collect())
+    }
+
+    /// The flags that say the same, for the run as root.
+    pub(crate) fn args(&self) -> Vec<String> {
+        let mut args = Vec::new();
+        let mut list = |flag: &str, values: &[String]| {
+            if !values.is_empty() {
+                args.push(format!("--{flag}={}", values.join(",")));
+            }
+        };
+        list("only", &self.only);
+        list("skip", &self.skip);
+        let options =
+            [("mirror", self.mirror.clone()), ("offline", self.offline.as_ref().map(ToString::to_string))];
+        let profile = ("windows-profile", self.windows_profile.as_ref().map(ToString::to_string));
+        args.extend(
+            options.into_iter().chain([profile]).filter_map(|(flag, v)| Some(format!("--{flag}={}", v?))),
+        );
+        if self.guide {
+            args.push("--guide".to_owned());
+        }
+        args
+    }
+}
+
+fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {
+    let keys = || stages::questions().map(|q| q.id);
+    stages::questions().find(|q| q.id == key).ok_or_else(|| {
+        let near = crate::near::closest(key, keys());
+        let known = keys().collect::<Vec<_>>().join(", ");
+        let hint =
+            near.map_or_else(|| format!("the keys are: {known}"), |near| format!("did you mean `{near}`?"));
+        Failure::usage(format!("`{key}` in `{path}` is no question"), hint)
+    })
+}
+
+/// The questions that matter here and have no answer yet.
+pub(crate) fn open_questions(
+    facts: &Facts,
+    answers: &Answers,
+    selection: &Selection,
+) -> Vec<&'static Question> {
+    let stages = stages::STAGES.iter().filter(|s| !selection.leaves_out(s));
+    let open = |q: &&Question| answers.get(q.id).is_none() && (q.when)(facts, answers);
+    stages.flat_map(|s| s.questions).filter(open).collect()
+}
+
+/// The answers, with what Enter would mean for every question that matters here.
+pub(crate) fn with_defaults(facts: &Facts, answers: &Answers) -> Answers {
+    let mut answers = answers.clone();
+    for question in open_questions(facts, &answers.clone(), &Selection::default()) {
+        answers.give(question.id, (question.default)(facts));
+    }
+    answers
+}
+
+/// Whether nobody may be passed over with this question.
+pub(crate) fn is_decision(question: &&'static Question) -> bool {
+    question.weight == Weight::Decide
+}

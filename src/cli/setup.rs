@@ -1,0 +1,287 @@
+//! `kind-wsl setup`: the one command.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+use serde_json::json;
+
+use super::session::{Session, is_decision, open_questions, with_defaults};
+use super::{Choosing, Global};
+use crate::change::Scope;
+use crate::engine::{Ended, Engine};
+use crate::error::{Exit, Failure};
+use crate::facts::Facts;
+use crate::facts::user::refuse_root;
+use crate::host::World;
+use crate::plan::{Plan, Selection};
+use crate::stage::Answers;
+use crate::ui::{self, BOLD, CYAN, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
+
+/// The flags of `setup`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kind-wsl setup                       ask, show the plan, do it\n  kind-wsl setup --yes                 take the recommended \
+                  answers\n  kind-wsl setup --only systemd,cgroup these stages alone"
+)]
+pub(crate) struct Setup {
+    #[command(flatten)]
+    choosing: Choosing,
+    /// Ask nothing: take the recommended answers, and go ahead.
+    #[arg(short, long)]
+    yes: bool,
+    /// End with exit code 3 where a restart is needed, without starting it.
+    #[arg(long)]
+    no_restart: bool,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    json: bool,
+    /// The plan was shown and agreed to by the run that became root.
+    #[arg(long, hide = true)]
+    agreed: bool,
+}
+
+impl Setup {
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let selection = self.choosing.selection()?;
+        let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
+        refuse_root(&session.host, &session.user)?;
+        let facts = session.facts();
+        let mut answers = self.choosing.answers(global, &session, &facts)?;
+        let resumes = session.ledger.is_interrupted();
+        if !self.agreed {
+            self.decide(&facts, &mut answers, &selection)?;
+        }
+        let mut plan = session.plan(&facts, &answers, &selection)?;
+        // What waits for a restart is looked at by the run itself: it knows whether that took place.
+        if session.ledger.waiting.is_none() {
+            refuse_blocked(&plan)?;
+        }
+        if plan.is_empty() && !resumes && facts.verified.is_some() {
+            self.nothing_to_do(&facts);
+            return Ok(Exit::Done);
+        }
+        if !self.agreed && !self.is_agreed(&session, &facts, &mut answers, &selection, &mut plan, resumes)? {
+            return Ok(Exit::Interrupted);
+        }
+        let answers = with_defaults(&facts, &answers);
+        if session.host.is_live() && !session.host.is_root() {
+            return Err(session.become_root(global, self.args(global, &session, &answers)));
+        }
+        self.work(global, &session, &answers, &selection)
+    }
+
+    /// Puts the questions that only a person can decide.
+    fn decide(&self, facts: &Facts, answers: &mut Answers, selection: &Selection) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        // One by one: an answer can make another question needless.
+        while let Some(question) = open_questions(facts, answers, selection).into_iter().find(is_decision) {
+            if !ui::is_interactive() {
+                let open = open_questions(facts, answers, selection).into_iter().filter(is_decision);
+                let flags: Vec<_> = open.map(|q| format!("--{}", q.flag())).collect();
+                let text = format!("nobody is there to answer {}: {}", flags.join(", "), question.prompt);
+                return Err(Failure::usage(
+                    text,
+                    "answer on the command line, or take the recommended answers with `--yes`",
+                ));
+            }
+            let answer = ui::ask(question, facts, &(question.default)(facts))?;
+            answers.give(question.id, question.accept(&answer, facts)?);
+        }
+        Ok(())
+    }
+
+    /// Shows the plan and asks for consent; a run that goes on was agreed to when it began.
+    fn is_agreed(
+        &self,
+        session: &Session,
+        facts: &Facts,
+        answers: &mut Answers,
+        selection: &Selection,
+        plan: &mut Plan,
+        resumes: bool,
+    ) -> Result<bool, Failure> {
+        if resumes {
+            return Ok(true);
+        }
+        if !self.json && !global_quiet(self) {
+            out(&render::plan(plan, facts));
+            out("");
+        }
+        if self.yes {
+            return Ok(true);
+        }
+        if !ui::is_interactive() {
+            return Err(Failure::usage(
+                "nobody is there to agree to the plan",
+                "agree with `--yes`; `kind-wsl plan` shows it",
+            ));
+        }
+        loop {
+            match ui::consent(true)? {
+                Consent::Go => return Ok(true),
+                Consent::Stop => return Ok(false),
+                Consent::Change => {
+                    let known = with_defaults(facts, answers);
+                    let mine = Answers::default();
+                    for question in open_questions(facts, &mine, selection) {
+                        let answer = ui::ask(question, facts, known.get(question.id).unwrap_or_default())?;
+                        answers.give(question.id, question.accept(&answer, facts)?);
+                    }
+                    *plan = session.plan(facts, answers, selection)?;
+                    refuse_blocked(plan)?;
+                    out(&render::plan(plan, facts));
+                    out("");
+                }
+            }
+        }
+    }
+
+    /// The same run, for root: agreed to and fully answered.
+    fn args(&self, global: &Global, session: &Session, answers: &Answers) -> Vec<String> {
+        let mut args =
+            vec!["setup".to_owned(), "--agreed".to_owned(), format!("--user={}", session.user.name)];
+        args.extend(self.choosing.args());
+        args.extend(answers.0.iter().map(|(id, answer)| format!("--{}={answer}", id.replace('_', "-"))));
+        let switches = [
+            ("--verbose", global.verbose),
+            ("--quiet", global.quiet),
+            ("--json", self.json),
+            ("--no-restart", self.no_restart),
+        ];
+        args.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));
+        args
+    }
+
+    fn work(
+        &self,
+        global: &Global,
+        session: &Session,
+        answers: &Answers,
+        selection: &Selection,
+    ) -> Result<Exit, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // Without the hook Ctrl-C kills us as SIGKILL would, which the journal survives as well.
+            let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+        }
+        let source = self.choosing.source();
+        let ended = {
+            let mut face = ui::face(self.json, global.verbose, global.quiet);
+            let mut engine = Engine {
+                host: &session.host,
+                source: &source,
+                user: &session.user,
+                face: &mut *face,
+                stop: &stop,
+            };
+            engine.setup(answers, selection)?
+        };
+        Ok(self.end(session, &ended))
+    }
+
+    fn nothing_to_do(&self, facts: &Facts) {
+        if self.json {
+            ui::json_line(json!({ "event": "end", "changed": 0 }));
+        } else {
+            let text = format!("Nothing to do: everything is as it should be for `{}`.", facts.user.name);
+            out(&styled(GREEN, &text));
+            out(&next("kind-wsl kind create cluster", "makes a cluster"));
+        }
+    }
+
+    fn end(&self, session: &Session, ended: &Ended) -> Exit {
+        if self.json {
+            ui::json_line(match ended {
+                Ended::Done { changed, verified } => {
+                    json!({ "event": "end", "changed": changed, "verified": verified })
+                }
+                Ended::Restart { scope, why, again } => {
+                    json!({ "event": "restart", "scope": scope, "why": why, "again": again })
+                }
+                Ended::Interrupted => json!({ "event": "interrupted" }),
+            });
+        }
+        match ended {
+            Ended::Done { changed, verified } if !self.json => {
+                let text = format!("Ready: `{}` can create clusters in rootless podman.", session.user.name);
+                let plural = if *changed == 1 { "" } else { "s" };
+                out(&format!("\n{}", styled(GREEN.bold(), &text)));
+                out(&format!("  this run made {changed} change{plural}; {verified} checks hold"));
+                out(&next("kind-wsl kind create cluster", "makes a cluster"));
+                out(&next("kind-wsl undo", "takes everything back"));
+                Exit::Done
+            }
+            Ended::Done { .. } => Exit::Done,
+            Ended::Restart { scope, why, again } => {
+                if !self.json {
+                    out(&restart(session, *scope, why, *again));
+                }
+                Exit::Restart
+            }
+            Ended::Interrupted => {
+                if !self.json {
+                    out(&format!(
+                        "\n{}",
+                        styled(YELLOW, "Stopped between two changes; nothing is half done.")
+                    ));
+                    out(&next("kind-wsl setup", "goes on"));
+                }
+                Exit::Interrupted
+            }
+        }
+    }
+}
+
+/// `--quiet` is told to every command; a plan is not wanted then.
+fn global_quiet(setup: &Setup) -> bool {
+    setup.agreed
+}
+
+fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {
+    let Some(stage) = plan.blocked() else { return Ok(()) };
+    let text = format!("stage `{}` can not be set up: {}", stage.id, stage.why);
+    Err(Failure::new(text, stage.hint.clone()))
+}
+
+fn next(command: &str, what: &str) -> String {
+    columns(&[("  ", 2, DIM), (command, 31, BOLD)], what, ui::width())
+}
+
+/// The lines to type, where nobody restarts WSL for the user.
+fn restart(session: &Session, scope: Scope, why: &[String], again: bool) -> String {
+    let facts = session.facts();
+    let mut names: Vec<&str> = why.iter().map(String::as_str).collect();
+    names.dedup();
+    let width = ui::width();
+    let mut text = String::from("\n");
+    let title =
+        if again { "Not started again yet." } else { "One restart is needed, then the set-up goes on." };
+    text.push_str(&styled(YELLOW.bold(), title));
+    let reason = format!("These count only then: {}.", names.join(", "));
+    text.push('\n');
+    text.push_str(&ui::wrap(&reason, width).join("\n"));
+    text.push('\n');
+    if scope == Scope::Machine {
+        text.push_str("Restart the machine, then type:\n");
+        text.push_str(&styled(CYAN, "  kind-wsl setup"));
+        return text;
+    }
+    let name = facts.wsl.distro();
+    let stop = match scope {
+        Scope::Distro => format!("wsl.exe --terminate {name}"),
+        Scope::Vm | Scope::Machine => "wsl.exe --shutdown".to_owned(),
+    };
+    let program = session.host.env("KIND_WSL_PROGRAM").unwrap_or_else(|| "kind-wsl".to_owned());
+    text.push_str("Type these two lines in Windows (PowerShell or Command Prompt):\n");
+    text.push_str(&styled(CYAN, &format!("  {stop}\n  wsl.exe -d {name} --cd ~ --exec {program} setup")));
+    let note = match scope {
+        Scope::Distro => "The first ends this distribution alone, with everything that runs in it.",
+        Scope::Vm | Scope::Machine => "The first ends every running WSL distribution, Docker Desktop's too.",
+    };
+    text.push('\n');
+    text.push_str(&ui::wrap(note, width).join("\n"));
+    text
+}

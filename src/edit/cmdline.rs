@@ -1,0 +1,122 @@
+//! Kernel command lines: tokens apart by white space, which double quotes protect.
+//!
+//! The rules are those of the kernel's `next_arg` and `parse_args` (Linux `lib/cmdline.c`, `kernel/params.c`): a quote
+//! may open anywhere in a token, `-` and `_` are the same in a name, the last of several values counts, and what
+//! follows a bare `--` is for init.
+
+use std::ops::Range;
+
+/// The size of the kernel's buffer on x86 (`COMMAND_LINE_SIZE` in `arch/x86/include/asm/setup.h`), its final NUL
+/// included. WSL puts its own parameters before ours into the same buffer.
+pub const LIMIT: usize = 2048;
+
+/// Whether a command line of ours fits into the kernel's buffer beside what stands there already.
+#[must_use]
+pub fn fits(text: &str, already: usize) -> bool {
+    text.len().saturating_add(already) < LIMIT
+}
+
+/// The tokens, quotes included.
+#[must_use]
+pub fn tokens(text: &str) -> Vec<&str> {
+    spans(text).into_iter().map(|span| &text[span]).collect()
+}
+
+/// Whether the kernel gets this very token.
+#[must_use]
+pub fn has(text: &str, token: &str) -> bool {
+    for_kernel(text).into_iter().any(|span| text[span] == *token)
+}
+
+/// The command line with these tokens in it.
+///
+/// A token `name=value` takes the place of the last one with that name, which is the one that counts; a token that is
+/// there already stays; any other goes to the end, yet before a bare `--` and before a quote that never closes. All
+/// other bytes stay.
+#[must_use]
+pub fn merge(text: &str, tokens: &[&str]) -> String {
+    tokens.iter().fold(text.to_owned(), |text, token| merge_one(&text, token))
+}
+
+fn merge_one(text: &str, token: &str) -> String {
+    let spans = for_kernel(text);
+    let last_of_name = name(token).and_then(|wanted| {
+        spans
+            .iter()
+            .rev()
+            .find(|span| name(&text[(*span).clone()]).is_some_and(|found| is_same_name(found, wanted)))
+    });
+    if let Some(span) = last_of_name {
+        return format!("{}{token}{}", &text[..span.start], &text[span.end..]);
+    }
+    if token.is_empty() || spans.iter().any(|span| text[span.clone()] == *token) {
+        return text.to_owned();
+    }
+    match barrier(text) {
+        Some(at) => format!("{}{token} {}", &text[..at], &text[at..]),
+        None if text.is_empty() => token.to_owned(),
+        None => format!("{text} {token}"),
+    }
+}
+
+/// The command line without these very tokens, each with the one blank before it.
+#[must_use]
+pub fn remove(text: &str, tokens: &[&str]) -> String {
+    let mut rest = text.to_owned();
+    for span in for_kernel(text).into_iter().rev().filter(|span| tokens.contains(&&text[span.clone()])) {
+        let range = if span.start > 0 {
+            span.start - 1..span.end
+        } else {
+            // The first token has its one blank behind it.
+            0..(span.end + 1).min(rest.len())
+        };
+        rest.replace_range(range, "");
+    }
+    rest
+}
+
+/// The tokens that are the kernel's and not init's.
+fn for_kernel(text: &str) -> Vec<Range<usize>> {
+    let mut spans = spans(text);
+    if let Some(at) = barrier(text) {
+        spans.retain(|span| span.start < at);
+    }
+    spans
+}
+
+/// Where a bare `--`, or else a token whose quote never closes, begins.
+fn barrier(text: &str) -> Option<usize> {
+    spans(text)
+        .into_iter()
+        .find(|span| {
+            let token = &text[span.clone()];
+            token == "--" || !token.matches('"').count().is_multiple_of(2)
+        })
+        .map(|span| span.start)
+}
+
+fn spans(text: &str) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut start = None;
+    let mut quoted = false;
+    for (at, char) in text.char_indices() {
+        if char.is_ascii_whitespace() && !quoted {
+            spans.extend(start.take().map(|start| start..at));
+            continue;
+        }
+        start.get_or_insert(at);
+        quoted ^= char == '"';
+    }
+    spans.extend(start.map(|start| start..text.len()));
+    spans
+}
+
+/// The name of a token `name=value`.
+fn name(token: &str) -> Option<&str> {
+    token.split_once('=').map(|(name, _)| name.trim_start_matches('"'))
+}
+
+fn is_same_name(left: &str, right: &str) -> bool {
+    let plain = |byte: u8| if byte == b'-' { b'_' } else { byte };
+    left.bytes().map(plain).eq(right.bytes().map(plain))
+}

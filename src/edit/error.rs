@@ -1,0 +1,111 @@
+//! Why an edit was refused.
+
+/// Why a file was not edited. Nothing was changed when one of these comes back.
+///
+/// Line numbers count from one, as an editor shows them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// A section or key that the format has no way to spell.
+    #[error("`{key}` cannot be a key here: {why}")]
+    BadKey {
+        /// The name as it was asked for.
+        key: String,
+        /// What the format asks of a name.
+        why: &'static str,
+    },
+    /// A value that the format cannot carry, or that its reader would damage.
+    #[error("the value for `{key}` cannot be written: {why}")]
+    BadValue {
+        /// What was to be set.
+        key: String,
+        /// What is wrong with the value.
+        why: String,
+    },
+    /// WSL stops reading above the place where the entry would stand.
+    #[error(
+        "line {line}: WSL stops reading here ({why}), so `{key}` would have no effect below it: `{text}`; repair this line first"
+    )]
+    Unreadable {
+        /// The line at which WSL gives up.
+        line: usize,
+        /// The text of that line.
+        text: String,
+        /// Why WSL cannot read it.
+        why: String,
+        /// What was to be changed.
+        key: String,
+    },
+    /// The file is such that this edit would also change what another key means.
+    #[error("`{key}` cannot be changed without changing `{other}` as well; edit the file by hand")]
+    SideEffect {
+        /// What was to be changed.
+        key: String,
+        /// The other key whose value would change.
+        other: String,
+    },
+    /// The file is not text as its reader expects it.
+    #[error("line {line}: the text is not UTF-8")]
+    NotUtf8 {
+        /// The line with the first bad byte.
+        line: usize,
+    },
+    /// The file is not TOML.
+    #[error("line {line}, column {column}: not valid TOML: {message}")]
+    Toml {
+        /// The line of the mistake.
+        line: usize,
+        /// The column of the mistake, in characters.
+        column: usize,
+        /// The TOML parser's own words.
+        message: String,
+    },
+    /// The key leads through, or to, something of another type.
+    #[error("line {line}: `{key}` is {found}, but {wanted} is needed here")]
+    WrongType {
+        /// The line where it is defined.
+        line: usize,
+        /// The dotted path as far as it exists.
+        key: String,
+        /// What stands there.
+        found: String,
+        /// What the edit needs there.
+        wanted: &'static str,
+    },
+    /// A range of subordinate ids that somebody else has already.
+    #[error("line {line}: the ids {start} to {last} for `{owner}` overlap those of `{other}`")]
+    Overlap {
+        /// The line of the other range.
+        line: usize,
+        /// Who was to get the range.
+        owner: String,
+        /// Who has it.
+        other: String,
+        /// The first id asked for.
+        start: u32,
+        /// The last id asked for.
+        last: u32,
+    },
+}
+
+impl EditError {
+    /// What a person can do about it, where we know; `{path}` stands for the file.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreadable { line, .. } => {
+                format!("correct line {line} of {{path}}, or let `--repair-wsl-conf yes` make it a comment")
+            }
+            Self::NotUtf8 { line } => {
+                format!("correct line {line} of {{path}}; `iconv` turns another encoding into UTF-8")
+            }
+            Self::Toml { line, .. } | Self::WrongType { line, .. } => {
+                format!("correct line {line} of {{path}}, then run the same command again")
+            }
+            Self::Overlap { line, .. } => {
+                format!("correct line {line} of {{path}}: every user's ids must be their own")
+            }
+            Self::BadKey { .. } | Self::BadValue { .. } | Self::SideEffect { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! TOML files of others, `containers.conf` first of all.
+//!
+//! `toml_edit` parses and says where everything stands; the edit itself is a splice of the text. Its own printer would
+//! turn CRLF into LF, and a splice keeps every byte by construction.
+
+mod place;
+
+use std::fmt;
+
+use toml_edit::{Document, Item};
+
+use super::{EditError, lines};
+use place::{Place, locate};
+
+/// A value that a file of ours may hold.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// A string.
+    Str(String),
+    /// A whole number.
+    Int(i64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// An array of strings.
+    StrList(Vec<String>),
+}
+
+impl Value {
+    /// Reads a value as it would stand in a file. `key` is for the error's text.
+    ///
+    /// # Errors
+    /// When the text is not TOML, or a value of another type.
+    pub fn parse(text: &str, key: &str) -> Result<Self, EditError> {
+        let refuse = |why: String| EditError::BadValue { key: key.to_owned(), why };
+        let value: toml_edit::Value = text
+            .parse()
+            .map_err(|error: toml_edit::TomlError| refuse(error.message().trim_end().to_owned()))?;
+        Self::of(&value)
+            .ok_or_else(|| refuse(format!("{} is not a type that is set here", value.type_name())))
+    }
+
+    fn of(value: &toml_edit::Value) -> Option<Self> {
+        match value {
+            toml_edit::Value::String(text) => Some(Self::Str(text.value().clone())),
+            toml_edit::Value::Integer(number) => Some(Self::Int(*number.value())),
+            toml_edit::Value::Boolean(flag) => Some(Self::Bool(*flag.value())),
+            toml_edit::Value::Array(array) => array
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .map(Self::StrList),
+            _ => None,
+        }
+    }
+}
+
+/// The value as it stands in a file.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Str(text) => write!(f, "{}", toml_edit::Value::from(text)),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Bool(flag) => write!(f, "{flag}"),
+            Self::StrList(items) => write!(f, "{}", items.iter().collect::<toml_edit::Value>()),
+        }
+    }
+}
+
+/// The value at a path; `None` if there is nothing.
+///
+/// # Errors
+/// When the text is not TOML, or something of another type stands at the path or on the way.
+pub fn get(text: &str, path: &[&str]) -> Result<Option<Value>, EditError> {
+    let text = without_mark(text);
+    let document = parse(text)?;
+    match locate(text, document.as_item(), path)? {
+        Place::Found { item, key_at, .. } => match item.as_value().and_then(Value::of) {
+            Some(value) => Ok(Some(value)),
+            None => Err(wrong_type(text, path, key_at, item, "a string, number, boolean or list of strings")),
+        },
+        Place::Missing { .. } => Ok(None),
+    }
+}
+
+/// The text with the value at a path: in the place of the old one, else after the last key of its table, else in a new
+/// table at the end.
+///
+/// # Errors
+/// Those of [`get`], but a plain value of any type may be replaced.
+pub fn set(text: &str, path: &[&str], value: &Value) -> Result<String, EditError> {
+    let body = without_mark(text);
+    let document = parse(body)?;
+    let new = match locate(body, document.as_item(), path)? {
+        Place::Found { item, key_at, span, .. } => match item.as_value() {
+            Some(old) if Value::of(old).as_ref() == Some(value) => return Ok(text.to_owned()),
+            Some(toml_edit::Value::InlineTable(_)) | None => {
+                return Err(wrong_type(body, path, key_at, item, "a plain value"));
+            }
+            Some(_) => lines::splice(body, span, &value.to_string()),
+        },
+        Place::Missing { gap } => gap.fill(body, value),
+    };
+    if get(&new, path)?.as_ref() != Some(value) {
+        let why = "it would not be read back from where it must stand".to_owned();
+        return Err(EditError::BadValue { key: path.join("."), why });
+    }
+    Ok(with_mark_of(text, new))
+}
+
+/// The text without the value at a path, a comment behind it included. With `drop_empty`, the header of a table that
+/// is left with neither keys nor comments goes too, and the blank line above it.
+///
+/// # Errors
+/// When the text is not TOML, or a table stands at the path, or something else than a table on the way.
+pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, EditError> {
+    let body = without_mark(text);
+    let document = parse(body)?;
+    let new = match locate(body, document.as_item(), path)? {
+        Place::Missing { .. } => return Ok(text.to_owned()),
+        Place::Found { item, key_at, .. } if !item.is_value() => {
+            return Err(wrong_type(body, path, key_at, item, "a plain value"));
+        }
+        Place::Found { removal: place::Removal::Inline(range), .. } => lines::splice(body, range, ""),
+        Place::Found { removal: place::Removal::Lines(range), .. } => lines::remove(body, range),
+    };
+    let table = &path[..path.len().saturating_sub(1)];
+    let new = if drop_empty { without_empty_table(&new, table)? } else { new };
+    parse(&new)?;
+    Ok(with_mark_of(text, new))
+}
+
+/// The keys that stand above all tables and are no tables themselves. podman reads `containers.conf` by table and
+/// passes over these without a word.
+///
+/// # Errors
+/// When the text is not TOML.
+pub fn keys_outside_tables(text: &str) -> Result<Vec<String>, EditError> {
+    let document = parse(without_mark(text))?;
+    let bare = document.iter().filter(|(_, item)| item.is_value() && !item.is_inline_table());
+    Ok(bare.map(|(key, _)| key.to_owned()).collect())
+}
+
+/// The value at a path in the bytes of a file, as TOML text.
+///
+/// # Errors
+/// When the bytes are not UTF-8, and those of [`get`].
+pub fn read(bytes: &[u8], path: &[&str]) -> Result<Option<String>, EditError> {
+    Ok(get(lines::utf8(bytes)?, path)?.map(|value| value.to_string()))
+}
+
+/// The bytes of a file with a value at a path, or with `None` without it and without the table that this leaves empty.
+///
+/// # Errors
+/// When the bytes are not UTF-8, and those of [`set`] and [`unset`].
+pub fn put(bytes: &[u8], path: &[&str], value: Option<&Value>) -> Result<Vec<u8>, EditError> {
+    let text = lines::utf8(bytes)?;
+    let new = match value {
+        Some(value) => set(text, path, value)?,
+        None => unset(text, path, true)?,
+    };
+    Ok(new.into_bytes())
+}
+
+/// The line of the value at a path.
+pub(super) fn line_of(text: &str, path: &[&str]) -> Result<Option<usize>, EditError> {
+    let text = without_mark(text);
+    let document = parse(text)?;
+    Ok(match locate(text, document.as_item(), path)? {
+        Place::Found { key_at, .. } => Some(lines::number(text, key_at)),
+        Place::Missing { .. } => None,
+    })
+}
+
+fn parse(text: &str) -> Result<Document<&str>, EditError> {
+    Document::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line_start = lines::start(text, at);
+        EditError::Toml {
+            line: lines::number(text, at),
+            column: 1 + text[line_start..at].chars().count(),
+            message: error.message().trim_end().replace('\n', ", "),
+        }
+    })
+}
+
+/// Takes out the header of a table that holds nothing, where nothing but blank lines follows it.
+fn without_empty_table(text: &str, path: &[&str]) -> Result<String, EditError> {
+    let document = parse(text)?;
+    let mut table = Some(document.as_item());
+    for key in path {
+        table = table.and_then(|item| item.as_table()).and_then(|table| table.get(key));
+    }
+    let table = table.and_then(Item::as_table).filter(|table| place::leaves(*table).is_empty());
+    let header = table.and_then(toml_edit::Table::span);
+    let Some(header) = header.filter(|header| text[header.clone()].starts_with('[')) else {
+        return Ok(text.to_owned());
+    };
+    let end = lines::end(text, header.end);
+    let is_commented = !text[header.end..end].trim().is_empty();
+    let below = text[end..].trim_start();
+    if is_commented || !(below.is_empty() || below.starts_with('[')) {
+        return Ok(text.to_owned());
+    }
+    let mut start = lines::start(text, header.start);
+    if let Some(above) = start.checked_sub(1).map(|last| lines::start(text, last))
+        && lines::content(&text[above..start]).is_empty()
+    {
+        start = above;
+    }
+    Ok(lines::remove(text, start..end))
+}
+
+fn wrong_type(text: &str, path: &[&str], at: usize, item: &Item, wanted: &'static str) -> EditError {
+    EditError::WrongType {
+        line: lines::number(text, at),
+        key: path.join("."),
+        found: format!("of type {}", item.type_name()),
+        wanted,
+    }
+}
+
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+fn with_mark_of(text: &str, body: String) -> String {
+    if text.starts_with('\u{feff}') { format!("\u{feff}{body}") } else { body }
+}

@@ -1,0 +1,164 @@
+//! Where a path stands in a TOML text, or where it would go.
+
+use std::ops::Range;
+
+use toml_edit::{InlineTable, Item, Key, Table, TableLike};
+
+use super::{Value, wrong_type};
+use crate::edit::{EditError, lines};
+
+/// What a path leads to.
+pub(super) enum Place<'a> {
+    Found {
+        item: &'a Item,
+        /// Where the last key of the path begins.
+        key_at: usize,
+        /// The value, without the blanks and comments around it.
+        span: Range<usize>,
+        removal: Removal,
+    },
+    Missing {
+        gap: Gap,
+    },
+}
+
+/// What to cut to take a value out.
+pub(super) enum Removal {
+    Lines(Range<usize>),
+    Inline(Range<usize>),
+}
+
+/// Where a new value goes.
+pub(super) enum Gap {
+    /// A line of its own at the start of a line, or the end.
+    Line { at: usize, indent: String, key: String },
+    /// Into the braces of an inline table.
+    Inline { at: usize, before: &'static str, key: String },
+    /// A new table at the end of the text.
+    Table { header: String, key: String },
+}
+
+impl Gap {
+    pub(super) fn fill(&self, text: &str, value: &Value) -> String {
+        match self {
+            Self::Line { at, indent, key } => lines::insert(text, *at, &format!("{indent}{key} = {value}")),
+            Self::Inline { at, before, key } => {
+                lines::splice(text, *at..*at, &format!("{before}{key} = {value}"))
+            }
+            Self::Table { header, key } => {
+                let eol = lines::eol(text);
+                let blank = if text.is_empty() { "" } else { eol };
+                lines::insert(text, text.len(), &format!("{blank}[{header}]{eol}{key} = {value}"))
+            }
+        }
+    }
+}
+
+/// The nearest table on the way that has a place of its own: the root, a `[header]` or braces. Tables that exist by
+/// dotted keys live in its lines.
+struct Home<'a> {
+    item: &'a Item,
+    /// How many keys of the path lead to it.
+    depth: usize,
+}
+
+pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Place<'a>, EditError> {
+    let mut item = root;
+    let mut home = Home { item: root, depth: 0 };
+    for (depth, key) in path.iter().enumerate() {
+        let Some(table) = item.as_table_like() else {
+            let at = item.span().map_or(0, |span| span.start);
+            return Err(wrong_type(text, &path[..depth], at, item, "a table"));
+        };
+        let Some((found_key, found)) = table.get_key_value(key) else {
+            return Ok(Place::Missing { gap: gap(text, &home, item, path, depth) });
+        };
+        let key_at = found_key.span().map_or(0, |span| span.start);
+        item = found;
+        if depth + 1 == path.len() {
+            let span = item.span().unwrap_or(key_at..key_at);
+            let removal = match home.item.as_inline_table() {
+                Some(braces) => Removal::Inline(inline_removal(text, braces, &span)),
+                None => Removal::Lines(lines::start(text, key_at)..lines::end(text, span.end)),
+            };
+            return Ok(Place::Found { item, key_at, span, removal });
+        }
+        if !item.as_table_like().is_some_and(TableLike::is_dotted) {
+            home = Home { item, depth: depth + 1 };
+        }
+    }
+    let why = "a path of at least one key is needed";
+    Err(EditError::BadKey { key: String::new(), why })
+}
+
+/// Where `path` goes, of which `depth` keys lead to `table`, which has no next one.
+fn gap(text: &str, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -> Gap {
+    let key = dotted(&path[home.depth..]);
+    if let Some(braces) = home.item.as_inline_table() {
+        let open = braces.span().map_or(0, |span| span.start + 1);
+        return match leaves(braces).last() {
+            Some(leaf) => Gap::Inline { at: leaf.end, before: ", ", key },
+            None if text[open..].starts_with(' ') => Gap::Inline { at: open, before: " ", key },
+            None => Gap::Inline { at: open, before: "", key },
+        };
+    }
+    let is_dotted = table.as_table_like().is_some_and(TableLike::is_dotted);
+    let is_last_key = depth + 1 == path.len();
+    let owner = home.item.as_table().filter(|_| is_last_key || is_dotted);
+    let header = owner.filter(|owner| !owner.is_implicit()).and_then(Table::span);
+    let last = owner.and_then(|owner| leaves(owner).pop());
+    if let Some(last) = last {
+        let start = lines::start(text, last.start);
+        let line = &text[start..];
+        let indent = line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned();
+        return Gap::Line { at: lines::end(text, last.end), indent, key };
+    }
+    match header {
+        _ if home.depth == 0 && owner.is_some() => {
+            let has_header = owner.is_some_and(|root| !root.is_empty());
+            Gap::Line { at: if has_header { 0 } else { text.len() }, indent: String::new(), key }
+        }
+        Some(header) => Gap::Line { at: lines::end(text, header.end), indent: String::new(), key },
+        None => match path {
+            [parents @ .., last] => Gap::Table { header: dotted(parents), key: dotted(&[last]) },
+            [] => Gap::Line { at: text.len(), indent: String::new(), key },
+        },
+    }
+}
+
+fn dotted(path: &[&str]) -> String {
+    path.iter().map(|key| Key::new(*key).to_string()).collect::<Vec<_>>().join(".")
+}
+
+/// Where the values stand that belong to the lines or braces of a table itself, in the order of the text.
+pub(super) fn leaves(table: &dyn TableLike) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    collect_leaves(table, &mut found);
+    found.sort_by_key(|value| value.start);
+    found
+}
+
+fn collect_leaves(table: &dyn TableLike, found: &mut Vec<Range<usize>>) {
+    for (_, item) in table.iter() {
+        match item.as_table_like().filter(|inner| inner.is_dotted()) {
+            Some(inner) => collect_leaves(inner, found),
+            None => found.extend(item.as_value().and_then(toml_edit::Value::span)),
+        }
+    }
+}
+
+/// What to cut from the braces: the value with its key and one comma.
+fn inline_removal(text: &str, braces: &InlineTable, value: &Range<usize>) -> Range<usize> {
+    let leaves = leaves(braces);
+    if let Some(before) = leaves.iter().rev().find(|leaf| leaf.end <= value.start) {
+        return before.end..value.end;
+    }
+    let open = braces.span().map_or(value.start, |span| span.start + 1);
+    if leaves.len() == 1 {
+        return open..value.end;
+    }
+    let first_key = value.start - text[open..value.start].trim_start().len();
+    let comma = text[value.end..].find(',').map_or(value.end, |at| value.end + at + 1);
+    let next_key = text.len() - text[comma..].trim_start_matches([' ', '\t']).len();
+    first_key..next_key
+}

@@ -1,0 +1,271 @@
+//! WSL's configuration grammar, exact and lossless, for both files that use it.
+//!
+//! One parser of WSL reads `/etc/wsl.conf` and `%USERPROFILE%\.wslconfig` (WSL `src/shared/configfile/configfile.cpp`);
+//! what differs is said by [`Dialect`]. It is not an INI parser, and the differences cost people their systemd:
+//!
+//! - a `;` line is no comment but an *invalid line*, and wsl.conf is not read past the first one
+//!   (`configfile.cpp:807`: without `CFG_SKIP_INVALID_LINES` the parser returns);
+//! - the *first* occurrence of a key counts, even when its value is nonsense (`configfile.cpp:187`);
+//! - names are letters and digits, compared without case, and a section may be opened any number of times
+//!   (`configfile.cpp:177`, `:456`, `:571`);
+//! - `#` begins a comment anywhere outside quotes, `\` escapes, `\` before a line end continues (`configfile.cpp:657`).
+//!
+//! [`Document::parse`] never fails: what WSL would say about the bytes is data. `tests/wsl_config_verdicts.rs` holds it
+//! to the recorded verdicts of WSL's own parser. Editing splices bytes and reads the result again before it is believed:
+//! a change that would move any other key is refused.
+
+mod chars;
+mod edit;
+mod repair;
+mod scan;
+
+use std::fmt;
+
+use super::EditError;
+use chars::Chars;
+pub use repair::{Repair, RepairKind};
+use scan::{Item, Scan, What};
+
+/// Which of the two files this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// `/etc/wsl.conf`, read by init inside the distribution, byte by byte: everything after the first invalid line is
+    /// ignored, and a BOM makes the first line invalid.
+    WslConf,
+    /// `%USERPROFILE%\.wslconfig`, read by the Windows service: an invalid line is skipped, and UTF-8 with or without
+    /// BOM or UTF-16LE with BOM are all read (`_wfopen(path, L"rt,ccs=UTF-8")`, WSL `WslCoreConfig.cpp:136`).
+    WslConfig,
+}
+
+/// One file: its bytes, and what WSL takes from them.
+#[derive(Debug, Clone)]
+pub struct Document {
+    bytes: Vec<u8>,
+    dialect: Dialect,
+    scan: Scan,
+}
+
+/// Something WSL would warn about; one warning each.
+///
+/// Keys that WSL does not know warn as well. They are not in here: which keys exist depends on WSL's version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line as an editor counts it. WSL's own number differs in a CRLF wsl.conf, where it counts each line twice.
+    pub line: usize,
+    /// The text of that line, without its line end.
+    pub text: String,
+    /// What is wrong with it.
+    pub kind: ProblemKind,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// WSL cannot read the line. In wsl.conf it reads no further.
+    InvalidLine {
+        /// What WSL stumbles over.
+        why: Why,
+    },
+    /// The key was set before, so this line has no effect.
+    Duplicate {
+        /// `section.key` in lower case.
+        key: String,
+        /// The line that counts.
+        first_line: usize,
+    },
+}
+
+/// What WSL stumbles over in an invalid line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The line begins with something that begins neither a key, a section nor a comment; `;` for instance.
+    LineStart,
+    /// The line begins with a byte order mark, which init does not know.
+    ByteOrderMark,
+    /// A section name does not begin with a letter.
+    SectionName,
+    /// A section name is followed by something else than `]`.
+    SectionEnd,
+    /// Something else than blanks or a comment follows `]`.
+    AfterSection,
+    /// A key is followed by something else than `=`.
+    Equals,
+    /// A backslash before a character that it cannot escape.
+    Escape,
+    /// A quote is still open at the end of the line.
+    OpenQuote,
+    /// The file is UTF-16 with the bytes the other way round, which the C runtime refuses to open.
+    BigEndian,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LineStart => "a line must begin with a letter, `[` or `#`",
+            Self::ByteOrderMark => "a byte order mark or UTF-16 text, where plain UTF-8 is needed",
+            Self::SectionName => "a section name must begin with a letter, right after `[`",
+            Self::SectionEnd => "a section name is letters and digits only, then `]`",
+            Self::AfterSection => "only a comment may follow `]`",
+            Self::Equals => "a key is letters and digits only, then `=`",
+            Self::Escape => r#"`\` may only stand before `\`, `"`, b, n, t or the line end"#,
+            Self::OpenQuote => "a quote is not closed",
+            Self::BigEndian => "UTF-16 big endian text, where UTF-8 is needed",
+        })
+    }
+}
+
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidLine { why } => write!(f, "{why}"),
+            Self::Duplicate { key, first_line } => {
+                write!(f, "`{key}` is set on line {first_line} already, which counts")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}: `{}`", self.line, self.kind, self.text.trim())
+    }
+}
+
+impl Document {
+    /// Reads the bytes as WSL would. Any bytes will do.
+    #[must_use]
+    pub fn parse(bytes: &[u8], dialect: Dialect) -> Self {
+        Self { scan: Scan::of(&Chars::decode(bytes, dialect)), bytes: bytes.to_vec(), dialect }
+    }
+
+    /// The file's bytes; those given to [`parse`](Self::parse) as long as nothing was edited.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.bytes.clone()
+    }
+
+    /// The value that counts, or `None` if WSL finds none.
+    ///
+    /// Bytes that are not UTF-8 come back as replacement characters; [`values`](Self::values) has them as they are.
+    #[must_use]
+    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
+        self.counting(&full_name(section, key)).map(|entry| entry.text.as_str())
+    }
+
+    /// The line that sets the value that counts, as an editor counts lines.
+    #[must_use]
+    pub fn line_of(&self, section: &str, key: &str) -> Option<usize> {
+        self.counting(&full_name(section, key)).map(|entry| entry.line)
+    }
+
+    /// Every `section.key` (lower case) with the bytes of the value that counts, in the order of the file.
+    ///
+    /// A key above all sections has no prefix; one below a broken header may have a garbled one, as it has for WSL.
+    pub fn values(&self) -> impl Iterator<Item = (String, &[u8])> {
+        self.entries().filter(|entry| entry.counts).map(|entry| (entry.name.to_owned(), entry.value))
+    }
+
+    /// False if WSL stops reading before the end of the file.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.scan.complete
+    }
+
+    /// What WSL warns about, in the order of the file.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.scan.problems
+    }
+
+    /// Whether WSL reads a valid header of this section.
+    #[must_use]
+    pub fn has_section(&self, section: &str) -> bool {
+        self.headers(section).next().is_some()
+    }
+
+    /// The line of the first valid header of this section.
+    #[must_use]
+    pub fn line_of_section(&self, section: &str) -> Option<usize> {
+        self.headers(section).next().map(|at| self.scan.items[at].line)
+    }
+
+    /// Indices of the valid headers of a section.
+    fn headers<'a>(&'a self, section: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.scan.items.iter().enumerate().filter_map(move |(at, item)| match &item.what {
+            What::Header { name } if name.eq_ignore_ascii_case(section) => Some(at),
+            _ => None,
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.scan.items.iter().filter_map(Entry::of)
+    }
+
+    fn counting(&self, name: &str) -> Option<Entry<'_>> {
+        self.entries().find(|entry| entry.counts && entry.name == name)
+    }
+}
+
+/// An [`Item`] known to be an entry.
+struct Entry<'a> {
+    line: usize,
+    name: &'a str,
+    value: &'a [u8],
+    text: &'a String,
+    raw: std::ops::Range<usize>,
+    counts: bool,
+}
+
+impl<'a> Entry<'a> {
+    fn of(item: &'a Item) -> Option<Self> {
+        let What::Entry { name, value, text, raw, counts } = &item.what else { return None };
+        Some(Self { line: item.line, name, value, text, raw: raw.clone(), counts: *counts })
+    }
+}
+
+fn full_name(section: &str, key: &str) -> String {
+    let name = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+    name.to_ascii_lowercase()
+}
+
+/// The value of one key in the bytes of a file.
+///
+/// # Errors
+/// None today; the signature is that of its siblings for the other formats.
+pub fn get(bytes: &[u8], dialect: Dialect, section: &str, key: &str) -> Result<Option<String>, EditError> {
+    Ok(Document::parse(bytes, dialect).get(section, key).map(str::to_owned))
+}
+
+/// The bytes of a file with one key set, or with `None` taken out.
+///
+/// # Errors
+/// Those of [`Document::set`] and [`Document::unset`].
+pub fn put(
+    bytes: &[u8],
+    dialect: Dialect,
+    section: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Result<Vec<u8>, EditError> {
+    let mut document = Document::parse(bytes, dialect);
+    match value {
+        Some(value) => document.set(section, key, value)?,
+        None => _ = document.unset(section, key)?,
+    }
+    Ok(document.bytes)
+}
+
+/// A boolean as WSL reads one: `true`, `false` in any case, `1`, `0`, and nothing else.
+///
+/// `yes` and `on` warn and keep the default (WSL `stringshared.h`, `ParseBool`).
+#[must_use]
+pub fn parse_bool(value: &str) -> Option<bool> {
+    match value {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ if value.eq_ignore_ascii_case("true") => Some(true),
+        _ if value.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}

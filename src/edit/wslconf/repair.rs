@@ -1,0 +1,144 @@
+//! Making a file readable to its end.
+
+use super::chars::{UTF8_BOM, UTF16BE_BOM, UTF16LE_BOM};
+use super::{Dialect, Document};
+
+/// One change that [`Document::repair`] made, for showing to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repair {
+    /// The line, as an editor counts it.
+    pub line: usize,
+    /// What was done.
+    pub kind: RepairKind,
+    /// The text of the line before. For a change to the whole file, its first line.
+    pub before: String,
+    /// The text of the line now.
+    pub after: String,
+}
+
+/// What was done to a line or to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepairKind {
+    /// The line became a comment.
+    CommentedOut,
+    /// A `;` comment became a `#` comment.
+    Semicolon,
+    /// A UTF-8 byte order mark was dropped.
+    DroppedMark,
+    /// The whole file was UTF-16 and is UTF-8 now.
+    Reencoded,
+}
+
+impl Document {
+    /// Changes as little as makes WSL read the file to its end: UTF-16 becomes UTF-8, a byte order mark goes, and in
+    /// wsl.conf every invalid line becomes a comment (`;` at its beginning becomes `#`).
+    ///
+    /// Keys below the place where WSL used to stop come to count. In a .wslconfig, of which WSL reads all but the
+    /// invalid lines anyway, those lines stay. Afterwards the document is [`complete`](Self::complete).
+    pub fn repair(&mut self) -> Vec<Repair> {
+        let mut repairs = Vec::new();
+        repairs.extend(self.reencode());
+        if self.dialect == Dialect::WslConf {
+            repairs.extend(self.drop_mark());
+            while let Some(stop) = self.scan.items.last().filter(|_| !self.scan.complete) {
+                let (line, range) = (stop.line, stop.bytes.clone());
+                repairs.extend(self.comment_out(line, range));
+            }
+        }
+        repairs
+    }
+
+    fn reencode(&mut self) -> Option<Repair> {
+        let text = match (Utf16::detect(&self.bytes)?, self.dialect) {
+            (Utf16 { marked: true, big_endian: false }, Dialect::WslConfig) => return None,
+            (utf16, _) => utf16.decode(&self.bytes),
+        };
+        let before = String::from_utf8_lossy(&self.bytes);
+        let before = before.lines().next().unwrap_or_default().to_owned();
+        let after = text.lines().next().unwrap_or_default().to_owned();
+        *self = Self::parse(text.as_bytes(), self.dialect);
+        Some(Repair { line: 1, kind: RepairKind::Reencoded, before, after })
+    }
+
+    fn drop_mark(&mut self) -> Option<Repair> {
+        let rest = self.bytes.strip_prefix(UTF8_BOM)?.to_vec();
+        let after = String::from_utf8_lossy(&rest).lines().next().unwrap_or_default().to_owned();
+        *self = Self::parse(&rest, self.dialect);
+        Some(Repair { line: 1, kind: RepairKind::DroppedMark, before: format!("\u{feff}{after}"), after })
+    }
+
+    /// Comments out the lines of an item that ends where WSL stumbled.
+    fn comment_out(&mut self, line: usize, item: std::ops::Range<usize>) -> Vec<Repair> {
+        let is_eol = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let tail = &self.bytes[item.end..];
+        let end = item.end + tail.iter().position(is_eol).unwrap_or(tail.len());
+        let mut repairs = Vec::new();
+        let mut new = self.bytes[..item.start].to_vec();
+        // What `\` joined, this parts. A comment reaches over a lone CR.
+        for (nth, before) in self.bytes[item.start..end].split(|&byte| byte == b'\n').enumerate() {
+            if nth > 0 {
+                new.push(b'\n');
+            }
+            let (kind, after) = commented(before);
+            let [before, text] = [before, &after].map(|text| String::from_utf8_lossy(text).into_owned());
+            new.extend(after);
+            repairs.push(Repair { line: line + nth, kind, before, after: text });
+        }
+        let mut rest = &self.bytes[end..];
+        if rest.starts_with(b"\r") && !rest.starts_with(b"\r\n") {
+            // A lone CR does not end a comment; what follows would become part of it.
+            new.push(b'\n');
+            rest = &rest[1..];
+        }
+        new.extend_from_slice(rest);
+        *self = Self::parse(&new, self.dialect);
+        repairs
+    }
+}
+
+fn commented(line: &[u8]) -> (RepairKind, Vec<u8>) {
+    let mut line = line.to_vec();
+    match line.iter().position(|byte| !matches!(byte, b' ' | b'\t')) {
+        Some(first) if line[first] == b';' => {
+            line[first] = b'#';
+            (RepairKind::Semicolon, line)
+        }
+        _ => (RepairKind::CommentedOut, [b"# ", line.as_slice()].concat()),
+    }
+}
+
+/// UTF-16 text, known by its mark or, when it is all ASCII, by every other byte being NUL.
+struct Utf16 {
+    marked: bool,
+    big_endian: bool,
+}
+
+impl Utf16 {
+    fn detect(bytes: &[u8]) -> Option<Self> {
+        let every_other_is_nul = |first: usize| {
+            bytes.len() >= 2
+                && bytes.len().is_multiple_of(2)
+                && bytes.iter().skip(first).step_by(2).all(|&byte| byte == 0)
+                && bytes.iter().skip(1 - first).step_by(2).all(|&byte| byte != 0)
+        };
+        let (marked, big_endian) = if bytes.starts_with(UTF16LE_BOM) {
+            (true, false)
+        } else if bytes.starts_with(UTF16BE_BOM) {
+            (true, true)
+        } else if every_other_is_nul(1) {
+            (false, false)
+        } else if every_other_is_nul(0) {
+            (false, true)
+        } else {
+            return None;
+        };
+        Some(Self { marked, big_endian })
+    }
+
+    fn decode(&self, bytes: &[u8]) -> String {
+        let unit = if self.big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+        let start = if self.marked { 2 } else { 0 };
+        let units: Vec<u16> = bytes[start..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    }
+}

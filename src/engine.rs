@@ -1,0 +1,449 @@
+//! The one that changes the machine: run and undo, the only callers of [`crate::change::Change::set`].
+//!
+//! Before every effect the journal says what was there and what shall be. A crash anywhere leaves the machine in a
+//! state from which a second run goes on, and from which an undo comes back to the byte.
+
+mod event;
+mod resume;
+mod undo;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use camino::Utf8Path;
+
+use crate::change::{Change, ChangeError, Context, Follow, Restart, Scope, State};
+use crate::facts::Facts;
+use crate::fetch::Source;
+use crate::host::{Account, Host, HostError, Owner, Recorder, Witness, World};
+use crate::journal::{Entry, Intent, Journal, JournalError, Ledger, Phase, Record};
+use crate::plan::{Selection, Verdict, judge, pending};
+use crate::stage::{Answers, Fault, Stage};
+use crate::stages::STAGES;
+
+pub use event::{Event, Face};
+pub use undo::{Drift, DriftPolicy, UndoOptions, Undone};
+
+/// What a run is made from.
+pub struct Engine<'e> {
+    /// The machine.
+    pub host: &'e Host,
+    /// Where downloads come from.
+    pub source: &'e Source,
+    /// Whose cluster it is.
+    pub user: &'e Account,
+    /// Whom to tell.
+    pub face: &'e mut dyn Face,
+    /// Set by Ctrl-C: the change at hand is finished, then the run ends.
+    pub stop: &'e AtomicBool,
+}
+
+impl std::fmt::Debug for Engine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("host", self.host)
+            .field("user", &self.user.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a run ended, when nothing failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All is done.
+    Done {
+        /// How many changes this run made.
+        changed: usize,
+        /// How many things were verified.
+        verified: usize,
+    },
+    /// The machine has to be started again, then the run goes on.
+    Restart {
+        /// How much of it.
+        scope: Scope,
+        /// Why.
+        why: Vec<String>,
+        /// Whether an earlier run asked for it already and it has not taken place.
+        again: bool,
+    },
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal can not be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A change failed.
+    #[error("stage `{stage}` failed: {target}")]
+    Change {
+        /// The stage.
+        stage: String,
+        /// What it was about.
+        target: String,
+        /// Why.
+        source: Box<ChangeError>,
+    },
+    /// A change reported success and is not there.
+    #[error("stage `{stage}`: {target} did not take: {seen}")]
+    DidNotTake {
+        /// The stage.
+        stage: String,
+        /// What it was about.
+        target: String,
+        /// What is there instead.
+        seen: String,
+    },
+    /// A command that has to follow changes failed.
+    #[error("what has to follow the changes failed")]
+    Follow(#[source] HostError),
+    /// A stage stands in the way.
+    #[error("stage `{stage}` can not be set up: {what}")]
+    Blocked {
+        /// The stage.
+        stage: &'static str,
+        /// What stands in the way.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Restarted, and it is as before.
+    #[error("it was started again, and that did not help: {}", .unmet.join("; "))]
+    NotHelped {
+        /// What is seen instead of what was expected.
+        unmet: Vec<String>,
+        /// What to look at.
+        hint: String,
+    },
+    /// What podman or systemd say is not what it should be.
+    #[error("{} of the checks failed", .faults.len())]
+    Faults {
+        /// Each with its check.
+        faults: Vec<(&'static str, Fault)>,
+    },
+    /// Something else than what we left is there, and nobody decided.
+    #[error("{} was changed by somebody else since", .0.target)]
+    Drift(Box<Drift>),
+}
+
+impl EngineError {
+    /// What a person can do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Journal(e) => return e.hint(),
+            Self::Change { source, .. } => return source.hint(),
+            Self::Follow(e) => return e.hint(),
+            Self::DidNotTake { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
+            Self::Blocked { hint, .. } | Self::NotHelped { hint, .. } => hint.clone(),
+            Self::Faults { faults } => faults.first().map_or_else(String::new, |(_, f)| f.hint.clone()),
+            Self::Drift(_) => "decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned(),
+        })
+    }
+
+    /// Whether the crash sweep ended the program.
+    #[must_use]
+    pub fn is_crash(&self) -> bool {
+        match self {
+            Self::Journal(e) => e.is_crash(),
+            Self::Change { source, .. } => source.is_crash(),
+            Self::Follow(e) => e.is_crash(),
+            _ => false,
+        }
+    }
+}
+
+/// Work that waits for the commands that have to follow it.
+#[derive(Debug, Default)]
+struct Batch {
+    follow: BTreeSet<Follow>,
+    done: Vec<Record>,
+}
+
+impl Engine<'_> {
+    /// Sets the machine up, or goes on where an earlier run ended.
+    ///
+    /// # Errors
+    /// [`EngineError`]; what was done stays done and in the journal, and the next run goes on from there.
+    pub fn setup(&mut self, answers: &Answers, selection: &Selection) -> Result<Ended, EngineError> {
+        let mut journal = Journal::open(self.host, &self.user.name)?;
+        if journal.ledger.answers != answers.0 {
+            journal.append(Record::Answers { answers: answers.0.clone() })?;
+        }
+        self.sweep(&journal.ledger)?;
+        self.finish_open(&mut journal)?;
+        if let Some(ended) = self.after_restart(&mut journal)? {
+            return Ok(ended);
+        }
+        let mut facts = self.facts(&journal.ledger);
+        let mut changed = 0;
+        let mut verified = 0;
+        let count = STAGES.len();
+        for (index, stage) in STAGES.iter().enumerate() {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(Ended::Interrupted);
+            }
+            let (verdict, why, hint) = judge(stage, &facts, answers, selection);
+            if verdict == Verdict::Blocked {
+                return Err(EngineError::Blocked {
+                    stage: stage.id,
+                    what: why,
+                    hint: hint.unwrap_or_default(),
+                });
+            }
+            self.face.event(&Event::Stage {
+                number: index + 1,
+                count,
+                id: stage.id,
+                title: stage.title,
+                verdict,
+                why: &why,
+            });
+            if verdict != Verdict::Needed {
+                continue;
+            }
+            let made = match self.stage(&mut journal, stage, &facts, answers)? {
+                Stepped::Made(made) => made,
+                Stepped::Ended(ended) => return Ok(ended),
+            };
+            verified += self.check(&mut journal, stage, &facts, answers)?;
+            if made > 0 {
+                changed += made;
+                facts = self.facts(&journal.ledger);
+            }
+        }
+        self.take_back_open(&mut journal)?;
+        if journal.ledger.finished.is_none() {
+            let at = self.host.now();
+            journal.append(Record::Finished { at })?;
+        }
+        Ok(Ended::Done { changed, verified })
+    }
+
+    /// Fresh facts, with what the journal knows of restarts.
+    fn facts(&self, ledger: &Ledger) -> Facts {
+        let mut facts = Facts::probe(self.host, self.user.clone());
+        with_ledger(&mut facts, ledger);
+        facts
+    }
+
+    fn stage(
+        &mut self,
+        journal: &mut Journal<'_>,
+        stage: &Stage,
+        facts: &Facts,
+        answers: &Answers,
+    ) -> Result<Stepped, EngineError> {
+        let mut batch = Batch::default();
+        let mut made = 0;
+        for change in (stage.changes)(facts, answers) {
+            if self.stop.load(Ordering::Relaxed) {
+                self.flush(journal, &mut batch)?;
+                return Ok(Stepped::Ended(Ended::Interrupted));
+            }
+            if let Change::Restart(restart) = change {
+                self.flush(journal, &mut batch)?;
+                return self.restart(journal, restart).map(Stepped::Ended);
+            }
+            if self.make(journal, &mut batch, stage.id, change)? {
+                made += 1;
+            }
+        }
+        self.flush(journal, &mut batch)?;
+        Ok(Stepped::Made(made))
+    }
+
+    /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
+    fn make(
+        &mut self,
+        journal: &mut Journal<'_>,
+        batch: &mut Batch,
+        stage: &str,
+        change: Change,
+    ) -> Result<bool, EngineError> {
+        let failed = |source: ChangeError| failed(stage, &change, source);
+        let now = change.observe(self.host).map_err(failed)?;
+        let aim = change.aim(self.host).map_err(failed)?;
+        let target = change.target();
+        if change.holds(&now, &aim.state) {
+            return Ok(false);
+        }
+        if change.is_command() {
+            self.flush(journal, batch)?;
+        }
+        // An interrupted intent on the same thing knows what was there before us; what is there now may be half done.
+        let open = journal.ledger.open().find(|e| same_thing(&e.intent.change, &change)).cloned();
+        let mut dirs = match change.makes() {
+            Some((path, _)) => self.host.missing_dirs(path).map_err(|e| failed(e.into()))?,
+            None => Vec::new(),
+        };
+        let before = match &open {
+            Some(open) => {
+                dirs.extend(
+                    open.intent.dirs.iter().filter(|d| !dirs.contains(d)).cloned().collect::<Vec<_>>(),
+                );
+                dirs.sort_by_key(|d| d.as_str().len());
+                open.intent.before.clone()
+            }
+            None => now,
+        };
+        self.save(journal, &before).map_err(failed)??;
+        let id = journal.next_id();
+        let replaces = open.map(|e| e.intent.id);
+        let intent = Intent {
+            id,
+            stage: stage.to_owned(),
+            change: change.clone(),
+            before,
+            after: aim.state.clone(),
+            dirs,
+            replaces,
+        };
+        journal.append(Record::Intent(Box::new(intent.clone())))?;
+        self.face.event(&Event::Change { target: &target });
+        self.carry_out(&intent).map_err(failed)?;
+        let after = change.observe(self.host).map_err(failed)?;
+        if !change.holds(&after, &aim.state) {
+            let seen = serde_json::to_string(&after).unwrap_or_default();
+            return Err(EngineError::DidNotTake {
+                stage: stage.to_owned(),
+                target: target.to_string(),
+                seen,
+            });
+        }
+        self.face.event(&Event::Changed { target: &target });
+        batch.follow.extend(change.follow().cloned());
+        batch.done.push(Record::Done { id, after, witness: Witness::of(self.host) });
+        if change.follow().is_none() {
+            self.flush(journal, batch)?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the directories, then the change itself.
+    fn carry_out(&mut self, intent: &Intent) -> Result<(), ChangeError> {
+        if let Some((_, owner)) = intent.change.makes() {
+            for dir in &intent.dirs {
+                self.host.make_dir(dir, owner)?;
+            }
+        }
+        let face = &mut *self.face;
+        let mut tick = |tick| face.event(&Event::Tick(&tick));
+        let mut context = Context { host: self.host, source: self.source, tick: &mut tick };
+        intent.change.set(&mut context, &intent.after, None)
+    }
+
+    /// Keeps the bytes of a file that is about to be changed.
+    fn save(&self, journal: &Journal<'_>, before: &State) -> Result<Result<(), EngineError>, ChangeError> {
+        let Some(file) = Change::file_of(before) else { return Ok(Ok(())) };
+        let bytes = self.host.read(&file.path)?.unwrap_or_default();
+        // An interrupted intent saved them already, and the file may be another by now.
+        if crate::host::digest(&bytes) != file.sha256 {
+            return Ok(Ok(()));
+        }
+        Ok(journal.save(&file.sha256, &bytes).map_err(EngineError::from))
+    }
+
+    /// Runs what has to follow the batch, once each, then writes that it is done.
+    fn flush(&mut self, journal: &mut Journal<'_>, batch: &mut Batch) -> Result<(), EngineError> {
+        for follow in std::mem::take(&mut batch.follow) {
+            let Some(cmd) = follow.command(self.host) else { continue };
+            self.face.event(&Event::Follow { command: &cmd });
+            match self.host.run(&cmd, &mut |_| {}) {
+                Ok(_) => {}
+                // Other people's modules may fail there; ours were chosen because they exist.
+                Err(e @ HostError::Failed { .. }) if follow == Follow::LoadModules => {
+                    self.face.event(&Event::Warn(&e.to_string()))
+                }
+                Err(e) => return Err(EngineError::Follow(e)),
+            }
+        }
+        for record in batch.done.drain(..) {
+            journal.append(record)?;
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, journal: &mut Journal<'_>, restart: Restart) -> Result<Ended, EngineError> {
+        let Restart { scope, why, until } = restart;
+        let witness = Witness::of(self.host);
+        journal.append(Record::Waiting { scope, why: why.clone(), until, witness })?;
+        Ok(Ended::Restart { scope, why, again: false })
+    }
+
+    /// Looks at what must hold after a stage; answers how much did.
+    fn check(
+        &mut self,
+        journal: &mut Journal<'_>,
+        stage: &Stage,
+        facts: &Facts,
+        answers: &Answers,
+    ) -> Result<usize, EngineError> {
+        if stage.checks.is_empty() {
+            return Ok(0);
+        }
+        // Several checks ask podman the same; it is asked once.
+        let memo = Recorder::new(self.host);
+        let mut faults = Vec::new();
+        for check in stage.checks {
+            let seen = (check.look)(&memo, facts, answers);
+            self.face.event(&Event::Check { what: check.what, seen: &seen });
+            if let Err(fault) = seen {
+                faults.push((check.what, fault));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(EngineError::Faults { faults });
+        }
+        let at = self.host.now();
+        journal.append(Record::Verified { at })?;
+        Ok(stage.checks.len())
+    }
+}
+
+/// What became of a stage.
+enum Stepped {
+    Made(usize),
+    Ended(Ended),
+}
+
+/// Whether two changes are about the same thing, so that one takes the place of the other.
+fn same_thing(a: &Change, b: &Change) -> bool {
+    if a == b {
+        return true;
+    }
+    let (at, bt) = (a.target(), b.target());
+    matches!(
+        (a, b),
+        (Change::Put(_), Change::Put(_))
+            | (Change::Link(_), Change::Link(_))
+            | (Change::Package(_), Change::Package(_))
+    ) && at.object == bt.object
+}
+
+fn failed(stage: &str, change: &Change, source: ChangeError) -> EngineError {
+    EngineError::Change {
+        stage: stage.to_owned(),
+        target: change.target().to_string(),
+        source: Box::new(source),
+    }
+}
+
+/// Puts what the journal knows into facts: which changes wait for a restart, and whether all was verified.
+pub fn with_ledger(facts: &mut Facts, ledger: &Ledger) {
+    let waits = |e: &&Entry| matches!(&e.phase, Phase::Done(witness) if *witness == facts.witness);
+    facts.pending = ledger.standing().filter(waits).filter_map(|e| pending(&e.intent.change)).collect();
+    facts.verified.clone_from(&ledger.verified);
+}
+
+/// Who owns the directories of a change.
+fn owner(change: &Change) -> Owner {
+    change.makes().map_or(Owner::Root, |(_, owner)| owner)
+}
+
+/// A leftover of an interrupted write.
+fn leftover(path: &Utf8Path) -> camino::Utf8PathBuf {
+    crate::host::temporary(path)
+}

@@ -1,0 +1,151 @@
+//! Going on after a crash or a restart.
+
+use std::time::Duration;
+
+use super::{Batch, Ended, Engine, EngineError, Event, failed, leftover, owner};
+use crate::change::{Change, Expect, State};
+use crate::host::{Cmd, Witness, World};
+use crate::journal::{Journal, Ledger, Record};
+
+/// How long systemd may take to start, in seconds: WSL itself goes on after 10 s whether it is up or not
+/// (`boot.initTimeout`), so we wait ourselves.
+const SYSTEMD_SECONDS: u64 = 120;
+/// How often we look for the user manager, once a second. WSL starts it for the first command of the user.
+const MANAGER_TRIES: u32 = 60;
+
+impl Engine<'_> {
+    /// Removes what an interrupted write left beside a file.
+    pub(super) fn sweep(&self, ledger: &Ledger) -> Result<(), EngineError> {
+        for entry in ledger.standing() {
+            let change = &entry.intent.change;
+            let Some((path, owner)) = change.makes() else { continue };
+            let fail = |e: crate::host::HostError| failed(&entry.intent.stage, change, e.into());
+            let real = self.host.resolve(path).map_err(fail)?;
+            for temp in [leftover(path), leftover(&real)] {
+                if self.host.stat(&temp).map_err(fail)?.is_some() {
+                    self.host.remove(&temp, owner).map_err(fail)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes what was made but not written down as done: its follow-ups may not have run.
+    pub(super) fn finish_open(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
+        let open: Vec<_> = journal.ledger.open().map(|e| e.intent.clone()).collect();
+        if !open.is_empty() {
+            self.face.event(&Event::Resumed("going on where the last run was interrupted"));
+        }
+        let mut batch = Batch::default();
+        for intent in open {
+            let fail = |e| failed(&intent.stage, &intent.change, e);
+            let now = intent.change.observe(self.host).map_err(fail)?;
+            if intent.change.holds(&now, &intent.after) {
+                batch.follow.extend(intent.change.follow().cloned());
+                batch.done.push(Record::Done { id: intent.id, after: now, witness: Witness::of(self.host) });
+            }
+        }
+        self.flush(journal, &mut batch)
+    }
+
+    /// Takes back what was interrupted and is no longer wanted, because an answer or a selection changed.
+    pub(super) fn take_back_open(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
+        let open: Vec<_> = journal.ledger.open().map(|e| e.intent.clone()).collect();
+        let mut batch = Batch::default();
+        for intent in open.into_iter().rev() {
+            let fail = |e| failed(&intent.stage, &intent.change, e);
+            let now = intent.change.observe(self.host).map_err(fail)?;
+            if !intent.change.holds(&now, &intent.before) || matches!(now, State::Packages { .. }) {
+                self.put_back(&intent, &now).map_err(fail)?;
+            }
+            self.remove_dirs(&intent).map_err(fail)?;
+            batch.follow.extend(intent.change.follow().cloned());
+            batch.done.push(Record::Undone { id: intent.id });
+        }
+        self.flush(journal, &mut batch)
+    }
+
+    /// Removes the directories that were made for a change, innermost first, where they are empty.
+    pub(super) fn remove_dirs(
+        &self,
+        intent: &crate::journal::Intent,
+    ) -> Result<(), crate::change::ChangeError> {
+        for dir in intent.dirs.iter().rev() {
+            if self.host.stat(dir)?.is_some() {
+                self.host.remove_dir(dir, owner(&intent.change))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a restart is waited for: sees whether it took place and helped.
+    pub(super) fn after_restart(&mut self, journal: &mut Journal<'_>) -> Result<Option<Ended>, EngineError> {
+        let Some(waiting) = journal.ledger.waiting.clone() else { return Ok(None) };
+        if waiting.witness == Witness::of(self.host) {
+            return Ok(Some(Ended::Restart { scope: waiting.scope, why: waiting.why, again: true }));
+        }
+        self.face.event(&Event::Resumed("the machine was started again; going on"));
+        self.wait_for_systemd();
+        self.wait_for_manager();
+        let unmet: Vec<String> = waiting.until.iter().filter_map(|e| e.unmet(self.host)).collect();
+        if !unmet.is_empty() {
+            let hint = not_helped(&waiting.until, self.host);
+            // The next run starts afresh from what it finds: nothing waits for this restart any more.
+            journal.append(Record::Restarted)?;
+            return Err(EngineError::NotHelped { unmet, hint });
+        }
+        journal.append(Record::Restarted)?;
+        Ok(None)
+    }
+
+    /// Until systemd has started everything, or something failed to start, which is normal on WSL.
+    fn wait_for_systemd(&mut self) {
+        if self.host.text("/proc/1/comm").unwrap_or_default().trim() != "systemd" {
+            return;
+        }
+        self.face.event(&Event::Waiting("waiting for systemd to start"));
+        let cmd =
+            Cmd::line("systemctl is-system-running --wait").within(Duration::from_secs(SYSTEMD_SECONDS));
+        // Asked before systemd listens it fails at once.
+        for _ in 0..10 {
+            let said = self.host.query(&cmd).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
+            if matches!(said.as_str(), "running" | "degraded") {
+                return;
+            }
+            self.host.pause(Duration::from_secs(1));
+        }
+    }
+
+    fn wait_for_manager(&mut self) {
+        let unit = format!("user@{}.service", self.user.uid);
+        let active = Cmd::new("systemctl", ["is-active", &unit]);
+        if !self.host.exists("/run/systemd/system") {
+            return;
+        }
+        self.face.event(&Event::Waiting("waiting for the user manager"));
+        for _ in 0..MANAGER_TRIES {
+            let said = self.host.query(&active).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
+            if matches!(said.as_str(), "active" | "failed") {
+                return;
+            }
+            self.host.pause(Duration::from_secs(1));
+        }
+    }
+}
+
+/// Where to look when a restart did not help.
+fn not_helped(until: &[Expect], world: &dyn World) -> String {
+    let unmet = |e: &&Expect| e.unmet(world).is_some();
+    match until.iter().find(unmet) {
+        Some(Expect::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),
+        Some(Expect::KernelWords(_)) => "only the distribution was started again, not WSL (`wsl --shutdown`), or a policy of your organisation drops kernelCommandLine from .wslconfig".to_owned(),
+        Some(Expect::CgroupV2) => "`kind-wsl plan` says what is mounted; `dmesg` and `mount -a` say whether the line in /etc/fstab works".to_owned(),
+        Some(Expect::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` says whether the user manager runs; then `kind-wsl plan`"),
+        None => "run `kind-wsl plan` to see what is missing".to_owned(),
+    }
+}
+
+/// Whether a change can leave a half-done state that only it can finish.
+pub(super) fn is_package(change: &Change) -> bool {
+    matches!(change, Change::Package(_))
+}

@@ -1,0 +1,180 @@
+//! Back to the state before, byte for byte where nobody else wrote.
+
+use std::sync::atomic::Ordering;
+
+use super::resume::is_package;
+use super::{Batch, Engine, EngineError, Event, failed};
+use crate::change::{Change, ChangeError, Context, Scope, State};
+use crate::host::{Witness, World};
+use crate::journal::{Entry, Intent, Journal, Phase, Record};
+
+/// What to do with what others changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// End, and show it.
+    Stop,
+    /// Leave it as it is, and forget our part in it.
+    Keep,
+    /// Put back what was there before us.
+    Restore,
+}
+
+/// How much to undo.
+#[derive(Clone, Debug)]
+pub struct UndoOptions {
+    /// These stages alone, where it is not empty.
+    pub stages: Vec<String>,
+    /// Also take out the packages that we brought.
+    pub packages: bool,
+    /// What others changed.
+    pub drift: DriftPolicy,
+}
+
+/// What an undo did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undone {
+    /// How many changes were taken back.
+    pub changes: usize,
+    /// What was left: packages, unless asked for, and what others changed.
+    pub kept: Vec<String>,
+    /// What has to be started again for it to count.
+    pub restart: Option<Scope>,
+    /// Ended by Ctrl-C.
+    pub interrupted: bool,
+}
+
+/// Something that is neither as we left it nor as it was before us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// What.
+    pub target: String,
+    /// Its text as we left it, where it is a text that we know.
+    pub left: Option<String>,
+    /// Its text now.
+    pub now: Option<String>,
+}
+
+/// How a change stands to the machine.
+enum Standing {
+    AsLeft,
+    AsBefore,
+    Drifted,
+}
+
+impl Engine<'_> {
+    /// Takes changes back, the last one first.
+    ///
+    /// # Errors
+    /// [`EngineError::Drift`] where others changed something and `drift` says stop; what was taken back until then
+    /// stays so.
+    pub fn undo(&mut self, options: &UndoOptions) -> Result<Undone, EngineError> {
+        if !crate::journal::exists(self.host) {
+            return Ok(Undone::default());
+        }
+        let mut journal = Journal::open(self.host, &self.user.name)?;
+        self.sweep(&journal.ledger)?;
+        let chosen = |e: &&Entry| options.stages.is_empty() || options.stages.contains(&e.intent.stage);
+        let entries: Vec<Entry> = journal.ledger.standing().filter(chosen).rev().cloned().collect();
+        let witness = Witness::of(self.host);
+        let mut undone = Undone::default();
+        let mut batch = Batch::default();
+        for entry in entries {
+            if self.stop.load(Ordering::Relaxed) {
+                undone.interrupted = true;
+                break;
+            }
+            let intent = &entry.intent;
+            let target = intent.change.target();
+            if is_package(&intent.change) && !options.packages {
+                let why = "packages stay unless asked for (`--packages`)";
+                self.face.event(&Event::Kept { target: &target, why });
+                undone.kept.push(target.to_string());
+                continue;
+            }
+            if intent.change.is_command() {
+                self.flush(&mut journal, &mut batch)?;
+            }
+            if self.take_back(&entry, options.drift)? {
+                undone.changes += 1;
+                self.face.event(&Event::Undone { target: &target });
+                // What took effect by a restart loses it by the next one.
+                let counted = matches!(&entry.phase, Phase::Done(then) if *then != witness);
+                undone.restart =
+                    undone.restart.max(intent.change.restart().filter(|_| counted).map(|d| d.scope));
+            } else {
+                self.face.event(&Event::Kept { target: &target, why: "others changed it" });
+                undone.kept.push(target.to_string());
+            }
+            batch.follow.extend(intent.change.follow().cloned());
+            batch.done.push(Record::Undone { id: intent.id });
+            if intent.change.follow().is_none() {
+                self.flush(&mut journal, &mut batch)?;
+            }
+        }
+        self.flush(&mut journal, &mut batch)?;
+        if journal.ledger.standing().next().is_none() {
+            journal.erase()?;
+        }
+        Ok(undone)
+    }
+
+    /// Takes one change back; `false` where it is left to whoever changed it since.
+    fn take_back(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<bool, EngineError> {
+        let intent = &entry.intent;
+        let fail = |e| failed(&intent.stage, &intent.change, e);
+        let now = intent.change.observe(self.host).map_err(fail)?;
+        match self.standing(intent, &now) {
+            Standing::AsBefore => {}
+            Standing::Drifted if policy == DriftPolicy::Keep => return Ok(false),
+            Standing::Drifted if policy == DriftPolicy::Stop => {
+                return Err(EngineError::Drift(Box::new(self.drift(intent, &now))));
+            }
+            Standing::AsLeft | Standing::Drifted => self.put_back(intent, &now).map_err(fail)?,
+        }
+        self.remove_dirs(intent).map_err(fail)?;
+        Ok(true)
+    }
+
+    fn standing(&self, intent: &Intent, now: &State) -> Standing {
+        let change = &intent.change;
+        // Companions that came along do not show in the state of the packages that were asked for.
+        if is_package(change) {
+            return Standing::AsLeft;
+        }
+        if change.holds(now, &intent.after) {
+            return Standing::AsLeft;
+        }
+        if change.holds(now, &intent.before) { Standing::AsBefore } else { Standing::Drifted }
+    }
+
+    /// Sets the state before. Of packages, what came is what is there now and was not before.
+    pub(super) fn put_back(&mut self, intent: &Intent, now: &State) -> Result<(), ChangeError> {
+        let left =
+            if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
+        let face = &mut *self.face;
+        let mut tick = |tick| face.event(&Event::Tick(&tick));
+        let mut context = Context { host: self.host, source: self.source, tick: &mut tick };
+        intent.change.set(&mut context, &intent.before, Some(left))
+    }
+
+    fn drift(&self, intent: &Intent, now: &State) -> Drift {
+        let text = |state: &State| {
+            let file = Change::file_of(state)?;
+            self.host.read(&file.path).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned())
+        };
+        let left = match &intent.change {
+            Change::Put(crate::change::Put { body: crate::change::Body::Text(text), .. }) => {
+                Some(text.clone())
+            }
+            _ => None,
+        };
+        Drift { target: intent.change.target().to_string(), left, now: text(now) }
+    }
+}
+
+fn all(state: &State) -> &[String] {
+    match state {
+        State::Packages { all, .. } => all,
+        _ => &[],
+    }
+}

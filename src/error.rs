@@ -1,0 +1,113 @@
+//! The failure that a person sees, and the exit codes that a script sees.
+
+use std::error::Error;
+
+use crate::engine::EngineError;
+use crate::facts::UserError;
+use crate::host::HostError;
+use crate::journal::JournalError;
+use crate::plan::PlanError;
+use crate::stage::AnswerError;
+use crate::stages::UnknownStage;
+
+/// Exit codes: documented and stable. Never 67 or 87, which wsl.exe turns into -1 (WSL
+/// `src/windows/common/WslClient.cpp:686`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// Something failed.
+    Failed = 1,
+    /// The command line is wrong, or a question has no answer.
+    Usage = 2,
+    /// The machine has to be started again.
+    Restart = 3,
+    /// Something is not as it should be, or was changed by somebody else.
+    Found = 4,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// A failure: what failed on which object, why, what to do.
+#[derive(Debug)]
+pub struct Failure {
+    /// What failed.
+    pub text: String,
+    /// Why, from the outside in.
+    pub causes: Vec<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// What a script sees.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// A failure of the command line.
+    #[must_use]
+    pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { text: text.into(), causes: Vec::new(), hint: Some(hint.into()), exit: Exit::Usage }
+    }
+
+    /// A failure without a deeper cause.
+    #[must_use]
+    pub fn new(text: impl Into<String>, hint: Option<String>) -> Self {
+        Self { text: text.into(), causes: Vec::new(), hint, exit: Exit::Failed }
+    }
+
+    fn of(error: &dyn Error, hint: Option<String>, exit: Exit) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Self { text: error.to_string(), causes, hint, exit }
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        Self::of(&error, error.hint(), Exit::Failed)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::of(&error, error.hint(), Exit::Failed)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        Self::of(&error, error.hint(), Exit::Failed)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let exit = match error {
+            EngineError::Drift(_) | EngineError::Faults { .. } => Exit::Found,
+            _ => Exit::Failed,
+        };
+        Self::of(&error, error.hint(), exit)
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Self {
+        Self::of(&error, Some(error.hint()), Exit::Usage)
+    }
+}
+
+impl From<AnswerError> for Failure {
+    fn from(error: AnswerError) -> Self {
+        Self::of(&error, Some(error.hint()), Exit::Usage)
+    }
+}
+
+impl From<UnknownStage> for Failure {
+    fn from(error: UnknownStage) -> Self {
+        Self::of(&error, Some(error.hint()), Exit::Usage)
+    }
+}

@@ -1,0 +1,114 @@
+//! What the machine is: one snapshot, from files and a few commands that change nothing.
+//!
+//! Each parser is pure and takes text. Nothing is concluded from a version number where the thing itself can be
+//! seen; where both are known the thing itself counts.
+
+pub mod cgroup;
+pub mod containers;
+pub mod distro;
+pub mod kernel;
+pub mod tools;
+pub mod user;
+pub mod wsl;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Due, Scope};
+use crate::fetch::catalogue::Arch;
+use crate::host::{Account, Witness, World};
+
+pub use cgroup::Cgroup;
+pub use containers::Containers;
+pub use distro::{Distro, Packages, Systemd};
+pub use kernel::Kernel;
+pub use tools::Tools;
+pub use user::{Subids, UserError};
+pub use wsl::{Windows, Wsl, WslConf};
+
+/// The version of this form of facts and reports.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that a stage may decide from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// The person whose cluster this will be.
+    pub user: Account,
+    /// The machine's architecture; `None` for one that no release is built for.
+    pub arch: Option<Arch>,
+    /// WSL or not, and which.
+    pub wsl: Wsl,
+    /// `/etc/wsl.conf`, as WSL reads it.
+    pub wsl_conf: WslConf,
+    /// The Windows side: the user's profile and `.wslconfig`.
+    pub windows: Windows,
+    /// The distribution.
+    pub distro: Distro,
+    /// The kernel, its modules and settings.
+    pub kernel: Kernel,
+    /// systemd and PID 1.
+    pub systemd: Systemd,
+    /// The cgroup hierarchy.
+    pub cgroup: Cgroup,
+    /// Packages, installed and on offer.
+    pub packages: Packages,
+    /// The user's sub-ids.
+    pub subids: Subids,
+    /// podman's configuration.
+    pub containers: Containers,
+    /// kind, kubectl, crun and ourselves.
+    pub tools: Tools,
+    /// The present start of the machine.
+    pub witness: Witness,
+    /// Changes that count only after a restart that has not taken place.
+    pub pending: Vec<Pending>,
+    /// When the result was last verified, with no change since.
+    pub verified: Option<String>,
+}
+
+/// A change that waits for a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What has to be started again, and what is seen then.
+    pub due: Due,
+    /// The change, in words.
+    pub why: String,
+}
+
+impl Facts {
+    /// Looks at the machine for this user.
+    ///
+    /// Creates nothing: podman in particular is not asked before it is configured, because its first command
+    /// settles the storage driver for good (`libpod/bolt_state` records it).
+    #[must_use]
+    pub fn probe(world: &dyn World, user: Account) -> Self {
+        let wsl_conf = WslConf::of(world);
+        let wsl = Wsl::of(world);
+        let kernel = Kernel::of(world);
+        let packages = Packages::of(world);
+        let containers = Containers::of(world, &user);
+        Self {
+            arch: kernel.machine.parse().ok(),
+            windows: Windows::of(world, &wsl, &wsl_conf),
+            distro: Distro::of(world),
+            systemd: Systemd::of(world, &packages),
+            cgroup: Cgroup::of(world, user.uid),
+            subids: Subids::of(world, &user),
+            tools: Tools::of(world, &user, &containers),
+            witness: Witness::of(world),
+            pending: Vec::new(),
+            verified: None,
+            wsl,
+            wsl_conf,
+            kernel,
+            packages,
+            containers,
+            user,
+        }
+    }
+
+    /// The restart that is due: the largest of what waits.
+    #[must_use]
+    pub fn restart_due(&self) -> Option<Scope> {
+        self.pending.iter().map(|p| p.due.scope).max()
+    }
+}

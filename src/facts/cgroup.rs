@@ -1,0 +1,241 @@
+//! The cgroup hierarchy: what is mounted, and which controllers reach whom.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::{Cmd, World};
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// The controllers that the guide delegates, in its order. kind insists on cpu, memory and pids
+/// (kind `pkg/cluster/internal/create/create.go`, `validateProvider`).
+pub const WANTED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+/// The hierarchy as systemd and the user manager see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// What is mounted.
+    pub mounts: Mounts,
+    /// The cgroup that systemd has for its own, below `/sys/fs/cgroup`; empty for the root itself.
+    pub systemd_root: String,
+    /// The cgroups from the root down to systemd's, the root first.
+    pub chain: Vec<Level>,
+    /// The user manager's cgroup, where it runs.
+    pub manager: Option<Level>,
+}
+
+/// One cgroup and its controllers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// Its full path.
+    pub path: String,
+    /// `cgroup.controllers`: what its parent lets it have.
+    pub controllers: Vec<String>,
+    /// `cgroup.subtree_control`: what it lets its children have.
+    pub enabled: Vec<String>,
+}
+
+/// What is mounted at and below `/sys/fs/cgroup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounts {
+    /// The file system type at `/sys/fs/cgroup` itself, the last mount counting.
+    pub root: Option<String>,
+    /// Controllers bound to a v1 hierarchy.
+    pub v1: Vec<String>,
+    /// Whether v2 is mounted below the root (`unified`), as on a hybrid.
+    pub unified: bool,
+}
+
+impl Mounts {
+    /// Reads the mount table.
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
+        Self::parse(&world.text("/proc/mounts").unwrap_or_default())
+    }
+
+    /// Parses `/proc/mounts` (fstab(5) columns).
+    #[must_use]
+    pub fn parse(table: &str) -> Self {
+        let mut mounts = Self::default();
+        for line in table.lines() {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [_, point, kind, options, ..] = fields[..] else { continue };
+            if point == ROOT {
+                mounts.root = Some(kind.to_owned());
+            } else if kind == "cgroup2" && point.starts_with(ROOT) {
+                mounts.unified = true;
+            }
+            if kind == "cgroup" {
+                mounts.v1.extend(options.split(',').filter(|o| is_controller(o)).map(ToOwned::to_owned));
+            }
+        }
+        // A later mount hides what an earlier one had below the same point.
+        if mounts.root.as_deref() == Some("cgroup2") {
+            mounts.unified = false;
+        }
+        mounts
+    }
+
+    /// Whether v2 is at the root and no controller is bound to v1. A v1 hierarchy without controllers
+    /// (`name=systemd`) takes nothing away.
+    #[must_use]
+    pub fn is_pure_v2(&self) -> bool {
+        self.root.as_deref() == Some("cgroup2") && self.v1.is_empty()
+    }
+
+    /// Whether v1 is in the way: its controllers are bound, or it left its tmpfs at the root.
+    #[must_use]
+    pub fn has_v1(&self) -> bool {
+        !self.v1.is_empty() || self.root.as_deref() == Some("tmpfs")
+    }
+}
+
+impl fmt::Display for Mounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.root.as_deref() {
+            Some("cgroup2") if self.v1.is_empty() => f.write_str("cgroup v2"),
+            Some("cgroup2") => write!(f, "cgroup v2, but v1 holds {}", self.v1.join(", ")),
+            Some(other) if self.v1.is_empty() => {
+                write!(
+                    f,
+                    "a {other}{}",
+                    if self.unified { " with cgroup v2 below it in unified" } else { "" }
+                )
+            }
+            Some(other) => write!(f, "a {other} with cgroup v1 ({})", self.v1.join(", ")),
+            None => f.write_str("not mounted"),
+        }
+    }
+}
+
+/// Controller names among the options of a v1 mount (cgroups(7)).
+fn is_controller(option: &str) -> bool {
+    matches!(
+        option,
+        "cpu"
+            | "cpuacct"
+            | "cpuset"
+            | "memory"
+            | "devices"
+            | "freezer"
+            | "net_cls"
+            | "net_prio"
+            | "blkio"
+            | "perf_event"
+            | "hugetlb"
+            | "pids"
+            | "rdma"
+            | "misc"
+    )
+}
+
+impl Level {
+    fn of(world: &dyn World, path: &str) -> Option<Self> {
+        let words = |file: &str| {
+            let text = world.text(&format!("{path}/{file}"))?;
+            Some(text.split_ascii_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
+        };
+        Some(Self {
+            path: path.to_owned(),
+            controllers: words("cgroup.controllers")?,
+            enabled: words("cgroup.subtree_control").unwrap_or_default(),
+        })
+    }
+
+    /// Which of `wanted` its parent does not let it have.
+    #[must_use]
+    pub fn lacks(&self, wanted: &[&str]) -> Vec<String> {
+        wanted.iter().filter(|w| !self.controllers.iter().any(|c| c == *w)).map(|&w| w.to_owned()).collect()
+    }
+}
+
+impl Cgroup {
+    pub(super) fn of(world: &dyn World, uid: u32) -> Self {
+        let mounts = Mounts::of(world);
+        let systemd_root = systemd_root(world);
+        let mut chain = Vec::new();
+        let mut path = ROOT.to_owned();
+        for name in std::iter::once("").chain(systemd_root.split('/').filter(|n| !n.is_empty())) {
+            if !name.is_empty() {
+                path = format!("{path}/{name}");
+            }
+            chain.extend(Level::of(world, &path));
+        }
+        Self { mounts, chain, manager: user_manager(world, uid), systemd_root }
+    }
+
+    /// Controllers that the kernel offers at the root but that do not reach systemd, because a cgroup between
+    /// them does not pass them on. Empty also where there is nothing between.
+    #[must_use]
+    pub fn withheld(&self) -> Vec<String> {
+        let (Some(first), Some(last)) = (self.chain.first(), self.chain.last()) else { return Vec::new() };
+        let offered = |w: &&str| first.controllers.iter().any(|c| c == w);
+        let offered: Vec<&str> = WANTED.into_iter().filter(offered).collect();
+        last.lacks(&offered)
+    }
+
+    /// Whether WSL keeps each distribution in a cgroup of its own (`[wsl2] isolateDistroCgroup`; WSL
+    /// `src/linux/init/main.cpp`, commit 3701271dd). Seen from `/proc/1/cgroup`, never from a version.
+    #[must_use]
+    pub fn is_isolated(&self) -> bool {
+        self.systemd_root.starts_with("/wsl-user/")
+    }
+}
+
+/// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself.
+fn systemd_root(world: &dyn World) -> String {
+    let own = world.text("/proc/1/cgroup").unwrap_or_default();
+    let path = own.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or_default();
+    path.trim_end_matches('/').trim_end_matches("/init.scope").to_owned()
+}
+
+/// The cgroup of the user's service manager, where it runs.
+///
+/// The path is built on systemd's own root, since with WSL's isolation nothing is at `/sys/fs/cgroup/user.slice`;
+/// where the unit was moved to another slice, systemd is asked.
+#[must_use]
+pub fn user_manager(world: &dyn World, uid: u32) -> Option<Level> {
+    let unit = format!("user@{uid}.service");
+    let usual = format!("{ROOT}{}/user.slice/user-{uid}.slice/{unit}", systemd_root(world));
+    Level::of(world, &usual).or_else(|| {
+        if !world.exists("/run/systemd/system") {
+            return None;
+        }
+        let path = world.answer(&Cmd::new("systemctl", ["show", "--value", "-p", "ControlGroup", &unit]))?;
+        (!path.is_empty()).then(|| Level::of(world, &format!("{ROOT}{path}"))).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mounts;
+
+    #[test]
+    fn classic_wsl_is_a_tmpfs_with_v1_controllers() {
+        let seen = Mounts::parse(
+            "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw,nsdelegate 0 0\n\
+             cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n",
+        );
+        assert!(seen.has_v1() && !seen.is_pure_v2());
+        assert_eq!(seen.to_string(), "a tmpfs with cgroup v1 (cpu, memory)");
+    }
+
+    #[test]
+    fn a_named_v1_hierarchy_without_controllers_is_no_hindrance() {
+        let seen = Mounts::parse(
+            "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n",
+        );
+        assert!(seen.is_pure_v2());
+    }
+
+    #[test]
+    fn v2_mounted_over_the_tmpfs_counts_but_bound_controllers_are_named() {
+        let seen = Mounts::parse(
+            "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n\
+             cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+        );
+        assert!(!seen.is_pure_v2());
+        assert_eq!(seen.to_string(), "cgroup v2, but v1 holds memory");
+    }
+}

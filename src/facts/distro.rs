@@ -1,0 +1,191 @@
+//! The distribution, its init system and its packages.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::Manager;
+use crate::host::{Cmd, World};
+use crate::version::Version;
+
+/// From `/etc/os-release` (os-release(5)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distro {
+    /// `ID`, for example `debian`.
+    pub id: String,
+    /// `ID_LIKE`, split.
+    pub like: Vec<String>,
+    /// `VERSION_ID`.
+    pub version: Option<Version>,
+    /// `PRETTY_NAME`.
+    pub name: String,
+}
+
+impl Distro {
+    pub(super) fn of(world: &dyn World) -> Self {
+        Self::parse(&world.text("/etc/os-release").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Self {
+        let value = |key: &str| {
+            let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))?;
+            Some(line.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        Self {
+            id: value("ID").unwrap_or_else(|| "linux".to_owned()),
+            like: value("ID_LIKE").unwrap_or_default().split_whitespace().map(ToOwned::to_owned).collect(),
+            version: value("VERSION_ID").and_then(|v| v.parse().ok()),
+            name: value("PRETTY_NAME").unwrap_or_else(|| "an unknown distribution".to_owned()),
+        }
+    }
+
+    /// Whether it is Debian or made from it.
+    #[must_use]
+    pub fn is_debian(&self) -> bool {
+        self.id == "debian" || self.like.iter().any(|l| l == "debian")
+    }
+}
+
+/// PID 1 and systemd.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Systemd {
+    /// The name of PID 1.
+    pub pid1: String,
+    /// Where `/sbin/init` leads; `None` where there is none, and WSL then ignores `systemd=true`
+    /// (WSL `src/linux/init/WslDistributionConfig.cpp:90`).
+    pub init: Option<String>,
+    /// The version, as its package says.
+    pub version: Option<Version>,
+}
+
+impl Systemd {
+    pub(super) fn of(world: &dyn World, packages: &Packages) -> Self {
+        let init = world.resolve("/sbin/init".into()).ok();
+        let init = init.filter(|p| world.stat(p).ok().flatten().is_some()).map(Into::into);
+        let version = packages.version("systemd").or_else(|| {
+            let said = world.answer(&Cmd::line("systemctl --version"))?;
+            said.split_ascii_whitespace().nth(1)?.parse().ok()
+        });
+        Self { pid1: world.text("/proc/1/comm").unwrap_or_default().trim().to_owned(), init, version }
+    }
+
+    /// Whether systemd runs the machine.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.pid1 == "systemd"
+    }
+
+    /// Whether WSL would start systemd when told to.
+    #[must_use]
+    pub fn is_init(&self) -> bool {
+        self.init.as_deref().is_some_and(|p| p.ends_with("/systemd"))
+    }
+}
+
+/// The packages that matter to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packages {
+    /// The package manager; `None` for one that we do not speak.
+    pub manager: Option<Manager>,
+    /// Installed ones and their versions.
+    pub installed: BTreeMap<String, String>,
+    /// What the package manager would install, where something is missing.
+    pub candidates: BTreeMap<String, String>,
+}
+
+/// What we ask about.
+const ASKED: [&str; 16] = [
+    "podman",
+    "crun",
+    "uidmap",
+    "slirp4netns",
+    "passt",
+    "fuse-overlayfs",
+    "dbus-user-session",
+    "iptables",
+    "netavark",
+    "aardvark-dns",
+    "containernetworking-plugins",
+    "systemd",
+    "systemd-sysv",
+    "libc6",
+    "shadow-utils",
+    "iptables-nft",
+];
+
+impl Packages {
+    pub(super) fn of(world: &dyn World) -> Self {
+        let has = |program: &str| {
+            ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|d| world.exists(&format!("{d}/{program}")))
+        };
+        let manager = [
+            ("apt-get", Manager::Apt),
+            ("dnf", Manager::Dnf),
+            ("zypper", Manager::Zypper),
+            ("pacman", Manager::Pacman),
+        ];
+        let Some(manager) = manager.into_iter().find(|(program, _)| has(program)).map(|(_, m)| m) else {
+            return Self::default();
+        };
+        let mut installed = manager.installed(world);
+        installed.retain(|name, _| ASKED.contains(&name.as_str()));
+        let complete = installed.contains_key("podman") && installed.contains_key("uidmap");
+        let candidates =
+            if complete || manager != Manager::Apt { BTreeMap::new() } else { apt_candidates(world) };
+        Self { manager: Some(manager), installed, candidates }
+    }
+
+    /// The installed version of a package.
+    #[must_use]
+    pub fn version(&self, name: &str) -> Option<Version> {
+        self.installed.get(name)?.parse().ok()
+    }
+
+    /// The version that will be there after the packages were installed: the installed one, else the candidate.
+    #[must_use]
+    pub fn coming(&self, name: &str) -> Option<Version> {
+        self.installed.get(name).or_else(|| self.candidates.get(name))?.parse().ok()
+    }
+}
+
+fn apt_candidates(world: &dyn World) -> BTreeMap<String, String> {
+    let args = std::iter::once("policy").chain(ASKED);
+    parse_policy(&world.answer(&Cmd::new("apt-cache", args)).unwrap_or_default())
+}
+
+/// The candidates that `apt-cache policy` prints; the package lists of a fresh image are empty, and nothing is
+/// known then before `apt-get update`.
+fn parse_policy(text: &str) -> BTreeMap<String, String> {
+    let mut candidates = BTreeMap::new();
+    let mut name = String::new();
+    for line in text.lines() {
+        if let Some(heading) = line.strip_suffix(':').filter(|h| !h.starts_with(' ')) {
+            heading.clone_into(&mut name);
+        } else if let Some(version) = line.trim().strip_prefix("Candidate: ").filter(|v| *v != "(none)") {
+            candidates.insert(name.clone(), version.to_owned());
+        }
+    }
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Distro, parse_policy};
+
+    #[test]
+    fn quotes_of_os_release_are_taken_off() {
+        let distro = Distro::parse("PRETTY_NAME=\"Ubuntu 24.04 LTS\"\nID=ubuntu\nID_LIKE=debian\n");
+        assert_eq!(
+            (distro.id.as_str(), distro.name.as_str(), distro.is_debian()),
+            ("ubuntu", "Ubuntu 24.04 LTS", true)
+        );
+    }
+
+    #[test]
+    fn a_package_without_a_candidate_is_not_on_offer() {
+        let text = "podman:\n  Installed: (none)\n  Candidate: 4.3.1+ds1-8\n  Version table:\npasst:\n  Installed: (none)\n  Candidate: (none)\n";
+        let seen = parse_policy(text);
+        assert_eq!(seen.get("podman").map(String::as_str), Some("4.3.1+ds1-8"));
+        assert!(!seen.contains_key("passt"));
+    }
+}

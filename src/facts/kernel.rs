@@ -1,0 +1,140 @@
+//! The kernel: release, command line, modules, settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::{Cmd, World};
+use crate::version::Version;
+
+/// The modules that kind's page wants loaded: a rootless node may not load them itself.
+pub const MODULES: [&str; 4] = ["ip6_tables", "ip6table_nat", "ip_tables", "iptable_nat"];
+/// Kernel settings that we look at, as sysctl writes them.
+const SETTINGS: [&str; 4] = [
+    "fs.inotify.max_user_watches",
+    "fs.inotify.max_user_instances",
+    "net.ipv4.ip_unprivileged_port_start",
+    "kernel.dmesg_restrict",
+];
+
+/// The running kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// `uname -r`.
+    pub release: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// `/proc/cmdline`.
+    pub cmdline: String,
+    /// The modules of [`MODULES`].
+    pub modules: BTreeMap<String, Module>,
+    /// The settings that there are.
+    pub settings: BTreeMap<String, u64>,
+}
+
+/// Where a module is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Module {
+    /// In memory.
+    Loaded,
+    /// Part of the kernel: lsmod does not show it, and it need not be loaded.
+    BuiltIn,
+    /// On the disk.
+    Loadable,
+    /// Nowhere: naming it at boot would only leave the system degraded.
+    Missing,
+}
+
+impl Kernel {
+    pub(super) fn of(world: &dyn World) -> Self {
+        let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+        let settings = SETTINGS.into_iter().filter_map(|name| {
+            let text = world.text(&format!("/proc/sys/{}", name.replace('.', "/")))?;
+            Some((name.to_owned(), text.trim().parse().ok()?))
+        });
+        Self {
+            machine: world.answer(&Cmd::line("uname -m")).unwrap_or_default(),
+            cmdline: world.text("/proc/cmdline").unwrap_or_default().trim().to_owned(),
+            modules: modules(world, &release),
+            settings: settings.collect(),
+            release,
+        }
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.release.parse().ok()
+    }
+
+    /// Major and minor, zero where unknown.
+    #[must_use]
+    pub fn major_minor(&self) -> (u32, u32) {
+        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
+    /// The modules in that state.
+    #[must_use]
+    pub fn modules_that_are(&self, state: Module) -> Vec<String> {
+        self.modules.iter().filter(|(_, s)| **s == state).map(|(n, _)| n.clone()).collect()
+    }
+}
+
+fn modules(world: &dyn World, release: &str) -> BTreeMap<String, Module> {
+    let dir = format!("/lib/modules/{release}");
+    let loaded: BTreeSet<String> = first_words(&world.text("/proc/modules").unwrap_or_default());
+    let built_in = file_names(&world.text(&format!("{dir}/modules.builtin")).unwrap_or_default());
+    let unloaded = MODULES.iter().any(|m| !loaded.contains(*m) && !built_in.contains(*m));
+    // modules.dep is large; it is read only where it decides.
+    let loadable = if unloaded {
+        file_names(&world.text(&format!("{dir}/modules.dep")).unwrap_or_default())
+    } else {
+        BTreeSet::new()
+    };
+    let state = |name: &str| {
+        if loaded.contains(name) {
+            Module::Loaded
+        } else if built_in.contains(name) || world.exists(&format!("/sys/module/{name}")) {
+            Module::BuiltIn
+        } else if loadable.contains(name) {
+            Module::Loadable
+        } else {
+            Module::Missing
+        }
+    };
+    MODULES.iter().map(|&m| (m.to_owned(), state(m))).collect()
+}
+
+fn first_words(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(|l| l.split_ascii_whitespace().next()).map(ToOwned::to_owned).collect()
+}
+
+/// Module names of lines such as `kernel/net/ipv4/netfilter/ip_tables.ko.xz: …` (modules.dep(5)); files may be
+/// compressed, and `-` in a file name is `_` in the module's.
+fn file_names(text: &str) -> BTreeSet<String> {
+    let name = |line: &str| {
+        let path = line.split([':', ' ']).next()?;
+        let file = path.rsplit('/').next()?;
+        Some(file.split_once(".ko")?.0.replace('-', "_"))
+    };
+    text.lines().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kernel, file_names};
+
+    #[test]
+    fn compressed_modules_are_found_by_their_names() {
+        let names = file_names("kernel/net/ipv4/netfilter/ip_tables.ko.xz: kernel/a.ko.xz\nkernel/x-y.ko\n");
+        assert!(names.contains("ip_tables") && names.contains("x_y"));
+    }
+
+    #[test]
+    fn a_wsl_kernel_release_has_a_major_and_a_minor() {
+        let kernel = Kernel { release: "6.6.87.2-microsoft-standard-WSL2".into(), ..Kernel::default() };
+        assert_eq!(kernel.major_minor(), (6, 6));
+    }
+}

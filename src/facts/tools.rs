@@ -1,0 +1,118 @@
+//! Programs outside the package manager: kind, kubectl, the crun that podman will run, and ourselves.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::Containers;
+use crate::host::{Account, Cmd, Kind, World};
+use crate::version::Version;
+
+/// Where podman looks for crun when nothing else is configured, in its order (containers-common
+/// `pkg/config/default.go`, `OCIRuntimes`). PATH plays no role.
+const CRUN: [&str; 7] = [
+    "/usr/bin/crun",
+    "/usr/sbin/crun",
+    "/usr/local/bin/crun",
+    "/usr/local/sbin/crun",
+    "/sbin/crun",
+    "/bin/crun",
+    "/run/current-system/sw/bin/crun",
+];
+
+/// The programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    /// The kind that we would run.
+    pub kind: Option<Utf8PathBuf>,
+    /// The kubectl on the path.
+    pub kubectl: Option<Utf8PathBuf>,
+    /// The crun that podman will run, as far as files tell.
+    pub crun: Option<Crun>,
+    /// Whether `~/.local/bin/kind` goes through us.
+    pub wrapped: bool,
+    /// This program.
+    pub program: Option<Utf8PathBuf>,
+}
+
+/// A crun and its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crun {
+    /// Where.
+    pub path: Utf8PathBuf,
+    /// What it says of itself.
+    pub version: Option<Version>,
+}
+
+/// Where kind lies when its name in `~/.local/bin` is our wrapper.
+#[must_use]
+pub fn private_kind(user: &Account) -> Utf8PathBuf {
+    user.home.join(".local/lib/kind-wsl/kind")
+}
+
+impl Tools {
+    pub(super) fn of(world: &dyn World, user: &Account, containers: &Containers) -> Self {
+        let is_file = |path: &Utf8Path| {
+            let stat = world.resolve(path).and_then(|p| world.stat(&p)).ok().flatten();
+            stat.is_some_and(|s| s.kind == Kind::File && s.mode & 0o111 != 0)
+        };
+        let bins = [user.home.join(".local/bin"), "/usr/local/bin".into(), "/usr/bin".into()];
+        let find =
+            |name: &str| bins.iter().map(|d| d.join(name)).find(|p| is_file(p) && !is_wrapper(world, p));
+        let kind = Some(private_kind(user)).filter(|p| is_file(p)).or_else(|| find("kind"));
+        Self {
+            kind,
+            kubectl: find("kubectl"),
+            wrapped: is_wrapper(world, &user.home.join(".local/bin/kind")),
+            crun: crun(world, user, containers, &is_file),
+            program: world.env("KIND_WSL_PROGRAM").map(Into::into),
+        }
+    }
+}
+
+/// Whether it is the wrapper that the stage `tools` makes.
+fn is_wrapper(world: &dyn World, path: &Utf8Path) -> bool {
+    // A program of 50 MB is not read to find this out.
+    let small = world.stat(path).ok().flatten().is_some_and(|s| s.len < 4096);
+    small && world.text(path.as_str()).is_some_and(|t| t.contains("kind-wsl"))
+}
+
+fn crun(
+    world: &dyn World,
+    user: &Account,
+    containers: &Containers,
+    is_file: &dyn Fn(&Utf8Path) -> bool,
+) -> Option<Crun> {
+    let configured =
+        containers.winner("engine.runtimes.crun").map(|(_, list)| strings(list)).unwrap_or_default();
+    let paths = configured.iter().map(String::as_str).chain(CRUN).map(Utf8PathBuf::from);
+    let path = paths.into_iter().find(|p| is_file(p))?;
+    // As the user: it may be a file of theirs.
+    let said = world.answer(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
+    Some(Crun { version: crun_version(&said), path })
+}
+
+/// `crun version 1.21` is its first line.
+fn crun_version(said: &str) -> Option<Version> {
+    said.lines().next()?.strip_prefix("crun version ")?.parse().ok()
+}
+
+/// The strings of a TOML array of strings.
+fn strings(array: &str) -> Vec<String> {
+    array.split('"').skip(1).step_by(2).map(ToOwned::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{crun_version, strings};
+
+    #[test]
+    fn crun_says_its_version_in_its_first_line() {
+        let said = "crun version 1.14.1\ncommit: de537a7965bfbe9992e2cfae0baeb56a08128171\nspec: 1.0.0\n";
+        assert_eq!(crun_version(said).unwrap().to_string(), "1.14.1");
+    }
+
+    #[test]
+    fn an_array_of_paths_is_read() {
+        assert_eq!(strings("[\"/a b/crun\", \"/usr/bin/crun\"]"), ["/a b/crun", "/usr/bin/crun"]);
+    }
+}

@@ -1,0 +1,121 @@
+//! The user: who it is, and which sub-ids they have.
+
+use serde::{Deserialize, Serialize};
+
+use crate::edit::table::{subid_free_start, subid_ranges};
+use crate::host::{Account, World, accounts, by_name};
+
+/// How many sub-ids a user namespace needs to hold every ordinary id (subuid(5); podman's rootless tutorial).
+pub const SUBIDS: u32 = 65536;
+
+/// Sub-ids of the user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subids {
+    /// Ids in `/etc/subuid`.
+    pub uids: u32,
+    /// Ids in `/etc/subgid`.
+    pub gids: u32,
+    /// First id of a free range, the same in both files.
+    pub free: u32,
+    /// Whether `newuidmap` is there.
+    pub newuidmap: bool,
+}
+
+impl Subids {
+    pub(super) fn of(world: &dyn World, user: &Account) -> Self {
+        let uids = subid_ranges(&world.text("/etc/subuid").unwrap_or_default());
+        let gids = subid_ranges(&world.text("/etc/subgid").unwrap_or_default());
+        let own = |ranges: &[(String, u32, u32)]| {
+            let mine = |owner: &str| owner == user.name || owner == user.uid.to_string();
+            ranges.iter().filter(|(owner, ..)| mine(owner)).map(|(.., count)| *count).max().unwrap_or(0)
+        };
+        let all: Vec<_> = uids.iter().chain(&gids).cloned().collect();
+        Self {
+            uids: own(&uids),
+            gids: own(&gids),
+            free: subid_free_start(&all, SUBIDS, 100_000).unwrap_or(100_000),
+            newuidmap: world.exists("/usr/bin/newuidmap"),
+        }
+    }
+}
+
+/// Why there is nobody to set up a cluster for.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UserError {
+    /// root was meant.
+    #[error("the cluster's user would be root, and rootless containers need an ordinary user")]
+    Root {
+        /// An ordinary account of this machine.
+        instead: Option<String>,
+    },
+    /// No such account.
+    #[error("there is no user `{name}` on this machine")]
+    Unknown {
+        /// The name as given.
+        name: String,
+        /// An account with a similar name.
+        near: Option<String>,
+    },
+    /// No home.
+    #[error("the home directory `{home}` of `{name}` does not exist")]
+    Homeless {
+        /// The user.
+        name: String,
+        /// Their home in `/etc/passwd`.
+        home: String,
+    },
+}
+
+impl UserError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Root { instead: Some(name) } => format!("name the user: `kind-wsl setup --user {name}`"),
+            Self::Root { instead: None } => {
+                "make one with `adduser NAME`, then run `kind-wsl setup --user NAME`".to_owned()
+            }
+            Self::Unknown { near: Some(near), .. } => format!("did you mean `--user {near}`?"),
+            Self::Unknown { near: None, .. } => "`getent passwd` lists the users".to_owned(),
+            Self::Homeless { name, home } => {
+                format!(
+                    "make it: `sudo install -d -o {name} -g {name} {home}`, or correct it with `sudo usermod -d`"
+                )
+            }
+        }
+    }
+}
+
+/// Finds the user: the one that was named, the one who called sudo, or the caller.
+///
+/// # Errors
+/// When that is nobody, or someone without a home.
+pub fn find(world: &dyn World, named: Option<&str>, caller: u32) -> Result<Account, UserError> {
+    let sudo = world.env("SUDO_USER").filter(|_| caller == 0);
+    let name = named.map(ToOwned::to_owned).or(sudo).unwrap_or_else(|| caller.to_string());
+    let Some(account) = by_name(world, &name) else {
+        let all = accounts(world);
+        let names = all.iter().filter(is_ordinary).map(|a| a.name.as_str());
+        return Err(UserError::Unknown { near: crate::near::closest(&name, names), name });
+    };
+    if !world.exists(account.home.as_str()) {
+        return Err(UserError::Homeless { name: account.name, home: account.home.to_string() });
+    }
+    Ok(account)
+}
+
+/// Refuses root, whose containers would not be rootless.
+///
+/// # Errors
+/// [`UserError::Root`].
+pub fn refuse_root(world: &dyn World, account: &Account) -> Result<(), UserError> {
+    if account.uid != 0 {
+        return Ok(());
+    }
+    Err(UserError::Root { instead: accounts(world).iter().find(is_ordinary).map(|a| a.name.clone()) })
+}
+
+/// The range of people's accounts (login.defs(5), `UID_MIN` and `UID_MAX`).
+fn is_ordinary(account: &&Account) -> bool {
+    (1000..60000).contains(&account.uid)
+}

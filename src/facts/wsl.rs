@@ -1,0 +1,236 @@
+//! WSL: is it one, which, what it reads, and where its Windows side is.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::edit::wslconf::{Dialect, Document, parse_bool};
+use crate::host::{Cmd, World};
+use crate::version::Version;
+
+/// Whether this is WSL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Wsl {
+    /// No: another machine, or a container on one.
+    No,
+    /// WSL 1: no Linux kernel, so no containers.
+    One,
+    /// WSL 2.
+    Two {
+        /// From `wslinfo --version`; older WSL has no such program.
+        version: Option<Version>,
+        /// The distribution's name in Windows, where the environment says it.
+        distro: Option<String>,
+    },
+}
+
+impl Wsl {
+    /// Looks: WSL 1 has `Microsoft` in its kernel release (WSL `src/linux/init/util.cpp:1567`, `UtilIsUtilityVm`),
+    /// WSL 2 has the directory of its interop sockets. A container on WSL 2 has the release, but not that directory.
+    pub(super) fn of(world: &dyn World) -> Self {
+        let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default();
+        if release.contains("Microsoft") {
+            return Self::One;
+        }
+        if !world.exists("/run/WSL") {
+            return Self::No;
+        }
+        let version = world.answer(&Cmd::line("wslinfo --version")).and_then(|v| v.parse().ok());
+        Self::Two { version, distro: world.env("WSL_DISTRO_NAME") }
+    }
+
+    /// Whether it is WSL 2.
+    #[must_use]
+    pub fn is_two(&self) -> bool {
+        matches!(self, Self::Two { .. })
+    }
+
+    /// Whether it is known to be older than a version.
+    #[must_use]
+    pub fn is_before(&self, floor: &str) -> bool {
+        match (self, floor.parse::<Version>()) {
+            (Self::Two { version: Some(version), .. }, Ok(floor)) => *version < floor,
+            _ => false,
+        }
+    }
+
+    /// The version in words.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::No => "not WSL".to_owned(),
+            Self::One => "WSL 1".to_owned(),
+            Self::Two { version: Some(v), .. } => format!("WSL {v}"),
+            Self::Two { version: None, .. } => "WSL 2 of unknown version".to_owned(),
+        }
+    }
+
+    /// The name that `wsl.exe -d` takes, or a word to replace.
+    #[must_use]
+    pub fn distro(&self) -> &str {
+        match self {
+            Self::Two { distro: Some(name), .. } => name,
+            _ => "DISTRIBUTION",
+        }
+    }
+}
+
+/// Where the file is inside the distribution.
+pub const WSL_CONF: &str = "/etc/wsl.conf";
+
+/// `/etc/wsl.conf`, as far as WSL reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WslConf {
+    /// `[boot] systemd` as WSL takes it, with the line that says so.
+    pub systemd: Option<(bool, usize)>,
+    /// `[automount] cgroups`.
+    pub cgroups: Option<String>,
+    /// `[automount] root`, `/mnt/` where it is not set.
+    pub mount_root: String,
+    /// `[automount] mountFsTab`.
+    pub mount_fstab: bool,
+    /// `[user] default`.
+    pub default_user: Option<String>,
+    /// Whether the guide's `[wsl2]` block is there, which WSL never reads here and warns about at each start.
+    pub dead_block: bool,
+    /// Whether WSL reads the file to its end.
+    pub complete: bool,
+    /// What WSL stumbles over, with line numbers.
+    pub problems: Vec<String>,
+}
+
+impl WslConf {
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let doc = Document::parse(bytes, Dialect::WslConf);
+        let flag = |section, key| doc.get(section, key).and_then(parse_bool);
+        let systemd = doc.get("boot", "systemd").map(|v| {
+            // What is no bool keeps WSL's default (configfile.cpp, ParseBool; default false).
+            (parse_bool(v).unwrap_or(false), doc.line_of("boot", "systemd").unwrap_or_default())
+        });
+        let root = doc.get("automount", "root").filter(|r| !r.is_empty()).unwrap_or("/mnt");
+        Self {
+            systemd,
+            cgroups: doc.get("automount", "cgroups").map(ToOwned::to_owned),
+            mount_root: format!("{}/", root.trim_end_matches('/')),
+            mount_fstab: flag("automount", "mountfstab").unwrap_or(true),
+            default_user: doc.get("user", "default").map(ToOwned::to_owned),
+            dead_block: doc.has_section("wsl2"),
+            complete: doc.complete(),
+            problems: doc.problems().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    pub(super) fn of(world: &dyn World) -> Self {
+        Self::of_bytes(&world.read(Utf8Path::new(WSL_CONF)).ok().flatten().unwrap_or_default())
+    }
+}
+
+/// The Windows side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Windows {
+    /// The Windows user's profile directory, as the distribution sees it.
+    pub profile: Option<Utf8PathBuf>,
+    /// How we know.
+    pub evidence: String,
+    /// Whether Windows programs can be started from this session.
+    pub interop: bool,
+    /// `[wsl2] kernelCommandLine` of `.wslconfig`.
+    pub kernel_words: Option<String>,
+    /// `[general] instanceIdleTimeout` of `.wslconfig`, in milliseconds.
+    pub instance_idle: Option<String>,
+}
+
+/// Profiles that Windows makes for itself.
+const NOBODY: [&str; 6] = ["Public", "Default", "Default User", "All Users", "desktop.ini", "defaultuser0"];
+
+impl Windows {
+    pub(super) fn of(world: &dyn World, wsl: &Wsl, conf: &WslConf) -> Self {
+        if !wsl.is_two() {
+            return Self::default();
+        }
+        let interop = world.env("WSL_INTEROP").is_some();
+        let Some((profile, evidence)) = profile(world, &conf.mount_root) else {
+            return Self { interop, ..Self::default() };
+        };
+        let bytes = world.read(&profile.join(".wslconfig")).ok().flatten().unwrap_or_default();
+        let doc = Document::parse(&bytes, Dialect::WslConfig);
+        let value = |section, key| doc.get(section, key).map(ToOwned::to_owned);
+        Self {
+            kernel_words: value("wsl2", "kernelCommandLine"),
+            instance_idle: value("general", "instanceIdleTimeout"),
+            profile: Some(profile),
+            evidence,
+            interop,
+        }
+    }
+
+    /// The path of `.wslconfig`.
+    #[must_use]
+    pub fn wslconfig(&self) -> Option<Utf8PathBuf> {
+        self.profile.as_ref().map(|p| p.join(".wslconfig"))
+    }
+}
+
+/// The profile of the Windows account whose WSL this is: `.wslconfig` is read from there and from nowhere else
+/// (WSL `src/windows/common/helpers.cpp:439`, from the token).
+fn profile(world: &dyn World, mount_root: &str) -> Option<(Utf8PathBuf, String)> {
+    if let Some(told) = world.env("KIND_WSL_WINDOWS_PROFILE") {
+        return Some((told.into(), "told by --windows-profile".to_owned()));
+    }
+    let is_dir = |p: &Utf8PathBuf| world.exists(p.as_str());
+    // Windows' own PATH, which WSL appends to ours, holds a directory of that profile.
+    let path = world.env("PATH").unwrap_or_default();
+    let apps = "/AppData/Local/Microsoft/WindowsApps";
+    if let Some(p) = path.split(':').find_map(|d| d.strip_suffix(apps)).map(Utf8PathBuf::from).filter(is_dir)
+    {
+        return Some((p, "from the Windows part of PATH".to_owned()));
+    }
+    // WSL's init has it in its environment, for root to read (WSL src/linux/init/main.cpp:1575).
+    for pid in ["1", "2"] {
+        let environ = world.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
+        if let Some(p) = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE=")) {
+            let p = windows_path(p, mount_root);
+            if let Some(p) = p.filter(is_dir) {
+                return Some((p, "from the environment of WSL's init".to_owned()));
+            }
+        }
+    }
+    let users = Utf8PathBuf::from(format!("{mount_root}c/Users"));
+    let names = world.list(&users).unwrap_or_default();
+    let mut people = names.iter().filter(|n| !NOBODY.contains(&n.as_str()) && !n.starts_with('.'));
+    match (people.next(), people.next()) {
+        (Some(only), None) => Some((users.join(only), format!("the only profile in {users}"))),
+        _ => None,
+    }
+}
+
+/// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.
+fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> {
+    if path.starts_with('/') {
+        return Some(path.into());
+    }
+    let (drive, rest) = path.split_once(":\\")?;
+    Some(format!("{mount_root}{}/{}", drive.to_lowercase(), rest.replace('\\', "/")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WslConf, windows_path};
+
+    #[test]
+    fn a_systemd_line_below_an_invalid_line_does_not_count() {
+        let conf = WslConf::of_bytes(b"; note\n[boot]\nsystemd=true\n");
+        assert_eq!((conf.systemd, conf.complete), (None, false));
+    }
+
+    #[test]
+    fn the_first_systemd_line_counts_even_when_it_is_no_bool() {
+        assert_eq!(WslConf::of_bytes(b"[boot]\nsystemd=yes\nsystemd=true\n").systemd, Some((false, 2)));
+    }
+
+    #[test]
+    fn a_windows_path_is_found_below_the_mount_root() {
+        assert_eq!(windows_path("C:\\Users\\dev", "/mnt/").unwrap(), "/mnt/c/Users/dev");
+        assert_eq!(windows_path("D:\\p q", "/").unwrap(), "/d/p q");
+    }
+}

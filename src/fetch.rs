@@ -1,0 +1,194 @@
+//! Files from elsewhere: verified downloads, and the catalogue of what may be downloaded.
+//!
+//! Everything needed to verify a file is known before its first byte arrives: an [`Artifact`] carries the
+//! sha256, from the built-in [`catalogue`] or from the user, never from the server that sends the file.
+//! [`download`] is one pass in constant memory: each piece is measured, hashed and handed to the caller's
+//! sink. Only https is spoken, redirects included.
+//!
+//! **The sink holds nothing of value until the call returns `Ok`.** The caller writes to a temporary file and
+//! renames it into place only then; on an error it throws the file away.
+//!
+//! This module opens no file, reads no environment and never sleeps. What it needs from the machine is passed
+//! in. (The HTTP client does look at `HTTPS_PROXY`, `NO_PROXY`, and at `SSL_CERT_FILE` and `SSL_CERT_DIR` for
+//! the root certificates of the system.)
+
+pub mod catalogue;
+mod error;
+mod fit;
+mod http;
+mod verify;
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+pub use error::FetchError;
+
+use http::Address;
+use verify::Verifier;
+
+/// One file the installer may download: everything needed to verify it is known before a byte arrives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// What it is, for people: `crun 1.21`.
+    pub name: String,
+    /// Its file name: `crun-1.21-linux-amd64`. This name is looked for in an `--offline` directory.
+    pub file: String,
+    /// Its path below a mirror: GitHub's own path, or host and path for what other hosts publish
+    /// (`docs/downloads.md`).
+    pub path: String,
+    /// Where its publisher offers it; always https.
+    pub url: String,
+    /// Its sha256 in 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Its exact size in bytes, where a public source tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Who vouches for `sha256`.
+    pub trust: Trust,
+}
+
+/// Who vouches for a checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// The built-in catalogue, in which so many independent public sources agree on it.
+    Catalogue {
+        /// How many; see [`catalogue::Build::independent`].
+        sources: usize,
+    },
+    /// The user, who gave it on the command line.
+    User,
+}
+
+/// Where files come from and how much patience there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `--mirror URL`: stands in for every publisher; https only.
+    pub mirror: Option<String>,
+    /// `--offline DIR`: a directory of files under their own names; the network is not touched.
+    pub offline: Option<Utf8PathBuf>,
+    /// The most bytes a file may have when its size is not known. Default: 256 MiB, four times the largest
+    /// known.
+    pub max_bytes: u64,
+    /// How long a server may take to accept a connection. Default: 30 s.
+    pub connect_timeout: Duration,
+    /// How long a server may send nothing at all. Default: 60 s.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            mirror: None,
+            offline: None,
+            max_bytes: 256 << 20,
+            connect_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What a download reports while it runs, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The first byte is about to arrive.
+    Started {
+        /// Bytes to expect, where the server or the catalogue tells.
+        total: Option<u64>,
+    },
+    /// So many bytes have arrived since the start.
+    Bytes(u64),
+    /// All bytes have arrived and are the right ones.
+    Done,
+}
+
+/// Opens a file for reading; given by the caller, because files are opened in `host/` alone.
+pub type Opener<'a> = dyn FnMut(&Utf8Path) -> io::Result<Box<dyn Read>> + 'a;
+
+/// Gets a file from where `source` says: the offline directory if there is one, else the mirror, else its
+/// publisher.
+///
+/// # Errors
+/// As [`download`] and [`check`]; besides, a file that the offline directory lacks or that cannot be opened.
+pub fn obtain(
+    artifact: &Artifact,
+    source: &Source,
+    open: &mut Opener<'_>,
+    sink: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    let Some(dir) = &source.offline else {
+        return download(artifact, source, sink, progress);
+    };
+    let path = dir.join(&artifact.file);
+    let mut reader = open(&path).map_err(|why| match why.kind() {
+        io::ErrorKind::NotFound => FetchError::NotInDirectory {
+            file: artifact.file.clone(),
+            dir: dir.clone(),
+            path: artifact.path.clone(),
+        },
+        _ => FetchError::Unreadable { from: path.to_string(), why },
+    })?;
+    let verifier = Verifier::new(artifact, path.as_str(), source.max_bytes)?;
+    verify::copy(verifier, reader.as_mut(), sink, progress)
+}
+
+/// Downloads a file over https, hashing while writing, and returns `Ok` only if it is the right one.
+///
+/// # Errors
+/// [`FetchError`] says what failed: the address, the connection, the certificate, a redirect, the status, the
+/// size, the checksum, or the sink. Whatever the sink then holds must not be used. With `source.offline` set
+/// nothing is downloaded: [`FetchError::Offline`].
+pub fn download(
+    artifact: &Artifact,
+    source: &Source,
+    sink: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    if let Some(dir) = &source.offline {
+        return Err(FetchError::Offline { name: artifact.name.clone(), dir: dir.clone() });
+    }
+    let address = Address::of(artifact, source.mirror.as_deref())?;
+    let mut answer = http::get(address, source)?;
+    let verifier = Verifier::new(artifact, answer.from(), source.max_bytes)?.declared(answer.length())?;
+    verify::copy(verifier, &mut answer, sink, progress)
+}
+
+/// Copies a file that the caller has opened to `sink`, and returns `Ok` only if it is the right one. `from`
+/// names it in messages. The bound of [`Source::max_bytes`] is the default one.
+///
+/// # Errors
+/// [`FetchError`] if it cannot be read, has the wrong size or checksum, or if the sink refuses it.
+pub fn check(
+    artifact: &Artifact,
+    reader: &mut dyn Read,
+    from: &str,
+    sink: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    let verifier = Verifier::new(artifact, from, Source::default().max_bytes)?;
+    verify::copy(verifier, reader, sink, progress)
+}
+
+/// Chooses ring as the cryptography behind TLS, for the whole process. `main` calls it once; [`download`]
+/// makes sure of it, so that forgetting it is no fault. Calling it again changes nothing.
+pub fn install_tls_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error means that another thread was faster, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// Whether `text` is a sha256 as we keep it: 64 lower-case hexadecimal digits.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The path below a mirror of what is published at `url`: GitHub's files lie at the mirror's root as they do
+/// on GitHub, those of any other host below the name of that host.
+pub(crate) fn mirror_path(url: &str) -> &str {
+    url.strip_prefix("https://github.com/").or_else(|| url.strip_prefix("https://")).unwrap_or(url)
+}

@@ -1,0 +1,395 @@
+//! What may be downloaded: releases, their checksums with the public sources of each, and what each fixed or
+//! broke.
+//!
+//! The catalogues are `assets/*.toml`, embedded and read on first use; `assets/README.md` explains their
+//! fields. They are data that a release of kind-wsl pins, so the rules are enforced on reading and not left
+//! to care: **no checksum without a source**, every checksum well formed, no `-disable-systemd` build, and
+//! nothing recommended that is known to be broken or that rests on a single source.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::version::Version;
+
+use super::{Artifact, Trust, is_sha256, mirror_path};
+
+pub use super::fit::{CRUN_FLOORS, Fit, Floor, crun_floor, crun_floor_for, fit};
+
+/// How many independent sources a checksum needs before its release may be recommended.
+pub const WELL_ATTESTED: usize = 2;
+
+/// All known releases of one program.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    /// Version of this format; 1.
+    schema: u32,
+    /// The program: `crun`.
+    pub name: String,
+    /// When the facts were gathered: `2026-11-21`.
+    pub collected: String,
+    /// File name, with `{version}` and `{arch}`.
+    file: String,
+    /// Address, with `{version}` and `{arch}`.
+    url: String,
+    /// The releases to recommend, best first.
+    recommended: Vec<Version>,
+    /// Every release, newest first.
+    #[serde(rename = "release")]
+    pub releases: Vec<Release>,
+}
+
+/// One release.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Its version.
+    pub version: Version,
+    /// The day it was tagged (`2026-09-25`), where a public source tells.
+    pub date: Option<String>,
+    /// Why it should not be used although it is new enough.
+    pub avoid: Option<Avoid>,
+    /// For kind: the Kubernetes version of its default node image.
+    pub kubernetes: Option<Version>,
+    /// What it fixed or broke, as far as it matters here.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+    /// The builds whose checksum is known.
+    #[serde(default)]
+    pub builds: BTreeMap<Arch, Build>,
+}
+
+/// Why a release should not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Avoid {
+    /// What it broke.
+    pub text: String,
+    /// Where that is discussed: `containers/crun#1308`.
+    pub thread: String,
+}
+
+/// One thing that a release changed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// For better or worse.
+    pub kind: NoteKind,
+    /// What, in a few words.
+    pub text: String,
+    /// Where that is discussed, if anywhere public.
+    pub thread: Option<String>,
+}
+
+/// Whether a release made something better or worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoteKind {
+    /// It works since this release.
+    Fixed,
+    /// It does not work in this release.
+    Broke,
+}
+
+/// One file of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// sha256, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Size in bytes, where a public source tells.
+    pub size: Option<u64>,
+    /// The public files in which this checksum was read.
+    pub sources: Vec<String>,
+}
+
+impl Build {
+    /// How many independent publishers give this checksum: sources in repositories of one GitHub owner count
+    /// once.
+    #[must_use]
+    pub fn independent(&self) -> usize {
+        let publisher = |source: &'_ String| -> String {
+            let owner = source.strip_prefix("github:").and_then(|rest| rest.split('/').next());
+            owner.map_or_else(|| source.clone(), str::to_owned)
+        };
+        self.sources.iter().map(publisher).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// A processor architecture for which releases are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// x86-64.
+    Amd64,
+    /// 64-bit ARM.
+    Arm64,
+    /// 64-bit POWER, little endian.
+    Ppc64le,
+    /// 64-bit RISC-V.
+    Riscv64,
+    /// IBM Z.
+    S390x,
+}
+
+/// A machine name that stands for none of the architectures.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no release is built for the architecture `{0}`")]
+pub struct UnknownArch(String);
+
+impl Arch {
+    /// The name that release files carry: `amd64`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+            Self::Ppc64le => "ppc64le",
+            Self::Riscv64 => "riscv64",
+            Self::S390x => "s390x",
+        }
+    }
+}
+
+impl FromStr for Arch {
+    type Err = UnknownArch;
+
+    /// Reads what `uname -m` or `dpkg --print-architecture` prints.
+    fn from_str(machine: &str) -> Result<Self, UnknownArch> {
+        Ok(match machine.trim() {
+            "x86_64" | "amd64" => Self::Amd64,
+            "aarch64" | "arm64" => Self::Arm64,
+            "ppc64le" | "ppc64el" => Self::Ppc64le,
+            "riscv64" => Self::Riscv64,
+            "s390x" => Self::S390x,
+            other => return Err(UnknownArch(other.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a catalogue is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    /// It does not have the form of a catalogue.
+    #[error("catalogue `{name}` cannot be read: {why}")]
+    Syntax {
+        /// Which catalogue.
+        name: String,
+        /// Where and what.
+        why: String,
+    },
+    /// It breaks one of the rules.
+    #[error("catalogue `{name}`: {what} {why}")]
+    Rule {
+        /// Which catalogue.
+        name: String,
+        /// The entry: `1.21 for amd64`.
+        what: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+}
+
+/// A checksum from the user that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a sha256: that has 64 hexadecimal digits")]
+pub struct BadSha256(String);
+
+impl Catalogue {
+    /// Reads a catalogue and enforces its rules; `name` is for messages until it tells its own.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] names the entry and the rule it breaks.
+    pub fn parse(name: &str, text: &str) -> Result<Self, CatalogueError> {
+        let mut catalogue: Self = toml::from_str(text)
+            .map_err(|why| CatalogueError::Syntax { name: name.to_owned(), why: why.to_string() })?;
+        catalogue.releases.sort_by(|a, b| b.version.cmp(&a.version));
+        catalogue.rules().map_err(|(what, why)| CatalogueError::Rule { name: name.to_owned(), what, why })?;
+        Ok(catalogue)
+    }
+
+    fn rules(&self) -> Result<(), (String, &'static str)> {
+        if self.schema != 1 {
+            return Err((format!("schema {}", self.schema), "is not known to this program"));
+        }
+        if !self.url.starts_with("https://") {
+            return Err((self.url.clone(), "is not https"));
+        }
+        if self.file.contains('/') || format!("{}{}", self.file, self.url).contains("disable-systemd") {
+            return Err((self.file.clone(), "is not the name of a build that can be offered"));
+        }
+        for pair in self.releases.windows(2) {
+            if pair[0].version == pair[1].version {
+                return Err((pair[0].version.to_string(), "is there twice"));
+            }
+        }
+        for release in &self.releases {
+            release.rules()?;
+        }
+        self.recommended.iter().try_for_each(|version| {
+            let why = match self.find(version) {
+                None => "is recommended but not in the catalogue",
+                Some(release) if release.avoid.is_some() => "is recommended and to be avoided",
+                Some(release) if !release.builds.values().any(Build::well_attested) => {
+                    "is recommended on the word of a single source"
+                }
+                Some(_) => return Ok(()),
+            };
+            Err((version.to_string(), why))
+        })
+    }
+
+    /// The release of this version; `1.28` finds `1.28.0` and `v1.28`, too.
+    #[must_use]
+    pub fn find(&self, version: &Version) -> Option<&Release> {
+        self.releases.iter().find(|release| release.version == *version)
+    }
+
+    /// The release to take unless there is a reason for another: the first recommended one whose checksum for
+    /// this architecture is confirmed by at least [`WELL_ATTESTED`] independent sources.
+    #[must_use]
+    pub fn recommended(&self, arch: Arch) -> Option<&Release> {
+        let attested = |release: &&Release| release.builds.get(&arch).is_some_and(Build::well_attested);
+        self.recommended.iter().filter_map(|version| self.find(version)).find(attested)
+    }
+
+    /// The version in the catalogue that a mistyped one was probably meant to be: at most two letters away,
+    /// the newer one where two are as near.
+    #[must_use]
+    pub fn near_match(&self, typed: &str) -> Option<&str> {
+        let typed = typed.trim().trim_start_matches('v');
+        let distance = |release: &&Release| edits(typed, release.version.as_str());
+        let nearest = self.releases.iter().min_by_key(distance)?;
+        (distance(&nearest) <= 2.min(typed.len() / 2)).then(|| nearest.version.as_str())
+    }
+
+    /// What to download for this version and architecture; `None` if no checksum is known.
+    #[must_use]
+    pub fn artifact(&self, version: &Version, arch: Arch) -> Option<Artifact> {
+        let release = self.find(version)?;
+        let build = release.builds.get(&arch)?;
+        let trust = Trust::Catalogue { sources: build.independent() };
+        Some(Artifact {
+            size: build.size,
+            ..self.describe(release.version.as_str(), arch, &build.sha256, trust)
+        })
+    }
+
+    /// What to download for a version of which the user gives the checksum.
+    ///
+    /// # Errors
+    /// [`BadSha256`] if that is not 64 hexadecimal digits (of either case).
+    pub fn user_artifact(&self, version: &Version, arch: Arch, sha256: &str) -> Result<Artifact, BadSha256> {
+        let digits = sha256.trim().to_ascii_lowercase();
+        if !is_sha256(&digits) {
+            return Err(BadSha256(sha256.to_owned()));
+        }
+        // The numbers alone: what a user types after them has no business in a path.
+        Ok(self.describe(&version.release(), arch, &digits, Trust::User))
+    }
+
+    fn describe(&self, version: &str, arch: Arch, sha256: &str, trust: Trust) -> Artifact {
+        let fill = |form: &str| form.replace("{version}", version).replace("{arch}", arch.as_str());
+        let url = fill(&self.url);
+        Artifact {
+            name: format!("{} {version}", self.name),
+            file: fill(&self.file),
+            path: mirror_path(&url).to_owned(),
+            url,
+            sha256: sha256.to_owned(),
+            size: None,
+            trust,
+        }
+    }
+}
+
+impl Release {
+    fn rules(&self) -> Result<(), (String, &'static str)> {
+        self.builds.iter().try_for_each(|(arch, build)| match build.fault() {
+            Some(fault) => Err((format!("{} for {arch}", self.version), fault)),
+            None => Ok(()),
+        })
+    }
+}
+
+impl Build {
+    fn well_attested(&self) -> bool {
+        self.independent() >= WELL_ATTESTED
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        if !is_sha256(&self.sha256) {
+            Some("has a sha256 that is not 64 lower-case hexadecimal digits")
+        } else if self.sources.iter().all(|source| source.trim().is_empty()) {
+            Some("has a sha256 without a source")
+        } else {
+            None
+        }
+    }
+}
+
+/// How many letters must be inserted, deleted, replaced or swapped with their neighbour (optimal string
+/// alignment).
+fn edits(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
+    for i in 1..=from.len() {
+        let mut row = vec![i];
+        for j in 1..=to.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[from.len()][to.len()]
+}
+
+macro_rules! built_in {
+    ($(#[$doc:meta])* $name:ident, $file:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`CatalogueError`] if the embedded file breaks a rule; a test keeps that from being released.
+        pub fn $name() -> Result<&'static Catalogue, CatalogueError> {
+            static READ: LazyLock<Result<Catalogue, CatalogueError>> = LazyLock::new(|| {
+                Catalogue::parse(stringify!($name), include_str!(concat!("../../assets/", $file)))
+            });
+            READ.as_ref().map_err(Clone::clone)
+        }
+    };
+}
+
+built_in!(
+    /// crun, the container runtime: every release from 1.9 on, `assets/crun.toml`.
+    crun,
+    "crun.toml"
+);
+built_in!(
+    /// kind: the releases from 0.27 on, `assets/kind.toml`.
+    kind,
+    "kind.toml"
+);
+built_in!(
+    /// kubectl: the newest of each minor version, `assets/kubectl.toml`.
+    kubectl,
+    "kubectl.toml"
+);
+built_in!(
+    /// The CNI plugins as a Debian package, for podman 3.x, `assets/cni.toml`.
+    cni,
+    "cni.toml"
+);

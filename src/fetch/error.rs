@@ -1,0 +1,257 @@
+//! What can go wrong with a download, in words.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+
+/// Why a file could not be had. After any of these the sink's content must be thrown away.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// An address that is no https URL: a mirror, or an artifact from elsewhere.
+    #[error("`{url}` cannot be downloaded from: {why}")]
+    BadAddress {
+        /// The address as given, without a password.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A download was asked for although an offline directory is given.
+    #[error("{name} is not downloaded: files are taken from `{dir}` only")]
+    Offline {
+        /// The artifact's name.
+        name: String,
+        /// The offline directory.
+        dir: Utf8PathBuf,
+    },
+    /// The offline directory does not hold the file.
+    #[error("`{file}` is not in `{dir}`")]
+    NotInDirectory {
+        /// The file's name.
+        file: String,
+        /// The offline directory.
+        dir: Utf8PathBuf,
+        /// Its path below a mirror, which tells versions apart.
+        path: String,
+    },
+    /// A local file could not be opened or read.
+    #[error("cannot read `{from}`")]
+    Unreadable {
+        /// The file.
+        from: String,
+        /// Why.
+        #[source]
+        why: io::Error,
+    },
+    /// The HTTPS client could not be made; above all: the system has no root certificates.
+    #[error("cannot set up https: {why}")]
+    Client {
+        /// The innermost cause.
+        why: String,
+    },
+    /// No connection: name resolution, TCP, proxy or TLS.
+    #[error("cannot connect to `{host}`: {why}")]
+    Connect {
+        /// Host and, where it is not 443, port.
+        host: String,
+        /// The innermost cause.
+        why: String,
+    },
+    /// The server's certificate was refused.
+    #[error("the certificate of `{host}` is not accepted: {why}")]
+    Certificate {
+        /// Host and, where it is not 443, port.
+        host: String,
+        /// In plain words where it is one of the usual reasons.
+        why: String,
+    },
+    /// A redirect to something that is not https, or to nothing.
+    #[error("`{from}` redirects to `{to}`, which is refused: {why}")]
+    Redirect {
+        /// The address that answered.
+        from: String,
+        /// Where it points.
+        to: String,
+        /// Why we do not go there.
+        why: String,
+    },
+    /// Redirects without end.
+    #[error("`{url}` redirects more than {limit} times")]
+    RedirectLoop {
+        /// The address we began with.
+        url: String,
+        /// How many redirects are followed.
+        limit: usize,
+    },
+    /// An answer other than 200.
+    #[error("`{url}` answers {status}")]
+    Status {
+        /// The address that answered.
+        url: String,
+        /// Code and reason: `404 Not Found`.
+        status: String,
+        /// The code alone.
+        code: u16,
+        /// `Retry-After`, as the server wrote it.
+        retry_after: Option<String>,
+    },
+    /// The connection broke before the end.
+    #[error("the download of `{from}` broke off after {}: {why}", amount(*.received, *.expected))]
+    BrokeOff {
+        /// The address.
+        from: String,
+        /// Bytes that had arrived.
+        received: u64,
+        /// Bytes that were announced.
+        expected: Option<u64>,
+        /// The innermost cause.
+        why: String,
+    },
+    /// Nothing came for too long.
+    #[error(
+        "the download of `{from}` stands still: nothing for {seconds} s after {}",
+        amount(*.received, *.expected)
+    )]
+    Stalled {
+        /// The address.
+        from: String,
+        /// Bytes that had arrived.
+        received: u64,
+        /// Bytes that were announced.
+        expected: Option<u64>,
+        /// How long we waited.
+        seconds: f64,
+    },
+    /// More than we are ready to take.
+    #[error("`{from}` is larger than the {limit} bytes that are accepted")]
+    TooLarge {
+        /// The address or file.
+        from: String,
+        /// The bound in bytes.
+        limit: u64,
+    },
+    /// Not the number of bytes that the file must have.
+    #[error("`{from}` is not {name}: it has {actual} bytes instead of {expected}{}", seems(*.looks))]
+    WrongSize {
+        /// The artifact's name.
+        name: String,
+        /// The address or file.
+        from: String,
+        /// Bytes it must have.
+        expected: u64,
+        /// Bytes it has: `12`, or `more than 100` where reading stopped there.
+        actual: String,
+        /// What the first bytes look like.
+        looks: Option<&'static str>,
+    },
+    /// The right size or none known, but other bytes.
+    #[error("`{from}` is not {name}: its sha256 is {actual} instead of {expected}{}", seems(*.looks))]
+    WrongHash {
+        /// The artifact's name.
+        name: String,
+        /// The address or file.
+        from: String,
+        /// The sha256 it must have.
+        expected: String,
+        /// The sha256 it has.
+        actual: String,
+        /// What the first bytes look like.
+        looks: Option<&'static str>,
+    },
+    /// The caller's sink refused bytes: disk full, above all.
+    #[error("cannot save {name} after {received} bytes")]
+    Unwritable {
+        /// The artifact's name.
+        name: String,
+        /// Bytes that had been saved.
+        received: u64,
+        /// Why.
+        #[source]
+        why: io::Error,
+    },
+}
+
+impl FetchError {
+    /// What to do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let advice = match self {
+            Self::BadAddress { .. } => {
+                "give a mirror as `https://host/path`; docs/downloads.md shows its layout"
+            }
+            Self::Offline { .. } => "leave out `--offline` to download it",
+            Self::NotInDirectory { path, .. } => {
+                return Some(format!(
+                    "put it there under this name (on GitHub, and below a mirror, it is `{path}`), \
+                     or leave out `--offline`"
+                ));
+            }
+            Self::Client { .. } => "install the package `ca-certificates`: it brings the root certificates",
+            Self::Connect { .. } => {
+                "check the network; behind a proxy set HTTPS_PROXY; \
+                 without a network use `--mirror` or `--offline`"
+            }
+            Self::Certificate { .. } => {
+                "if a company proxy opens TLS here, install its root certificate \
+                 (/usr/local/share/ca-certificates, then `update-ca-certificates`); \
+                 else check the clock with `date`"
+            }
+            Self::Redirect { .. } | Self::RedirectLoop { .. } => {
+                "a proxy or login page may answer in the server's place: \
+                 open the address in a browser, or use `--mirror`"
+            }
+            Self::Status { retry_after: Some(when), .. } => {
+                return Some(format!("the server asks to come back after `{when}`"));
+            }
+            Self::Status { code: 404 | 410, .. } => {
+                "the file is not there (any more): choose another version, or check the layout of the mirror"
+            }
+            Self::Status { code: 401 | 403 | 407, .. } => {
+                "access is refused: check the proxy's or the mirror's rules and password"
+            }
+            Self::Status { code: 429 | 500..=599, .. } => "try again in a while, or use `--mirror`",
+            Self::BrokeOff { .. } | Self::Stalled { .. } => "run the command again; nothing was installed",
+            Self::TooLarge { .. } => "nothing that kind-wsl installs is that large: check the address",
+            Self::WrongSize { looks: Some(HTML), .. } | Self::WrongHash { looks: Some(HTML), .. } => {
+                "a proxy or login page answered in the server's place: open the address in a browser"
+            }
+            Self::WrongSize { .. } | Self::WrongHash { .. } => {
+                "nothing was installed; try again, and if it stays so, do not use this file: \
+                 it may have been changed"
+            }
+            Self::Unwritable { .. } => "free some space, or check that the directory can be written to",
+            Self::Status { .. } | Self::Unreadable { .. } => return None,
+        };
+        Some(advice.to_owned())
+    }
+}
+
+/// What [`looks`] says of a web page.
+const HTML: &str = "an HTML page";
+
+/// What the first bytes of a wrong file look like, if like something that explains the mistake.
+pub(super) fn looks(head: &[u8]) -> Option<&'static str> {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let begins = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    if head.is_empty() {
+        Some("an empty file")
+    } else if begins(b"<!doctype html") || begins(b"<html") || begins(b"<head") {
+        Some(HTML)
+    } else if begins(b"<?xml") {
+        Some("an XML document")
+    } else if head.starts_with(b"\x1f\x8b") {
+        Some("gzip-compressed data")
+    } else {
+        None
+    }
+}
+
+fn seems(looks: Option<&str>) -> String {
+    looks.map(|what| format!("; it looks like {what}")).unwrap_or_default()
+}
+
+fn amount(received: u64, expected: Option<u64>) -> String {
+    match expected {
+        Some(total) => format!("{received} of {total} bytes"),
+        None => format!("{received} bytes"),
+    }
+}

@@ -1,0 +1,239 @@
+//! One GET over https: address, redirects, status, and plain words for what breaks.
+
+use std::error::Error;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{StatusCode, Url, redirect};
+use rustls::CertificateError;
+
+use super::verify::Supply;
+use super::{Artifact, FetchError, Source};
+
+/// How many redirects are followed. GitHub and dl.k8s.io need one.
+const REDIRECTS: usize = 10;
+
+/// An https URL that has a host.
+pub(super) struct Address(Url);
+
+impl Address {
+    /// Where to get `artifact`: below the mirror if there is one, else from its publisher.
+    pub(super) fn of(artifact: &Artifact, mirror: Option<&str>) -> Result<Self, FetchError> {
+        let Some(mirror) = mirror else {
+            return Self::parse(&artifact.url);
+        };
+        let Self(base) = Self::parse(mirror)?;
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(FetchError::BadAddress {
+                url: shown(&base),
+                why: "a mirror has no `?` and no `#`".to_owned(),
+            });
+        }
+        Self::parse(&format!("{}/{}", base.as_str().trim_end_matches('/'), artifact.path))
+    }
+
+    fn parse(text: &str) -> Result<Self, FetchError> {
+        let url = Url::parse(text).map_err(|why| {
+            // What cannot be parsed may still hold a password.
+            let url = text.rsplit('@').next().unwrap_or(text).to_owned();
+            FetchError::BadAddress { url, why: why.to_string() }
+        })?;
+        match Self::secure(&url) {
+            Ok(()) => Ok(Self(url)),
+            Err(why) => Err(FetchError::BadAddress { url: shown(&url), why }),
+        }
+    }
+
+    /// The address that a redirect points to.
+    fn redirected(&self, location: &str) -> Result<Self, FetchError> {
+        let refused = |to: String, why: String| FetchError::Redirect { from: shown(&self.0), to, why };
+        let url = self.0.join(location).map_err(|why| refused(location.to_owned(), why.to_string()))?;
+        match Self::secure(&url) {
+            Ok(()) => Ok(Self(url)),
+            Err(why) => Err(refused(shown(&url), why)),
+        }
+    }
+
+    fn secure(url: &Url) -> Result<(), String> {
+        if url.scheme() == "https" { Ok(()) } else { Err("only https is accepted".to_owned()) }
+    }
+
+    fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+/// An URL as it may be shown: no password, and not the signed query that GitHub redirects to.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for URLs that can have no user at all.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+/// A 200 whose body is waiting to be read.
+pub(super) struct Answer {
+    response: Response,
+    from: String,
+    /// As declared; asked later, the response tells what remains.
+    length: Option<u64>,
+    stall: Duration,
+}
+
+impl Answer {
+    /// The address that answered, as it may be shown.
+    pub(super) fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// The length that the server declares.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.length
+    }
+}
+
+/// Asks for `address`, following redirects as long as they stay on https.
+pub(super) fn get(address: Address, source: &Source) -> Result<Answer, FetchError> {
+    let client = client(source)?;
+    let origin = shown(&address.0);
+    let mut at = address;
+    for _ in 0..=REDIRECTS {
+        // A user and password in the mirror's URL are sent to that host alone: `at` is replaced as a whole.
+        let response = client.get(at.0.clone()).send().map_err(|why| unanswered(&at, &why, source))?;
+        let status = response.status();
+        if status == StatusCode::OK {
+            let length = response.content_length();
+            return Ok(Answer { response, from: shown(&at.0), length, stall: source.stall_timeout });
+        }
+        match header(response.headers(), LOCATION).filter(|_| status.is_redirection()) {
+            Some(location) => at = at.redirected(&location)?,
+            None => return Err(unwelcome(&at, &response)),
+        }
+    }
+    Err(FetchError::RedirectLoop { url: origin, limit: REDIRECTS })
+}
+
+fn client(source: &Source) -> Result<Client, FetchError> {
+    super::install_tls_provider();
+    Client::builder()
+        .user_agent(concat!("kind-wsl/", env!("CARGO_PKG_VERSION")))
+        // We hash the file itself, so no coding of it may be negotiated.
+        .default_headers([(ACCEPT_ENCODING, "identity")].into_iter().map(fixed).collect())
+        .https_only(true)
+        .redirect(redirect::Policy::none())
+        // One request a connection: a server that closes an idle one just then cannot fail the next request.
+        .pool_max_idle_per_host(0)
+        .connect_timeout(source.connect_timeout)
+        // In the blocking client this bounds the wait for the headers, and then each single read.
+        .timeout(source.stall_timeout)
+        .build()
+        .map_err(|why| FetchError::Client { why: innermost(&why) })
+}
+
+fn fixed((name, value): (HeaderName, &'static str)) -> (HeaderName, reqwest::header::HeaderValue) {
+    (name, reqwest::header::HeaderValue::from_static(value))
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+/// Names an answer that is neither the file nor the way to it.
+fn unwelcome(at: &Address, response: &Response) -> FetchError {
+    let status = response.status();
+    let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+    FetchError::Status {
+        url: shown(&at.0),
+        status: format!("{}{reason}", status.as_u16()),
+        code: status.as_u16(),
+        retry_after: header(response.headers(), RETRY_AFTER),
+    }
+}
+
+/// Names a request that got no answer.
+fn unanswered(at: &Address, why: &reqwest::Error, source: &Source) -> FetchError {
+    let host = at.host();
+    if let Some(fault) = causes(why).into_iter().find_map(bad_certificate) {
+        return FetchError::Certificate { host, why: fault };
+    }
+    match (why.is_connect(), why.is_timeout()) {
+        (true, true) => {
+            let seconds = source.connect_timeout.as_secs_f64();
+            FetchError::Connect { host, why: format!("no connection within {seconds} s") }
+        }
+        (true, false) => FetchError::Connect { host, why: innermost(why) },
+        (false, true) => FetchError::Stalled {
+            from: shown(&at.0),
+            received: 0,
+            expected: None,
+            seconds: source.stall_timeout.as_secs_f64(),
+        },
+        (false, false) => {
+            FetchError::BrokeOff { from: shown(&at.0), received: 0, expected: None, why: innermost(why) }
+        }
+    }
+}
+
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.response.read(buffer)
+    }
+}
+
+impl Supply for Answer {
+    fn failed(&self, from: &str, why: io::Error, received: u64) -> FetchError {
+        let (from, expected) = (from.to_owned(), self.length);
+        let stalled = causes(&why)
+            .into_iter()
+            .any(|cause| cause.downcast_ref().is_some_and(reqwest::Error::is_timeout));
+        if stalled {
+            return FetchError::Stalled { from, received, expected, seconds: self.stall.as_secs_f64() };
+        }
+        FetchError::BrokeOff { from, received, expected, why: innermost(&why) }
+    }
+}
+
+/// An error and what lies below it, outermost first. An `io::Error` hides the error it wraps from `source()`,
+/// so it is asked by name.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| -> &'a (dyn Error + 'static) { inner }).or_else(|| error.source())
+    })
+    .collect()
+}
+
+/// The cause that a person can use: the innermost. A connection closed too early has many names; it gets one.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let causes = causes(error);
+    let closed = causes.iter().any(|cause| {
+        cause.downcast_ref().is_some_and(|why: &io::Error| why.kind() == io::ErrorKind::UnexpectedEof)
+    });
+    match causes.last() {
+        Some(last) if !closed => last.to_string(),
+        _ => "the other side closed the connection".to_owned(),
+    }
+}
+
+fn bad_certificate(error: &(dyn Error + 'static)) -> Option<String> {
+    let rustls::Error::InvalidCertificate(fault) = error.downcast_ref()? else {
+        return None;
+    };
+    Some(match fault {
+        CertificateError::UnknownIssuer => "no root certificate of this system stands behind it".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it belongs to another name".to_owned()
+        }
+        other => other.to_string(),
+    })
+}

@@ -1,0 +1,237 @@
+//! The outside world: files under a root, commands, users, time.
+//!
+//! Everything that reads or changes the machine goes through here. [`World`] is the reading half: it is what
+//! facts, previews and changes look at, and it has four forms: [`Host`] (the machine), [`Recorder`] (the
+//! machine, writing down what was asked), [`Replay`] (someone else's machine, from a report) and
+//! [`crate::plan::View`] (any of them with planned writes laid over it). The writing half exists once, as
+//! methods of [`Host`], and only the engine calls it.
+
+mod account;
+mod cmd;
+mod fs;
+mod fuse;
+mod locks;
+mod process;
+mod record;
+mod time;
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+pub use account::{Account, accounts, by_name};
+pub use cmd::{Cmd, Output, Runner};
+pub(crate) use fs::temporary;
+pub use fs::{Lock, digest};
+pub use fuse::Fuse;
+pub use locks::Holder;
+pub use process::{Process, environment, replace};
+pub use record::{Recorder, Recording, Replay};
+pub use time::Witness;
+
+/// What is at a path, without following a link in its last component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    /// File, directory, link or something else.
+    pub kind: Kind,
+    /// Permission bits, `0o7777` at most.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+/// The kinds of file that matter to an installer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link with its target as stored.
+    Link(String),
+    /// A device, socket or pipe.
+    Other,
+}
+
+/// Who shall own a file that a change makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// `root:root`.
+    Root,
+    /// The person whose cluster this is.
+    User {
+        /// Numeric owner.
+        uid: u32,
+        /// Numeric group.
+        gid: u32,
+    },
+}
+
+/// The reading half of the outside world.
+pub trait World {
+    /// What is at `path`; `None` where nothing is. A link in the last component is not followed.
+    ///
+    /// # Errors
+    /// When the path can not be examined, for example because a directory above it is not searchable.
+    fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError>;
+
+    /// The bytes of the regular file at `path`, links followed inside the root; `None` where nothing is.
+    ///
+    /// # Errors
+    /// When something is there but can not be read.
+    fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// The SHA-256 of a regular file as lower-case hexadecimal digits; `None` where nothing is.
+    ///
+    /// # Errors
+    /// As [`World::read`].
+    fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
+        Ok(self.read(path)?.map(|b| digest(&b)))
+    }
+
+    /// The sorted names in a directory; empty where there is no directory.
+    ///
+    /// # Errors
+    /// When the directory exists but can not be read.
+    fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError>;
+
+    /// The path that `path` stands for once every link is followed, as a chroot at the root would.
+    ///
+    /// # Errors
+    /// When the links form a loop or a directory above can not be examined.
+    fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError>;
+
+    /// Runs a command that changes nothing and answers what it printed.
+    ///
+    /// # Errors
+    /// When the program can not be started or does not end in time. A non-zero exit is no error.
+    fn query(&self, cmd: &Cmd) -> Result<Output, HostError>;
+
+    /// A variable of the environment in which the user started us.
+    fn env(&self, name: &str) -> Option<String>;
+
+    /// The numeric owner that `owner` comes to on this machine: without root everything is the caller's.
+    fn ids(&self, owner: Owner) -> (u32, u32);
+
+    /// The text of a file, for readers of small system files: absent and unreadable are both `None`,
+    /// bytes that are not UTF-8 are replaced.
+    fn text(&self, path: &str) -> Option<String> {
+        self.read(Utf8Path::new(path)).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned())
+    }
+
+    /// The standard output of a command that ended well, trimmed; `None` otherwise.
+    fn answer(&self, cmd: &Cmd) -> Option<String> {
+        self.query(cmd).ok().filter(|o| o.code == 0).map(|o| o.stdout.trim().to_owned())
+    }
+
+    /// Whether anything is at `path`, links followed.
+    fn exists(&self, path: &str) -> bool {
+        let path = Utf8Path::new(path);
+        self.resolve(path).and_then(|p| self.stat(&p)).ok().flatten().is_some()
+    }
+}
+
+/// The machine: a root directory, a way to run commands, the caller's environment.
+pub struct Host {
+    root: Utf8PathBuf,
+    runner: Box<dyn Runner>,
+    env: BTreeMap<String, String>,
+    uid: u32,
+    gid: u32,
+    fuse: Fuse,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("root", &self.root).field("uid", &self.uid).finish_non_exhaustive()
+    }
+}
+
+/// What went wrong between us and the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A file operation that the kernel refused.
+    #[error("cannot {action} `{path}`")]
+    File {
+        /// The verb: read, write, rename …
+        action: &'static str,
+        /// The path as the user would type it, without our root.
+        path: Utf8PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// A program that could not be started.
+    #[error("cannot run `{command}`")]
+    Start {
+        /// The command line.
+        command: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A program that did not end in time.
+    #[error("`{command}` did not end within {seconds} s")]
+    Slow {
+        /// The command line.
+        command: String,
+        /// The bound, in seconds.
+        seconds: u64,
+    },
+    /// A program that ended badly although it had to succeed.
+    #[error("`{command}` ended with exit code {code}{}", tail(.detail))]
+    Failed {
+        /// The command line.
+        command: String,
+        /// Its exit code.
+        code: i32,
+        /// The last of what it wrote to standard error, at most 1 KiB.
+        detail: String,
+    },
+    /// Links that lead to each other.
+    #[error("`{0}` is a loop of symbolic links")]
+    Loop(Utf8PathBuf),
+    /// A path that is not in the recording that is replayed.
+    #[error("the report does not say what `{0}` was on that machine")]
+    NotRecorded(String),
+    /// The crash sweep ended the program here.
+    #[error("crashed before: {0}")]
+    Crashed(String),
+}
+
+fn tail(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!(": {detail}") }
+}
+
+impl HostError {
+    /// Whether this is the crash sweep's doing: nothing more may be written after it.
+    #[must_use]
+    pub fn is_crash(&self) -> bool {
+        matches!(self, Self::Crashed(_))
+    }
+
+    /// What a person can do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        use std::io::ErrorKind as K;
+        let Self::File { path, source, .. } = self else { return None };
+        Some(match source.kind() {
+            K::ReadOnlyFilesystem => format!(
+                "the file system of `{path}` is mounted read-only (WSL does so after disk errors): restart WSL, then check it with `wsl --shutdown` and `wsl --manage`"
+            ),
+            K::StorageFull => format!(
+                "the disk that holds `{path}` is full: free some space, then run the same command again"
+            ),
+            K::PermissionDenied if source.raw_os_error() == Some(nix::libc::EPERM) => format!(
+                "`{path}` may be immutable: `lsattr {path}` shows an `i` then, and `sudo chattr -i {path}` takes it away"
+            ),
+            K::PermissionDenied => format!("`ls -ld {path}` shows who may use it"),
+            _ => return None,
+        })
+    }
+}

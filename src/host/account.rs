@@ -1,0 +1,72 @@
+//! People with an account: from the passwd file of the machine that is set up, not of the one that runs us.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::World;
+
+/// One line of `/etc/passwd`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Numeric user id.
+    pub uid: u32,
+    /// Numeric primary group id.
+    pub gid: u32,
+    /// Home directory.
+    pub home: Utf8PathBuf,
+    /// Login shell.
+    pub shell: String,
+}
+
+impl Account {
+    /// `/run/user/UID`, where systemd keeps the user's sockets (pam_systemd(8)).
+    #[must_use]
+    pub fn runtime_dir(&self) -> String {
+        format!("/run/user/{}", self.uid)
+    }
+
+    /// The environment that a login gives this user, as far as podman and systemctl look at it.
+    #[must_use]
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        let run = self.runtime_dir();
+        vec![
+            ("HOME", self.home.to_string()),
+            ("USER", self.name.clone()),
+            ("LOGNAME", self.name.clone()),
+            ("SHELL", self.shell.clone()),
+            ("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={run}/bus")),
+            ("XDG_RUNTIME_DIR", run),
+        ]
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        let _password = fields.next()?;
+        let uid = fields.next()?.parse().ok()?;
+        let gid = fields.next()?.parse().ok()?;
+        let _comment = fields.next()?;
+        let home = Utf8PathBuf::from(fields.next()?);
+        let shell = fields.next().unwrap_or("/bin/sh").to_owned();
+        Some(Self { name, uid, gid, home, shell })
+    }
+}
+
+/// Every account of the machine, in the file's order. Accounts of other name services (LDAP, systemd-homed) are
+/// asked for by [`by_name`] through `getent`.
+#[must_use]
+pub fn accounts(world: &dyn World) -> Vec<Account> {
+    world.text("/etc/passwd").unwrap_or_default().lines().filter_map(Account::parse).collect()
+}
+
+/// The account of that name, or of that number.
+#[must_use]
+pub fn by_name(world: &dyn World, name: &str) -> Option<Account> {
+    let wanted = |a: &Account| a.name == name || name.parse().is_ok_and(|uid: u32| uid == a.uid);
+    accounts(world).into_iter().find(wanted).or_else(|| {
+        let line = world.answer(&super::Cmd::new("getent", ["passwd", name]))?;
+        Account::parse(&line)
+    })
+}

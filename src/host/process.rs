@@ -1,0 +1,187 @@
+//! Real commands: started in a process group of their own, bounded in time, ended with all they started.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Gid, Pid};
+
+use super::{Account, Cmd, Output, Runner};
+
+/// The directories of the system's own programs. The caller's PATH plays no role: on WSL it ends in Windows
+/// directories, where a program of the same name is another program.
+const SYSTEM_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Runs programs of the system at a root.
+#[derive(Debug)]
+pub struct Process {
+    root: Utf8PathBuf,
+}
+
+impl Process {
+    /// Runs the programs of the tree at `root`; with another root than `/` they are that tree's own, started by
+    /// their path there with `KIND_WSL_ROOT` in their environment.
+    #[must_use]
+    pub fn new(root: &Utf8Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the one place that starts programs")]
+    fn command(&self, cmd: &Cmd) -> io::Result<Command> {
+        let program = self.find(&cmd.program).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let mut command = Command::new(program);
+        command.args(&cmd.args).env("LC_ALL", "C.UTF-8").envs(&cmd.env);
+        command.env("PATH", SYSTEM_PATH.join(":"));
+        if self.root != "/" {
+            command.env("KIND_WSL_ROOT", self.root.as_str());
+        }
+        if let Some(user) = &cmd.user {
+            command.envs(user.env()).current_dir(if self.root == "/" { user.home.as_str() } else { "/" });
+            if nix::unistd::geteuid().is_root() && self.root == "/" {
+                become_user(&mut command, user)?;
+            }
+        }
+        Ok(command)
+    }
+
+    fn find(&self, program: &str) -> Option<Utf8PathBuf> {
+        let at = |path: &Utf8Path| {
+            let real = self.root.join(path.strip_prefix("/").unwrap_or(path));
+            nix::unistd::access(real.as_std_path(), nix::unistd::AccessFlags::X_OK).is_ok().then_some(real)
+        };
+        if program.starts_with('/') {
+            return at(Utf8Path::new(program));
+        }
+        SYSTEM_PATH.iter().find_map(|dir| at(&Utf8Path::new(dir).join(program)))
+    }
+}
+
+/// Gives the child the user's ids and all of their groups: a rootless podman reads the journal by the group
+/// `systemd-journal`, and newuidmap checks that the caller is who the ranges belong to.
+fn become_user(command: &mut Command, user: &Account) -> io::Result<()> {
+    let name = std::ffi::CString::new(user.name.as_str())?;
+    let groups: Vec<Gid> = nix::unistd::getgrouplist(&name, Gid::from_raw(user.gid))?;
+    let (uid, gid) = (nix::unistd::Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    // SAFETY: between fork and exec only async-signal-safe calls are made (signal-safety(7) lists setgid and
+    // setuid; setgroups is a bare system call here), and the group list was allocated before the fork.
+    #[allow(unsafe_code, reason = "std's CommandExt::groups is not stable, and uid() alone drops all groups")]
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::setgroups(&groups)?;
+            nix::unistd::setgid(gid)?;
+            nix::unistd::setuid(uid)?;
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+impl Runner for Process {
+    fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> io::Result<Output> {
+        let mut command = self.command(cmd)?;
+        // A group of its own: Ctrl-C reaches us, and we let a running apt or systemctl end its work.
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+        let lines = child.stdout.take().map(read_lines);
+        let errors = child.stderr.take().map(read_all);
+        let deadline = Instant::now() + Duration::from_secs(cmd.seconds);
+        let mut stdout = String::new();
+        if let Some(lines) = lines
+            && !relay(&lines, deadline, &mut stdout, out)
+        {
+            return Err(end(&mut child));
+        }
+        let status = wait(&mut child, deadline)?;
+        let stderr = errors.and_then(|r| r.recv_timeout(Duration::from_millis(200)).ok()).unwrap_or_default();
+        Ok(Output { code: code(status), stdout, stderr })
+    }
+}
+
+/// Hands lines on until the pipe closes; `false` when the time is up first.
+fn relay(lines: &Receiver<String>, deadline: Instant, all: &mut String, out: &mut dyn FnMut(&str)) -> bool {
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                out(line.trim_end_matches(['\r', '\n']));
+                all.push_str(&line);
+            }
+            Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => return false,
+        }
+    }
+}
+
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
+    // The pipe is closed, so the program is about to end; only one that closed it on purpose keeps us here.
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() >= deadline {
+            return Err(end(child));
+        }
+        #[allow(clippy::disallowed_methods, reason = "bounded wait for a process that closed its output")]
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Ends the whole group, so that nothing that it started stays behind.
+fn end(child: &mut Child) -> io::Error {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+    let _ = child.wait();
+    io::Error::from(io::ErrorKind::TimedOut)
+}
+
+fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+            line.clear();
+        }
+    });
+    receive
+}
+
+fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        let _ = send.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receive
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(-1)
+}
+
+/// Starts a program in our place: its exit code, terminal and signals are then its own.
+///
+/// # Errors
+/// Returns only when the program can not be started.
+#[allow(clippy::disallowed_methods, reason = "replaces this process")]
+pub fn replace(program: &str, args: &[String], env: &[(String, String)]) -> io::Error {
+    Command::new(program).args(args).envs(env.iter().map(|(k, v)| (k, v))).exec()
+}
+
+/// This process's environment, taken once at the start.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[must_use]
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
+        .collect()
+}

@@ -1,0 +1,187 @@
+//! Writing down what was asked of a machine, and answering from such notes elsewhere: `report` and `plan --facts`.
+//! The notes also answer a question that was asked before, so that podman is asked once for several checks.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::{Cmd, HostError, Output, Owner, Stat, World};
+
+/// Everything that was asked of a machine, with its answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// What is at a path.
+    pub stats: BTreeMap<Utf8PathBuf, Option<Stat>>,
+    /// The contents of files.
+    pub files: BTreeMap<Utf8PathBuf, Option<Bytes>>,
+    /// The hashes of files whose contents were not looked at.
+    pub hashes: BTreeMap<Utf8PathBuf, Option<String>>,
+    /// The names in directories.
+    pub lists: BTreeMap<Utf8PathBuf, Vec<String>>,
+    /// Where links lead.
+    pub links: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+    /// What commands answered, by command line.
+    pub commands: BTreeMap<String, Option<Output>>,
+    /// Variables that were looked up.
+    pub env: BTreeMap<String, Option<String>>,
+    /// The caller's user and group, where the caller was not root.
+    pub caller: Option<(u32, u32)>,
+}
+
+/// File contents: readable in the report where they are text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bytes {
+    /// UTF-8.
+    Text(String),
+    /// Anything else.
+    Raw(Vec<u8>),
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(|e| Self::Raw(e.into_bytes()), Self::Text)
+    }
+}
+
+impl Bytes {
+    /// Keeps only the lines that `wanted` accepts; bytes that are no text are kept whole.
+    pub fn keep_lines(&mut self, wanted: impl Fn(&str) -> bool) {
+        if let Self::Text(text) = self {
+            *text = text.lines().filter(|l| wanted(l)).fold(String::new(), |all, line| all + line + "\n");
+        }
+    }
+
+    fn to_vec(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.as_bytes().to_vec(),
+            Self::Raw(raw) => raw.clone(),
+        }
+    }
+}
+
+/// Passes every question on and keeps the answer.
+pub struct Recorder<'w> {
+    world: &'w dyn World,
+    notes: RefCell<Recording>,
+}
+
+impl std::fmt::Debug for Recorder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("notes", &self.notes).finish_non_exhaustive()
+    }
+}
+
+impl<'w> Recorder<'w> {
+    /// Records what is asked of `world`.
+    #[must_use]
+    pub fn new(world: &'w dyn World) -> Self {
+        let root = world.ids(Owner::Root);
+        let caller = (root != (0, 0)).then_some(root);
+        Self { world, notes: RefCell::new(Recording { caller, ..Recording::default() }) }
+    }
+
+    /// The notes so far.
+    #[must_use]
+    pub fn into_recording(self) -> Recording {
+        self.notes.into_inner()
+    }
+}
+
+impl World for Recorder<'_> {
+    fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
+        let stat = self.world.stat(path)?;
+        self.notes.borrow_mut().stats.insert(path.to_owned(), stat.clone());
+        Ok(stat)
+    }
+
+    fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
+        let bytes = self.world.read(path)?;
+        self.notes.borrow_mut().files.insert(path.to_owned(), bytes.clone().map(Bytes::from));
+        Ok(bytes)
+    }
+
+    fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
+        let hash = self.world.sha256(path)?;
+        self.notes.borrow_mut().hashes.insert(path.to_owned(), hash.clone());
+        Ok(hash)
+    }
+
+    fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        let names = self.world.list(dir)?;
+        self.notes.borrow_mut().lists.insert(dir.to_owned(), names.clone());
+        Ok(names)
+    }
+
+    fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
+        let to = self.world.resolve(path)?;
+        if to != path {
+            self.notes.borrow_mut().links.insert(path.to_owned(), to.clone());
+        }
+        Ok(to)
+    }
+
+    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+        if let Some(Some(output)) = self.notes.borrow().commands.get(&cmd.to_string()) {
+            return Ok(output.clone());
+        }
+        let output = self.world.query(cmd);
+        self.notes.borrow_mut().commands.insert(cmd.to_string(), output.as_ref().ok().cloned());
+        output
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        let value = self.world.env(name);
+        self.notes.borrow_mut().env.insert(name.to_owned(), value.clone());
+        value
+    }
+
+    fn ids(&self, owner: Owner) -> (u32, u32) {
+        self.world.ids(owner)
+    }
+}
+
+/// Another machine, as far as its recording tells: what was not asked there counts as absent.
+#[derive(Debug)]
+pub struct Replay(pub Recording);
+
+impl World for Replay {
+    fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
+        Ok(self.0.stats.get(path).cloned().flatten())
+    }
+
+    fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
+        Ok(self.0.files.get(path).cloned().flatten().map(|b| b.to_vec()))
+    }
+
+    fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
+        Ok(self.0.hashes.get(path).cloned().flatten())
+    }
+
+    fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        Ok(self.0.lists.get(dir).cloned().unwrap_or_default())
+    }
+
+    fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
+        Ok(self.0.links.get(path).map_or_else(|| path.to_owned(), Clone::clone))
+    }
+
+    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+        let line = cmd.to_string();
+        self.0.commands.get(&line).cloned().flatten().ok_or(HostError::NotRecorded(line))
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.env.get(name).cloned().flatten()
+    }
+
+    fn ids(&self, owner: Owner) -> (u32, u32) {
+        match (self.0.caller, owner) {
+            (Some(ids), _) => ids,
+            (None, Owner::Root) => (0, 0),
+            (None, Owner::User { uid, gid }) => (uid, gid),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Time, waiting, and the proof that a machine was restarted.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Host, World};
+
+/// What changes when a distribution or its virtual machine is started again.
+///
+/// Both are needed: `wsl --terminate` keeps the virtual machine and with it the kernel's boot id, but gives the
+/// distribution a new PID 1 (WSL `src/windows/service/exe/LxssUserSession.cpp`, `_TerminateInstance`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Start time of PID 1 in clock ticks since boot: field 22 of `/proc/1/stat` (proc_pid_stat(5)).
+    pub pid1_start: u64,
+}
+
+impl Witness {
+    /// Reads the witness of the running system.
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
+        let boot_id = world.text("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let pid1_start = world.text("/proc/1/stat").as_deref().and_then(start_time).unwrap_or_default();
+        Self { boot_id, pid1_start }
+    }
+}
+
+/// Field 22 of a stat line; the name in field 2 may hold blanks and parentheses, so count from its end.
+fn start_time(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+impl Host {
+    /// Waits, for the polls that nothing announces.
+    #[allow(clippy::disallowed_methods, reason = "the one place that waits")]
+    pub fn pause(&self, length: std::time::Duration) {
+        std::thread::sleep(length);
+    }
+
+    /// Now, to the second, in UTC.
+    #[must_use]
+    pub fn now(&self) -> String {
+        let now = jiff::Timestamp::now();
+        jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::start_time;
+
+    #[test]
+    fn a_process_name_with_blanks_and_parentheses_does_not_shift_the_start_time() {
+        let stat = "1 (a b) c) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 77 1 2";
+        assert_eq!(start_time(stat), Some(77));
+    }
+}

@@ -1,0 +1,444 @@
+//! The journal: what was intended, with before and after, written before every effect.
+//!
+//! An append-only file of JSON lines below `/var/lib/kind-wsl`. It holds primitives, not stages, so a newer program
+//! can undo it. Everybody may read it, so that `plan` and `status` need no root; the bytes of files, which may be
+//! anybody's secrets, are saved beside it for root alone. A torn last line, as a crash leaves it, is ignored and cut off before
+//! the next record.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Change, Expect, SAVED, Scope, State};
+use crate::host::{Host, HostError, Kind, Lock, Owner, Witness, World};
+
+/// The version of this form of the journal. A reader refuses a newer one.
+pub const VERSION: u32 = 1;
+/// Where everything of ours is that is not part of the set-up.
+pub const DIR: &str = "/var/lib/kind-wsl";
+/// The file.
+pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The first line.
+    Begin {
+        /// [`VERSION`].
+        version: u32,
+        /// The program that wrote it.
+        tool: String,
+        /// When, UTC.
+        at: String,
+        /// The user who is set up.
+        user: String,
+    },
+    /// Answers of a person, so that a resume asks nothing twice.
+    Answers {
+        /// By question.
+        answers: BTreeMap<String, String>,
+    },
+    /// A change is about to be made.
+    Intent(Box<Intent>),
+    /// It was made, and its follow-ups ran.
+    Done {
+        /// Which.
+        id: u64,
+        /// What was there afterwards.
+        after: State,
+        /// The start of the machine in which it was made.
+        witness: Witness,
+    },
+    /// It was undone, or handed over to someone who changed it.
+    Undone {
+        /// Which.
+        id: u64,
+    },
+    /// A restart is waited for.
+    Waiting {
+        /// How much.
+        scope: Scope,
+        /// Why.
+        why: Vec<String>,
+        /// By what it will be seen.
+        until: Vec<Expect>,
+        /// The start of the machine that has to end.
+        witness: Witness,
+    },
+    /// The restart took place and helped.
+    Restarted,
+    /// Every check of `verify` held.
+    Verified {
+        /// When, UTC.
+        at: String,
+    },
+    /// The run came to its end.
+    Finished {
+        /// When, UTC.
+        at: String,
+    },
+}
+
+/// A change that is about to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Its number in this journal.
+    pub id: u64,
+    /// The stage that wanted it.
+    pub stage: String,
+    /// The change itself.
+    pub change: Change,
+    /// What was there before us.
+    pub before: State,
+    /// What shall be there.
+    pub after: State,
+    /// Directories that we made for it, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dirs: Vec<camino::Utf8PathBuf>,
+    /// An interrupted intent whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u64>,
+}
+
+/// Where a change stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Intended, and perhaps made, perhaps not.
+    Open,
+    /// Made, in that start of the machine.
+    Done(Witness),
+    /// Undone, handed over or replaced.
+    Closed,
+}
+
+/// A change and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What was intended; `after` is what was really there once it is done.
+    pub intent: Intent,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// A restart that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How much.
+    pub scope: Scope,
+    /// Why.
+    pub why: Vec<String>,
+    /// By what it will be seen.
+    pub until: Vec<Expect>,
+    /// The start of the machine that has to end.
+    pub witness: Witness,
+}
+
+/// The journal, folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The user who is set up.
+    pub user: Option<String>,
+    /// When it began.
+    pub began: Option<String>,
+    /// The changes in their order.
+    pub entries: Vec<Entry>,
+    /// The answers.
+    pub answers: BTreeMap<String, String>,
+    /// The restart that is waited for.
+    pub waiting: Option<Waiting>,
+    /// When all was verified, with no change since.
+    pub verified: Option<String>,
+    /// When the run ended, with nothing begun since.
+    pub finished: Option<String>,
+}
+
+impl Ledger {
+    fn fold(records: impl IntoIterator<Item = Record>) -> Self {
+        let mut ledger = Self::default();
+        for record in records {
+            ledger.add(record);
+        }
+        ledger
+    }
+
+    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|e| e.intent.id == id)
+    }
+
+    fn add(&mut self, record: Record) {
+        if matches!(record, Record::Intent(_) | Record::Undone { .. }) {
+            self.verified = None;
+            self.finished = None;
+        }
+        match record {
+            Record::Begin { user, at, .. } => (self.user, self.began) = (Some(user), Some(at)),
+            Record::Answers { answers } => self.answers.extend(answers),
+            Record::Intent(intent) => {
+                if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
+                    old.phase = Phase::Closed;
+                }
+                self.entries.push(Entry { intent: *intent, phase: Phase::Open });
+            }
+            Record::Done { id, after, witness } => {
+                if let Some(entry) = self.entry(id) {
+                    entry.intent.after = after;
+                    entry.phase = Phase::Done(witness);
+                }
+            }
+            Record::Undone { id } => {
+                if let Some(entry) = self.entry(id) {
+                    entry.phase = Phase::Closed;
+                }
+            }
+            Record::Waiting { scope, why, until, witness } => {
+                self.waiting = Some(Waiting { scope, why, until, witness });
+            }
+            Record::Restarted => self.waiting = None,
+            Record::Verified { at } => self.verified = Some(at),
+            Record::Finished { at } => self.finished = Some(at),
+        }
+    }
+
+    /// The changes that are in force or may be.
+    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.phase != Phase::Closed)
+    }
+
+    /// The changes that a crash interrupted.
+    pub fn open(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.phase == Phase::Open)
+    }
+
+    /// Whether a run was begun and has not come to its end.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.began.is_some()
+            && self.finished.is_none()
+            && (self.standing().next().is_some() || self.waiting.is_some())
+    }
+}
+
+/// Why the journal can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The machine refused.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Another run has it.
+    #[error("another kind-wsl is at work: it holds the lock on `{DIR}`")]
+    Locked,
+    /// A later program wrote it.
+    #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
+    Newer {
+        /// Its version.
+        found: u32,
+        /// Its writer.
+        tool: String,
+    },
+    /// A line in its middle is no record.
+    #[error("line {line} of `{PATH}` is damaged")]
+    Damaged {
+        /// Counted from 1.
+        line: usize,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// Somebody else's set-up.
+    #[error("this machine is being set up for `{theirs}`, not for `{yours}`")]
+    OtherUser {
+        /// Whose it is.
+        theirs: String,
+        /// Who asks.
+        yours: String,
+    },
+}
+
+impl JournalError {
+    /// What a person can do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Host(e) => return e.hint(),
+            Self::Locked => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
+            Self::Newer { tool, .. } => format!("use {tool} or later"),
+            Self::Damaged { .. } => format!(
+                "keep a copy of {DIR} and report it: every change is still listed there in plain text"
+            ),
+            Self::OtherUser { theirs, .. } => {
+                format!("go on with `--user {theirs}`, or take that set-up back first: `kind-wsl undo`")
+            }
+        })
+    }
+
+    /// Whether the crash sweep ended the program.
+    #[must_use]
+    pub fn is_crash(&self) -> bool {
+        matches!(self, Self::Host(e) if e.is_crash())
+    }
+}
+
+/// The open journal, locked.
+#[derive(Debug)]
+pub struct Journal<'h> {
+    host: &'h Host,
+    /// What it says so far.
+    pub ledger: Ledger,
+    _lock: Lock,
+}
+
+/// Reads the journal without locking it; an absent one is empty.
+///
+/// # Errors
+/// When it can not be read, is damaged or of a newer version.
+pub fn read(world: &dyn World) -> Result<Ledger, JournalError> {
+    let bytes = world.read(Utf8Path::new(PATH))?.unwrap_or_default();
+    Ok(parse(&bytes)?.0)
+}
+
+/// The records, and how many bytes of whole lines there are.
+fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+    let mut records = Vec::new();
+    for (index, line) in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
+        check_version(line)?;
+        let damaged = |source| JournalError::Damaged { line: index + 1, source };
+        records.push(serde_json::from_slice(line).map_err(damaged)?);
+    }
+    Ok((Ledger::fold(records), whole))
+}
+
+/// Looks at the version before anything else: a newer form need not parse at all.
+fn check_version(line: &[u8]) -> Result<(), JournalError> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+        #[serde(default)]
+        tool: String,
+    }
+    match serde_json::from_slice::<Head>(line) {
+        Ok(head) if head.version > VERSION => {
+            Err(JournalError::Newer { found: head.version, tool: head.tool })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl<'h> Journal<'h> {
+    /// Opens the journal for writing, making it if need be, and cuts off a torn last line.
+    ///
+    /// # Errors
+    /// As [`read`]; besides, when another run holds it or it is another user's.
+    pub fn open(host: &'h Host, user: &str) -> Result<Self, JournalError> {
+        for dir in host.missing_dirs(Utf8Path::new(PATH))? {
+            host.make_dir(&dir, Owner::Root)?;
+        }
+        let lock = host.lock(Utf8Path::new(DIR))?.ok_or(JournalError::Locked)?;
+        let path = Utf8Path::new(PATH);
+        let bytes = host.read(path)?.unwrap_or_default();
+        let (ledger, whole) = parse(&bytes)?;
+        if whole < bytes.len() {
+            host.truncate(path, u64::try_from(whole).unwrap_or(u64::MAX))?;
+        }
+        if let Some(theirs) = ledger.user.as_ref().filter(|u| *u != user) {
+            return Err(JournalError::OtherUser { theirs: theirs.clone(), yours: user.to_owned() });
+        }
+        let mut journal = Self { host, ledger, _lock: lock };
+        if journal.ledger.user.is_none() {
+            let tool = concat!("kind-wsl ", env!("CARGO_PKG_VERSION")).to_owned();
+            let user = user.to_owned();
+            journal.append(Record::Begin { version: VERSION, tool, at: host.now(), user })?;
+        }
+        Ok(journal)
+    }
+
+    /// Writes a record and syncs it.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
+        let mut line = serde_json::to_string(&record).unwrap_or_default();
+        line.push('\n');
+        self.host.append(Utf8Path::new(PATH), &line)?;
+        self.ledger.add(record);
+        Ok(())
+    }
+
+    /// The number of the next intent.
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.ledger.entries.iter().map(|e| e.intent.id).max().unwrap_or(0) + 1
+    }
+
+    /// Saves the bytes of a file under their hash, before it is changed.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn save(&self, sha256: &str, bytes: &[u8]) -> Result<(), JournalError> {
+        let path = Utf8Path::new(SAVED).join(sha256);
+        for dir in self.host.missing_dirs(&path)? {
+            self.host.make_dir(&dir, Owner::Root)?;
+        }
+        if self.host.sha256(&path)?.as_deref() == Some(sha256) {
+            return Ok(());
+        }
+        self.host.write(&path, 0o600, Owner::Root, |sink| {
+            sink.write_all(bytes).map_err(|source| HostError::File {
+                action: "save",
+                path: path.clone(),
+                source,
+            })
+        })?;
+        Ok(())
+    }
+
+    /// Removes the journal and everything saved: for the end of an undo that left nothing standing.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn erase(self) -> Result<(), JournalError> {
+        let saved = Utf8Path::new(SAVED);
+        for name in self.host.list(saved)? {
+            self.host.remove(&saved.join(name), Owner::Root)?;
+        }
+        self.host.remove_dir(saved, Owner::Root)?;
+        self.host.remove(Utf8Path::new(PATH), Owner::Root)?;
+        Ok(self.host.remove_dir(Utf8Path::new(DIR), Owner::Root)?)
+    }
+}
+
+/// Whether anything of ours is there at all.
+#[must_use]
+pub fn exists(world: &dyn World) -> bool {
+    matches!(world.stat(Utf8Path::new(DIR)), Ok(Some(stat)) if stat.kind == Kind::Dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JournalError, parse};
+
+    #[test]
+    fn a_torn_last_line_is_ignored() {
+        let begin = r#"{"record":"begin","version":1,"tool":"t","at":"now","user":"dev"}"#;
+        let bytes = format!("{begin}\n{{\"record\":\"finis");
+        let (ledger, whole) = parse(bytes.as_bytes()).unwrap();
+        assert_eq!(ledger.user.as_deref(), Some("dev"));
+        assert_eq!(whole, begin.len() + 1);
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_is_an_error_that_names_it() {
+        let found = parse(b"{\"record\":\"restarted\"}\nrubbish\n{\"record\":\"restarted\"}\n");
+        assert!(matches!(found, Err(JournalError::Damaged { line: 2, .. })));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_in_words_even_when_its_form_is_unknown() {
+        let found = parse(b"{\"entirely\":\"new\",\"version\":2,\"tool\":\"kind-wsl 3.0.0\"}\n").unwrap_err();
+        assert_eq!(
+            found.to_string(),
+            "`/var/lib/kind-wsl/journal.jsonl` has version 2, written by kind-wsl 3.0.0; this program reads up to version 1"
+        );
+    }
+}

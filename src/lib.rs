@@ -1,0 +1,30 @@
+//! kind-wsl makes a WSL2 distribution, or a plain Linux machine with systemd, ready for Kubernetes in rootless
+//! containers with `kind`: once, in stages, resumable after the restart in the middle, undoable to the byte.
+//!
+//! The layers, top to bottom; imports go only downwards:
+//!
+//! | layer | modules | what it is |
+//! | --- | --- | --- |
+//! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
+//! | engine | [`engine`], [`plan`] | the only caller of effects; the preview |
+//! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
+//! | facts | [`facts`] | what the machine is |
+//! | change | [`change`] | the primitives: lenses on the machine |
+//! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
+//! | machine | [`host`] | files under a root, commands, users, time |
+
+pub mod change;
+pub mod cli;
+pub mod edit;
+pub mod engine;
+pub mod error;
+pub mod facts;
+pub mod fetch;
+pub mod host;
+pub mod journal;
+pub mod near;
+pub mod plan;
+pub mod stage;
+pub mod stages;
+pub mod ui;
+pub mod version;

@@ -1,0 +1,332 @@
+//! What set-up would do, as data: stages × facts × answers, folded over a view of the machine.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
+use crate::facts::{Facts, Pending};
+use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest};
+use crate::stage::{Answers, Need, Stage};
+use crate::stages::STAGES;
+
+/// The machine with planned writes laid over it, so that a change sees what the changes before it will write.
+pub struct View<'w> {
+    base: &'w dyn World,
+    files: RefCell<BTreeMap<Utf8PathBuf, (Stat, Vec<u8>)>>,
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("files", &self.files.borrow().keys()).finish_non_exhaustive()
+    }
+}
+
+impl<'w> View<'w> {
+    /// Nothing laid over it yet.
+    #[must_use]
+    pub fn new(base: &'w dyn World) -> Self {
+        Self { base, files: RefCell::default() }
+    }
+
+    fn lay(&self, path: Utf8PathBuf, state: &State, bytes: Vec<u8>) {
+        let Some(file) = Change::file_of(state) else { return };
+        let len = bytes.len() as u64;
+        let stat = Stat { kind: Kind::File, mode: file.mode, uid: file.uid, gid: file.gid, len };
+        self.files.borrow_mut().insert(path, (stat, bytes));
+    }
+}
+
+impl World for View<'_> {
+    fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
+        match self.files.borrow().get(path) {
+            Some((stat, _)) => Ok(Some(stat.clone())),
+            None => self.base.stat(path),
+        }
+    }
+
+    fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
+        match self.files.borrow().get(path) {
+            Some((_, bytes)) => Ok(Some(bytes.clone())),
+            None => self.base.read(path),
+        }
+    }
+
+    fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
+        match self.files.borrow().get(path) {
+            Some((_, bytes)) => Ok(Some(digest(bytes))),
+            None => self.base.sha256(path),
+        }
+    }
+
+    fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        self.base.list(dir)
+    }
+
+    fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
+        self.base.resolve(path)
+    }
+
+    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+        self.base.query(cmd)
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.base.env(name)
+    }
+
+    fn ids(&self, owner: Owner) -> (u32, u32) {
+        self.base.ids(owner)
+    }
+}
+
+/// Which stages, and how much of them.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// These alone, where it is not empty.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+    /// Also what has no effect here.
+    pub guide: bool,
+}
+
+impl Selection {
+    /// Whether a stage was left out by the user.
+    #[must_use]
+    pub fn leaves_out(&self, stage: &Stage) -> bool {
+        let named = |list: &[String]| list.iter().any(|s| s == stage.id);
+        (!self.only.is_empty() && !named(&self.only)) || named(&self.skip)
+    }
+}
+
+/// The verdict on a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It will change something.
+    Needed,
+    /// It is so already.
+    Satisfied,
+    /// This machine does it anyway.
+    NoEffect,
+    /// It is about another kind of machine, or was not asked for.
+    NotHere,
+    /// It was left out.
+    Skipped,
+    /// It stands in the way of the whole set-up.
+    Blocked,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Needed => "needed",
+            Self::Satisfied => "satisfied",
+            Self::NoEffect => "no effect",
+            Self::NotHere => "not here",
+            Self::Skipped => "left out",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// A stage with its verdict.
+#[derive(Clone, Debug, Serialize)]
+pub struct Planned {
+    /// Its name.
+    pub id: &'static str,
+    /// What it makes true.
+    pub title: &'static str,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The evidence.
+    pub why: String,
+    /// What to do, where it is blocked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What it will change, where it is needed.
+    pub changes: Vec<Change>,
+    /// Those of them that do not show in the diff of a file.
+    #[serde(skip)]
+    pub besides: Vec<Target>,
+}
+
+/// A file before and after the whole plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileDiff {
+    /// Which.
+    pub path: Utf8PathBuf,
+    /// Its text now; `None` where there is none.
+    pub before: Option<String>,
+    /// Its text then.
+    pub after: String,
+}
+
+/// What set-up would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Every stage.
+    pub stages: Vec<Planned>,
+    /// Every file whose bytes are known beforehand.
+    pub files: Vec<FileDiff>,
+    /// The restart.
+    pub restart: Option<Scope>,
+}
+
+/// A change that can not even be looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("stage `{stage}` can not be planned")]
+pub struct PlanError {
+    /// The stage.
+    pub stage: &'static str,
+    /// Why.
+    pub source: ChangeError,
+}
+
+impl PlanError {
+    /// What a person can do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.source.hint()
+    }
+}
+
+impl Plan {
+    /// Folds the stages over a view of `world`.
+    ///
+    /// # Errors
+    /// When the target of a change can not be read, or is not what a change can be made to.
+    pub fn make(
+        world: &dyn World,
+        facts: &Facts,
+        answers: &Answers,
+        selection: &Selection,
+    ) -> Result<Self, PlanError> {
+        let view = View::new(world);
+        let mut facts = facts.clone();
+        let mut plan = Self { stages: Vec::new(), files: Vec::new(), restart: None };
+        for stage in STAGES {
+            let planned = plan_stage(&view, stage, &facts, answers, selection)
+                .map_err(|source| PlanError { stage: stage.id, source })?;
+            for change in &planned.changes {
+                facts.pending.extend(pending(change));
+                if let Change::Restart(restart) = change {
+                    plan.restart = Some(restart.scope);
+                }
+            }
+            plan.stages.push(planned);
+        }
+        for (path, (_, after)) in view.files.into_inner() {
+            let before = world.read(&path).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned());
+            let after = String::from_utf8_lossy(&after).into_owned();
+            plan.files.push(FileDiff { path, before, after });
+        }
+        Ok(plan)
+    }
+
+    /// The stage that stands in the way, if any.
+    #[must_use]
+    pub fn blocked(&self) -> Option<&Planned> {
+        self.stages.iter().find(|s| s.verdict == Verdict::Blocked)
+    }
+
+    /// Whether there is anything to do but to look at the result.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.iter().all(|s| s.changes.is_empty())
+    }
+
+    /// Every change in its order.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.stages.iter().flat_map(|s| &s.changes)
+    }
+
+    /// The files that will be downloaded.
+    pub fn downloads(&self) -> impl Iterator<Item = &crate::fetch::Artifact> {
+        self.changes().filter_map(|c| match c {
+            Change::Put(Put { body: Body::Download(artifact), .. }) => Some(artifact),
+            Change::Package(package) => package.file.as_ref().map(|f| &f.artifact),
+            _ => None,
+        })
+    }
+}
+
+/// The restart that a change will wait for.
+#[must_use]
+pub fn pending(change: &Change) -> Option<Pending> {
+    Some(Pending { due: change.restart()?.clone(), why: change.target().object })
+}
+
+fn plan_stage(
+    view: &View<'_>,
+    stage: &Stage,
+    facts: &Facts,
+    answers: &Answers,
+    selection: &Selection,
+) -> Result<Planned, ChangeError> {
+    let (verdict, why, hint) = judge(stage, facts, answers, selection);
+    let mut planned = Planned {
+        id: stage.id,
+        title: stage.title,
+        verdict,
+        why,
+        hint,
+        changes: Vec::new(),
+        besides: Vec::new(),
+    };
+    if verdict != Verdict::Needed {
+        return Ok(planned);
+    }
+    let wanted = (stage.changes)(facts, answers);
+    let all = wanted.len();
+    for change in wanted {
+        let now = change.observe(view)?;
+        let aim = change.aim(view)?;
+        if !change.holds(&now, &aim.state) || matches!(change, Change::Restart(_)) {
+            match aim.bytes {
+                Some((path, bytes)) => view.lay(path, &aim.state, bytes),
+                None => planned.besides.push(change.target()),
+            }
+            planned.changes.push(change);
+        }
+    }
+    // Everything that it would write is there; what it makes true may still wait for the restart.
+    if all > 0 && planned.changes.is_empty() {
+        planned.verdict = Verdict::Satisfied;
+        let waits = (stage.changes)(facts, answers).iter().any(|c| c.restart().is_some());
+        planned.why = if waits {
+            "written; it counts after the next start".to_owned()
+        } else {
+            "already so".to_owned()
+        };
+    }
+    Ok(planned)
+}
+
+/// The stage's own word on whether it matters, as a verdict.
+#[must_use]
+pub fn judge(
+    stage: &Stage,
+    facts: &Facts,
+    answers: &Answers,
+    selection: &Selection,
+) -> (Verdict, String, Option<String>) {
+    if selection.leaves_out(stage) {
+        return (Verdict::Skipped, "left out by --only or --skip".to_owned(), None);
+    }
+    match (stage.needed)(facts, answers) {
+        Need::Needed(why) => (Verdict::Needed, why, None),
+        Need::Satisfied(why) => (Verdict::Satisfied, why, None),
+        Need::NoEffect(why) if selection.guide => {
+            (Verdict::Needed, format!("{why}; written because of --guide"), None)
+        }
+        Need::NoEffect(why) => (Verdict::NoEffect, why, None),
+        Need::NotHere(why) => (Verdict::NotHere, why, None),
+        Need::Blocked { what, hint } => (Verdict::Blocked, what, Some(hint)),
+    }
+}

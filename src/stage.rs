@@ -1,0 +1,259 @@
+//! The vocabulary of a stage: what it is, what it asks, whether it is needed, what it changes, what must hold after.
+//!
+//! A stage is one `static` in one file. Plan, set-up, undo, `explain`, prompts, flags, environment variables and
+//! answers-file keys are all made from it.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::change::Change;
+use crate::facts::Facts;
+use crate::host::World;
+
+/// One step of the guide or of kind's page.
+#[derive(Debug)]
+pub struct Stage {
+    /// Its name: in `--only`, `--skip`, `undo` and the journal.
+    pub id: &'static str,
+    /// What it makes true, in a few words.
+    pub title: &'static str,
+    /// Where it comes from: the guide, kind's page, or neither.
+    pub from: &'static str,
+    /// Why, with sources: what `explain` prints.
+    pub why: &'static str,
+    /// What it asks.
+    pub questions: &'static [Question],
+    /// Whether it matters on this machine.
+    pub needed: fn(&Facts, &Answers) -> Need,
+    /// What it changes; pure, so that a preview needs no machine.
+    pub changes: fn(&Facts, &Answers) -> Vec<Change>,
+    /// What must hold afterwards, beyond the changes themselves.
+    pub checks: &'static [Check],
+}
+
+/// Whether a stage matters on this machine, always with the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Its changes have an effect here. Where all of them are there already, the stage counts as satisfied.
+    Needed(String),
+    /// What it makes true is true by other means.
+    Satisfied(String),
+    /// This WSL or systemd does it anyway; `--guide` writes it nevertheless.
+    NoEffect(String),
+    /// It is about another kind of machine.
+    NotHere(String),
+    /// It can not be done here, and so the set-up can not start.
+    Blocked {
+        /// What stands in the way.
+        what: String,
+        /// What a person can do about it.
+        hint: String,
+    },
+}
+
+impl Need {
+    /// Short for building.
+    pub fn needed(why: impl Into<String>) -> Self {
+        Self::Needed(why.into())
+    }
+    /// Short for building.
+    pub fn satisfied(why: impl Into<String>) -> Self {
+        Self::Satisfied(why.into())
+    }
+    /// Short for building.
+    pub fn no_effect(why: impl Into<String>) -> Self {
+        Self::NoEffect(why.into())
+    }
+    /// Short for building.
+    pub fn not_here(why: impl Into<String>) -> Self {
+        Self::NotHere(why.into())
+    }
+    /// Short for building.
+    pub fn blocked(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Blocked { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// Something that only a person can decide. One declaration gives the prompt, the flag (`--id` with dashes), the
+/// environment variable (`KIND_WSL_ID`), the key of the answers file and the text of the help.
+#[derive(Debug)]
+pub struct Question {
+    /// Its name, with underscores.
+    pub id: &'static str,
+    /// The prompt: a question.
+    pub prompt: &'static str,
+    /// What hangs on it: one line of help.
+    pub help: &'static str,
+    /// What counts as an answer.
+    pub form: Form,
+    /// When it is asked.
+    pub when: fn(&Facts, &Answers) -> bool,
+    /// What Enter means, and `--yes`.
+    pub default: fn(&Facts) -> String,
+    /// Whether it is put to everybody or only to who wants to change something.
+    pub weight: Weight,
+}
+
+/// What counts as an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// `yes` or `no`.
+    YesNo,
+    /// One of these values, each with a line that says what it is.
+    Choice(fn(&Facts) -> Vec<Choice>),
+    /// One of the values, or anything else that the second function accepts; it says what it takes otherwise.
+    Open(fn(&Facts) -> Vec<Choice>, fn(&str) -> Result<(), String>),
+}
+
+/// One of several answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The value.
+    pub value: String,
+    /// What it is.
+    pub label: String,
+}
+
+impl Choice {
+    /// Short for building.
+    pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { value: value.into(), label: label.into() }
+    }
+}
+
+/// How much a question matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Put to everybody on a terminal; without one it needs an answer or `--yes`.
+    Decide,
+    /// Has a default that suits nearly everybody; put to who chooses to change the answers.
+    Prefer,
+}
+
+impl Question {
+    /// The flag without its dashes.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.id.replace('_', "-")
+    }
+
+    /// The environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("KIND_WSL_{}", self.id.to_uppercase())
+    }
+
+    /// Turns what a person wrote into an answer.
+    ///
+    /// # Errors
+    /// When it is none; the text says what would be.
+    pub fn accept(&self, said: &str, facts: &Facts) -> Result<String, AnswerError> {
+        let wrong = |allowed: Vec<String>| AnswerError {
+            flag: self.flag(),
+            said: said.to_owned(),
+            near: crate::near::closest(said, allowed.iter().map(String::as_str)),
+            allowed: allowed.join(", "),
+        };
+        match self.form {
+            Form::YesNo => match said.to_ascii_lowercase().as_str() {
+                "yes" | "y" | "true" | "1" => Ok("yes".to_owned()),
+                "no" | "n" | "false" | "0" => Ok("no".to_owned()),
+                _ => Err(wrong(vec!["yes".to_owned(), "no".to_owned()])),
+            },
+            Form::Choice(choices) => {
+                let choices = choices(facts);
+                let found = choices.iter().find(|c| c.value.eq_ignore_ascii_case(said));
+                let values = || choices.iter().map(|c| c.value.clone()).collect();
+                found.map(|c| c.value.clone()).ok_or_else(|| wrong(values()))
+            }
+            Form::Open(choices, check) => {
+                let known = choices(facts).into_iter().find(|c| c.value.eq_ignore_ascii_case(said));
+                known.map_or_else(
+                    || check(said).map(|()| said.to_owned()).map_err(|allowed| wrong(vec![allowed])),
+                    |c| Ok(c.value),
+                )
+            }
+        }
+    }
+}
+
+/// What was said is no answer.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{said}` is no answer to `--{flag}`")]
+pub struct AnswerError {
+    /// The flag, without its dashes.
+    pub flag: String,
+    /// What was said.
+    pub said: String,
+    /// What may have been meant.
+    pub near: Option<String>,
+    /// What would be one.
+    pub allowed: String,
+}
+
+impl AnswerError {
+    /// What to say instead.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match &self.near {
+            Some(near) => format!("did you mean `{near}`? It takes: {}", self.allowed),
+            None => format!("it takes: {}", self.allowed),
+        }
+    }
+}
+
+/// The answers of this run, by question.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers(pub BTreeMap<String, String>);
+
+impl Answers {
+    /// The answer to a question, where there is one.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&str> {
+        self.0.get(id).map(String::as_str)
+    }
+
+    /// Whether the answer is yes.
+    #[must_use]
+    pub fn is_yes(&self, id: &str) -> bool {
+        self.get(id) == Some("yes")
+    }
+
+    /// The answer as something that can be parsed.
+    #[must_use]
+    pub fn parse<T: FromStr>(&self, id: &str) -> Option<T> {
+        self.get(id)?.parse().ok()
+    }
+
+    /// Notes an answer.
+    pub fn give(&mut self, id: &str, answer: impl Into<String>) {
+        self.0.insert(id.to_owned(), answer.into());
+    }
+}
+
+/// Something that must hold after a stage, seen with our own eyes.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name.
+    pub id: &'static str,
+    /// What must hold.
+    pub what: &'static str,
+    /// Looks, and says what it saw either way.
+    pub look: fn(&dyn World, &Facts, &Answers) -> Result<String, Fault>,
+}
+
+/// Something that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What was seen instead.
+    pub seen: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Fault {
+    /// Short for building.
+    pub fn new(seen: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { seen: seen.into(), hint: hint.into() }
+    }
+}

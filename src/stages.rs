@@ -1,0 +1,68 @@
+//! The stages, and their order in one place.
+//!
+//! Everything that needs root comes before the restart, and there is at most one restart. To add a stage, write
+//! its file with its one `static STAGE` and put its name into the list below.
+
+use crate::stage::{Question, Stage};
+
+/// Declares the modules and the order at once: a stage is one file and one word.
+macro_rules! stages {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+        /// Every stage, in the order in which they are set up.
+        pub static STAGES: &[&Stage] = &[$(&$name::STAGE),*];
+    };
+}
+
+stages! {
+    systemd cgroup cgroup_mount controllers user_slice delegation modules limits idle
+    packages subids podman cni crun tools restart verify
+}
+
+/// The lowest crun that serves on this machine.
+pub(crate) use crun::floor as crun_floor_here;
+/// The words that start kind, and podman when it is asked what kind will see.
+pub(crate) use verify::WRAPPER;
+
+/// The stage of that name.
+///
+/// # Errors
+/// The near match, where there is no such stage.
+pub fn by_id(id: &str) -> Result<&'static Stage, UnknownStage> {
+    STAGES.iter().find(|s| s.id == id).copied().ok_or_else(|| UnknownStage {
+        name: id.to_owned(),
+        near: crate::near::closest(id, STAGES.iter().map(|s| s.id)),
+    })
+}
+
+/// Every question of every stage, in their order.
+pub fn questions() -> impl Iterator<Item = &'static Question> {
+    STAGES.iter().flat_map(|s| s.questions)
+}
+
+/// There is no such stage.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("there is no stage `{name}`")]
+pub struct UnknownStage {
+    /// What was asked for.
+    pub name: String,
+    /// What may have been meant.
+    pub near: Option<String>,
+}
+
+impl UnknownStage {
+    /// What to say instead.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let all: Vec<_> = STAGES.iter().map(|s| s.id).collect();
+        match &self.near {
+            Some(near) => format!("did you mean `{near}`? The stages are: {}", all.join(", ")),
+            None => format!("the stages are: {}", all.join(", ")),
+        }
+    }
+}
+
+/// The user as the owner of what is made for them.
+fn user(facts: &crate::facts::Facts) -> crate::host::Owner {
+    crate::change::user_owner(&facts.user)
+}

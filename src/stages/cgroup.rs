@@ -1,0 +1,83 @@
+//! Only cgroup v2.
+
+use crate::change::{Change, Due, Edit, Entry, Expect};
+use crate::facts::Facts;
+use crate::facts::wsl::WSL_CONF;
+use crate::host::Owner;
+use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "cgroup",
+    title: "only cgroup v2",
+    from: "guide",
+    why: "A rootless provider needs cgroup v2: kind stops otherwise (`running kind with rootless provider requires \
+          cgroup v2`). WSL up to 2.4 mounts v1 beside it; `cgroup_no_v1=all` on the kernel command line keeps every \
+          controller for v2 (kernel admin-guide/cgroup-v2). WSL reads `kernelCommandLine` only from [wsl2] of \
+          .wslconfig in the Windows profile, never from /etc/wsl.conf, where the guide puts it: there it has no \
+          effect and warns at each start (WSL configfile.cpp:211). Only the first such key counts, so the words are \
+          merged into its value. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
+          (2.6.2). The setting is shared by all distributions of the Windows user.",
+    questions: &[Question {
+        id: "remove_dead_block",
+        prompt: "/etc/wsl.conf has a [wsl2] block, which WSL never reads there and warns about at each start. Take it out?",
+        help: "take the guide's [wsl2] block out of /etc/wsl.conf, where WSL never reads it",
+        form: Form::YesNo,
+        when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
+        default: |_| "yes".to_owned(),
+        weight: Weight::Decide,
+    }],
+    needed,
+    changes,
+    checks: &[],
+};
+
+/// The guide's words: the first is what counts, the second has no effect on WSL's systemd but does no harm.
+pub(super) const WORDS: [&str; 2] = ["cgroup_no_v1=all", "systemd.unified_cgroup_hierarchy=1"];
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if !facts.wsl.is_two() {
+        return Need::not_here(format!("not WSL: {}", facts.cgroup.mounts));
+    }
+    let chosen = facts.wsl_conf.cgroups.as_deref() == Some("v1");
+    if facts.cgroup.mounts.has_v1() {
+        // Below 1.0.1 the virtual machine does not start with the option (WSL#6662, WSL#9120).
+        if facts.wsl.is_before("1.0.1") {
+            let what = format!("{} does not start with cgroup_no_v1=all on its kernel command line", facts.wsl.name());
+            return Need::blocked(what, "in Windows: `wsl --update`, then run the same command again");
+        }
+        if !chosen && facts.windows.profile.is_none() {
+            let hint = "name it: `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows";
+            return Need::blocked("cannot tell which Windows profile holds .wslconfig", hint);
+        }
+        let why = if chosen { format!(", chosen in {WSL_CONF}") } else { String::new() };
+        return Need::needed(format!("/sys/fs/cgroup is {}{why}", facts.cgroup.mounts));
+    }
+    if facts.wsl_conf.dead_block && answers.is_yes("remove_dead_block") {
+        return Need::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
+    }
+    if crate::edit::cmdline::has(&facts.kernel.cmdline, WORDS[0]) {
+        return Need::satisfied(format!("{}, and the kernel was started with {}", facts.cgroup.mounts, WORDS[0]));
+    }
+    Need::no_effect(format!("{} mounts {} by itself", facts.wsl.name(), facts.cgroup.mounts))
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let conf = |edit, restart| Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart });
+    let mut changes = Vec::new();
+    if facts.wsl_conf.dead_block && answers.is_yes("remove_dead_block") {
+        changes.push(conf(Edit::DropSection { section: "wsl2".to_owned() }, None));
+    }
+    if facts.wsl_conf.cgroups.as_deref() == Some("v1") {
+        let edit = Edit::WslConf { section: "automount".to_owned(), key: "cgroups".to_owned(), value: None };
+        changes.push(conf(edit, Due::distro(Some(Expect::CgroupV2))));
+    }
+    // A WSL that mounts v1 only because it was told to needs no kernel words; nor does one that has v2 already.
+    let by_choice = facts.wsl_conf.cgroups.is_some() && !facts.wsl.is_before("2.6.2");
+    let only_dead_block = !facts.cgroup.mounts.has_v1() && !changes.is_empty();
+    if let Some(path) = facts.windows.wslconfig().filter(|_| !by_choice && !only_dead_block) {
+        let until = Some(Expect::KernelWords(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
+        let edit = Edit::KernelWords { words: WORDS.map(ToOwned::to_owned).to_vec() };
+        changes.push(Change::Entry(Entry { path, edit, owner: super::user(facts), follow: None, restart: Due::vm(until) }));
+    }
+    changes
+}

@@ -1,0 +1,63 @@
+//! CNI plugins that can read what podman writes.
+
+use crate::change::{Change, Manager, Package, PackageFile};
+use crate::facts::Facts;
+use crate::fetch::catalogue;
+use crate::stage::{Answers, Need, Stage};
+use crate::version::Version;
+
+pub(super) static STAGE: Stage = Stage {
+    id: "cni",
+    title: "CNI plugins",
+    from: "guide",
+    why: "Ubuntu 22.04's podman 3.4 writes network files of version 1.0.0, and its CNI plugins 0.9.1 read only up to \
+          0.4.0: `plugin bridge does not support config version \"1.0.0\"` as soon as kind makes its network \
+          (Launchpad 2024394, kind#3280). The guide fetches a package over plain http without a checksum, from an \
+          address that vanishes with the next update. Here it is Debian's build of 1.1.1, checked against its sha256 \
+          before dpkg sees it, and only where podman uses CNI: netavark needs none of this.",
+    questions: &[],
+    needed,
+    changes,
+    checks: &[],
+};
+
+const PLUGINS: &str = "containernetworking-plugins";
+/// What the fetched package is linked against (its Depends field).
+const LIBC: &str = "2.34";
+
+fn version(text: &str) -> Option<Version> {
+    text.parse().ok()
+}
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    let Some(podman) = super::packages::podman(facts) else { return Need::not_here("no podman") };
+    if podman.major() >= 4 {
+        return Need::no_effect(format!("podman {} uses netavark", podman.release()));
+    }
+    if Some(&podman) < version("3.4").as_ref() {
+        return Need::no_effect(format!("podman {} writes network files that its plugins read", podman.release()));
+    }
+    let plugins = facts.packages.coming(PLUGINS);
+    if plugins >= version("1.1.1") {
+        let plugins = plugins.map_or_else(String::new, |v| v.to_string());
+        return Need::satisfied(format!("{PLUGINS} {plugins} reads configuration 1.0.0"));
+    }
+    let libc = facts.packages.version("libc6");
+    if facts.packages.manager != Some(Manager::Apt) || libc < version(LIBC) || package(facts).is_none() {
+        let what = format!("podman {} writes network files that its CNI plugins can not read", podman.release());
+        return Need::blocked(what, "update the distribution to one with podman 4 or later");
+    }
+    Need::needed(format!("podman {} writes network files of version 1.0.0, which its CNI plugins can not read", podman.release()))
+}
+
+fn package(facts: &Facts) -> Option<PackageFile> {
+    let catalogue = catalogue::cni().ok()?;
+    let release = catalogue.recommended(facts.arch?)?;
+    let artifact = catalogue.artifact(&release.version, facts.arch?)?;
+    Some(PackageFile { version: release.version.to_string(), artifact })
+}
+
+fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
+    let change = |file| Change::Package(Package { manager: Manager::Apt, names: vec![PLUGINS.to_owned()], file: Some(file) });
+    package(facts).map(change).into_iter().collect()
+}

@@ -1,0 +1,173 @@
+//! A crun that suits this host, and that podman uses.
+
+use crate::change::{Body, Change, Edit, Entry, Put};
+use crate::edit::toml::Value;
+use crate::facts::Facts;
+use crate::facts::containers::containers_conf;
+use crate::fetch::Artifact;
+use crate::fetch::catalogue::{self, Catalogue};
+use crate::fetch::catalogue::{Fit, crun_floor_for, fit};
+use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::version::Version;
+
+pub(super) static STAGE: Stage = Stage {
+    id: "crun",
+    title: "a crun that runs systemd",
+    from: "guide",
+    why: "kind's node runs systemd. crun before 1.9 can not start it everywhere, before 1.9.1 not on Linux 6.6 and \
+          later (`chmod run/shm: Operation not supported`, crun#1308), and podman 5 wants 1.14.3 (`unknown version \
+          specified`, podman#27272). Where the distribution's crun is new enough it is kept. Otherwise a release \
+          binary is fetched, checked against a sha256 that several public sources agree on, and named first in \
+          [engine.runtimes]: podman takes the first that exists there and does not look at PATH. The build without \
+          systemd is never taken, because podman asks it for systemd's cgroups. What counts in the end is the path \
+          and version that `podman info` reports.",
+    questions: &[
+        Question {
+            id: "crun_version",
+            prompt: "Which crun shall podman run?",
+            help: "the crun to install: a version, `recommended`, `latest`, or `keep` for the distribution's own",
+            form: Form::Open(choices, |said| match said {
+                "keep" | "recommended" | "latest" => Ok(()),
+                _ => said.parse::<Version>().map(|_| ()).map_err(|_| "a version, recommended, latest, keep".to_owned()),
+            }),
+            when: |facts, _| is_too_old(facts),
+            default: |_| "recommended".to_owned(),
+            weight: Weight::Decide,
+        },
+        Question {
+            id: "crun_sha256",
+            prompt: "The sha256 of that crun binary?",
+            help: "the sha256 of a crun that is not in the catalogue, or a build of your own",
+            form: Form::Open(|_| Vec::new(), |said| {
+                let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
+                if hex { Ok(()) } else { Err("64 hexadecimal digits".to_owned()) }
+            }),
+            when: |_, _| false,
+            default: |_| String::new(),
+            weight: Weight::Prefer,
+        },
+        Question {
+            id: "crun_binary",
+            prompt: "The crun binary to install?",
+            help: "a crun binary on this machine, with --crun-sha256, instead of a download",
+            form: Form::Open(|_| Vec::new(), |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) }),
+            when: |_, _| false,
+            default: |_| String::new(),
+            weight: Weight::Prefer,
+        },
+    ],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn choices(facts: &Facts) -> Vec<Choice> {
+    let (Ok(catalogue), Some(arch)) = (catalogue::crun(), facts.arch) else { return Vec::new() };
+    let floor = floor(facts);
+    let suits: Vec<_> = catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits).collect();
+    let recommended = catalogue.recommended(arch).map(|r| r.version.clone());
+    let date = |r: &catalogue::Release| r.date.clone().unwrap_or_default();
+    let mut choices: Vec<_> = recommended.iter().map(|v| Choice::new("recommended", format!("{v}, the recommended one"))).collect();
+    choices.extend(suits.into_iter().filter(|r| Some(&r.version) != recommended.as_ref()).map(|r| {
+        let note = r.notes.first().map_or_else(String::new, |n| format!(", {}", n.text));
+        Choice::new(r.version.to_string(), format!("{} ({}){note}", r.version, date(r)))
+    }));
+    choices
+}
+
+/// The lowest crun that serves here.
+pub(crate) fn floor(facts: &Facts) -> Version {
+    let podman = super::packages::podman(facts).and_then(|v| u32::try_from(v.major()).ok());
+    crun_floor_for(facts.kernel.major_minor(), podman).version()
+}
+
+/// The crun that podman would run without us, as far as it is known.
+fn present(facts: &Facts) -> Option<Version> {
+    let found = facts.tools.crun.as_ref().and_then(|c| c.version.clone());
+    found.or_else(|| facts.packages.coming("crun"))
+}
+
+fn is_too_old(facts: &Facts) -> bool {
+    present(facts).is_none_or(|v| v < floor(facts))
+}
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    let floor = floor(facts);
+    let wanted = answers.get("crun_version").filter(|w| *w != "keep");
+    let Some(present) = present(facts).filter(|_| !is_too_old(facts) || wanted.is_none()) else {
+        return offer(facts, answers, &floor, &present(facts).map_or("no crun yet".to_owned(), |v| format!("crun {}", v.release())));
+    };
+    let path = facts.tools.crun.as_ref().map_or("the distribution's", |c| c.path.as_str());
+    match wanted.and_then(|w| resolve(facts, w)) {
+        Some(version) if version != present => offer(facts, answers, &floor, &format!("crun {}", present.release())),
+        _ if present >= floor => Need::satisfied(format!("{path} is {}; this host needs {floor} or later", present.release())),
+        _ => {
+            let what = format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
+            Need::blocked(what, "answer with `--crun-version recommended`")
+        }
+    }
+}
+
+/// Needed, or what keeps the wanted version from being installed.
+fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Need {
+    let wanted = answers.get("crun_version").unwrap_or("recommended");
+    let Some(version) = resolve(facts, wanted) else {
+        let arch = &facts.kernel.machine;
+        return Need::blocked(
+            format!("the catalogue has no crun for {arch}"),
+            "name a version and its checksum: `--crun-version V --crun-sha256 HASH`",
+        );
+    };
+    if version < *floor {
+        let what = format!("crun {version} is too old for this host, which needs {floor} or later");
+        return Need::blocked(what, "`kind-wsl crun list` shows which versions suit");
+    }
+    if answers.get("crun_binary").is_some() && answers.get("crun_sha256").is_none() {
+        return Need::blocked("a crun binary of your own comes without a checksum", "add `--crun-sha256 HASH`");
+    }
+    if artifact(facts, answers, &version).is_none() {
+        let near = catalogue::crun().ok().and_then(|c| c.near_match(wanted)).map_or_else(String::new, |n| format!("did you mean {n}? "));
+        let what = format!("crun {version} for {} is not in the catalogue, so its checksum is not known", facts.kernel.machine);
+        return Need::blocked(what, format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`"));
+    }
+    Need::needed(format!("{present}; this host needs {floor} or later"))
+}
+
+fn resolve(facts: &Facts, wanted: &str) -> Option<Version> {
+    let (catalogue, arch) = (catalogue::crun().ok()?, facts.arch?);
+    match wanted {
+        "recommended" => catalogue.recommended(arch).map(|r| r.version.clone()),
+        "latest" => newest(catalogue, facts),
+        other => other.parse().ok(),
+    }
+}
+
+fn newest(catalogue: &Catalogue, facts: &Facts) -> Option<Version> {
+    let floor = floor(facts);
+    let arch = facts.arch?;
+    catalogue.releases.iter().find(|r| fit(r, arch, &floor) == Fit::Suits).map(|r| r.version.clone())
+}
+
+fn artifact(facts: &Facts, answers: &Answers, version: &Version) -> Option<Artifact> {
+    let (catalogue, arch) = (catalogue::crun().ok()?, facts.arch?);
+    match answers.get("crun_sha256") {
+        Some(sha256) => catalogue.user_artifact(version, arch, sha256).ok(),
+        None => catalogue.artifact(version, arch),
+    }
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let wanted = answers.get("crun_version").unwrap_or("recommended");
+    let artifact = resolve(facts, wanted).and_then(|v| artifact(facts, answers, &v));
+    let Some(artifact) = artifact else { return Vec::new() };
+    let path = facts.user.home.join(".local/bin/crun");
+    let owner = super::user(facts);
+    let mut put = Put::program(path.clone(), artifact, owner);
+    if let (Some(local), Body::Download(artifact)) = (answers.get("crun_binary"), &put.body) {
+        put.body = Body::Local { path: local.into(), artifact: artifact.clone() };
+    }
+    let runtimes = Value::StrList(vec![path.to_string(), "/usr/bin/crun".to_owned()]);
+    let edit = Edit::Toml { path: ["engine", "runtimes", "crun"].map(ToOwned::to_owned).to_vec(), value: runtimes };
+    let entry = Entry { path: containers_conf(&facts.user), edit, owner, follow: None, restart: None };
+    vec![Change::Put(put), Change::Entry(entry)]
+}

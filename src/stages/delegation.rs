@@ -1,0 +1,58 @@
+//! The controllers that the user manager gets.
+
+use crate::change::{Change, Due, Expect, Follow, Put};
+use crate::facts::Facts;
+use crate::facts::cgroup::WANTED;
+use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "delegation",
+    title: "controllers for the user manager",
+    from: "guide and page",
+    why: "Rootless podman can limit only what its user manager was given. kind refuses unless cpu, memory and pids are \
+          among it (kind pkg/cluster/internal/create/create.go, validateProvider) and says `Delegate=yes` whatever is \
+          missing. systemd before 252 gives memory and pids, later ones cpu as well; the guide adds cpuset and io, \
+          which the kubelet can use. `daemon-reload` is not enough: a user manager that runs keeps what it had, so \
+          this counts only after the next start.",
+    questions: &[Question {
+        id: "delegate",
+        prompt: "Which controllers shall the user manager get?",
+        help: "controllers for the user manager: the guide's five, or all that there are (`yes`, as kind's page says)",
+        form: Form::Choice(|_| {
+            vec![
+                Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),
+                Choice::new("yes", "all that systemd supports, as on kind's page"),
+            ]
+        }),
+        when: |_, _| true,
+        default: |_| "guide".to_owned(),
+        weight: Weight::Prefer,
+    }],
+    needed,
+    changes,
+    checks: &[],
+};
+
+/// The name that the guide, usernetes and lima use as well: one there is adopted, not doubled.
+const PATH: &str = "/etc/systemd/system/user@.service.d/delegate.conf";
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    let Some(manager) = facts.cgroup.manager.as_ref() else {
+        return Need::needed("no user manager runs yet, and by itself it would not get cpuset and io");
+    };
+    let missing = manager.lacks(&WANTED);
+    if missing.is_empty() {
+        return Need::satisfied(format!("{} has {}", manager.path, WANTED.join(", ")));
+    }
+    Need::needed(format!("{} lacks {}", manager.path, missing.join(", ")))
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let delegate = if answers.get("delegate") == Some("yes") { "yes".to_owned() } else { WANTED.join(" ") };
+    let text = format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
+    let mut put = Put::config(PATH, text);
+    put.follow = Some(Follow::DaemonReload);
+    let names = WANTED.map(ToOwned::to_owned).to_vec();
+    put.restart = Due::distro(Some(Expect::Controllers { uid: facts.user.uid, names }));
+    vec![Change::Put(put)]
+}

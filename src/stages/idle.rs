@@ -1,0 +1,49 @@
+//! A distribution that does not stop when the last shell closes.
+
+use crate::change::{Change, Due, Edit, Entry};
+use crate::facts::Facts;
+use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "idle",
+    title: "the cluster outlives the last shell",
+    from: "beyond the guide",
+    why: "WSL stops a distribution 15 s after its last Windows client has ended, and the virtual machine 60 s after its \
+          last distribution, even while services run (WSL src/windows/service/exe/Lifetime.cpp; WSL#8854). podman's \
+          nodes do not survive that (kind#3190). `instanceIdleTimeout=-1` and `vmIdleTimeout=-1` in .wslconfig keep \
+          both running until `wsl --shutdown`, at the price of their memory; they hold for all distributions.",
+    questions: &[Question {
+        id: "idle",
+        prompt: "Keep WSL running when the last shell closes, so that a cluster stays up?",
+        help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
+        form: Form::YesNo,
+        when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && facts.windows.instance_idle.as_deref() != Some("-1"),
+        default: |_| "no".to_owned(),
+        weight: Weight::Decide,
+    }],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if !facts.wsl.is_two() {
+        return Need::not_here("not WSL: nothing stops an idle machine");
+    }
+    if facts.windows.instance_idle.as_deref() == Some("-1") {
+        return Need::satisfied("instanceIdleTimeout is -1 in .wslconfig");
+    }
+    if answers.is_yes("idle") {
+        return Need::needed("WSL stops an idle distribution after 15 s");
+    }
+    Need::not_here("not asked for (`--idle yes`)")
+}
+
+fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
+    let Some(path) = facts.windows.wslconfig() else { return Vec::new() };
+    let entry = |section: &str, key: &str| {
+        let edit = Edit::Wslconfig { section: section.to_owned(), key: key.to_owned(), value: Some("-1".to_owned()) };
+        Change::Entry(Entry { path: path.clone(), edit, owner: super::user(facts), follow: None, restart: Due::vm(None) })
+    };
+    vec![entry("general", "instanceIdleTimeout"), entry("wsl2", "vmIdleTimeout")]
+}

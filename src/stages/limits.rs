@@ -1,0 +1,85 @@
+//! inotify limits, and what is asked for: low ports and the kernel log.
+
+use std::fmt::Write;
+
+use crate::change::{Change, Put, Run};
+use crate::facts::Facts;
+use crate::host::Cmd;
+use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "limits",
+    title: "kernel limits",
+    from: "page",
+    why: "All nodes share the host's inotify limits, and pods fail with `too many open files` when they are used up \
+          (kind known-issues, kind#2586). Asked for: ports from 80 on for ordinary users, so that a node can publish \
+          80 and 443 (kind rootless page; without it, map 8080 and 8443), and the kernel log for everybody, by which \
+          the kubelet notices when memory ran out. A value that is better already is never worsened. inotify limits \
+          hold for the whole virtual machine, so for other distributions too.",
+    questions: &[
+        Question {
+            id: "privileged_ports",
+            prompt: "Let ordinary users publish ports from 80 on (for Ingress on 80 and 443)?",
+            help: "let ordinary users publish ports from 80 on; without it, map 8080 and 8443",
+            form: Form::YesNo,
+            when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
+            default: |_| "no".to_owned(),
+            weight: Weight::Prefer,
+        },
+        Question {
+            id: "dmesg",
+            prompt: "Let ordinary users read the kernel log (the kubelet then notices when memory ran out)?",
+            help: "let ordinary users read the kernel log, by which the kubelet notices when memory ran out",
+            form: Form::YesNo,
+            when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),
+            default: |_| "no".to_owned(),
+            weight: Weight::Prefer,
+        },
+    ],
+    needed,
+    changes,
+    checks: &[],
+};
+
+const PATH: &str = "/etc/sysctl.d/99-kind-wsl.conf";
+const PORTS: &str = "net.ipv4.ip_unprivileged_port_start";
+const DMESG: &str = "kernel.dmesg_restrict";
+/// The page's values.
+const INOTIFY: [(&str, u64); 2] = [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
+
+/// The settings that are ours to make, with their present values. One that is better already is left out; one that
+/// has our value stays in, so that a resumed run writes the same file as an uninterrupted one.
+fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
+    let now = |name: &'static str, value| facts.kernel.settings.get(name).map(|n| (name, value, *n));
+    let raise = INOTIFY.into_iter().filter_map(|(name, value)| now(name, value)).filter(|(_, value, now)| now <= value);
+    let lower = [("privileged_ports", PORTS, 80), ("dmesg", DMESG, 0)].into_iter().filter(|(id, ..)| answers.is_yes(id));
+    let lower = lower.filter_map(|(_, name, value)| now(name, value)).filter(|(_, value, now)| now >= value);
+    raise.chain(lower).collect()
+}
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    let settings = ours(facts, answers);
+    let differ = settings.iter().filter(|(_, value, now)| value != now);
+    let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now}, not {value}")).collect();
+    if differ.is_empty() {
+        let now = INOTIFY.iter().filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
+        return Need::satisfied(now.collect::<Vec<_>>().join(", "));
+    }
+    Need::needed(differ.join(", "))
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let mut text = "# Written by kind-wsl (`kind-wsl explain limits`).\n".to_owned();
+    let mut now = Vec::new();
+    for (name, value, _) in ours(facts, answers) {
+        let _ = writeln!(text, "{name} = {value}");
+        now.push(Change::Run(Run {
+            what: name.to_owned(),
+            read: Cmd::new("sysctl", ["-n", name]),
+            want: value.to_string(),
+            write: Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]),
+        }));
+    }
+    // For the next start, and for this one.
+    std::iter::once(Change::Put(Put::config(PATH, text))).chain(now).collect()
+}

@@ -1,0 +1,51 @@
+//! The iptables modules, loaded at boot.
+
+use crate::change::{Change, Follow, Put};
+use crate::facts::Facts;
+use crate::facts::kernel::Module;
+use crate::stage::{Answers, Need, Stage};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "modules",
+    title: "iptables modules are loaded",
+    from: "page",
+    why: "A rootless node may not load kernel modules, so kube-proxy and Ingress fail where the host has not loaded \
+          ip_tables and its companions (kind#3234). The page looks with lsmod, which does not show what is built into \
+          the kernel; WSL kernels up to 5.15 have all four built in. A module that does not exist is never named, \
+          because systemd-modules-load would fail and leave the system degraded.",
+    questions: &[],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    let missing = facts.kernel.modules_that_are(Module::Missing);
+    let loadable = facts.kernel.modules_that_are(Module::Loadable);
+    let built_in = facts.kernel.modules_that_are(Module::BuiltIn);
+    let kernel = &facts.kernel.release;
+    if !loadable.is_empty() {
+        return Need::needed(format!("{} not loaded", loadable.join(", ")));
+    }
+    if !missing.is_empty() {
+        return Need::no_effect(format!("kernel {kernel} has no {}: iptables has to use nftables here", missing.join(", ")));
+    }
+    if built_in.is_empty() {
+        return Need::satisfied("all four are loaded");
+    }
+    Need::no_effect(format!("built into kernel {kernel}: {}", built_in.join(", ")))
+}
+
+fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
+    // Also those that something else loaded this time: only this file loads them the next time.
+    let mut names = facts.kernel.modules_that_are(Module::Loadable);
+    names.extend(facts.kernel.modules_that_are(Module::Loaded));
+    names.sort();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let text = format!("# Written by kind-wsl (`kind-wsl explain modules`).\n{}\n", names.join("\n"));
+    let mut put = Put::config("/etc/modules-load.d/kind-wsl.conf", text);
+    put.follow = Some(Follow::LoadModules);
+    vec![Change::Put(put)]
+}

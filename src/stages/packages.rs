@@ -1,0 +1,83 @@
+//! podman and what it needs, from the distribution.
+
+use crate::change::{Change, Manager, Package};
+use crate::facts::Facts;
+use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::version::Version;
+
+pub(super) static STAGE: Stage = Stage {
+    id: "packages",
+    title: "podman and its companions",
+    from: "guide",
+    why: "The guide installs podman alone. Rootless containers also need newuidmap (package uidmap), a network helper \
+          (slirp4netns, or pasta from podman 5 on), a D-Bus session for the user manager (dbus-user-session), and \
+          `iptables`, which netavark calls as soon as a container joins a network such as `kind` (podman#24285). \
+          Debian and Ubuntu only recommend netavark and aardvark-dns, and without them podman 4 falls back to CNI. \
+          Nothing that is only recommended is installed.",
+    questions: &[Question {
+        id: "provider",
+        prompt: "Which provider shall run the nodes?",
+        help: "the container engine that runs kind's nodes",
+        form: Form::Choice(|_| vec![Choice::new("podman", "rootless podman, as in the guide")]),
+        when: |_, _| false,
+        default: |_| "podman".to_owned(),
+        weight: Weight::Prefer,
+    }],
+    needed,
+    changes,
+    checks: &[],
+};
+
+/// podman's version by release, for a fresh image whose package lists are still empty (read from the releases' own
+/// package indexes, 2026-11-21).
+const PODMAN: [(&str, &str, &str); 6] = [
+    ("debian", "11", "3.0.1"),
+    ("debian", "12", "4.3.1"),
+    ("debian", "13", "5.4.2"),
+    ("ubuntu", "22.04", "3.4.4"),
+    ("ubuntu", "24.04", "4.9.3"),
+    ("ubuntu", "26.04", "5.7.0"),
+];
+
+/// The podman that is or will be there.
+pub(super) fn podman(facts: &Facts) -> Option<Version> {
+    facts.packages.coming("podman").or_else(|| {
+        let release = facts.distro.version.as_ref()?;
+        let known = |(id, version, _): &&(&str, &str, &str)| facts.distro.id == *id && version.parse::<Version>().is_ok_and(|v| v == *release);
+        PODMAN.iter().find(known)?.2.parse().ok()
+    })
+}
+
+fn names(facts: &Facts, manager: Manager) -> Vec<String> {
+    let major = podman(facts).map_or(5, |v| v.major());
+    let net = if major >= 5 { "passt" } else { "slirp4netns" };
+    let mut names = match manager {
+        Manager::Apt => vec!["podman", "crun", "uidmap", net, "fuse-overlayfs", "dbus-user-session", "iptables"],
+        Manager::Dnf => vec!["podman", "crun", "shadow-utils", net, "fuse-overlayfs", "iptables-nft"],
+        Manager::Zypper => vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"],
+        Manager::Pacman => vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"],
+    };
+    if major >= 4 {
+        names.extend(["netavark", "aardvark-dns"]);
+    }
+    names.into_iter().map(ToOwned::to_owned).collect()
+}
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    let Some(manager) = facts.packages.manager else {
+        let what = format!("{} has none of apt, dnf, zypper and pacman", facts.distro.name);
+        return Need::blocked(what, "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`");
+    };
+    let names = names(facts, manager);
+    let missing: Vec<_> = names.iter().filter(|n| !facts.packages.installed.contains_key(*n)).cloned().collect();
+    if missing.is_empty() {
+        let version = facts.packages.installed.get("podman").map_or("", String::as_str);
+        return Need::satisfied(format!("podman {version} and all it needs are installed"));
+    }
+    Need::needed(format!("not installed: {}", missing.join(", ")))
+}
+
+fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
+    let package = |manager| Change::Package(Package::new(manager, names(facts, manager)));
+    facts.packages.manager.map(package).into_iter().collect()
+}

@@ -1,0 +1,113 @@
+//! podman's configuration for the user.
+
+use crate::change::{Change, Edit, Entry};
+use crate::edit::toml::Value;
+use crate::facts::Facts;
+use crate::facts::containers::{containers_conf, storage_conf};
+use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "podman",
+    title: "podman's configuration",
+    from: "guide and page",
+    why: "kind reads the node's log within 30 s (kind pkg/cluster/internal/providers/common/cgroups.go), and with the \
+          journald driver `podman logs -f` can come back empty for want of read rights or too late (podman#26910, \
+          kind's rootless page); k8s-file and the file events logger belong together. A node is one container, so \
+          podman's limit of 2048 processes holds a whole node (kind#3451). The guide writes its keys outside any \
+          table, where podman ignores them without a word, and over what was there. Here they go into their tables \
+          in the user's own containers.conf, which is read after root's. Debian 12's podman falls back to the storage \
+          driver vfs, which copies every layer; overlay is set where the storage is still empty.",
+    questions: &[Question {
+        id: "cgroup_manager",
+        prompt: "Which cgroup manager shall podman use?",
+        help: "podman's cgroup manager: cgroupfs as in the guide, or systemd",
+        form: Form::Choice(|_| {
+            vec![
+                Choice::new("cgroupfs", "as in the guide; works without a D-Bus session too (recommended)"),
+                Choice::new("systemd", "one systemd scope for each container"),
+            ]
+        }),
+        when: |_, _| true,
+        default: |_| "cgroupfs".to_owned(),
+        weight: Weight::Prefer,
+    }],
+    needed,
+    changes,
+    checks: &[],
+};
+
+/// What containers.conf shall say, but for what it says already, wherever it does.
+fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
+    let manager = answers.get("cgroup_manager").unwrap_or("cgroupfs");
+    let text = |s: &str| Value::Str(s.to_owned());
+    let keys = [
+        ("containers.log_driver", text("k8s-file")),
+        ("containers.pids_limit", Value::Int(65536)),
+        ("engine.events_logger", text("file")),
+        ("engine.cgroup_manager", text(manager)),
+    ];
+    let said = |key: &str, value: &Value| {
+        let Some((_, now)) = facts.containers.winner(key) else { return false };
+        // 0 and less stand for no limit (containers.conf(5)).
+        let enough = |now: i64| key == "containers.pids_limit" && (now >= 65536 || now <= 0);
+        now == value.to_string() || now.parse().is_ok_and(enough)
+    };
+    keys.into_iter().filter(|(key, value)| !said(key, value)).collect()
+}
+
+/// Whether podman would choose the vfs driver: before 5 where no file names one (found on Debian 12, podman 4.3.1).
+fn falls_to_vfs(facts: &Facts) -> bool {
+    let old = super::packages::podman(facts).is_some_and(|v| v.major() < 5);
+    old && facts.containers.storage.is_none() && !facts.containers.storage_used
+}
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if let Some(file) = &facts.containers.overridden_by {
+        let what = format!("CONTAINERS_CONF={file} in the environment makes podman ignore every other containers.conf");
+        return Need::blocked(what, "take it out of your shell's start-up files, then open a new shell");
+    }
+    let differing = differing(facts, answers);
+    let ours = containers_conf(&facts.user);
+    for (key, value) in &differing {
+        if let Some(winner) = facts.containers.beaten_by(&ours, key, &value.to_string()) {
+            let what = format!("`{winner}` is read after {ours} and sets {key} to something else");
+            return Need::blocked(what, format!("take {key} out of {winner}, then run the same command again"));
+        }
+    }
+    let mut why: Vec<String> = Vec::new();
+    if !differing.is_empty() {
+        let keys: Vec<_> = differing.iter().map(|(key, _)| *key).collect();
+        why.push(format!("not set: {}", keys.join(", ")));
+    }
+    if let Some(file) = facts.containers.files.iter().find(|f| !f.ignored.is_empty()) {
+        why.push(format!("podman ignores {} of {}, outside any table", file.ignored.join(", "), file.path));
+    }
+    if falls_to_vfs(facts) {
+        why.push("podman would store layers with vfs".to_owned());
+    }
+    if differing.is_empty() && !falls_to_vfs(facts) {
+        let (path, _) = facts.containers.winner("containers.log_driver").unwrap_or((&ours, ""));
+        return Need::satisfied(format!("{path} says all of it"));
+    }
+    Need::needed(why.join("; "))
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let entry = |path, key: &str, value| {
+        let edit = Edit::Toml { path: key.split('.').map(ToOwned::to_owned).collect(), value };
+        Change::Entry(Entry { path, edit, owner: super::user(facts), follow: None, restart: None })
+    };
+    let ours = containers_conf(&facts.user);
+    let mut changes: Vec<_> =
+        differing(facts, answers).into_iter().map(|(key, value)| entry(ours.clone(), key, value)).collect();
+    if falls_to_vfs(facts) {
+        let path = storage_conf(&facts.user);
+        changes.push(entry(path.clone(), "storage.driver", Value::Str("overlay".to_owned())));
+        // The kernel mounts overlayfs for a user namespace from 5.11 on; before that fuse-overlayfs does.
+        if facts.kernel.major_minor() < (5, 11) {
+            let program = Value::Str("/usr/bin/fuse-overlayfs".to_owned());
+            changes.push(entry(path, "storage.options.overlay.mount_program", program));
+        }
+    }
+    changes
+}

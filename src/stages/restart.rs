@@ -1,0 +1,42 @@
+//! The one restart, where changes wait for one.
+
+use crate::change::{Change, Restart, Scope};
+use crate::facts::Facts;
+use crate::stage::{Answers, Need, Stage};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "restart",
+    title: "started since the changes",
+    from: "guide",
+    why: "wsl.conf, fstab and delegation are read when the distribution starts (`wsl --terminate` is enough), .wslconfig \
+          when the virtual machine does (`wsl --shutdown`, which ends every distribution). A user manager that runs \
+          keeps its controllers, and WSL makes only one a start, so logging in again does not help. The least restart \
+          that serves is asked for, once, and only where something waits for it. That it took place is seen from the \
+          boot id and the start time of PID 1, that it helped from the effect itself.",
+    questions: &[],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    match facts.restart_due() {
+        None => Need::satisfied("nothing waits for a restart"),
+        Some(_) if !facts.wsl.is_two() => Need::needed("the user manager keeps what it had until the machine is started again"),
+        Some(Scope::Distro | Scope::Machine) => Need::needed("what this distribution reads when it starts has changed"),
+        Some(Scope::Vm) => Need::needed(".wslconfig has changed, which WSL reads when its virtual machine starts"),
+    }
+}
+
+fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
+    let Some(scope) = facts.restart_due() else { return Vec::new() };
+    let scope = if facts.wsl.is_two() { scope } else { Scope::Machine };
+    let mut until = Vec::new();
+    for expect in facts.pending.iter().filter_map(|p| p.due.until.clone()) {
+        if !until.contains(&expect) {
+            until.push(expect);
+        }
+    }
+    let why = facts.pending.iter().map(|p| p.why.clone()).collect();
+    vec![Change::Restart(Restart { scope, why, until })]
+}

@@ -1,0 +1,86 @@
+//! `/etc/wsl.conf` `[boot] systemd=true`, and an init that is systemd.
+
+use crate::change::{Change, Due, Edit, Entry, Expect, Package};
+use crate::facts::Facts;
+use crate::facts::wsl::WSL_CONF;
+use crate::host::Owner;
+use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "systemd",
+    title: "systemd is PID 1",
+    from: "guide",
+    why: "kind's node runs systemd, and rootless podman gets its cgroup from a systemd user manager. WSL starts \
+          systemd only when /etc/wsl.conf says `systemd=true` under `[boot]` and /sbin/init can be executed \
+          (WSL src/linux/init/WslDistributionConfig.cpp:90). WSL takes the first occurrence of a key and stops \
+          reading wsl.conf at the first invalid line (configfile.cpp:187, :807), so the guide's `cat >>` changes \
+          nothing where `systemd=false` stands above, or where a `;` comment does.",
+    questions: &[Question {
+        id: "repair_wsl_conf",
+        prompt: "WSL stops reading /etc/wsl.conf at an invalid line. Make such lines comments?",
+        help: "turn the lines at which WSL stops reading /etc/wsl.conf into comments",
+        form: Form::YesNo,
+        when: |facts, _| is_unreadable(facts),
+        default: |_| "yes".to_owned(),
+        weight: Weight::Decide,
+    }],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn is_unreadable(facts: &Facts) -> bool {
+    facts.wsl.is_two() && !facts.wsl_conf.complete && !is_on(facts)
+}
+
+fn is_on(facts: &Facts) -> bool {
+    facts.systemd.is_running() || facts.wsl_conf.systemd.is_some_and(|(on, _)| on)
+}
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if facts.wsl == crate::facts::Wsl::One {
+        let hint = "in Windows: `wsl --set-version DISTRIBUTION 2`, then run the same command again";
+        return Need::blocked("this distribution runs under WSL 1, which has no Linux kernel and so no containers", hint);
+    }
+    if !facts.wsl.is_two() {
+        if !facts.systemd.is_running() {
+            let what = format!("PID 1 is `{}`, and rootless nodes need the user manager of a systemd", facts.systemd.pid1);
+            return Need::blocked(what, "start this machine with systemd; a container without it can not run kind");
+        }
+        return Need::not_here("not WSL, and PID 1 is systemd");
+    }
+    // 0.67.6 is the first with systemd (MicrosoftDocs/WSL systemd.md).
+    if facts.wsl.is_before("0.67.6") {
+        let what = format!("{} can not start systemd, which came with 0.67.6", facts.wsl.name());
+        return Need::blocked(what, "in Windows: `wsl --update`, then run the same command again");
+    }
+    if is_unreadable(facts) && answers.get("repair_wsl_conf") == Some("no") {
+        let problem = facts.wsl_conf.problems.first().cloned().unwrap_or_default();
+        let what = format!("WSL does not read {WSL_CONF} to its end: {problem}");
+        return Need::blocked(what, "correct that line by hand, or let `--repair-wsl-conf yes` make it a comment");
+    }
+    if facts.systemd.is_running() {
+        let line = facts.wsl_conf.systemd.filter(|(on, _)| *on);
+        let how = line.map_or_else(String::new, |(_, n)| format!(" ({WSL_CONF} line {n})"));
+        return Need::satisfied(format!("PID 1 is systemd{how}"));
+    }
+    Need::needed(format!("PID 1 is `{}`", facts.systemd.pid1))
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let entry = |edit| {
+        Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart: Due::distro(Some(Expect::Systemd)) })
+    };
+    let mut changes = Vec::new();
+    if let Some(manager) = facts.packages.manager.filter(|_| !facts.systemd.is_init()) {
+        // Debian has /sbin/init in a package of its own; the others in systemd itself.
+        let name = if facts.distro.is_debian() { "systemd-sysv" } else { "systemd" };
+        changes.push(Change::Package(Package::new(manager, vec![name.to_owned()])));
+    }
+    if !facts.wsl_conf.complete && answers.is_yes("repair_wsl_conf") {
+        changes.push(entry(Edit::Repair));
+    }
+    let value = Some("true".to_owned());
+    changes.push(entry(Edit::WslConf { section: "boot".to_owned(), key: "systemd".to_owned(), value }));
+    changes
+}

@@ -1,0 +1,115 @@
+//! kind and kubectl, and a `kind` that just works.
+
+use camino::Utf8PathBuf;
+
+use crate::change::{Body, Change, Put};
+use crate::facts::Facts;
+use crate::facts::tools::private_kind;
+use crate::fetch::catalogue::{self, Catalogue, CatalogueError};
+use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "tools",
+    title: "kind and kubectl",
+    from: "guide",
+    why: "The guide leaves both to the reader, and its last command forgets the provider: where Docker Desktop is \
+          around, kind picks docker (kind pkg/internal/runtime/runtime.go). Its `systemd-run --scope --user` also \
+          lacks `-p Delegate=yes`, without which the scope has only memory and pids, and kind refuses although all \
+          is delegated. `kind-wsl kind` does both. Asked for: a `kind` in ~/.local/bin that goes through it, so that \
+          plain `kind create cluster` works. Downloads are checked against sha256.",
+    questions: &[
+        Question {
+            id: "tools",
+            prompt: "Install kind and kubectl into ~/.local?",
+            help: "what to install into ~/.local: both, kind, kubectl or none",
+            form: Form::Choice(|_| {
+                vec![
+                    Choice::new("both", "kind and kubectl"),
+                    Choice::new("kind", "kind alone"),
+                    Choice::new("kubectl", "kubectl alone"),
+                    Choice::new("none", "neither"),
+                ]
+            }),
+            when: |facts, _| facts.tools.kind.is_none() || facts.tools.kubectl.is_none(),
+            default: |facts| {
+                let choice = match (&facts.tools.kind, &facts.tools.kubectl) {
+                    (None, None) => "both",
+                    (None, Some(_)) => "kind",
+                    (Some(_), None) => "kubectl",
+                    (Some(_), Some(_)) => "none",
+                };
+                choice.to_owned()
+            },
+            weight: Weight::Decide,
+        },
+        Question {
+            id: "kind_wrapper",
+            prompt: "Make a `kind` in ~/.local/bin that goes through `kind-wsl kind`, so that plain `kind create cluster` works?",
+            help: "make a `kind` in ~/.local/bin that goes through `kind-wsl kind`",
+            form: Form::YesNo,
+            when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,
+            default: |_| "yes".to_owned(),
+            weight: Weight::Decide,
+        },
+    ],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn wants(answers: &Answers, tool: &str) -> bool {
+    matches!(answers.get("tools"), Some(choice) if choice == "both" || choice == tool)
+}
+
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    let mut missing = Vec::new();
+    if facts.tools.kind.is_none() && wants(answers, "kind") {
+        missing.push("kind");
+    }
+    if facts.tools.kubectl.is_none() && wants(answers, "kubectl") {
+        missing.push("kubectl");
+    }
+    if !facts.tools.wrapped && answers.is_yes("kind_wrapper") {
+        missing.push("a kind that goes through kind-wsl");
+    }
+    if missing.is_empty() {
+        let found = |name: &str, path: &Option<Utf8PathBuf>| path.as_ref().map_or_else(|| format!("no {name}, not asked for"), ToString::to_string);
+        return Need::satisfied(format!("{}; {}", found("kind", &facts.tools.kind), found("kubectl", &facts.tools.kubectl)));
+    }
+    if facts.arch.is_none() {
+        return Need::blocked(
+            format!("neither kind nor kubectl is built for {}", facts.kernel.machine),
+            "leave them out: `--tools none`",
+        );
+    }
+    Need::needed(format!("not there: {}", missing.join(", ")))
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let bin = facts.user.home.join(".local/bin");
+    let wrap = answers.is_yes("kind_wrapper") || facts.tools.wrapped;
+    let mut changes = Vec::new();
+    if facts.tools.kind.is_none() && wants(answers, "kind") {
+        let path = if wrap { private_kind(&facts.user) } else { bin.join("kind") };
+        changes.extend(download(facts, catalogue::kind(), path));
+    }
+    if facts.tools.kubectl.is_none() && wants(answers, "kubectl") {
+        changes.extend(download(facts, catalogue::kubectl(), bin.join("kubectl")));
+    }
+    if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_yes("kind_wrapper")) {
+        let quoted = program.as_str().replace('\'', r"'\''");
+        let text = format!(
+            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with podman as its provider, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"
+        );
+        let owner = super::user(facts);
+        let put = Put { path: bin.join("kind"), body: Body::Text(text), mode: 0o755, owner, follow: None, restart: None };
+        changes.push(Change::Put(put));
+    }
+    changes
+}
+
+fn download(facts: &Facts, catalogue: Result<&Catalogue, CatalogueError>, path: Utf8PathBuf) -> Option<Change> {
+    let (catalogue, arch) = (catalogue.ok()?, facts.arch?);
+    let artifact = catalogue.artifact(&catalogue.recommended(arch)?.version, arch)?;
+    Some(Change::Put(Put::program(path, artifact, super::user(facts))))
+}

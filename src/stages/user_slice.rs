@@ -1,0 +1,42 @@
+//! The guide's slices: root's own, and accounting for everybody's.
+
+use crate::change::{Change, Due, Follow, Put, Unit};
+use crate::facts::Facts;
+use crate::stage::{Answers, Need, Stage};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "user-slice",
+    title: "slices for users",
+    from: "guide",
+    why: "The guide writes a slice for root's user manager and switches accounting on for all user slices. Neither \
+          decides anything for a rootless cluster: root's slice holds none of it, kind never looks at it, memory and \
+          tasks accounting are systemd's defaults since 238, cpu accounting needs no controller on cgroup v2, and \
+          the io controller comes with delegation (systemd.resource-control(5)). The guide's `Slice=user.slice` \
+          inside a slice only repeats its place. `--guide` writes both, enabled and where systemd reads them.",
+    questions: &[],
+    needed,
+    changes,
+    checks: &[],
+};
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    let version = facts.systemd.version.as_ref().map_or_else(|| "systemd".to_owned(), |v| format!("systemd {}", v.release()));
+    if facts.systemd.version.as_ref().is_some_and(|v| v.major() < 238) {
+        return Need::needed(format!("{version} does not account memory and tasks by itself"));
+    }
+    Need::no_effect(format!("{version} accounts memory and tasks by itself, and the io controller comes with delegation"))
+}
+
+fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
+    let put = |path, text: &str| {
+        let mut put = Put::config(path, text.to_owned());
+        put.follow = Some(Follow::DaemonReload);
+        put.restart = Due::distro(None);
+        Change::Put(put)
+    };
+    vec![
+        put("/etc/systemd/system/user-0.slice", include_str!("../../assets/files/user-0.slice")),
+        Change::Unit(Unit { name: "user-0.slice".to_owned(), restart: None }),
+        put("/etc/systemd/system/user-.slice.d/override.conf", include_str!("../../assets/files/user-slice.conf")),
+    ]
+}

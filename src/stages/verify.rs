@@ -1,0 +1,156 @@
+//! What podman and systemd say of the result.
+
+use serde_json::Value;
+
+use crate::facts::Facts;
+use crate::facts::cgroup::{Mounts, user_manager};
+use crate::host::{Cmd, World};
+use crate::stage::{Answers, Check, Fault, Need, Stage};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "verify",
+    title: "podman confirms it",
+    from: "guide",
+    why: "What counts is what podman says of itself where kind asks it: inside the wrapper `systemd-run --user --scope \
+          -p Delegate=yes`. kind decides by the same `podman info` (kind pkg/cluster/internal/providers/podman/ \
+          provider.go). Looked at again only when something was changed.",
+    questions: &[],
+    needed,
+    changes: |_, _| Vec::new(),
+    checks: &[
+        Check { id: "systemd", what: "systemd is PID 1", look: systemd },
+        Check { id: "cgroup", what: "cgroup v2 alone is mounted", look: cgroup },
+        Check { id: "manager", what: "the user manager has the controllers", look: manager },
+        Check { id: "controllers", what: "podman gets cpu, memory and pids inside the wrapper", look: controllers },
+        Check { id: "logs", what: "podman logs and events go to files", look: logs },
+        Check { id: "cgroup-manager", what: "podman uses the chosen cgroup manager", look: cgroup_manager },
+        Check { id: "crun", what: "podman runs a crun that suits", look: crun },
+        Check { id: "storage", what: "podman stores layers with overlay", look: storage },
+    ],
+};
+
+/// What kind reads, in the words that start it.
+pub(crate) const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    if !facts.packages.installed.contains_key("podman") {
+        return Need::not_here("podman is not installed");
+    }
+    match &facts.verified {
+        Some(when) => Need::satisfied(format!("verified at {when}, and nothing was changed since")),
+        None => Need::needed("not looked at since the last change"),
+    }
+}
+
+fn systemd(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
+    let name = world.text("/proc/1/comm").unwrap_or_default();
+    match name.trim() {
+        "systemd" => Ok("PID 1 is systemd".to_owned()),
+        other => Err(Fault::new(format!("PID 1 is `{other}`"), "`kind-wsl setup --only systemd`")),
+    }
+}
+
+fn cgroup(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
+    let seen = Mounts::of(world);
+    if seen.is_pure_v2() { Ok(seen.to_string()) } else { Err(Fault::new(format!("/sys/fs/cgroup is {seen}"), "`kind-wsl explain cgroup`")) }
+}
+
+fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let uid = facts.user.uid;
+    let Some(level) = user_manager(world, uid) else {
+        let hint = format!("`systemctl status user@{uid}.service` says why; another distribution that runs with systemd is the usual cause (WSL#13188)");
+        return Err(Fault::new(format!("user@{uid}.service does not run"), hint));
+    };
+    let missing = level.lacks(&["cpu", "memory", "pids"]);
+    if missing.is_empty() {
+        return Ok(format!("{} has {}", level.path, level.controllers.join(", ")));
+    }
+    Err(Fault::new(format!("{} lacks {}", level.path, missing.join(", ")), "`kind-wsl setup --only controllers,delegation,restart`"))
+}
+
+/// Asks podman as kind will.
+pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fault> {
+    let args = WRAPPER[1..].iter().copied().chain(["podman", "info", "--format", "json"]);
+    let cmd = Cmd::new(WRAPPER[0], args).as_user(&facts.user).within(std::time::Duration::from_secs(120));
+    let broken = |seen: String| Fault::new(seen, format!("run `{cmd}` as {} to see it", facts.user.name));
+    let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
+    if output.code != 0 {
+        return Err(broken(format!("podman info ended with exit code {}: {}", output.code, output.stderr.trim())));
+    }
+    serde_json::from_str(&output.stdout).map_err(|e| broken(format!("podman info printed no JSON: {e}")))
+}
+
+fn text<'v>(info: &'v Value, pointer: &str) -> &'v str {
+    info.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn controllers(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(world, facts)?;
+    let version = text(&info, "/host/cgroupVersion");
+    if version != "v2" {
+        return Err(Fault::new(format!("podman sees cgroup {version}"), "`kind-wsl explain cgroup`"));
+    }
+    let Some(names) = info.pointer("/host/cgroupControllers").and_then(Value::as_array) else {
+        // Before 4.0 podman does not say; kind then assumes them.
+        return Ok("cgroup v2; this podman does not name its controllers".to_owned());
+    };
+    let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+    let missing: Vec<&str> = ["cpu", "memory", "pids"].into_iter().filter(|c| !names.contains(c)).collect();
+    if missing.is_empty() {
+        return Ok(format!("cgroup v2 with {}", names.join(", ")));
+    }
+    Err(Fault::new(format!("inside the wrapper podman lacks {}", missing.join(", ")), "`kind-wsl setup --only controllers,delegation,restart`"))
+}
+
+fn logs(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(world, facts)?;
+    let events = text(&info, "/host/eventLogger");
+    // podman names its log driver from 4.0 on.
+    let driver = text(&info, "/host/logDriver");
+    if events == "file" && (driver == "k8s-file" || driver.is_empty()) {
+        return Ok("log driver k8s-file, events logger file".to_owned());
+    }
+    Err(wins(facts, "containers.log_driver", &format!("log driver `{driver}`, events logger `{events}`")))
+}
+
+/// A setting that is not ours: which file says so.
+fn wins(facts: &Facts, key: &str, seen: &str) -> Fault {
+    let hint = match facts.containers.winner(key) {
+        Some((path, value)) => format!("{path} sets {key} to {value}, and is read last"),
+        None => "`kind-wsl setup --only podman`".to_owned(),
+    };
+    Fault::new(seen, hint)
+}
+
+fn cgroup_manager(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
+    let info = podman_info(world, facts)?;
+    let seen = text(&info, "/host/cgroupManager");
+    let wanted = answers.get("cgroup_manager").unwrap_or("cgroupfs");
+    if seen == wanted {
+        return Ok(format!("cgroup manager {seen}"));
+    }
+    Err(wins(facts, "engine.cgroup_manager", &format!("cgroup manager `{seen}`, not `{wanted}`")))
+}
+
+fn crun(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(world, facts)?;
+    let path = text(&info, "/host/ociRuntime/path");
+    let said = text(&info, "/host/ociRuntime/version");
+    let version = said.lines().next().unwrap_or_default();
+    let number = version.rsplit(' ').next().and_then(|v| v.parse().ok());
+    let floor = super::crun::floor(facts);
+    if version.starts_with("crun ") && number.is_some_and(|v: crate::version::Version| v >= floor) {
+        return Ok(format!("{path} is {version}"));
+    }
+    Err(wins(facts, "engine.runtimes.crun", &format!("podman runs {path}, which is `{version}`; crun {floor} or later is needed")))
+}
+
+fn storage(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(world, facts)?;
+    let driver = text(&info, "/store/graphDriverName");
+    if driver != "vfs" {
+        return Ok(format!("storage driver {driver}"));
+    }
+    let hint = "vfs copies every layer. `podman system reset` (it deletes all containers and images), then `kind-wsl setup --only podman`";
+    Err(Fault::new("storage driver vfs", hint))
+}

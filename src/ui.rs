@@ -1,0 +1,103 @@
+//! The screen: the only place that prints, asks or draws a bar.
+
+mod ask;
+mod json;
+mod plain;
+pub mod render;
+mod term;
+mod text;
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::engine::Face;
+use crate::error::Failure;
+
+pub use ask::{Consent, ask, consent};
+pub use json::{Json, line as json_line};
+pub use plain::Plain;
+pub use term::Term;
+pub use text::{columns, width, wrap};
+
+/// Headings.
+pub const BOLD: Style = Style::new().bold();
+/// What is less important.
+pub const DIM: Style = Style::new().dimmed();
+/// Well.
+pub const GREEN: Style = AnsiColor::Green.on_default();
+/// Wrong.
+pub const RED: Style = AnsiColor::Red.on_default();
+/// To be noticed.
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// Hints.
+pub const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Settles colours for the whole program.
+pub fn settle(color: Color) {
+    let choice = match color {
+        Color::Auto => return,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+    dialoguer::console::set_colors_enabled(color == Color::Always);
+    dialoguer::console::set_colors_enabled_stderr(color == Color::Always);
+}
+
+/// Text in a style.
+#[must_use]
+pub fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Writes to standard output; a reader that closed its end is no failure of ours.
+pub fn out(text: &str) {
+    let mut stream = anstream::stdout().lock();
+    let _ = writeln!(stream, "{}", text.trim_end_matches('\n'));
+    let _ = stream.flush();
+}
+
+/// Writes to standard error.
+pub fn err(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", text.trim_end_matches('\n'));
+}
+
+/// Whether a person can be asked.
+#[must_use]
+pub fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// The face that suits where the output goes.
+#[must_use]
+pub fn face(json: bool, verbose: bool, quiet: bool) -> Box<dyn Face> {
+    if json {
+        Box::new(Json)
+    } else if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !quiet {
+        Box::new(Term::new(verbose))
+    } else {
+        Box::new(Plain { verbose, quiet })
+    }
+}
+
+/// Shows a failure: what, why, what to do. It reads the same without colour.
+pub fn fail(failure: &Failure) {
+    let width = text::width();
+    let mut lines = vec![text::labelled(RED.bold(), "error:", &failure.text, width)];
+    lines.extend(failure.causes.iter().map(|cause| text::labelled(DIM, "  because:", cause, width)));
+    lines.extend(failure.hint.iter().map(|hint| text::labelled(CYAN, "hint:", hint, width)));
+    err(&lines.join("\n"));
+}

@@ -1,0 +1,96 @@
+//! Questions, put to a person.
+
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use dialoguer::{Confirm, Input, Select};
+
+use crate::error::{Exit, Failure};
+use crate::facts::Facts;
+use crate::stage::{Choice, Form, Question};
+
+/// What a person said to a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Do it.
+    Go,
+    /// Other answers first.
+    Change,
+    /// Don't.
+    Stop,
+}
+
+fn theme() -> Box<dyn Theme> {
+    if dialoguer::console::colors_enabled_stderr() {
+        Box::new(ColorfulTheme::default())
+    } else {
+        Box::new(SimpleTheme)
+    }
+}
+
+/// Escape, Ctrl-C and a closed terminal all end the program before anything was changed.
+fn given_up<E>(_: E) -> Failure {
+    // dialoguer hides the cursor while it asks and leaves it hidden when it is interrupted.
+    let _ = dialoguer::console::Term::stderr().show_cursor();
+    Failure {
+        text: "stopped at a question; nothing was changed".to_owned(),
+        causes: Vec::new(),
+        hint: None,
+        exit: Exit::Interrupted,
+    }
+}
+
+/// Asks one question; `now` is what Enter means.
+///
+/// # Errors
+/// When the person gave up.
+pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Failure> {
+    match question.form {
+        Form::YesNo => {
+            let theme = theme();
+            let yes = Confirm::with_theme(&*theme).with_prompt(question.prompt).default(now == "yes");
+            let yes = yes.interact_opt().map_err(given_up)?.ok_or_else(|| given_up(()))?;
+            Ok(if yes { "yes" } else { "no" }.to_owned())
+        }
+        Form::Choice(choices) => select(question.prompt, &choices(facts), now),
+        Form::Open(choices, check) => {
+            let mut choices = choices(facts);
+            choices.push(Choice::new("", "another one …"));
+            let said = select(question.prompt, &choices, now)?;
+            if !said.is_empty() {
+                return Ok(said);
+            }
+            let theme = theme();
+            let input = Input::<String>::with_theme(&*theme).with_prompt("which");
+            input
+                .validate_with(|said: &String| check(said).map_err(|allowed| format!("it takes: {allowed}")))
+                .interact_text()
+                .map_err(given_up)
+        }
+    }
+}
+
+fn select(prompt: &str, choices: &[Choice], now: &str) -> Result<String, Failure> {
+    let labels: Vec<&str> = choices.iter().map(|c| c.label.as_str()).collect();
+    let default = choices.iter().position(|c| c.value == now).unwrap_or(0);
+    let theme = theme();
+    let select =
+        Select::with_theme(&*theme).with_prompt(prompt).items(&labels).default(default).max_length(12);
+    let index = select.interact_opt().map_err(given_up)?.ok_or_else(|| given_up(()))?;
+    choices.get(index).map(|c| c.value.clone()).ok_or_else(|| given_up(()))
+}
+
+/// Asks whether to go ahead.
+///
+/// # Errors
+/// When the person gave up.
+pub fn consent(can_change: bool) -> Result<Consent, Failure> {
+    let mut choices = vec![Choice::new("go", "go ahead")];
+    if can_change {
+        choices.push(Choice::new("change", "change the answers first"));
+    }
+    choices.push(Choice::new("stop", "stop; nothing was changed"));
+    match select("Shall kind-wsl do this?", &choices, "go")?.as_str() {
+        "go" => Ok(Consent::Go),
+        "change" => Ok(Consent::Change),
+        _ => Ok(Consent::Stop),
+    }
+}

@@ -1,0 +1,54 @@
+//! JSON lines, for programs: one object an event, each with the version of this form.
+
+use serde_json::{Value, json};
+
+use super::out;
+use crate::change::Tick;
+use crate::engine::{Event, Face};
+
+/// The version of this form; documented in `docs/json.md`.
+const VERSION: u32 = 1;
+
+/// One JSON object for each thing that happened.
+#[derive(Debug)]
+pub struct Json;
+
+/// Prints one object with the version in it.
+pub fn line(mut object: Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert("v".to_owned(), VERSION.into());
+    }
+    out(&object.to_string());
+}
+
+impl Face for Json {
+    fn event(&mut self, event: &Event<'_>) {
+        line(match event {
+            Event::Stage { number, count, id, title, verdict, why } => json!({
+                "event": "stage", "number": number, "count": count, "id": id, "title": title, "verdict": verdict, "why": why
+            }),
+            Event::Change { target } => json!({ "event": "change", "target": target }),
+            Event::Changed { target } => json!({ "event": "changed", "target": target }),
+            Event::Undone { target } => json!({ "event": "undone", "target": target }),
+            Event::Kept { target, why } => json!({ "event": "kept", "target": target, "why": why }),
+            Event::Follow { command } => json!({ "event": "follow", "command": command.to_string() }),
+            Event::Check { what, seen: Ok(seen) } => {
+                json!({ "event": "check", "what": what, "holds": true, "seen": seen })
+            }
+            Event::Check { what, seen: Err(fault) } => {
+                json!({ "event": "check", "what": what, "holds": false, "seen": fault.seen, "hint": fault.hint })
+            }
+            Event::Resumed(text) => json!({ "event": "resumed", "text": text }),
+            Event::Waiting(text) => json!({ "event": "waiting", "text": text }),
+            Event::Tick(Tick::Wait(text)) => json!({ "event": "waiting", "text": text }),
+            Event::Warn(text) => json!({ "event": "warning", "text": text }),
+            Event::Tick(Tick::Line(text)) => json!({ "event": "output", "text": text }),
+            Event::Tick(Tick::Bytes(done, total)) => {
+                json!({ "event": "bytes", "done": done, "total": total })
+            }
+            Event::Tick(Tick::Percent(percent, what)) => {
+                json!({ "event": "percent", "percent": percent, "what": what })
+            }
+        });
+    }
+}

@@ -1,0 +1,45 @@
+//! Plain lines, for pipes and CI.
+
+use super::out;
+use crate::change::Tick;
+use crate::engine::{Event, Face};
+use crate::plan::Verdict;
+
+/// One line for each thing that happened.
+#[derive(Debug)]
+pub struct Plain {
+    /// Also what commands print.
+    pub verbose: bool,
+    /// Only what is wrong.
+    pub quiet: bool,
+}
+
+impl Face for Plain {
+    fn event(&mut self, event: &Event<'_>) {
+        if self.quiet && !matches!(event, Event::Warn(_) | Event::Check { seen: Err(_), .. }) {
+            return;
+        }
+        match event {
+            Event::Stage { number, count, id, verdict: Verdict::Needed, why, .. } => {
+                out(&format!("[{number}/{count}] {id}: {why}"));
+            }
+            Event::Stage { number, count, id, verdict, why, .. } if self.verbose => {
+                out(&format!("[{number}/{count}] {id}: {}: {why}", verdict.name()));
+            }
+            Event::Changed { target } => out(&format!("  done: {target}")),
+            Event::Undone { target } => out(&format!("  undone: {target}")),
+            Event::Kept { target, why } => out(&format!("  kept: {target} ({why})")),
+            Event::Follow { command } => out(&format!("  then: {command}")),
+            Event::Check { what, seen: Ok(seen) } => out(&format!("  holds: {what}: {seen}")),
+            Event::Check { what, seen: Err(fault) } => {
+                out(&format!("  does not hold: {what}: {}", fault.seen));
+                out(&format!("    hint: {}", fault.hint));
+            }
+            Event::Resumed(text) | Event::Waiting(text) => out(text),
+            Event::Tick(Tick::Wait(text)) => out(&format!("  {text}")),
+            Event::Tick(Tick::Line(line)) if self.verbose => out(&format!("    {line}")),
+            Event::Warn(text) => out(&format!("  warning: {text}")),
+            Event::Stage { .. } | Event::Change { .. } | Event::Tick(_) => {}
+        }
+    }
+}

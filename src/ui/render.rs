@@ -1,0 +1,131 @@
+//! A plan as a person reads it: a table, then what it would write, fetch and run.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use similar::{ChangeTag, TextDiff};
+
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, styled, width};
+use crate::change::{Change, Scope};
+use crate::facts::{Facts, Wsl};
+use crate::plan::{FileDiff, Plan, Planned, Verdict};
+
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Needed => YELLOW,
+        Verdict::Satisfied | Verdict::NoEffect => GREEN,
+        Verdict::NotHere | Verdict::Skipped => DIM,
+        Verdict::Blocked => RED,
+    }
+}
+
+/// One line about the machine.
+#[must_use]
+pub fn machine(facts: &Facts) -> String {
+    let pid1 = if facts.systemd.is_running() {
+        "systemd".to_owned()
+    } else {
+        format!("PID 1 `{}`", facts.systemd.pid1)
+    };
+    let wsl = if facts.wsl == Wsl::No { "not WSL".to_owned() } else { facts.wsl.name() };
+    format!(
+        "{}, {wsl}, kernel {}, {pid1}, {}, for `{}`",
+        facts.distro.name, facts.kernel.release, facts.cgroup.mounts, facts.user.name
+    )
+}
+
+/// The table of stages.
+#[must_use]
+pub fn table(stages: &[Planned]) -> String {
+    let width = width();
+    let mut text = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width);
+    for stage in stages {
+        let cells = [(stage.id, 15, Style::new()), (stage.verdict.name(), 11, style(stage.verdict))];
+        let _ = write!(text, "\n{}", columns(&cells, &stage.why, width));
+    }
+    text
+}
+
+/// The whole plan.
+#[must_use]
+pub fn plan(plan: &Plan, facts: &Facts) -> String {
+    let mut text =
+        format!("{}\n\n{}\n", super::wrap(&machine(facts), width()).join("\n"), table(&plan.stages));
+    for file in &plan.files {
+        let _ = write!(text, "\n{}", diff(file));
+    }
+    let others: Vec<String> = plan.stages.iter().flat_map(|s| &s.besides).map(ToString::to_string).collect();
+    if !others.is_empty() {
+        let _ = write!(text, "\n{}\n", styled(BOLD, "besides"));
+        for line in others {
+            let _ = writeln!(text, "{}", columns(&[("  ", 2, DIM)], &line, width()));
+        }
+    }
+    let follows: std::collections::BTreeSet<_> = plan.changes().filter_map(Change::follow).collect();
+    if !follows.is_empty() {
+        let words: Vec<_> = follows.iter().map(|f| f.words()).collect();
+        let _ =
+            writeln!(text, "{}", columns(&[("  ", 2, DIM)], &format!("then {}", words.join(", ")), width()));
+    }
+    for artifact in plan.downloads() {
+        let from = columns(&[("  from ", 7, DIM)], &artifact.url, None);
+        let _ = writeln!(text, "{from}\n  {} {}", styled(DIM, "sha256"), artifact.sha256);
+    }
+    let _ = write!(text, "\n{}", ending(plan, facts));
+    text
+}
+
+fn ending(plan: &Plan, facts: &Facts) -> String {
+    if let Some(blocked) = plan.blocked() {
+        let hint = blocked.hint.as_deref().unwrap_or_default();
+        return format!(
+            "{} stage `{}`: {}\n{} {hint}",
+            styled(RED.bold(), "blocked:"),
+            blocked.id,
+            blocked.why,
+            styled(CYAN, "hint:")
+        );
+    }
+    let count = plan.changes().filter(|c| !matches!(c, Change::Restart(_))).count();
+    let plural = if count == 1 { "" } else { "s" };
+    let restart = match plan.restart {
+        None => "no restart".to_owned(),
+        Some(Scope::Machine) => "one restart of the machine".to_owned(),
+        Some(Scope::Distro) => {
+            format!("one restart of this distribution (`wsl --terminate {}`)", facts.wsl.distro())
+        }
+        Some(Scope::Vm) => "one restart of WSL with all its distributions (`wsl --shutdown`)".to_owned(),
+    };
+    if plan.is_empty() { "nothing to do".to_owned() } else { format!("{count} change{plural}, {restart}") }
+}
+
+/// A file before and after, as lines taken out and put in.
+#[must_use]
+pub fn diff(file: &FileDiff) -> String {
+    let before = file.before.as_deref().unwrap_or_default();
+    let label = if file.before.is_some() { "" } else { " (new)" };
+    let mut text = format!("{}{label}\n", styled(BOLD, file.path.as_str()));
+    text.push_str(&lines(before, &file.after));
+    text
+}
+
+/// The lines that differ, with two lines around them.
+#[must_use]
+pub fn lines(before: &str, after: &str) -> String {
+    let mut text = String::new();
+    let diff = TextDiff::from_lines(before, after);
+    for (index, group) in diff.grouped_ops(2).iter().enumerate() {
+        if index > 0 {
+            text.push_str("  …\n");
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let line = change.value().trim_end_matches(['\n', '\r']);
+            let _ = match change.tag() {
+                ChangeTag::Delete => writeln!(text, "{}", styled(RED, &format!("- {line}"))),
+                ChangeTag::Insert => writeln!(text, "{}", styled(GREEN, &format!("+ {line}"))),
+                ChangeTag::Equal => writeln!(text, "{}", styled(DIM, &format!("  {line}"))),
+            };
+        }
+    }
+    text
+}

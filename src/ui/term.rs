@@ -1,0 +1,136 @@
+//! A terminal: one line a change, with a bar while it is made.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, out, styled, width};
+use crate::change::Tick;
+use crate::engine::{Event, Face};
+use crate::plan::Verdict;
+
+/// A terminal and the bar on its last line.
+#[derive(Debug)]
+pub struct Term {
+    verbose: bool,
+    bar: Option<ProgressBar>,
+    shape: Option<Shape>,
+}
+
+/// What the bar measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Spinner,
+    Bytes,
+    Percent,
+}
+
+impl Shape {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Spinner => "  {spinner} {wide_msg} {elapsed}",
+            Self::Bytes => "  {spinner} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left",
+            Self::Percent => "  {spinner} [{bar:24}] {percent:>3}% {wide_msg}",
+        }
+    }
+}
+
+impl Term {
+    /// A terminal; `verbose` also shows what commands print.
+    #[must_use]
+    pub fn new(verbose: bool) -> Self {
+        Self { verbose, bar: None, shape: None }
+    }
+
+    /// Prints a line above the bar.
+    fn print(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| out(text)),
+            None => out(text),
+        }
+    }
+
+    fn bar(&mut self, shape: Shape) -> &ProgressBar {
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::no_length();
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if self.shape != Some(shape) {
+            self.shape = Some(shape);
+            let style = ProgressStyle::with_template(shape.template())
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar
+    }
+
+    fn end_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.shape = None;
+    }
+
+    fn mark(&mut self, mark: &str, style: anstyle::Style, text: &str) {
+        self.end_bar();
+        out(&columns(&[("  ", 2, DIM), (mark, 2, style)], text, width()));
+    }
+
+    fn tick(&mut self, tick: &Tick) {
+        match tick {
+            Tick::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
+            Tick::Line(_) => {}
+            Tick::Wait(text) => self.bar(Shape::Spinner).set_message(text.clone()),
+            Tick::Bytes(done, total) => {
+                let bar = self.bar(Shape::Bytes);
+                bar.set_length(total.unwrap_or(*done));
+                bar.set_position(*done);
+            }
+            Tick::Percent(percent, what) => {
+                let bar = self.bar(Shape::Percent);
+                bar.set_length(100);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+                bar.set_position(*percent as u64);
+                bar.set_message(what.clone());
+            }
+        }
+    }
+}
+
+impl Face for Term {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Stage { number, count, id, verdict: Verdict::Needed, title, .. } => {
+                self.end_bar();
+                let place = format!("[{number:>2}/{count}]");
+                out(&format!("{} {} {}", styled(DIM, &place), styled(BOLD, id), title));
+            }
+            Event::Stage { number, count, id, verdict, why, .. } if self.verbose => {
+                let text = format!("[{number:>2}/{count}] {id} {}: {why}", verdict.name());
+                self.print(&styled(DIM, &text));
+            }
+            Event::Change { target } => self.bar(Shape::Spinner).set_message(target.to_string()),
+            Event::Tick(tick) => self.tick(tick),
+            Event::Changed { target } => self.mark("✓", GREEN, &target.to_string()),
+            Event::Undone { target } => self.mark("✓", GREEN, &format!("taken back: {target}")),
+            Event::Kept { target, why } => self.mark("·", YELLOW, &format!("kept: {target} ({why})")),
+            Event::Follow { command } => self.mark("·", DIM, &format!("then {command}")),
+            Event::Check { what, seen: Ok(seen) } => self.mark("✓", GREEN, &format!("{what}: {seen}")),
+            Event::Check { what, seen: Err(fault) } => {
+                self.mark("✗", RED, &format!("{what}, but {}", fault.seen));
+                self.mark(" ", CYAN, &format!("hint: {}", fault.hint));
+            }
+            Event::Resumed(text) => self.mark("·", CYAN, text),
+            Event::Waiting(text) => self.bar(Shape::Spinner).set_message((*text).to_owned()),
+            Event::Warn(text) => self.mark("!", YELLOW, text),
+            Event::Stage { .. } => {}
+        }
+    }
+}
+
+impl Drop for Term {
+    fn drop(&mut self) {
+        self.end_bar();
+    }
+}

@@ -1,0 +1,74 @@
+//! Text that fits its screen.
+
+use anstyle::Style;
+
+use super::styled;
+
+/// The width to wrap at: the terminal's, at most 100; `None` where the output is no terminal and lines stay whole.
+#[must_use]
+pub fn width() -> Option<usize> {
+    let term = dialoguer::console::Term::stdout();
+    term.is_term().then(|| usize::from(term.size().1).clamp(40, 100))
+}
+
+/// Breaks text at blanks so that no line is longer than `width`, where one is given. Line breaks that are there stay.
+#[must_use]
+pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else { return vec![text.to_owned()] };
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Text after a label, later lines indented to it.
+pub(super) fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
+    let indent = label.chars().count() + 1;
+    let lines = wrap(text, width.map(|w| w.saturating_sub(indent)));
+    format!("{} {}", styled(style, label), lines.join(&format!("\n{:indent$}", "")))
+}
+
+/// A row: cells padded to their widths, the last one wrapped in what is left.
+#[must_use]
+pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>) -> String {
+    let mut row = String::new();
+    let mut indent = 0;
+    for (text, size, style) in cells {
+        let pad = size.saturating_sub(text.chars().count());
+        row.push_str(&styled(*style, text));
+        row.extend(std::iter::repeat_n(' ', pad));
+        indent += size.max(&text.chars().count());
+    }
+    let lines = wrap(last, width.map(|w| w.saturating_sub(indent).max(20)));
+    row.push_str(&lines.join(&format!("\n{:indent$}", "")));
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn no_line_is_longer_than_the_width_and_no_word_is_lost() {
+        let text = "one two three four five six";
+        let lines = wrap(text, Some(9));
+        assert!(lines.iter().all(|l| l.len() <= 9), "{lines:?}");
+        assert_eq!(lines.join(" "), text);
+    }
+
+    #[test]
+    fn without_a_terminal_lines_stay_whole() {
+        assert_eq!(wrap("a b c", None), ["a b c"]);
+    }
+}

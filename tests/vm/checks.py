@@ -1,0 +1,231 @@
+"""The story of one machine: before the set-up, set-up, restart, the rest of the set-up, the result, undo."""
+import json
+import re
+import shutil
+
+import images
+from machine import Failed
+from report import StoryEnds, expect
+from snapshot import Snapshot, sort_out, summary
+
+NODE = "localhost/node:stand-in"
+WRAPPER = "systemd-run --user --scope -q -p Delegate=yes -- "
+CONTROLLERS = {"cpu", "memory", "pids", "io", "cpuset"}
+KIND = "env KIND_EXPERIMENTAL_PROVIDER=podman kind"
+FILES = "dpkg-query -W -f '${binary:Package} ${db:Status-Status}\\n' | grep ' installed' | cut -d' ' -f1 | sort"
+
+
+class Subject:
+    """The program under test in a machine."""
+
+    def __init__(self, machine, releases, binary):
+        self.machine, self.releases = machine, releases
+        self.flags = f"--mirror {releases.url} --crun-version 1.21 --crun-sha256 {releases.sha256('crun-1.21-linux-amd64')} --tools none"
+        shutil.copy(binary, machine.drive / "kind-wsl")
+        shutil.copy(images.kind(), machine.drive / "kind")
+        shutil.copy(images.node_store(), machine.drive / "store.tar")
+
+    def install(self):
+        """The program, and the real kind, where a user has them."""
+        self.machine.root("install -m 755 /mnt/c/kind-wsl /mnt/c/kind /usr/local/bin/")
+
+    def call(self, args, code=0, **how):
+        result = self.machine.run(f"kind-wsl {args}", **how)
+        expect(result.code == code, f"`kind-wsl {args}` ended with {result.code}, not {code}:\n{result.text[-3000:]}")
+        return result
+
+    def plan(self):
+        """{stage: verdict}, and the whole document."""
+        document = json.loads(self.call(f"plan --json {self.flags}").out)
+        return {s["id"]: s["verdict"] for s in document["plan"]["stages"]}, document
+
+    def packages(self):
+        return set(self.machine.root(FILES).out.split())
+
+
+def tell(machine, system, layout, releases, binary, story, with_kind):
+    """All of it; returns when the story ends, early where a step that others stand on fails."""
+    try:
+        Story(machine, system, layout, releases, binary, story, with_kind).run()
+    except StoryEnds:
+        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
+    finally:
+        machine.cut()
+
+
+class Story:
+    def __init__(self, machine, system, layout, releases, binary, story, with_kind):
+        self.machine, self.system, self.layout, self.story, self.with_kind = machine, system, layout, story, with_kind
+        self.subject = Subject(machine, releases, binary)
+
+    def run(self):
+        self.before()
+        self.set_up()
+        self.afterwards()
+        self.use()
+        self.undo()
+
+    def before(self):
+        machine, subject, check = self.machine, self.subject, self.story.check
+        with check("WSL starts with its cgroup layout and without systemd", needed=True):
+            machine.start()
+            kind = machine.root("stat -fc %T /sys/fs/cgroup; cat /proc/1/comm; cat /proc/self/cgroup").out.split("\n")
+            expect(kind[0] == ("tmpfs" if self.layout == "classic" else "cgroup2fs"), f"/sys/fs/cgroup is {kind[0]}")
+            expect(kind[1] == "init", f"PID 1 is {kind[1]}")
+            subject.install()
+        self.start = Snapshot(machine)
+        self.had = subject.packages()
+        with check("plan names every stage and changes nothing"):
+            text = subject.call(f"plan {subject.flags}").out
+            verdicts, _ = subject.plan()
+            missing = [stage for stage in verdicts if stage not in text]
+            expect(len(verdicts) >= 15 and not missing, f"not named: {missing}; verdicts: {verdicts}")
+            self.verdicts = verdicts
+            changed = self.start.differences(Snapshot(machine))
+            expect(not changed, f"changed by plan: {changed}")
+            self.story.say("; ".join(f"{v}: {' '.join(s for s in verdicts if verdicts[s] == v)}" for v in dict.fromkeys(verdicts.values())))
+        with check("kind's refusal before the set-up is one that the plan foretold"):
+            self.refused(machine.run(f"{KIND} create cluster --image {NODE}"), self.verdicts)
+
+    def refused(self, result, verdicts):
+        """kind said no, and for a reason that has its stage."""
+        text = result.text
+        expect(result.code != 0, f"kind did not refuse:\n{text}")
+        reasons = {"packages": r'"podman": executable file not found|podman.*not found', "cgroup": "requires cgroup v2",
+                   "cgroup-mount": "requires cgroup v2", "delegation": "Delegate=yes", "controllers": "Delegate=yes", "systemd": "Delegate=yes|requires cgroup v2",
+                   "restart": "Delegate=yes|requires cgroup v2"}
+        fits = [stage for stage, pattern in reasons.items() if re.search(pattern, text) and verdicts.get(stage) == "needed"]
+        expect(fits, f"no stage that the plan calls needed accounts for this refusal:\n{text[-800:]}\n{verdicts}")
+        last = [line for line in text.splitlines() if "ERROR" in line or "Error" in line] or text.strip().splitlines()
+        self.story.say(f"kind: {last[-1][:160]}\nplan: {', '.join(fits)} needed")
+
+    def set_up(self):
+        machine, subject, check = self.machine, self.subject, self.story.check
+        with check("setup does what needs root and asks for one restart (exit 3)", needed=True):
+            result = subject.call(f"setup --yes {subject.flags}", code=3)
+            self.story.say(f"setup took {result.seconds:.0f} s")
+            wanted = r"wsl(\.exe)? --shutdown" if self.layout == "classic" else r"wsl(\.exe)? --(terminate|shutdown)"
+            expect(re.search(wanted, result.text), f"no line to type for the restart:\n{result.text[-1500:]}")
+            expect("kind-wsl setup" in result.text, f"it does not say how to go on:\n{result.text[-1500:]}")
+            self.story.say("\n".join(result.out.rstrip().splitlines()[-8:]))
+        with check("typed again before the restart, it asks for the restart again and changes nothing"):
+            before = Snapshot(machine)
+            subject.call(f"setup --yes {subject.flags}", code=3)
+            changed = [d for d in before.differences(Snapshot(machine)) if not d[0].startswith("/var/lib/kind-wsl")]
+            expect(not changed, f"changed: {changed}")
+        if self.with_kind:
+            with check("kind's refusal before the restart is one that the plan foretold"):
+                verdicts, _ = subject.plan()
+                self.refused(machine.run(f"{KIND} create cluster --image {NODE}"), verdicts | {"restart": "needed"})
+        with check("WSL starts again, with systemd, on cgroup v2 alone, and without a warning", needed=True):
+            seconds = machine.wsl_shutdown()
+            state = machine.run("systemctl is-system-running; stat -fc %T /sys/fs/cgroup; cat /proc/1/comm")
+            self.story.say(f"a command ran after {seconds:.0f} s, in a session after {state.seconds:.0f} s")
+            words = state.out.split()
+            expect(words == ["running", "cgroup2fs", "systemd"], f"{words}\n{machine.root('systemctl --failed --no-legend', timeout=60).out}")
+            expect(not machine.warnings(), f"WSL warns: {machine.warnings()}")
+        with check("setup goes on by itself and ends (exit 0)", needed=True):
+            result = subject.call(f"setup --yes {subject.flags}")
+            self.story.say(f"setup took {result.seconds:.0f} s")
+
+    def afterwards(self):
+        machine, subject, check = self.machine, self.subject, self.story.check
+        with check("a second setup does nothing and says so"):
+            before = Snapshot(machine)
+            script = f"TIMEFORMAT='%R s by the clock, %U user, %S system'; time kind-wsl setup --yes {subject.flags}"
+            result = machine.exec(["/bin/bash", "-c", script])
+            expect(result.code == 0 and "othing to do" in result.out, f"exit {result.code}:\n{result.text[-1500:]}")
+            changed = before.differences(Snapshot(machine))
+            expect(not changed, f"changed: {changed}")
+            self.story.say(f"the no-op set-up took {result.err.strip().splitlines()[-1]} (in the emulated machine)")
+        with check("podman, in the wrapper, is what the set-up promised"):
+            self.podman_info()
+        with check("status says that all is well"):
+            result = subject.call("status")
+            self.story.say("\n".join(result.out.rstrip().splitlines()[-2:]))
+
+    def podman_info(self):
+        info = json.loads(self.machine.must(WRAPPER + "podman info --format json").out)
+        host = info["host"]
+        runtime = host["ociRuntime"]
+        facts = {
+            "cgroup version": (host["cgroupVersion"], "v2"),
+            "cgroup manager": (host["cgroupManager"], "cgroupfs"),
+            "events logger": (host["eventLogger"], "file"),
+            "log driver": (host.get("logDriver", "k8s-file"), "k8s-file"),  # podman 3 does not tell
+            "storage driver": (info["store"]["graphDriverName"], "overlay"),
+            "runtime": (runtime["path"], "/home/dev/.local/bin/crun" if self.verdicts["crun"] == "needed" else "/usr/bin/crun"),
+            "runtime's version": (runtime["version"].splitlines()[0], "crun version 1.21"),
+        }
+        wrong = [f"{name} is {is_}, not {should}" for name, (is_, should) in facts.items() if is_ != should]
+        controllers = host.get("cgroupControllers")
+        if controllers is None:  # nor this
+            controllers = self.machine.must(WRAPPER + "sh -c 'cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/cgroup.controllers'").out.split()
+        if not CONTROLLERS <= set(controllers):
+            wrong.append(f"controllers are {controllers}")
+        expect(not wrong, "; ".join(wrong))
+        self.story.say(f"cgroup v2 with {' '.join(controllers)}; {runtime['path']} {runtime['version'].splitlines()[0]}; network {host.get('networkBackend', 'cni')}")
+
+    def use(self):
+        machine, check = self.machine, self.story.check
+        with check("podman knows the stand-in node image", needed=True):
+            machine.must("sudo tar -C ~/.local/share/containers/storage -xf /mnt/c/store.tar && podman image exists " + NODE)
+        with check("a container with systemd inside starts"):
+            machine.must(f"{WRAPPER}podman run -d --name inner --privileged --systemd=always {NODE} /sbin/init")
+            state = machine.run("for i in $(seq 30); do podman exec inner systemctl is-system-running 2>&1 | grep -qE 'running|degraded' && break; sleep 2; done; "
+                                "podman exec inner sh -c 'systemctl is-system-running; cat /proc/1/comm /sys/fs/cgroup/cgroup.controllers'")
+            machine.run("podman rm -f -t 1 inner || podman rm -f inner")
+            expect(re.match("running|degraded", state.out) and "systemd" in state.out, state.text)
+        if self.with_kind:
+            with check("kind-wsl kind creates a cluster"):
+                result = self.subject.call(f"kind create cluster --image {NODE}")
+                self.story.say(f"{result.seconds:.0f} s")
+                nodes = self.subject.call("kind get nodes").out.split()
+                expect(nodes == ["kind-control-plane"], f"nodes: {nodes}")
+            with check("kind-wsl kind deletes it"):
+                self.subject.call("kind delete cluster")
+                left = machine.must("podman ps -aq").out.split()
+                expect(not left, f"containers left: {left}")
+
+    def undo(self):
+        machine, subject, check = self.machine, self.subject, self.story.check
+        brought = sorted(subject.packages() - self.had)
+        with check("undo takes everything back but the packages"):
+            subject.call("undo --yes")
+            theirs = self.package_paths(brought)
+            self.compare([(re.escape(p), "belongs to a package that was brought") for p in theirs])
+        with check("undo --packages takes out the packages that were brought"):
+            result = subject.call("undo --yes --packages")
+            left, gone = sorted(subject.packages() - self.had), sorted(self.had - subject.packages())
+            self.story.say(f"undo took {result.seconds:.0f} s; {len(brought)} packages had come, {len(left)} are left: {' '.join(left)}")
+            expect(not gone, f"packages that were there before are gone: {gone}")
+            expect(not {"podman", "uidmap", "slirp4netns", "fuse-overlayfs"} & set(left) - self.had, f"left: {left}")
+            self.compare([(re.escape(p), "left behind by the package manager") for p in theirs])
+        with check("WSL starts as it did before the set-up"):
+            machine.wsl_shutdown()
+            kind = machine.root("stat -fc %T /sys/fs/cgroup; cat /proc/1/comm").out.split()
+            expect(kind == ["tmpfs" if self.layout == "classic" else "cgroup2fs", "init"], f"{kind}")
+            expect(not machine.warnings(), f"WSL warns: {machine.warnings()}")
+            machine.stop()
+
+    def package_paths(self, packages):
+        """What the brought packages own or made when they were configured: their files, and what their scripts link to those."""
+        names = " ".join(packages)
+        own = set(self.machine.root(f"cd /; dpkg -L {names} 2>/dev/null | grep -E '^/(etc|usr/lib/(modules-load|sysctl)|var/lib/systemd)'; true").out.splitlines())
+        units = self.machine.root(f"dpkg -L {names} 2>/dev/null | grep -E '/systemd/(system|user)/[^/]+$'; true").out.splitlines()
+        names = {u.rsplit("/", 1)[1] for u in units}
+        now = Snapshot(self.machine).entries
+        for path, entry in now.items():
+            tail = path.rsplit("/", 1)[1]
+            if tail in names and ("/systemd/" in path) or path.startswith("/etc/alternatives/") or entry[4].startswith("/etc/alternatives"):
+                own.add(path)
+            if "deb-systemd" in path or path.startswith("/etc/systemd/") and entry[0] == "d" and path.endswith((".wants", ".requires")):
+                own.add(path)
+        return sorted(own & now.keys())
+
+    def compare(self, excuses):
+        unexplained, explained = sort_out(self.start.differences(Snapshot(self.machine)), excuses)
+        if explained:
+            self.story.say(summary(explained))
+        if unexplained:
+            raise Failed("differs from the start:\n" + "\n".join(f"  {path}: {what}" for path, what in unexplained[:40]))

@@ -1,0 +1,168 @@
+"""tests/vm/run: the whole-machine test, the demonstration, and a shell in such a machine."""
+import argparse
+import base64
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import images
+from checks import Subject, tell
+from machine import LAYOUTS, Machine, throw_away
+from report import Report, expect
+from server import Releases
+
+PROJECT = images.HERE.parents[1]
+VERDICTS = PROJECT / "tests/data/wsl-config-verdicts.jsonl"
+# (layout, warm, with kind): two of Debian 12's machines go through kind; one of all starts with nothing in apt's cache.
+STORIES = {
+    "debian-12": [("classic", False, True), ("isolated-poor", True, True), ("modern", True, False), ("isolated", True, False)],
+    "debian-11": [("modern", True, True)],
+    "debian-13": [("modern", True, True)],
+}
+
+
+def program(system):
+    """The binary under test: KIND_WSL_BIN, or built here; for Debian 11 one that asks for no newer glibc than 2.31."""
+    ready = os.environ.get("KIND_WSL_BIN")
+    if ready:
+        return Path(ready).resolve()
+    cargo = ["nice", "cargo"]
+    target = Path(json.loads(subprocess.run(["cargo", "metadata", "--format-version=1", "--no-deps"], cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout)["target_directory"])
+    if system != "debian-11":
+        subprocess.run([*cargo, "build", "--release", "--quiet"], cwd=PROJECT, check=True)
+        return target / "release/kind-wsl"
+    tools = images.artifact("zigbuild", "zigbuild.sh")
+    env = os.environ | {"PATH": f"{tools}/venv/bin:{os.environ['PATH']}"}
+    subprocess.run([*cargo, "zigbuild", "--release", "--quiet", "--target", "x86_64-unknown-linux-gnu.2.31"], cwd=PROJECT, env=env, check=True)
+    return target / "x86_64-unknown-linux-gnu/release/kind-wsl"
+
+
+def grammar(report):
+    """The machine reads wsl.conf and .wslconfig as WSL's own parser did, so that it is not kinder than WSL."""
+    story = report.story("the machine itself")
+    with story.check("reads configuration files as WSL does"):
+        cases = [json.loads(line) for line in VERDICTS.read_text().splitlines()]
+        wrong = []
+        with tempfile.NamedTemporaryFile() as file:
+            for case in cases:
+                Path(file.name).write_bytes(base64.b64decode(case["input_base64"]))
+                lines = subprocess.run([str(images.guest()), "conf", file.name, case["dialect"]], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+                values = sorted(tuple(line.split("=", 1)) for line in lines[:-1])
+                last = f"complete={str(case['complete']).lower()} warnings={case['warnings']}"
+                if values != sorted(map(tuple, case["values"])) or lines[-1] != last:
+                    wrong.append(case["name"])
+        expect(not wrong, f"{len(wrong)} of {len(cases)} differ: {wrong[:5]}")
+        story.say(f"{len(cases)} cases")
+
+
+def prepare(system, stories):
+    """Builds what the machines need, two things at a time; returns the program."""
+    parts = [lambda: images.disk(system, True), images.node_store, images.crun, images.kind, images.initrd]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(part) for part in parts]
+        binary = program(system)
+        for part in made:
+            part.result()
+    return binary
+
+
+def test(system, layouts, keep):
+    report = Report()
+    stories = [s for s in STORIES[system] if not layouts or s[0] in layouts]
+    stories += [(layout, True, True) for layout in layouts if layout not in [s[0] for s in stories]]
+    binary = prepare(system, stories)
+    report.line("", f"everything is built; {binary}")
+    releases = Releases()
+    if VERDICTS.exists():
+        grammar(report)
+    folder = Path(tempfile.mkdtemp(prefix="kind-wsl-vm-"))
+
+    def one(story):
+        layout, warm, with_kind = story
+        machine = Machine(system, layout, folder / layout, warm=warm)
+        try:
+            tell(machine, system, layout, releases, binary, report.story(f"{system} {layout}"), with_kind)
+        finally:
+            if not keep:
+                throw_away(machine.folder)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(one, story) for story in stories]:
+            if done.exception():
+                report.failed += 1
+                traceback.print_exception(done.exception())
+    if keep:
+        report.line("", f"the machines' disks and consoles are in {folder}")
+    else:
+        throw_away(folder)
+    return report.close()
+
+
+def machine_for_person(system, layout, folder):
+    binary, releases = prepare(system, []), Releases()
+    machine = Machine(system, layout, folder)
+    subject = Subject(machine, releases, binary)
+    machine.start()
+    subject.install()
+    return machine, subject
+
+
+def type_line(machine, line):
+    """Shows a line as typed at the machine's prompt, runs it on this terminal, returns its exit code."""
+    print(f"\r\n\033[1;32mdev@{machine.layout}\033[0m:\033[1;34m~\033[0m$ {line}", flush=True)
+    return machine.terminal(["/bin/bash", "-c", line]).attach()
+
+
+def demo(system, layout):
+    """What a user sees who types `kind-wsl setup` on WSL: set-up, restart, set-up, status."""
+    with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
+        machine, subject = machine_for_person(system, layout, folder)
+        line = f"kind-wsl setup {'' if sys.stdin.isatty() else '--yes '}{subject.flags}"
+        code = type_line(machine, line)
+        if code == 3:
+            print("\r\n\033[1;33mPS C:\\>\033[0m wsl.exe --shutdown   (played: the machine ends and starts again)", flush=True)
+            machine.wsl_shutdown()
+            code = type_line(machine, line)
+        type_line(machine, "kind-wsl status")
+        machine.cut()
+        return code
+
+
+def shell(system, layout):
+    with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
+        machine, subject = machine_for_person(system, layout, folder)
+        print(f"A {layout} WSL machine. The set-up's flags for the test's release server:\r\n  kind-wsl setup {subject.flags}\r\n"
+              "`exit 42` plays wsl.exe --shutdown and starts it again; any other exit ends it.\r", flush=True)
+        while machine.terminal(["/bin/bash", "-l"]).attach() == 42:
+            machine.wsl_shutdown()
+        machine.cut()
+        return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
+    parser.add_argument("system", nargs="?", default="debian-12", choices=list(images.SUITES))
+    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join(LAYOUTS)}")
+    parser.add_argument("--demo", action="store_true", help="show the set-up on this terminal, as its user sees it")
+    parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
+    parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")
+    parser.add_argument("--keep", action="store_true", help="keep the machines' disks and consoles")
+    args = parser.parse_args()
+    unknown = [layout for layout in args.layouts if layout not in LAYOUTS]
+    if unknown:
+        parser.error(f"unknown layout {unknown[0]}; there are {', '.join(LAYOUTS)}")
+    if args.build:
+        return print(prepare(args.system, [])) or 0
+    if args.demo or args.shell:
+        layout = (args.layouts or ["classic" if args.system == "debian-12" else "modern"])[0]
+        return (demo if args.demo else shell)(args.system, layout)
+    return test(args.system, args.layouts, args.keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

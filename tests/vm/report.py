@@ -1,0 +1,61 @@
+"""One line a check, as it ends; the closing line counts them."""
+import contextlib
+import threading
+import time
+
+from machine import Failed
+
+
+class StoryEnds(Exception):
+    """What a story goes on from did not come about."""
+
+
+class Report:
+    def __init__(self):
+        self.begin, self.passed, self.failed, self.lock = time.time(), 0, 0, threading.Lock()
+
+    def line(self, story, text):
+        with self.lock:
+            print(f"{time.time() - self.begin:6.0f}s {story:<24} {text}", flush=True)
+
+    def story(self, name):
+        return Story(self, name)
+
+    def close(self):
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed or not self.passed else 0
+
+
+class Story:
+    """The checks of one machine, in their order."""
+
+    def __init__(self, report, name):
+        self.report, self.name = report, name
+
+    def say(self, text):
+        """Further lines about the check that runs: figures, and what is listed rather than judged."""
+        for line in text.rstrip().splitlines():
+            self.report.line(self.name, f"       {line}")
+
+    @contextlib.contextmanager
+    def check(self, what, needed=False):
+        """A check: passes unless its block raises. `needed`: the story can not go on without it."""
+        begin = time.time()
+        try:
+            yield
+        except Exception as error:  # a check's own mistake counts as a failed check, and shows
+            with self.report.lock:
+                self.report.failed += 1
+            self.report.line(self.name, f"FAILED {what} ({time.time() - begin:.1f} s)")
+            self.say(str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
+            if needed:
+                raise StoryEnds(what) from error
+        else:
+            with self.report.lock:
+                self.report.passed += 1
+            self.report.line(self.name, f"ok     {what} ({time.time() - begin:.1f} s)")
+
+
+def expect(holds, otherwise):
+    if not holds:
+        raise Failed(otherwise)

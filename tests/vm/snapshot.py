@@ -1,0 +1,67 @@
+"""The watched part of a machine's tree: everything that the set-up or the guide may touch, in bytes, mode and owner."""
+import re
+
+WATCHED = ["/etc", "/home/dev", "/root", "/opt", "/usr/local", "/usr/lib/modules-load.d", "/usr/lib/sysctl.d", "/var/lib/systemd", "/var/lib/kind-wsl",
+           "/mnt/c/Users/dev"]
+# What may differ though kind-wsl took everything back, and why. Whatever is excused is printed.
+EXCUSED = [
+    (r"/home/dev/\.local(/share)?", "holds podman's own storage"),
+    (r"/home/dev/\.local/share/containers(/.*)?", "podman's own storage"),
+    (r"/home/dev/\.(config|cache)(/(cni|containers)(/.*)?)?", "podman's and kind's own network and caches"),
+    (r"/home/dev/\.kube(/.*)?", "kind's own kubeconfig"),
+    (r"/home/dev/\.dbus(/.*)?", "made by the session bus"),
+    (r"/etc/(ld\.so\.cache|machine-id|\.pwd\.lock)", "written by ldconfig, systemd and passwd at their first run"),
+    (r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-", "passwd's own copy of the file before"),
+    (r"/var/lib/systemd/(random-seed|timers(/.*)?|catalog(/.*)?|timesync(/.*)?|linger|rfkill|backlight|coredump|pstore|ephemeral-trees)", "systemd's own state"),
+]
+
+
+class Snapshot:
+    def __init__(self, machine):
+        paths = " ".join(f"$(ls -d {p} 2>/dev/null)" for p in WATCHED)
+        prune = "-path /home/dev/.local/share/containers -prune -o"
+        script = f"find {paths} -xdev {prune} -printf '%y\\0%m\\0%U\\0%G\\0%l\\0%p\\0'; echo; find {paths} -xdev {prune} -type f -print0 | sort -z | xargs -0 sha256sum -z"
+        listing, hashes = machine.root(script, timeout=120).out.split("\0\n", 1)
+        fields = listing.split("\0")
+        self.entries = {}
+        for i in range(0, len(fields) - 5, 6):
+            kind, mode, uid, gid, link, path = fields[i:i + 6]
+            self.entries[path] = [kind, mode, uid, gid, link, ""]
+        for line in hashes.split("\0"):
+            if line:
+                digest, path = line.split("  ", 1)
+                self.entries[path][5] = digest
+
+    def differences(self, later):
+        """[(path, what)] from here to `later`."""
+        found = []
+        for path in sorted(self.entries.keys() | later.entries.keys()):
+            a, b = self.entries.get(path), later.entries.get(path)
+            if a == b:
+                continue
+            if a is None or b is None:
+                found.append((path, "new" if a is None else "gone"))
+            else:
+                names = ["type", "mode", "owner", "group", "link", "bytes"]
+                found.append((path, ", ".join(f"{n} {x[:12]} -> {y[:12]}" for n, x, y in zip(names, a, b) if x != y)))
+        return found
+
+
+def sort_out(differences, excuses=()):
+    """(unexplained, explained): each [(path, what[, why])]."""
+    unexplained, explained = [], []
+    for path, what in differences:
+        why = next((why for pattern, why in [*EXCUSED, *excuses] if re.fullmatch(pattern, path)), None)
+        if why:
+            explained.append((path, what, why))
+        else:
+            unexplained.append((path, what))
+    return unexplained, explained
+
+
+def summary(explained):
+    """One line for each excuse: how many paths, and the first ones."""
+    groups = {}
+    for path, _, why in explained:
+        groups.setdefault(why, []).append(path)
+    return "\n".join(f"{why}: {len(paths)} path(s): {', '.join(paths[:4])}{' …' if len(paths) > 4 else ''}" for why, paths in groups.items())
