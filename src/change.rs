@@ -129,12 +129,6 @@ pub struct FileState {
     pub gid: u32,
 }
 
-impl FileState {
-    pub(crate) fn owner(&self) -> Owner {
-        if self.uid == 0 { Owner::Root } else { Owner::User { uid: self.uid, gid: self.gid } }
-    }
-}
-
 /// What has to follow a change for it to take effect without a restart; in both directions, once a batch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -459,16 +453,16 @@ pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeErro
     Err(ChangeError::NotAFile { path: path.to_owned(), found })
 }
 
-/// Writes saved bytes back, or takes the file away.
+/// Writes saved bytes back, or takes the file away, as `act`.
 pub(crate) fn restore(
     context: &mut Context<'_>,
     path: &Utf8Path,
     to: Option<&FileState>,
-    owner: Owner,
+    act: Owner,
 ) -> Result<(), ChangeError> {
-    let Some(to) = to else { return Ok(context.host.remove(path, owner)?) };
+    let Some(to) = to else { return Ok(context.host.remove(path, act)?) };
     let bytes = saved(context.host, to)?;
-    context.host.write(&to.path, to.mode, to.owner(), |sink| write_all(sink, &bytes, &to.path))
+    context.host.write(&to.path, to.mode, (to.uid, to.gid), act, |sink| write_all(sink, &bytes, &to.path))
 }
 
 pub(crate) fn write_all(

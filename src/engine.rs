@@ -177,6 +177,10 @@ impl Engine<'_> {
         if let Some(ended) = self.after_restart(&mut journal)? {
             return Ok(ended);
         }
+        let interrupted: Vec<String> = match journal.ledger.finished {
+            None => journal.ledger.standing().map(|e| e.intent.stage.clone()).collect(),
+            Some(_) => Vec::new(),
+        };
         let mut facts = self.facts(&journal.ledger);
         let mut changed = 0;
         let mut verified = 0;
@@ -201,7 +205,10 @@ impl Engine<'_> {
                 verdict,
                 why: &why,
             });
-            if verdict != Verdict::Needed {
+            // What an interrupted run had begun looks done to the stage itself as soon as its first change is there;
+            // it is walked to its end, where what is there already costs a look.
+            let begun = interrupted.iter().any(|s| s == stage.id);
+            if verdict != Verdict::Needed && !(begun && verdict == Verdict::Satisfied) {
                 continue;
             }
             let made = match self.stage(&mut journal, stage, &facts, answers)? {

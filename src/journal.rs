@@ -383,7 +383,7 @@ impl<'h> Journal<'h> {
         if self.host.sha256(&path)?.as_deref() == Some(sha256) {
             return Ok(());
         }
-        self.host.write(&path, 0o600, Owner::Root, |sink| {
+        self.host.write(&path, 0o600, self.host.ids(Owner::Root), Owner::Root, |sink| {
             sink.write_all(bytes).map_err(|source| HostError::File {
                 action: "save",
                 path: path.clone(),

@@ -186,8 +186,8 @@ impl Entry {
         if file.is_some() && new == bytes {
             return Ok(());
         }
-        let (mode, owner) = file.map_or((0o644, self.owner), |f| (f.mode, f.owner()));
-        context.host.write(&path, mode, owner, |sink| write_all(sink, &new, &path))
+        let (mode, ids) = file.map_or((0o644, context.host.ids(self.owner)), |f| (f.mode, (f.uid, f.gid)));
+        context.host.write(&path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))
     }
 }
 

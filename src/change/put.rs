@@ -85,7 +85,7 @@ impl Put {
             Progress::Bytes(n) => tick(Tick::Bytes(n, total)),
             Progress::Done => {}
         };
-        host.write(&self.path, self.mode, self.owner, |sink| match &self.body {
+        host.write(&self.path, self.mode, host.ids(self.owner), self.owner, |sink| match &self.body {
             Body::Text(text) => write_all(sink, text.as_bytes(), &self.path),
             Body::Download(artifact) => {
                 let mut open = |path: &Utf8Path| host.open_outside(path);

@@ -29,7 +29,12 @@ impl Subids {
             let mine = |owner: &str| owner == user.name || owner == user.uid.to_string();
             ranges.iter().filter(|(owner, ..)| mine(owner)).map(|(.., count)| *count).max().unwrap_or(0)
         };
-        let all: Vec<_> = uids.iter().chain(&gids).cloned().collect();
+        // A whole range that the user has in one of the files already is the one that the other shall have too.
+        let whole = |owner: &str, count: u32| {
+            count >= SUBIDS && (owner == user.name || owner == user.uid.to_string())
+        };
+        let all: Vec<_> =
+            uids.iter().chain(&gids).filter(|(owner, _, count)| !whole(owner, *count)).cloned().collect();
         Self {
             uids: own(&uids),
             gids: own(&gids),

@@ -1,5 +1,8 @@
 //! Files under the root: read, and written so that a crash leaves the old file or the new one.
 
+#![allow(clippy::disallowed_methods, reason = "the one place that touches files")]
+
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
@@ -19,16 +22,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 fn failed<'p>(action: &'static str, path: &'p Utf8Path) -> impl FnOnce(io::Error) -> HostError + 'p {
-    move |source| HostError::File { action, path: path.to_owned(), source: plain(source) }
-}
-
-/// fs-err's text repeats the path that our own error names already.
-fn plain(error: io::Error) -> io::Error {
-    let code = error.raw_os_error().or_else(|| {
-        let inner = error.get_ref()?;
-        inner.source()?.downcast_ref::<io::Error>()?.raw_os_error()
-    });
-    code.map_or(error, io::Error::from_raw_os_error)
+    move |source| HostError::File { action, path: path.to_owned(), source }
 }
 
 /// While it lives, this thread touches files as the given user. The kernel then refuses what that user may not
@@ -154,13 +148,13 @@ impl Host {
     }
 
     fn lstat(&self, resolved: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let meta = match fs_err::symlink_metadata(resolved) {
+        let meta = match fs::symlink_metadata(resolved) {
             Ok(meta) => meta,
             Err(e) if is_absent(&e) => return Ok(None),
             Err(e) => return Err(failed("examine", resolved)(e)),
         };
         let kind = if meta.is_symlink() {
-            let to = fs_err::read_link(resolved).map_err(failed("read the link", resolved))?;
+            let to = fs::read_link(resolved).map_err(failed("read the link", resolved))?;
             Kind::Link(to.to_string_lossy().into_owned())
         } else if meta.is_dir() {
             Kind::Dir
@@ -174,6 +168,8 @@ impl Host {
 
     /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and
     /// mode set through the descriptor, synced, renamed, the directory synced. `path` must be resolved already.
+    /// It is done as `act`, so that in a home directory root can do no more than the user may; `ids` own the result
+    /// as far as `act` may give it away.
     ///
     /// # Errors
     /// What the kernel or `body` refuses; the old file is then untouched and the temporary one gone.
@@ -181,20 +177,21 @@ impl Host {
         &self,
         path: &Utf8Path,
         mode: u32,
-        owner: Owner,
+        ids: (u32, u32),
+        act: Owner,
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
         self.fuse.burn(|| format!("create {}", temporary(path)))?;
-        let _as_user = AsUser::new(self, owner);
+        let _as_user = AsUser::new(self, act);
         let temp = self.under(&temporary(path))?;
-        let result = self.fill(path, &temp, mode, owner, body).and_then(|()| {
+        let result = self.fill(path, &temp, mode, ids, body).and_then(|()| {
             self.fuse.burn(|| format!("rename {path}"))?;
             let real = self.under(path)?;
-            fs_err::rename(&temp, &real).map_err(failed("replace", path))?;
+            fs::rename(&temp, &real).map_err(failed("replace", path))?;
             Ok(self.sync_dir(path)?)
         });
         if result.is_err() && self.fuse.burn(|| format!("remove {temp}")).is_ok() {
-            let _ = fs_err::remove_file(&temp);
+            let _ = fs::remove_file(&temp);
         }
         result
     }
@@ -204,24 +201,23 @@ impl Host {
         path: &Utf8Path,
         temp: &Utf8Path,
         mode: u32,
-        owner: Owner,
+        (uid, gid): (u32, u32),
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
         // What an interrupted run left under this name goes first: create_new then never follows a link.
-        match fs_err::remove_file(temp) {
+        match fs::remove_file(temp) {
             Err(e) if !is_absent(&e) => return Err(failed("remove the leftover", temp)(e).into()),
             _ => {}
         }
-        let mut options = fs_err::OpenOptions::new();
+        let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
-        options.options_mut().mode(0o600);
+        options.mode(0o600);
         let mut file = options.open(temp).map_err(failed("write", path))?;
         body(&mut file)?;
         let meta = file.metadata().map_err(failed("examine", path))?;
-        let (uid, gid) = self.ids(owner);
         // drvfs without metadata refuses owners and modes, and shows the ones of its mount options instead.
         if (meta.uid(), meta.gid()) != (uid, gid) {
-            let _ = std::os::unix::fs::fchown(file.file(), Some(uid), Some(gid));
+            let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
         }
         file.set_permissions(PermissionsExt::from_mode(mode)).map_err(failed("set the mode of", path))?;
         file.sync_all().map_err(failed("sync", path))?;
@@ -231,7 +227,7 @@ impl Host {
     fn sync_dir(&self, path: &Utf8Path) -> Result<(), HostError> {
         let dir = self.under(path)?;
         let dir = dir.parent().unwrap_or(&dir);
-        let opened = fs_err::File::open(dir).map_err(failed("open", dir))?;
+        let opened = fs::File::open(dir).map_err(failed("open", dir))?;
         // 9p and some network file systems do not sync directories; there is nothing more to be done there.
         match opened.sync_all() {
             Err(e) if e.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
@@ -246,7 +242,7 @@ impl Host {
     pub fn remove(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.fuse.burn(|| format!("remove {path}"))?;
         let _as_user = AsUser::new(self, owner);
-        match fs_err::remove_file(self.under(path)?) {
+        match fs::remove_file(self.under(path)?) {
             Err(e) if !is_absent(&e) => Err(failed("remove", path)(e)),
             _ => self.sync_dir(path),
         }
@@ -260,9 +256,9 @@ impl Host {
         self.fuse.burn(|| format!("link {path}"))?;
         let _as_user = AsUser::new(self, owner);
         let temp = self.under(&temporary(path))?;
-        let _ = fs_err::remove_file(&temp);
-        fs_err::os::unix::fs::symlink(to, &temp).map_err(failed("link", path))?;
-        fs_err::rename(&temp, self.under(path)?).map_err(failed("replace", path))?;
+        let _ = fs::remove_file(&temp);
+        std::os::unix::fs::symlink(to, &temp).map_err(failed("link", path))?;
+        fs::rename(&temp, self.under(path)?).map_err(failed("replace", path))?;
         self.sync_dir(path)
     }
 
@@ -282,13 +278,13 @@ impl Host {
         self.fuse.burn(|| format!("make directory {path}"))?;
         let _as_user = AsUser::new(self, owner);
         let real = self.under(path)?;
-        match fs_err::create_dir(&real) {
+        match fs::create_dir(&real) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(e) => Err(failed("make the directory", path)(e)),
             Ok(()) => {
                 // The umask may have taken bits away that a daemon needs to read our drop-in.
                 let mode = PermissionsExt::from_mode(0o755);
-                fs_err::set_permissions(&real, mode).map_err(failed("set the mode of", path))?;
+                fs::set_permissions(&real, mode).map_err(failed("set the mode of", path))?;
                 self.sync_dir(path)
             }
         }
@@ -301,7 +297,7 @@ impl Host {
     pub fn remove_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.fuse.burn(|| format!("remove directory {path}"))?;
         let _as_user = AsUser::new(self, owner);
-        match fs_err::remove_dir(self.under(path)?) {
+        match fs::remove_dir(self.under(path)?) {
             Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             other => other.map_err(failed("remove the directory", path)),
         }
@@ -319,9 +315,9 @@ impl Host {
         if result.is_err() && !torn {
             return result;
         }
-        let mut options = fs_err::OpenOptions::new();
+        let mut options = fs::OpenOptions::new();
         options.append(true).create(true);
-        options.options_mut().mode(0o644);
+        options.mode(0o644);
         let mut file = options.open(&real).map_err(failed("open", path))?;
         file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
         result
@@ -334,7 +330,7 @@ impl Host {
     pub fn truncate(&self, path: &Utf8Path, length: u64) -> Result<(), HostError> {
         self.fuse.burn(|| format!("truncate {path}"))?;
         let file =
-            fs_err::OpenOptions::new().write(true).open(self.under(path)?).map_err(failed("open", path))?;
+            fs::OpenOptions::new().write(true).open(self.under(path)?).map_err(failed("open", path))?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(failed("truncate", path))
     }
 
@@ -343,7 +339,7 @@ impl Host {
     /// # Errors
     /// When the directory can not be opened.
     pub fn lock(&self, dir: &Utf8Path) -> Result<Option<Lock>, HostError> {
-        let opened = fs_err::File::open(self.under(dir)?).map_err(failed("open", dir))?.into_parts().0;
+        let opened = fs::File::open(self.under(dir)?).map_err(failed("open", dir))?;
         match opened.try_lock() {
             Ok(()) => Ok(Some(Lock { _dir: opened })),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
@@ -356,7 +352,7 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn open(&self, path: &Utf8Path) -> Result<Box<dyn Read>, HostError> {
-        let file = fs_err::File::open(self.under(path)?).map_err(failed("open", path))?;
+        let file = fs::File::open(self.under(path)?).map_err(failed("open", path))?;
         Ok(Box::new(file))
     }
 
@@ -365,7 +361,7 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn write_outside(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-        fs_err::write(path, bytes).map_err(plain)
+        fs::write(path, bytes)
     }
 
     /// Opens a file that the caller named, wherever our root is: the files of `--offline`.
@@ -373,7 +369,7 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn open_outside(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(fs_err::File::open(path).map_err(plain)?))
+        Ok(Box::new(fs::File::open(path)?))
     }
 }
 
@@ -417,7 +413,7 @@ impl World for Host {
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         let real = self.join(&self.resolve(path)?);
-        match fs_err::read(&real) {
+        match fs::read(&real) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(failed("read", path)(e)),
@@ -426,7 +422,7 @@ impl World for Host {
 
     fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
         let real = self.join(&self.resolve(dir)?);
-        let entries = match fs_err::read_dir(&real) {
+        let entries = match fs::read_dir(&real) {
             Ok(entries) => entries,
             Err(e) if is_absent(&e) => return Ok(Vec::new()),
             Err(e) => return Err(failed("list", dir)(e)),

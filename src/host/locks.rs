@@ -1,5 +1,7 @@
 //! Who holds a lock that we would have to wait for.
 
+#![allow(clippy::disallowed_methods, reason = "part of host/")]
+
 use std::os::fd::AsFd;
 
 use camino::Utf8Path;
@@ -22,7 +24,7 @@ impl Host {
     /// `None` where nobody does, or where we may not look.
     #[must_use]
     pub fn lock_holder(&self, path: &Utf8Path) -> Option<Holder> {
-        let file = fs_err::OpenOptions::new().read(true).write(true).open(self.under(path).ok()?).ok()?;
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(self.under(path).ok()?).ok()?;
         let mut lock = nix::libc::flock {
             l_type: i16::try_from(nix::libc::F_WRLCK).ok()?,
             l_whence: 0,
@@ -30,11 +32,11 @@ impl Host {
             l_len: 0,
             l_pid: 0,
         };
-        fcntl(file.file().as_fd(), FcntlArg::F_GETLK(&mut lock)).ok()?;
+        fcntl(file.as_fd(), FcntlArg::F_GETLK(&mut lock)).ok()?;
         if i32::from(lock.l_type) == nix::libc::F_UNLCK {
             return None;
         }
-        let comm = fs_err::read_to_string(format!("/proc/{}/comm", lock.l_pid)).unwrap_or_default();
+        let comm = std::fs::read_to_string(format!("/proc/{}/comm", lock.l_pid)).unwrap_or_default();
         Some(Holder { pid: lock.l_pid, name: comm.trim().to_owned() })
     }
 }

@@ -32,7 +32,7 @@ fn version(text: &str) -> Option<Version> {
 fn needed(facts: &Facts, _: &Answers) -> Need {
     let Some(podman) = super::packages::podman(facts) else { return Need::not_here("no podman") };
     if podman.major() >= 4 {
-        return Need::no_effect(format!("podman {} uses netavark", podman.release()));
+        return Need::not_here(format!("podman {} uses netavark, not CNI", podman.release()));
     }
     if Some(&podman) < version("3.4").as_ref() {
         return Need::no_effect(format!("podman {} writes network files that its plugins read", podman.release()));
@@ -42,8 +42,7 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
         let plugins = plugins.map_or_else(String::new, |v| v.to_string());
         return Need::satisfied(format!("{PLUGINS} {plugins} reads configuration 1.0.0"));
     }
-    let libc = facts.packages.version("libc6");
-    if facts.packages.manager != Some(Manager::Apt) || libc < version(LIBC) || package(facts).is_none() {
+    if facts.packages.manager != Some(Manager::Apt) || package(facts).is_none() {
         let what = format!("podman {} writes network files that its CNI plugins can not read", podman.release());
         return Need::blocked(what, "update the distribution to one with podman 4 or later");
     }
@@ -51,6 +50,9 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
 }
 
 fn package(facts: &Facts) -> Option<PackageFile> {
+    if facts.packages.version("libc6") < version(LIBC) {
+        return None;
+    }
     let catalogue = catalogue::cni().ok()?;
     let release = catalogue.recommended(facts.arch?)?;
     let artifact = catalogue.artifact(&release.version, facts.arch?)?;

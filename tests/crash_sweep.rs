@@ -1,0 +1,179 @@
+//! The program is ended before every effect that it has on the machine, and each time a second run comes to the same
+//! end, and an undo, itself ended somewhere, comes back to the untouched tree: byte, mode and owner.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use kind_wsl::engine::{DriftPolicy, Ended};
+use kind_wsl::host::Fuse;
+use support::{Layout, Machine, answers};
+
+type Tree = BTreeMap<String, String>;
+
+/// A whole set-up without a crash: before, after, and the effects of the run before the restart and of the one after.
+struct Calm {
+    before: Tree,
+    after: Tree,
+    effects: [u64; 2],
+}
+
+fn calm(layout: Layout, guide: bool) -> Calm {
+    let machine = Machine::new(layout);
+    let before = machine.snapshot();
+    let first = machine.host(Fuse::default());
+    let ended = machine.setup(&first, &answers(), guide).unwrap();
+    assert!(matches!(ended, Ended::Restart { again: false, .. }), "{ended:?}");
+    machine.boot(2);
+    let second = machine.host(Fuse::default());
+    let ended = machine.setup(&second, &answers(), guide).unwrap();
+    assert!(matches!(ended, Ended::Done { verified: 8, .. }), "{ended:?}");
+    Calm { before, after: machine.snapshot(), effects: [first.fuse().burnt(), second.fuse().burnt()] }
+}
+
+/// Sets up with a crash before effect `at` of the given leg, and leaves the machine as the crash does.
+fn crash(machine: &Machine, leg: usize, at: u64, guide: bool) {
+    if leg == 1 {
+        machine.setup(&machine.host(Fuse::default()), &answers(), guide).unwrap();
+        machine.boot(2);
+    }
+    let error = machine.setup(&machine.host(Fuse::after(at)), &answers(), guide).unwrap_err();
+    assert!(error.is_crash(), "leg {leg}, effect {at}: {error}");
+}
+
+/// Runs set-up until it is done, with the restarts that it asks for, at most one for what it left to do.
+fn finish(machine: &Machine, guide: bool) {
+    for boot in 3..6 {
+        match machine.setup(&machine.host(Fuse::default()), &answers(), guide).unwrap() {
+            Ended::Done { .. } => return,
+            Ended::Restart { .. } => machine.boot(boot),
+            Ended::Interrupted => panic!("nobody interrupted it"),
+        }
+    }
+    panic!("it asks for restart after restart");
+}
+
+fn differences(a: &Tree, b: &Tree) -> Vec<String> {
+    let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    keys.into_iter()
+        .filter(|k| a.get(*k) != b.get(*k))
+        .map(|k| format!("{k}: {:?} / {:?}", a.get(k), b.get(k)))
+        .collect()
+}
+
+fn sweep(layout: Layout, guide: bool) {
+    let started = Instant::now();
+    let calm = calm(layout, guide);
+    let legs = [(0, calm.effects[0]), (1, calm.effects[1])];
+    let mut undone = 0;
+    for (leg, effects) in legs {
+        for at in 0..effects {
+            let machine = Machine::new(layout);
+            crash(&machine, leg, at, guide);
+            finish(&machine, guide);
+            assert_eq!(
+                differences(&calm.after, &machine.snapshot()),
+                Vec::<String>::new(),
+                "{layout:?} leg {leg} effect {at}: resumed"
+            );
+            undone += undo_with_crashes(&calm, layout, leg, at, guide);
+        }
+    }
+    println!(
+        "{layout:?}{}: {} effects before the restart, {} after, {undone} undo runs, {:.1} s",
+        if guide { " with --guide" } else { "" },
+        legs[0].1,
+        legs[1].1,
+        started.elapsed().as_secs_f64()
+    );
+}
+
+/// From the state that a crash left: an undo that crashes too, at a few places that differ from crash to crash, then
+/// an undo that does not.
+fn undo_with_crashes(calm: &Calm, layout: Layout, leg: usize, at: u64, guide: bool) -> u64 {
+    let mut runs = 0;
+    let mut stop = at % 5;
+    loop {
+        let machine = Machine::new(layout);
+        crash(&machine, leg, at, guide);
+        let host = machine.host(Fuse::after(stop));
+        let crashed = match machine.undo(&host, DriftPolicy::Stop) {
+            Ok(_) => false,
+            Err(e) if e.is_crash() => true,
+            Err(e) => panic!("{layout:?} leg {leg} effect {at}: undo: {e}"),
+        };
+        if crashed {
+            machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+        }
+        runs += 1;
+        let left = differences(&calm.before, &machine.snapshot());
+        assert_eq!(left, Vec::<String>::new(), "{layout:?} leg {leg} effect {at}, undo ended at {stop}");
+        assert!(
+            !machine.has_journal(),
+            "{layout:?} leg {leg} effect {at}, undo ended at {stop}: the journal is left"
+        );
+        if !crashed {
+            return runs;
+        }
+        stop += 37;
+    }
+}
+
+#[test]
+fn a_crash_at_any_effect_on_old_wsl_is_resumed_and_undone() {
+    sweep(Layout::Classic, false);
+}
+
+#[test]
+fn a_crash_at_any_effect_below_isolated_cgroups_is_resumed_and_undone() {
+    sweep(Layout::Isolated, false);
+}
+
+#[test]
+fn a_crash_at_any_effect_with_the_whole_guide_is_resumed_and_undone() {
+    sweep(Layout::Modern, true);
+}
+
+#[test]
+fn an_undo_of_a_finished_set_up_may_end_at_any_effect() {
+    let calm = calm(Layout::Classic, true);
+    let mut stop = 0;
+    loop {
+        let machine = Machine::new(Layout::Classic);
+        finish(&machine, true);
+        let result = machine.undo(&machine.host(Fuse::after(stop)), DriftPolicy::Stop);
+        let crashed = result.is_err_and(|e| e.is_crash());
+        machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+        assert_eq!(
+            differences(&calm.before, &machine.snapshot()),
+            Vec::<String>::new(),
+            "undo ended at {stop}"
+        );
+        assert!(!machine.has_journal());
+        if !crashed {
+            assert!(stop > 50, "the undo had only {stop} effects");
+            return;
+        }
+        stop += 1;
+    }
+}
+
+#[test]
+fn a_second_set_up_changes_nothing() {
+    let machine = Machine::new(Layout::Classic);
+    finish(&machine, false);
+    let before = machine.snapshot();
+    let ended = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap();
+    assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
+    assert_eq!(differences(&before, &machine.snapshot()), Vec::<String>::new());
+}

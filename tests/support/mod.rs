@@ -1,0 +1,326 @@
+//! A pretended machine for tests: a tree with what a distribution, its kernel and WSL show, and programs that answer.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "shared by several test programs"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+pub mod fake;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use kind_wsl::engine::{DriftPolicy, Ended, Engine, EngineError, Event, Face, UndoOptions, Undone};
+use kind_wsl::facts::{self, Facts};
+use kind_wsl::fetch::Source;
+use kind_wsl::host::{Account, Cmd, Fuse, Host, Output, Runner, digest};
+use kind_wsl::plan::Selection;
+use kind_wsl::stage::Answers;
+
+/// What WSL mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// cgroup v1, systemd off: WSL up to 2.4.
+    Classic,
+    /// cgroup v2, systemd off.
+    Modern,
+    /// cgroup v2 below a cgroup of the distribution that passes only cpu and memory on; systemd on.
+    Isolated,
+    /// No WSL: a plain Debian with systemd.
+    Plain,
+}
+
+/// A machine in a directory of its own, gone when dropped.
+pub struct Machine {
+    pub root: Utf8PathBuf,
+    pub layout: Layout,
+    _dir: tempfile::TempDir,
+}
+
+/// The crun that `--offline` finds.
+pub const CRUN: &[u8] = b"#!/bin/sh\necho crun version 1.30.1\n";
+
+impl Machine {
+    pub fn new(layout: Layout) -> Self {
+        // In memory where that is possible: the sweep syncs some ten thousand times.
+        let base = if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm") } else { Path::new("/tmp") };
+        let dir = tempfile::Builder::new().prefix("kind-wsl-").tempdir_in(base).unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        let machine = Self { root, layout, _dir: dir };
+        machine.furnish();
+        if nix::unistd::geteuid().is_root() {
+            for path in
+                ["/home/dev", "/mnt/c/Users/dev", "/mnt/c/Users/dev/.wslconfig"].map(|p| machine.path(p))
+            {
+                if path.exists() {
+                    chown(path, Some(1000), Some(1000)).unwrap();
+                }
+            }
+        }
+        machine
+    }
+
+    pub fn path(&self, path: &str) -> Utf8PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    fn furnish(&self) {
+        self.write(
+            "/etc/os-release",
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n",
+        );
+        self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/dev:/bin/bash\n");
+        self.write("/etc/fstab", "# nothing here");
+        self.write("/etc/subuid", "");
+        self.write("/etc/subgid", "other:100000:65536\n");
+        fs::create_dir_all(self.path("/home/dev")).unwrap();
+        for dir in ["/etc/systemd/system", "/var/lib/dpkg/updates", "/sbin", "/run", "/lib/systemd"] {
+            fs::create_dir_all(self.path(dir)).unwrap();
+        }
+        self.write("/lib/systemd/systemd", "");
+        self.write("/proc/sys/kernel/osrelease", "6.6.87.2-microsoft-standard-WSL2\n");
+        self.write("/proc/modules", "overlay 1 0 - Live 0x0\n");
+        self.write(
+            "/lib/modules/6.6.87.2-microsoft-standard-WSL2/modules.dep",
+            "kernel/ip_tables.ko:\nkernel/iptable_nat.ko:\nkernel/ip6_tables.ko:\nkernel/ip6table_nat.ko:\n",
+        );
+        self.write("/proc/sys/fs/inotify/max_user_watches", "8192\n");
+        self.write("/proc/sys/fs/inotify/max_user_instances", "128\n");
+        self.write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "1024\n");
+        self.write("/proc/sys/kernel/dmesg_restrict", "1\n");
+        self.write("/fake/packages", "libc6 2.36\nsystemd 252.39-1\n");
+        self.write(
+            "/fake/archive",
+            "podman 4.3.1+ds1-8\ncrun 1.8.1-1\nuidmap 4.13\nslirp4netns 1.2\nfuse-overlayfs 1.10\ndbus-user-session 1.14\n\
+             iptables 1.8.9\nnetavark 1.4.0\naardvark-dns 1.4.0\npasst 0.0\nsystemd-sysv 252.39-1\n",
+        );
+        self.write("/offline/crun-1.30.1-linux-amd64", CRUN);
+        if self.layout != Layout::Plain {
+            fs::create_dir_all(self.path("/run/WSL")).unwrap();
+            self.write("/etc/wsl.conf", "# by the distribution\n[automount]\nenabled=true\n");
+            fs::create_dir_all(self.path("/mnt/c/Users/dev")).unwrap();
+            self.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\n");
+        }
+        let version = if self.layout == Layout::Classic { "2.2.4.0\n" } else { "2.9.11.0\n" };
+        self.write("/fake/wsl-version", version);
+        for program in fake::PROGRAMS {
+            self.write(&format!("/usr/bin/{program}"), "");
+            fs::set_permissions(self.path(&format!("/usr/bin/{program}")), fs::Permissions::from_mode(0o755))
+                .unwrap();
+        }
+        fs::remove_file(self.path("/usr/bin/crun")).unwrap();
+        if matches!(self.layout, Layout::Plain | Layout::Isolated) {
+            symlink("/lib/systemd/systemd", self.path("/sbin/init")).unwrap();
+            if self.layout == Layout::Isolated {
+                self.write("/etc/wsl.conf", "[boot]\nsystemd=true\n");
+            }
+        }
+        self.boot(1);
+    }
+
+    /// Starts the machine: what WSL, the kernel and systemd then show follows from what the files say.
+    pub fn boot(&self, number: u32) {
+        let conf = fs::read_to_string(self.path("/etc/wsl.conf")).unwrap_or_default();
+        let wslconfig = fs::read_to_string(self.path("/mnt/c/Users/dev/.wslconfig")).unwrap_or_default();
+        let fstab = self.text("/etc/fstab");
+        let has_init = self.path("/sbin/init").is_symlink();
+        let systemd = self.layout == Layout::Plain || (has_init && conf.contains("systemd=true"));
+        let no_v1 = wslconfig.contains("cgroup_no_v1=all");
+        let v2 = self.layout != Layout::Classic || (no_v1 && fstab.contains("cgroup2 /sys/fs/cgroup "));
+        self.write("/proc/sys/kernel/random/boot_id", format!("boot-{number}\n"));
+        self.write("/proc/1/stat", format!("1 (init) S 0 {} {number} 0 0", "0 ".repeat(17)));
+        self.write("/proc/1/comm", if systemd { "systemd\n" } else { "init\n" });
+        self.write("/proc/cmdline", if no_v1 { "console=hvc0 cgroup_no_v1=all" } else { "console=hvc0" });
+        let mounts = match (v2, no_v1) {
+            (true, _) => "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+            (false, true) => {
+                "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+            }
+            (false, false) => {
+                "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
+            }
+        };
+        self.write("/proc/mounts", mounts);
+        let _ = fs::remove_dir_all(self.path("/sys"));
+        let isolated = self.layout == Layout::Isolated;
+        let base = if isolated { "/wsl-user/distro-2/systemd" } else { "" };
+        self.write("/proc/1/cgroup", format!("0::{base}{}\n", if systemd { "/init.scope" } else { "" }));
+        if systemd {
+            fs::create_dir_all(self.path("/run/systemd/system")).unwrap();
+        }
+        if v2 {
+            self.cgroups(base, systemd);
+        }
+    }
+
+    fn cgroups(&self, base: &str, systemd: bool) {
+        let all = "cpuset cpu io memory hugetlb pids";
+        let unit = "etc/systemd/system/multi-user.target.wants/kind-wsl-controllers.service";
+        let passed = if base.is_empty() || self.root.join(unit).is_symlink() { all } else { "cpu memory" };
+        let level = |path: &str, offered: &str, enabled: &str| {
+            self.write(&format!("/sys/fs/cgroup{path}/cgroup.controllers"), offered);
+            self.write(&format!("/sys/fs/cgroup{path}/cgroup.subtree_control"), enabled);
+        };
+        level("", all, all);
+        if !base.is_empty() {
+            level("/wsl-user", all, all);
+            level("/wsl-user/distro-2", all, passed);
+            level(base, passed, passed);
+        }
+        if systemd {
+            let delegate =
+                fs::read_to_string(self.path("/etc/systemd/system/user@.service.d/delegate.conf")).is_ok();
+            let mut given: Vec<&str> = if delegate {
+                vec!["cpuset", "cpu", "io", "memory", "pids"]
+            } else {
+                vec!["cpu", "memory", "pids"]
+            };
+            given.retain(|c| passed.split(' ').any(|p| p == *c));
+            level(
+                &format!("{base}/user.slice/user-1000.slice/user@1000.service"),
+                &given.join(" "),
+                "memory pids",
+            );
+        }
+    }
+
+    /// The machine as our program sees it, ended by the fuse.
+    pub fn host(&self, fuse: Fuse) -> Host {
+        let runner = Box::new(InProcess(self.root.clone()));
+        let env = [("WSL_DISTRO_NAME", "Debian"), ("KIND_WSL_PROGRAM", "/opt/kind-wsl")];
+        let env = env.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        Host::new(&self.root, runner, env).with_fuse(fuse)
+    }
+
+    pub fn user(&self) -> Account {
+        facts::user::find(&self.host(Fuse::default()), Some("dev"), 0).unwrap()
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts::probe(&self.host(Fuse::default()), self.user())
+    }
+
+    pub fn setup(&self, host: &Host, answers: &Answers, guide: bool) -> Result<Ended, EngineError> {
+        let selection = Selection { guide, ..Selection::default() };
+        self.engine(host, |engine| engine.setup(answers, &selection))
+    }
+
+    pub fn undo(&self, host: &Host, drift: DriftPolicy) -> Result<Undone, EngineError> {
+        let options = UndoOptions { stages: Vec::new(), packages: true, drift };
+        self.engine(host, |engine| engine.undo(&options))
+    }
+
+    fn engine<T>(&self, host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
+        let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
+        let stop = AtomicBool::new(false);
+        work(&mut Engine { host, source: &source, user: &self.user(), face: &mut Silent, stop: &stop })
+    }
+
+    /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.
+    pub fn snapshot(&self) -> BTreeMap<String, String> {
+        let mut seen = BTreeMap::new();
+        for dir in ["etc", "home", "mnt", "sbin", "usr", "var", "fake", "root", "proc/sys/fs"] {
+            walk(&self.root, &self.root.join(dir), &mut seen);
+        }
+        // What our own journal is made of, and the fake's notes of what was run, are no part of the machine.
+        seen.retain(|path, _| path != "fake/commands" && !path.starts_with("var/lib/kind-wsl"));
+        seen
+    }
+
+    /// Whether anything of the journal is left.
+    pub fn has_journal(&self) -> bool {
+        self.path("/var/lib/kind-wsl").exists()
+    }
+}
+
+fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut BTreeMap<String, String>) {
+    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let what = if meta.is_symlink() {
+        format!("link {}", fs::read_link(path).unwrap().display())
+    } else if meta.is_dir() {
+        "dir".to_owned()
+    } else {
+        digest(&fs::read(path).unwrap())
+    };
+    let name = path.strip_prefix(root).unwrap().to_string();
+    // The modes of links mean nothing.
+    let mode = if meta.is_symlink() { 0 } else { meta.mode() & 0o7777 };
+    seen.insert(name, format!("{what} {mode:o} {}:{}", meta.uid(), meta.gid()));
+    if meta.is_dir() {
+        for entry in path.read_dir_utf8().unwrap() {
+            walk(root, entry.unwrap().path(), seen);
+        }
+    }
+}
+
+/// The answers of somebody who wants everything that needs no real download.
+pub fn answers() -> Answers {
+    let said = [
+        ("crun_version", "1.30.1".to_owned()),
+        ("crun_sha256", digest(CRUN)),
+        ("tools", "none".to_owned()),
+        ("kind_wrapper", "yes".to_owned()),
+        ("idle", "yes".to_owned()),
+        ("privileged_ports", "yes".to_owned()),
+        ("dmesg", "no".to_owned()),
+        ("repair_wsl_conf", "yes".to_owned()),
+        ("remove_dead_block", "yes".to_owned()),
+    ];
+    let mut answers = Answers::default();
+    for (id, answer) in said {
+        answers.give(id, answer);
+    }
+    answers
+}
+
+/// The fake machine's programs, without a process for each.
+struct InProcess(Utf8PathBuf);
+
+impl Runner for InProcess {
+    fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> io::Result<Output> {
+        let name = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
+        let own = cmd.program.starts_with('/') && self.0.join(cmd.program.trim_start_matches('/')).exists();
+        let answer = if own && name == "crun" {
+            fake::Answer { stdout: "crun version 1.30.1\n".to_owned(), ..fake::Answer::default() }
+        } else if fake::PROGRAMS.contains(&name) && self.0.join("usr/bin").join(name).exists() {
+            fake::answer(self.0.as_std_path(), name, &cmd.args)
+        } else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        answer.stdout.lines().for_each(out);
+        Ok(Output { code: answer.code, stdout: answer.stdout, stderr: answer.stderr })
+    }
+}
+
+/// Nobody listens.
+struct Silent;
+
+impl Face for Silent {
+    fn event(&mut self, _: &Event<'_>) {}
+}
