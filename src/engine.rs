@@ -252,9 +252,9 @@ impl Engine<'_> {
             }
             if let Change::Restart(restart) = change {
                 self.flush(journal, &mut batch)?;
-                return self.restart(journal, restart).map(Stepped::Ended);
+                return self.restart(journal, &restart).map(Stepped::Ended);
             }
-            if self.make(journal, &mut batch, stage.id, change)? {
+            if self.make(journal, &mut batch, stage.id, &change)? {
                 made += 1;
             }
         }
@@ -268,9 +268,9 @@ impl Engine<'_> {
         journal: &mut Journal<'_>,
         batch: &mut Batch,
         stage: &str,
-        change: Change,
+        change: &Change,
     ) -> Result<bool, EngineError> {
-        let failed = |source: ChangeError| failed(stage, &change, source);
+        let failed = |source: ChangeError| failed(stage, change, source);
         let now = change.observe(self.host).map_err(failed)?;
         let aim = change.aim(self.host).map_err(failed)?;
         let target = change.target();
@@ -281,7 +281,7 @@ impl Engine<'_> {
             self.flush(journal, batch)?;
         }
         // An interrupted intent on the same thing knows what was there before us; what is there now may be half done.
-        let open = journal.ledger.open().find(|e| same_thing(&e.intent.change, &change)).cloned();
+        let open = journal.ledger.open().find(|e| same_thing(&e.intent.change, change)).cloned();
         let mut dirs = match change.makes() {
             Some((path, _)) => self.host.missing_dirs(path).map_err(|e| failed(e.into()))?,
             None => Vec::new(),
@@ -362,7 +362,7 @@ impl Engine<'_> {
                 Ok(_) => {}
                 // Other people's modules may fail there; ours were chosen because they exist.
                 Err(e @ HostError::Failed { .. }) if follow == Follow::LoadModules => {
-                    self.face.event(&Event::Warn(&e.to_string()))
+                    self.face.event(&Event::Warn(&e.to_string()));
                 }
                 Err(e) => return Err(EngineError::Follow(e)),
             }
@@ -373,8 +373,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn restart(&mut self, journal: &mut Journal<'_>, restart: Restart) -> Result<Ended, EngineError> {
-        let Restart { scope, why, until } = restart;
+    fn restart(&mut self, journal: &mut Journal<'_>, restart: &Restart) -> Result<Ended, EngineError> {
+        let Restart { scope, why, until } = restart.clone();
         let witness = Witness::of(self.host);
         journal.append(Record::Waiting { scope, why: why.clone(), until, witness })?;
         Ok(Ended::Restart { scope, why, again: false })

@@ -202,6 +202,7 @@ impl Ledger {
     }
 
     /// The changes that are in force or may be.
+    #[must_use]
     pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.iter().filter(|e| e.phase != Phase::Closed)
     }

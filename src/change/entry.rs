@@ -164,15 +164,20 @@ fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
+/// An entry as it is: where its file really is, the file, its bytes, the value.
+struct Now {
+    path: Utf8PathBuf,
+    file: Option<FileState>,
+    bytes: Vec<u8>,
+    value: Option<String>,
+}
+
 impl Entry {
-    fn now(
-        &self,
-        world: &dyn World,
-    ) -> Result<(Utf8PathBuf, Option<FileState>, Vec<u8>, Option<String>), ChangeError> {
+    fn now(&self, world: &dyn World) -> Result<Now, ChangeError> {
         let path = world.resolve(&self.path)?;
         let (file, bytes) = regular(world, &path)?.map_or((None, Vec::new()), |(f, b)| (Some(f), b));
         let value = self.edit.get(&bytes).map_err(|e| self.failed(e))?;
-        Ok((path, file, bytes, value))
+        Ok(Now { path, file, bytes, value })
     }
 
     fn failed(&self, source: EditError) -> ChangeError {
@@ -181,7 +186,7 @@ impl Entry {
 
     /// Edits the file as it is now.
     fn edit(&self, context: &mut Context<'_>, value: Option<&str>) -> Result<(), ChangeError> {
-        let (path, file, bytes, _) = self.now(context.host)?;
+        let Now { path, file, bytes, .. } = self.now(context.host)?;
         let new = self.edit.put(&bytes, value).map_err(|e| self.failed(e))?;
         if file.is_some() && new == bytes {
             return Ok(());
@@ -216,12 +221,12 @@ impl Primitive for Entry {
     }
 
     fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        let (_, file, _, value) = self.now(world)?;
+        let Now { file, value, .. } = self.now(world)?;
         Ok(State::Entry { file, value })
     }
 
     fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        let (path, file, bytes, now) = self.now(world)?;
+        let Now { path, file, bytes, value: now } = self.now(world)?;
         let value = self.edit.goal(now.as_deref());
         let new = if value == now {
             bytes
@@ -241,7 +246,7 @@ impl Primitive for Entry {
         let State::Entry { file: left_file, .. } = left else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
-        let (path, file, _, _) = self.now(context.host)?;
+        let Now { path, file, .. } = self.now(context.host)?;
         let untouched = file.as_ref().map(|f| &f.sha256) == left_file.as_ref().map(|f| &f.sha256);
         if untouched {
             return restore(context, &path, to_file.as_ref(), self.owner);

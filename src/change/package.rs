@@ -16,9 +16,9 @@ use crate::host::{Cmd, Host, Owner, World};
 pub enum Manager {
     /// Debian, Ubuntu, Kali.
     Apt,
-    /// Fedora, AlmaLinux, Oracle Linux.
+    /// Fedora and its kin.
     Dnf,
-    /// openSUSE, SLES.
+    /// `openSUSE`, SLES.
     Zypper,
     /// Arch.
     Pacman,
@@ -154,7 +154,7 @@ impl Package {
         Self { manager, names, file: None }
     }
 
-    fn command(&self, context: &mut Context<'_>, cmd: &Cmd) -> Result<(), ChangeError> {
+    fn command(context: &mut Context<'_>, cmd: &Cmd) -> Result<(), ChangeError> {
         let tick = &mut *context.tick;
         let mut out = |line: &str| match apt_progress(line) {
             Some((percent, what)) => tick(Tick::Percent(percent, what)),
@@ -170,22 +170,22 @@ impl Package {
             wait_for_lock(context);
             // A dpkg that was cut off by power or a kill refuses everything until this is done (dpkg(1)).
             if !context.host.list(Utf8Path::new("/var/lib/dpkg/updates"))?.is_empty() {
-                self.command(
+                Self::command(
                     context,
                     &Cmd::line("dpkg --configure -a").within(Duration::from_secs(INSTALL_SECONDS)),
                 )?;
             }
         }
         if let Some(file) = &self.file {
-            return self.install_file(context, file);
+            return Self::install_file(context, file);
         }
         if let Some(refresh) = self.manager.refresh() {
-            self.command(context, &refresh)?;
+            Self::command(context, &refresh)?;
         }
-        self.command(context, &self.manager.install(&self.names))
+        Self::command(context, &self.manager.install(&self.names))
     }
 
-    fn install_file(&self, context: &mut Context<'_>, file: &PackageFile) -> Result<(), ChangeError> {
+    fn install_file(context: &mut Context<'_>, file: &PackageFile) -> Result<(), ChangeError> {
         let put = Put {
             path: FETCHED.into(),
             body: Body::Download(file.artifact.clone()),
@@ -197,7 +197,7 @@ impl Package {
         let goal = put.aim(context.host)?.state;
         put.set(context, &goal, None)?;
         let path = context.host.root().join(FETCHED.trim_start_matches('/'));
-        let result = self.command(
+        let result = Self::command(
             context,
             &Cmd::new("dpkg", ["-i", path.as_str()]).within(Duration::from_secs(INSTALL_SECONDS)),
         );
@@ -223,7 +223,7 @@ impl Package {
             wait_for_lock(context);
             refuse_entangled(context.host, &ours)?;
         }
-        self.command(context, &self.manager.remove(&ours))
+        Self::command(context, &self.manager.remove(&ours))
     }
 }
 
@@ -298,7 +298,7 @@ impl Primitive for Package {
                 }
                 let mut cmd = self.manager.install(&back);
                 cmd.args.push("--allow-downgrades".to_owned());
-                self.command(context, &cmd)
+                Self::command(context, &cmd)
             }
             _ => Err(ChangeError::Mismatch(self.target().to_string())),
         }

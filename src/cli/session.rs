@@ -12,7 +12,7 @@ use crate::fetch::Source;
 use crate::host::{Account, Host, Process, World, replace};
 use crate::journal::{self, Ledger};
 use crate::plan::{Plan, Selection};
-use crate::stage::{Answers, Question, Weight};
+use crate::stage::{Answers, Question};
 use crate::stages;
 
 /// Variables that are carried over to root, beside our own: the rest stays the user's.
@@ -122,7 +122,7 @@ impl Choosing {
     ) -> Result<Answers, Failure> {
         let mut answers = Answers(session.ledger.answers.clone());
         if let Some(path) = &self.answers {
-            for (key, said) in self.read(session, path)? {
+            for (key, said) in Self::read(session, path)? {
                 let question = by_key(&key, path)?;
                 answers.give(question.id, question.accept(&said, facts)?);
             }
@@ -133,7 +133,7 @@ impl Choosing {
         Ok(answers)
     }
 
-    fn read(&self, session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
+    fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
         let mut text = String::new();
         let read = session.host.open_outside(path).and_then(|mut file| file.read_to_string(&mut text));
         read.map_err(|e| {
@@ -207,9 +207,4 @@ pub(crate) fn with_defaults(facts: &Facts, answers: &Answers) -> Answers {
         answers.give(question.id, (question.default)(facts));
     }
     answers
-}
-
-/// Whether nobody may be passed over with this question.
-pub(crate) fn is_decision(question: &&'static Question) -> bool {
-    question.weight == Weight::Decide
 }

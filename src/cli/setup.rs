@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use serde_json::json;
 
-use super::session::{Session, is_decision, open_questions, with_defaults};
+use super::session::{Session, open_questions, with_defaults};
 use super::{Choosing, Global};
 use crate::change::Scope;
 use crate::engine::{Ended, Engine};
@@ -15,7 +15,7 @@ use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::host::World;
 use crate::plan::{Plan, Selection};
-use crate::stage::Answers;
+use crate::stage::{Answers, Weight};
 use crate::ui::{self, BOLD, CYAN, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
 
 /// The flags of `setup`.
@@ -24,6 +24,7 @@ use crate::ui::{self, BOLD, CYAN, Consent, DIM, GREEN, YELLOW, columns, out, ren
     after_help = "Examples:\n  kind-wsl setup                       ask, show the plan, do it\n  kind-wsl setup --yes                 take the recommended \
                   answers\n  kind-wsl setup --only systemd,cgroup these stages alone"
 )]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Setup {
     #[command(flatten)]
     choosing: Choosing,
@@ -77,9 +78,13 @@ impl Setup {
             return Ok(());
         }
         // One by one: an answer can make another question needless.
-        while let Some(question) = open_questions(facts, answers, selection).into_iter().find(is_decision) {
+        while let Some(question) =
+            open_questions(facts, answers, selection).into_iter().find(|q| q.weight == Weight::Decide)
+        {
             if !ui::is_interactive() {
-                let open = open_questions(facts, answers, selection).into_iter().filter(is_decision);
+                let open = open_questions(facts, answers, selection)
+                    .into_iter()
+                    .filter(|q| q.weight == Weight::Decide);
                 let flags: Vec<_> = open.map(|q| format!("--{}", q.flag())).collect();
                 let text = format!("nobody is there to answer {}: {}", flags.join(", "), question.prompt);
                 return Err(Failure::usage(
@@ -106,7 +111,7 @@ impl Setup {
         if resumes {
             return Ok(true);
         }
-        if !self.json && !global_quiet(self) {
+        if !self.json {
             out(&render::plan(plan, facts));
             out("");
         }
@@ -233,11 +238,6 @@ impl Setup {
             }
         }
     }
-}
-
-/// `--quiet` is told to every command; a plan is not wanted then.
-fn global_quiet(setup: &Setup) -> bool {
-    setup.agreed
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {

@@ -145,7 +145,7 @@ impl Undo {
             let facts = session.facts();
             match undone.restart {
                 Some(_) if !facts.wsl.is_two() => {
-                    out(&styled(YELLOW, "Restart the machine for it to take effect."))
+                    out(&styled(YELLOW, "Restart the machine for it to take effect."));
                 }
                 Some(Scope::Distro) => out(&styled(
                     YELLOW,
@@ -155,7 +155,7 @@ impl Undo {
                     ),
                 )),
                 Some(Scope::Vm | Scope::Machine) => {
-                    out(&styled(YELLOW, "It takes effect after `wsl.exe --shutdown` in Windows."))
+                    out(&styled(YELLOW, "It takes effect after `wsl.exe --shutdown` in Windows."));
                 }
                 None => {}
             }

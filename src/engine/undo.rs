@@ -123,7 +123,7 @@ impl Engine<'_> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
         let now = intent.change.observe(self.host).map_err(fail)?;
-        match self.standing(intent, &now) {
+        match Self::standing(intent, &now) {
             Standing::AsBefore => {}
             Standing::Drifted if policy == DriftPolicy::Keep => return Ok(false),
             Standing::Drifted if policy == DriftPolicy::Stop => {
@@ -135,7 +135,7 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    fn standing(&self, intent: &Intent, now: &State) -> Standing {
+    fn standing(intent: &Intent, now: &State) -> Standing {
         let change = &intent.change;
         // Companions that came along do not show in the state of the packages that were asked for.
         if is_package(change) {

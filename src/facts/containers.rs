@@ -91,7 +91,11 @@ pub fn storage_conf(user: &Account) -> Utf8PathBuf {
 fn order(world: &dyn World, user: &Account) -> Vec<Utf8PathBuf> {
     let drop_ins = |dir: Utf8PathBuf| {
         let names = world.list(&dir).unwrap_or_default();
-        names.into_iter().filter(|n| n.ends_with(".conf")).map(move |n| dir.join(n)).collect::<Vec<_>>()
+        names
+            .into_iter()
+            .filter(|n| Utf8Path::new(n).extension() == Some("conf"))
+            .map(move |n| dir.join(n))
+            .collect::<Vec<_>>()
     };
     let own = user.home.join(".config/containers");
     let mut files: Vec<Utf8PathBuf> =

@@ -23,21 +23,18 @@ pub struct Subids {
 
 impl Subids {
     pub(super) fn of(world: &dyn World, user: &Account) -> Self {
-        let uids = subid_ranges(&world.text("/etc/subuid").unwrap_or_default());
-        let gids = subid_ranges(&world.text("/etc/subgid").unwrap_or_default());
+        let in_uids = subid_ranges(&world.text("/etc/subuid").unwrap_or_default());
+        let in_gids = subid_ranges(&world.text("/etc/subgid").unwrap_or_default());
+        let is_own = |owner: &str| owner == user.name || owner == user.uid.to_string();
         let own = |ranges: &[(String, u32, u32)]| {
-            let mine = |owner: &str| owner == user.name || owner == user.uid.to_string();
-            ranges.iter().filter(|(owner, ..)| mine(owner)).map(|(.., count)| *count).max().unwrap_or(0)
+            ranges.iter().filter(|(owner, ..)| is_own(owner)).map(|(.., count)| *count).max().unwrap_or(0)
         };
         // A whole range that the user has in one of the files already is the one that the other shall have too.
-        let whole = |owner: &str, count: u32| {
-            count >= SUBIDS && (owner == user.name || owner == user.uid.to_string())
-        };
-        let all: Vec<_> =
-            uids.iter().chain(&gids).filter(|(owner, _, count)| !whole(owner, *count)).cloned().collect();
+        let taken = |(owner, _, count): &&(String, u32, u32)| !is_own(owner) || *count < SUBIDS;
+        let all: Vec<_> = in_uids.iter().chain(&in_gids).filter(taken).cloned().collect();
         Self {
-            uids: own(&uids),
-            gids: own(&gids),
+            uids: own(&in_uids),
+            gids: own(&in_gids),
             free: subid_free_start(&all, SUBIDS, 100_000).unwrap_or(100_000),
             newuidmap: world.exists("/usr/bin/newuidmap"),
         }
@@ -121,6 +118,7 @@ pub fn refuse_root(world: &dyn World, account: &Account) -> Result<(), UserError
 }
 
 /// The range of people's accounts (login.defs(5), `UID_MIN` and `UID_MAX`).
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "a predicate of Iterator::filter")]
 fn is_ordinary(account: &&Account) -> bool {
     (1000..60000).contains(&account.uid)
 }

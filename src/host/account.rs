@@ -21,7 +21,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// `/run/user/UID`, where systemd keeps the user's sockets (pam_systemd(8)).
+    /// `/run/user/UID`, where systemd keeps the user's sockets (`pam_systemd(8)`).
     #[must_use]
     pub fn runtime_dir(&self) -> String {
         format!("/run/user/{}", self.uid)

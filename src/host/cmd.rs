@@ -17,7 +17,7 @@ pub struct Cmd {
     /// Variables on top of the environment it inherits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Runs as this user (their ids, HOME and XDG_RUNTIME_DIR) when we are root; otherwise as ourselves.
+    /// Runs as this user (their ids, `HOME` and `XDG_RUNTIME_DIR`) when we are root; otherwise as ourselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Account>,
     /// The longest it may take, in seconds; it is ended then.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the one place that touches files")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -12,13 +13,16 @@ use sha2::{Digest, Sha256};
 
 use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Stat, World};
 
-/// Links followed before we call it a loop: the kernel's own bound (path_resolution(7)).
+/// Links followed before we call it a loop: the kernel's own bound (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
 /// The SHA-256 of some bytes as 64 lower-case hexadecimal digits.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn failed<'p>(action: &'static str, path: &'p Utf8Path) -> impl FnOnce(io::Error) -> HostError + 'p {
@@ -31,12 +35,12 @@ struct AsUser(Option<(Uid, Gid)>);
 
 impl AsUser {
     fn new(host: &Host, owner: Owner) -> Self {
-        let Owner::User { uid, gid } = owner else { return Self(None) };
+        let Owner::User { uid: user, gid: group } = owner else { return Self(None) };
         if host.uid != 0 {
             return Self(None);
         }
-        let was_gid = setfsgid(Gid::from_raw(gid));
-        let was_uid = setfsuid(Uid::from_raw(uid));
+        let was_gid = setfsgid(Gid::from_raw(group));
+        let was_uid = setfsuid(Uid::from_raw(user));
         Self(Some((was_uid, was_gid)))
     }
 }
@@ -147,7 +151,7 @@ impl Host {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    fn lstat(&self, resolved: &Utf8Path) -> Result<Option<Stat>, HostError> {
+    fn lstat(resolved: &Utf8Path) -> Result<Option<Stat>, HostError> {
         let meta = match fs::symlink_metadata(resolved) {
             Ok(meta) => meta,
             Err(e) if is_absent(&e) => return Ok(None),
@@ -184,7 +188,7 @@ impl Host {
         self.fuse.burn(|| format!("create {}", temporary(path)))?;
         let _as_user = AsUser::new(self, act);
         let temp = self.under(&temporary(path))?;
-        let result = self.fill(path, &temp, mode, ids, body).and_then(|()| {
+        let result = Self::fill(path, &temp, mode, ids, body).and_then(|()| {
             self.fuse.burn(|| format!("rename {path}"))?;
             let real = self.under(path)?;
             fs::rename(&temp, &real).map_err(failed("replace", path))?;
@@ -197,7 +201,6 @@ impl Host {
     }
 
     fn fill<E: From<HostError>>(
-        &self,
         path: &Utf8Path,
         temp: &Utf8Path,
         mode: u32,
@@ -408,7 +411,7 @@ fn last_kib(text: &str) -> String {
 impl World for Host {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
         let real = self.under(path)?;
-        self.lstat(&real).map_err(|e| relabel(e, path))
+        Self::lstat(&real).map_err(|e| relabel(e, path))
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
@@ -443,7 +446,7 @@ impl World for Host {
                 continue;
             }
             let next = done.join(&name);
-            match self.lstat(&self.join(&next)).map_err(|e| relabel(e, &next))? {
+            match Self::lstat(&self.join(&next)).map_err(|e| relabel(e, &next))? {
                 Some(Stat { kind: Kind::Link(to), .. }) => {
                     links += 1;
                     if links > MAX_LINKS {

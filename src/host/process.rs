@@ -172,6 +172,7 @@ fn code(status: ExitStatus) -> i32 {
 ///
 /// # Errors
 /// Returns only when the program can not be started.
+#[must_use]
 #[allow(clippy::disallowed_methods, reason = "replaces this process")]
 pub fn replace(program: &str, args: &[String], env: &[(String, String)]) -> io::Error {
     Command::new(program).args(args).envs(env.iter().map(|(k, v)| (k, v))).exec()

@@ -12,7 +12,7 @@ use super::{Host, World};
 pub struct Witness {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
-    /// Start time of PID 1 in clock ticks since boot: field 22 of `/proc/1/stat` (proc_pid_stat(5)).
+    /// Start time of PID 1 in clock ticks since boot: field 22 of `/proc/1/stat` (`proc_pid_stat(5)`).
     pub pid1_start: u64,
 }
 

@@ -54,8 +54,7 @@ fn names(facts: &Facts, manager: Manager) -> Vec<String> {
     let mut names = match manager {
         Manager::Apt => vec!["podman", "crun", "uidmap", net, "fuse-overlayfs", "dbus-user-session", "iptables"],
         Manager::Dnf => vec!["podman", "crun", "shadow-utils", net, "fuse-overlayfs", "iptables-nft"],
-        Manager::Zypper => vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"],
-        Manager::Pacman => vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"],
+        Manager::Zypper | Manager::Pacman => vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"],
     };
     if major >= 4 {
         names.extend(["netavark", "aardvark-dns"]);

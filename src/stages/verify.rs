@@ -71,7 +71,7 @@ fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Faul
 /// Asks podman as kind will.
 pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fault> {
     let args = WRAPPER[1..].iter().copied().chain(["podman", "info", "--format", "json"]);
-    let cmd = Cmd::new(WRAPPER[0], args).as_user(&facts.user).within(std::time::Duration::from_secs(120));
+    let cmd = Cmd::new(WRAPPER[0], args).as_user(&facts.user).within(std::time::Duration::from_mins(2));
     let broken = |seen: String| Fault::new(seen, format!("run `{cmd}` as {} to see it", facts.user.name));
     let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
     if output.code != 0 {

@@ -5,6 +5,11 @@
 //! the kernel's settings in `/proc/sys`, enabled units as links in `/etc/systemd/system`.
 
 #![allow(dead_code, reason = "shared by several test programs, each of which uses a part")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_collect,
+    reason = "a test double, not part of the program"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,8 @@
 //! The programs of a pretended machine, for tests that run the real `kind-wsl`: every name in the fake root's
 //! `/usr/bin` is a link to this program, which answers as the fake machine of the other tests does.
 
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a test double, not part of the program")]
+
 #[path = "fake.rs"]
 mod fake;
 
