@@ -66,3 +66,25 @@ impl UnknownStage {
 fn user(facts: &crate::facts::Facts) -> crate::host::Owner {
     crate::change::user_owner(&facts.user)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{STAGES, questions};
+
+    #[test]
+    fn a_prompt_and_what_is_drawn_around_it_fit_into_80_columns() {
+        // A prompt that breaks is drawn twice when it is answered.
+        let long: Vec<_> = questions().filter(|q| q.prompt.chars().count() > 60).map(|q| q.id).collect();
+        assert!(long.is_empty(), "{long:?}");
+    }
+
+    #[test]
+    fn stages_and_questions_have_names_of_their_own() {
+        for (index, stage) in STAGES.iter().enumerate() {
+            assert!(STAGES[..index].iter().all(|s| s.id != stage.id), "{}", stage.id);
+        }
+        let ids: Vec<_> = questions().map(|q| q.id).collect();
+        let own: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(ids.len(), own.len());
+    }
+}

@@ -18,7 +18,7 @@ pub use ask::{Consent, ask, consent};
 pub use json::{Json, line as json_line};
 pub use plain::Plain;
 pub use term::Term;
-pub use text::{columns, width, wrap};
+pub use text::{columns, shorten, width, wrap};
 
 /// Headings.
 pub const BOLD: Style = Style::new().bold();

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::session::{Session, open_questions, with_defaults};
 use super::{Choosing, Global};
 use crate::change::Scope;
-use crate::engine::{Ended, Engine};
+use crate::engine::{Ended, Engine, EngineError};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
@@ -182,7 +182,7 @@ impl Setup {
                 face: &mut *face,
                 stop: &stop,
             };
-            engine.setup(answers, selection)?
+            engine.setup(answers, selection).map_err(goes_on)?
         };
         Ok(self.end(session, &ended))
     }
@@ -238,6 +238,22 @@ impl Setup {
             }
         }
     }
+}
+
+/// A failure half-way: what was done stays done.
+fn goes_on(error: EngineError) -> Failure {
+    let stays =
+        matches!(error, EngineError::Change { .. } | EngineError::Follow(_) | EngineError::DidNotTake { .. });
+    let mut failure = Failure::from(error);
+    if stays {
+        let then = "`kind-wsl setup` goes on from here";
+        failure.hint = Some(
+            failure
+                .hint
+                .map_or_else(|| format!("{then}, once the cause is mended"), |h| format!("{h}; then {then}")),
+        );
+    }
+    failure
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {

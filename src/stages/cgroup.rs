@@ -19,7 +19,7 @@ pub(super) static STAGE: Stage = Stage {
           (2.6.2). The setting is shared by all distributions of the Windows user.",
     questions: &[Question {
         id: "remove_dead_block",
-        prompt: "/etc/wsl.conf has a [wsl2] block, which WSL never reads there and warns about at each start. Take it out?",
+        prompt: "Take [wsl2], never read there, out of /etc/wsl.conf?",
         help: "take the guide's [wsl2] block out of /etc/wsl.conf, where WSL never reads it",
         form: Form::YesNo,
         when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,

@@ -66,11 +66,11 @@ fn choices(facts: &Facts) -> Vec<Choice> {
     let floor = floor(facts);
     let suits: Vec<_> = catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits).collect();
     let recommended = catalogue.recommended(arch).map(|r| r.version.clone());
-    let date = |r: &catalogue::Release| r.date.clone().unwrap_or_default();
+    let date = |r: &catalogue::Release| r.date.as_ref().map_or_else(String::new, |d| format!(" ({d})"));
     let mut choices: Vec<_> = recommended.iter().map(|v| Choice::new("recommended", format!("{v}, the recommended one"))).collect();
     choices.extend(suits.into_iter().filter(|r| Some(&r.version) != recommended.as_ref()).map(|r| {
         let note = r.notes.first().map_or_else(String::new, |n| format!(", {}", n.text));
-        Choice::new(r.version.to_string(), format!("{} ({}){note}", r.version, date(r)))
+        Choice::new(r.version.to_string(), format!("{}{}{note}", r.version, date(r)))
     }));
     choices
 }

@@ -14,7 +14,7 @@ pub(super) static STAGE: Stage = Stage {
           both running until `wsl --shutdown`, at the price of their memory; they hold for all distributions.",
     questions: &[Question {
         id: "idle",
-        prompt: "Keep WSL running when the last shell closes, so that a cluster stays up?",
+        prompt: "Keep WSL, and a cluster, running after the last shell?",
         help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
         form: Form::YesNo,
         when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && facts.windows.instance_idle.as_deref() != Some("-1"),

@@ -19,7 +19,7 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[
         Question {
             id: "privileged_ports",
-            prompt: "Let ordinary users publish ports from 80 on (for Ingress on 80 and 443)?",
+            prompt: "Let ordinary users publish ports from 80 on, for Ingress?",
             help: "let ordinary users publish ports from 80 on; without it, map 8080 and 8443",
             form: Form::YesNo,
             when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
@@ -28,7 +28,7 @@ pub(super) static STAGE: Stage = Stage {
         },
         Question {
             id: "dmesg",
-            prompt: "Let ordinary users read the kernel log (the kubelet then notices when memory ran out)?",
+            prompt: "Let ordinary users, and the kubelet, read the kernel log?",
             help: "let ordinary users read the kernel log, by which the kubelet notices when memory ran out",
             form: Form::YesNo,
             when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),

@@ -17,7 +17,7 @@ pub(super) static STAGE: Stage = Stage {
           nothing where `systemd=false` stands above, or where a `;` comment does.",
     questions: &[Question {
         id: "repair_wsl_conf",
-        prompt: "WSL stops reading /etc/wsl.conf at an invalid line. Make such lines comments?",
+        prompt: "Make the lines comments at which WSL stops reading?",
         help: "turn the lines at which WSL stops reading /etc/wsl.conf into comments",
         form: Form::YesNo,
         when: |facts, _| is_unreadable(facts),

@@ -44,7 +44,7 @@ pub(super) static STAGE: Stage = Stage {
         },
         Question {
             id: "kind_wrapper",
-            prompt: "Make a `kind` in ~/.local/bin that goes through `kind-wsl kind`, so that plain `kind create cluster` works?",
+            prompt: "Make plain `kind create cluster` go through kind-wsl?",
             help: "make a `kind` in ~/.local/bin that goes through `kind-wsl kind`",
             form: Form::YesNo,
             when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,

@@ -69,7 +69,9 @@ pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Fail
 }
 
 fn select(prompt: &str, choices: &[Choice], now: &str) -> Result<String, Failure> {
-    let labels: Vec<&str> = choices.iter().map(|c| c.label.as_str()).collect();
+    // A label that breaks would shift the rows that are drawn again.
+    let room = super::width().unwrap_or(80).saturating_sub(4);
+    let labels: Vec<String> = choices.iter().map(|c| super::shorten(&c.label, room)).collect();
     let default = choices.iter().position(|c| c.value == now).unwrap_or(0);
     let theme = theme();
     let select =

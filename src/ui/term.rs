@@ -104,7 +104,7 @@ impl Face for Term {
             Event::Stage { number, count, id, verdict: Verdict::Needed, title, .. } => {
                 self.end_bar();
                 let place = format!("[{number:>2}/{count}]");
-                out(&format!("{} {} {}", styled(DIM, &place), styled(BOLD, id), title));
+                out(&format!("{} {}: {title}", styled(DIM, &place), styled(BOLD, id)));
             }
             Event::Stage { number, count, id, verdict, why, .. } if self.verbose => {
                 let text = format!("[{number:>2}/{count}] {id} {}: {why}", verdict.name());

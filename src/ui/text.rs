@@ -32,6 +32,15 @@ pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
+/// The text, or as much of it as fits, with a sign that there is more.
+#[must_use]
+pub fn shorten(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// Text after a label, later lines indented to it.
 pub(super) fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
     let indent = label.chars().count() + 1;
