@@ -74,20 +74,21 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
     }
 }
 
-/// Keeps a list of what was run, for tests that ask whether anything was; and ends our caller where a test says so.
+/// Keeps a list of what was run, for tests that ask whether anything was.
 fn note(root: &Path, program: &str, args: &[String]) {
     use std::io::Write;
     let log = root.join("fake/commands");
     if let Ok(mut file) = fs::OpenOptions::new().create(true).append(true).open(log) {
         let _ = writeln!(file, "{program} {}", args.join(" "));
     }
-    if let Ok(wanted) = fs::read_to_string(root.join("fake/kill-at"))
-        && format!("{program} {}", args.join(" ")).contains(wanted.trim())
-    {
-        let _ = fs::remove_file(root.join("fake/kill-at"));
-        let caller = nix::unistd::getppid();
-        let _ = nix::sys::signal::kill(caller, nix::sys::signal::Signal::SIGKILL);
-    }
+}
+
+/// Whether a test put the name of this hook and a part of this command line into `/fake`; it works once.
+pub(crate) fn is_hooked(root: &Path, hook: &str, program: &str, args: &[String]) -> bool {
+    let path = root.join("fake").join(hook);
+    let Ok(wanted) = fs::read_to_string(&path) else { return false };
+    let hit = format!("{program} {}", args.join(" ")).contains(wanted.trim());
+    hit && fs::remove_file(path).is_ok()
 }
 
 fn packages(root: &Path, file: &str) -> BTreeMap<String, String> {

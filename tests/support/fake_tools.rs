@@ -1,5 +1,10 @@
 //! The programs of a pretended machine, for tests that run the real `kind-wsl`: every name in the fake root's
-//! `/usr/bin` is a link to this program, which answers as the fake machine of the other tests does.
+//! `/usr/bin` is a script with this program as its interpreter, which answers as the fake machine of the other tests
+//! does.
+//!
+//! A test may end `kind-wsl` at a command: a part of its command line in `/fake/kill-before` kills our caller and does
+//! not run the command, in `/fake/kill-after` it kills our caller as soon as the command has had its effect, and in
+//! `/fake/term-at` it asks our caller to end and runs the command.
 
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a test double, not part of the program")]
 
@@ -10,8 +15,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::sys::signal::{Signal, kill};
+
 fn main() -> ExitCode {
-    let mut args = std::env::args();
+    // The first word is our own name, the second the path of the script.
+    let mut args = std::env::args().skip(1);
     let program = args.next().unwrap_or_default();
     let name = Path::new(&program).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     let Ok(root) = std::env::var("KIND_WSL_ROOT") else {
@@ -19,8 +27,24 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let args: Vec<String> = args.collect();
-    let answer = fake::answer(Path::new(&root), &name, &args);
+    let root = Path::new(&root);
+    if fake::is_hooked(root, "kill-before", &name, &args) {
+        signal_caller(Signal::SIGKILL);
+        return ExitCode::FAILURE;
+    }
+    if fake::is_hooked(root, "term-at", &name, &args) {
+        signal_caller(Signal::SIGTERM);
+    }
+    let answer = fake::answer(root, &name, &args);
+    if fake::is_hooked(root, "kill-after", &name, &args) {
+        signal_caller(Signal::SIGKILL);
+    }
     let _ = std::io::stdout().write_all(answer.stdout.as_bytes());
     let _ = std::io::stderr().write_all(answer.stderr.as_bytes());
     ExitCode::from(u8::try_from(answer.code).unwrap_or(1))
+}
+
+/// Our caller is `kind-wsl` itself: it starts its commands in process groups of their own, but as its children.
+fn signal_caller(signal: Signal) {
+    let _ = kill(nix::unistd::getppid(), signal);
 }

@@ -31,6 +31,7 @@ use kind_wsl::fetch::Source;
 use kind_wsl::host::{Account, Cmd, Fuse, Host, Output, Runner, digest};
 use kind_wsl::plan::Selection;
 use kind_wsl::stage::Answers;
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 /// What WSL mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,9 @@ pub const CRUN: &[u8] = b"#!/bin/sh\necho crun version 1.30.1\n";
 
 impl Machine {
     pub fn new(layout: Layout) -> Self {
-        // In memory where that is possible: the sweep syncs some ten thousand times.
-        let base = if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm") } else { Path::new("/tmp") };
+        // In memory where that is possible: the sweep syncs some ten thousand times. Programs must be allowed there.
+        let may_run = |dir: &&Path| statvfs(*dir).is_ok_and(|fs| !fs.flags().contains(FsFlags::ST_NOEXEC));
+        let base = Some(Path::new("/dev/shm")).filter(may_run).unwrap_or(Path::new("/tmp"));
         let dir = tempfile::Builder::new().prefix("kind-wsl-").tempdir_in(base).unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
