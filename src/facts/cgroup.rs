@@ -19,6 +19,8 @@ pub struct Cgroup {
     pub mounts: Mounts,
     /// The cgroup that systemd has for its own, below `/sys/fs/cgroup`; empty for the root itself.
     pub systemd_root: String,
+    /// Our own cgroup: that of a session of `wsl.exe`.
+    pub own: String,
     /// The cgroups from the root down to systemd's, the root first.
     pub chain: Vec<Level>,
     /// The user manager's cgroup, where it runs.
@@ -154,6 +156,7 @@ impl Cgroup {
     pub(super) fn of(world: &dyn World, uid: u32) -> Self {
         let mounts = Mounts::of(world);
         let systemd_root = systemd_root(world);
+        let own = world.text("/proc/self/cgroup").as_deref().and_then(v2_path).unwrap_or_default().to_owned();
         let mut chain = Vec::new();
         let mut path = ROOT.to_owned();
         for name in std::iter::once("").chain(systemd_root.split('/').filter(|n| !n.is_empty())) {
@@ -162,7 +165,7 @@ impl Cgroup {
             }
             chain.extend(Level::of(world, &path));
         }
-        Self { mounts, chain, manager: user_manager(world, uid), systemd_root }
+        Self { mounts, chain, manager: user_manager(world, uid), systemd_root, own }
     }
 
     /// Controllers that the kernel offers at the root but that do not reach systemd, because a cgroup between
@@ -176,18 +179,24 @@ impl Cgroup {
     }
 
     /// Whether WSL keeps each distribution in a cgroup of its own (`[wsl2] isolateDistroCgroup`; WSL
-    /// `src/linux/init/main.cpp`, commit 3701271dd). Seen from `/proc/1/cgroup`, never from a version.
+    /// `src/linux/init/main.cpp`, commit 3701271dd). Seen from where processes are, never from a version: systemd is
+    /// in there, and before it runs the sessions are, while WSL's init stays in the root.
     #[must_use]
     pub fn is_isolated(&self) -> bool {
-        self.systemd_root.starts_with("/wsl-user/")
+        [&self.systemd_root, &self.own].iter().any(|path| path.starts_with("/wsl-user/"))
     }
 }
 
 /// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself.
 fn systemd_root(world: &dyn World) -> String {
     let own = world.text("/proc/1/cgroup").unwrap_or_default();
-    let path = own.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or_default();
+    let path = v2_path(&own).unwrap_or_default();
     path.trim_end_matches('/').trim_end_matches("/init.scope").to_owned()
+}
+
+/// The v2 line of `/proc/PID/cgroup` (cgroups(7)).
+fn v2_path(text: &str) -> Option<&str> {
+    text.lines().find_map(|l| l.strip_prefix("0::"))
 }
 
 /// The cgroup of the user's service manager, where it runs.

@@ -218,11 +218,12 @@ impl Host {
         let mut file = options.open(temp).map_err(failed("write", path))?;
         body(&mut file)?;
         let meta = file.metadata().map_err(failed("examine", path))?;
-        // drvfs without metadata refuses owners and modes, and shows the ones of its mount options instead.
+        // drvfs without metadata refuses owners and modes, and shows the ones of its mount options instead. Whether
+        // what is there is what was wanted, the engine sees when it looks again.
         if (meta.uid(), meta.gid()) != (uid, gid) {
             let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
         }
-        file.set_permissions(PermissionsExt::from_mode(mode)).map_err(failed("set the mode of", path))?;
+        let _ = file.set_permissions(PermissionsExt::from_mode(mode));
         file.sync_all().map_err(failed("sync", path))?;
         Ok(())
     }

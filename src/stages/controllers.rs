@@ -31,7 +31,8 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
     }
     // Before systemd runs, what WSL will pass on to it can not be seen; the unit enables only what is missing.
     if !facts.systemd.is_running() && facts.cgroup.is_isolated() {
-        return Need::needed(format!("WSL keeps this distribution in {}", facts.cgroup.systemd_root));
+        let at = &facts.cgroup.own;
+        return Need::needed(format!("WSL keeps this distribution in {at}, and what it will pass on to systemd can not be seen yet"));
     }
     if facts.cgroup.is_isolated() {
         return Need::satisfied(format!("{} gets {}", facts.cgroup.systemd_root, WANTED.join(", ")));

@@ -172,6 +172,8 @@ impl Machine {
         let _ = fs::remove_dir_all(self.path("/sys"));
         let isolated = self.layout == Layout::Isolated;
         let base = if isolated { "/wsl-user/distro-2/systemd" } else { "" };
+        let own = if isolated { "/wsl-user/distro-2/non-systemd" } else { "/init.scope" };
+        self.write("/proc/self/cgroup", format!("0::{own}\n"));
         self.write("/proc/1/cgroup", format!("0::{base}{}\n", if systemd { "/init.scope" } else { "" }));
         if systemd {
             fs::create_dir_all(self.path("/run/systemd/system")).unwrap();
