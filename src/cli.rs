@@ -11,11 +11,13 @@ mod status;
 mod undo;
 
 use camino::Utf8PathBuf;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Exit, Failure};
+use crate::facts::Facts;
 use crate::host::environment;
-use crate::stage::{Form, Question};
+use crate::stage::{AnswerError, Answers, Form, Question};
 use crate::{stages, ui};
 
 /// Makes this distribution ready for Kubernetes in rootless containers with kind.
@@ -104,8 +106,27 @@ pub(crate) struct Global {
     pub(crate) root: Utf8PathBuf,
     pub(crate) user: Option<String>,
     /// Answers by flag and environment, before they are looked at.
-    pub(crate) given: Vec<(&'static Question, String)>,
+    pub(crate) given: Vec<Given>,
     pub(crate) env: Vec<(String, String)>,
+}
+
+/// An answer as somebody gave it.
+#[derive(Debug)]
+pub(crate) struct Given {
+    question: &'static Question,
+    said: String,
+    by_variable: bool,
+}
+
+impl Given {
+    /// Looks whether it is one, and notes it.
+    fn accept(&self, answers: &mut Answers, facts: &Facts) -> Result<(), AnswerError> {
+        let Self { question, said, by_variable } = self;
+        let named =
+            |e: AnswerError| if *by_variable { e.said_in(format!("`{}`", question.variable())) } else { e };
+        answers.give(question.id, question.accept(said, facts).map_err(named)?);
+        Ok(())
+    }
 }
 
 /// The commands that take answers.
@@ -170,12 +191,16 @@ pub fn main() -> Exit {
 }
 
 /// The answers on the command line and in the environment.
-fn given(matches: &ArgMatches) -> Vec<(&'static Question, String)> {
+fn given(matches: &ArgMatches) -> Vec<Given> {
     let Some((name, matches)) = matches.subcommand().filter(|(name, _)| ASKING.contains(name)) else {
         return Vec::new();
     };
     debug_assert!(ASKING.contains(&name));
-    stages::questions().filter_map(|q| Some((q, matches.get_one::<String>(q.id)?.clone()))).collect()
+    let given = |question: &'static Question| {
+        let by_variable = matches.value_source(question.id) == Some(ValueSource::EnvVariable);
+        Some(Given { question, said: matches.get_one::<String>(question.id)?.clone(), by_variable })
+    };
+    stages::questions().filter_map(given).collect()
 }
 
 fn run(command: Command, global: &Global) -> Result<Exit, Failure> {

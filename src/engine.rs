@@ -124,7 +124,7 @@ pub enum EngineError {
         faults: Vec<(&'static str, Fault)>,
     },
     /// Something else than what we left is there, and nobody decided.
-    #[error("{} was changed by somebody else since", .0.target)]
+    #[error("{} was changed by somebody else", .0.target)]
     Drift(Box<Drift>),
 }
 

@@ -157,6 +157,14 @@ pub fn download(
     verify::copy(verifier, &mut answer, sink, progress)
 }
 
+/// Looks whether files could be downloaded from below this address at all.
+///
+/// # Errors
+/// [`FetchError::BadAddress`] if it is no https URL, or has a query or a fragment.
+pub fn check_mirror(mirror: &str) -> Result<(), FetchError> {
+    Address::below(mirror, "").map(|_| ())
+}
+
 /// Copies a file that the caller has opened to `sink`, and returns `Ok` only if it is the right one. `from`
 /// names it in messages. The bound of [`Source::max_bytes`] is the default one.
 ///

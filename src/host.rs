@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner};
-pub(crate) use fs::temporary;
 pub use fs::{Lock, digest};
+pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
 pub use locks::Holder;
 pub use process::{Process, environment, replace};
@@ -219,13 +219,28 @@ impl HostError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         use std::io::ErrorKind as K;
-        let Self::File { path, source, .. } = self else { return None };
+        let above = |path: &Utf8Path| path.parent().unwrap_or(path).to_owned();
+        let (path, source) = match self {
+            Self::File { path, source, .. } => (path, source),
+            Self::Loop(path) => {
+                return Some(format!("`namei -l {path}` shows the links; take one of them away"));
+            }
+            _ => return None,
+        };
         Some(match source.kind() {
             K::ReadOnlyFilesystem => format!(
-                "the file system of `{path}` is mounted read-only (WSL does so after disk errors): restart WSL, then check it with `wsl --shutdown` and `wsl --manage`"
+                "the file system is mounted read-only (`findmnt -T {}` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck",
+                above(path)
             ),
-            K::StorageFull => format!(
-                "the disk that holds `{path}` is full: free some space, then run the same command again"
+            K::StorageFull | K::QuotaExceeded => format!(
+                "free some space (`df -h {}` shows how much there is), then run the same command again",
+                above(path)
+            ),
+            K::NotADirectory => format!(
+                "a directory has to be there: move what is in its place away (`mv {path} {path}.old`), then run the same command again"
+            ),
+            K::IsADirectory => format!(
+                "a file has to be there: move the directory away (`mv {path} {path}.old`), then run the same command again"
             ),
             K::PermissionDenied if source.raw_os_error() == Some(nix::libc::EPERM) => format!(
                 "`{path}` may be immutable: `lsattr {path}` shows an `i` then, and `sudo chattr -i {path}` takes it away"

@@ -239,12 +239,12 @@ pub enum JournalError {
         tool: String,
     },
     /// A line in its middle is no record.
-    #[error("line {line} of `{PATH}` is damaged")]
+    #[error("line {line} of `{PATH}` is damaged: {why}")]
     Damaged {
         /// Counted from 1.
         line: usize,
         /// What the parser says.
-        source: serde_json::Error,
+        why: String,
     },
     /// Somebody else's set-up.
     #[error("this machine is being set up for `{theirs}`, not for `{yours}`")]
@@ -268,7 +268,9 @@ impl JournalError {
                 "keep a copy of {DIR} and report it: every change is still listed there in plain text"
             ),
             Self::OtherUser { theirs, .. } => {
-                format!("go on with `--user {theirs}`, or take that set-up back first: `kind-wsl undo`")
+                format!(
+                    "go on with `--user {theirs}`, or take that set-up back first: `kind-wsl undo --user {theirs}`"
+                )
             }
         })
     }
@@ -304,7 +306,11 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
     let mut records = Vec::new();
     for (index, line) in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
         check_version(line)?;
-        let damaged = |source| JournalError::Damaged { line: index + 1, source };
+        let damaged = |e: serde_json::Error| {
+            // The parser counts from the beginning of our line.
+            let why = e.to_string().replace(" at line 1 column ", " at column ");
+            JournalError::Damaged { line: index + 1, why }
+        };
         records.push(serde_json::from_slice(line).map_err(damaged)?);
     }
     Ok((Ledger::fold(records), whole))

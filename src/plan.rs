@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
 use crate::facts::{Facts, Pending};
-use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest};
+use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
 use crate::stage::{Answers, Need, Stage};
 use crate::stages::STAGES;
 
@@ -287,6 +287,10 @@ fn plan_stage(
     for change in wanted {
         let now = change.observe(view)?;
         let aim = change.aim(view)?;
+        if let Some((path, _)) = change.makes() {
+            // A file where a directory would have to be is seen now, not half-way.
+            missing_dirs(view, path)?;
+        }
         if !change.holds(&now, &aim.state) || matches!(change, Change::Restart(_)) {
             match aim.bytes {
                 Some((path, bytes)) => view.lay(path, &aim.state, bytes),

@@ -149,7 +149,7 @@ impl Question {
     /// When it is none; the text says what would be.
     pub fn accept(&self, said: &str, facts: &Facts) -> Result<String, AnswerError> {
         let wrong = |allowed: Vec<String>| AnswerError {
-            flag: self.flag(),
+            place: format!("`--{}`", self.flag()),
             said: said.to_owned(),
             near: crate::near::closest(said, allowed.iter().map(String::as_str)),
             allowed: allowed.join(", "),
@@ -179,10 +179,10 @@ impl Question {
 
 /// What was said is no answer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{said}` is no answer to `--{flag}`")]
+#[error("`{said}` is no answer to {place}")]
 pub struct AnswerError {
-    /// The flag, without its dashes.
-    pub flag: String,
+    /// The flag, variable or key of a file.
+    pub place: String,
     /// What was said.
     pub said: String,
     /// What may have been meant.
@@ -192,6 +192,12 @@ pub struct AnswerError {
 }
 
 impl AnswerError {
+    /// The same, said elsewhere than by flag.
+    #[must_use]
+    pub fn said_in(self, place: String) -> Self {
+        Self { place, ..self }
+    }
+
     /// What to say instead.
     #[must_use]
     pub fn hint(&self) -> String {

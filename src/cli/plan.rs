@@ -34,13 +34,14 @@ pub(crate) struct PlanCommand {
 impl PlanCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let selection = self.choosing.selection()?;
+        self.choosing.check_source()?;
         if let Some(path) = &self.facts {
             let dossier = Dossier::read(path)?;
             let replay = Replay(dossier.recording);
             let facts = Facts::probe(&replay, dossier.user);
             let mut answers = Answers::default();
-            for (question, said) in &global.given {
-                answers.give(question.id, question.accept(said, &facts)?);
+            for given in &global.given {
+                given.accept(&mut answers, &facts)?;
             }
             let plan = Plan::make(&replay, &facts, &with_defaults(&facts, &answers), &selection)?;
             return Ok(self.show(&plan, &facts));

@@ -8,9 +8,9 @@ use super::{Choosing, Global};
 use crate::engine::with_ledger;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
-use crate::fetch::Source;
-use crate::host::{Account, Host, Process, World, replace};
-use crate::journal::{self, Ledger};
+use crate::fetch::{FetchError, Source, check_mirror};
+use crate::host::{Account, Host, Kind, Process, World, replace};
+use crate::journal::{self, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question};
 use crate::stages;
@@ -53,7 +53,34 @@ impl Session {
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
-        Ok(Self { host, user, ledger })
+        let session = Self { host, user, ledger };
+        if let Some(profile) = windows_profile {
+            session.check_profile(profile)?;
+        }
+        Ok(session)
+    }
+
+    /// Refuses a Windows profile that is not there: a `.wslconfig` in it would be read by nobody.
+    fn check_profile(&self, told: &Utf8Path) -> Result<(), Failure> {
+        let Some(path) = facts::wsl::told_profile(&self.host) else { return Ok(()) };
+        let stat = self.host.resolve(&path).and_then(|real| self.host.stat(&real))?;
+        if stat.is_some_and(|stat| stat.kind == Kind::Dir) {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            format!("there is no Windows profile `{told}`: `{path}` is no directory"),
+            "`--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME",
+        ))
+    }
+
+    /// Refuses to change what is being set up for somebody else.
+    pub(crate) fn refuse_other_user(&self) -> Result<(), JournalError> {
+        match self.ledger.user.as_ref().filter(|theirs| **theirs != self.user.name) {
+            Some(theirs) => {
+                Err(JournalError::OtherUser { theirs: theirs.clone(), yours: self.user.name.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Facts, with what the journal knows.
@@ -93,6 +120,9 @@ impl Session {
     }
 }
 
+/// What `--offline` takes.
+const OFFLINE: &str = "`--offline` takes a directory that holds the files under their own names";
+
 fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     path.canonicalize_utf8().map_err(|e| {
         Failure::usage(format!("cannot use `{path}` as the root: {e}"), "`--root` takes a directory")
@@ -106,6 +136,24 @@ impl Choosing {
             stages::by_id(id)?;
         }
         Ok(Selection { only: self.only.clone(), skip: self.skip.clone(), guide: self.guide })
+    }
+
+    /// Refuses a place for downloads from which nothing can come, before anything is changed.
+    pub(crate) fn check_source(&self) -> Result<(), Failure> {
+        if let Some(mirror) = &self.mirror {
+            let hint = |e: &FetchError| e.hint().unwrap_or_default();
+            check_mirror(mirror).map_err(|e| Failure::usage(format!("`--mirror`: {e}"), hint(&e)))?;
+        }
+        match self.offline.as_ref().map(|dir| (dir, dir.canonicalize_utf8())) {
+            Some((_, Ok(real))) if real.is_dir() => Ok(()),
+            Some((dir, Ok(_))) => {
+                Err(Failure::usage(format!("`--offline`: `{dir}` is no directory"), OFFLINE))
+            }
+            Some((dir, Err(e))) => {
+                Err(Failure::usage(format!("`--offline`: cannot use `{dir}`: {e}"), OFFLINE))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Where downloads come from.
@@ -124,11 +172,12 @@ impl Choosing {
         if let Some(path) = &self.answers {
             for (key, said) in Self::read(session, path)? {
                 let question = by_key(&key, path)?;
-                answers.give(question.id, question.accept(&said, facts)?);
+                let said = question.accept(&said, facts);
+                answers.give(question.id, said.map_err(|e| e.said_in(format!("`{key}` in `{path}`")))?);
             }
         }
-        for (question, said) in &global.given {
-            answers.give(question.id, question.accept(said, facts)?);
+        for given in &global.given {
+            given.accept(&mut answers, facts)?;
         }
         Ok(answers)
     }
@@ -143,10 +192,10 @@ impl Choosing {
             )
         })?;
         let table: toml::Table = toml::from_str(&text).map_err(|e| {
-            Failure::usage(
-                format!("the answers in `{path}` are no TOML: {}", e.message()),
-                "one answer a line: `idle = \"yes\"`",
-            )
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let text = format!("line {line} of the answers in `{path}` is no TOML: {}", e.message());
+            Failure::usage(text, "one answer a line: `idle = \"yes\"`")
         })?;
         let said = |value: toml::Value| match value {
             toml::Value::String(text) => text,

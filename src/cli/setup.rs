@@ -45,8 +45,10 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let selection = self.choosing.selection()?;
+        self.choosing.check_source()?;
         let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
         refuse_root(&session.host, &session.user)?;
+        session.refuse_other_user()?;
         let facts = session.facts();
         let mut answers = self.choosing.answers(global, &session, &facts)?;
         let resumes = session.ledger.is_interrupted();
@@ -85,12 +87,10 @@ impl Setup {
                 let open = open_questions(facts, answers, selection)
                     .into_iter()
                     .filter(|q| q.weight == Weight::Decide);
-                let flags: Vec<_> = open.map(|q| format!("--{}", q.flag())).collect();
-                let text = format!("nobody is there to answer {}: {}", flags.join(", "), question.prompt);
-                return Err(Failure::usage(
-                    text,
-                    "answer on the command line, or take the recommended answers with `--yes`",
-                ));
+                let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
+                let text = format!("nobody is there to answer {}", open.join(", "));
+                let hint = "answer with these flags, or take the recommended answers with `--yes`";
+                return Err(Failure::usage(text, hint));
             }
             let answer = ui::ask(question, facts, &(question.default)(facts))?;
             answers.give(question.id, question.accept(&answer, facts)?);
@@ -211,11 +211,19 @@ impl Setup {
         }
         match ended {
             Ended::Done { changed, verified } if !self.json => {
-                let text = format!("Ready: `{}` can create clusters in rootless podman.", session.user.name);
                 let plural = if *changed == 1 { "" } else { "s" };
-                out(&format!("\n{}", styled(GREEN.bold(), &text)));
-                out(&format!("  this run made {changed} change{plural}; {verified} checks hold"));
-                out(&next("kind-wsl kind create cluster", "makes a cluster"));
+                // With `--only` and `--skip` it may end where no cluster can be made yet.
+                if *verified > 0 || (*changed == 0 && session.ledger.verified.is_some()) {
+                    let text =
+                        format!("Ready: `{}` can create clusters in rootless podman.", session.user.name);
+                    out(&format!("\n{}", styled(GREEN.bold(), &text)));
+                    out(&format!("  this run made {changed} change{plural}; {verified} checks hold"));
+                    out(&next("kind-wsl kind create cluster", "makes a cluster"));
+                } else {
+                    let text = format!("Done, as far as it was asked for: {changed} change{plural}.");
+                    out(&format!("\n{}", styled(GREEN.bold(), &text)));
+                    out(&next("kind-wsl setup", "does the rest, and the restart where one is needed"));
+                }
                 out(&next("kind-wsl undo", "takes everything back"));
                 Exit::Done
             }
@@ -247,11 +255,11 @@ fn goes_on(error: EngineError) -> Failure {
     let mut failure = Failure::from(error);
     if stays {
         let then = "`kind-wsl setup` goes on from here";
-        failure.hint = Some(
-            failure
-                .hint
-                .map_or_else(|| format!("{then}, once the cause is mended"), |h| format!("{h}; then {then}")),
-        );
+        failure.hint = Some(match failure.hint {
+            None => format!("{then}, once the cause is mended"),
+            Some(hint) if hint.ends_with("run the same command again") => hint,
+            Some(hint) => format!("{hint}; then {then}"),
+        });
     }
     failure
 }

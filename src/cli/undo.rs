@@ -52,6 +52,7 @@ impl Undo {
             stages::by_id(id)?;
         }
         let session = Session::new(global, None)?;
+        session.refuse_other_user()?;
         let chosen = |stage: &String| self.stages.is_empty() || self.stages.contains(stage);
         let standing: Vec<_> = session.ledger.standing().filter(|e| chosen(&e.intent.stage)).collect();
         if standing.is_empty() && !crate::journal::exists(&session.host) {

@@ -128,7 +128,9 @@ impl fmt::Display for ProblemKind {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}: `{}`", self.line, self.kind, self.text.trim())
+        // A byte order mark and the zeros of UTF-16 are named by the kind; they do not show.
+        let text = self.text.trim_start_matches(['\u{feff}', '\u{fffd}']).replace(char::is_control, "");
+        write!(f, "line {}: {}: `{}`", self.line, self.kind, text.trim())
     }
 }
 

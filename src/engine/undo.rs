@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::resume::is_package;
 use super::{Batch, Engine, EngineError, Event, failed};
-use crate::change::{Change, ChangeError, Context, Scope, State};
+use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target};
 use crate::host::{Witness, World};
 use crate::journal::{Entry, Intent, Journal, Phase, Record};
 
@@ -129,7 +129,11 @@ impl Engine<'_> {
             Standing::Drifted if policy == DriftPolicy::Stop => {
                 return Err(EngineError::Drift(Box::new(self.drift(intent, &now))));
             }
-            Standing::AsLeft | Standing::Drifted => self.put_back(intent, &now).map_err(fail)?,
+            Standing::AsLeft | Standing::Drifted => match self.put_back(intent, &now) {
+                // What was there before can not be had any more, and the user knows it.
+                Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(false),
+                other => other.map_err(fail)?,
+            },
         }
         self.remove_dirs(intent).map_err(fail)?;
         Ok(true)
@@ -162,13 +166,19 @@ impl Engine<'_> {
             let file = Change::file_of(state)?;
             self.host.read(&file.path).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned())
         };
-        let left = match &intent.change {
-            Change::Put(crate::change::Put { body: crate::change::Body::Text(text), .. }) => {
-                Some(text.clone())
-            }
-            _ => None,
+        let shown = |state: &State| match state {
+            State::Absent => Some(String::new()),
+            State::Entry { value, .. } | State::Text { value } => Some(value.clone().unwrap_or_default()),
+            _ => text(state),
         };
-        Drift { target: intent.change.target().to_string(), left, now: text(now) }
+        let left = match &intent.change {
+            Change::Put(Put { body: Body::Text(text), .. }) => Some(text.clone()),
+            Change::Put(_) => None,
+            _ => shown(&intent.after),
+        };
+        let Target { object, detail, .. } = intent.change.target();
+        let target = if detail.is_empty() { format!("`{object}`") } else { format!("`{object}` ({detail})") };
+        Drift { target, left, now: shown(now) }
     }
 }
 

@@ -71,8 +71,9 @@ impl Tools {
 
 /// Whether it is the wrapper that the stage `tools` makes.
 fn is_wrapper(world: &dyn World, path: &Utf8Path) -> bool {
-    // A program of 50 MB is not read to find this out.
-    let small = world.stat(path).ok().flatten().is_some_and(|s| s.len < 4096);
+    // A program of 50 MB, perhaps behind a link, is not read to find this out.
+    let real = world.resolve(path).ok();
+    let small = real.and_then(|p| world.stat(&p).ok().flatten()).is_some_and(|s| s.len < 4096);
     small && world.text(path.as_str()).is_some_and(|t| t.contains("kind-wsl"))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::edit::table::{subid_free_start, subid_ranges};
-use crate::host::{Account, World, accounts, by_name};
+use crate::host::{Account, Kind, World, accounts, by_name};
 
 /// How many sub-ids a user namespace needs to hold every ordinary id (subuid(5); podman's rootless tutorial).
 pub const SUBIDS: u32 = 65536;
@@ -59,7 +59,7 @@ pub enum UserError {
         near: Option<String>,
     },
     /// No home.
-    #[error("the home directory `{home}` of `{name}` does not exist")]
+    #[error("`{home}`, the home of `{name}`, is no directory")]
     Homeless {
         /// The user.
         name: String,
@@ -100,7 +100,9 @@ pub fn find(world: &dyn World, named: Option<&str>, caller: u32) -> Result<Accou
         let names = all.iter().filter(is_ordinary).map(|a| a.name.as_str());
         return Err(UserError::Unknown { near: crate::near::closest(&name, names), name });
     };
-    if !world.exists(account.home.as_str()) {
+    // root is refused where it matters, for a better reason.
+    let home = world.resolve(&account.home).and_then(|real| world.stat(&real)).ok().flatten();
+    if account.uid != 0 && home.is_none_or(|stat| stat.kind != Kind::Dir) {
         return Err(UserError::Homeless { name: account.name, home: account.home.to_string() });
     }
     Ok(account)

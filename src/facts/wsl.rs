@@ -14,7 +14,10 @@ pub enum Wsl {
     /// No: another machine, or a container on one.
     No,
     /// WSL 1: no Linux kernel, so no containers.
-    One,
+    One {
+        /// The distribution's name in Windows, where the environment says it.
+        distro: Option<String>,
+    },
     /// WSL 2.
     Two {
         /// From `wslinfo --version`; older WSL has no such program.
@@ -30,7 +33,7 @@ impl Wsl {
     pub(super) fn of(world: &dyn World) -> Self {
         let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default();
         if release.contains("Microsoft") {
-            return Self::One;
+            return Self::One { distro: world.env("WSL_DISTRO_NAME") };
         }
         if !world.exists("/run/WSL") {
             return Self::No;
@@ -59,7 +62,7 @@ impl Wsl {
     pub fn name(&self) -> String {
         match self {
             Self::No => "not WSL".to_owned(),
-            Self::One => "WSL 1".to_owned(),
+            Self::One { .. } => "WSL 1".to_owned(),
             Self::Two { version: Some(v), .. } => format!("WSL {v}"),
             Self::Two { version: None, .. } => "WSL 2 of unknown version".to_owned(),
         }
@@ -69,7 +72,7 @@ impl Wsl {
     #[must_use]
     pub fn distro(&self) -> &str {
         match self {
-            Self::Two { distro: Some(name), .. } => name,
+            Self::One { distro: Some(name) } | Self::Two { distro: Some(name), .. } => name,
             _ => "DISTRIBUTION",
         }
     }
@@ -174,8 +177,8 @@ impl Windows {
 /// The profile of the Windows account whose WSL this is: `.wslconfig` is read from there and from nowhere else
 /// (WSL `src/windows/common/helpers.cpp:439`, from the token).
 fn profile(world: &dyn World, mount_root: &str) -> Option<(Utf8PathBuf, String)> {
-    if let Some(told) = world.env("KIND_WSL_WINDOWS_PROFILE") {
-        return Some((told.into(), "told by --windows-profile".to_owned()));
+    if let Some(told) = told_profile(world) {
+        return Some((told, "told by --windows-profile".to_owned()));
     }
     let is_dir = |p: &Utf8PathBuf| world.exists(p.as_str());
     // Windows' own PATH, which WSL appends to ours, holds a directory of that profile.
@@ -202,6 +205,13 @@ fn profile(world: &dyn World, mount_root: &str) -> Option<(Utf8PathBuf, String)>
         (Some(only), None) => Some((users.join(only), format!("the only profile in {users}"))),
         _ => None,
     }
+}
+
+/// The profile that the user named, also as Windows writes it.
+#[must_use]
+pub fn told_profile(world: &dyn World) -> Option<Utf8PathBuf> {
+    let told = world.env("KIND_WSL_WINDOWS_PROFILE").filter(|told| !told.is_empty())?;
+    windows_path(&told, &WslConf::of(world).mount_root).or_else(|| Some(told.into()))
 }
 
 /// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.

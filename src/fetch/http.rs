@@ -21,9 +21,14 @@ pub(super) struct Address(Url);
 impl Address {
     /// Where to get `artifact`: below the mirror if there is one, else from its publisher.
     pub(super) fn of(artifact: &Artifact, mirror: Option<&str>) -> Result<Self, FetchError> {
-        let Some(mirror) = mirror else {
-            return Self::parse(&artifact.url);
-        };
+        match mirror {
+            Some(mirror) => Self::below(mirror, &artifact.path),
+            None => Self::parse(&artifact.url),
+        }
+    }
+
+    /// What lies at a path below a mirror.
+    pub(super) fn below(mirror: &str, path: &str) -> Result<Self, FetchError> {
         let Self(base) = Self::parse(mirror)?;
         if base.query().is_some() || base.fragment().is_some() {
             return Err(FetchError::BadAddress {
@@ -31,7 +36,7 @@ impl Address {
                 why: "a mirror has no `?` and no `#`".to_owned(),
             });
         }
-        Self::parse(&format!("{}/{}", base.as_str().trim_end_matches('/'), artifact.path))
+        Self::parse(&format!("{}/{path}", base.as_str().trim_end_matches('/')))
     }
 
     fn parse(text: &str) -> Result<Self, FetchError> {

@@ -209,7 +209,7 @@ impl Host {
     ) -> Result<(), E> {
         // What an interrupted run left under this name goes first: create_new then never follows a link.
         match fs::remove_file(temp) {
-            Err(e) if !is_absent(&e) => return Err(failed("remove the leftover", temp)(e).into()),
+            Err(e) if !is_absent(&e) => return Err(failed("write", path)(e).into()),
             _ => {}
         }
         let mut options = fs::OpenOptions::new();

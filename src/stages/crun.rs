@@ -93,17 +93,22 @@ fn is_too_old(facts: &Facts) -> bool {
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     let floor = floor(facts);
-    let wanted = answers.get("crun_version").filter(|w| *w != "keep");
-    let Some(present) = present(facts).filter(|_| !is_too_old(facts) || wanted.is_none()) else {
-        return offer(facts, answers, &floor, &present(facts).map_or("no crun yet".to_owned(), |v| format!("crun {}", v.release())));
-    };
-    let path = facts.tools.crun.as_ref().map_or("the distribution's", |c| c.path.as_str());
-    match wanted.and_then(|w| resolve(facts, w)) {
-        Some(version) if version != present => offer(facts, answers, &floor, &format!("crun {}", present.release())),
-        _ if present >= floor => Need::satisfied(format!("{path} is {}; this host needs {floor} or later", present.release())),
+    let answer = answers.get("crun_version");
+    let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun yet") };
+    let said = format!("crun {}", present.release());
+    if is_too_old(facts) {
+        if answer == Some("keep") {
+            let what = format!("{said} is kept as asked, but this host needs {floor} or later");
+            return Need::blocked(what, "answer with `--crun-version recommended`");
+        }
+        return offer(facts, answers, &floor, &said);
+    }
+    // Another one than a crun that serves is installed only where it was asked for.
+    match answer.filter(|a| *a != "keep").and_then(|a| resolve(facts, a)) {
+        Some(version) if version != present => offer(facts, answers, &floor, &said),
         _ => {
-            let what = format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
-            Need::blocked(what, "answer with `--crun-version recommended`")
+            let path = facts.tools.crun.as_ref().map_or("the distribution's", |c| c.path.as_str());
+            Need::satisfied(format!("{path} is {}; this host needs {floor} or later", present.release()))
         }
     }
 }

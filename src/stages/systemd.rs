@@ -38,8 +38,9 @@ fn is_on(facts: &Facts) -> bool {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
-    if facts.wsl == crate::facts::Wsl::One {
-        let hint = "in Windows: `wsl --set-version DISTRIBUTION 2`, then run the same command again";
+    if matches!(facts.wsl, crate::facts::Wsl::One { .. }) {
+        let name = facts.wsl.distro();
+        let hint = format!("in Windows: `wsl --set-version {name} 2`, then run the same command again");
         return Need::blocked("this distribution runs under WSL 1, which has no Linux kernel and so no containers", hint);
     }
     if !facts.wsl.is_two() {
@@ -57,7 +58,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if is_unreadable(facts) && answers.get("repair_wsl_conf") == Some("no") {
         let problem = facts.wsl_conf.problems.first().cloned().unwrap_or_default();
         let what = format!("WSL does not read {WSL_CONF} to its end: {problem}");
-        return Need::blocked(what, "correct that line by hand, or let `--repair-wsl-conf yes` make it a comment");
+        return Need::blocked(what, "correct that line by hand, or let `--repair-wsl-conf yes` do it");
     }
     if facts.systemd.is_running() {
         let line = facts.wsl_conf.systemd.filter(|(on, _)| *on);

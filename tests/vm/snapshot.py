@@ -7,9 +7,10 @@ WATCHED = ["/etc", "/home/dev", "/root", "/opt", "/usr/local", "/usr/lib/modules
 EXCUSED = [
     (r"/home/dev/\.local(/share)?", "holds podman's own storage"),
     (r"/home/dev/\.local/share/containers(/.*)?", "podman's own storage"),
-    (r"/home/dev/\.(config|cache)(/(cni|containers)(/.*)?)?", "podman's and kind's own network and caches"),
+    (r"/home/dev/\.config(/cni(/.*)?)?|/home/dev/\.cache(/containers(/.*)?)?", "the user's podman's own networks and caches"),
+    (r"/etc/cni(/net\.d(/cni\.lock)?)?|/etc/containers(/networks(/netavark\.lock)?)?", "root's podman's own locks: its package starts it at boot"),
     (r"/home/dev/\.kube(/.*)?", "kind's own kubeconfig"),
-    (r"/home/dev/\.dbus(/.*)?", "made by the session bus"),
+    (r"/home/dev/\.sudo_as_admin_successful", "sudo's own note of its first use"),
     (r"/etc/(ld\.so\.cache|machine-id|\.pwd\.lock)", "written by ldconfig, systemd and passwd at their first run"),
     (r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-", "passwd's own copy of the file before"),
     (r"/var/lib/systemd/(random-seed|timers(/.*)?|catalog(/.*)?|timesync(/.*)?|linger|rfkill|backlight|coredump|pstore|ephemeral-trees)", "systemd's own state"),

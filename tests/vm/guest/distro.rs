@@ -25,8 +25,8 @@ pub fn isolated() -> bool {
 
 /// Where the commands of wsl.exe run on WSL with per-distribution isolation.
 pub fn session_cgroup() -> Option<String> {
-    let procs = format!("{DISTRO}/non-systemd/cgroup.procs");
-    (isolated() && Path::new(&procs).exists()).then_some(procs)
+    let places = [format!("{DISTRO}/non-systemd/cgroup.procs"), format!("{DISTRO}/cgroup.procs")];
+    places.into_iter().find(|procs| isolated() && Path::new(procs).exists())
 }
 
 pub fn read_conf() -> Conf {
@@ -101,7 +101,7 @@ fn set_up(conf: &Conf) {
     }
     if conf.bool("automount.enabled", true) {
         let at = format!("{}/c", conf.get("automount.root").unwrap_or("/mnt").trim_end_matches('/'));
-        let options = r"trans=virtio,version=9p2000.L,msize=262144,access=any,aname=drvfs;path=C:\;uid=1000;gid=1000;symlinkroot=/mnt/";
+        let options = r"trans=virtio,version=9p2000.L,msize=262144,access=client,aname=drvfs;path=C:\;uid=1000;gid=1000;symlinkroot=/mnt/";
         if let Err(e) = mount_on(r"C:\", &at, "9p", NOATIME, options) {
             log(&format!("wsl: {at}: {e}"));
         }
@@ -152,7 +152,7 @@ fn cgroups(conf: &Conf) {
     if !v1 {
         let _ = mount_on("cgroup2", CGROUP, "cgroup2", flags, "nsdelegate");
         if layout.starts_with("isolated") {
-            isolate(layout == "isolated-poor");
+            isolate(layout == "isolated-poor", systemd_wanted(conf));
         }
         return;
     }
@@ -171,15 +171,18 @@ fn cgroups(conf: &Conf) {
     }
 }
 
-/// WSL > 2.9.4: /wsl-user/distro-N/{systemd,non-systemd}, without a cgroup namespace.
-fn isolate(poor: bool) {
+/// WSL > 2.9.4: /wsl-user/distro-N/{systemd,non-systemd}, without a cgroup namespace; without systemd, distro-N alone.
+fn isolate(poor: bool, systemd: bool) {
     enable(CGROUP, false);
     let _ = fs::create_dir_all(format!("{CGROUP}/wsl-user/non-distro"));
     enable(&format!("{CGROUP}/wsl-user"), false);
-    for part in ["systemd", "non-systemd"] {
-        let _ = fs::create_dir_all(format!("{DISTRO}/{part}"));
+    let _ = fs::create_dir_all(DISTRO);
+    if systemd {
+        for part in ["systemd", "non-systemd"] {
+            let _ = fs::create_dir_all(format!("{DISTRO}/{part}"));
+        }
+        enable(DISTRO, poor);
     }
-    enable(DISTRO, poor);
 }
 
 fn enable(at: &str, poor: bool) {

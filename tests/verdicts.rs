@@ -1,0 +1,212 @@
+//! What the stages say of machines that people have: the releases that WSL offers, the guide followed by hand, the
+//! machine that needs nothing.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod support;
+
+use kind_wsl::facts::Facts;
+use kind_wsl::host::{Fuse, Recorder, Replay};
+use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::stage::Answers;
+use support::{Layout, Machine};
+
+fn plan(machine: &Machine, answers: &Answers) -> Plan {
+    let host = machine.host(Fuse::default());
+    Plan::make(&host, &machine.facts(), answers, &Selection::default()).unwrap()
+}
+
+/// `stage verdict` of each stage, in a line each.
+fn verdicts(plan: &Plan) -> Vec<String> {
+    plan.stages.iter().map(|s| format!("{} {}", s.id, s.verdict.name())).collect()
+}
+
+fn verdict<'p>(plan: &'p Plan, id: &str) -> (&'static str, &'p str) {
+    plan.stages.iter().find(|s| s.id == id).map(|s| (s.verdict.name(), s.why.as_str())).unwrap()
+}
+
+/// A machine of a release that runs systemd already, with what its archive offers.
+fn release(id: &str, version: &str, systemd: &str, archive: &str) -> Machine {
+    let machine = Machine::new(Layout::Modern);
+    machine.write(
+        "/etc/os-release",
+        format!("PRETTY_NAME=\"{id} {version}\"\nID={id}\nID_LIKE=debian\nVERSION_ID=\"{version}\"\n"),
+    );
+    machine.write("/fake/packages", format!("libc6 2.35\nsystemd {systemd}\nsystemd-sysv {systemd}\n"));
+    machine.write("/fake/archive", archive);
+    machine.write("/etc/wsl.conf", "[boot]\nsystemd=true\n");
+    machine.write("/etc/subuid", "dev:100000:65536\n");
+    machine.write("/etc/subgid", "dev:100000:65536\n");
+    std::os::unix::fs::symlink("/lib/systemd/systemd", machine.path("/sbin/init")).unwrap();
+    machine.boot(2);
+    machine
+}
+
+#[test]
+fn on_a_current_wsl_with_ubuntu_24_04_most_of_the_guide_has_no_effect() {
+    let archive = "podman 4.9.3+ds1-1ubuntu0.2\ncrun 1.14.1-1\nuidmap 4.13\n";
+    let machine = release("ubuntu", "24.04", "255.4-1ubuntu8", archive);
+    let plan = plan(&machine, &Answers::default());
+    let wanted = [
+        "systemd satisfied",
+        "cgroup no effect",
+        "cgroup-mount no effect",
+        "controllers no effect",
+        "user-slice no effect",
+        "delegation needed",
+        "modules needed",
+        "limits needed",
+        "idle not here",
+        "packages needed",
+        "subids satisfied",
+        "podman needed",
+        "cni not here",
+        "crun satisfied",
+        "tools satisfied",
+        "restart needed",
+        "verify not here",
+    ];
+    assert_eq!(verdicts(&plan), wanted);
+    assert_eq!(verdict(&plan, "crun").1, "the distribution's is 1.14.1; this host needs 1.9.1 or later");
+}
+
+#[test]
+fn ubuntu_22_04_needs_the_cni_package_and_a_newer_crun() {
+    let archive =
+        "podman 3.4.4+ds1-1ubuntu1.22.04.2\ncrun 0.17+dfsg-1.1\ncontainernetworking-plugins 0.9.1+ds1-1\n";
+    let machine = release("ubuntu", "22.04", "249.11-0ubuntu3", archive);
+    let plan = plan(&machine, &Answers::default());
+    let cni = "podman 3.4.4 writes network files of version 1.0.0, which its CNI plugins can not read";
+    assert_eq!(verdict(&plan, "cni"), ("needed", cni));
+    assert_eq!(verdict(&plan, "crun"), ("needed", "crun 0.17; this host needs 1.9.1 or later"));
+    let fetched: Vec<&str> = plan.downloads().map(|a| a.file.as_str()).collect();
+    assert_eq!(fetched, ["containernetworking-plugins_1.1.1+ds1-3+b5_amd64.deb", "crun-1.30.1-linux-amd64"]);
+    // netavark and aardvark-dns are not there before podman 4.
+    let packages = plan.stages.iter().find(|s| s.id == "packages").unwrap();
+    assert!(!format!("{:?}", packages.changes).contains("netavark"));
+}
+
+#[test]
+fn the_cni_package_that_is_linked_against_a_newer_libc_is_not_installed() {
+    let archive = "podman 3.4.4\ncontainernetworking-plugins 0.9.1\ncrun 1.14.3\n";
+    let machine = release("debian", "11", "247.3", archive);
+    machine.write("/fake/packages", "libc6 2.31-13\nsystemd 247.3\nsystemd-sysv 247.3\n");
+    assert_eq!(verdict(&plan(&machine, &Answers::default()), "cni").0, "blocked");
+}
+
+#[test]
+fn debian_11_has_a_podman_whose_plugins_read_what_it_writes() {
+    let machine = release(
+        "debian",
+        "11",
+        "247.3",
+        "podman 3.0.1+dfsg1-3\ncontainernetworking-plugins 0.9.0-1\ncrun 0.17\n",
+    );
+    let plan = plan(&machine, &Answers::default());
+    assert_eq!(
+        verdict(&plan, "cni"),
+        ("no effect", "podman 3.0.1 writes network files that its plugins read")
+    );
+}
+
+#[test]
+fn podman_5_wants_pasta_and_a_crun_that_knows_its_specification() {
+    let machine = release("debian", "13", "257.13", "podman 5.4.2+ds1-2\ncrun 1.14.1-1\n");
+    let plan = plan(&machine, &Answers::default());
+    assert_eq!(verdict(&plan, "crun"), ("needed", "crun 1.14.1; this host needs 1.14.3 or later"));
+    assert!(verdict(&plan, "packages").1.contains("passt"));
+    assert!(
+        !plan.files.iter().any(|f| f.path.as_str().ends_with("storage.conf")),
+        "podman 5 takes overlay by itself"
+    );
+}
+
+#[test]
+fn a_fresh_image_without_package_lists_is_planned_from_what_its_release_carries() {
+    let machine = release("debian", "12", "252.39", "");
+    let plan = plan(&machine, &Answers::default());
+    assert_eq!(verdict(&plan, "cni"), ("not here", "podman 4.3.1 uses netavark, not CNI"));
+    assert!(verdict(&plan, "packages").1.contains("slirp4netns"));
+}
+
+#[test]
+fn the_guide_followed_by_hand_leaves_a_dead_block_and_ignored_keys() {
+    let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
+    machine.write("/etc/wsl.conf", "[boot]\nsystemd=true\n[wsl2]\nkernelCommandLine = cgroup_no_v1=all\n");
+    machine.write("/etc/containers/containers.conf", "log_driver = \"k8s-file\"\nevents_logger = \"file\"\n");
+    let mut answers = Answers::default();
+    answers.give("remove_dead_block", "yes");
+    let plan = plan(&machine, &answers);
+    assert_eq!(
+        verdict(&plan, "cgroup"),
+        ("needed", "/etc/wsl.conf has a [wsl2] block, which WSL never reads there")
+    );
+    let ignored =
+        "podman ignores log_driver, events_logger of /etc/containers/containers.conf, outside any table";
+    assert!(verdict(&plan, "podman").1.contains(ignored), "{}", verdict(&plan, "podman").1);
+    let conf = plan.files.iter().find(|f| f.path == "/etc/wsl.conf").unwrap();
+    assert_eq!(conf.after, "[boot]\nsystemd=true\n");
+}
+
+#[test]
+fn keys_that_another_file_sets_already_are_not_set_again() {
+    let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
+    let said = "[containers]\nlog_driver = \"k8s-file\"\npids_limit = 100000\n[engine]\nevents_logger = \"file\"\ncgroup_manager = \"cgroupfs\"\n";
+    machine.write("/etc/containers/containers.conf", said);
+    machine.write("/etc/containers/storage.conf", "[storage]\ndriver = \"overlay\"\n");
+    let plan = plan(&machine, &Answers::default());
+    assert_eq!(verdict(&plan, "podman"), ("satisfied", "/etc/containers/containers.conf says all of it"));
+}
+
+#[test]
+fn a_better_value_is_never_worsened() {
+    let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
+    machine.write("/proc/sys/fs/inotify/max_user_watches", "1048576\n");
+    let plan = plan(&machine, &Answers::default());
+    let file = plan.files.iter().find(|f| f.path == "/etc/sysctl.d/99-kind-wsl.conf").unwrap();
+    assert!(!file.after.contains("max_user_watches"), "{}", file.after);
+    assert!(file.after.contains("fs.inotify.max_user_instances = 512"));
+}
+
+#[test]
+fn v1_that_was_chosen_in_wsl_conf_is_no_longer_chosen_and_needs_no_kernel_words() {
+    let machine = Machine::new(Layout::Classic);
+    machine.write("/fake/wsl-version", "2.6.3.0\n");
+    machine.write("/etc/wsl.conf", "[automount]\ncgroups=v1\n");
+    let plan = plan(&machine, &Answers::default());
+    assert_eq!(verdict(&plan, "cgroup").0, "needed");
+    assert_eq!(verdict(&plan, "cgroup-mount").0, "no effect");
+    assert!(!plan.files.iter().any(|f| f.path.as_str().ends_with(".wslconfig")));
+    let conf = plan.files.iter().find(|f| f.path == "/etc/wsl.conf").unwrap();
+    assert!(!conf.after.contains("cgroups"), "{}", conf.after);
+}
+
+#[test]
+fn a_plain_host_has_no_wsl_stages() {
+    let plan = plan(&Machine::new(Layout::Plain), &Answers::default());
+    for id in ["systemd", "cgroup", "cgroup-mount", "idle"] {
+        assert_eq!(verdict(&plan, id).0, "not here", "{id}");
+    }
+    assert_eq!(plan.restart, Some(kind_wsl::change::Scope::Machine));
+}
+
+#[test]
+fn a_recorded_machine_gives_the_same_plan_elsewhere() {
+    let machine = Machine::new(Layout::Classic);
+    let host = machine.host(Fuse::default());
+    let recorder = Recorder::new(&host);
+    let facts = Facts::probe(&recorder, machine.user());
+    let here = Plan::make(&recorder, &facts, &Answers::default(), &Selection::default()).unwrap();
+    let text = serde_json::to_string(&recorder.into_recording()).unwrap();
+    let replay = Replay(serde_json::from_str(&text).unwrap());
+    let facts = Facts::probe(&replay, machine.user());
+    let there = Plan::make(&replay, &facts, &Answers::default(), &Selection::default()).unwrap();
+    assert_eq!(serde_json::to_value(&here).unwrap(), serde_json::to_value(&there).unwrap());
+}
