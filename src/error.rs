@@ -90,7 +90,12 @@ impl From<EngineError> for Failure {
             EngineError::Drift(_) | EngineError::Faults { .. } => Exit::Found,
             _ => Exit::Failed,
         };
-        Self::of(&error, error.hint(), exit)
+        let mut failure = Self::of(&error, error.hint(), exit);
+        // Where the first cause is that very file again, what the kernel says of it is enough.
+        if failure.causes.len() > 1 && error.names_its_file_twice() {
+            failure.causes.remove(0);
+        }
+        failure
     }
 }
 

@@ -14,6 +14,7 @@ mod locks;
 mod process;
 mod record;
 mod time;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -224,6 +225,10 @@ impl HostError {
             Self::File { path, source, .. } => (path, source),
             Self::Loop(path) => {
                 return Some(format!("`namei -l {path}` shows the links; take one of them away"));
+            }
+            Self::Failed { command, .. } if command.starts_with("apt-get ") => {
+                let hint = "`sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here";
+                return Some(hint.to_owned());
             }
             _ => return None,
         };

@@ -5,6 +5,8 @@
 //! anybody's secrets, are saved beside it for root alone. A torn last line, as a crash leaves it, is ignored and cut off before
 //! the next record.
 
+mod ledger;
+
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Expect, SAVED, Scope, State};
 use crate::host::{Host, HostError, Kind, Lock, Owner, Witness, World};
+
+pub use ledger::{Entry, Ledger, Phase, Waiting};
 
 /// The version of this form of the journal. A reader refuses a newer one.
 pub const VERSION: u32 = 1;
@@ -74,6 +78,13 @@ pub enum Record {
         /// When, UTC.
         at: String,
     },
+    /// An undo came to its end and left something standing: packages, or other stages.
+    TakenBack {
+        /// When, UTC.
+        at: String,
+        /// Whether every stage was to be taken back: the answers are then asked for again.
+        whole: bool,
+    },
     /// The run came to its end.
     Finished {
         /// When, UTC.
@@ -100,125 +111,6 @@ pub struct Intent {
     /// An interrupted intent whose place this one takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<u64>,
-}
-
-/// Where a change stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Intended, and perhaps made, perhaps not.
-    Open,
-    /// Made, in that start of the machine.
-    Done(Witness),
-    /// Undone, handed over or replaced.
-    Closed,
-}
-
-/// A change and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// What was intended; `after` is what was really there once it is done.
-    pub intent: Intent,
-    /// Where it stands.
-    pub phase: Phase,
-}
-
-/// A restart that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// How much.
-    pub scope: Scope,
-    /// Why.
-    pub why: Vec<String>,
-    /// By what it will be seen.
-    pub until: Vec<Expect>,
-    /// The start of the machine that has to end.
-    pub witness: Witness,
-}
-
-/// The journal, folded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// The user who is set up.
-    pub user: Option<String>,
-    /// When it began.
-    pub began: Option<String>,
-    /// The changes in their order.
-    pub entries: Vec<Entry>,
-    /// The answers.
-    pub answers: BTreeMap<String, String>,
-    /// The restart that is waited for.
-    pub waiting: Option<Waiting>,
-    /// When all was verified, with no change since.
-    pub verified: Option<String>,
-    /// When the run ended, with nothing begun since.
-    pub finished: Option<String>,
-}
-
-impl Ledger {
-    fn fold(records: impl IntoIterator<Item = Record>) -> Self {
-        let mut ledger = Self::default();
-        for record in records {
-            ledger.add(record);
-        }
-        ledger
-    }
-
-    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
-        self.entries.iter_mut().find(|e| e.intent.id == id)
-    }
-
-    fn add(&mut self, record: Record) {
-        if matches!(record, Record::Intent(_) | Record::Undone { .. }) {
-            self.verified = None;
-            self.finished = None;
-        }
-        match record {
-            Record::Begin { user, at, .. } => (self.user, self.began) = (Some(user), Some(at)),
-            Record::Answers { answers } => self.answers.extend(answers),
-            Record::Intent(intent) => {
-                if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
-                    old.phase = Phase::Closed;
-                }
-                self.entries.push(Entry { intent: *intent, phase: Phase::Open });
-            }
-            Record::Done { id, after, witness } => {
-                if let Some(entry) = self.entry(id) {
-                    entry.intent.after = after;
-                    entry.phase = Phase::Done(witness);
-                }
-            }
-            Record::Undone { id } => {
-                if let Some(entry) = self.entry(id) {
-                    entry.phase = Phase::Closed;
-                }
-            }
-            Record::Waiting { scope, why, until, witness } => {
-                self.waiting = Some(Waiting { scope, why, until, witness });
-            }
-            Record::Restarted => self.waiting = None,
-            Record::Verified { at } => self.verified = Some(at),
-            Record::Finished { at } => self.finished = Some(at),
-        }
-    }
-
-    /// The changes that are in force or may be.
-    #[must_use]
-    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.entries.iter().filter(|e| e.phase != Phase::Closed)
-    }
-
-    /// The changes that a crash interrupted.
-    pub fn open(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|e| e.phase == Phase::Open)
-    }
-
-    /// Whether a run was begun and has not come to its end.
-    #[must_use]
-    pub fn is_interrupted(&self) -> bool {
-        self.began.is_some()
-            && self.finished.is_none()
-            && (self.standing().next().is_some() || self.waiting.is_some())
-    }
 }
 
 /// Why the journal can not be used.

@@ -178,3 +178,14 @@ fn a_second_set_up_changes_nothing() {
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
     assert_eq!(differences(&before, &machine.snapshot()), Vec::<String>::new());
 }
+
+#[test]
+fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
+    let machine = Machine::new(Layout::Classic);
+    finish(&machine, false);
+    machine.undo_but_packages(&machine.host(Fuse::default())).unwrap();
+    let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
+    assert!(!ledger.is_interrupted() && ledger.taken_back, "{ledger:?}");
+    assert!(ledger.answers.is_empty(), "the answers are asked for again");
+    assert!(ledger.standing().all(|e| e.intent.stage == "packages" || e.intent.stage == "systemd"));
+}

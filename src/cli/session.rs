@@ -67,8 +67,9 @@ impl Session {
         if stat.is_some_and(|stat| stat.kind == Kind::Dir) {
             return Ok(());
         }
+        let here = if *told == path { String::new() } else { format!(", here `{path}`,") };
         Err(Failure::usage(
-            format!("there is no Windows profile `{told}`: `{path}` is no directory"),
+            format!("the Windows profile `{told}`{here} is no directory"),
             "`--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME",
         ))
     }

@@ -71,6 +71,10 @@ fn state(ledger: &Ledger, witness: &Witness, plan: &Plan) -> (String, Option<Str
             go_on,
         );
     }
+    if ledger.taken_back {
+        let advice = "`kind-wsl undo --packages` takes them out".to_owned();
+        return ("taken back, but for the packages".to_owned(), Some(advice));
+    }
     match (&ledger.finished, plan.is_empty()) {
         (Some(at), true) => (format!("set up, finished at {at}"), None),
         (Some(at), false) => (

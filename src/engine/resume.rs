@@ -7,9 +7,11 @@ use crate::change::{Change, Expect, State};
 use crate::host::{Cmd, Witness, World};
 use crate::journal::{Journal, Ledger, Record};
 
-/// How long systemd may take to start, in seconds: WSL itself goes on after 10 s whether it is up or not
-/// (`boot.initTimeout`), so we wait ourselves.
-const SYSTEMD_SECONDS: u64 = 120;
+/// How long systemd may take to say that it has started, in seconds: WSL itself goes on after 10 s whether it is up
+/// or not (`boot.initTimeout`), so we wait ourselves.
+const SYSTEMD_SECONDS: u64 = 20;
+/// How often it is asked.
+const SYSTEMD_TRIES: u32 = 6;
 /// How often we look for the user manager, once a second. WSL starts it for the first command of the user.
 const MANAGER_TRIES: u32 = 60;
 
@@ -106,13 +108,14 @@ impl Engine<'_> {
         self.face.event(&Event::Waiting("waiting for systemd to start"));
         let cmd =
             Cmd::line("systemctl is-system-running --wait").within(Duration::from_secs(SYSTEMD_SECONDS));
-        // Asked before systemd listens it fails at once.
-        for _ in 0..10 {
-            let said = self.host.query(&cmd).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
-            if matches!(said.as_str(), "running" | "degraded") {
-                return;
+        // Asked before systemd listens it fails at once; asked while systemd executes itself again it may never
+        // answer (seen with 252), so it is asked more than once, with a bound.
+        for _ in 0..SYSTEMD_TRIES {
+            match self.host.query(&cmd) {
+                Ok(output) if matches!(output.stdout.trim(), "running" | "degraded") => return,
+                Ok(_) => self.host.pause(Duration::from_secs(1)),
+                Err(_) => {}
             }
-            self.host.pause(Duration::from_secs(1));
         }
     }
 

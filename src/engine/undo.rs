@@ -112,8 +112,14 @@ impl Engine<'_> {
             }
         }
         self.flush(&mut journal, &mut batch)?;
+        if undone.interrupted {
+            return Ok(undone);
+        }
         if journal.ledger.standing().next().is_none() {
             journal.erase()?;
+        } else {
+            let at = self.host.now();
+            journal.append(Record::TakenBack { at, whole: options.stages.is_empty() })?;
         }
         Ok(undone)
     }

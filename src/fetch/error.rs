@@ -211,6 +211,9 @@ impl FetchError {
             Self::Status { code: 429 | 500..=599, .. } => "try again in a while, or use `--mirror`",
             Self::BrokeOff { .. } | Self::Stalled { .. } => "run the command again; nothing was installed",
             Self::TooLarge { .. } => "nothing that kind-wsl installs is that large: check the address",
+            Self::WrongSize { from, .. } | Self::WrongHash { from, .. } if !from.starts_with("https:") => {
+                "this file is not what its publisher offers: put the right one in its place"
+            }
             Self::WrongSize { looks: Some(HTML), .. } | Self::WrongHash { looks: Some(HTML), .. } => {
                 "a proxy or login page answered in the server's place: open the address in a browser"
             }

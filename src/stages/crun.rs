@@ -131,7 +131,7 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ne
         return Need::blocked("a crun binary of your own comes without a checksum", "add `--crun-sha256 HASH`");
     }
     if artifact(facts, answers, &version).is_none() {
-        let near = catalogue::crun().ok().and_then(|c| c.near_match(wanted)).map_or_else(String::new, |n| format!("did you mean {n}? "));
+        let near = catalogue::crun().ok().and_then(|c| c.near_match(wanted)).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
         let what = format!("crun {version} for {} is not in the catalogue, so its checksum is not known", facts.kernel.machine);
         return Need::blocked(what, format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`"));
     }

@@ -240,6 +240,11 @@ impl Machine {
         self.engine(host, |engine| engine.undo(&options))
     }
 
+    pub fn undo_but_packages(&self, host: &Host) -> Result<Undone, EngineError> {
+        let options = UndoOptions { stages: Vec::new(), packages: false, drift: DriftPolicy::Stop };
+        self.engine(host, |engine| engine.undo(&options))
+    }
+
     fn engine<T>(&self, host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
         let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
         let stop = AtomicBool::new(false);

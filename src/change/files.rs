@@ -1,0 +1,62 @@
+//! Regular files, as the primitives look at them and put them back.
+
+use camino::Utf8Path;
+
+use super::{ChangeError, Context, FileState};
+use crate::host::{Host, HostError, Kind, Owner, Stat, World, digest};
+
+/// The regular file at a resolved path, its state and bytes; `None` where nothing is.
+pub(crate) fn regular(
+    world: &dyn World,
+    path: &Utf8Path,
+) -> Result<Option<(FileState, Vec<u8>)>, ChangeError> {
+    let Some(stat) = world.stat(path)? else { return Ok(None) };
+    expect_file(path, &stat)?;
+    let Some(bytes) = world.read(path)? else { return Ok(None) };
+    let sha256 = digest(&bytes);
+    Ok(Some((
+        FileState { path: path.to_owned(), sha256, mode: stat.mode, uid: stat.uid, gid: stat.gid },
+        bytes,
+    )))
+}
+
+pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeError> {
+    let found = match &stat.kind {
+        Kind::File => return Ok(()),
+        Kind::Dir => "a directory".to_owned(),
+        Kind::Link(to) => format!("a symbolic link to `{to}`"),
+        Kind::Other => "a device, socket or pipe".to_owned(),
+    };
+    Err(ChangeError::NotAFile { path: path.to_owned(), found })
+}
+
+/// Writes saved bytes back, or takes the file away, as `act`.
+pub(crate) fn restore(
+    context: &mut Context<'_>,
+    path: &Utf8Path,
+    to: Option<&FileState>,
+    act: Owner,
+) -> Result<(), ChangeError> {
+    let Some(to) = to else { return Ok(context.host.remove(path, act)?) };
+    let bytes = saved(context.host, to)?;
+    context.host.write(&to.path, to.mode, (to.uid, to.gid), act, |sink| write_all(sink, &bytes, &to.path))
+}
+
+pub(crate) fn write_all(
+    sink: &mut dyn std::io::Write,
+    bytes: &[u8],
+    path: &Utf8Path,
+) -> Result<(), ChangeError> {
+    sink.write_all(bytes)
+        .map_err(|source| HostError::File { action: "write", path: path.to_owned(), source }.into())
+}
+
+/// Where the engine keeps the bytes of files that it changes.
+pub const SAVED: &str = "/var/lib/kind-wsl/saved";
+
+fn saved(host: &Host, file: &FileState) -> Result<Vec<u8>, ChangeError> {
+    let bytes = host.read(&Utf8Path::new(SAVED).join(&file.sha256))?;
+    bytes
+        .filter(|b| digest(b) == file.sha256)
+        .ok_or_else(|| ChangeError::Lost { path: file.path.clone(), sha256: file.sha256.clone() })
+}

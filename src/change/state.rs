@@ -1,0 +1,179 @@
+//! The words in which changes speak: what they are about, what they found and aim at, what has to follow.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::Expect;
+use crate::host::{Cmd, World};
+
+/// What a change is about: the line in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The verb and the noun: "edit /etc/wsl.conf", "install packages".
+    pub verb: String,
+    /// The object.
+    pub object: String,
+    /// What of it: a key and its value, a list of names.
+    pub detail: String,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.object)?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a change found, or aims at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum State {
+    /// Nothing is there.
+    Absent,
+    /// A regular file.
+    File(FileState),
+    /// An entry and the file that holds it.
+    Entry {
+        /// The file; `None` where there is none.
+        file: Option<FileState>,
+        /// The entry's value as its editor shows it; `None` where it is not set.
+        value: Option<String>,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it leads, as stored.
+        to: String,
+    },
+    /// Packages.
+    Packages {
+        /// The wanted ones that are installed, with their versions.
+        has: BTreeMap<String, String>,
+        /// The names of all that are installed: what an undo may take out is the difference.
+        all: Vec<String>,
+    },
+    /// A unit.
+    Unit {
+        /// Whether systemd starts it at boot.
+        enabled: bool,
+    },
+    /// What a command says.
+    Text {
+        /// Its trimmed standard output; `None` where it failed.
+        value: Option<String>,
+    },
+    /// A restart: whether it took place and helped.
+    Restarted {
+        /// Every expectation that does not hold yet, in words.
+        unmet: Vec<String>,
+    },
+}
+
+/// A regular file, as far as we put it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// Where it really is, once links are followed.
+    pub path: Utf8PathBuf,
+    /// SHA-256 of its bytes; also the name under which they are saved.
+    pub sha256: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+/// What has to follow a change for it to take effect without a restart; in both directions, once a batch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follow {
+    /// systemd reads its unit files again.
+    DaemonReload,
+    /// The modules of `/etc/modules-load.d` are loaded.
+    LoadModules,
+}
+
+impl Follow {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::DaemonReload => "systemctl daemon-reload",
+            Self::LoadModules => "load the modules now",
+        }
+    }
+
+    /// The command, where it makes sense on this machine: without a running systemd there is nothing to tell.
+    #[must_use]
+    pub fn command(&self, world: &dyn World) -> Option<Cmd> {
+        let booted = world.exists("/run/systemd/system");
+        match self {
+            Self::DaemonReload => booted.then(|| Cmd::line("systemctl daemon-reload")),
+            // Fails as a whole where one module fails, after loading the others (systemd-modules-load.service(8)).
+            Self::LoadModules => booted.then(|| Cmd::line("systemctl restart systemd-modules-load.service")),
+        }
+    }
+}
+
+/// How much has to be started again for a change to count, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// This distribution (`wsl --terminate`): wsl.conf, fstab, delegation to the user manager.
+    Distro,
+    /// The virtual machine of all distributions (`wsl --shutdown`): `.wslconfig`, the kernel.
+    Vm,
+    /// A machine that is not WSL.
+    Machine,
+}
+
+/// A restart that a change waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// How much has to be started again.
+    pub scope: Scope,
+    /// By what one sees that it helped, where there is such a sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Expect>,
+}
+
+impl Due {
+    /// Counts after the next start of the distribution.
+    #[must_use]
+    pub fn distro(until: Option<Expect>) -> Option<Self> {
+        Some(Self { scope: Scope::Distro, until })
+    }
+
+    /// Counts after the next start of the virtual machine.
+    #[must_use]
+    pub fn vm(until: Option<Expect>) -> Option<Self> {
+        Some(Self { scope: Scope::Vm, until })
+    }
+}
+
+/// The goal of a change: a state, and where it is a file the exact bytes, known before anything is written.
+#[derive(Clone, Debug)]
+pub struct Aim {
+    /// The state to reach.
+    pub state: State,
+    /// The resolved path and the bytes, where the change makes a file whose bytes are at hand.
+    pub bytes: Option<(Utf8PathBuf, Vec<u8>)>,
+}
+
+/// A sign of life while a change is made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tick {
+    /// A line that a command printed.
+    Line(String),
+    /// Bytes of a download: so far, and in all where that is known.
+    Bytes(u64, Option<u64>),
+    /// Percent done, and of what.
+    Percent(f32, String),
+    /// We wait for somebody, named here.
+    Wait(String),
+}

@@ -1,0 +1,104 @@
+//! Why a run failed.
+
+use super::Drift;
+use crate::change::ChangeError;
+use crate::host::HostError;
+use crate::journal::JournalError;
+use crate::stage::Fault;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal can not be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A change failed.
+    #[error("stage `{stage}` failed: {target}")]
+    Change {
+        /// The stage.
+        stage: String,
+        /// What it was about.
+        target: String,
+        /// Why.
+        source: Box<ChangeError>,
+    },
+    /// A change reported success and is not there.
+    #[error("stage `{stage}`: {target} did not take: {seen}")]
+    DidNotTake {
+        /// The stage.
+        stage: String,
+        /// What it was about.
+        target: String,
+        /// What is there instead.
+        seen: String,
+    },
+    /// A command that has to follow changes failed.
+    #[error("what has to follow the changes failed")]
+    Follow(#[source] HostError),
+    /// A stage stands in the way.
+    #[error("stage `{stage}` can not be set up: {what}")]
+    Blocked {
+        /// The stage.
+        stage: &'static str,
+        /// What stands in the way.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Restarted, and it is as before.
+    #[error("it was started again, and that did not help: {}", .unmet.join("; "))]
+    NotHelped {
+        /// What is seen instead of what was expected.
+        unmet: Vec<String>,
+        /// What to look at.
+        hint: String,
+    },
+    /// What podman or systemd say is not what it should be.
+    #[error("{} of the checks failed", .faults.len())]
+    Faults {
+        /// Each with its check.
+        faults: Vec<(&'static str, Fault)>,
+    },
+    /// Something else than what we left is there, and nobody decided.
+    #[error("{} was changed by somebody else", .0.target)]
+    Drift(Box<Drift>),
+}
+
+impl EngineError {
+    /// What a person can do about it, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Journal(e) => return e.hint(),
+            Self::Change { source, .. } => return source.hint(),
+            Self::Follow(e) => return e.hint(),
+            Self::DidNotTake { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
+            Self::Blocked { hint, .. } | Self::NotHelped { hint, .. } => hint.clone(),
+            Self::Faults { faults } => faults.first().map_or_else(String::new, |(_, f)| f.hint.clone()),
+            Self::Drift(_) => "decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned(),
+        })
+    }
+
+    /// Whether its cause begins with the file that it names itself.
+    #[must_use]
+    pub fn names_its_file_twice(&self) -> bool {
+        let Self::Change { target, source, .. } = self else { return false };
+        match &**source {
+            ChangeError::Host(HostError::File { path, .. }) | ChangeError::Edit { path, .. } => {
+                target.contains(path.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the crash sweep ended the program.
+    #[must_use]
+    pub fn is_crash(&self) -> bool {
+        match self {
+            Self::Journal(e) => e.is_crash(),
+            Self::Change { source, .. } => source.is_crash(),
+            Self::Follow(e) => e.is_crash(),
+            _ => false,
+        }
+    }
+}

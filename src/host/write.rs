@@ -1,0 +1,208 @@
+//! The writing half: every effect on files, each counted by the fuse and made so that a crash leaves the old or the new.
+
+#![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+
+use super::fs::{failed, is_absent, missing_dirs, temporary};
+use super::{Host, HostError, Owner};
+
+/// While it lives, this thread touches files as the given user. The kernel then refuses what that user may not
+/// do, so that a link placed in a home directory can not lead us, as root, elsewhere (setfsuid(2)).
+struct AsUser(Option<(Uid, Gid)>);
+
+impl AsUser {
+    fn new(host: &Host, owner: Owner) -> Self {
+        let Owner::User { uid: user, gid: group } = owner else { return Self(None) };
+        if host.uid != 0 {
+            return Self(None);
+        }
+        let was_gid = setfsgid(Gid::from_raw(group));
+        let was_uid = setfsuid(Uid::from_raw(user));
+        Self(Some((was_uid, was_gid)))
+    }
+}
+
+impl Drop for AsUser {
+    fn drop(&mut self) {
+        if let Some((uid, gid)) = self.0 {
+            setfsuid(uid);
+            setfsgid(gid);
+        }
+    }
+}
+
+impl Host {
+    /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and
+    /// mode set through the descriptor, synced, renamed, the directory synced. `path` must be resolved already.
+    /// It is done as `act`, so that in a home directory root can do no more than the user may; `ids` own the result
+    /// as far as `act` may give it away.
+    ///
+    /// # Errors
+    /// What the kernel or `body` refuses; the old file is then untouched and the temporary one gone.
+    pub fn write<E: From<HostError>>(
+        &self,
+        path: &Utf8Path,
+        mode: u32,
+        ids: (u32, u32),
+        act: Owner,
+        body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.fuse.burn(|| format!("create {}", temporary(path)))?;
+        let _as_user = AsUser::new(self, act);
+        let temp = self.under(&temporary(path))?;
+        let result = Self::fill(path, &temp, mode, ids, body).and_then(|()| {
+            self.fuse.burn(|| format!("rename {path}"))?;
+            let real = self.under(path)?;
+            fs::rename(&temp, &real).map_err(failed("replace", path))?;
+            Ok(self.sync_dir(path)?)
+        });
+        if result.is_err() && self.fuse.burn(|| format!("remove {temp}")).is_ok() {
+            let _ = fs::remove_file(&temp);
+        }
+        result
+    }
+
+    fn fill<E: From<HostError>>(
+        path: &Utf8Path,
+        temp: &Utf8Path,
+        mode: u32,
+        (uid, gid): (u32, u32),
+        body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // What an interrupted run left under this name goes first: create_new then never follows a link.
+        match fs::remove_file(temp) {
+            Err(e) if !is_absent(&e) => return Err(failed("write", path)(e).into()),
+            _ => {}
+        }
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        options.mode(0o600);
+        let mut file = options.open(temp).map_err(failed("write", path))?;
+        body(&mut file)?;
+        let meta = file.metadata().map_err(failed("examine", path))?;
+        // drvfs without metadata refuses owners and modes, and shows the ones of its mount options instead. Whether
+        // what is there is what was wanted, the engine sees when it looks again.
+        if (meta.uid(), meta.gid()) != (uid, gid) {
+            let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
+        }
+        let _ = file.set_permissions(PermissionsExt::from_mode(mode));
+        file.sync_all().map_err(failed("sync", path))?;
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Utf8Path) -> Result<(), HostError> {
+        let dir = self.under(path)?;
+        let dir = dir.parent().unwrap_or(&dir);
+        let opened = fs::File::open(dir).map_err(failed("open", dir))?;
+        // 9p and some network file systems do not sync directories; there is nothing more to be done there.
+        match opened.sync_all() {
+            Err(e) if e.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
+            other => other.map_err(failed("sync", dir)),
+        }
+    }
+
+    /// Removes the file or link at `path`, if there is one.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn remove(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+        self.fuse.burn(|| format!("remove {path}"))?;
+        let _as_user = AsUser::new(self, owner);
+        match fs::remove_file(self.under(path)?) {
+            Err(e) if !is_absent(&e) => Err(failed("remove", path)(e)),
+            _ => self.sync_dir(path),
+        }
+    }
+
+    /// Makes a symbolic link, replacing a link that is there.
+    ///
+    /// # Errors
+    /// What the kernel refuses, among it a file or directory in the way.
+    pub fn link(&self, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
+        self.fuse.burn(|| format!("link {path}"))?;
+        let _as_user = AsUser::new(self, owner);
+        let temp = self.under(&temporary(path))?;
+        let _ = fs::remove_file(&temp);
+        std::os::unix::fs::symlink(to, &temp).map_err(failed("link", path))?;
+        fs::rename(&temp, self.under(path)?).map_err(failed("replace", path))?;
+        self.sync_dir(path)
+    }
+
+    /// The directories above `path` that are not there yet, outermost first.
+    ///
+    /// # Errors
+    /// When a directory above can not be examined, or something else is in its place.
+    pub fn missing_dirs(&self, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, HostError> {
+        missing_dirs(self, path)
+    }
+
+    /// Makes one directory, mode 0755, unless it is there.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn make_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+        self.fuse.burn(|| format!("make directory {path}"))?;
+        let _as_user = AsUser::new(self, owner);
+        let real = self.under(path)?;
+        match fs::create_dir(&real) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(failed("make the directory", path)(e)),
+            Ok(()) => {
+                // The umask may have taken bits away that a daemon needs to read our drop-in.
+                let mode = PermissionsExt::from_mode(0o755);
+                fs::set_permissions(&real, mode).map_err(failed("set the mode of", path))?;
+                self.sync_dir(path)
+            }
+        }
+    }
+
+    /// Removes a directory that we made, where it is empty.
+    ///
+    /// # Errors
+    /// What the kernel refuses, but not that it is in use or gone.
+    pub fn remove_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+        self.fuse.burn(|| format!("remove directory {path}"))?;
+        let _as_user = AsUser::new(self, owner);
+        match fs::remove_dir(self.under(path)?) {
+            Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            other => other.map_err(failed("remove the directory", path)),
+        }
+    }
+
+    /// Appends one record to an append-only file and syncs it: a crash leaves it whole, torn or absent, never mixed.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
+        let real = self.under(path)?;
+        let torn = self.fuse.about_to_blow();
+        let line = if torn { &record[..record.len() / 2] } else { record };
+        let result = self.fuse.burn(|| format!("append to {path}"));
+        if result.is_err() && !torn {
+            return result;
+        }
+        let mut options = fs::OpenOptions::new();
+        options.append(true).create(true);
+        options.mode(0o644);
+        let mut file = options.open(&real).map_err(failed("open", path))?;
+        file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
+        result
+    }
+
+    /// Cuts a file to a length: takes the torn last record off the journal.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn truncate(&self, path: &Utf8Path, length: u64) -> Result<(), HostError> {
+        self.fuse.burn(|| format!("truncate {path}"))?;
+        let file =
+            fs::OpenOptions::new().write(true).open(self.under(path)?).map_err(failed("open", path))?;
+        file.set_len(length).and_then(|()| file.sync_all()).map_err(failed("truncate", path))
+    }
+}

@@ -1,0 +1,137 @@
+//! The journal, folded: what stands, what waits, what was answered.
+
+use std::collections::BTreeMap;
+
+use super::{Intent, Record};
+use crate::change::{Expect, Scope};
+use crate::host::Witness;
+
+/// Where a change stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Intended, and perhaps made, perhaps not.
+    Open,
+    /// Made, in that start of the machine.
+    Done(Witness),
+    /// Undone, handed over or replaced.
+    Closed,
+}
+
+/// A change and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What was intended; `after` is what was really there once it is done.
+    pub intent: Intent,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// A restart that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How much.
+    pub scope: Scope,
+    /// Why.
+    pub why: Vec<String>,
+    /// By what it will be seen.
+    pub until: Vec<Expect>,
+    /// The start of the machine that has to end.
+    pub witness: Witness,
+}
+
+/// The journal, folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The user who is set up.
+    pub user: Option<String>,
+    /// When it began.
+    pub began: Option<String>,
+    /// The changes in their order.
+    pub entries: Vec<Entry>,
+    /// The answers.
+    pub answers: BTreeMap<String, String>,
+    /// The restart that is waited for.
+    pub waiting: Option<Waiting>,
+    /// When all was verified, with no change since.
+    pub verified: Option<String>,
+    /// When the run ended, with nothing begun since.
+    pub finished: Option<String>,
+    /// Whether that run was an undo of everything but the packages.
+    pub taken_back: bool,
+}
+
+impl Ledger {
+    pub(super) fn fold(records: impl IntoIterator<Item = Record>) -> Self {
+        let mut ledger = Self::default();
+        for record in records {
+            ledger.add(record);
+        }
+        ledger
+    }
+
+    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|e| e.intent.id == id)
+    }
+
+    pub(super) fn add(&mut self, record: Record) {
+        if matches!(record, Record::Intent(_) | Record::Undone { .. }) {
+            self.verified = None;
+            self.finished = None;
+            self.taken_back = false;
+        }
+        match record {
+            Record::Begin { user, at, .. } => (self.user, self.began) = (Some(user), Some(at)),
+            Record::Answers { answers } => self.answers.extend(answers),
+            Record::Intent(intent) => {
+                if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
+                    old.phase = Phase::Closed;
+                }
+                self.entries.push(Entry { intent: *intent, phase: Phase::Open });
+            }
+            Record::Done { id, after, witness } => {
+                if let Some(entry) = self.entry(id) {
+                    entry.intent.after = after;
+                    entry.phase = Phase::Done(witness);
+                }
+            }
+            Record::Undone { id } => {
+                if let Some(entry) = self.entry(id) {
+                    entry.phase = Phase::Closed;
+                }
+            }
+            Record::Waiting { scope, why, until, witness } => {
+                self.waiting = Some(Waiting { scope, why, until, witness });
+            }
+            Record::Restarted => self.waiting = None,
+            Record::Verified { at } => self.verified = Some(at),
+            Record::TakenBack { at, whole } => {
+                if whole {
+                    self.answers.clear();
+                }
+                self.waiting = None;
+                self.finished = Some(at);
+                self.taken_back = whole;
+            }
+            Record::Finished { at } => self.finished = Some(at),
+        }
+    }
+
+    /// The changes that are in force or may be.
+    #[must_use]
+    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.phase != Phase::Closed)
+    }
+
+    /// The changes that a crash interrupted.
+    pub fn open(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.phase == Phase::Open)
+    }
+
+    /// Whether a run was begun and has not come to its end.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.began.is_some()
+            && self.finished.is_none()
+            && (self.standing().next().is_some() || self.waiting.is_some())
+    }
+}
