@@ -15,6 +15,8 @@ mod run;
 mod state;
 mod unit;
 
+use std::sync::atomic::AtomicBool;
+
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,8 @@ pub struct Context<'c> {
     pub host: &'c Host,
     /// Where downloads come from.
     pub source: &'c Source,
+    /// Set by Ctrl-C: what only waits may end.
+    pub stop: &'c AtomicBool,
     /// Where signs of life go.
     pub tick: &'c mut dyn FnMut(Tick),
 }

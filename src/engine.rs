@@ -17,8 +17,8 @@ use crate::change::{Change, ChangeError, Context, Follow, Restart, Scope, State}
 use crate::facts::Facts;
 use crate::fetch::Source;
 use crate::host::{Account, Host, HostError, Owner, Recorder, Witness, World};
-use crate::journal::{Entry, Intent, Journal, Ledger, Phase, Record};
-use crate::plan::{Selection, Verdict, judge, pending};
+use crate::journal::{Chosen, Entry, Intent, Journal, Ledger, Phase, Record};
+use crate::plan::{Verdict, judge, pending};
 use crate::stage::{Answers, Stage};
 use crate::stages::STAGES;
 
@@ -84,8 +84,19 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// [`EngineError`]; what was done stays done and in the journal, and the next run goes on from there.
-    pub fn setup(&mut self, answers: &Answers, selection: &Selection) -> Result<Ended, EngineError> {
+    pub fn setup(&mut self, answers: &Answers, chosen: &Chosen) -> Result<Ended, EngineError> {
+        match self.walk(answers, chosen) {
+            Err(e) if e.is_stop() => Ok(Ended::Interrupted),
+            other => other,
+        }
+    }
+
+    fn walk(&mut self, answers: &Answers, chosen: &Chosen) -> Result<Ended, EngineError> {
         let mut journal = Journal::open(self.host, &self.user.name)?;
+        let selection = &chosen.selection;
+        if journal.ledger.chosen != *chosen {
+            journal.append(Record::Chosen(chosen.clone()))?;
+        }
         if journal.ledger.answers != answers.0 {
             journal.append(Record::Answers { answers: answers.0.clone() })?;
         }
@@ -227,14 +238,18 @@ impl Engine<'_> {
         };
         journal.append(Record::Intent(Box::new(intent.clone())))?;
         self.face.event(&Event::Change { target: &target });
-        self.carry_out(&intent).map_err(failed)?;
+        let made = self.carry_out(&intent);
+        if matches!(made, Err(ChangeError::Stopped(_))) && intent.replaces.is_none() {
+            // Nothing was begun, and what others install meanwhile is theirs.
+            journal.append(Record::Undone { id })?;
+        }
+        made.map_err(failed)?;
         let after = change.observe(self.host).map_err(failed)?;
         if !change.holds(&after, &aim.state) {
-            let seen = serde_json::to_string(&after).unwrap_or_default();
             return Err(EngineError::DidNotTake {
                 stage: stage.to_owned(),
                 target: target.to_string(),
-                seen,
+                seen: after.to_string(),
             });
         }
         self.face.event(&Event::Changed { target: &target });
@@ -255,7 +270,7 @@ impl Engine<'_> {
         }
         let face = &mut *self.face;
         let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let mut context = Context { host: self.host, source: self.source, tick: &mut tick };
+        let mut context = Context { host: self.host, source: self.source, stop: self.stop, tick: &mut tick };
         intent.change.set(&mut context, &intent.after, None)
     }
 

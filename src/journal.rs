@@ -9,11 +9,12 @@ mod ledger;
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Expect, SAVED, Scope, State};
 use crate::host::{Host, HostError, Kind, Lock, Owner, Witness, World};
+use crate::stage::Selection;
 
 pub use ledger::{Entry, Ledger, Phase, Waiting};
 
@@ -44,6 +45,8 @@ pub enum Record {
         /// By question.
         answers: BTreeMap<String, String>,
     },
+    /// What was chosen on the command line, so that a resume needs no flag.
+    Chosen(Chosen),
     /// A change is about to be made.
     Intent(Box<Intent>),
     /// It was made, and its follow-ups ran.
@@ -92,6 +95,22 @@ pub enum Record {
     },
 }
 
+/// What was chosen on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Which stages.
+    pub selection: Selection,
+    /// `--mirror`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// `--offline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Utf8PathBuf>,
+    /// `--windows-profile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows_profile: Option<Utf8PathBuf>,
+}
+
 /// A change that is about to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -107,7 +126,7 @@ pub struct Intent {
     pub after: State,
     /// Directories that we made for it, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dirs: Vec<camino::Utf8PathBuf>,
+    pub dirs: Vec<Utf8PathBuf>,
     /// An interrupted intent whose place this one takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<u64>,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
 use crate::facts::{Facts, Pending};
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
+pub use crate::stage::Selection;
 use crate::stage::{Answers, Need, Stage};
 use crate::stages::STAGES;
 
@@ -79,26 +80,6 @@ impl World for View<'_> {
 
     fn ids(&self, owner: Owner) -> (u32, u32) {
         self.base.ids(owner)
-    }
-}
-
-/// Which stages, and how much of them.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// These alone, where it is not empty.
-    pub only: Vec<String>,
-    /// Not these.
-    pub skip: Vec<String>,
-    /// Also what has no effect here.
-    pub guide: bool,
-}
-
-impl Selection {
-    /// Whether a stage was left out by the user.
-    #[must_use]
-    pub fn leaves_out(&self, stage: &Stage) -> bool {
-        let named = |list: &[String]| list.iter().any(|s| s == stage.id);
-        (!self.only.is_empty() && !named(&self.only)) || named(&self.skip)
     }
 }
 

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::change::Change;
 use crate::facts::Facts;
 use crate::host::World;
@@ -234,6 +236,26 @@ impl Answers {
     /// Notes an answer.
     pub fn give(&mut self, id: &str, answer: impl Into<String>) {
         self.0.insert(id.to_owned(), answer.into());
+    }
+}
+
+/// Which stages, and how much of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// These alone, where it is not empty.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+    /// Also what has no effect here.
+    pub guide: bool,
+}
+
+impl Selection {
+    /// Whether a stage was left out by the user.
+    #[must_use]
+    pub fn leaves_out(&self, stage: &Stage) -> bool {
+        let named = |list: &[String]| list.iter().any(|s| s == stage.id);
+        (!self.only.is_empty() && !named(&self.only)) || named(&self.skip)
     }
 }
 

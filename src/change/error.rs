@@ -28,6 +28,9 @@ pub enum ChangeError {
         /// Why.
         source: Box<FetchError>,
     },
+    /// Ctrl-C, while nothing was done but waiting for somebody else.
+    #[error("stopped while waiting for {0}")]
+    Stopped(String),
     /// Something else stands where a file shall be.
     #[error("`{path}` is {found}, not a regular file")]
     NotAFile {
@@ -70,7 +73,7 @@ impl ChangeError {
             }
             Self::Lost { .. } => "keep the file as it is with `kind-wsl undo --drift keep`".to_owned(),
             Self::Entangled { .. } => "leave the packages: `kind-wsl undo` without `--packages`".to_owned(),
-            Self::Mismatch(_) => return None,
+            Self::Mismatch(_) | Self::Stopped(_) => return None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Packages of the distribution, or one that it lacks, from a verified file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -167,7 +168,7 @@ impl Package {
 
     fn install(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
         if self.manager == Manager::Apt {
-            wait_for_lock(context);
+            wait_for_lock(context)?;
             // A dpkg that was cut off by power or a kill refuses everything until this is done (dpkg(1)).
             if !context.host.list(Utf8Path::new("/var/lib/dpkg/updates"))?.is_empty() {
                 Self::command(
@@ -220,7 +221,7 @@ impl Package {
             return Ok(());
         }
         if self.manager == Manager::Apt {
-            wait_for_lock(context);
+            wait_for_lock(context)?;
             refuse_entangled(context.host, &ours)?;
         }
         Self::command(context, &self.manager.remove(&ours))
@@ -243,11 +244,15 @@ fn refuse_entangled(host: &Host, ours: &[String]) -> Result<(), ChangeError> {
     Err(ChangeError::Entangled { ours: ours.join(" "), others: others.join(" ") })
 }
 
-/// Waits until nobody else installs packages, saying who does. apt itself waits as well, but names only a number.
-fn wait_for_lock(context: &mut Context<'_>) {
+/// Waits until nobody else installs packages, saying who does. apt itself waits as well, but names only a number, and
+/// Ctrl-C would reach it in the middle of its work.
+fn wait_for_lock(context: &mut Context<'_>) -> Result<(), ChangeError> {
     let mut told = None;
     for _ in 0..LOCK_SECONDS {
-        let Some(holder) = context.host.lock_holder(Utf8Path::new(LOCK)) else { return };
+        let Some(holder) = context.host.lock_holder(Utf8Path::new(LOCK)) else { return Ok(()) };
+        if context.stop.load(Ordering::Relaxed) {
+            return Err(ChangeError::Stopped(format!("`{}` (process {})", holder.name, holder.pid)));
+        }
         if told.as_ref() != Some(&holder) {
             (context.tick)(Tick::Wait(format!(
                 "waiting for `{}` (process {}), which holds {LOCK}",
@@ -257,6 +262,7 @@ fn wait_for_lock(context: &mut Context<'_>) {
         }
         context.host.pause(Duration::from_secs(1));
     }
+    Ok(())
 }
 
 impl Primitive for Package {

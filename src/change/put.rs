@@ -74,7 +74,7 @@ impl Put {
     }
 
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
-        let Context { host, source, tick } = context;
+        let Context { host, source, tick, .. } = context;
         let failed = |name: &str| {
             let name = name.to_owned();
             move |e| ChangeError::Fetch { name, source: Box::new(e) }

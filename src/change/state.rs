@@ -73,6 +73,33 @@ pub enum State {
     },
 }
 
+/// In words, for who wonders what is there instead.
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list = |f: &mut std::fmt::Formatter<'_>, what: &str, items: Vec<String>| match &items[..] {
+            [] => write!(f, "{what} nothing"),
+            _ => write!(f, "{what} {}", items.join(", ")),
+        };
+        match self {
+            Self::Absent => f.write_str("nothing is there"),
+            Self::File(file) => {
+                write!(f, "mode {:o}, owner {}:{}, sha256 {}", file.mode, file.uid, file.gid, file.sha256)
+            }
+            Self::Entry { value: Some(value), .. } | Self::Text { value: Some(value) } => {
+                write!(f, "it is {value}")
+            }
+            Self::Entry { value: None, .. } => f.write_str("it is not set"),
+            Self::Text { value: None } => f.write_str("it can not be read"),
+            Self::Link { to } => write!(f, "it leads to {to}"),
+            Self::Packages { has, .. } => list(f, "installed is", has.keys().cloned().collect()),
+            Self::Unit { enabled } => {
+                f.write_str(if *enabled { "it is enabled" } else { "it is not enabled" })
+            }
+            Self::Restarted { unmet } => list(f, "missing is", unmet.clone()),
+        }
+    }
+}
+
 /// A regular file, as far as we put it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {

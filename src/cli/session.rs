@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::{FetchError, Source, check_mirror};
 use crate::host::{Account, Host, Kind, Process, World, replace};
-use crate::journal::{self, JournalError, Ledger};
+use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question};
 use crate::stages;
@@ -45,11 +45,14 @@ impl Session {
     pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let root = absolute(&global.root)?;
         let program = std::env::current_exe().ok().and_then(|p| Utf8PathBuf::from_path_buf(p).ok());
-        let told = windows_profile.map(|p| ("KIND_WSL_WINDOWS_PROFILE".to_owned(), p.to_string()));
         let program = program.map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
-        let env = global.env.clone().into_iter().chain(told).chain(program);
-        let host = Host::new(&root, Box::new(Process::new(&root)), env);
+        let env = global.env.clone().into_iter().chain(program);
+        let mut host = Host::new(&root, Box::new(Process::new(&root)), env);
         let ledger = journal::read(&host)?;
+        let kept = ledger.chosen.windows_profile.as_ref().filter(|_| ledger.is_interrupted());
+        if let Some(profile) = windows_profile.or(kept) {
+            host.tell("KIND_WSL_WINDOWS_PROFILE", profile.as_str());
+        }
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
@@ -157,9 +160,30 @@ impl Choosing {
         }
     }
 
-    /// Where downloads come from.
-    pub(crate) fn source(&self) -> Source {
-        Source { mirror: self.mirror.clone(), offline: self.offline.clone(), ..Source::default() }
+    /// What a resume has to know of this command line; what it does not say is as the interrupted run said it.
+    pub(crate) fn chosen(&self, ledger: &Ledger) -> Result<Chosen, Failure> {
+        let selection = self.selection()?;
+        let mine = Chosen {
+            selection,
+            mirror: self.mirror.clone(),
+            // A resume may be typed in another directory.
+            offline: self.offline.as_ref().map(|d| d.canonicalize_utf8().unwrap_or_else(|_| d.clone())),
+            windows_profile: self.windows_profile.clone(),
+        };
+        if !ledger.is_interrupted() {
+            return Ok(mine);
+        }
+        let kept = ledger.chosen.clone();
+        let same_source = mine.mirror.is_none() && mine.offline.is_none();
+        let (mirror, offline) =
+            if same_source { (kept.mirror, kept.offline) } else { (mine.mirror, mine.offline) };
+        let selection = if mine.selection == Selection::default() { kept.selection } else { mine.selection };
+        Ok(Chosen {
+            selection,
+            mirror,
+            offline,
+            windows_profile: mine.windows_profile.or(kept.windows_profile),
+        })
     }
 
     /// The answers that need no asking: flag or environment, then file, then journal.
@@ -204,28 +228,26 @@ impl Choosing {
         };
         Ok(table.into_iter().map(|(key, value)| (key, said(value))).collect())
     }
+}
 
-    /// The flags that say the same, for the run as root.
-    pub(crate) fn args(&self) -> Vec<String> {
-        let mut args = Vec::new();
-        let mut list = |flag: &str, values: &[String]| {
-            if !values.is_empty() {
-                args.push(format!("--{flag}={}", values.join(",")));
-            }
-        };
-        list("only", &self.only);
-        list("skip", &self.skip);
-        let options =
-            [("mirror", self.mirror.clone()), ("offline", self.offline.as_ref().map(ToString::to_string))];
-        let profile = ("windows-profile", self.windows_profile.as_ref().map(ToString::to_string));
-        args.extend(
-            options.into_iter().chain([profile]).filter_map(|(flag, v)| Some(format!("--{flag}={}", v?))),
-        );
-        if self.guide {
-            args.push("--guide".to_owned());
-        }
-        args
-    }
+/// Where downloads come from.
+pub(crate) fn source(chosen: &Chosen) -> Source {
+    Source { mirror: chosen.mirror.clone(), offline: chosen.offline.clone(), ..Source::default() }
+}
+
+/// The flags that say the same, for the run as root.
+pub(crate) fn args(chosen: &Chosen) -> Vec<String> {
+    let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
+    let path = |path: &Option<Utf8PathBuf>| path.as_ref().map(ToString::to_string);
+    let options = [
+        ("only", list(&chosen.selection.only)),
+        ("skip", list(&chosen.selection.skip)),
+        ("mirror", chosen.mirror.clone()),
+        ("offline", path(&chosen.offline)),
+        ("windows-profile", path(&chosen.windows_profile)),
+    ];
+    let options = options.into_iter().filter_map(|(flag, value)| Some(format!("--{flag}={}", value?)));
+    options.chain(chosen.selection.guide.then(|| "--guide".to_owned())).collect()
 }
 
 fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use serde_json::json;
 
-use super::session::{Session, open_questions, with_defaults};
+use super::session::{Session, args as args_of, open_questions, source, with_defaults};
 use super::{Choosing, Global};
 use crate::change::Scope;
 use crate::engine::{Ended, Engine, EngineError};
@@ -14,6 +14,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::host::World;
+use crate::journal::Chosen;
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Weight};
 use crate::ui::{self, BOLD, CYAN, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
@@ -44,18 +45,22 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let selection = self.choosing.selection()?;
+        self.choosing.selection()?;
         self.choosing.check_source()?;
         let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
         refuse_root(&session.host, &session.user)?;
         session.refuse_other_user()?;
         let facts = session.facts();
         let mut answers = self.choosing.answers(global, &session, &facts)?;
+        let chosen = self.choosing.chosen(&session.ledger)?;
+        let selection = &chosen.selection;
+        // A run that goes on was agreed to when it began, as far as it was chosen then.
         let resumes = session.ledger.is_interrupted();
+        let agreed = self.agreed || (resumes && chosen.selection == session.ledger.chosen.selection);
         if !self.agreed {
-            self.decide(&facts, &mut answers, &selection)?;
+            self.decide(&facts, &mut answers, selection)?;
         }
-        let mut plan = session.plan(&facts, &answers, &selection)?;
+        let mut plan = session.plan(&facts, &answers, selection)?;
         // What waits for a restart is looked at by the run itself: it knows whether that took place.
         if session.ledger.waiting.is_none() {
             refuse_blocked(&plan)?;
@@ -64,14 +69,14 @@ impl Setup {
             self.nothing_to_do(&facts);
             return Ok(Exit::Done);
         }
-        if !self.agreed && !self.is_agreed(&session, &facts, &mut answers, &selection, &mut plan, resumes)? {
+        if !agreed && !self.is_agreed(&session, &facts, &mut answers, selection, &mut plan)? {
             return Ok(Exit::Interrupted);
         }
         let answers = with_defaults(&facts, &answers);
         if session.host.is_live() && !session.host.is_root() {
-            return Err(session.become_root(global, self.args(global, &session, &answers)));
+            return Err(session.become_root(global, self.args(global, &session, &answers, &chosen)));
         }
-        self.work(global, &session, &answers, &selection)
+        self.work(global, &session, &answers, &chosen)
     }
 
     /// Puts the questions that only a person can decide.
@@ -98,7 +103,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Shows the plan and asks for consent; a run that goes on was agreed to when it began.
+    /// Shows the plan and asks for consent.
     fn is_agreed(
         &self,
         session: &Session,
@@ -106,11 +111,7 @@ impl Setup {
         answers: &mut Answers,
         selection: &Selection,
         plan: &mut Plan,
-        resumes: bool,
     ) -> Result<bool, Failure> {
-        if resumes {
-            return Ok(true);
-        }
         if !self.json {
             out(&render::plan(plan, facts));
             out("");
@@ -145,10 +146,10 @@ impl Setup {
     }
 
     /// The same run, for root: agreed to and fully answered.
-    fn args(&self, global: &Global, session: &Session, answers: &Answers) -> Vec<String> {
+    fn args(&self, global: &Global, session: &Session, answers: &Answers, chosen: &Chosen) -> Vec<String> {
         let mut args =
             vec!["setup".to_owned(), "--agreed".to_owned(), format!("--user={}", session.user.name)];
-        args.extend(self.choosing.args());
+        args.extend(args_of(chosen));
         args.extend(answers.0.iter().map(|(id, answer)| format!("--{}={answer}", id.replace('_', "-"))));
         let switches = [
             ("--verbose", global.verbose),
@@ -165,14 +166,14 @@ impl Setup {
         global: &Global,
         session: &Session,
         answers: &Answers,
-        selection: &Selection,
+        chosen: &Chosen,
     ) -> Result<Exit, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             // Without the hook Ctrl-C kills us as SIGKILL would, which the journal survives as well.
             let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
         }
-        let source = self.choosing.source();
+        let source = source(chosen);
         let ended = {
             let mut face = ui::face(self.json, global.verbose, global.quiet);
             let mut engine = Engine {
@@ -182,7 +183,7 @@ impl Setup {
                 face: &mut *face,
                 stop: &stop,
             };
-            engine.setup(answers, selection).map_err(goes_on)?
+            engine.setup(answers, chosen).map_err(goes_on)?
         };
         Ok(self.end(session, &ended))
     }

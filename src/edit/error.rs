@@ -24,7 +24,8 @@ pub enum EditError {
     },
     /// WSL stops reading above the place where the entry would stand.
     #[error(
-        "line {line}: WSL stops reading here ({why}), so `{key}` would have no effect below it: `{text}`; repair this line first"
+        "line {line}: WSL stops reading here ({why}), so `{key}` would have no effect below it{}; repair this line first",
+        quoted(.text)
     )]
     Unreadable {
         /// The line at which WSL gives up.
@@ -93,6 +94,11 @@ impl EditError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            // The one thing at which WSL stops in .wslconfig, where it skips single lines.
+            Self::Unreadable { why, .. } if why.contains("big endian") => {
+                "save {path} as UTF-8 (in Notepad: Save as, Encoding), then run the same command again"
+                    .to_owned()
+            }
             Self::Unreadable { line, .. } => {
                 format!("correct line {line} of {{path}}, or let `--repair-wsl-conf yes` make it a comment")
             }
@@ -108,4 +114,9 @@ impl EditError {
             Self::BadKey { .. } | Self::BadValue { .. } | Self::SideEffect { .. } => return None,
         })
     }
+}
+
+/// The text of a line, where it has one.
+fn quoted(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": `{text}`") }
 }

@@ -91,6 +91,12 @@ impl EngineError {
         }
     }
 
+    /// Whether Ctrl-C ended what was only waiting.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Stopped(_)))
+    }
+
     /// Whether the crash sweep ended the program.
     #[must_use]
     pub fn is_crash(&self) -> bool {

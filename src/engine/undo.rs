@@ -94,7 +94,14 @@ impl Engine<'_> {
             if intent.change.is_command() {
                 self.flush(&mut journal, &mut batch)?;
             }
-            if self.take_back(&entry, options.drift)? {
+            let taken = match self.take_back(&entry, options.drift) {
+                Err(e) if e.is_stop() => {
+                    undone.interrupted = true;
+                    break;
+                }
+                other => other?,
+            };
+            if taken {
                 undone.changes += 1;
                 self.face.event(&Event::Undone { target: &target });
                 // What took effect by a restart loses it by the next one.
@@ -163,7 +170,7 @@ impl Engine<'_> {
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
         let face = &mut *self.face;
         let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let mut context = Context { host: self.host, source: self.source, tick: &mut tick };
+        let mut context = Context { host: self.host, source: self.source, stop: self.stop, tick: &mut tick };
         intent.change.set(&mut context, &intent.before, Some(left))
     }
 

@@ -55,6 +55,11 @@ impl Host {
         }
     }
 
+    /// Adds a variable to the caller's environment.
+    pub fn tell(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The same host with a fuse that blows before one of its effects.
     #[must_use]
     pub fn with_fuse(mut self, fuse: Fuse) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Intent, Record};
+use super::{Chosen, Intent, Record};
 use crate::change::{Expect, Scope};
 use crate::host::Witness;
 
@@ -50,6 +50,8 @@ pub struct Ledger {
     pub entries: Vec<Entry>,
     /// The answers.
     pub answers: BTreeMap<String, String>,
+    /// What was chosen on the command line.
+    pub chosen: Chosen,
     /// The restart that is waited for.
     pub waiting: Option<Waiting>,
     /// When all was verified, with no change since.
@@ -82,6 +84,7 @@ impl Ledger {
         match record {
             Record::Begin { user, at, .. } => (self.user, self.began) = (Some(user), Some(at)),
             Record::Answers { answers } => self.answers.extend(answers),
+            Record::Chosen(chosen) => self.chosen = chosen,
             Record::Intent(intent) => {
                 if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
                     old.phase = Phase::Closed;

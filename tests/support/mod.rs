@@ -29,6 +29,7 @@ use kind_wsl::engine::{DriftPolicy, Ended, Engine, EngineError, Event, Face, Und
 use kind_wsl::facts::{self, Facts};
 use kind_wsl::fetch::Source;
 use kind_wsl::host::{Account, Cmd, Fuse, Host, Output, Runner, digest};
+use kind_wsl::journal::Chosen;
 use kind_wsl::plan::Selection;
 use kind_wsl::stage::Answers;
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -231,8 +232,8 @@ impl Machine {
     }
 
     pub fn setup(&self, host: &Host, answers: &Answers, guide: bool) -> Result<Ended, EngineError> {
-        let selection = Selection { guide, ..Selection::default() };
-        self.engine(host, |engine| engine.setup(answers, &selection))
+        let chosen = Chosen { selection: Selection { guide, ..Selection::default() }, ..Chosen::default() };
+        self.engine(host, |engine| engine.setup(answers, &chosen))
     }
 
     pub fn undo(&self, host: &Host, drift: DriftPolicy) -> Result<Undone, EngineError> {
