@@ -115,7 +115,8 @@ class Story:
             subject.call(f"setup --yes {subject.flags}", code=3)
             changed = [d for d in before.differences(Snapshot(machine)) if not d[0].startswith("/var/lib/kind-wsl")]
             expect(not changed, f"changed: {changed}")
-        if self.with_kind:
+        # Elsewhere kind has nothing to refuse yet: without systemd the session's cgroup has every controller.
+        if self.with_kind and self.layout == "classic":
             with check("kind's refusal before the restart is one that the plan foretold"):
                 verdicts, _ = subject.plan()
                 self.refused(machine.run(f"{KIND} create cluster --image {NODE}"), verdicts | {"restart": "needed"})
