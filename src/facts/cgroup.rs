@@ -105,6 +105,9 @@ impl fmt::Display for Mounts {
                     if self.unified { " with cgroup v2 below it in unified" } else { "" }
                 )
             }
+            Some(other) if self.v1.len() > 4 => {
+                write!(f, "a {other} with cgroup v1 ({} controllers)", self.v1.len())
+            }
             Some(other) => write!(f, "a {other} with cgroup v1 ({})", self.v1.join(", ")),
             None => f.write_str("not mounted"),
         }

@@ -94,7 +94,7 @@ pub struct Packages {
 }
 
 /// What we ask about.
-const ASKED: [&str; 16] = [
+const ASKED: [&str; 18] = [
     "podman",
     "crun",
     "uidmap",
@@ -111,6 +111,8 @@ const ASKED: [&str; 16] = [
     "libc6",
     "shadow-utils",
     "iptables-nft",
+    "nftables",
+    "shadow",
 ];
 
 impl Packages {

@@ -11,7 +11,8 @@ pub(super) static STAGE: Stage = Stage {
     from: "guide",
     why: "The guide installs podman alone. Rootless containers also need newuidmap (package uidmap), a network helper \
           (slirp4netns, or pasta from podman 5 on), a D-Bus session for the user manager (dbus-user-session), and \
-          `iptables`, which netavark calls as soon as a container joins a network such as `kind` (podman#24285). \
+          `iptables`, which netavark calls as soon as a container joins a network such as `kind` (podman#24285), or \
+          `nft` (package nftables) with podman 5 and later, whose netavark fails without it (seen on Debian 13). \
           Debian and Ubuntu only recommend netavark and aardvark-dns, and without them podman 4 falls back to CNI. \
           Nothing that is only recommended is installed.",
     questions: &[Question {
@@ -58,6 +59,9 @@ fn names(facts: &Facts, manager: Manager) -> Vec<String> {
     };
     if major >= 4 {
         names.extend(["netavark", "aardvark-dns"]);
+    }
+    if major >= 5 {
+        names.push("nftables");
     }
     names.into_iter().map(ToOwned::to_owned).collect()
 }

@@ -127,7 +127,7 @@ def demo(system, layout):
         if code == 3:
             print("\r\n\033[1;33mPS C:\\>\033[0m wsl.exe --shutdown   (played: the machine ends and starts again)", flush=True)
             machine.wsl_shutdown()
-            code = type_line(machine, line)
+            code = type_line(machine, "kind-wsl setup")
         type_line(machine, "kind-wsl status")
         machine.cut()
         return code

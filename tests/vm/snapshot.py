@@ -11,7 +11,8 @@ EXCUSED = [
     (r"/etc/cni(/net\.d(/cni\.lock)?)?|/etc/containers(/networks(/netavark\.lock)?)?", "root's podman's own locks: its package starts it at boot"),
     (r"/home/dev/\.kube(/.*)?", "kind's own kubeconfig"),
     (r"/home/dev/\.sudo_as_admin_successful", "sudo's own note of its first use"),
-    (r"/etc/(ld\.so\.cache|machine-id|\.pwd\.lock)", "written by ldconfig, systemd and passwd at their first run"),
+    (r"/etc/(ld\.so\.cache|machine-id|\.pwd\.lock|\.updated)", "written by ldconfig, systemd and passwd at their first run"),
+    (r"/etc/apparmor\.d/local(/.*)?", "empty files for the user's own rules, made by the scripts of packages that were brought (passt)"),
     (r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-", "passwd's own copy of the file before"),
     (r"/var/lib/systemd/(random-seed|timers(/.*)?|catalog(/.*)?|timesync(/.*)?|linger|rfkill|backlight|coredump|pstore|ephemeral-trees)", "systemd's own state"),
 ]
