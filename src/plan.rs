@@ -157,6 +157,8 @@ pub struct Plan {
     pub files: Vec<FileDiff>,
     /// The restart.
     pub restart: Option<Scope>,
+    /// A restart that changes wait for although the stage that asks for it was left out.
+    pub left_to_you: Option<Scope>,
 }
 
 /// A change that can not even be looked at.
@@ -190,7 +192,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let view = View::new(world);
         let mut facts = facts.clone();
-        let mut plan = Self { stages: Vec::new(), files: Vec::new(), restart: None };
+        let mut plan = Self { stages: Vec::new(), files: Vec::new(), restart: None, left_to_you: None };
         for stage in STAGES {
             let planned = plan_stage(&view, stage, &facts, answers, selection)
                 .map_err(|source| PlanError { stage: stage.id, source })?;
@@ -201,6 +203,9 @@ impl Plan {
                 }
             }
             plan.stages.push(planned);
+        }
+        if plan.restart.is_none() {
+            plan.left_to_you = facts.restart_due();
         }
         for (path, (_, after)) in view.files.into_inner() {
             let before = world.read(&path).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned());

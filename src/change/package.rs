@@ -83,6 +83,18 @@ impl Manager {
         world.answer(&self.list()).map(|l| self.parse(&l)).unwrap_or_default()
     }
 
+    /// What an installation would bring along, where the package manager says so beforehand: then an interrupted one
+    /// is undone by name, and what others install meanwhile is theirs.
+    fn coming(self, world: &dyn World, names: &[String]) -> Vec<String> {
+        if self != Self::Apt {
+            return Vec::new();
+        }
+        let args = ["-s", "-q", "install", "--no-install-recommends"].into_iter();
+        let said = world.answer(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
+        let new = |line: &str| Some(line.strip_prefix("Inst ")?.split_ascii_whitespace().next()?.to_owned());
+        said.unwrap_or_default().lines().filter_map(new).collect()
+    }
+
     fn refresh(self) -> Option<Cmd> {
         (self == Self::Apt).then(|| apt(&["update"]))
     }
@@ -282,12 +294,15 @@ impl Primitive for Package {
 
     fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
         let installed = self.manager.installed(world);
+        let coming = if self.file.is_some() { Vec::new() } else { self.manager.coming(world, &self.names) };
+        // Empty where it is not known beforehand, as with package lists that were never fetched.
+        let all = if coming.is_empty() { coming } else { installed.keys().cloned().chain(coming).collect() };
         let version = |n: &String| {
             let file = self.file.as_ref().map(|f| f.version.clone());
             file.or_else(|| installed.get(n).cloned()).unwrap_or_default()
         };
         let has = self.names.iter().map(|n| (n.clone(), version(n))).collect();
-        Ok(Aim { state: State::Packages { has, all: Vec::new() }, bytes: None })
+        Ok(Aim { state: State::Packages { has, all }, bytes: None })
     }
 
     fn set(&self, context: &mut Context<'_>, to: &State, left: Option<&State>) -> Result<(), ChangeError> {

@@ -36,7 +36,7 @@ pub(super) const WORDS: [&str; 2] = ["cgroup_no_v1=all", "systemd.unified_cgroup
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     if !facts.wsl.is_two() {
-        return Need::not_here(format!("not WSL: {}", facts.cgroup.mounts));
+        return Need::not_here(format!("{}: {}", facts.wsl.name(), facts.cgroup.mounts));
     }
     let chosen = facts.wsl_conf.cgroups.as_deref() == Some("v1");
     if facts.cgroup.mounts.has_v1() {

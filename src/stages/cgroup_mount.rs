@@ -26,7 +26,7 @@ const LINE: &str = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relati
 fn needed(facts: &Facts, _: &Answers) -> Need {
     let seen = &facts.cgroup.mounts;
     if !facts.wsl.is_two() {
-        return Need::not_here("not WSL: systemd mounts the hierarchy");
+        return Need::not_here(format!("{}: fstab plays no part in it", facts.wsl.name()));
     }
     // Told to mount v1, a WSL from 2.6.2 on mounts v2 alone again as soon as it is no longer told.
     let by_choice = facts.wsl_conf.cgroups.as_deref() == Some("v1") && !facts.wsl.is_before("2.6.2");

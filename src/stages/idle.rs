@@ -28,7 +28,7 @@ pub(super) static STAGE: Stage = Stage {
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     if !facts.wsl.is_two() {
-        return Need::not_here("not WSL: nothing stops an idle machine");
+        return Need::not_here(format!("{}: nothing of ours stops an idle machine", facts.wsl.name()));
     }
     if facts.windows.instance_idle.as_deref() == Some("-1") {
         return Need::satisfied("instanceIdleTimeout is -1 in .wslconfig");

@@ -89,6 +89,7 @@ fn ending(plan: &Plan, facts: &Facts) -> String {
     let count = plan.changes().filter(|c| !matches!(c, Change::Restart(_))).count();
     let plural = if count == 1 { "" } else { "s" };
     let restart = match plan.restart {
+        None if plan.left_to_you.is_some() => "and the restart that they need is left to you".to_owned(),
         None => "no restart".to_owned(),
         Some(Scope::Machine) => "one restart of the machine".to_owned(),
         Some(Scope::Distro) => {

@@ -135,6 +135,13 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
     let archive = packages(root, "archive");
     match verb {
         "update" => Answer::said("Reading package lists...\n"),
+        "install" if args.contains(&"-s") => {
+            let new = names
+                .iter()
+                .flat_map(|n| std::iter::once(n).chain(companions(n)))
+                .filter(|n| !installed.contains_key(**n));
+            Answer::said(new.map(|n| format!("Inst {n} (1.0 Debian:12 [amd64])\n")).collect::<String>())
+        }
         "install" => {
             if let Some(missing) = names.iter().find(|n| !archive.contains_key(**n)) {
                 return Answer::failed(100, format!("E: Unable to locate package {missing}\n"));
