@@ -189,3 +189,28 @@ fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
     assert!(ledger.answers.is_empty(), "the answers are asked for again");
     assert!(ledger.standing().all(|e| e.intent.stage == "packages" || e.intent.stage == "systemd"));
 }
+
+#[test]
+fn what_others_install_after_an_interrupted_installation_is_theirs() {
+    let effects = calm(Layout::Classic, false).effects[0];
+    let mut seen = 0;
+    for at in 0..effects {
+        let machine = Machine::new(Layout::Classic);
+        crash(&machine, 0, at, false);
+        let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
+        if !ledger.open().any(|e| e.intent.stage == "packages") {
+            continue;
+        }
+        seen += 1;
+        // Half of it was installed when the power went, and then somebody installed an editor.
+        machine
+            .write("/fake/packages", machine.text("/fake/packages") + "conmon 2.1\npodman 4.3.1\nvim 9.0\n");
+        machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+        let left = machine.text("/fake/packages");
+        assert!(
+            left.contains("vim") && !left.contains("podman") && !left.contains("conmon"),
+            "effect {at}: {left}"
+        );
+    }
+    assert!(seen > 0, "no crash fell into the installation");
+}
