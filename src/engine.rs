@@ -17,7 +17,7 @@ use crate::change::{Change, ChangeError, Context, Follow, Restart, Scope, State}
 use crate::facts::Facts;
 use crate::fetch::Source;
 use crate::host::{Account, Host, HostError, Owner, Recorder, Witness, World};
-use crate::journal::{Chosen, Entry, Intent, Journal, Ledger, Phase, Record};
+use crate::journal::{Chosen, Entry, Intent, Journal, JournalError, Ledger, Phase, Record};
 use crate::plan::{Verdict, judge, pending};
 use crate::stage::{Answers, Stage};
 use crate::stages::STAGES;
@@ -224,7 +224,7 @@ impl Engine<'_> {
             }
             None => now,
         };
-        self.save(journal, &before).map_err(failed)??;
+        self.save(journal, &before)?;
         let id = journal.next_id();
         let replaces = open.map(|e| e.intent.id);
         let intent = Intent {
@@ -275,14 +275,14 @@ impl Engine<'_> {
     }
 
     /// Keeps the bytes of a file that is about to be changed.
-    fn save(&self, journal: &Journal<'_>, before: &State) -> Result<Result<(), EngineError>, ChangeError> {
-        let Some(file) = Change::file_of(before) else { return Ok(Ok(())) };
-        let bytes = self.host.read(&file.path)?.unwrap_or_default();
+    fn save(&self, journal: &Journal<'_>, before: &State) -> Result<(), EngineError> {
+        let Some(file) = Change::file_of(before) else { return Ok(()) };
+        let bytes = self.host.read(&file.path).map_err(JournalError::from)?.unwrap_or_default();
         // An interrupted intent saved them already, and the file may be another by now.
-        if crate::host::digest(&bytes) != file.sha256 {
-            return Ok(Ok(()));
+        if crate::host::digest(&bytes) == file.sha256 {
+            journal.save(&file.sha256, &bytes)?;
         }
-        Ok(journal.save(&file.sha256, &bytes).map_err(EngineError::from))
+        Ok(())
     }
 
     /// Runs what has to follow the batch, once each, then writes that it is done.

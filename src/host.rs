@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner};
-pub use fs::{Lock, digest};
+pub use fs::{Lock, digest, directory};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
 pub use locks::Holder;
-pub use process::{Process, environment, replace};
+pub use process::{Process, environment, program, replace};
 pub use record::{Recorder, Recording, Replay};
 pub use time::Witness;
 

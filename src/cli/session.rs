@@ -9,7 +9,7 @@ use crate::engine::with_ledger;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::{FetchError, Source, check_mirror};
-use crate::host::{Account, Host, Kind, Process, World, replace};
+use crate::host::{Account, Host, Kind, Process, World, directory, program, replace};
 use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question};
@@ -44,8 +44,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let root = absolute(&global.root)?;
-        let program = std::env::current_exe().ok().and_then(|p| Utf8PathBuf::from_path_buf(p).ok());
-        let program = program.map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
+        let program = program().map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
         let env = global.env.clone().into_iter().chain(program);
         let mut host = Host::new(&root, Box::new(Process::new(&root)), env);
         let ledger = journal::read(&host)?;
@@ -128,9 +127,11 @@ impl Session {
 const OFFLINE: &str = "`--offline` takes a directory that holds the files under their own names";
 
 fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
-    path.canonicalize_utf8().map_err(|e| {
-        Failure::usage(format!("cannot use `{path}` as the root: {e}"), "`--root` takes a directory")
-    })
+    let refused = |why: String| {
+        Failure::usage(format!("cannot use `{path}` as the root: {why}"), "`--root` takes a directory")
+    };
+    let found = directory(path).map_err(|e| refused(e.to_string()))?;
+    found.ok_or_else(|| refused("it is no directory".to_owned()))
 }
 
 impl Choosing {
@@ -148,15 +149,11 @@ impl Choosing {
             let hint = |e: &FetchError| e.hint().unwrap_or_default();
             check_mirror(mirror).map_err(|e| Failure::usage(format!("`--mirror`: {e}"), hint(&e)))?;
         }
-        match self.offline.as_ref().map(|dir| (dir, dir.canonicalize_utf8())) {
-            Some((_, Ok(real))) if real.is_dir() => Ok(()),
-            Some((dir, Ok(_))) => {
-                Err(Failure::usage(format!("`--offline`: `{dir}` is no directory"), OFFLINE))
-            }
-            Some((dir, Err(e))) => {
-                Err(Failure::usage(format!("`--offline`: cannot use `{dir}`: {e}"), OFFLINE))
-            }
-            None => Ok(()),
+        let Some(dir) = &self.offline else { return Ok(()) };
+        match directory(dir) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Failure::usage(format!("`--offline`: `{dir}` is no directory"), OFFLINE)),
+            Err(e) => Err(Failure::usage(format!("`--offline`: cannot use `{dir}`: {e}"), OFFLINE)),
         }
     }
 
@@ -167,7 +164,7 @@ impl Choosing {
             selection,
             mirror: self.mirror.clone(),
             // A resume may be typed in another directory.
-            offline: self.offline.as_ref().map(|d| d.canonicalize_utf8().unwrap_or_else(|_| d.clone())),
+            offline: self.offline.as_ref().map(|d| directory(d).ok().flatten().unwrap_or_else(|| d.clone())),
             windows_profile: self.windows_profile.clone(),
         };
         if !ledger.is_interrupted() {

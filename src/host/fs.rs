@@ -191,6 +191,15 @@ impl Host {
     }
 }
 
+/// A directory that the caller named, absolute and without links; `None` where it is no directory.
+///
+/// # Errors
+/// When nothing is there, or it can not be reached.
+pub fn directory(path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+    let real = path.canonicalize_utf8()?;
+    Ok(real.is_dir().then_some(real))
+}
+
 /// The directories above `path` that are not there, outermost first.
 pub(crate) fn missing_dirs(world: &dyn World, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, HostError> {
     let mut missing = Vec::new();

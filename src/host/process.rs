@@ -178,6 +178,13 @@ pub fn replace(program: &str, args: &[String], env: &[(String, String)]) -> io::
     Command::new(program).args(args).envs(env.iter().map(|(k, v)| (k, v))).exec()
 }
 
+/// Where this program is.
+#[allow(clippy::disallowed_methods, reason = "the one place that asks")]
+#[must_use]
+pub fn program() -> Option<Utf8PathBuf> {
+    std::env::current_exe().ok().and_then(|p| Utf8PathBuf::from_path_buf(p).ok())
+}
+
 /// This process's environment, taken once at the start.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 #[must_use]

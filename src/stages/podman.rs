@@ -5,6 +5,7 @@ use crate::edit::toml::Value;
 use crate::facts::Facts;
 use crate::facts::containers::{containers_conf, storage_conf};
 use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::version::Version;
 
 pub(super) static STAGE: Stage = Stage {
     id: "podman",
@@ -16,7 +17,8 @@ pub(super) static STAGE: Stage = Stage {
           podman's limit of 2048 processes holds a whole node (kind#3451). The guide writes its keys outside any \
           table, where podman ignores them without a word, and over what was there. Here they go into their tables \
           in the user's own containers.conf, which is read after root's. Debian 12's podman falls back to the storage \
-          driver vfs, which copies every layer; overlay is set where the storage is still empty.",
+          driver vfs, which copies every layer; overlay is set where the storage is still empty. The cgroup manager is \
+          the guide's cgroupfs, but systemd with a podman before 3.3, which can not start a rootless container otherwise.",
     questions: &[Question {
         id: "cgroup_manager",
         prompt: "Which cgroup manager shall podman use?",
@@ -28,7 +30,7 @@ pub(super) static STAGE: Stage = Stage {
             ]
         }),
         when: |_, _| true,
-        default: |_| "cgroupfs".to_owned(),
+        default: |facts| default_manager(facts).to_owned(),
         weight: Weight::Prefer,
     }],
     needed,
@@ -36,9 +38,25 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
+/// podman before 3.3 puts a rootless container of the cgroupfs manager below the root cgroup, where a user may make
+/// nothing: `create /sys/fs/cgroup/libpod_parent: Permission denied` (seen with 3.0.1 on Debian 11; podman#11563
+/// shows that 3.3 leaves the place to the runtime).
+fn needs_systemd(facts: &Facts) -> bool {
+    super::packages::podman(facts).is_some_and(|v| v < Version::from([3, 3]))
+}
+
+fn default_manager(facts: &Facts) -> &'static str {
+    if needs_systemd(facts) { "systemd" } else { "cgroupfs" }
+}
+
+/// The cgroup manager that podman shall use.
+pub(super) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
+    answers.get("cgroup_manager").unwrap_or(default_manager(facts))
+}
+
 /// What containers.conf shall say, but for what it says already, wherever it does.
 fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
-    let manager = answers.get("cgroup_manager").unwrap_or("cgroupfs");
+    let manager = manager(facts, answers);
     let text = |s: &str| Value::Str(s.to_owned());
     let keys = [
         ("containers.log_driver", text("k8s-file")),
@@ -65,6 +83,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if let Some(file) = &facts.containers.overridden_by {
         let what = format!("CONTAINERS_CONF={file} in the environment makes podman ignore every other containers.conf");
         return Need::blocked(what, "take it out of your shell's start-up files, then open a new shell");
+    }
+    if needs_systemd(facts) && manager(facts, answers) == "cgroupfs" {
+        let what = "podman before 3.3 can not start rootless containers with the cgroupfs manager";
+        return Need::blocked(what, "answer with `--cgroup-manager systemd`");
     }
     let differing = differing(facts, answers);
     let ours = containers_conf(&facts.user);

@@ -125,7 +125,7 @@ fn wins(facts: &Facts, key: &str, seen: &str) -> Fault {
 fn cgroup_manager(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
     let info = podman_info(world, facts)?;
     let seen = text(&info, "/host/cgroupManager");
-    let wanted = answers.get("cgroup_manager").unwrap_or("cgroupfs");
+    let wanted = super::podman::manager(facts, answers);
     if seen == wanted {
         return Ok(format!("cgroup manager {seen}"));
     }

@@ -20,16 +20,20 @@ INSTALLED = "dpkg-query -W -f '${binary:Package} ${db:Status-Status}\\n' | grep 
 class Subject:
     """The program under test in a machine."""
 
-    def __init__(self, machine, releases, binary):
+    def __init__(self, machine, releases, binary, system):
         self.machine, self.releases = machine, releases
         self.flags = f"--mirror {releases.url} --crun-version 1.21 --crun-sha256 {releases.sha256('crun-1.21-linux-amd64')} --tools none"
         shutil.copy(binary, machine.drive / "kind-wsl")
-        shutil.copy(images.kind(), machine.drive / "kind")
+        shutil.copytree(images.kind(), machine.drive / "kind")
+        # Debian 13's kind asks for Debian 13's C library, which runs beside an older one.
+        loader = "/opt/kind/ld-linux-x86-64.so.2 --library-path /opt/kind " if system == "debian-11" else ""
+        (machine.drive / "bin").mkdir()
+        (machine.drive / "bin/kind").write_text(f'#!/bin/sh\nexec {loader}/opt/kind/kind-linux-amd64 "$@"\n')
         shutil.copy(images.node_store(), machine.drive / "store.tar")
 
     def install(self):
         """The program, and the real kind, where a user has them."""
-        self.machine.root("install -m 755 /mnt/c/kind-wsl /mnt/c/kind /usr/local/bin/")
+        self.machine.root("install -m 755 /mnt/c/kind-wsl /mnt/c/bin/kind /usr/local/bin/; install -D -m 755 -t /opt/kind /mnt/c/kind/kind-linux-amd64 /mnt/c/kind/lib/*")
 
     def call(self, args, code=0, **how):
         result = self.machine.run(f"kind-wsl {args}", **how)
@@ -58,7 +62,7 @@ def tell(machine, system, layout, releases, binary, story, with_kind):
 class Story:
     def __init__(self, machine, system, layout, releases, binary, story, with_kind):
         self.machine, self.system, self.layout, self.story, self.with_kind = machine, system, layout, story, with_kind
-        self.subject = Subject(machine, releases, binary)
+        self.subject = Subject(machine, releases, binary, system)
 
     def run(self):
         self.before()
@@ -154,7 +158,8 @@ class Story:
         runtime = host["ociRuntime"]
         facts = {
             "cgroup version": (host["cgroupVersion"], "v2"),
-            "cgroup manager": (host["cgroupManager"], "cgroupfs"),
+            # podman 3.0 can not start a rootless container with cgroupfs.
+            "cgroup manager": (host["cgroupManager"], "systemd" if self.system == "debian-11" else "cgroupfs"),
             "events logger": (host["eventLogger"], "file"),
             "log driver": (host.get("logDriver", "k8s-file"), "k8s-file"),  # podman 3 does not tell
             "storage driver": (info["store"]["graphDriverName"], "overlay"),

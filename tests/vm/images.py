@@ -95,4 +95,4 @@ def crun():
 
 
 def kind():
-    return artifact("kind", "kind.sh") / "kind-linux-amd64"
+    return artifact("kind", "kind.sh")

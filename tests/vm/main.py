@@ -106,7 +106,7 @@ def test(system, layouts, keep):
 def machine_for_person(system, layout, folder):
     binary, releases = prepare(system, []), Releases()
     machine = Machine(system, layout, folder)
-    subject = Subject(machine, releases, binary)
+    subject = Subject(machine, releases, binary, system)
     machine.start()
     subject.install()
     return machine, subject

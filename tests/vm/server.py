@@ -14,7 +14,7 @@ class Releases:
     """Running from its creation to the end of the process."""
 
     def __init__(self):
-        crun, kind = images.crun(), images.kind()
+        crun, kind = images.crun(), images.kind() / "kind-linux-amd64"
         self.files = {
             f"/containers/crun/releases/download/1.21/{crun.name}": crun,
             f"/kubernetes-sigs/kind/releases/download/v0.27.0/{kind.name}": kind,
