@@ -170,7 +170,7 @@ fn artifacts_carry_address_mirror_path_and_witnesses() {
     assert_eq!(path(kubectl().unwrap(), "1.37.1"), "dl.k8s.io/release/v1.37.1/bin/linux/amd64/kubectl");
     assert_eq!(
         path(cni().unwrap(), "1.1.1"),
-        "deb.debian.org/debian/pool/main/g/golang-github-containernetworking-plugins/\
+        "snapshot.debian.org/archive/debian/20261101T000000Z/pool/main/g/golang-github-containernetworking-plugins/\
          containernetworking-plugins_1.1.1+ds1-3+b5_amd64.deb"
     );
     let known_without_checksum = crun().unwrap();
