@@ -103,7 +103,7 @@ fn sweep(layout: Layout, guide: bool) {
 /// an undo that does not.
 fn undo_with_crashes(calm: &Calm, layout: Layout, leg: usize, at: u64, guide: bool) -> u64 {
     let mut runs = 0;
-    let mut stop = at % 5;
+    let mut stop = at % 17;
     loop {
         let machine = Machine::new(layout);
         crash(&machine, leg, at, guide);
@@ -126,7 +126,7 @@ fn undo_with_crashes(calm: &Calm, layout: Layout, leg: usize, at: u64, guide: bo
         if !crashed {
             return runs;
         }
-        stop += 37;
+        stop += 17;
     }
 }
 
