@@ -21,7 +21,9 @@ import images
 
 # The version that each layout's WSL says it has; the isolated ones are of WSL's next release.
 LAYOUTS = {"classic": "2.2.4.0", "modern": "2.6.1.0", "isolated": "2.9.11.0", "isolated-poor": "2.9.11.0"}
-QEMU = ("qemu-system-x86_64 -M q35,hpet=off -accel tcg,thread=multi,tb-size=512 -cpu max -smp 2 -m 4G -nodefaults -no-user-config "
+# One processor: with two the emulated kernel locked up once in some sixty starts, each waiting for the other's answer
+# to a TLB flush. Two machines run side by side, so nothing is lost.
+QEMU = ("qemu-system-x86_64 -M q35,hpet=off -accel tcg,thread=multi,tb-size=512 -cpu max -smp 1 -m 4G -nodefaults -no-user-config "
         "-display none -no-reboot -device virtio-rng-pci").split()
 
 
