@@ -172,6 +172,12 @@ impl Change {
         }
     }
 
+    /// Whether the run that makes it takes it back at its end.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Put(Put { passing: true, .. }))
+    }
+
     /// Whether it acts on what earlier changes wrote, so that their follow-ups have to run before it.
     #[must_use]
     pub fn is_command(&self) -> bool {

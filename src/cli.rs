@@ -5,6 +5,7 @@ mod explain;
 mod kind;
 mod plan;
 mod report;
+mod restart;
 mod session;
 mod setup;
 mod status;
@@ -149,8 +150,12 @@ fn flag(question: &'static Question) -> clap::Arg {
         Form::Choice(_) => "CHOICE",
         Form::Open(..) => "VALUE",
     };
+    // `--idle` alone says yes.
+    let alone = matches!(question.form, Form::YesNo).then_some("yes");
     clap::Arg::new(question.id)
         .long(question.flag())
+        .num_args(usize::from(alone.is_none())..=1)
+        .default_missing_values(alone)
         .env(question.variable())
         .hide_env_values(true)
         .value_name(value)

@@ -60,16 +60,22 @@ pub enum Ended {
         verified: usize,
     },
     /// The machine has to be started again, then the run goes on.
-    Restart {
-        /// How much of it.
-        scope: Scope,
-        /// Why.
-        why: Vec<String>,
-        /// Whether an earlier run asked for it already and it has not taken place.
-        again: bool,
-    },
+    Restart(Awaited),
     /// Ctrl-C.
     Interrupted,
+}
+
+/// A restart that a run waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// How much of the machine.
+    pub scope: Scope,
+    /// Why.
+    pub why: Vec<String>,
+    /// Whether an earlier run asked for it already and it has not taken place.
+    pub again: bool,
+    /// Its name in the journal.
+    pub id: String,
 }
 
 /// Work that waits for the commands that have to follow it.
@@ -149,7 +155,7 @@ impl Engine<'_> {
                 facts = self.facts(&journal.ledger);
             }
         }
-        self.take_back_open(&mut journal)?;
+        self.take_back_leftovers(&mut journal)?;
         if journal.ledger.finished.is_none() {
             let at = self.host.now();
             journal.append(Record::Finished { at })?;
@@ -308,8 +314,10 @@ impl Engine<'_> {
     fn restart(&mut self, journal: &mut Journal<'_>, restart: &Restart) -> Result<Ended, EngineError> {
         let Restart { scope, why, until } = restart.clone();
         let witness = Witness::of(self.host);
-        journal.append(Record::Waiting { scope, why: why.clone(), until, witness })?;
-        Ok(Ended::Restart { scope, why, again: false })
+        let now = format!("{} {} {}", self.host.now(), witness.boot_id, witness.pid1_start);
+        let id = crate::host::digest(now.as_bytes()).get(..12).unwrap_or_default().to_owned();
+        journal.append(Record::Waiting { scope, why: why.clone(), until, witness, id: id.clone() })?;
+        Ok(Ended::Restart(Awaited { scope, why, again: false, id }))
     }
 
     /// Looks at what must hold after a stage; answers how much did.

@@ -13,6 +13,7 @@ mod fuse;
 mod locks;
 mod process;
 mod record;
+mod scratch;
 mod time;
 mod write;
 
@@ -29,6 +30,7 @@ pub use fuse::Fuse;
 pub use locks::Holder;
 pub use process::{Process, environment, program, replace};
 pub use record::{Recorder, Recording, Replay};
+pub use scratch::Scratch;
 pub use time::Witness;
 
 /// What is at a path, without following a link in its last component.

@@ -73,7 +73,18 @@ pub enum Record {
         until: Vec<Expect>,
         /// The start of the machine that has to end.
         witness: Witness,
+        /// By what the resumed run, the helper's files and the journal know that they speak of the same restart.
+        #[serde(default)]
+        id: String,
     },
+    /// The restart that is waited for was agreed to and given to a program of Windows.
+    Handed {
+        /// The directory on the Windows side that was made for it, as this distribution sees it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Utf8PathBuf>,
+    },
+    /// Whoever was asked does not want Windows to do it any more.
+    Withdrawn,
     /// The restart took place and helped.
     Restarted,
     /// Every check of `verify` held.

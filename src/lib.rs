@@ -8,7 +8,7 @@
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
 //! | engine | [`engine`], [`plan`] | the only caller of effects; the preview |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
-//! | facts | [`facts`] | what the machine is |
+//! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
 //! | machine | [`host`] | files under a root, commands, users, time |
@@ -28,3 +28,4 @@ pub mod stage;
 pub mod stages;
 pub mod ui;
 pub mod version;
+pub mod windows;

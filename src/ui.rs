@@ -14,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 use crate::engine::Face;
 use crate::error::Failure;
 
-pub use ask::{Consent, ask, consent};
+pub use ask::{Consent, ask, confirm, consent};
 pub use json::{Json, line as json_line};
 pub use plain::Plain;
 pub use term::Term;

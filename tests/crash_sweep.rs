@@ -16,7 +16,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use kind_wsl::engine::{DriftPolicy, Ended};
+use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
 use kind_wsl::host::Fuse;
 use support::{Layout, Machine, answers};
 
@@ -34,7 +34,7 @@ fn calm(layout: Layout, guide: bool) -> Calm {
     let before = machine.snapshot();
     let first = machine.host(Fuse::default());
     let ended = machine.setup(&first, &answers(), guide).unwrap();
-    assert!(matches!(ended, Ended::Restart { again: false, .. }), "{ended:?}");
+    assert!(matches!(ended, Ended::Restart(Awaited { again: false, .. })), "{ended:?}");
     machine.boot(2);
     let second = machine.host(Fuse::default());
     let ended = machine.setup(&second, &answers(), guide).unwrap();
@@ -57,7 +57,7 @@ fn finish(machine: &Machine, guide: bool) {
     for boot in 3..6 {
         match machine.setup(&machine.host(Fuse::default()), &answers(), guide).unwrap() {
             Ended::Done { .. } => return,
-            Ended::Restart { .. } => machine.boot(boot),
+            Ended::Restart(_) => machine.boot(boot),
             Ended::Interrupted => panic!("nobody interrupted it"),
         }
     }

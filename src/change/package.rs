@@ -206,6 +206,7 @@ impl Package {
             owner: Owner::Root,
             follow: None,
             restart: None,
+            passing: false,
         };
         let goal = put.aim(context.host)?.state;
         put.set(context, &goal, None)?;

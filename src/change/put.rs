@@ -27,6 +27,9 @@ pub struct Put {
     /// What has to be started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Due>,
+    /// Whether it is there for the run alone, which takes it back when it comes to its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
 }
 
 /// Where the bytes come from.
@@ -57,13 +60,21 @@ impl Put {
             owner: Owner::Root,
             follow: None,
             restart: None,
+            passing: false,
         }
+    }
+
+    /// The same, for the time of the run.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { passing: true, ..self }
     }
 
     /// A downloaded program of the user's, mode 0755.
     #[must_use]
     pub fn program(path: Utf8PathBuf, artifact: Artifact, owner: Owner) -> Self {
-        Self { path, body: Body::Download(artifact), mode: 0o755, owner, follow: None, restart: None }
+        let body = Body::Download(artifact);
+        Self { path, body, mode: 0o755, owner, follow: None, restart: None, passing: false }
     }
 
     fn sha256(&self) -> String {
@@ -104,6 +115,7 @@ impl Put {
 impl Primitive for Put {
     fn target(&self) -> Target {
         let (verb, detail) = match &self.body {
+            Body::Text(_) if self.passing => ("write", "until the set-up ends".to_owned()),
             Body::Text(_) => ("write", String::new()),
             Body::Download(a) => {
                 ("download", format!("{}, sha256 {}…", a.name, a.sha256.get(..12).unwrap_or_default()))

@@ -1,6 +1,8 @@
 //! What most commands begin with: the machine, the user, the facts, the answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -14,6 +16,7 @@ use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question};
 use crate::stages;
+use crate::windows::{self, Helper, Interop, Look};
 
 /// Variables that are carried over to root, beside our own: the rest stays the user's.
 const CARRIED: [&str; 14] = [
@@ -47,11 +50,13 @@ impl Session {
         let program = program().map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
         let env = global.env.clone().into_iter().chain(program);
         let mut host = Host::new(&root, Box::new(Process::new(&root)), env);
+        windows::inherit(&mut host);
         let ledger = journal::read(&host)?;
         let kept = ledger.chosen.windows_profile.as_ref().filter(|_| ledger.is_interrupted());
         if let Some(profile) = windows_profile.or(kept) {
             host.tell("KIND_WSL_WINDOWS_PROFILE", profile.as_str());
         }
+        ask_for_profile(&mut host);
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
@@ -60,6 +65,21 @@ impl Session {
             session.check_profile(profile)?;
         }
         Ok(session)
+    }
+
+    /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the change at hand is finished first.
+    pub(crate) fn stop() -> Arc<AtomicBool> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // Without the hook Ctrl-C kills us as SIGKILL would, which the journal survives as well.
+            let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+        }
+        stop
+    }
+
+    /// The absolute path of this program, as one can start it again.
+    pub(crate) fn program(&self) -> String {
+        self.host.env("KIND_WSL_PROGRAM").unwrap_or_else(|| "kind-wsl".to_owned())
     }
 
     /// Refuses a Windows profile that is not there: a `.wslconfig` in it would be read by nobody.
@@ -105,7 +125,7 @@ impl Session {
 
     /// Becomes root, through sudo, with the same environment as far as we look at it.
     pub(crate) fn become_root(&self, global: &Global, args: Vec<String>) -> Failure {
-        let program = self.host.env("KIND_WSL_PROGRAM").unwrap_or_else(|| "kind-wsl".to_owned());
+        let program = self.program();
         let ours = |name: &str| name.starts_with("KIND_WSL_") && name != "KIND_WSL_PROGRAM";
         let carried = global.env.iter().filter(|(name, _)| CARRIED.contains(&name.as_str()) || ours(name));
         let env = carried.map(|(name, value)| format!("{name}={value}"));
@@ -121,6 +141,28 @@ impl Session {
             Some(format!("as root, run `{program} {} --user {}`", typed.join(" "), self.user.name)),
         )
     }
+}
+
+/// Asks Windows for the profile of the account that this is, where nothing here says it for sure.
+fn ask_for_profile(host: &mut Host) {
+    if !host.is_live() || !host.exists("/run/WSL") || !facts::wsl::is_profile_unsure(host) {
+        return;
+    }
+    let asked = Interop::new(host).ok().and_then(|interop| {
+        let helper = Helper::find(host)?.lend().ok()?;
+        let look = Look::of(&interop, helper.path()).ok()?;
+        interop.path(&look.profile)
+    });
+    if let Some(profile) = asked {
+        host.tell(facts::wsl::ASKED, profile.as_str());
+    }
+}
+
+/// The flags, among those that are on, that mean the same to the run as root.
+pub(crate) fn switches(global: &Global, own: &[(&str, bool)]) -> impl Iterator<Item = String> {
+    let general = [("--verbose", global.verbose), ("--quiet", global.quiet)];
+    let on = general.iter().chain(own).filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned());
+    on.collect::<Vec<_>>().into_iter()
 }
 
 /// What `--offline` takes.

@@ -1,23 +1,20 @@
 //! `kind-wsl setup`: the one command.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use clap::Args;
 use serde_json::json;
 
-use super::session::{Session, args as args_of, open_questions, source, with_defaults};
+use super::restart::{Bystanders, Restarting};
+use super::session::{Session, args as args_of, open_questions, source, switches, with_defaults};
 use super::{Choosing, Global};
-use crate::change::Scope;
 use crate::engine::{Ended, Engine, EngineError};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
-use crate::host::World;
 use crate::journal::Chosen;
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Weight};
-use crate::ui::{self, BOLD, CYAN, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
+use crate::ui::{self, BOLD, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
+use crate::windows::Outcome;
 
 /// The flags of `setup`.
 #[derive(Debug, Args)]
@@ -35,6 +32,9 @@ pub(crate) struct Setup {
     /// End with exit code 3 where a restart is needed, without starting it.
     #[arg(long)]
     no_restart: bool,
+    /// Go on after this restart, for whoever did it.
+    #[arg(long, value_name = "ID", hide = true)]
+    resume: Option<String>,
     /// Print events as JSON lines.
     #[arg(long)]
     json: bool,
@@ -50,6 +50,7 @@ impl Setup {
         let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
         refuse_root(&session.host, &session.user)?;
         session.refuse_other_user()?;
+        self.take_note_of_the_restart(&session)?;
         let facts = session.facts();
         let mut answers = self.choosing.answers(global, &session, &facts)?;
         let chosen = self.choosing.chosen(&session.ledger)?;
@@ -69,14 +70,20 @@ impl Setup {
             self.nothing_to_do(&facts);
             return Ok(Exit::Done);
         }
-        if !agreed && !self.is_agreed(&session, &facts, &mut answers, selection, &mut plan)? {
-            return Ok(Exit::Interrupted);
+        if !agreed {
+            if !self.is_agreed(&session, &facts, &mut answers, selection, &mut plan)? {
+                return Ok(Exit::Interrupted);
+            }
+            // Whoever is asked now is not asked in the middle.
+            if let Some(scope) = plan.restart.filter(|_| !self.no_restart) {
+                Bystanders::of(&session, &facts, scope).agreed(&mut answers, !self.yes)?;
+            }
         }
         let answers = with_defaults(&facts, &answers);
         if session.host.is_live() && !session.host.is_root() {
             return Err(session.become_root(global, self.args(global, &session, &answers, &chosen)));
         }
-        self.work(global, &session, &answers, &chosen)
+        self.work(global, &session, &facts, &answers, &chosen)
     }
 
     /// Puts the questions that only a person can decide.
@@ -151,13 +158,9 @@ impl Setup {
             vec!["setup".to_owned(), "--agreed".to_owned(), format!("--user={}", session.user.name)];
         args.extend(args_of(chosen));
         args.extend(answers.0.iter().map(|(id, answer)| format!("--{}={answer}", id.replace('_', "-"))));
-        let switches = [
-            ("--verbose", global.verbose),
-            ("--quiet", global.quiet),
-            ("--json", self.json),
-            ("--no-restart", self.no_restart),
-        ];
-        args.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));
+        args.extend(self.resume.iter().map(|id| format!("--resume={id}")));
+        let own = [("--yes", self.yes), ("--json", self.json), ("--no-restart", self.no_restart)];
+        args.extend(switches(global, &own));
         args
     }
 
@@ -165,14 +168,11 @@ impl Setup {
         &self,
         global: &Global,
         session: &Session,
+        facts: &Facts,
         answers: &Answers,
         chosen: &Chosen,
     ) -> Result<Exit, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // Without the hook Ctrl-C kills us as SIGKILL would, which the journal survives as well.
-            let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-        }
+        let stop = Session::stop();
         let source = source(chosen);
         let ended = {
             let mut face = ui::face(self.json, global.verbose, global.quiet);
@@ -185,7 +185,35 @@ impl Setup {
             };
             engine.setup(answers, chosen).map_err(goes_on)?
         };
-        Ok(self.end(session, &ended))
+        let Ended::Restart(awaited) = &ended else { return Ok(self.end(session, &ended)) };
+        let restarting = Restarting {
+            session,
+            facts,
+            answers,
+            awaited,
+            by_hand: self.no_restart || self.resume.is_some(),
+            may_ask: !self.yes,
+            json: self.json,
+        };
+        restarting.act(&stop)
+    }
+
+    /// A run that was started after a restart belongs to that one; what is known of it is said.
+    fn take_note_of_the_restart(&self, session: &Session) -> Result<(), Failure> {
+        let Some(id) = &self.resume else { return Ok(()) };
+        let Some(waiting) = &session.ledger.waiting else { return Ok(()) };
+        if waiting.id != *id {
+            let text = format!(
+                "this run was started after restart `{id}`, and the set-up waits for another one, `{}`",
+                waiting.id
+            );
+            return Err(Failure::new(text, Some("close this window and run `kind-wsl setup`".to_owned())));
+        }
+        let outcome = Outcome::of(&session.host, &session.ledger.places, id);
+        if let Some(outcome) = outcome.filter(|_| !self.json) {
+            out(&styled(DIM, &format!("The restart: {}.", outcome.name())));
+        }
+        Ok(())
     }
 
     fn nothing_to_do(&self, facts: &Facts) {
@@ -204,10 +232,7 @@ impl Setup {
                 Ended::Done { changed, verified } => {
                     json!({ "event": "end", "changed": changed, "verified": verified })
                 }
-                Ended::Restart { scope, why, again } => {
-                    json!({ "event": "restart", "scope": scope, "why": why, "again": again })
-                }
-                Ended::Interrupted => json!({ "event": "interrupted" }),
+                Ended::Restart(_) | Ended::Interrupted => json!({ "event": "interrupted" }),
             });
         }
         match ended {
@@ -229,12 +254,7 @@ impl Setup {
                 Exit::Done
             }
             Ended::Done { .. } => Exit::Done,
-            Ended::Restart { scope, why, again } => {
-                if !self.json {
-                    out(&restart(session, *scope, why, *again));
-                }
-                Exit::Restart
-            }
+            Ended::Restart(_) => Exit::Restart,
             Ended::Interrupted => {
                 if !self.json {
                     out(&format!(
@@ -273,40 +293,4 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {
 
 fn next(command: &str, what: &str) -> String {
     columns(&[("  ", 2, DIM), (command, 31, BOLD)], what, ui::width())
-}
-
-/// The lines to type, where nobody restarts WSL for the user.
-fn restart(session: &Session, scope: Scope, why: &[String], again: bool) -> String {
-    let facts = session.facts();
-    let mut names: Vec<&str> = why.iter().map(String::as_str).collect();
-    names.dedup();
-    let width = ui::width();
-    let mut text = String::from("\n");
-    let title =
-        if again { "Not started again yet." } else { "One restart is needed, then the set-up goes on." };
-    text.push_str(&styled(YELLOW.bold(), title));
-    let reason = format!("These count only then: {}.", names.join(", "));
-    text.push('\n');
-    text.push_str(&ui::wrap(&reason, width).join("\n"));
-    text.push('\n');
-    if scope == Scope::Machine {
-        text.push_str("Restart the machine, then type:\n");
-        text.push_str(&styled(CYAN, "  kind-wsl setup"));
-        return text;
-    }
-    let name = facts.wsl.distro();
-    let stop = match scope {
-        Scope::Distro => format!("wsl.exe --terminate {name}"),
-        Scope::Vm | Scope::Machine => "wsl.exe --shutdown".to_owned(),
-    };
-    let program = session.host.env("KIND_WSL_PROGRAM").unwrap_or_else(|| "kind-wsl".to_owned());
-    text.push_str("Type these two lines in Windows (PowerShell or Command Prompt):\n");
-    text.push_str(&styled(CYAN, &format!("  {stop}\n  wsl.exe -d {name} --cd ~ --exec {program} setup")));
-    let note = match scope {
-        Scope::Distro => "The first ends this distribution alone, with everything that runs in it.",
-        Scope::Vm | Scope::Machine => "The first ends every running WSL distribution, Docker Desktop's too.",
-    };
-    text.push('\n');
-    text.push_str(&ui::wrap(note, width).join("\n"));
-    text
 }

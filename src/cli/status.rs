@@ -5,15 +5,21 @@ use serde_json::json;
 
 use super::session::{Session, with_defaults};
 use super::{Choosing, Global};
+use crate::change::Scope;
 use crate::error::{Exit, Failure};
 use crate::host::Witness;
 use crate::journal::{Ledger, Phase};
 use crate::plan::{Plan, Selection};
 use crate::ui::{BOLD, json_line, out, render, styled};
+use crate::windows::Outcome;
 
 /// The flags of `status`.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
+    /// Print the restart that was agreed to and is waited for, one `key=value` a line, and nothing where there is none:
+    /// for kind-wsl.exe.
+    #[arg(long, hide = true)]
+    waiting: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -22,11 +28,20 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::new(global, None)?;
+        if self.waiting {
+            tell_waiting(&session);
+            return Ok(Exit::Done);
+        }
         let facts = session.facts();
         let answers = Choosing::default().answers(global, &session, &facts)?;
         let answers = with_defaults(&facts, &answers);
         let plan = Plan::make(&session.host, &facts, &answers, &Selection::default())?;
-        let (state, advice) = state(&session.ledger, &Witness::of(&session.host), &plan);
+        let (mut state, advice) = state(&session.ledger, &Witness::of(&session.host), &plan);
+        let handed = session.ledger.waiting.as_ref().filter(|w| w.handed);
+        let outcome = handed.and_then(|w| Outcome::of(&session.host, &session.ledger.places, &w.id));
+        if let Some(outcome) = outcome {
+            state = format!("{state}; {}", outcome.name());
+        }
         if self.json {
             let made: Vec<_> = session.ledger.standing().map(|e| json!({
                 "stage": e.intent.stage, "target": e.intent.change.target(), "open": e.phase == Phase::Open
@@ -50,6 +65,18 @@ impl Status {
         }
         Ok(Exit::Done)
     }
+}
+
+/// What kind-wsl.exe has to know to do the restart.
+fn tell_waiting(session: &Session) {
+    let Some(waiting) = session.ledger.waiting.as_ref().filter(|w| w.handed) else { return };
+    let scope = match waiting.scope {
+        Scope::Distro => "distro",
+        Scope::Vm => "vm",
+        Scope::Machine => "machine",
+    };
+    let (user, program) = (&session.user.name, session.program());
+    out(&format!("id={}\nscope={scope}\nuser={user}\nprogram={program}", waiting.id));
 }
 
 /// Where it stands, and how to go on.

@@ -1,13 +1,10 @@
 //! `kind-wsl undo`: back to the state before.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Global;
-use super::session::Session;
+use super::session::{Session, switches};
 use crate::change::Scope;
 use crate::engine::{DriftPolicy, Engine, EngineError, UndoOptions, Undone};
 use crate::error::{Exit, Failure};
@@ -89,21 +86,12 @@ impl Undo {
         if let Some(drift) = self.drift.to_possible_value() {
             args.push(format!("--drift={}", drift.get_name()));
         }
-        let switches = [
-            ("--packages", self.packages),
-            ("--json", self.json),
-            ("--verbose", global.verbose),
-            ("--quiet", global.quiet),
-        ];
-        args.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));
+        args.extend(switches(global, &[("--packages", self.packages), ("--json", self.json)]));
         args
     }
 
     fn work(&self, global: &Global, session: &Session) -> Result<Exit, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-        }
+        let stop = Session::stop();
         let drift = match self.drift {
             OnDrift::Stop => DriftPolicy::Stop,
             OnDrift::Keep => DriftPolicy::Keep,

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use super::{Batch, Ended, Engine, EngineError, Event, failed, leftover, owner};
-use crate::change::{Change, Expect, State};
+use super::{Awaited, Batch, Ended, Engine, EngineError, Event, failed, leftover, owner};
+use crate::change::{Change, Expect, Scope, State};
 use crate::host::{Cmd, Witness, World};
-use crate::journal::{Journal, Ledger, Record};
+use crate::journal::{Entry, Journal, Ledger, Phase, Record, Waiting};
 
 /// How long systemd may take to say that it has started, in seconds: WSL itself goes on after 10 s whether it is up
 /// or not (`boot.initTimeout`), so we wait ourselves.
 const SYSTEMD_SECONDS: u64 = 20;
 /// How often it is asked.
 const SYSTEMD_TRIES: u32 = 6;
-/// How often we look for the user manager, once a second. WSL starts it for the first command of the user.
+/// How often we look for the user manager, once a second. WSL starts it for the first command of the user
+/// (WSL `src/linux/init/init.cpp:688`).
 const MANAGER_TRIES: u32 = 60;
+/// After so many looks at none that starts, root starts it: a run that goes on as root alone is no command of the user.
+const MANAGER_GRACE: u32 = 10;
 
 impl Engine<'_> {
     /// Removes what an interrupted write left beside a file.
@@ -50,11 +53,14 @@ impl Engine<'_> {
         self.flush(journal, &mut batch)
     }
 
-    /// Takes back what was interrupted and is no longer wanted, because an answer or a selection changed.
-    pub(super) fn take_back_open(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
-        let open: Vec<_> = journal.ledger.open().map(|e| e.intent.clone()).collect();
+    /// Takes back what was there for the run alone, and what was interrupted and is no longer wanted, because an
+    /// answer or a selection changed.
+    pub(super) fn take_back_leftovers(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
+        let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.is_passing();
+        let leftovers: Vec<_> =
+            journal.ledger.standing().filter(leftover).map(|e| e.intent.clone()).collect();
         let mut batch = Batch::default();
-        for intent in open.into_iter().rev() {
+        for intent in leftovers.into_iter().rev() {
             let fail = |e| failed(&intent.stage, &intent.change, e);
             let now = intent.change.observe(self.host).map_err(fail)?;
             if !intent.change.holds(&now, &intent.before) || matches!(now, State::Packages { .. }) {
@@ -83,15 +89,17 @@ impl Engine<'_> {
     /// Where a restart is waited for: sees whether it took place and helped.
     pub(super) fn after_restart(&mut self, journal: &mut Journal<'_>) -> Result<Option<Ended>, EngineError> {
         let Some(waiting) = journal.ledger.waiting.clone() else { return Ok(None) };
-        if waiting.witness == Witness::of(self.host) {
-            return Ok(Some(Ended::Restart { scope: waiting.scope, why: waiting.why, again: true }));
+        let now = Witness::of(self.host);
+        if waiting.witness == now {
+            let Waiting { scope, why, id, .. } = waiting;
+            return Ok(Some(Ended::Restart(Awaited { scope, why, again: true, id })));
         }
-        self.face.event(&Event::Resumed("the machine was started again; going on"));
+        self.face.event(&Event::Resumed(restarted(&waiting, &now)));
         self.wait_for_systemd();
         self.wait_for_manager();
         let unmet: Vec<String> = waiting.until.iter().filter_map(|e| e.unmet(self.host)).collect();
         if !unmet.is_empty() {
-            let hint = not_helped(&waiting.until, self.host);
+            let hint = not_helped(&waiting, &now, self.host);
             // The next run starts afresh from what it finds: nothing waits for this restart any more.
             journal.append(Record::Restarted)?;
             return Err(EngineError::NotHelped { unmet, hint });
@@ -126,22 +134,40 @@ impl Engine<'_> {
             return;
         }
         self.face.event(&Event::Waiting("waiting for the user manager"));
-        for _ in 0..MANAGER_TRIES {
+        for tried in 0..MANAGER_TRIES {
             let said = self.host.query(&active).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
             if matches!(said.as_str(), "active" | "failed") {
                 return;
+            }
+            if tried == MANAGER_GRACE && said == "inactive" && self.host.is_root() {
+                // Whether it helped, the next look tells.
+                let _ = self.host.query(&Cmd::new("systemctl", ["start", &unit]));
             }
             self.host.pause(Duration::from_secs(1));
         }
     }
 }
 
+/// What was started again, as the witnesses tell.
+fn restarted(waiting: &Waiting, now: &Witness) -> &'static str {
+    match waiting.scope {
+        Scope::Machine => "the machine was started again; going on",
+        _ if waiting.witness.boot_id == now.boot_id => "this distribution was started again; going on",
+        _ => "WSL was started again; going on",
+    }
+}
+
 /// Where to look when a restart did not help.
-fn not_helped(until: &[Expect], world: &dyn World) -> String {
+fn not_helped(waiting: &Waiting, now: &Witness, world: &dyn World) -> String {
+    // `wsl --terminate` keeps the virtual machine, and with it the kernel and its words.
+    let same_kernel = waiting.witness.boot_id == now.boot_id;
+    if waiting.scope == Scope::Vm && same_kernel {
+        return "only this distribution was started again, not WSL as a whole, which reads .wslconfig: `wsl.exe --shutdown` in Windows, then `kind-wsl setup`".to_owned();
+    }
     let unmet = |e: &&Expect| e.unmet(world).is_some();
-    match until.iter().find(unmet) {
+    match waiting.until.iter().find(unmet) {
         Some(Expect::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),
-        Some(Expect::KernelWords(_)) => "only the distribution was started again, not WSL (`wsl --shutdown`), or a policy of your organisation drops kernelCommandLine from .wslconfig".to_owned(),
+        Some(Expect::KernelWords(_)) => "WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)".to_owned(),
         Some(Expect::CgroupV2) => "`kind-wsl plan` says what is mounted; `dmesg` and `mount -a` say whether the line in /etc/fstab works".to_owned(),
         Some(Expect::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` says whether the user manager runs; then `kind-wsl plan`"),
         None => "run `kind-wsl plan` to see what is missing".to_owned(),

@@ -4,9 +4,12 @@ use std::sync::atomic::Ordering;
 
 use super::resume::is_package;
 use super::{Batch, Engine, EngineError, Event, failed};
-use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target};
+use camino::Utf8PathBuf;
+
+use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, user_owner};
 use crate::host::{Witness, World};
-use crate::journal::{Entry, Intent, Journal, Phase, Record};
+use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
+use crate::windows;
 
 /// What to do with what others changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +125,9 @@ impl Engine<'_> {
         if undone.interrupted {
             return Ok(undone);
         }
+        if options.stages.is_empty() {
+            self.clear_places(&journal.ledger.places)?;
+        }
         if journal.ledger.standing().next().is_none() {
             journal.erase()?;
         } else {
@@ -129,6 +135,21 @@ impl Engine<'_> {
             journal.append(Record::TakenBack { at, whole: options.stages.is_empty() })?;
         }
         Ok(undone)
+    }
+
+    /// Removes what is ours on the Windows side. Windows keeps the file of a program that runs: the helper's, while
+    /// the window that it opened is open.
+    fn clear_places(&mut self, places: &[Utf8PathBuf]) -> Result<(), EngineError> {
+        for place in places {
+            match windows::clear(self.host, place, user_owner(self.user)) {
+                Err(e) if e.is_crash() => return Err(JournalError::from(e).into()),
+                Err(e) => self.face.event(&Event::Warn(&format!(
+                    "`{place}` is left behind: {e}; it can be removed once the window of the restart is closed"
+                ))),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Takes one change back; `false` where it is left to whoever changed it since.

@@ -123,7 +123,7 @@ impl WslConf {
         }
     }
 
-    pub(super) fn of(world: &dyn World) -> Self {
+    pub(crate) fn of(world: &dyn World) -> Self {
         Self::of_bytes(&world.read(Utf8Path::new(WSL_CONF)).ok().flatten().unwrap_or_default())
     }
 }
@@ -135,6 +135,9 @@ pub struct Windows {
     pub profile: Option<Utf8PathBuf>,
     /// How we know.
     pub evidence: String,
+    /// Whether it only looks like it: Windows itself should be asked.
+    #[serde(default)]
+    pub is_guess: bool,
     /// Whether Windows programs can be started from this session.
     pub interop: bool,
     /// `[wsl2] kernelCommandLine` of `.wslconfig`.
@@ -152,8 +155,8 @@ impl Windows {
             return Self::default();
         }
         let interop = world.env("WSL_INTEROP").is_some();
-        let Some((profile, evidence)) = profile(world, &conf.mount_root) else {
-            return Self { interop, ..Self::default() };
+        let Some(Profile { path: profile, evidence, is_guess }) = Profile::of(world, &conf.mount_root) else {
+            return Self { interop, is_guess: true, ..Self::default() };
         };
         let bytes = world.read(&profile.join(".wslconfig")).ok().flatten().unwrap_or_default();
         let doc = Document::parse(&bytes, Dialect::WslConfig);
@@ -163,6 +166,7 @@ impl Windows {
             instance_idle: value("general", "instanceIdleTimeout"),
             profile: Some(profile),
             evidence,
+            is_guess,
             interop,
         }
     }
@@ -176,35 +180,57 @@ impl Windows {
 
 /// The profile of the Windows account whose WSL this is: `.wslconfig` is read from there and from nowhere else
 /// (WSL `src/windows/common/helpers.cpp:439`, from the token).
-fn profile(world: &dyn World, mount_root: &str) -> Option<(Utf8PathBuf, String)> {
-    if let Some(told) = told_profile(world) {
-        return Some((told, "told by --windows-profile".to_owned()));
-    }
-    let is_dir = |p: &Utf8PathBuf| world.exists(p.as_str());
-    // Windows' own PATH, which WSL appends to ours, holds a directory of that profile.
-    let path = world.env("PATH").unwrap_or_default();
-    let apps = "/AppData/Local/Microsoft/WindowsApps";
-    if let Some(p) = path.split(':').find_map(|d| d.strip_suffix(apps)).map(Utf8PathBuf::from).filter(is_dir)
-    {
-        return Some((p, "from the Windows part of PATH".to_owned()));
-    }
-    // WSL's init has it in its environment, for root to read (WSL src/linux/init/main.cpp:1575).
-    for pid in ["1", "2"] {
-        let environ = world.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
-        if let Some(p) = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE=")) {
-            let p = windows_path(p, mount_root);
-            if let Some(p) = p.filter(is_dir) {
-                return Some((p, "from the environment of WSL's init".to_owned()));
+struct Profile {
+    path: Utf8PathBuf,
+    evidence: String,
+    is_guess: bool,
+}
+
+impl Profile {
+    fn of(world: &dyn World, mount_root: &str) -> Option<Self> {
+        let sure = |path, evidence: &str| Some(Self { path, evidence: evidence.to_owned(), is_guess: false });
+        if let Some(told) = told_profile(world) {
+            return sure(told, "told by --windows-profile");
+        }
+        if let Some(said) = world.env(ASKED).filter(|said| !said.is_empty()) {
+            return sure(said.into(), "as Windows itself says");
+        }
+        let is_dir = |p: &Utf8PathBuf| world.exists(p.as_str());
+        // Windows' own PATH, which WSL appends to ours, holds a directory of that profile.
+        let path = world.env("PATH").unwrap_or_default();
+        let apps = "/AppData/Local/Microsoft/WindowsApps";
+        let above = path.split(':').find_map(|d| d.strip_suffix(apps)).map(Utf8PathBuf::from);
+        if let Some(p) = above.filter(is_dir) {
+            return sure(p, "from the Windows part of PATH");
+        }
+        // WSL's init has it in its environment, for root to read (WSL src/linux/init/main.cpp:1575).
+        for pid in ["1", "2"] {
+            let environ = world.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
+            let said = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE="));
+            if let Some(p) = said.and_then(|p| windows_path(p, mount_root)).filter(is_dir) {
+                return sure(p, "from the environment of WSL's init");
             }
         }
+        let users = Utf8PathBuf::from(format!("{mount_root}c/Users"));
+        let names = world.list(&users).unwrap_or_default();
+        let mut people = names.iter().filter(|n| !NOBODY.contains(&n.as_str()) && !n.starts_with('.'));
+        match (people.next(), people.next()) {
+            (Some(only), None) => {
+                let evidence = format!("the only profile in {users}");
+                Some(Self { path: users.join(only), evidence, is_guess: true })
+            }
+            _ => None,
+        }
     }
-    let users = Utf8PathBuf::from(format!("{mount_root}c/Users"));
-    let names = world.list(&users).unwrap_or_default();
-    let mut people = names.iter().filter(|n| !NOBODY.contains(&n.as_str()) && !n.starts_with('.'));
-    match (people.next(), people.next()) {
-        (Some(only), None) => Some((users.join(only), format!("the only profile in {users}"))),
-        _ => None,
-    }
+}
+
+/// The variable in which a session notes what Windows said of the profile.
+pub const ASKED: &str = "KIND_WSL_ASKED_PROFILE";
+
+/// Whether Windows has to be asked for the profile: nothing here says it for sure.
+#[must_use]
+pub fn is_profile_unsure(world: &dyn World) -> bool {
+    Profile::of(world, &WslConf::of(world).mount_root).is_none_or(|p| p.is_guess)
 }
 
 /// The profile that the user named, also as Windows writes it.
@@ -215,7 +241,7 @@ pub fn told_profile(world: &dyn World) -> Option<Utf8PathBuf> {
 }
 
 /// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.
-fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> {
+pub(crate) fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> {
     if path.starts_with('/') {
         return Some(path.into());
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
+
 use super::{Chosen, Intent, Record};
 use crate::change::{Expect, Scope};
 use crate::host::Witness;
@@ -37,6 +39,10 @@ pub struct Waiting {
     pub until: Vec<Expect>,
     /// The start of the machine that has to end.
     pub witness: Witness,
+    /// Its name.
+    pub id: String,
+    /// Whether a program of Windows was asked to do it.
+    pub handed: bool,
 }
 
 /// The journal, folded.
@@ -54,6 +60,8 @@ pub struct Ledger {
     pub chosen: Chosen,
     /// The restart that is waited for.
     pub waiting: Option<Waiting>,
+    /// Our directories on the Windows side.
+    pub places: Vec<Utf8PathBuf>,
     /// When all was verified, with no change since.
     pub verified: Option<String>,
     /// When the run ended, with nothing begun since.
@@ -76,7 +84,12 @@ impl Ledger {
     }
 
     pub(super) fn add(&mut self, record: Record) {
-        if matches!(record, Record::Intent(_) | Record::Undone { .. }) {
+        let changes = match &record {
+            Record::Intent(_) => true,
+            Record::Undone { id } => !self.entry(*id).is_some_and(|e| e.intent.change.is_passing()),
+            _ => false,
+        };
+        if changes {
             self.verified = None;
             self.finished = None;
             self.taken_back = false;
@@ -102,8 +115,19 @@ impl Ledger {
                     entry.phase = Phase::Closed;
                 }
             }
-            Record::Waiting { scope, why, until, witness } => {
-                self.waiting = Some(Waiting { scope, why, until, witness });
+            Record::Waiting { scope, why, until, witness, id } => {
+                self.waiting = Some(Waiting { scope, why, until, witness, id, handed: false });
+            }
+            Record::Handed { place } => {
+                if let Some(waiting) = &mut self.waiting {
+                    waiting.handed = true;
+                }
+                self.places.extend(place.filter(|p| !self.places.contains(p)));
+            }
+            Record::Withdrawn => {
+                if let Some(waiting) = &mut self.waiting {
+                    waiting.handed = false;
+                }
             }
             Record::Restarted => self.waiting = None,
             Record::Verified { at } => self.verified = Some(at),

@@ -1,8 +1,11 @@
 //! The one restart, where changes wait for one.
 
-use crate::change::{Change, Restart, Scope};
+use crate::change::{Change, Put, Restart, Scope};
 use crate::facts::Facts;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+
+/// What a login shell says while a set-up waits: days later, too.
+const NOTICE: &str = "/etc/profile.d/kind-wsl.sh";
 
 pub(super) static STAGE: Stage = Stage {
     id: "restart",
@@ -12,8 +15,18 @@ pub(super) static STAGE: Stage = Stage {
           when the virtual machine does (`wsl --shutdown`, which ends every distribution). A user manager that runs \
           keeps its controllers, and WSL makes only one a start, so logging in again does not help. The least restart \
           that serves is asked for, once, and only where something waits for it. That it took place is seen from the \
-          boot id and the start time of PID 1, that it helped from the effect itself.",
-    questions: &[],
+          boot id and the start time of PID 1, that it helped from the effect itself. On WSL a program of Windows does it \
+          (windows/README.md), and until the set-up has gone on and ended, every login shell says that it waits.",
+    questions: &[Question {
+        id: "restart_all",
+        prompt: "May the restart end what else runs in WSL?",
+        help: "agree that the restart ends what else runs in WSL: other distributions, nodes of clusters",
+        form: Form::YesNo,
+        // Asked when it is known what that would be (cli/restart.rs), and never taken for granted.
+        when: |_, _| false,
+        default: |_| "no".to_owned(),
+        weight: Weight::Decide,
+    }],
     needed,
     changes,
     checks: &[],
@@ -38,5 +51,5 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
         }
     }
     let why = facts.pending.iter().map(|p| p.why.clone()).collect();
-    vec![Change::Restart(Restart { scope, why, until })]
+    vec![Change::Put(Put::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()).passing()), Change::Restart(Restart { scope, why, until })]
 }

@@ -102,7 +102,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
             "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with podman as its provider, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"
         );
         let owner = super::user(facts);
-        let put = Put { path: bin.join("kind"), body: Body::Text(text), mode: 0o755, owner, follow: None, restart: None };
+        let put = Put { path: bin.join("kind"), body: Body::Text(text), mode: 0o755, owner, follow: None, restart: None, passing: false };
         changes.push(Change::Put(put));
     }
     changes

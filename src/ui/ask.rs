@@ -68,6 +68,16 @@ pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Fail
     }
 }
 
+/// Asks for a yes or a no; Enter means yes.
+///
+/// # Errors
+/// When the person gave up.
+pub fn confirm(prompt: &str) -> Result<bool, Failure> {
+    let theme = theme();
+    let said = Confirm::with_theme(&*theme).with_prompt(prompt).default(true).interact_opt();
+    said.map_err(given_up)?.ok_or_else(|| given_up(()))
+}
+
 fn select(prompt: &str, choices: &[Choice], now: &str) -> Result<String, Failure> {
     // A label that breaks would shift the rows that are drawn again.
     let room = super::width().unwrap_or(80).saturating_sub(4);

@@ -20,8 +20,9 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
     let before = case.machine.snapshot();
     case.run(&setup).expect(3, "").says(
         "
-        Not started again yet.
+        WSL was not started again yet.
         These count only then: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/delegate.conf.
+        It is left to you: this shell was not opened by wsl.exe, and Windows programs can not be started from it.
         Type these two lines in Windows (PowerShell or Command Prompt):
           wsl.exe --shutdown
           wsl.exe -d Debian --cd ~ --exec [BIN] setup
@@ -44,7 +45,7 @@ fn a_restart_that_did_not_help_says_what_is_seen_and_where_to_look() {
         1,
         "
         error: it was started again, and that did not help: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service has no cgroup: it is not running
-        hint: only the distribution was started again, not WSL (`wsl --shutdown`), or a policy of your organisation drops kernelCommandLine from .wslconfig
+        hint: WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)
         ",
     );
 }

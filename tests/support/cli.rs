@@ -1,8 +1,10 @@
 //! The real `kind-wsl` on a pretended machine whose programs are real processes too.
 
+#![allow(dead_code, reason = "shared by several test programs, each of which uses a part")]
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{lchown, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -59,6 +61,13 @@ impl Case {
         self.machine.write(path, bytes);
         self.give(path);
         self
+    }
+
+    /// With a program that `fake.rs` plays by its name.
+    pub(crate) fn program(self, path: &str) -> Self {
+        let case = self.file(path, format!("#!{}\n", fake_tools().display()));
+        fs::set_permissions(case.machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        case
     }
 
     /// With a symbolic link.

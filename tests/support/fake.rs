@@ -68,8 +68,12 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dpkg" => Answer::default(),
         "systemctl" => systemctl(root, &args),
         "sysctl" => sysctl(root, &args),
+        "podman" if args.first() == Some(&"ps") => {
+            Answer::said(fs::read_to_string(root.join("fake/nodes")).unwrap_or_default())
+        }
         "systemd-run" | "podman" => podman_info(root),
         "crun" => Answer::said("crun version 1.8.1\ncommit: f8a096be060b22ccd3d5f3ebe44108517fbf6c30\n"),
+        "wsl.exe" | "cmd.exe" | "kind-wsl-helper.exe" => windows(root, program, &args),
         _ => Answer::failed(127, format!("{program}: not played\n")),
     }
 }
@@ -89,6 +93,26 @@ pub(crate) fn is_hooked(root: &Path, hook: &str, program: &str, args: &[String])
     let Ok(wanted) = fs::read_to_string(&path) else { return false };
     let hit = format!("{program} {}", args.join(" ")).contains(wanted.trim());
     hit && fs::remove_file(path).is_ok()
+}
+
+/// A Windows program: what a test put into `/fake/windows/PROGRAM COMMAND`, the exit code in its first line; what is
+/// not 0 says the rest on standard error. The helper's `restart` also leaves `/fake/windows/result` as its result.
+fn windows(root: &Path, program: &str, args: &[&str]) -> Answer {
+    let command = args.first().copied().unwrap_or_default();
+    let said = fs::read_to_string(root.join("fake/windows").join(format!("{program} {command}")));
+    let Ok(said) = said else { return Answer::failed(1, format!("{program} {command}: not played\n")) };
+    if (program, command) == ("kind-wsl-helper.exe", "restart")
+        && let Ok(result) = fs::read_to_string(root.join("fake/windows/result"))
+    {
+        let id = args[args.iter().position(|a| *a == "--id").map_or(0, |at| at + 1)];
+        let place = root.join("mnt/c/Users/dev/AppData/Local/kind-wsl");
+        let _ = fs::write(place.join(format!("{id}.result")), result.replace("[ID]", id));
+    }
+    let (code, rest) = said.split_once('\n').unwrap_or((&said, ""));
+    match code.parse() {
+        Ok(0) => Answer::said(rest),
+        code => Answer::failed(code.unwrap_or(1), rest),
+    }
 }
 
 fn packages(root: &Path, file: &str) -> BTreeMap<String, String> {

@@ -1,0 +1,339 @@
+//! The restart in the middle of a set-up: whom it ends and who agrees to that, who does it, what is said.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::session::Session;
+use crate::change::Scope;
+use crate::engine::Awaited;
+use crate::error::{Exit, Failure};
+use crate::facts::Facts;
+use crate::host::{Cmd, World};
+use crate::journal::{Journal, Record};
+use crate::stage::Answers;
+use crate::ui::{self, CYAN, YELLOW, err, out, styled};
+use crate::windows::{self, Driver, Helper, Interop, Look, Order, Outcome};
+
+/// The question (stage `restart`) by which a person agrees to what else ends.
+const CONSENT: &str = "restart_all";
+/// How often the helper's result is looked at while this session waits for its end.
+const TICK: Duration = Duration::from_millis(500);
+/// How often that is done: the helper's own bounds (windows/README.md) end before.
+const TICKS: u32 = 600;
+
+/// What a restart ends besides the shells of whoever asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bystanders {
+    others: Vec<String>,
+    nodes: Vec<String>,
+}
+
+impl Bystanders {
+    /// Looks who is there now.
+    pub(crate) fn of(session: &Session, facts: &Facts, scope: Scope) -> Self {
+        let own = facts.wsl.distro();
+        let running =
+            || Interop::new(&session.host).and_then(|interop| interop.running()).unwrap_or_default();
+        let mut others = match (scope, Driver::of(&session.host)) {
+            (Scope::Vm, Some(driver)) => driver.others,
+            (Scope::Vm, None) => running(),
+            _ => Vec::new(),
+        };
+        others.retain(|name| !name.eq_ignore_ascii_case(own));
+        Self { others, nodes: nodes(session) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.others.is_empty() && self.nodes.is_empty()
+    }
+
+    fn name(&self) -> String {
+        let named = |what: &str, names: &[String]| {
+            let plural = if names.len() == 1 { "" } else { "s" };
+            (!names.is_empty()).then(|| format!("the {what}{plural} {}", names.join(", ")))
+        };
+        let both = [named("running distribution", &self.others), named("kind node", &self.nodes)];
+        both.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Whether it may end them: said before, or asked for now. `None` where nobody can be asked.
+    ///
+    /// # Errors
+    /// When the person gave up at the question.
+    pub(crate) fn agreed(&self, answers: &mut Answers, may_ask: bool) -> Result<Option<bool>, Failure> {
+        if self.is_empty() {
+            return Ok(Some(true));
+        }
+        match answers.get(CONSENT) {
+            Some(said) => return Ok(Some(said == "yes")),
+            None if !may_ask || !ui::is_interactive() => return Ok(None),
+            None => {}
+        }
+        out(&format!("The restart in the middle ends {}.", self.name()));
+        let yes = ui::confirm("Restart WSL all the same, when it is time?")?;
+        answers.give(CONSENT, if yes { "yes" } else { "no" }.to_owned());
+        Ok(Some(yes))
+    }
+}
+
+/// The nodes of kind that run, where the provider is there and has been used before: podman's very first command
+/// settles its storage.
+fn nodes(session: &Session) -> Vec<String> {
+    let storage = session.user.home.join(".local/share/containers/storage");
+    let asked = [
+        ("podman", session.host.exists(storage.as_str())),
+        ("docker", session.host.exists("/run/docker.sock")),
+    ];
+    // The label is kind's own (pkg/cluster/internal/providers/common/constants.go).
+    let list = ["ps", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}"];
+    let nodes = asked.into_iter().filter(|(_, is_used)| *is_used).filter_map(|(provider, _)| {
+        let cmd = Cmd::new(provider, list).as_user(&session.user).within(Duration::from_secs(10));
+        session.host.answer(&cmd)
+    });
+    nodes.flat_map(|said| said.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Who restarts WSL.
+enum By {
+    /// `kind-wsl.exe`, which started us and sees our exit code.
+    Driver,
+    /// The helper, which waits for our word.
+    Helper { place: Utf8PathBuf, log: String },
+    /// A window of Windows' own command prompt.
+    Prompt,
+}
+
+/// A restart that a run asks for.
+pub(crate) struct Restarting<'r> {
+    pub(crate) session: &'r Session,
+    pub(crate) facts: &'r Facts,
+    pub(crate) answers: &'r Answers,
+    pub(crate) awaited: &'r Awaited,
+    /// `--no-restart`, or this run was itself started by a restart: it never starts another.
+    pub(crate) by_hand: bool,
+    /// Whether a person may be asked.
+    pub(crate) may_ask: bool,
+    pub(crate) json: bool,
+}
+
+impl Restarting<'_> {
+    /// Has it done, or says how to do it.
+    pub(crate) fn act(&self, stop: &AtomicBool) -> Result<Exit, Failure> {
+        let handed = self.hand_over();
+        let by = match &handed {
+            Ok(By::Driver) => "driver",
+            Ok(By::Helper { .. }) => "helper",
+            Ok(By::Prompt) => "prompt",
+            Err(_) => "nobody",
+        };
+        if self.json {
+            ui::json_line(json!({
+                "event": "restart", "scope": self.awaited.scope, "why": self.awaited.why, "again": self.awaited.again, "id": self.awaited.id, "by": by
+            }));
+        } else {
+            out(&self.reason());
+        }
+        match handed {
+            Err(why) => {
+                if let Some(why) = why.filter(|_| !self.json) {
+                    out(&ui::wrap(&format!("It is left to you: {why}."), ui::width()).join("\n"));
+                }
+                self.say(&self.lines());
+            }
+            Ok(By::Driver) => self.say("kind-wsl.exe does it now."),
+            Ok(By::Prompt) => {
+                self.say(&format!(
+                    "A window of Windows does it and goes on. Should none open:\n{}",
+                    self.lines()
+                ));
+            }
+            Ok(By::Helper { place, log }) => {
+                let text =
+                    "WSL stops now, and this window's shell with it. The set-up goes on in a new window.";
+                self.say(&format!(
+                    "{}\nShould none open within a minute (what happened is in {log}):\n{}",
+                    ui::wrap(text, ui::width()).join("\n"),
+                    self.lines()
+                ));
+                windows::give_the_word(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
+                self.wait(&place, stop);
+            }
+        }
+        Ok(Exit::Restart)
+    }
+
+    fn say(&self, text: &str) {
+        if !self.json {
+            out(text);
+        }
+    }
+
+    /// Finds who does it and makes them ready; otherwise says why nobody does, where that is news.
+    fn hand_over(&self) -> Result<By, Option<String>> {
+        if self.by_hand || self.awaited.scope == Scope::Machine || !self.facts.wsl.is_two() {
+            return Err(None);
+        }
+        let host = &self.session.host;
+        let bystanders = Bystanders::of(self.session, self.facts, self.awaited.scope);
+        let agreed = bystanders.agreed(&mut self.answers.clone(), self.may_ask);
+        if agreed.map_err(|gave_up| Some(gave_up.text))? != Some(true) {
+            // An earlier try may have been agreed to, and kind-wsl.exe must not take that for this one.
+            self.note(Record::Withdrawn)?;
+            let text =
+                format!("it would end {}, and nobody agreed to that (`--restart-all`)", bystanders.name());
+            return Err(Some(text));
+        }
+        if Driver::of(host).is_some() {
+            self.note(Record::Handed { place: None })?;
+            return Ok(By::Driver);
+        }
+        let interop = Interop::new(host).map_err(|e| Some(chain(&e)))?;
+        match Helper::find(host) {
+            Some(helper) => self.helper(&interop, &helper),
+            None => self.prompt(&interop).map_err(|e| Some(chain(&*e))),
+        }
+    }
+
+    /// Writes down that Windows does it, and where on its side we write: before anything is written there.
+    fn note(&self, record: Record) -> Result<(), Option<String>> {
+        let journal = Journal::open(&self.session.host, &self.session.user.name);
+        let noted = journal.and_then(|mut journal| journal.append(record));
+        noted.map_err(|e| Some(chain(&e)))
+    }
+
+    fn helper(&self, interop: &Interop<'_>, helper: &Helper) -> Result<By, Option<String>> {
+        let host = &self.session.host;
+        let Some(profile) = &self.facts.windows.profile else {
+            return Err(Some(
+                "the profile of the Windows account was not found (`--windows-profile` names it)".to_owned(),
+            ));
+        };
+        let place = Helper::place_in(profile);
+        self.note(Record::Handed { place: Some(place.clone()) })?;
+        let path = helper.place(host, &place, &self.session.user).map_err(|e| Some(chain(&e)))?;
+        let look = Look::of(interop, &path).map_err(|e| Some(chain(&e)))?;
+        if let Some(why) = look.unable {
+            return Err(Some(format!("the helper can not do it from this session: {why}")));
+        }
+        // Where the account's local data lie elsewhere than in its profile, the helper writes there.
+        let folder = interop.path(&look.folder).unwrap_or_else(|| place.clone());
+        if folder != place {
+            self.note(Record::Handed { place: Some(folder.clone()) })?;
+        }
+        windows::forget(host, &folder, &self.awaited.id, &self.session.user).map_err(|e| Some(chain(&e)))?;
+        let order = Order {
+            id: &self.awaited.id,
+            distro: self.facts.wsl.distro(),
+            scope: self.awaited.scope,
+            user: &self.session.user.name,
+            program: &self.session.program(),
+        };
+        let said = host.run(&order.command(interop, &path), &mut |_| {}).map_err(|e| Some(chain(&e)))?;
+        let log = said.stdout.lines().find_map(|l| l.trim_end().strip_prefix("log=")).unwrap_or_default();
+        Ok(By::Helper { place: folder, log: log.to_owned() })
+    }
+
+    /// Without the helper: a window of the command prompt, which lives on when WSL ends because `start` gives it a
+    /// console of its own (WSL ends the console programs that it started itself, `interop.cpp:409`).
+    fn prompt(&self, interop: &Interop<'_>) -> Result<By, Box<dyn std::error::Error>> {
+        interop.running()?;
+        let program = self.session.program();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if !program
+            .chars()
+            .chain(self.facts.wsl.distro().chars())
+            .chain(self.session.user.name.chars())
+            .all(plain)
+        {
+            return Err(
+                format!("`{program}` has characters that the command prompt would not leave alone").into()
+            );
+        }
+        self.note(Record::Handed { place: None }).map_err(Option::unwrap_or_default)?;
+        let name = self.facts.wsl.distro();
+        let session = format!("wsl.exe -d {name} -u {} --exec /bin/true", self.session.user.name);
+        let resume =
+            format!("wsl.exe -d {name} -u root --cd ~ --exec {program} setup --resume {}", self.awaited.id);
+        let line = format!("{} & {session} & {resume}", self.stop_line(name));
+        let args = ["/c", "start", "kind-wsl setup", "/D", r"C:\", "cmd.exe", "/k", &line];
+        let cmd = interop.command(&interop.system("cmd.exe"), args);
+        self.session.host.run(&cmd, &mut |_| {})?;
+        Ok(By::Prompt)
+    }
+
+    /// Until WSL ends, and we with it; or until the helper says that it will not.
+    fn wait(&self, place: &Utf8PathBuf, stop: &AtomicBool) {
+        for _ in 0..TICKS {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let outcome = Outcome::of(&self.session.host, std::slice::from_ref(place), &self.awaited.id);
+            if let Some(outcome) = outcome.filter(|o| o.is_last) {
+                err(&format!("The restart did not happen: {}.", outcome.name()));
+                return;
+            }
+            self.session.host.pause(TICK);
+        }
+        err("The restart did not happen: nothing more was heard from the helper.");
+    }
+
+    fn reason(&self) -> String {
+        let title = match (self.awaited.again, self.awaited.scope) {
+            (true, Scope::Machine) => "Not started again yet.",
+            (true, _) => "WSL was not started again yet.",
+            (false, _) => "One restart is needed, then the set-up goes on.",
+        };
+        let last = || Outcome::of(&self.session.host, &self.session.ledger.places, &self.awaited.id);
+        let last = self.awaited.again.then(last).flatten();
+        let mut names: Vec<&str> = self.awaited.why.iter().map(String::as_str).collect();
+        names.dedup();
+        let mut lines = vec![String::new(), styled(YELLOW.bold(), title)];
+        lines.extend(last.map(|outcome| format!("The last time: {}.", outcome.name())));
+        lines.extend(ui::wrap(&format!("These count only then: {}.", names.join(", ")), ui::width()));
+        lines.join("\n")
+    }
+
+    fn stop_line(&self, name: &str) -> String {
+        match self.awaited.scope {
+            Scope::Distro => format!("wsl.exe --terminate {name}"),
+            Scope::Vm | Scope::Machine => "wsl.exe --shutdown".to_owned(),
+        }
+    }
+
+    /// The lines to type, where nobody does it.
+    fn lines(&self) -> String {
+        if self.awaited.scope == Scope::Machine {
+            return format!("Restart the machine, then type:\n{}", styled(CYAN, "  kind-wsl setup"));
+        }
+        let name = self.facts.wsl.distro();
+        let (stop, program) = (self.stop_line(name), self.session.program());
+        let lines = styled(CYAN, &format!("  {stop}\n  wsl.exe -d {name} --cd ~ --exec {program} setup"));
+        let mut note = match self.awaited.scope {
+            Scope::Distro => {
+                "The first ends this distribution alone, with everything that runs in it.".to_owned()
+            }
+            Scope::Vm | Scope::Machine => {
+                "The first ends every running WSL distribution, Docker Desktop's too.".to_owned()
+            }
+        };
+        // WSL src/linux/init/init.cpp:2896: systemd's end wipes the entry of Windows programs for all of them.
+        if self.awaited.scope == Scope::Distro
+            && self.facts.wsl.is_before("2.8.9")
+            && self.facts.systemd.pid1 == "systemd"
+        {
+            note += " With this version of WSL others that run may lose Windows programs until `wsl.exe --shutdown`.";
+        }
+        let note = ui::wrap(&note, ui::width()).join("\n");
+        format!("Type these two lines in Windows (PowerShell or Command Prompt):\n{lines}\n{note}")
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+    texts.collect::<Vec<_>>().join(": ")
+}

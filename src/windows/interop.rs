@@ -1,0 +1,110 @@
+//! Windows programs, started from here and bounded in time.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::facts::wsl::{WslConf, windows_path};
+use crate::host::{Cmd, HostError, Output, World};
+
+/// How long a Windows program may take to answer. Where interop is off but its entry is there, WSL gives up after 10 s
+/// itself (WSL `src/linux/init/binfmt.cpp:27`).
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why Windows could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum InteropError {
+    /// This is no session that `wsl.exe` opened, and none of our ancestors is.
+    #[error("this shell was not opened by wsl.exe, and Windows programs can not be started from it")]
+    NoSession,
+    /// The program could not be run, or did not answer.
+    #[error("Windows programs can not be started from here")]
+    Unanswered(#[source] HostError),
+    /// It ran and said no.
+    #[error("`{program}` ended with exit code {code}: {said}")]
+    Refused {
+        /// Its name.
+        program: String,
+        /// Its exit code.
+        code: i32,
+        /// What it printed.
+        said: String,
+    },
+}
+
+/// Where Windows programs are started from.
+pub struct Interop<'w> {
+    world: &'w dyn World,
+    mount_root: String,
+}
+
+impl std::fmt::Debug for Interop<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interop").field("mount_root", &self.mount_root).finish_non_exhaustive()
+    }
+}
+
+impl<'w> Interop<'w> {
+    /// This session's.
+    ///
+    /// # Errors
+    /// [`InteropError::NoSession`] where it can not be one: WSL starts what it likes for such a caller in a job
+    /// that ends with the virtual machine (WSL `src/windows/service/exe/WslCoreInstance.cpp:430`).
+    pub fn new(world: &'w dyn World) -> Result<Self, InteropError> {
+        world.env("WSL_INTEROP").filter(|v| !v.is_empty()).ok_or(InteropError::NoSession)?;
+        let conf = WslConf::of(world);
+        Ok(Self { world, mount_root: conf.mount_root })
+    }
+
+    /// A command line for a Windows program, in this session.
+    #[must_use]
+    pub fn command<S: Into<String>>(&self, program: &Utf8Path, args: impl IntoIterator<Item = S>) -> Cmd {
+        let session = self.world.env("WSL_INTEROP").unwrap_or_default();
+        let crossing = self.world.env("WSLENV").unwrap_or_default();
+        // wsl.exe then writes UTF-8 (WSL src/windows/common/wslutil.cpp:1497).
+        let crossing = if crossing.is_empty() { String::new() } else { format!("{crossing}:") };
+        let mut cmd = Cmd::new(program.as_str(), args).within(PATIENCE);
+        cmd = cmd.with_env("WSL_INTEROP", &session).with_env("WSL_UTF8", "1");
+        cmd.with_env("WSLENV", &format!("{crossing}WSL_UTF8/w"))
+    }
+
+    /// Runs a Windows program and answers its standard output.
+    ///
+    /// # Errors
+    /// When it can not be started, does not end in time, or ends with another exit code than 0.
+    pub fn ask(&self, program: &Utf8Path, args: &[&str]) -> Result<String, InteropError> {
+        let cmd = self.command(program, args.iter().copied());
+        let Output { code, stdout, stderr } = self.world.query(&cmd).map_err(InteropError::Unanswered)?;
+        if code == 0 {
+            return Ok(stdout);
+        }
+        let said = if stderr.trim().is_empty() { stdout } else { stderr };
+        let program = program.file_name().unwrap_or_default().to_owned();
+        Err(InteropError::Refused { program, code, said: said.trim().to_owned() })
+    }
+
+    /// A program of Windows' own. By its full path: what is called so in PATH may be another.
+    #[must_use]
+    pub fn system(&self, name: &str) -> Utf8PathBuf {
+        format!("{}c/Windows/System32/{name}", self.mount_root).into()
+    }
+
+    /// The distributions that run.
+    ///
+    /// # Errors
+    /// As [`Interop::ask`].
+    pub fn running(&self) -> Result<Vec<String>, InteropError> {
+        let said = self.ask(&self.system("wsl.exe"), &["--list", "--running", "--quiet"])?;
+        Ok(said.lines().map(str::trim).filter(|l| !l.is_empty()).map(ToOwned::to_owned).collect())
+    }
+
+    /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.
+    #[must_use]
+    pub fn path(&self, windows: &str) -> Option<Utf8PathBuf> {
+        let asked = self.world.answer(&Cmd::new("wslpath", ["-u", windows]));
+        asked
+            .filter(|p| p.starts_with('/'))
+            .map(Into::into)
+            .or_else(|| windows_path(windows, &self.mount_root))
+    }
+}

@@ -1,0 +1,103 @@
+//! `.wslconfig` through a whole set-up and back: every form in which Windows programs leave it, our line where WSL
+//! reads it, and not one byte else.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::fs;
+
+use kind_wsl::edit::wslconf::{Dialect, Document};
+use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
+use kind_wsl::host::Fuse;
+
+use crate::support::{Layout, Machine, answers};
+
+const PATH: &str = "/mnt/c/Users/dev/.wslconfig";
+const WORDS: &str = "cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1";
+
+/// Sets a machine up whose `.wslconfig` is `before` (`None`: there is none), and answers what it is then; undoes it
+/// and sees that it is as before.
+#[track_caller]
+fn set_up(before: Option<&[u8]>) -> Vec<u8> {
+    let machine = Machine::new(Layout::Classic);
+    match before {
+        Some(bytes) => machine.write(PATH, bytes),
+        None => fs::remove_file(machine.path(PATH)).unwrap(),
+    }
+    let host = machine.host(Fuse::default());
+    let mut answers = answers();
+    answers.give("idle", "no".to_owned());
+    let ended = machine.setup(&host, &answers, false).unwrap();
+    assert!(matches!(ended, Ended::Restart(Awaited { again: false, .. })), "{ended:?}");
+    let after = fs::read(machine.path(PATH)).unwrap();
+    let read = Document::parse(&after, Dialect::WslConfig);
+    let words = read.get("wsl2", "kernelCommandLine").unwrap_or_default();
+    assert!(WORDS.split(' ').all(|word| words.split(' ').any(|w| w == word)), "WSL would read {words:?}");
+    machine.undo(&host, DriftPolicy::Stop).unwrap();
+    assert_eq!(fs::read(machine.path(PATH)).ok().as_deref(), before, "undo");
+    after
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+}
+
+/// The line that is added.
+fn line(end: &str) -> String {
+    format!("kernelCommandLine={WORDS}{end}")
+}
+
+#[test]
+fn where_there_is_none_it_is_made_with_section_and_key() {
+    let made = String::from_utf8(set_up(None)).unwrap();
+    assert_eq!(made.replace("\r\n", "\n"), format!("[wsl2]\n{}", line("\n")));
+}
+
+#[test]
+fn an_empty_one_gets_section_and_key() {
+    let made = String::from_utf8(set_up(Some(b""))).unwrap();
+    assert_eq!(made.replace("\r\n", "\n"), format!("[wsl2]\n{}", line("\n")));
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_stay_as_they_are() {
+    let before = "\u{feff}[wsl2]\r\nmemory=4GB\r\n; left alone\r\n";
+    let after = String::from_utf8(set_up(Some(before.as_bytes()))).unwrap();
+    assert_eq!(after.replace(&line("\r\n"), ""), before);
+}
+
+#[test]
+fn utf_16_stays_utf_16() {
+    let before = "[wsl2]\r\nmemory=4GB\r\n[experimental]\r\nsparseVhd=true\r\n";
+    let after = set_up(Some(&utf16(before)));
+    assert_eq!(after, utf16(&before.replace("4GB\r\n", &format!("4GB\r\n{}", line("\r\n")))));
+}
+
+#[test]
+fn words_are_merged_into_the_first_of_several_values_and_the_others_stay() {
+    let before = "[WSL2]\nKernelCommandLine = quiet # mine\nkernelCommandLine = never.read\n";
+    let after = String::from_utf8(set_up(Some(before.as_bytes()))).unwrap();
+    assert_eq!(after, before.replace("quiet # mine", &format!("quiet {WORDS} # mine")));
+}
+
+#[test]
+fn a_section_behind_a_broken_header_is_found_and_what_is_broken_stays() {
+    // WSL skips the bad line alone and leaves the section before it in force (configfile.cpp:478).
+    let before = "[wsl2]\nmemory=4GB\n[ exp eri ]\nsparseVhd=true\n";
+    let after = String::from_utf8(set_up(Some(before.as_bytes()))).unwrap();
+    assert_eq!(after.replace(&line("\n"), ""), before);
+}
+
+#[test]
+fn a_last_line_without_an_end_is_not_run_together_with_ours() {
+    let after = String::from_utf8(set_up(Some(b"[wsl2]\nmemory=4GB"))).unwrap();
+    assert!(after.starts_with("[wsl2]\nmemory=4GB\n"), "{after:?}");
+}
