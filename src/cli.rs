@@ -9,6 +9,7 @@ mod restart;
 mod session;
 mod setup;
 mod status;
+mod trust;
 mod undo;
 
 use camino::Utf8PathBuf;

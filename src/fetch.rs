@@ -16,6 +16,8 @@ pub mod catalogue;
 mod error;
 mod fit;
 mod http;
+pub mod signature;
+mod small;
 mod verify;
 
 use std::io::{self, Read, Write};
@@ -25,6 +27,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use error::FetchError;
+pub use small::{newest_release, signature_of, unverified};
 
 use http::Address;
 use verify::Verifier;
@@ -48,6 +51,9 @@ pub struct Artifact {
     pub size: Option<u64>,
     /// Who vouches for `sha256`.
     pub trust: Trust,
+    /// Whether its publisher signs it, with the built-in key ([`signature`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
 }
 
 /// Who vouches for a checksum.
@@ -59,7 +65,7 @@ pub enum Trust {
         /// How many; see [`catalogue::Build::independent`].
         sources: usize,
     },
-    /// The user, who gave it on the command line.
+    /// The user, who gave it on the command line, or the publisher's signature, which was checked before.
     User,
 }
 

@@ -14,6 +14,7 @@ mod locks;
 mod process;
 mod record;
 mod scratch;
+mod staging;
 mod time;
 mod write;
 
@@ -31,6 +32,7 @@ pub use locks::Holder;
 pub use process::{Process, environment, program, replace};
 pub use record::{Recorder, Recording, Replay};
 pub use scratch::Scratch;
+pub use staging::{PartFile, Staging};
 pub use time::Witness;
 
 /// What is at a path, without following a link in its last component.

@@ -124,12 +124,14 @@ impl Choice {
 }
 
 /// How much a question matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Weight {
     /// Put to everybody on a terminal; without one it needs an answer or `--yes`.
     Decide,
     /// Has a default that suits nearly everybody; put to who chooses to change the answers.
     Prefer,
+    /// The first where this holds, the second elsewhere.
+    DecideWhere(fn(&Facts) -> bool),
 }
 
 impl Question {
@@ -143,6 +145,16 @@ impl Question {
     #[must_use]
     pub fn variable(&self) -> String {
         format!("KIND_WSL_{}", self.id.to_uppercase())
+    }
+
+    /// Whether it is put to everybody on this machine.
+    #[must_use]
+    pub fn is_for_everybody(&self, facts: &Facts) -> bool {
+        match self.weight {
+            Weight::Decide => true,
+            Weight::Prefer => false,
+            Weight::DecideWhere(holds) => holds(facts),
+        }
     }
 
     /// Turns what a person wrote into an answer.

@@ -331,6 +331,7 @@ fn artifact(url: &str) -> Artifact {
         sha256: SHA256.into(),
         size: Some(BODY.len() as u64),
         trust: Trust::Catalogue { sources: 2 },
+        signed: false,
     }
 }
 

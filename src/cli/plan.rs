@@ -5,7 +5,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::report::Dossier;
-use super::session::{Session, with_defaults};
+use super::session::{Session, source, with_defaults};
+use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
@@ -48,7 +49,8 @@ impl PlanCommand {
         }
         let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
         let facts = session.facts();
-        let answers = self.choosing.answers(global, &session, &facts)?;
+        let mut answers = self.choosing.answers(global, &session, &facts)?;
+        settle_crun(&session, &facts, &mut answers, &source(&self.choosing.chosen(&session.ledger)?), false)?;
         let plan = session.plan(&facts, &answers, &selection)?;
         Ok(self.show(&plan, &facts))
     }

@@ -150,7 +150,7 @@ fn ask_for_profile(host: &mut Host) {
     }
     let asked = Interop::new(host).ok().and_then(|interop| {
         let helper = Helper::find(host)?.lend().ok()?;
-        let look = Look::of(&interop, helper.path()).ok()?;
+        let look = Look::of(&interop, &helper.path()).ok()?;
         interop.path(&look.profile)
     });
     if let Some(profile) = asked {

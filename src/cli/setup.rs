@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::restart::{Bystanders, Restarting};
 use super::session::{Session, args as args_of, open_questions, source, switches, with_defaults};
+use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::engine::{Ended, Engine, EngineError};
 use crate::error::{Exit, Failure};
@@ -12,7 +13,7 @@ use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::journal::Chosen;
 use crate::plan::{Plan, Selection};
-use crate::stage::{Answers, Weight};
+use crate::stage::Answers;
 use crate::ui::{self, BOLD, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
 use crate::windows::Outcome;
 
@@ -60,6 +61,7 @@ impl Setup {
         let agreed = self.agreed || (resumes && chosen.selection == session.ledger.chosen.selection);
         if !self.agreed {
             self.decide(&facts, &mut answers, selection)?;
+            settle_crun(&session, &facts, &mut answers, &source(&chosen), !self.yes)?;
         }
         let mut plan = session.plan(&facts, &answers, selection)?;
         // What waits for a restart is looked at by the run itself: it knows whether that took place.
@@ -93,12 +95,12 @@ impl Setup {
         }
         // One by one: an answer can make another question needless.
         while let Some(question) =
-            open_questions(facts, answers, selection).into_iter().find(|q| q.weight == Weight::Decide)
+            open_questions(facts, answers, selection).into_iter().find(|q| q.is_for_everybody(facts))
         {
             if !ui::is_interactive() {
                 let open = open_questions(facts, answers, selection)
                     .into_iter()
-                    .filter(|q| q.weight == Weight::Decide);
+                    .filter(|q| q.is_for_everybody(facts));
                 let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
                 let text = format!("nobody is there to answer {}", open.join(", "));
                 let hint = "answer with these flags, or take the recommended answers with `--yes`";

@@ -36,6 +36,9 @@ pub struct Catalogue {
     file: String,
     /// Address, with `{version}` and `{arch}`.
     url: String,
+    /// Whether the publisher signs its files, each with a detached signature under its name and `.asc`.
+    #[serde(default)]
+    signed: bool,
     /// The releases to recommend, best first.
     recommended: Vec<Version>,
     /// Every release, newest first.
@@ -298,6 +301,13 @@ impl Catalogue {
         Ok(self.describe(&version.release(), arch, &digits, Trust::User))
     }
 
+    /// What to look at for a version of which nobody gave a checksum: its publisher's signature has to stand in.
+    /// `None` where this publisher signs nothing.
+    #[must_use]
+    pub fn unattested(&self, version: &Version, arch: Arch) -> Option<Artifact> {
+        self.signed.then(|| self.describe(&version.release(), arch, "", Trust::User))
+    }
+
     fn describe(&self, version: &str, arch: Arch, sha256: &str, trust: Trust) -> Artifact {
         let fill = |form: &str| form.replace("{version}", version).replace("{arch}", arch.as_str());
         let url = fill(&self.url);
@@ -309,6 +319,7 @@ impl Catalogue {
             sha256: sha256.to_owned(),
             size: None,
             trust,
+            signed: self.signed,
         }
     }
 }
@@ -323,7 +334,9 @@ impl Release {
 }
 
 impl Build {
-    fn well_attested(&self) -> bool {
+    /// Whether enough independent sources agree on it.
+    #[must_use]
+    pub fn well_attested(&self) -> bool {
         self.independent() >= WELL_ATTESTED
     }
 

@@ -157,6 +157,14 @@ pub enum FetchError {
         /// What the first bytes look like.
         looks: Option<&'static str>,
     },
+    /// A small text that is not what it was asked for.
+    #[error("`{url}` answers something strange: {why}")]
+    Strange {
+        /// The address.
+        url: String,
+        /// What is strange about it.
+        why: String,
+    },
     /// The caller's sink refused bytes: disk full, above all.
     #[error("cannot save {name} after {received} bytes")]
     Unwritable {
@@ -195,7 +203,7 @@ impl FetchError {
                  (/usr/local/share/ca-certificates, then `update-ca-certificates`); \
                  else check the clock with `date`"
             }
-            Self::Redirect { .. } | Self::RedirectLoop { .. } => {
+            Self::Redirect { .. } | Self::RedirectLoop { .. } | Self::Strange { .. } => {
                 "a proxy or login page may answer in the server's place: \
                  open the address in a browser, or use `--mirror`"
             }

@@ -39,7 +39,7 @@ impl Address {
         Self::parse(&format!("{}/{path}", base.as_str().trim_end_matches('/')))
     }
 
-    fn parse(text: &str) -> Result<Self, FetchError> {
+    pub(super) fn parse(text: &str) -> Result<Self, FetchError> {
         let url = Url::parse(text).map_err(|why| {
             // What cannot be parsed may still hold a password.
             let url = text.rsplit('@').next().unwrap_or(text).to_owned();

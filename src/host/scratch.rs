@@ -1,4 +1,4 @@
-//! A file for a moment, in a directory that nobody else may enter.
+//! Files for a moment, in a directory that nobody else may enter.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -8,37 +8,49 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A program in a directory of its own below `/tmp`; both go away when it is dropped.
+/// A directory of our own below `/tmp`; it goes away with all that is in it when it is dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    path: Utf8PathBuf,
+    dir: Utf8PathBuf,
 }
 
 impl Scratch {
-    /// Writes it, executable for us.
+    /// Makes it.
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn new(name: &str, bytes: &[u8]) -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let dir = nix::unistd::mkdtemp("/tmp/kind-wsl.XXXXXX")?;
-        let dir =
-            Utf8PathBuf::from_path_buf(dir).map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
-        let scratch = Self { path: dir.join(name) };
-        fs::write(&scratch.path, bytes)?;
-        fs::set_permissions(&scratch.path, PermissionsExt::from_mode(0o700))?;
-        Ok(scratch)
+        let dir = Utf8PathBuf::from_path_buf(dir);
+        Ok(Self { dir: dir.map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))? })
     }
 
-    /// Where it is.
+    /// Puts a file into it, executable for us.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> io::Result<Utf8PathBuf> {
+        let path = self.path(name);
+        fs::write(&path, bytes)?;
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o700))?;
+        Ok(path)
+    }
+
+    /// Where a file of that name is.
     #[must_use]
-    pub fn path(&self) -> &Utf8Path {
-        &self.path
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Utf8Path {
+        &self.dir
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        let _ = self.path.parent().map(fs::remove_dir);
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }

@@ -25,14 +25,14 @@ pub(super) static STAGE: Stage = Stage {
         Question {
             id: "crun_version",
             prompt: "Which crun shall podman run?",
-            help: "the crun to install: a version, `recommended`, `latest`, or `keep` for the distribution's own",
+            help: "the crun to install: a version, `recommended` (the distribution's own where that serves), `latest`, or `keep`",
             form: Form::Open(choices, |said| match said {
                 "keep" | "recommended" | "latest" => Ok(()),
                 _ => said.parse::<Version>().map(|_| ()).map_err(|_| "a version, recommended, latest, keep".to_owned()),
             }),
-            when: |facts, _| is_too_old(facts),
+            when: |facts, _| facts.arch.is_some(),
             default: |_| "recommended".to_owned(),
-            weight: Weight::Decide,
+            weight: Weight::DecideWhere(is_too_old),
         },
         Question {
             id: "crun_sha256",
@@ -64,14 +64,21 @@ pub(super) static STAGE: Stage = Stage {
 fn choices(facts: &Facts) -> Vec<Choice> {
     let (Ok(catalogue), Some(arch)) = (catalogue::crun(), facts.arch) else { return Vec::new() };
     let floor = floor(facts);
-    let suits: Vec<_> = catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits).collect();
-    let recommended = catalogue.recommended(arch).map(|r| r.version.clone());
-    let date = |r: &catalogue::Release| r.date.as_ref().map_or_else(String::new, |d| format!(" ({d})"));
-    let mut choices: Vec<_> = recommended.iter().map(|v| Choice::new("recommended", format!("{v}, the recommended one"))).collect();
-    choices.extend(suits.into_iter().filter(|r| Some(&r.version) != recommended.as_ref()).map(|r| {
-        let note = r.notes.first().map_or_else(String::new, |n| format!(", {}", n.text));
-        Choice::new(r.version.to_string(), format!("{}{}{note}", r.version, date(r)))
-    }));
+    let recommended = catalogue.recommended(arch).map(|r| &r.version);
+    let kept = present(facts).filter(|_| !is_too_old(facts));
+    let mut choices: Vec<_> =
+        kept.iter().map(|v| Choice::new("keep", format!("keep the distribution's own, {}", v.release()))).collect();
+    let label = |release: &catalogue::Release, word: &str| {
+        let date = release.date.as_ref().map_or_else(String::new, |d| format!(" ({d})"));
+        let note = release.notes.first().map_or_else(String::new, |n| format!(", {}", n.text));
+        let doubt = release.builds.get(&arch).filter(|b| !b.well_attested()).map_or("", |_| ", its checksum known from a single source");
+        format!("{}{date}{word}{doubt}{note}", release.version)
+    };
+    let suits = || catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits);
+    let (best, others): (Vec<_>, Vec<_>) = suits().partition(|r| Some(&r.version) == recommended);
+    let value = if kept.is_some() { None } else { Some("recommended".to_owned()) };
+    choices.extend(best.iter().map(|r| Choice::new(value.clone().unwrap_or_else(|| r.version.to_string()), label(r, ", recommended"))));
+    choices.extend(others.iter().map(|r| Choice::new(r.version.to_string(), label(r, ""))));
     choices
 }
 
@@ -104,7 +111,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         return offer(facts, answers, &floor, &said);
     }
     // Another one than a crun that serves is installed only where it was asked for.
-    match answer.filter(|a| *a != "keep").and_then(|a| resolve(facts, a)) {
+    match answer.filter(|a| !matches!(*a, "keep" | "recommended")).and_then(|a| resolve(facts, a)) {
         Some(version) if version != present => offer(facts, answers, &floor, &said),
         _ => {
             let path = facts.tools.crun.as_ref().map_or("the distribution's", |c| c.path.as_str());
@@ -133,7 +140,8 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ne
     if artifact(facts, answers, &version).is_none() {
         let near = catalogue::crun().ok().and_then(|c| c.near_match(wanted)).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
         let what = format!("crun {version} for {} is not in the catalogue, so its checksum is not known", facts.kernel.machine);
-        return Need::blocked(what, format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`"));
+        let hint = format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature");
+        return Need::blocked(what, hint);
     }
     Need::needed(format!("{present}; this host needs {floor} or later"))
 }

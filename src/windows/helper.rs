@@ -44,10 +44,10 @@ pub enum Lent {
 impl Lent {
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Utf8Path {
+    pub fn path(&self) -> Utf8PathBuf {
         match self {
-            Self::Found(path) => path,
-            Self::Made(scratch) => scratch.path(),
+            Self::Found(path) => path.clone(),
+            Self::Made(scratch) => scratch.path(NAME),
         }
     }
 }
@@ -72,10 +72,12 @@ impl Helper {
     /// # Errors
     /// When there is no place for it.
     pub fn lend(self) -> std::io::Result<Lent> {
-        match self.file {
-            Some(file) => Ok(Lent::Found(file)),
-            None => Scratch::new(NAME, &self.bytes).map(Lent::Made),
+        if let Some(file) = self.file {
+            return Ok(Lent::Found(file));
         }
+        let scratch = Scratch::new()?;
+        scratch.put(NAME, &self.bytes)?;
+        Ok(Lent::Made(scratch))
     }
 
     /// Puts it into our directory on the Windows side, which is made. The journal has to name that directory already.

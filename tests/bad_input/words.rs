@@ -104,7 +104,7 @@ fn an_unknown_crun_version_is_answered_with_the_near_match() {
         1,
         "
         error: stage `crun` can not be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is not known
-        hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`
+        hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature
         ",
     );
 }

@@ -1,0 +1,171 @@
+//! Which crun is meant, and by what it is trusted, settled before the plan is made: the newest release where that was
+//! asked for, and of a release that is not in the catalogue its checksum, vouched for by the publisher's signature or
+//! by the person.
+
+use super::session::Session;
+use crate::error::Failure;
+use crate::facts::Facts;
+use crate::fetch::catalogue::{self, Arch, Catalogue};
+use crate::fetch::signature::{self, CRUN_KEY, Signature};
+use crate::fetch::{Artifact, FetchError, Source, newest_release, signature_of, unverified};
+use crate::host::{HostError, Scratch, digest};
+use crate::stage::Answers;
+use crate::stages;
+use crate::ui::{self, DIM, out, styled};
+use crate::version::Version;
+
+/// Where crun is released.
+const PROJECT: &str = "containers/crun";
+
+/// Why a signature does not vouch for a file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Distrust {
+    /// It could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// It could not be judged.
+    #[error("the signature of {name} can not be checked")]
+    NoVerdict {
+        name: String,
+        #[source]
+        why: HostError,
+    },
+    /// gpgv is not there.
+    #[error("{0} is not in the catalogue, and without `gpgv` its signature can not be checked")]
+    NoGpgv(String),
+    /// There was no room for it.
+    #[error("there is no place in /tmp to check the signature of {name} in")]
+    NoRoom {
+        name: String,
+        #[source]
+        why: std::io::Error,
+    },
+    /// It is no good.
+    #[error("the signature of {name} is bad: gpgv says {why}")]
+    Bad { name: String, why: String },
+    /// It is somebody else's.
+    #[error("{name} is signed with a key that is not the built-in one: {id}")]
+    UnknownKey { name: String, id: String },
+}
+
+impl Distrust {
+    /// Whether it speaks against the file itself.
+    fn is_damning(&self) -> bool {
+        matches!(self, Self::Bad { .. } | Self::UnknownKey { .. })
+    }
+}
+
+impl From<Distrust> for Failure {
+    fn from(error: Distrust) -> Self {
+        let hint = match &error {
+            Distrust::Fetch(e) => e.hint(),
+            Distrust::NoGpgv(_) => {
+                Some("install the package `gpgv`, or give its checksum: `--crun-sha256 HASH`".to_owned())
+            }
+            Distrust::Bad { .. } | Distrust::UnknownKey { .. } => Some(
+                "do not use this file: it is not what crun's maintainer signed; `kind-wsl crun list` shows versions whose checksums are known"
+                    .to_owned(),
+            ),
+            Distrust::NoVerdict { .. } | Distrust::NoRoom { .. } => {
+                Some("give its checksum instead: `--crun-sha256 HASH`".to_owned())
+            }
+        };
+        let mut failure = Self::new(error.to_string(), hint);
+        failure.causes.extend(std::error::Error::source(&error).map(ToString::to_string));
+        failure
+    }
+}
+
+/// Turns `latest` into a version, and sees that a version from outside the catalogue has a checksum.
+///
+/// # Errors
+/// When the newest version can not be asked for, or when nobody vouches for the file.
+pub(crate) fn settle_crun(
+    session: &Session,
+    facts: &Facts,
+    answers: &mut Answers,
+    source: &Source,
+    may_ask: bool,
+) -> Result<(), Failure> {
+    let (Some(arch), Ok(catalogue)) = (facts.arch, catalogue::crun()) else { return Ok(()) };
+    if answers.get("crun_version") == Some("latest") && source.offline.is_none() {
+        let newest = newest_release(PROJECT, source).map_err(|e| {
+            let hint =
+                "name a version (`kind-wsl crun list` shows them), or take `--crun-version recommended`";
+            Failure {
+                causes: vec![e.to_string()],
+                ..Failure::new("the newest crun can not be asked for", Some(hint.to_owned()))
+            }
+        })?;
+        answers.give("crun_version", newest.to_string());
+    }
+    let Some(version) = answers.get("crun_version").and_then(|said| said.parse::<Version>().ok()) else {
+        return Ok(());
+    };
+    let is_settled = catalogue.artifact(&version, arch).is_some()
+        || answers.get("crun_sha256").is_some()
+        || version < stages::crun_floor_here(facts)
+        || source.offline.is_some();
+    if is_settled {
+        return Ok(());
+    }
+    match vouched(session, catalogue, &version, arch, source) {
+        Ok(sha256) => answers.give("crun_sha256", sha256),
+        Err(why) if why.is_damning() => return Err(why.into()),
+        Err(why) if may_ask && ui::is_interactive() => {
+            ui::err(&format!("{}.", Failure::from(why).text));
+            if let Some(question) = stages::questions().find(|q| q.id == "crun_sha256") {
+                let said = ui::ask(question, facts, "")?;
+                answers.give(question.id, question.accept(&said, facts)?);
+            }
+        }
+        // The stage says what is missing, and which version may have been meant.
+        Err(Distrust::NoGpgv(_)) => {}
+        Err(why) => {
+            let mut failure = Failure::from(why);
+            if let Some(near) = catalogue.near_match(version.as_str()) {
+                let hint = failure.hint.map_or_else(String::new, |hint| format!(" Otherwise: {hint}"));
+                failure.hint = Some(format!("did you mean `{near}`?{hint}"));
+            }
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+/// The checksum of a release that its publisher signed.
+fn vouched(
+    session: &Session,
+    catalogue: &Catalogue,
+    version: &Version,
+    arch: Arch,
+    source: &Source,
+) -> Result<String, Distrust> {
+    let name = format!("{} {version}", catalogue.name);
+    let artifact = catalogue.unattested(version, arch).ok_or_else(|| Distrust::NoGpgv(name.clone()))?;
+    if !signature::is_possible(&session.host) {
+        return Err(Distrust::NoGpgv(name));
+    }
+    let bytes = unverified(&artifact, source)?;
+    let signature = signature_of(&artifact, source)?;
+    let fingerprint = judge(session, &artifact, &bytes, &signature)?;
+    let sha256 = digest(&bytes);
+    out(&styled(DIM, &format!("{name} is signed by {fingerprint}; its sha256 is {sha256}")));
+    Ok(sha256)
+}
+
+/// Has the signature judged; answers whose it is.
+fn judge(session: &Session, artifact: &Artifact, bytes: &[u8], signature: &[u8]) -> Result<String, Distrust> {
+    let name = || artifact.name.clone();
+    let no_room = |why| Distrust::NoRoom { name: artifact.name.clone(), why };
+    let scratch = Scratch::new().map_err(no_room)?;
+    let key = scratch.put("key.gpg", CRUN_KEY).map_err(no_room)?;
+    let file = scratch.put("file", bytes).map_err(no_room)?;
+    let signature = scratch.put("file.asc", signature).map_err(no_room)?;
+    let judged = signature::judge(&session.host, &key, &signature, &file);
+    match judged.map_err(|why| Distrust::NoVerdict { name: name(), why })? {
+        Signature::Good { fingerprint } => Ok(fingerprint),
+        Signature::Bad { why } => Err(Distrust::Bad { name: name(), why }),
+        Signature::UnknownKey { id } => Err(Distrust::UnknownKey { name: name(), id }),
+    }
+}

@@ -1,0 +1,107 @@
+//! Detached signatures, as `gpgv` judges them.
+//!
+//! The key is built in. It is the one that Debian keeps to check crun's releases (`debian/upstream/signing-key.asc`
+//! of its source package); primary and signing fingerprint are those of crun's own signed tags (assets/README.md).
+//! What counts is what gpgv says on its status channel (`GnuPG`'s `doc/DETAILS`), never its words.
+
+use camino::Utf8Path;
+
+use crate::host::{Cmd, HostError, World};
+
+/// The key of crun's releases as gpgv takes it.
+pub const CRUN_KEY: &[u8] = include_bytes!("../../assets/crun-signing-key.gpg");
+/// Its primary fingerprint.
+pub const CRUN_FINGERPRINT: &str = "AC404C1C0BF735C63FF4D562263D6DF2E163E1EA";
+
+/// What gpgv says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// It is good, and of a key below this primary one.
+    Good {
+        /// The fingerprint of the primary key.
+        fingerprint: String,
+    },
+    /// It is not of this file, or the key may not sign any more.
+    Bad {
+        /// What gpgv calls it: `BADSIG`, `EXPKEYSIG`, `REVKEYSIG` …
+        why: String,
+    },
+    /// It is of a key that is not the built-in one.
+    UnknownKey {
+        /// Its id, as the signature names it.
+        id: String,
+    },
+}
+
+/// Whether this machine can judge signatures.
+#[must_use]
+pub fn is_possible(world: &dyn World) -> bool {
+    world.answer(&Cmd::line("gpgv --version")).is_some()
+}
+
+/// Has gpgv judge the signature in one file of the bytes in another, by the keys in a third and no others.
+///
+/// # Errors
+/// When gpgv can not be run, or says nothing that is understood: that is no verdict.
+pub fn judge(
+    world: &dyn World,
+    key: &Utf8Path,
+    signature: &Utf8Path,
+    file: &Utf8Path,
+) -> Result<Signature, HostError> {
+    // No home: another keyring or configuration of the user's has no say.
+    let args = ["--homedir", "/nonexistent", "--status-fd", "1", "--keyring"];
+    let paths = [key, signature, file].map(Utf8Path::as_str);
+    let cmd = Cmd::new("gpgv", args.into_iter().chain(paths));
+    let output = world.query(&cmd)?;
+    read(&output.stdout, output.code).ok_or_else(|| HostError::Failed {
+        command: cmd.to_string(),
+        code: output.code,
+        detail: output.stderr.trim().to_owned(),
+    })
+}
+
+/// The verdict in gpgv's status lines.
+fn read(status: &str, code: i32) -> Option<Signature> {
+    let lines = || status.lines().filter_map(|l| l.strip_prefix("[GNUPG:] "));
+    let words = |name: &str| {
+        lines().map(|l| l.split_ascii_whitespace().collect::<Vec<_>>()).find(|w| w.first() == Some(&name))
+    };
+    let bad = ["BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"].into_iter().find(|name| words(name).is_some());
+    if let Some(why) = bad {
+        return Some(Signature::Bad { why: why.to_owned() });
+    }
+    if let Some(id) = words("NO_PUBKEY").and_then(|w| w.get(1).map(|id| (*id).to_owned())) {
+        return Some(Signature::UnknownKey { id });
+    }
+    // The last word of VALIDSIG is the fingerprint of the primary key.
+    let fingerprint = words("VALIDSIG").filter(|w| w.len() >= 11)?.last().map(|f| (*f).to_owned())?;
+    (code == 0 && words("GOODSIG").is_some()).then_some(Signature::Good { fingerprint })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CRUN_FINGERPRINT, Signature, read};
+
+    const VALID: &str = "[GNUPG:] VALIDSIG AF60FCA3CDAA6DEAD157EA3A67E38F7A8BA21772 2026-09-25 1790000000 0 4 0 1 10 00 AC404C1C0BF735C63FF4D562263D6DF2E163E1EA\n";
+
+    #[test]
+    fn a_good_signature_names_the_primary_key() {
+        let said = format!("[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n{VALID}");
+        assert_eq!(read(&said, 0), Some(Signature::Good { fingerprint: CRUN_FINGERPRINT.to_owned() }));
+    }
+
+    #[test]
+    fn a_signature_is_not_good_when_gpgv_ends_badly_or_says_too_little() {
+        let said = format!("[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n{VALID}");
+        assert_eq!(read(&said, 1), None);
+        assert_eq!(read("[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n", 0), None);
+        assert_eq!(read("gpgv: Good signature from \"G S\"\n", 0), None);
+    }
+
+    #[test]
+    fn a_key_that_was_revoked_is_bad_however_valid_its_signature() {
+        let said = format!("[GNUPG:] REVKEYSIG 67E38F7A8BA21772 G S\n{VALID}");
+        assert_eq!(read(&said, 0), Some(Signature::Bad { why: "REVKEYSIG".to_owned() }));
+    }
+}

@@ -1,0 +1,75 @@
+//! Small texts from elsewhere: a signature, the list of a project's releases. Nothing is believed because it came:
+//! a signature is judged by a key that we have, and a release that a list names needs one.
+
+use std::io::Read;
+
+use serde::Deserialize;
+
+use super::http::{self, Address};
+use super::{Artifact, FetchError, Source, mirror_path};
+use crate::version::Version;
+
+/// The most that a signature may have, in bytes: an armoured one has about 900.
+const SIGNATURE: u64 = 64 << 10;
+/// The most that a file to be judged may have, in bytes: ten times the largest crun.
+const UNVERIFIED: u64 = 40 << 20;
+/// The most that a page of releases may have, in bytes: 30 of them have about 400 KiB.
+const RELEASES: u64 = 8 << 20;
+
+/// The detached signature that a publisher offers beside a file, under the file's name and `.asc`.
+///
+/// # Errors
+/// As [`super::download`]; [`FetchError::Status`] with 404 where there is none.
+pub fn signature_of(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, FetchError> {
+    get(&format!("{}.asc", artifact.url), source, SIGNATURE)
+}
+
+/// The whole of a file whose checksum nobody knows yet, for its signature to be judged. It is nothing to be used
+/// before that.
+///
+/// # Errors
+/// As [`super::download`].
+pub fn unverified(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, FetchError> {
+    get(&artifact.url, source, UNVERIFIED)
+}
+
+/// The newest release of a project on GitHub that is neither a draft nor a preview.
+///
+/// # Errors
+/// As [`super::download`]; besides, an answer that is no list of releases.
+pub fn newest_release(project: &str, source: &Source) -> Result<Version, FetchError> {
+    #[derive(Deserialize)]
+    struct Release {
+        tag_name: String,
+        draft: bool,
+        prerelease: bool,
+    }
+    let url = format!("https://api.github.com/repos/{project}/releases");
+    let bytes = get(&url, source, RELEASES)?;
+    let strange = |why: String| FetchError::Strange { url: url.clone(), why };
+    let releases: Vec<Release> = serde_json::from_slice(&bytes).map_err(|e| strange(e.to_string()))?;
+    let published = releases.into_iter().filter(|r| !r.draft && !r.prerelease);
+    let versions = published.filter_map(|r| r.tag_name.parse::<Version>().ok());
+    versions.max().ok_or_else(|| strange("it names no release".to_owned()))
+}
+
+fn get(url: &str, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
+    let address = match source.mirror.as_deref() {
+        Some(mirror) => Address::below(mirror, mirror_path(url))?,
+        None => Address::parse(url)?,
+    };
+    let answer = http::get(address, source)?;
+    let from = answer.from().to_owned();
+    let mut bytes = Vec::new();
+    let read = answer.take(most + 1).read_to_end(&mut bytes);
+    read.map_err(|why| FetchError::BrokeOff {
+        from: from.clone(),
+        received: bytes.len() as u64,
+        expected: None,
+        why: why.to_string(),
+    })?;
+    if bytes.len() as u64 > most {
+        return Err(FetchError::Strange { url: from, why: format!("it has more than {most} bytes") });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,112 @@
+//! A directory for files that are not whole yet: a part is kept from run to run until its checksum was found right.
+
+#![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The directory. It may be used from several threads at once, for different files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staging {
+    dir: Utf8PathBuf,
+}
+
+impl Staging {
+    /// The directory at this place of the file system; it has to be there, and nobody else may write to it.
+    #[must_use]
+    pub fn at(dir: &Utf8Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Opens the part of a file, which is empty where nothing was kept, and keeps other runs away from it.
+    ///
+    /// # Errors
+    /// What the kernel refuses; [`io::ErrorKind::WouldBlock`] where another run is at work on it.
+    pub fn part(&self, name: &str) -> io::Result<PartFile> {
+        let (path, whole) = (self.dir.join(format!("{name}.partial")), self.dir.join(name));
+        let mut options = OpenOptions::new();
+        // A link of that name would be somebody else's doing.
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
+        file.try_lock().map_err(io::Error::from)?;
+        let len = file.metadata()?.len();
+        let mut part = PartFile { file, len, path, whole };
+        part.file.seek(SeekFrom::End(0))?;
+        Ok(part)
+    }
+
+    /// Where a whole file is; `None` where it is not.
+    #[must_use]
+    pub fn whole(&self, name: &str) -> Option<Utf8PathBuf> {
+        let path = self.dir.join(name);
+        path.is_file().then_some(path)
+    }
+}
+
+/// Bytes of a file that is not whole yet.
+#[derive(Debug)]
+pub struct PartFile {
+    file: File,
+    len: u64,
+    path: Utf8PathBuf,
+    whole: Utf8PathBuf,
+}
+
+impl PartFile {
+    /// How many bytes there are.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads them from the beginning.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn reread(&self) -> io::Result<impl Read + use<>> {
+        File::open(&self.path)
+    }
+
+    /// Throws them away.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn empty(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.len = 0;
+        Ok(())
+    }
+
+    /// The file is whole, and right: it is synced and gets its name. Answers where it is.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn finish(self) -> io::Result<Utf8PathBuf> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, &self.whole)?;
+        Ok(self.whole)
+    }
+
+    /// Removes it where nothing is worth being kept.
+    pub fn discard_if_empty(self) {
+        if self.len == 0 {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Write for PartFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.len += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
