@@ -34,7 +34,7 @@ impl Signer {
         signer.gpg(&["--passphrase", "", "--quick-gen-key", "test", "ed25519", "sign", "never"]);
         let keys = signer.gpg(&["--with-colons", "--list-keys"]);
         let line = keys.lines().find(|l| l.starts_with("fpr:")).unwrap();
-        signer.fingerprint = line.split(':').nth(9).unwrap().to_owned();
+        line.split(':').nth(9).unwrap().clone_into(&mut signer.fingerprint);
         Some(signer)
     }
 

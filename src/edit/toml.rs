@@ -162,6 +162,12 @@ pub fn put(bytes: &[u8], path: &[&str], value: Option<&Value>) -> Result<Vec<u8>
     Ok(new.into_bytes())
 }
 
+/// The line of the value at a path in the bytes of a file, counted from 1.
+#[must_use]
+pub fn line_in(bytes: &[u8], path: &[&str]) -> Option<usize> {
+    line_of(lines::utf8(bytes).ok()?, path).ok().flatten()
+}
+
 /// The line of the value at a path.
 pub(super) fn line_of(text: &str, path: &[&str]) -> Result<Option<usize>, EditError> {
     let text = without_mark(text);

@@ -23,7 +23,8 @@ const KEYS: [&str; 6] = [
 pub struct Containers {
     /// The files in podman's order: a later one wins (containers.conf(5); common `pkg/config`, since podman 3.4).
     pub files: Vec<ConfFile>,
-    /// `CONTAINERS_CONF` in the environment: it replaces all of them.
+    /// `CONTAINERS_CONF` in the environment, which replaces all of them, or `CONTAINERS_CONF_OVERRIDE`, which is read
+    /// after all of them (containers.conf(5)), as `NAME=FILE`.
     pub overridden_by: Option<String>,
     /// The file that sets the storage driver, and the driver.
     pub storage: Option<(Utf8PathBuf, String)>,
@@ -36,10 +37,35 @@ pub struct Containers {
 pub struct ConfFile {
     /// Where.
     pub path: Utf8PathBuf,
-    /// Dotted keys and their values as TOML.
-    pub keys: BTreeMap<String, String>,
+    /// Dotted keys and what they are set to.
+    pub keys: BTreeMap<String, Setting>,
     /// Keys outside any table: podman ignores them without a word.
     pub ignored: Vec<String>,
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// As TOML.
+    pub value: String,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+/// The setting that counts, of several files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Winner<'c> {
+    /// The file.
+    pub path: &'c Utf8Path,
+    /// The setting.
+    pub setting: &'c Setting,
+}
+
+/// The place, for people.
+impl std::fmt::Display for Winner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` (line {})", self.path, self.setting.line)
+    }
 }
 
 impl Containers {
@@ -55,24 +81,27 @@ impl Containers {
         let storage = storage.into_iter().chain([storage_conf(user)]).filter_map(driver).next_back();
         Self {
             files,
-            overridden_by: world.env("CONTAINERS_CONF").filter(|v| !v.is_empty()),
+            overridden_by: ["CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE"].into_iter().find_map(|name| {
+                world.env(name).filter(|v| !v.is_empty()).map(|file| format!("{name}={file}"))
+            }),
             storage,
             storage_used: world.exists(user.home.join(".local/share/containers/storage").as_str()),
         }
     }
 
-    /// The value of a dotted key that counts, and the file it is in.
+    /// The value of a dotted key that counts.
     #[must_use]
-    pub fn winner(&self, key: &str) -> Option<(&Utf8Path, &str)> {
-        self.files.iter().rev().find_map(|f| Some((f.path.as_path(), f.keys.get(key)?.as_str())))
+    pub fn winner(&self, key: &str) -> Option<Winner<'_>> {
+        self.files.iter().rev().find_map(|f| Some(Winner { path: &f.path, setting: f.keys.get(key)? }))
     }
 
-    /// The files that are read after ours and set the key to something else.
+    /// What is read after our file and sets the key to something else.
     #[must_use]
-    pub fn beaten_by(&self, ours: &Utf8Path, key: &str, value: &str) -> Option<&Utf8Path> {
-        let (path, winning) = self.winner(key)?;
+    pub fn beaten_by(&self, ours: &Utf8Path, key: &str, value: &str) -> Option<Winner<'_>> {
+        let winner = self.winner(key)?;
         let place = |p: &Utf8Path| self.files.iter().position(|f| f.path == p);
-        (winning != value && place(path) > place(ours) && path != ours).then_some(path)
+        let is_later = place(winner.path) > place(ours) && winner.path != ours;
+        (winner.setting.value != value && is_later).then_some(winner)
     }
 }
 
@@ -111,7 +140,9 @@ impl ConfFile {
         let bytes = world.read(&path).ok().flatten()?;
         let value = |key: &&str| {
             let path: Vec<&str> = key.split('.').collect();
-            Some(((*key).to_owned(), toml::read(&bytes, &path).ok().flatten()?))
+            let value = toml::read(&bytes, &path).ok().flatten()?;
+            let line = toml::line_in(&bytes, &path).unwrap_or_default();
+            Some(((*key).to_owned(), Setting { value, line }))
         };
         let ignored = std::str::from_utf8(&bytes)
             .ok()

@@ -84,7 +84,7 @@ fn crun(
     is_file: &dyn Fn(&Utf8Path) -> bool,
 ) -> Option<Crun> {
     let configured =
-        containers.winner("engine.runtimes.crun").map(|(_, list)| strings(list)).unwrap_or_default();
+        containers.winner("engine.runtimes.crun").map(|w| strings(&w.setting.value)).unwrap_or_default();
     let paths = configured.iter().map(String::as_str).chain(CRUN).map(Utf8PathBuf::from);
     let path = paths.into_iter().find(|p| is_file(p))?;
     // As the user: it may be a file of theirs.

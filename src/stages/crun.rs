@@ -1,5 +1,7 @@
 //! A crun that suits this host, and that podman uses.
 
+use camino::Utf8PathBuf;
+
 use crate::change::{Body, Change, Edit, Entry, Put};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
@@ -99,6 +101,9 @@ fn is_too_old(facts: &Facts) -> bool {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if let Some(blocked) = is_another(facts) {
+        return blocked;
+    }
     let floor = floor(facts);
     let answer = answers.get("crun_version");
     let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun yet") };
@@ -118,6 +123,29 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
             Need::satisfied(format!("{path} is {}; this host needs {floor} or later", present.release()))
         }
     }
+}
+
+/// What makes podman run another crun than the one that we name, in a file that it reads after ours.
+fn is_beaten(facts: &Facts) -> Option<Need> {
+    let ours = containers_conf(&facts.user);
+    let winner = facts.containers.beaten_by(&ours, "engine.runtimes.crun", &runtimes(facts).to_string())?;
+    Some(super::podman::beaten(&ours, "engine.runtimes.crun", winner))
+}
+
+/// What makes podman run no crun at all (containers.conf(5), `[engine] runtime`).
+fn is_another(facts: &Facts) -> Option<Need> {
+    let winner = facts.containers.winner("engine.runtime").filter(|w| w.setting.value != "\"crun\"")?;
+    let what = format!("{winner} has podman run {} instead of crun", winner.setting.value);
+    Some(Need::blocked(what, format!("take `runtime` out of [engine] in {}, then run the same command again", winner.path)))
+}
+
+fn runtimes(facts: &Facts) -> Value {
+    Value::StrList(vec![ours(facts).to_string(), "/usr/bin/crun".to_owned()])
+}
+
+/// Where the crun that we bring goes.
+fn ours(facts: &Facts) -> Utf8PathBuf {
+    facts.user.home.join(".local/bin/crun")
 }
 
 /// Needed, or what keeps the wanted version from being installed.
@@ -143,7 +171,7 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ne
         let hint = format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature");
         return Need::blocked(what, hint);
     }
-    Need::needed(format!("{present}; this host needs {floor} or later"))
+    is_beaten(facts).unwrap_or_else(|| Need::needed(format!("{present}; this host needs {floor} or later")))
 }
 
 fn resolve(facts: &Facts, wanted: &str) -> Option<Version> {
@@ -173,14 +201,13 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let wanted = answers.get("crun_version").unwrap_or("recommended");
     let artifact = resolve(facts, wanted).and_then(|v| artifact(facts, answers, &v));
     let Some(artifact) = artifact else { return Vec::new() };
-    let path = facts.user.home.join(".local/bin/crun");
+    let path = ours(facts);
     let owner = super::user(facts);
-    let mut put = Put::program(path.clone(), artifact, owner);
+    let mut put = Put::program(path, artifact, owner);
     if let (Some(local), Body::Download(artifact)) = (answers.get("crun_binary"), &put.body) {
         put.body = Body::Local { path: local.into(), artifact: artifact.clone() };
     }
-    let runtimes = Value::StrList(vec![path.to_string(), "/usr/bin/crun".to_owned()]);
-    let edit = Edit::Toml { path: ["engine", "runtimes", "crun"].map(ToOwned::to_owned).to_vec(), value: runtimes };
+    let edit = Edit::Toml { path: ["engine", "runtimes", "crun"].map(ToOwned::to_owned).to_vec(), value: runtimes(facts) };
     let entry = Entry { path: containers_conf(&facts.user), edit, owner, follow: None, restart: None };
     vec![Change::Put(put), Change::Entry(entry)]
 }

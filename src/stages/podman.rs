@@ -1,9 +1,11 @@
 //! podman's configuration for the user.
 
+use camino::Utf8Path;
+
 use crate::change::{Change, Edit, Entry};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
-use crate::facts::containers::{containers_conf, storage_conf};
+use crate::facts::containers::{Winner, containers_conf, storage_conf};
 use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
 use crate::version::Version;
 
@@ -65,10 +67,11 @@ fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
         ("engine.cgroup_manager", text(manager)),
     ];
     let said = |key: &str, value: &Value| {
-        let Some((_, now)) = facts.containers.winner(key) else { return false };
+        let Some(winner) = facts.containers.winner(key) else { return false };
+        let now = &winner.setting.value;
         // 0 and less stand for no limit (containers.conf(5)).
         let enough = |now: i64| key == "containers.pids_limit" && (now >= 65536 || now <= 0);
-        now == value.to_string() || now.parse().is_ok_and(enough)
+        *now == value.to_string() || now.parse().is_ok_and(enough)
     };
     keys.into_iter().filter(|(key, value)| !said(key, value)).collect()
 }
@@ -81,7 +84,7 @@ fn falls_to_vfs(facts: &Facts) -> bool {
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     if let Some(file) = &facts.containers.overridden_by {
-        let what = format!("CONTAINERS_CONF={file} in the environment makes podman ignore every other containers.conf");
+        let what = format!("{file} in the environment makes podman take that file's word over every other containers.conf");
         return Need::blocked(what, "take it out of your shell's start-up files, then open a new shell");
     }
     if needs_systemd(facts) && manager(facts, answers) == "cgroupfs" {
@@ -92,8 +95,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let ours = containers_conf(&facts.user);
     for (key, value) in &differing {
         if let Some(winner) = facts.containers.beaten_by(&ours, key, &value.to_string()) {
-            let what = format!("`{winner}` is read after {ours} and sets {key} to something else");
-            return Need::blocked(what, format!("take {key} out of {winner}, then run the same command again"));
+            return super::podman::beaten(&ours, key, winner);
         }
     }
     let mut why: Vec<String> = Vec::new();
@@ -108,10 +110,16 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         why.push("podman would store layers with vfs".to_owned());
     }
     if differing.is_empty() && !falls_to_vfs(facts) {
-        let (path, _) = facts.containers.winner("containers.log_driver").unwrap_or((&ours, ""));
+        let path = facts.containers.winner("containers.log_driver").map_or(ours.as_path(), |w| w.path);
         return Need::satisfied(format!("{path} says all of it"));
     }
     Need::needed(why.join("; "))
+}
+
+/// A file that has the last word over ours.
+pub(super) fn beaten(ours: &Utf8Path, key: &str, winner: Winner<'_>) -> Need {
+    let what = format!("{winner} is read after {ours} and sets {key} to {}", winner.setting.value);
+    Need::blocked(what, format!("take {key} out of {}, then run the same command again", winner.path))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {

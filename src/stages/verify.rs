@@ -116,7 +116,7 @@ fn logs(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> 
 /// A setting that is not ours: which file says so.
 fn wins(facts: &Facts, key: &str, seen: &str) -> Fault {
     let hint = match facts.containers.winner(key) {
-        Some((path, value)) => format!("{path} sets {key} to {value}, and is read last"),
+        Some(winner) => format!("{winner} sets {key} to {}, and is read last", winner.setting.value),
         None => "`kind-wsl setup --only podman`".to_owned(),
     };
     Fault::new(seen, hint)

@@ -80,7 +80,7 @@ fn containers_conf_in_the_environment_is_refused_with_its_name() {
         "setup --yes",
         1,
         "
-        error: stage `podman` can not be set up: CONTAINERS_CONF=/home/dev/other.conf in the environment makes podman ignore every other containers.conf
+        error: stage `podman` can not be set up: CONTAINERS_CONF=/home/dev/other.conf in the environment makes podman take that file's word over every other containers.conf
         hint: take it out of your shell's start-up files, then open a new shell
         ",
     );
@@ -97,10 +97,31 @@ fn a_file_that_is_read_after_ours_and_wins_is_named() {
             "setup --yes",
             1,
             "
-            error: stage `podman` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` is read after /home/dev/.config/containers/containers.conf and sets engine.cgroup_manager to something else
+            error: stage `podman` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 2) is read after /home/dev/.config/containers/containers.conf and sets engine.cgroup_manager to \"systemd\"
             hint: take engine.cgroup_manager out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
             ",
         );
+}
+
+#[test]
+fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its_line() {
+    let later = "/home/dev/.config/containers/containers.conf.d/99-mine.conf";
+    Case::new(Layout::Isolated).file(later, "[engine.runtimes]\n# mine\ncrun = [\"/opt/crun\"]\n").refuses(
+        "setup --yes",
+        1,
+        "
+        error: stage `crun` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 3) is read after /home/dev/.config/containers/containers.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
+        hint: take engine.runtimes.crun out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
+        ",
+    );
+    Case::new(Layout::Isolated).file("/etc/containers/containers.conf", "[engine]\nruntime = \"runc\"\n").refuses(
+        "setup --yes",
+        1,
+        "
+        error: stage `crun` can not be set up: `/etc/containers/containers.conf` (line 2) has podman run \"runc\" instead of crun
+        hint: take `runtime` out of [engine] in /etc/containers/containers.conf, then run the same command again
+        ",
+    );
 }
 
 #[test]
