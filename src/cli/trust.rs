@@ -6,9 +6,9 @@ use super::session::Session;
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fetch::catalogue::{self, Arch, Catalogue};
-use crate::fetch::signature::{self, CRUN_KEY, Signature};
-use crate::fetch::{Artifact, FetchError, Source, newest_release, signature_of, unverified};
-use crate::host::{HostError, Scratch, digest};
+use crate::fetch::signature::{self, Look};
+use crate::fetch::{FetchError, Source, newest_release, unverified};
+use crate::host::{Scratch, digest};
 use crate::stage::Answers;
 use crate::stages;
 use crate::ui::{self, DIM, out, styled};
@@ -23,35 +23,18 @@ pub(crate) enum Distrust {
     /// It could not be had.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// It could not be judged.
-    #[error("the signature of {name} can not be checked")]
-    NoVerdict {
-        name: String,
-        #[source]
-        why: HostError,
-    },
     /// gpgv is not there.
     #[error("{0} is not in the catalogue, and without `gpgv` its signature can not be checked")]
     NoGpgv(String),
-    /// There was no room for it.
-    #[error("there is no place in /tmp to check the signature of {name} in")]
-    NoRoom {
-        name: String,
-        #[source]
-        why: std::io::Error,
-    },
-    /// It is no good.
-    #[error("the signature of {name} is bad: gpgv says {why}")]
-    Bad { name: String, why: String },
-    /// It is somebody else's.
-    #[error("{name} is signed with a key that is not the built-in one: {id}")]
-    UnknownKey { name: String, id: String },
+    /// There is none.
+    #[error("{0} is not in the catalogue, and its publisher offers no signature of it")]
+    NoSignature(String),
 }
 
 impl Distrust {
     /// Whether it speaks against the file itself.
     fn is_damning(&self) -> bool {
-        matches!(self, Self::Bad { .. } | Self::UnknownKey { .. })
+        matches!(self, Self::Fetch(FetchError::BadSignature { .. }))
     }
 }
 
@@ -62,13 +45,7 @@ impl From<Distrust> for Failure {
             Distrust::NoGpgv(_) => {
                 Some("install the package `gpgv`, or give its checksum: `--crun-sha256 HASH`".to_owned())
             }
-            Distrust::Bad { .. } | Distrust::UnknownKey { .. } => Some(
-                "do not use this file: it is not what crun's maintainer signed; `kind-wsl crun list` shows versions whose checksums are known"
-                    .to_owned(),
-            ),
-            Distrust::NoVerdict { .. } | Distrust::NoRoom { .. } => {
-                Some("give its checksum instead: `--crun-sha256 HASH`".to_owned())
-            }
+            Distrust::NoSignature(_) => Some("give its checksum: `--crun-sha256 HASH`".to_owned()),
         };
         let mut failure = Self::new(error.to_string(), hint);
         failure.causes.extend(std::error::Error::source(&error).map(ToString::to_string));
@@ -143,29 +120,20 @@ fn vouched(
 ) -> Result<String, Distrust> {
     let name = format!("{} {version}", catalogue.name);
     let artifact = catalogue.unattested(version, arch).ok_or_else(|| Distrust::NoGpgv(name.clone()))?;
+    // What can not be judged is not fetched.
     if !signature::is_possible(&session.host) {
         return Err(Distrust::NoGpgv(name));
     }
     let bytes = unverified(&artifact, source)?;
-    let signature = signature_of(&artifact, source)?;
-    let fingerprint = judge(session, &artifact, &bytes, &signature)?;
+    let scratch = Scratch::new().and_then(|dir| dir.put("file", &bytes).map(|file| (dir, file)));
+    let (_dir, file) =
+        scratch.map_err(|why| FetchError::Unwritable { name: name.clone(), received: 0, why })?;
+    let fingerprint = match signature::look(&session.host, &artifact, source, &file)? {
+        Look::Good { fingerprint } => fingerprint,
+        Look::Missing => return Err(Distrust::NoSignature(name)),
+        Look::NoGpgv => return Err(Distrust::NoGpgv(name)),
+    };
     let sha256 = digest(&bytes);
     out(&styled(DIM, &format!("{name} is signed by {fingerprint}; its sha256 is {sha256}")));
     Ok(sha256)
-}
-
-/// Has the signature judged; answers whose it is.
-fn judge(session: &Session, artifact: &Artifact, bytes: &[u8], signature: &[u8]) -> Result<String, Distrust> {
-    let name = || artifact.name.clone();
-    let no_room = |why| Distrust::NoRoom { name: artifact.name.clone(), why };
-    let scratch = Scratch::new().map_err(no_room)?;
-    let key = scratch.put("key.gpg", CRUN_KEY).map_err(no_room)?;
-    let file = scratch.put("file", bytes).map_err(no_room)?;
-    let signature = scratch.put("file.asc", signature).map_err(no_room)?;
-    let judged = signature::judge(&session.host, &key, &signature, &file);
-    match judged.map_err(|why| Distrust::NoVerdict { name: name(), why })? {
-        Signature::Good { fingerprint } => Ok(fingerprint),
-        Signature::Bad { why } => Err(Distrust::Bad { name: name(), why }),
-        Signature::UnknownKey { id } => Err(Distrust::UnknownKey { name: name(), id }),
-    }
 }

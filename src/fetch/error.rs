@@ -157,6 +157,14 @@ pub enum FetchError {
         /// What the first bytes look like.
         looks: Option<&'static str>,
     },
+    /// The publisher's signature does not vouch for the file.
+    #[error("the signature of {name} is not good: {why}")]
+    BadSignature {
+        /// The artifact's name.
+        name: String,
+        /// What gpgv says.
+        why: String,
+    },
     /// A small text that is not what it was asked for.
     #[error("`{url}` answers something strange: {why}")]
     Strange {
@@ -228,6 +236,9 @@ impl FetchError {
             Self::WrongSize { .. } | Self::WrongHash { .. } => {
                 "nothing was installed; try again, and if it stays so, do not use this file: \
                  it may have been changed"
+            }
+            Self::BadSignature { .. } => {
+                "nothing was installed; do not use this file: it is not what its maintainer signed"
             }
             Self::Unwritable { .. } => "free some space, or check that the directory can be written to",
             Self::Status { .. } | Self::Unreadable { .. } => return None,

@@ -4,9 +4,13 @@
 //! of its source package); primary and signing fingerprint are those of crun's own signed tags (assets/README.md).
 //! What counts is what gpgv says on its status channel (`GnuPG`'s `doc/DETAILS`), never its words.
 
+use std::io::Read;
+
 use camino::Utf8Path;
 
-use crate::host::{Cmd, HostError, World};
+use super::small::SIGNATURE;
+use super::{Artifact, FetchError, Source, signature_of};
+use crate::host::{Cmd, Host, HostError, Scratch, World};
 
 /// The key of crun's releases as gpgv takes it.
 pub const CRUN_KEY: &[u8] = include_bytes!("../../assets/crun-signing-key.gpg");
@@ -31,6 +35,63 @@ pub enum Signature {
         /// Its id, as the signature names it.
         id: String,
     },
+}
+
+/// What a look at a release's signature came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is good.
+    Good {
+        /// The fingerprint of the primary key.
+        fingerprint: String,
+    },
+    /// Its publisher offers none, or the offline directory has none.
+    Missing,
+    /// This machine has no gpgv.
+    NoGpgv,
+}
+
+/// Looks at the signature of a file whose checksum was right: it comes from where the file comes from, under the
+/// file's name and `.asc`.
+///
+/// # Errors
+/// [`FetchError::BadSignature`], after which the file must not be used; otherwise when there is no verdict.
+pub fn look(host: &Host, artifact: &Artifact, source: &Source, file: &Utf8Path) -> Result<Look, FetchError> {
+    if !is_possible(host) {
+        return Ok(Look::NoGpgv);
+    }
+    let signature = match offered(host, artifact, source) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) | Err(FetchError::Status { code: 404 | 410, .. }) => return Ok(Look::Missing),
+        Err(e) => return Err(e),
+    };
+    let name = || artifact.name.clone();
+    let no_room =
+        |why| FetchError::Unwritable { name: format!("the signature of {}", name()), received: 0, why };
+    let scratch = Scratch::new().map_err(no_room)?;
+    let key = scratch.put("key.gpg", CRUN_KEY).map_err(no_room)?;
+    let signature = scratch.put("file.asc", &signature).map_err(no_room)?;
+    let bad = |why: String| Err(FetchError::BadSignature { name: name(), why });
+    match judge(host, &key, &signature, file) {
+        Ok(Signature::Good { fingerprint }) => Ok(Look::Good { fingerprint }),
+        Ok(Signature::Bad { why }) => bad(format!("gpgv says {why}")),
+        Ok(Signature::UnknownKey { id }) => bad(format!("it is of another key, {id}")),
+        Err(e) => bad(format!("{e}")),
+    }
+}
+
+fn offered(host: &Host, artifact: &Artifact, source: &Source) -> Result<Option<Vec<u8>>, FetchError> {
+    let Some(dir) = &source.offline else { return signature_of(artifact, source).map(Some) };
+    let path = dir.join(format!("{}.asc", artifact.file));
+    let mut bytes = Vec::new();
+    let unreadable = |why| FetchError::Unreadable { from: path.to_string(), why };
+    match host.open_outside(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        opened => {
+            opened.and_then(|file| file.take(SIGNATURE).read_to_end(&mut bytes)).map_err(unreadable)?;
+            Ok(Some(bytes))
+        }
+    }
 }
 
 /// Whether this machine can judge signatures.

@@ -10,7 +10,7 @@ use super::{Artifact, FetchError, Source, mirror_path};
 use crate::version::Version;
 
 /// The most that a signature may have, in bytes: an armoured one has about 900.
-const SIGNATURE: u64 = 64 << 10;
+pub(super) const SIGNATURE: u64 = 64 << 10;
 /// The most that a file to be judged may have, in bytes: ten times the largest crun.
 const UNVERIFIED: u64 = 40 << 20;
 /// The most that a page of releases may have, in bytes: 30 of them have about 400 KiB.
