@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::fetch::Source;
+use crate::fetch::Fetcher;
 use crate::host::{Account, Host, Owner, World};
 
 pub use entry::{Edit, Entry};
@@ -59,8 +59,8 @@ pub enum Change {
 pub struct Context<'c> {
     /// The machine.
     pub host: &'c Host,
-    /// Where downloads come from.
-    pub source: &'c Source,
+    /// What gets files from elsewhere.
+    pub fetcher: &'c mut Fetcher,
     /// Set by Ctrl-C: what only waits may end.
     pub stop: &'c AtomicBool,
     /// Where signs of life go.

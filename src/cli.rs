@@ -2,6 +2,7 @@
 
 mod crun;
 mod explain;
+mod fetch;
 mod kind;
 mod plan;
 mod report;

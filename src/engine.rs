@@ -15,7 +15,7 @@ use camino::Utf8Path;
 
 use crate::change::{Change, ChangeError, Context, Follow, Restart, Scope, State};
 use crate::facts::Facts;
-use crate::fetch::Source;
+use crate::fetch::Fetcher;
 use crate::host::{Account, Host, HostError, Owner, Recorder, Witness, World};
 use crate::journal::{Chosen, Entry, Intent, Journal, JournalError, Ledger, Phase, Record};
 use crate::plan::{Verdict, judge, pending};
@@ -30,8 +30,8 @@ pub use undo::{Drift, DriftPolicy, UndoOptions, Undone};
 pub struct Engine<'e> {
     /// The machine.
     pub host: &'e Host,
-    /// Where downloads come from.
-    pub source: &'e Source,
+    /// What gets files from elsewhere.
+    pub fetcher: &'e mut Fetcher,
     /// Whose cluster it is.
     pub user: &'e Account,
     /// Whom to tell.
@@ -111,6 +111,7 @@ impl Engine<'_> {
         if let Some(ended) = self.after_restart(&mut journal)? {
             return Ok(ended);
         }
+        self.fetcher.begin();
         let interrupted: Vec<String> = match journal.ledger.finished {
             None => journal.ledger.standing().map(|e| e.intent.stage.clone()).collect(),
             Some(_) => Vec::new(),
@@ -156,11 +157,19 @@ impl Engine<'_> {
             }
         }
         self.take_back_leftovers(&mut journal)?;
+        self.clear_downloads();
         if journal.ledger.finished.is_none() {
             let at = self.host.now();
             journal.append(Record::Finished { at })?;
         }
         Ok(Ended::Done { changed, verified })
+    }
+
+    /// Removes what is left of downloads that nothing waits for any more.
+    fn clear_downloads(&mut self) {
+        if let Err(e) = self.fetcher.clear() {
+            self.face.event(&Event::Warn(&format!("what is left of downloads can not be removed: {e}")));
+        }
     }
 
     /// Fresh facts, with what the journal knows of restarts.
@@ -276,7 +285,8 @@ impl Engine<'_> {
         }
         let face = &mut *self.face;
         let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let mut context = Context { host: self.host, source: self.source, stop: self.stop, tick: &mut tick };
+        let mut context =
+            Context { host: self.host, fetcher: &mut *self.fetcher, stop: self.stop, tick: &mut tick };
         intent.change.set(&mut context, &intent.after, None)
     }
 

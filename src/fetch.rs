@@ -2,32 +2,43 @@
 //!
 //! Everything needed to verify a file is known before its first byte arrives: an [`Artifact`] carries the
 //! sha256, from the built-in [`catalogue`] or from the user, never from the server that sends the file.
-//! [`download`] is one pass in constant memory: each piece is measured, hashed and handed to the caller's
-//! sink. Only https is spoken, redirects included.
+//! A download is one pass in constant memory: each piece is measured, hashed and handed to the caller's
+//! [`Part`] or sink. Only https is spoken, redirects included.
 //!
-//! **The sink holds nothing of value until the call returns `Ok`.** The caller writes to a temporary file and
-//! renames it into place only then; on an error it throws the file away.
+//! **What was written holds nothing of value until the call returns `Ok`.** The caller renames it into place
+//! only then. A [`Part`] may be kept after an error, for [`resume()`] to go on from; what is in a plain sink is
+//! thrown away.
 //!
 //! This module opens no file, reads no environment and never sleeps. What it needs from the machine is passed
-//! in. (The HTTP client does look at `HTTPS_PROXY`, `NO_PROXY`, and at `SSL_CERT_FILE` and `SSL_CERT_DIR` for
-//! the root certificates of the system.)
+//! in. (The HTTP client does look at `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, and at `SSL_CERT_FILE` and
+//! `SSL_CERT_DIR` for the root certificates of the system.)
 
+mod ahead;
 pub mod catalogue;
 mod error;
 mod fit;
 mod http;
+mod proxy;
+mod resume;
 pub mod signature;
 mod small;
 mod verify;
+mod wait;
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::host::hex;
+
+pub use ahead::{Fetcher, stage};
 pub use error::FetchError;
+pub use resume::resume;
 pub use small::{newest_release, signature_of, unverified};
+pub use wait::Later;
 
 use http::Address;
 use verify::Verifier;
@@ -79,7 +90,7 @@ pub struct Source {
     /// The most bytes a file may have when its size is not known. Default: 256 MiB, four times the largest
     /// known.
     pub max_bytes: u64,
-    /// How long a server may take to accept a connection. Default: 30 s.
+    /// How long a server, and a proxy before it, may take to accept a connection. Default: 30 s.
     pub connect_timeout: Duration,
     /// How long a server may send nothing at all. Default: 60 s.
     pub stall_timeout: Duration,
@@ -97,28 +108,61 @@ impl Default for Source {
     }
 }
 
-/// What a download reports while it runs, in this order.
+/// What a download reports while it runs. It begins with [`Progress::Started`] and ends, if all is well, with
+/// [`Progress::Done`]; where a download is taken up again or begun anew, `Started` comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The first byte is about to arrive.
+    /// The next byte is about to arrive.
     Started {
-        /// Bytes to expect, where the server or the catalogue tells.
+        /// Bytes of the whole file, where the server or the catalogue tells.
         total: Option<u64>,
+        /// Bytes of it that are there already; what arrives follows them.
+        kept: u64,
     },
-    /// So many bytes have arrived since the start.
+    /// So many bytes of the file are there, those that were kept among them.
     Bytes(u64),
-    /// All bytes have arrived and are the right ones.
+    /// Nothing happens for so long: the line broke, or the server asked to be left alone.
+    Waiting(Duration),
+    /// All bytes are there and are the right ones.
     Done,
+}
+
+/// The bytes of a file that is not whole yet, kept over runs. [`Write`] appends to them.
+///
+/// Only the program that wrote them may be able to write them: they are hashed again, but what is hashed must
+/// be what is used later.
+pub trait Part: Write {
+    /// Bytes that are there, those from an earlier run among them.
+    fn len(&self) -> u64;
+
+    /// Whether nothing is there.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is there, from its beginning.
+    ///
+    /// # Errors
+    /// When it cannot be opened. Then, as when reading it fails, the download begins anew.
+    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>>;
+
+    /// Throws away what is there.
+    ///
+    /// # Errors
+    /// When that cannot be done: above all because nothing may be written there.
+    fn restart(&mut self) -> io::Result<()>;
 }
 
 /// Opens a file for reading; given by the caller, because files are opened in `host/` alone.
 pub type Opener<'a> = dyn FnMut(&Utf8Path) -> io::Result<Box<dyn Read>> + 'a;
 
-/// Gets a file from where `source` says: the offline directory if there is one, else the mirror, else its
-/// publisher.
+/// Gets a file from where `source` says, for a caller that keeps nothing of it: the offline directory if there
+/// is one, else the mirror, else its publisher. It asks once and neither resumes nor waits; [`resume()`] does.
 ///
 /// # Errors
-/// As [`download`] and [`check`]; besides, a file that the offline directory lacks or that cannot be opened.
+/// [`FetchError`] says what failed: the offline directory that lacks the file, the address, the connection, the
+/// proxy, the certificate, a redirect, the status, the size, the checksum, or the sink. Whatever the sink then
+/// holds must not be used.
 pub fn obtain(
     artifact: &Artifact,
     source: &Source,
@@ -127,7 +171,11 @@ pub fn obtain(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), FetchError> {
     let Some(dir) = &source.offline else {
-        return download(artifact, source, sink, progress);
+        let mut answer = http::get(Address::of(artifact, source.mirror.as_deref())?, source)?;
+        let mut verifier = Verifier::new(artifact, answer.from(), source.max_bytes)?;
+        verifier.declared(answer.from(), answer.length())?;
+        verify::copy(&mut verifier, &mut answer, sink, progress)?;
+        return verify::conclude(&verifier, sink, progress);
     };
     let path = dir.join(&artifact.file);
     let mut reader = open(&path).map_err(|why| match why.kind() {
@@ -138,29 +186,7 @@ pub fn obtain(
         },
         _ => FetchError::Unreadable { from: path.to_string(), why },
     })?;
-    let verifier = Verifier::new(artifact, path.as_str(), source.max_bytes)?;
-    verify::copy(verifier, reader.as_mut(), sink, progress)
-}
-
-/// Downloads a file over https, hashing while writing, and returns `Ok` only if it is the right one.
-///
-/// # Errors
-/// [`FetchError`] says what failed: the address, the connection, the certificate, a redirect, the status, the
-/// size, the checksum, or the sink. Whatever the sink then holds must not be used. With `source.offline` set
-/// nothing is downloaded: [`FetchError::Offline`].
-pub fn download(
-    artifact: &Artifact,
-    source: &Source,
-    sink: &mut dyn Write,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), FetchError> {
-    if let Some(dir) = &source.offline {
-        return Err(FetchError::Offline { name: artifact.name.clone(), dir: dir.clone() });
-    }
-    let address = Address::of(artifact, source.mirror.as_deref())?;
-    let mut answer = http::get(address, source)?;
-    let verifier = Verifier::new(artifact, answer.from(), source.max_bytes)?.declared(answer.length())?;
-    verify::copy(verifier, &mut answer, sink, progress)
+    check_within(source.max_bytes, artifact, reader.as_mut(), path.as_str(), sink, progress)
 }
 
 /// Looks whether files could be downloaded from below this address at all.
@@ -183,16 +209,42 @@ pub fn check(
     sink: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), FetchError> {
-    let verifier = Verifier::new(artifact, from, Source::default().max_bytes)?;
-    verify::copy(verifier, reader, sink, progress)
+    check_within(Source::default().max_bytes, artifact, reader, from, sink, progress)
 }
 
-/// Chooses ring as the cryptography behind TLS, for the whole process. `main` calls it once; [`download`]
-/// makes sure of it, so that forgetting it is no fault. Calling it again changes nothing.
+fn check_within(
+    max_bytes: u64,
+    artifact: &Artifact,
+    reader: &mut dyn Read,
+    from: &str,
+    sink: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    let mut verifier = Verifier::new(artifact, from, max_bytes)?;
+    verify::copy(&mut verifier, reader, sink, progress)?;
+    verify::conclude(&verifier, sink, progress)
+}
+
+/// Chooses ring as the cryptography behind TLS, for the whole process. `main` calls it once; every
+/// download makes sure of it, so that forgetting it is no fault. Calling it again changes nothing.
 pub fn install_tls_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // An error means that another thread was faster, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// The sha256 of what can be read, in 64 lower-case hexadecimal digits.
+///
+/// # Errors
+/// When it can not be read to its end.
+pub fn sha256_in(reader: &mut dyn Read) -> io::Result<String> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner};
-pub use fs::{Lock, digest, directory};
+pub use fs::{Lock, digest, directory, hex};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
 pub use locks::Holder;

@@ -1,5 +1,7 @@
 //! A whole file that is ours.
 
+use std::sync::atomic::Ordering;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,8 @@ use super::{
     Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, Tick, expect_file, restore,
     write_all,
 };
-use crate::fetch::{self, Artifact, Progress};
+use crate::fetch::signature::{self, Look};
+use crate::fetch::{self, Artifact, FetchError, Progress};
 use crate::host::{Owner, World, digest};
 
 /// Puts a file in place, with exactly these bytes, mode and owner.
@@ -85,31 +88,88 @@ impl Put {
     }
 
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
-        let Context { host, source, tick, .. } = context;
-        let failed = |name: &str| {
-            let name = name.to_owned();
-            move |e| ChangeError::Fetch { name, source: Box::new(e) }
+        let staged = match &self.body {
+            Body::Download(artifact) if context.fetcher.source().offline.is_none() => {
+                Some(fetched(context, artifact)?)
+            }
+            _ => None,
         };
+        let Context { host, fetcher, tick, .. } = context;
         let mut total = None;
         let mut progress = |p| match p {
-            Progress::Started { total: t } => total = t,
+            Progress::Started { total: t, .. } => total = t,
             Progress::Bytes(n) => tick(Tick::Bytes(n, total)),
-            Progress::Done => {}
+            Progress::Waiting(_) | Progress::Done => {}
         };
-        host.write(&self.path, self.mode, host.ids(self.owner), self.owner, |sink| match &self.body {
-            Body::Text(text) => write_all(sink, text.as_bytes(), &self.path),
-            Body::Download(artifact) => {
-                let mut open = |path: &Utf8Path| host.open_outside(path);
-                fetch::obtain(artifact, source, &mut open, sink, &mut progress)
-                    .map_err(failed(&artifact.name))
+        host.write(&self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
+            match (&self.body, &staged) {
+                (Body::Text(text), _) => write_all(sink, text.as_bytes(), &self.path),
+                (Body::Download(artifact), Some(staged)) => {
+                    // Hashed once more on its way: what is put in place is what was asked for, whatever lay there.
+                    let opened = host.open_outside(staged);
+                    let unreadable = |why| FetchError::Unreadable { from: staged.to_string(), why };
+                    let mut file = opened.map_err(unreadable).map_err(failed(artifact))?;
+                    let mut quiet = |_| {};
+                    fetch::check(artifact, &mut file, staged.as_str(), sink, &mut quiet)
+                        .map_err(failed(artifact))
+                }
+                (Body::Download(artifact), None) => {
+                    let mut open = |path: &Utf8Path| host.open_outside(path);
+                    fetch::obtain(artifact, fetcher.source(), &mut open, sink, &mut progress)
+                        .map_err(failed(artifact))
+                }
+                (Body::Local { path, artifact }, _) => {
+                    let mut file = host.open(path)?;
+                    fetch::check(artifact, &mut file, path.as_str(), sink, &mut progress)
+                        .map_err(failed(artifact))
+                }
             }
-            Body::Local { path, artifact } => {
-                let mut file = host.open(path)?;
-                fetch::check(artifact, &mut file, path.as_str(), sink, &mut progress)
-                    .map_err(failed(&artifact.name))
-            }
-        })
+        })?;
+        if let (Body::Download(artifact), Some(_)) = (&self.body, staged) {
+            fetcher.forget(artifact);
+        }
+        Ok(())
     }
+}
+
+/// Has a file from elsewhere whole and right; where its publisher signs what it publishes, the signature is looked at
+/// as well.
+fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf, ChangeError> {
+    let Context { host, fetcher, stop, tick } = context;
+    let mut going = |done, total| {
+        tick(Tick::Bytes(done, total));
+        !stop.load(Ordering::Relaxed)
+    };
+    let staged = fetcher.fetch(artifact, &mut going).map_err(|e| match e {
+        FetchError::Stopped { name } => ChangeError::Stopped(name),
+        e => failed(artifact)(e),
+    })?;
+    if !artifact.signed || !host.is_live() {
+        return Ok(staged);
+    }
+    let name = &artifact.name;
+    match signature::look(host, artifact, fetcher.source(), &staged) {
+        Ok(Look::Good { fingerprint }) => tick(Tick::Note(format!("{name} is signed by {fingerprint}"))),
+        Ok(Look::Missing) => {
+            tick(Tick::Note(format!("{name} comes without a signature; its checksum is right")));
+        }
+        Ok(Look::NoGpgv) => {}
+        Err(e @ FetchError::BadSignature { .. }) => {
+            fetcher.forget(artifact);
+            return Err(failed(artifact)(e));
+        }
+        Err(e) => {
+            tick(Tick::Note(format!(
+                "the signature of {name} was not looked at: {e}; its checksum is right"
+            )));
+        }
+    }
+    Ok(staged)
+}
+
+fn failed(artifact: &Artifact) -> impl FnOnce(FetchError) -> ChangeError + use<> {
+    let name = artifact.name.clone();
+    move |e| ChangeError::Fetch { name, source: Box::new(e) }
 }
 
 impl Primitive for Put {

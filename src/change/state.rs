@@ -203,4 +203,6 @@ pub enum Tick {
     Percent(f32, String),
     /// We wait for somebody, named here.
     Wait(String),
+    /// Something to know that is no failure.
+    Note(String),
 }

@@ -1,9 +1,10 @@
-//! `kind-wsl crun list`: the catalogue.
+//! `kind-wsl crun`: the catalogue, and its files for machines without a network.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Global;
+use super::fetch::Fetch;
 use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Fit, Release, crun_floor, fit};
@@ -15,6 +16,8 @@ use crate::version::Version;
 pub(crate) enum Crun {
     /// Show the versions: dates, which suit this machine, why not the others.
     List(List),
+    /// Fill a directory for `setup --offline DIR` on another machine.
+    Fetch(Fetch),
 }
 
 /// The flags of `crun list`.
@@ -27,14 +30,22 @@ pub(crate) struct List {
 
 impl Crun {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let Self::List(list) = self;
+        match self {
+            Self::List(list) => list.run(global),
+            Self::Fetch(fetch) => fetch.run(global),
+        }
+    }
+}
+
+impl List {
+    fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let catalogue = catalogue::crun().map_err(|e| Failure::new(e.to_string(), None))?;
         let session = Session::new(global, None).ok();
         let facts = session.map(|s| s.facts());
         let arch = facts.as_ref().and_then(|f| f.arch).unwrap_or(Arch::Amd64);
         let floor = facts.as_ref().map_or_else(|| crun_floor((0, 0), None), crun_floor_here);
         let recommended = catalogue.recommended(arch).map(|r| &r.version);
-        if list.json {
+        if self.json {
             let rows: Vec<_> = catalogue.releases.iter().map(|r| row(r, arch, &floor, recommended)).collect();
             json_line(json!({ "arch": arch, "floor": floor, "versions": rows }));
             return Ok(Exit::Done);
@@ -56,18 +67,15 @@ impl Crun {
 
 fn verdict(release: &Release, arch: Arch, floor: &Version, recommended: Option<&Version>) -> (bool, String) {
     match fit(release, arch, floor) {
-        Fit::Suits if recommended == Some(&release.version) => (true, "suits; recommended".to_owned()),
         Fit::Suits => {
-            let single =
-                release.builds.get(&arch).is_some_and(|b| b.independent() < catalogue::WELL_ATTESTED);
-            let note = release.notes.first().map_or_else(String::new, |n| format!("; {}", n.text));
-            (
-                true,
-                format!(
-                    "suits{}{note}",
-                    if single { ", its checksum known from a single source" } else { "" }
-                ),
-            )
+            let is_best = recommended == Some(&release.version);
+            let sources = release.builds.get(&arch).map_or(0, catalogue::Build::independent);
+            let attested = match sources {
+                1 => "its checksum known from a single source".to_owned(),
+                n => format!("its checksum in {n} independent sources"),
+            };
+            let note = release.notes.first().map_or_else(String::new, |n| format!("; {n}"));
+            (true, format!("suits{}, {attested}{note}", if is_best { "; recommended" } else { "" }))
         }
         Fit::TooOld { floor } => (false, format!("too old: {floor} or later is needed here")),
         Fit::Regression { text, thread } => (false, format!("not offered: {text} ({thread})")),
@@ -77,6 +85,9 @@ fn verdict(release: &Release, arch: Arch, floor: &Version, recommended: Option<&
 
 fn row(release: &Release, arch: Arch, floor: &Version, recommended: Option<&Version>) -> serde_json::Value {
     let (suits, why) = verdict(release, arch, floor, recommended);
-    let sha256 = release.builds.get(&arch).map(|b| &b.sha256);
-    json!({ "version": release.version, "date": release.date, "suits": suits, "why": why, "sha256": sha256 })
+    let build = release.builds.get(&arch);
+    let (sha256, sources) = (build.map(|b| &b.sha256), build.map(catalogue::Build::independent));
+    json!({
+        "version": release.version, "date": release.date, "suits": suits, "why": why, "sha256": sha256, "sources": sources
+    })
 }

@@ -11,6 +11,7 @@ use crate::engine::{Ended, Engine, EngineError};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
+use crate::fetch::Fetcher;
 use crate::journal::Chosen;
 use crate::plan::{Plan, Selection};
 use crate::stage::Answers;
@@ -85,7 +86,7 @@ impl Setup {
         if session.host.is_live() && !session.host.is_root() {
             return Err(session.become_root(global, self.args(global, &session, &answers, &chosen)));
         }
-        self.work(global, &session, &facts, &answers, &chosen)
+        self.work(global, &session, &facts, &answers, &chosen, &plan)
     }
 
     /// Puts the questions that only a person can decide.
@@ -173,14 +174,15 @@ impl Setup {
         facts: &Facts,
         answers: &Answers,
         chosen: &Chosen,
+        plan: &Plan,
     ) -> Result<Exit, Failure> {
         let stop = Session::stop();
-        let source = source(chosen);
+        let mut fetcher = Fetcher::new(&session.host, source(chosen), plan.downloads().cloned().collect());
         let ended = {
             let mut face = ui::face(self.json, global.verbose, global.quiet);
             let mut engine = Engine {
                 host: &session.host,
-                source: &source,
+                fetcher: &mut fetcher,
                 user: &session.user,
                 face: &mut *face,
                 stop: &stop,

@@ -8,7 +8,7 @@ use super::session::{Session, switches};
 use crate::change::Scope;
 use crate::engine::{DriftPolicy, Engine, EngineError, UndoOptions, Undone};
 use crate::error::{Exit, Failure};
-use crate::fetch::Source;
+use crate::fetch::{Fetcher, Source};
 use crate::stages;
 use crate::ui::{self, GREEN, YELLOW, out, render, styled};
 
@@ -98,12 +98,12 @@ impl Undo {
             OnDrift::Restore => DriftPolicy::Restore,
         };
         let options = UndoOptions { stages: self.stages.clone(), packages: self.packages, drift };
-        let source = Source::default();
+        let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
         let result = {
             let mut face = ui::face(self.json, global.verbose, global.quiet);
             let mut engine = Engine {
                 host: &session.host,
-                source: &source,
+                fetcher: &mut fetcher,
                 user: &session.user,
                 face: &mut *face,
                 stop: &stop,

@@ -129,6 +129,7 @@ impl Engine<'_> {
             self.clear_places(&journal.ledger.places)?;
         }
         if journal.ledger.standing().next().is_none() {
+            self.clear_downloads();
             journal.erase()?;
         } else {
             let at = self.host.now();
@@ -191,7 +192,8 @@ impl Engine<'_> {
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
         let face = &mut *self.face;
         let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let mut context = Context { host: self.host, source: self.source, stop: self.stop, tick: &mut tick };
+        let mut context =
+            Context { host: self.host, fetcher: &mut *self.fetcher, stop: self.stop, tick: &mut tick };
         intent.change.set(&mut context, &intent.before, Some(left))
     }
 

@@ -88,6 +88,14 @@ pub struct Note {
     pub thread: Option<String>,
 }
 
+/// What it changed, in words.
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.kind == NoteKind::Fixed { "fixed" } else { "broke" };
+        write!(f, "{word}: {}", self.text)
+    }
+}
+
 /// Whether a release made something better or worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,7 +4,10 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-/// Why a file could not be had. After any of these the sink's content must be thrown away.
+use super::wait::Later;
+
+/// Why a file could not be had. After any of these what a sink holds must be thrown away; what becomes of a
+/// [`Part`](super::Part) is told at [`resume`](super::resume()).
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// An address that is no https URL: a mirror, or an artifact from elsewhere.
@@ -14,14 +17,6 @@ pub enum FetchError {
         url: String,
         /// What is wrong with it.
         why: String,
-    },
-    /// A download was asked for although an offline directory is given.
-    #[error("{name} is not downloaded: files are taken from `{dir}` only")]
-    Offline {
-        /// The artifact's name.
-        name: String,
-        /// The offline directory.
-        dir: Utf8PathBuf,
     },
     /// The offline directory does not hold the file.
     #[error("`{file}` is not in `{dir}`")]
@@ -48,7 +43,17 @@ pub enum FetchError {
         /// The innermost cause.
         why: String,
     },
-    /// No connection: name resolution, TCP, proxy or TLS.
+    /// A proxy that is not there, or does not let us through.
+    #[error("cannot reach `{host}` through the proxy `{proxy}`: {why}")]
+    Proxy {
+        /// The proxy's host and port.
+        proxy: String,
+        /// The server's host and, where it is not 443, port.
+        host: String,
+        /// The proxy's answer, or why there is none.
+        why: String,
+    },
+    /// No connection: name resolution, TCP or TLS.
     #[error("cannot connect to `{host}`: {why}")]
     Connect {
         /// Host and, where it is not 443, port.
@@ -83,7 +88,7 @@ pub enum FetchError {
         limit: usize,
     },
     /// An answer other than 200.
-    #[error("`{url}` answers {status}")]
+    #[error("`{url}` answers {status}{}", asks(later.as_ref()))]
     Status {
         /// The address that answered.
         url: String,
@@ -91,8 +96,16 @@ pub enum FetchError {
         status: String,
         /// The code alone.
         code: u16,
-        /// `Retry-After`, as the server wrote it.
-        retry_after: Option<String>,
+        /// When it asks to be asked again, with `Retry-After`.
+        later: Option<Later>,
+    },
+    /// A body that is packed, although the file itself was asked for.
+    #[error("`{url}` sends the file packed (Content-Encoding: {coding}), which was not asked for")]
+    Encoded {
+        /// The address that answered.
+        url: String,
+        /// The server's word for the packing: `gzip`.
+        coding: String,
     },
     /// The connection broke before the end.
     #[error("the download of `{from}` broke off after {}: {why}", amount(*.received, *.expected))]
@@ -105,6 +118,8 @@ pub enum FetchError {
         expected: Option<u64>,
         /// The innermost cause.
         why: String,
+        /// Whether these bytes are kept for the next run.
+        kept: bool,
     },
     /// Nothing came for too long.
     #[error(
@@ -120,6 +135,8 @@ pub enum FetchError {
         expected: Option<u64>,
         /// How long we waited.
         seconds: f64,
+        /// Whether these bytes are kept for the next run.
+        kept: bool,
     },
     /// More than we are ready to take.
     #[error("`{from}` is larger than the {limit} bytes that are accepted")]
@@ -156,6 +173,12 @@ pub enum FetchError {
         actual: String,
         /// What the first bytes look like.
         looks: Option<&'static str>,
+    },
+    /// Ctrl-C, while it was waited for.
+    #[error("the download of {name} was stopped; what came is kept")]
+    Stopped {
+        /// The artifact's name.
+        name: String,
     },
     /// The publisher's signature does not vouch for the file.
     #[error("the signature of {name} is not good: {why}")]
@@ -194,7 +217,6 @@ impl FetchError {
             Self::BadAddress { .. } => {
                 "give a mirror as `https://host/path`; docs/downloads.md shows its layout"
             }
-            Self::Offline { .. } => "leave out `--offline` to download it",
             Self::NotInDirectory { path, .. } => {
                 return Some(format!(
                     "put it there under this name (on GitHub, and below a mirror, it is `{path}`), \
@@ -215,9 +237,18 @@ impl FetchError {
                 "a proxy or login page may answer in the server's place: \
                  open the address in a browser, or use `--mirror`"
             }
-            Self::Status { retry_after: Some(when), .. } => {
-                return Some(format!("the server asks to come back after `{when}`"));
+            Self::Proxy { why, .. } if why.contains("407") => {
+                "give the proxy's user and password in HTTPS_PROXY, as `http://USER:PASSWORD@HOST:PORT`"
             }
+            Self::Proxy { .. } => {
+                "HTTPS_PROXY (or ALL_PROXY) names this proxy: correct it, or name in NO_PROXY the hosts that \
+                 are reached without it"
+            }
+            Self::Encoded { .. } => {
+                "a proxy or mirror packs what passes through it: have that switched off for these files, \
+                 or use `--mirror` or `--offline`"
+            }
+            Self::Status { later: Some(Later::In(_)), .. } => "try again then, or use `--mirror`",
             Self::Status { code: 404 | 410, .. } => {
                 "the file is not there (any more): choose another version, or check the layout of the mirror"
             }
@@ -225,6 +256,9 @@ impl FetchError {
                 "access is refused: check the proxy's or the mirror's rules and password"
             }
             Self::Status { code: 429 | 500..=599, .. } => "try again in a while, or use `--mirror`",
+            Self::BrokeOff { kept: true, .. } | Self::Stalled { kept: true, .. } => {
+                "run the command again: it goes on where this broke off; nothing was installed"
+            }
             Self::BrokeOff { .. } | Self::Stalled { .. } => "run the command again; nothing was installed",
             Self::TooLarge { .. } => "nothing that kind-wsl installs is that large: check the address",
             Self::WrongSize { from, .. } | Self::WrongHash { from, .. } if !from.starts_with("https:") => {
@@ -237,6 +271,7 @@ impl FetchError {
                 "nothing was installed; try again, and if it stays so, do not use this file: \
                  it may have been changed"
             }
+            Self::Stopped { .. } => "`kind-wsl setup` goes on from there",
             Self::BadSignature { .. } => {
                 "nothing was installed; do not use this file: it is not what its maintainer signed"
             }
@@ -245,6 +280,20 @@ impl FetchError {
         };
         Some(advice.to_owned())
     }
+
+    /// The same, where `have` bytes of the file are kept for the next run.
+    pub(super) fn keeping(mut self, have: u64) -> Self {
+        if let Self::BrokeOff { kept, received, .. } | Self::Stalled { kept, received, .. } = &mut self {
+            // A request that got no answer knows nothing of what came before it.
+            *received = have.max(*received);
+            *kept = have > 0;
+        }
+        self
+    }
+}
+
+fn asks(later: Option<&Later>) -> String {
+    later.map(|later| format!(" and asks to come back {later}")).unwrap_or_default()
 }
 
 /// What [`looks`] says of a web page.

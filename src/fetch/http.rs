@@ -5,17 +5,22 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RANGE,
+};
 use reqwest::{StatusCode, Url, redirect};
 use rustls::CertificateError;
 
+use super::proxy::Proxy;
 use super::verify::Supply;
+use super::wait::Later;
 use super::{Artifact, FetchError, Source};
 
 /// How many redirects are followed. GitHub and dl.k8s.io need one.
 const REDIRECTS: usize = 10;
 
 /// An https URL that has a host.
+#[derive(Clone)]
 pub(super) struct Address(Url);
 
 impl Address {
@@ -82,11 +87,11 @@ fn shown(url: &Url) -> String {
     url.into()
 }
 
-/// A 200 whose body is waiting to be read.
+/// An answer whose body is waiting to be read.
 pub(super) struct Answer {
     response: Response,
     from: String,
-    /// As declared; asked later, the response tells what remains.
+    /// Of the whole file, as declared; asked later, the response tells what remains.
     length: Option<u64>,
     stall: Duration,
 }
@@ -97,28 +102,101 @@ impl Answer {
         &self.from
     }
 
-    /// The length that the server declares.
+    /// The length of the whole file that the server declares.
     pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
+
+    fn new(response: Response, at: &Address, length: Option<u64>, source: &Source) -> Self {
+        Self { response, from: shown(&at.0), length, stall: source.stall_timeout }
+    }
+}
+
+/// What comes back when a file is asked for from some byte on.
+pub(super) enum Reply {
+    /// The file from its first byte on, whatever was asked for.
+    Whole(Answer),
+    /// The file from the byte on that was asked for.
+    Rest(Answer),
+    /// Some other bytes, or nobody knows which.
+    Misplaced,
+    /// The file has no such byte.
+    Beyond,
 }
 
 /// Asks for `address`, following redirects as long as they stay on https.
 pub(super) fn get(address: Address, source: &Source) -> Result<Answer, FetchError> {
+    let (at, response) = ask(address, source, 0)?;
+    match response.status() {
+        StatusCode::OK => whole(response, &at, source),
+        _ => Err(unwelcome(&at, &response)),
+    }
+}
+
+/// Asks for `address` from byte `start` on.
+pub(super) fn get_from(address: Address, source: &Source, start: u64) -> Result<Reply, FetchError> {
+    if start == 0 {
+        return get(address, source).map(Reply::Whole);
+    }
+    let (at, response) = ask(address, source, start)?;
+    match response.status() {
+        StatusCode::OK => whole(response, &at, source).map(Reply::Whole),
+        StatusCode::PARTIAL_CONTENT => {
+            uncoded(&at, &response)?;
+            let stated = header(response.headers(), CONTENT_RANGE);
+            Ok(match stated.as_deref().and_then(total_of_rest(start)) {
+                Some(total) => Reply::Rest(Answer::new(response, &at, total, source)),
+                None => Reply::Misplaced,
+            })
+        }
+        StatusCode::RANGE_NOT_SATISFIABLE => Ok(Reply::Beyond),
+        _ => Err(unwelcome(&at, &response)),
+    }
+}
+
+fn whole(response: Response, at: &Address, source: &Source) -> Result<Answer, FetchError> {
+    uncoded(at, &response)?;
+    let length = response.content_length();
+    Ok(Answer::new(response, at, length, source))
+}
+
+/// Reads `bytes 10-19/20`, where the first byte must be `start`: the size of the whole file, if it is told.
+fn total_of_rest(start: u64) -> impl Fn(&str) -> Option<Option<u64>> {
+    move |stated| {
+        let (range, total) = stated.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        let total: Option<u64> = if total == "*" { None } else { Some(total.parse().ok()?) };
+        (first == start && last >= first && total.is_none_or(|total| last < total)).then_some(total)
+    }
+}
+
+/// Refuses a body that is packed: what is hashed and kept is the file itself.
+fn uncoded(at: &Address, response: &Response) -> Result<(), FetchError> {
+    match header(response.headers(), CONTENT_ENCODING) {
+        Some(coding) if !coding.trim().eq_ignore_ascii_case("identity") => {
+            Err(FetchError::Encoded { url: shown(&at.0), coding: coding.chars().take(40).collect() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The first answer that is no redirect, and who gave it.
+fn ask(address: Address, source: &Source, start: u64) -> Result<(Address, Response), FetchError> {
     let client = client(source)?;
     let origin = shown(&address.0);
     let mut at = address;
     for _ in 0..=REDIRECTS {
         // A user and password in the mirror's URL are sent to that host alone: `at` is replaced as a whole.
-        let response = client.get(at.0.clone()).send().map_err(|why| unanswered(&at, &why, source))?;
-        let status = response.status();
-        if status == StatusCode::OK {
-            let length = response.content_length();
-            return Ok(Answer { response, from: shown(&at.0), length, stall: source.stall_timeout });
+        let mut request = client.get(at.0.clone());
+        if start > 0 {
+            request = request.header(RANGE, format!("bytes={start}-"));
         }
-        match header(response.headers(), LOCATION).filter(|_| status.is_redirection()) {
+        let response = request.send().map_err(|why| unanswered(&at, &why, source))?;
+        let redirected = response.status().is_redirection();
+        match header(response.headers(), LOCATION).filter(|_| redirected) {
             Some(location) => at = at.redirected(&location)?,
-            None => return Err(unwelcome(&at, &response)),
+            None => return Ok((at, response)),
         }
     }
     Err(FetchError::RedirectLoop { url: origin, limit: REDIRECTS })
@@ -152,13 +230,18 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 /// Names an answer that is neither the file nor the way to it.
 fn unwelcome(at: &Address, response: &Response) -> FetchError {
     let status = response.status();
-    let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
     FetchError::Status {
         url: shown(&at.0),
-        status: format!("{}{reason}", status.as_u16()),
+        status: named(status),
         code: status.as_u16(),
-        retry_after: header(response.headers(), RETRY_AFTER),
+        later: Later::asked(response.headers()),
     }
+}
+
+/// A status with its usual name: `404 Not Found`.
+pub(super) fn named(status: StatusCode) -> String {
+    let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+    format!("{}{reason}", status.as_u16())
 }
 
 /// Names a request that got no answer.
@@ -166,6 +249,11 @@ fn unanswered(at: &Address, why: &reqwest::Error, source: &Source) -> FetchError
     let host = at.host();
     if let Some(fault) = causes(why).into_iter().find_map(bad_certificate) {
         return FetchError::Certificate { host, why: fault };
+    }
+    if why.is_connect()
+        && let Some(fault) = refused_by_proxy(at, why, source)
+    {
+        return fault;
     }
     match (why.is_connect(), why.is_timeout()) {
         (true, true) => {
@@ -178,11 +266,29 @@ fn unanswered(at: &Address, why: &reqwest::Error, source: &Source) -> FetchError
             received: 0,
             expected: None,
             seconds: source.stall_timeout.as_secs_f64(),
+            kept: false,
         },
-        (false, false) => {
-            FetchError::BrokeOff { from: shown(&at.0), received: 0, expected: None, why: innermost(why) }
-        }
+        (false, false) => FetchError::BrokeOff {
+            from: shown(&at.0),
+            received: 0,
+            expected: None,
+            why: innermost(why),
+            kept: false,
+        },
     }
+}
+
+/// Names a connection that a proxy did not make.
+fn refused_by_proxy(at: &Address, why: &reqwest::Error, source: &Source) -> Option<FetchError> {
+    let proxy = Proxy::before(&at.0)?;
+    let patience = source.connect_timeout;
+    let why = if why.is_timeout() {
+        format!("no connection within {} s", patience.as_secs_f64())
+    } else {
+        let told: Vec<String> = causes(why).into_iter().map(ToString::to_string).collect();
+        proxy.objection(&at.0, &told, patience)?
+    };
+    Some(FetchError::Proxy { proxy: proxy.name(), host: at.host(), why })
 }
 
 impl Read for Answer {
@@ -198,9 +304,10 @@ impl Supply for Answer {
             .into_iter()
             .any(|cause| cause.downcast_ref().is_some_and(reqwest::Error::is_timeout));
         if stalled {
-            return FetchError::Stalled { from, received, expected, seconds: self.stall.as_secs_f64() };
+            let seconds = self.stall.as_secs_f64();
+            return FetchError::Stalled { from, received, expected, seconds, kept: false };
         }
-        FetchError::BrokeOff { from, received, expected, why: innermost(&why) }
+        FetchError::BrokeOff { from, received, expected, why: innermost(&why), kept: false }
     }
 }
 

@@ -66,6 +66,7 @@ fn get(url: &str, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
         from: from.clone(),
         received: bytes.len() as u64,
         expected: None,
+        kept: false,
         why: why.to_string(),
     })?;
     if bytes.len() as u64 > most {

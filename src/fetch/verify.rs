@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
+use crate::host::hex;
+
 use super::error::looks;
 use super::{Artifact, FetchError, Progress};
 
@@ -53,11 +55,41 @@ impl<'a> Verifier<'a> {
         Ok(verifier)
     }
 
-    /// Takes note of the length that the server declares.
-    pub(super) fn declared(mut self, length: Option<u64>) -> Result<Self, FetchError> {
+    /// Forgets every byte; the one that comes back still knows them.
+    pub(super) fn renew(&mut self) -> Self {
+        let fresh = Self {
+            artifact: self.artifact,
+            from: self.from.clone(),
+            max_bytes: self.max_bytes,
+            declared: None,
+            hash: Sha256::new(),
+            received: 0,
+            head: Vec::with_capacity(HEAD),
+        };
+        std::mem::replace(self, fresh)
+    }
+
+    /// Takes note of who answers, and of the length of the whole file that is declared there.
+    pub(super) fn declared(&mut self, from: &str, length: Option<u64>) -> Result<(), FetchError> {
+        from.clone_into(&mut self.from);
         self.bound(length)?;
-        self.declared = length;
-        Ok(self)
+        self.declared = length.or(self.declared);
+        Ok(())
+    }
+
+    /// Bytes that have passed by, from the beginning of the file on.
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The most bytes that can be right.
+    pub(super) fn limit(&self) -> u64 {
+        self.artifact.size.unwrap_or(self.max_bytes)
+    }
+
+    /// The size of the whole file, as far as anybody tells: the catalogue, or else the server.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.artifact.size.or(self.declared)
     }
 
     /// Bytes to expect.
@@ -79,38 +111,39 @@ impl<'a> Verifier<'a> {
         let room = HEAD - self.head.len();
         self.head.extend_from_slice(&piece[..piece.len().min(room)]);
         self.received += piece.len() as u64;
-        if let Some(size) = self.artifact.size {
-            if let Some(declared) = self.declared.filter(|&declared| declared != size) {
-                return Err(self.wrong_size(size, declared.to_string()));
-            }
-            if self.received > size {
-                return Err(self.wrong_size(size, format!("more than {size}")));
-            }
+        if let (Some(size), Some(declared)) = (self.artifact.size, self.declared)
+            && size != declared
+        {
+            return Err(self.wrong_size(size, declared.to_string()));
+        }
+        if let Some(size) = self.size().filter(|&size| self.received > size) {
+            return Err(self.wrong_size(size, format!("more than {size}")));
         }
         self.bound(Some(self.received))?;
         self.hash.update(piece);
         Ok(())
     }
 
-    /// The verdict, once everything has passed by.
-    fn finish(self) -> Result<(), FetchError> {
+    /// The verdict on everything that has passed by.
+    pub(super) fn verdict(&self) -> Result<(), FetchError> {
         if let Some(size) = self.artifact.size.filter(|&size| size != self.received) {
             return Err(self.wrong_size(size, self.received.to_string()));
         }
-        let actual = format!("{:x}", Hex(&self.hash.finalize()));
+        let actual = hex(&self.hash.clone().finalize());
         if actual == self.artifact.sha256 {
             return Ok(());
         }
         Err(FetchError::WrongHash {
             name: self.artifact.name.clone(),
-            from: self.from,
+            from: self.from.clone(),
             expected: self.artifact.sha256.clone(),
             actual,
             looks: looks(&self.head),
         })
     }
 
-    fn wrong_size(&self, expected: u64, actual: String) -> FetchError {
+    /// What is wrong with a file of `actual` bytes.
+    pub(super) fn wrong_size(&self, expected: u64, actual: String) -> FetchError {
         FetchError::WrongSize {
             name: self.artifact.name.clone(),
             from: self.from.clone(),
@@ -119,45 +152,44 @@ impl<'a> Verifier<'a> {
             looks: looks(&self.head),
         }
     }
+
+    fn unwritable(&self, received: u64, why: io::Error) -> FetchError {
+        FetchError::Unwritable { name: self.artifact.name.clone(), received, why }
+    }
 }
 
-/// Copies everything from `supply` to `sink` under the eyes of `verifier`, and flushes the sink.
+/// Copies everything that `supply` still has to `sink` under the eyes of `verifier`. It is left to
+/// [`conclude`] to say whether that is the file.
 pub(super) fn copy<S: Supply + ?Sized>(
-    mut verifier: Verifier<'_>,
+    verifier: &mut Verifier<'_>,
     supply: &mut S,
     sink: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), FetchError> {
-    let unwritable = |artifact: &Artifact, received, why| FetchError::Unwritable {
-        name: artifact.name.clone(),
-        received,
-        why,
-    };
-    progress(Progress::Started { total: verifier.total() });
+    progress(Progress::Started { total: verifier.total(), kept: verifier.received });
     let mut buffer = vec![0; PIECE];
     loop {
         let saved = verifier.received;
         let count = match supply.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => return Ok(()),
             Ok(count) => count,
             Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
             Err(why) => return Err(supply.failed(&verifier.from, why, saved)),
         };
         verifier.admit(&buffer[..count])?;
-        sink.write_all(&buffer[..count]).map_err(|why| unwritable(verifier.artifact, saved, why))?;
+        sink.write_all(&buffer[..count]).map_err(|why| verifier.unwritable(saved, why))?;
         progress(Progress::Bytes(verifier.received));
     }
-    sink.flush().map_err(|why| unwritable(verifier.artifact, verifier.received, why))?;
-    verifier.finish()?;
-    progress(Progress::Done);
-    Ok(())
 }
 
-/// Bytes in lower-case hexadecimal.
-struct Hex<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for Hex<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+/// Flushes the sink and gives the verdict.
+pub(super) fn conclude(
+    verifier: &Verifier<'_>,
+    sink: &mut dyn Write,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), FetchError> {
+    sink.flush().map_err(|why| verifier.unwritable(verifier.received, why))?;
+    verifier.verdict()?;
+    progress(Progress::Done);
+    Ok(())
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
-use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Stat, World};
+use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Staging, Stat, World};
 
 /// Links followed before we call it a loop: the kernel's own bound (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -18,7 +18,13 @@ const MAX_LINKS: usize = 40;
 /// The SHA-256 of some bytes as 64 lower-case hexadecimal digits.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -152,6 +158,12 @@ impl Host {
         Ok(Some(Stat { kind, mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid(), len: meta.len() }))
     }
 
+    /// A directory of ours for files that are not whole yet.
+    #[must_use]
+    pub fn staging(&self, dir: &Utf8Path) -> Staging {
+        Staging::at(&self.join(dir))
+    }
+
     /// Takes the lock on a directory, or answers `None` where another process holds it.
     ///
     /// # Errors
@@ -180,6 +192,14 @@ impl Host {
     /// What the kernel refuses.
     pub fn write_outside(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
         fs::write(path, bytes)
+    }
+
+    /// Makes a directory that the caller named, wherever our root is, unless it is there.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn make_dir_outside(&self, path: &Utf8Path) -> io::Result<()> {
+        fs::create_dir_all(path)
     }
 
     /// Opens a file that the caller named, wherever our root is: the files of `--offline`.

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -19,6 +19,28 @@ impl Staging {
     #[must_use]
     pub fn at(dir: &Utf8Path) -> Self {
         Self { dir: dir.to_owned() }
+    }
+
+    /// Makes the directory, for us alone, unless it is there.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn make(&self) -> io::Result<()> {
+        match fs::DirBuilder::new().mode(0o700).create(&self.dir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Removes the directory with all that is in it.
+    ///
+    /// # Errors
+    /// What the kernel refuses, but not that it is gone.
+    pub fn clear(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     /// Opens the part of a file, which is empty where nothing was kept, and keeps other runs away from it.
@@ -36,6 +58,14 @@ impl Staging {
         let mut part = PartFile { file, len, path, whole };
         part.file.seek(SeekFrom::End(0))?;
         Ok(part)
+    }
+
+    /// Removes a whole file.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.dir.join(name))
     }
 
     /// Where a whole file is; `None` where it is not.

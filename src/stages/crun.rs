@@ -72,7 +72,7 @@ fn choices(facts: &Facts) -> Vec<Choice> {
         kept.iter().map(|v| Choice::new("keep", format!("keep the distribution's own, {}", v.release()))).collect();
     let label = |release: &catalogue::Release, word: &str| {
         let date = release.date.as_ref().map_or_else(String::new, |d| format!(" ({d})"));
-        let note = release.notes.first().map_or_else(String::new, |n| format!(", {}", n.text));
+        let note = release.notes.first().map_or_else(String::new, |n| format!("; {n}"));
         let doubt = release.builds.get(&arch).filter(|b| !b.well_attested()).map_or("", |_| ", its checksum known from a single source");
         format!("{}{date}{word}{doubt}{note}", release.version)
     };

@@ -42,6 +42,7 @@ impl Face for Json {
             Event::Waiting(text) => json!({ "event": "waiting", "text": text }),
             Event::Tick(Tick::Wait(text)) => json!({ "event": "waiting", "text": text }),
             Event::Warn(text) => json!({ "event": "warning", "text": text }),
+            Event::Tick(Tick::Note(text)) => json!({ "event": "note", "text": text }),
             Event::Tick(Tick::Line(text)) => json!({ "event": "output", "text": text }),
             Event::Tick(Tick::Bytes(done, total)) => {
                 json!({ "event": "bytes", "done": done, "total": total })

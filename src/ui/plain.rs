@@ -36,7 +36,7 @@ impl Face for Plain {
                 out(&format!("    hint: {}", fault.hint));
             }
             Event::Resumed(text) | Event::Waiting(text) => out(text),
-            Event::Tick(Tick::Wait(text)) => out(&format!("  {text}")),
+            Event::Tick(Tick::Wait(text) | Tick::Note(text)) => out(&format!("  {text}")),
             Event::Tick(Tick::Line(line)) if self.verbose => out(&format!("    {line}")),
             Event::Warn(text) => out(&format!("  warning: {text}")),
             Event::Stage { .. } | Event::Change { .. } | Event::Tick(_) => {}

@@ -81,6 +81,7 @@ impl Term {
         match tick {
             Tick::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
             Tick::Line(_) => {}
+            Tick::Note(text) => self.print(&columns(&[("  ", 2, DIM), ("·", 2, DIM)], text, width())),
             Tick::Wait(text) => self.bar(Shape::Spinner).set_message(text.clone()),
             Tick::Bytes(done, total) => {
                 let bar = self.bar(Shape::Bytes);

@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 use camino::{Utf8Path, Utf8PathBuf};
 use kind_wsl::engine::{DriftPolicy, Ended, Engine, EngineError, Event, Face, UndoOptions, Undone};
 use kind_wsl::facts::{self, Facts};
-use kind_wsl::fetch::Source;
+use kind_wsl::fetch::{Fetcher, Source};
 use kind_wsl::host::{Account, Cmd, Fuse, Host, Output, Runner, digest};
 use kind_wsl::journal::Chosen;
 use kind_wsl::plan::Selection;
@@ -249,7 +249,8 @@ impl Machine {
     fn engine<T>(&self, host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
         let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
         let stop = AtomicBool::new(false);
-        work(&mut Engine { host, source: &source, user: &self.user(), face: &mut Silent, stop: &stop })
+        let mut fetcher = Fetcher::new(host, source, Vec::new());
+        work(&mut Engine { host, fetcher: &mut fetcher, user: &self.user(), face: &mut Silent, stop: &stop })
     }
 
     /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.

@@ -1,0 +1,185 @@
+//! `kind-wsl crun fetch --to DIR`: what `setup --offline DIR` takes, fetched and checked on another machine.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::Global;
+use super::session::Session;
+use crate::change::Tick;
+use crate::engine::Event;
+use crate::error::{Exit, Failure};
+use crate::fetch::catalogue::{self, Arch, Catalogue, CatalogueError};
+use crate::fetch::signature::{self, Look};
+use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, sha256_in, signature_of, stage};
+use crate::host::{Host, Staging, directory};
+use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled, width};
+use crate::version::Version;
+
+/// The flags of `crun fetch`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kind-wsl crun fetch --to /media/usb          the recommended crun\n  kind-wsl crun fetch --to usb --all 1.28      \
+                  crun 1.28, and the recommended kind and kubectl\n  kind-wsl setup --offline /media/usb          on the other machine"
+)]
+pub(crate) struct Fetch {
+    /// The version; the recommended one where none is named.
+    version: Option<String>,
+    /// Where to; made if need be.
+    #[arg(long, value_name = "DIR")]
+    to: Utf8PathBuf,
+    /// For this architecture: amd64, arm64 …; this machine's where none is named.
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<String>,
+    /// Also kind, kubectl and the CNI plugins, the recommended ones.
+    #[arg(long)]
+    all: bool,
+    /// Download from here instead of from the publishers; https, laid out as docs/downloads.md says.
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+}
+
+impl Fetch {
+    pub(super) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        if let Some(mirror) = &self.mirror {
+            check_mirror(mirror)
+                .map_err(|e| Failure::usage(format!("`--mirror`: {e}"), e.hint().unwrap_or_default()))?;
+        }
+        let session = Session::new(global, None)?;
+        let arch = self.arch(&session)?;
+        let source = Source { mirror: self.mirror.clone(), ..Source::default() };
+        let wanted = self.wanted(arch)?;
+        let dir = self.directory(&session.host)?;
+        for artifact in wanted {
+            let done = fetch(&session.host, &artifact, &source, &dir, global.quiet)?;
+            let style = if done.is_doubtful { YELLOW } else { GREEN };
+            out(&columns(&[(&artifact.name, 24, BOLD)], &styled(style, &done.text), width()));
+            out(&styled(DIM, &format!("  sha256 {}", artifact.sha256)));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn arch(&self, session: &Session) -> Result<Arch, Failure> {
+        let hint = "`--arch` takes amd64, arm64, ppc64le, riscv64 or s390x";
+        match &self.arch {
+            Some(named) => {
+                named.parse().map_err(|e: catalogue::UnknownArch| Failure::usage(e.to_string(), hint))
+            }
+            None => session
+                .facts()
+                .arch
+                .ok_or_else(|| Failure::usage("no release is built for this machine", hint)),
+        }
+    }
+
+    /// What there is to be fetched, every checksum of it known.
+    fn wanted(&self, arch: Arch) -> Result<Vec<Artifact>, Failure> {
+        let refused = |e: CatalogueError| Failure::new(e.to_string(), None);
+        let crun = catalogue::crun().map_err(refused)?;
+        let mut wanted = vec![self.crun(crun, arch)?];
+        if self.all {
+            for catalogue in [catalogue::kind(), catalogue::kubectl(), catalogue::cni()] {
+                let catalogue = catalogue.map_err(refused)?;
+                let release = catalogue.recommended(arch);
+                wanted.extend(release.and_then(|r| catalogue.artifact(&r.version, arch)));
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn crun(&self, catalogue: &Catalogue, arch: Arch) -> Result<Artifact, Failure> {
+        let shows = "`kind-wsl crun list` shows the versions";
+        let Some(named) = &self.version else {
+            let release = catalogue.recommended(arch).and_then(|r| catalogue.artifact(&r.version, arch));
+            return release
+                .ok_or_else(|| Failure::new(format!("the catalogue has no crun for {arch}"), None));
+        };
+        let found = named.parse::<Version>().ok().and_then(|version| catalogue.artifact(&version, arch));
+        found.ok_or_else(|| {
+            let near = catalogue
+                .near_match(named)
+                .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            Failure::usage(
+                format!("no checksum of crun `{named}` for {arch} is known"),
+                format!("{near}{shows}"),
+            )
+        })
+    }
+
+    fn directory(&self, host: &Host) -> Result<Utf8PathBuf, Failure> {
+        let refused = |why: String| {
+            Failure::usage(
+                format!("cannot use `{}`: {why}", self.to),
+                "`--to` takes a directory, which is made if need be",
+            )
+        };
+        host.make_dir_outside(&self.to).map_err(|e| refused(e.to_string()))?;
+        let found = directory(&self.to).map_err(|e| refused(e.to_string()))?;
+        found.ok_or_else(|| refused("it is no directory".to_owned()))
+    }
+}
+
+/// What became of a file, in words.
+struct Fetched {
+    text: String,
+    is_doubtful: bool,
+}
+
+fn fetch(
+    host: &Host,
+    artifact: &Artifact,
+    source: &Source,
+    dir: &Utf8PathBuf,
+    quiet: bool,
+) -> Result<Fetched, Failure> {
+    let failed = |e: FetchError| Failure::new(e.to_string(), e.hint());
+    let path = dir.join(&artifact.file);
+    let had = host.open_outside(&path).ok().map(|mut file| sha256_in(&mut file));
+    match had.transpose() {
+        Ok(Some(sha256)) if sha256 == artifact.sha256 => {
+            return Ok(Fetched { text: format!("{path} is there already"), is_doubtful: false });
+        }
+        Ok(None) => {}
+        _ => {
+            let hint = format!(
+                "move it away, or take another directory: one holds one version of {}",
+                artifact.file
+            );
+            return Err(Failure::new(format!("`{path}` is another file than {}", artifact.name), Some(hint)));
+        }
+    }
+    let staging = Staging::at(dir);
+    let mut face = ui::face(false, false, quiet);
+    let mut total = None;
+    let mut progress = |p| match p {
+        Progress::Started { total: t, .. } => total = t,
+        Progress::Bytes(n) => face.event(&Event::Tick(&Tick::Bytes(n, total))),
+        Progress::Waiting(_) | Progress::Done => {}
+    };
+    let mut pause = |length| {
+        host.pause(length);
+        true
+    };
+    stage(artifact, &artifact.file, source, &staging, &mut pause, &mut progress).map_err(failed)?;
+    drop(face);
+    if !artifact.signed {
+        return Ok(Fetched { text: path.to_string(), is_doubtful: false });
+    }
+    let (text, is_doubtful) = match signature::look(host, artifact, source, &path) {
+        Ok(Look::Good { fingerprint }) => {
+            // The other machine looks at it again.
+            let bytes = signature_of(artifact, source).map_err(failed)?;
+            let kept = host.write_outside(&dir.join(format!("{}.asc", artifact.file)), &bytes);
+            kept.map_err(|why| {
+                failed(FetchError::Unwritable { name: "the signature".to_owned(), received: 0, why })
+            })?;
+            (format!("signed by {fingerprint}"), false)
+        }
+        Ok(Look::Missing) => ("its publisher offers no signature of it".to_owned(), true),
+        Ok(Look::NoGpgv) => ("without `gpgv` its signature was not looked at".to_owned(), true),
+        Err(e) => {
+            let _ = staging.remove(&artifact.file);
+            return Err(failed(e));
+        }
+    };
+    Ok(Fetched { text: format!("{path}, {text}"), is_doubtful })
+}
