@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod crun;
+mod doctor;
 mod explain;
 mod fetch;
 mod kind;
@@ -62,6 +63,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Show where a set-up stands, and how to go on.
     Status(status::Status),
+    /// Look for what is wrong, and say what kind would say.
+    Doctor(doctor::Doctor),
     /// Take the set-up back, byte for byte.
     Undo(undo::Undo),
     /// Say what a stage is for, where it comes from and what it changes here.
@@ -215,6 +218,7 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Setup(command) => command.run(global),
         Command::Plan(command) => command.run(global),
         Command::Status(command) => command.run(global),
+        Command::Doctor(command) => command.run(global),
         Command::Undo(command) => command.run(global),
         Command::Explain(command) => command.run(global),
         Command::Report(command) => command.run(global),

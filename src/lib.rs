@@ -6,7 +6,7 @@
 //! | layer | modules | what it is |
 //! | --- | --- | --- |
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
-//! | engine | [`engine`], [`plan`] | the only caller of effects; the preview |
+//! | engine | [`engine`], [`plan`], [`doctor`] | the only caller of effects; the preview; the examination |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
@@ -15,6 +15,7 @@
 
 pub mod change;
 pub mod cli;
+pub mod doctor;
 pub mod edit;
 pub mod engine;
 pub mod error;

@@ -1,0 +1,191 @@
+//! What is wrong with a machine, as far as kind on rootless podman is concerned: every check is data, each is looked at
+//! whatever the others found, and the last two say what kind itself would say, before kind is run.
+//!
+//! The order is that in which a failure would hide the next one. Where a check of the stage `verify` says the same, it
+//! is that check that is asked.
+
+mod kind;
+mod machine;
+mod podman;
+mod session;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+
+use crate::facts::Facts;
+use crate::host::World;
+use crate::stage::Answers;
+
+pub use kind::{Prediction, View, predict};
+
+/// The version of this form of findings.
+pub const SCHEMA: u32 = 1;
+
+/// Who is examined.
+pub struct Patient<'p> {
+    /// The machine.
+    pub world: &'p dyn World,
+    /// What is known of it.
+    pub facts: &'p Facts,
+    /// What was answered at the set-up.
+    pub answers: &'p Answers,
+}
+
+impl std::fmt::Debug for Patient<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Patient").field("user", &self.facts.user.name).finish_non_exhaustive()
+    }
+}
+
+/// One thing to look at.
+#[derive(Debug)]
+pub struct Examination {
+    /// Its name: `--only`, and the JSON.
+    pub id: &'static str,
+    /// What should hold.
+    pub what: &'static str,
+    /// Looks.
+    pub look: fn(&Patient<'_>) -> Finding,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, or may, but not well.
+    Doubtful,
+    /// kind will fail, or the cluster will.
+    Wrong,
+    /// It is about another kind of machine, or about something that is not used.
+    NotHere,
+    /// It could not be seen.
+    Unknown,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub evidence: String,
+    /// What that means for kind; empty where all is well.
+    pub consequence: String,
+    /// The exact command, or the words for a person where no command does it.
+    pub fix: String,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, evidence: impl Into<String>) -> Self {
+        Self { verdict, evidence: evidence.into(), consequence: String::new(), fix: String::new() }
+    }
+
+    fn ok(evidence: impl Into<String>) -> Self {
+        Self::new(Verdict::Ok, evidence)
+    }
+
+    fn not_here(evidence: impl Into<String>) -> Self {
+        Self::new(Verdict::NotHere, evidence)
+    }
+
+    fn unknown(evidence: impl Into<String>) -> Self {
+        Self::new(Verdict::Unknown, evidence)
+    }
+
+    fn wrong(evidence: impl Into<String>, consequence: &str, fix: impl Into<String>) -> Self {
+        let (consequence, fix) = (consequence.to_owned(), fix.into());
+        Self { consequence, fix, ..Self::new(Verdict::Wrong, evidence) }
+    }
+
+    fn doubtful(evidence: impl Into<String>, consequence: &str, fix: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Doubtful, ..Self::wrong(evidence, consequence, fix) }
+    }
+}
+
+/// A check and what it found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The check.
+    pub id: &'static str,
+    /// What should hold.
+    pub what: &'static str,
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Every check, in the order in which a failure would hide the next.
+#[must_use]
+pub fn examinations() -> Vec<&'static Examination> {
+    let parts = [machine::FIRST, session::CHECKS, podman::CHECKS, machine::LAST, kind::CHECKS];
+    parts.into_iter().flatten().collect()
+}
+
+/// Looks at everything, one after the other. A check that crashes is one that could not be seen.
+pub fn examine(
+    patient: &Patient<'_>,
+    checks: &[&'static Examination],
+    mut told: impl FnMut(&Diagnosis),
+) -> Vec<Diagnosis> {
+    let look = |check: &&'static Examination| {
+        let found = catch_unwind(AssertUnwindSafe(|| (check.look)(patient)));
+        let crashed = |_| {
+            Finding::unknown(
+                "this check crashed, which is a fault of kind-wsl: `kind-wsl report` writes down what it needs to be mended",
+            )
+        };
+        let diagnosis = Diagnosis { id: check.id, what: check.what, finding: found.unwrap_or_else(crashed) };
+        told(&diagnosis);
+        diagnosis
+    };
+    checks.iter().map(look).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Examination, Finding, Patient, Verdict, examinations, examine};
+    use crate::facts::Facts;
+    use crate::host::{Account, Recording, Replay};
+    use crate::stage::Answers;
+
+    static BAD: Examination = Examination { id: "bad", what: "it crashes", look: |_| panic!("on purpose") };
+    static GOOD: Examination = Examination { id: "good", what: "it holds", look: |_| Finding::ok("seen") };
+
+    fn nobody() -> Account {
+        Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: String::new() }
+    }
+
+    #[test]
+    fn a_check_that_crashes_does_not_stop_the_others() {
+        let world = Replay(Recording::default());
+        let facts = Facts::probe(&world, nobody());
+        let patient = Patient { world: &world, facts: &facts, answers: &Answers::default() };
+        let seen = examine(&patient, &[&BAD, &GOOD], |_| {});
+        assert_eq!(
+            seen.iter().map(|d| d.finding.verdict).collect::<Vec<_>>(),
+            [Verdict::Unknown, Verdict::Ok]
+        );
+    }
+
+    #[test]
+    fn every_check_says_something_of_a_machine_of_which_nothing_is_known() {
+        let world = Replay(Recording::default());
+        let facts = Facts::probe(&world, nobody());
+        let patient = Patient { world: &world, facts: &facts, answers: &Answers::default() };
+        for seen in examine(&patient, &examinations(), |_| {}) {
+            let Finding { verdict, evidence, consequence, fix } = &seen.finding;
+            assert!(!evidence.is_empty() && !evidence.contains("crashed"), "{seen:?}");
+            let is_bad = matches!(verdict, Verdict::Wrong | Verdict::Doubtful);
+            assert_eq!(is_bad, !consequence.is_empty() && !fix.is_empty(), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn checks_have_names_of_their_own() {
+        let ids: std::collections::BTreeSet<_> = examinations().iter().map(|e| e.id).collect();
+        assert_eq!(ids.len(), examinations().len());
+    }
+}

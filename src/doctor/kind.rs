@@ -1,0 +1,292 @@
+//! What kind itself will say, before it is asked: in the shell as it is, and inside the wrapper.
+//!
+//! kind asks its provider once and decides by the answer alone (kind `pkg/cluster/internal/create/create.go`,
+//! `validateProvider`; `providers/podman/provider.go`, `info`). So the same is asked here, in the same places.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::session::ESSENTIAL;
+use super::{Examination, Finding, Patient};
+use crate::host::{Cmd, Output};
+use crate::stages::WRAPPER;
+use crate::version::Version;
+
+pub(super) static CHECKS: &[Examination] = &[
+    Examination { id: "kind", what: "kind is there, and knows this podman", look: kind },
+    Examination { id: "clusters", what: "the nodes of clusters run", look: clusters },
+    Examination {
+        id: "kind-shell",
+        what: "kind accepts this machine, typed in this shell",
+        look: |p| foretold(p, View::Shell),
+    },
+    Examination {
+        id: "kind-wrapper",
+        what: "kind accepts this machine inside `kind-wsl kind`",
+        look: |p| foretold(p, View::Wrapper),
+    },
+];
+
+/// From where kind asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// The shell as it is.
+    Shell,
+    /// A scope of the user manager with everything delegated.
+    Wrapper,
+}
+
+/// What kind will say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "says", rename_all = "kebab-case")]
+pub enum Prediction {
+    /// It goes on to make nodes.
+    Accepts,
+    /// "requires cgroup v2".
+    RequiresV2,
+    /// "requires setting systemd property Delegate=yes".
+    RequiresDelegation {
+        /// The controllers that it misses.
+        missing: Vec<String>,
+        /// The cgroup in which the first of them is missing.
+        at: String,
+    },
+    /// "failed to get podman info": podman fails.
+    NoInfo {
+        /// What podman printed.
+        said: String,
+    },
+    /// "failed to detect any supported node provider", or podman can not be run.
+    NoProvider,
+    /// It does not ask podman at all.
+    AnotherProvider {
+        /// Whom it asks.
+        name: &'static str,
+    },
+    /// The wrapper can not be made.
+    NoWrapper {
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Prediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepts => f.write_str("kind accepts it"),
+            Self::RequiresV2 => {
+                f.write_str("kind refuses: \"running kind with rootless provider requires cgroup v2\"")
+            }
+            Self::RequiresDelegation { missing, at } => write!(
+                f,
+                "kind refuses: \"running kind with rootless provider requires setting systemd property \"Delegate=yes\"\"; {} missing in {at}",
+                missing.join(", ")
+            ),
+            Self::NoInfo { said } => {
+                write!(f, "kind fails: \"failed to get podman info\"; podman says: {said}")
+            }
+            Self::NoProvider => f.write_str("kind fails: there is no podman to ask"),
+            Self::AnotherProvider { name } => write!(f, "kind takes {name}, not podman"),
+            Self::NoWrapper { why } => write!(f, "the wrapper can not be made: {why}"),
+        }
+    }
+}
+
+/// podman's version, as it says itself.
+pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
+    let said = patient.world.answer(&Cmd::line("podman --version").as_user(&patient.facts.user))?;
+    said.split_ascii_whitespace().nth(2)?.parse().ok()
+}
+
+/// Foretells kind's verdict.
+#[must_use]
+pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
+    if let (View::Shell, Some(name)) = (view, another_provider(patient)) {
+        return Prediction::AnotherProvider { name };
+    }
+    if view == View::Wrapper {
+        let bus = format!("{}/bus", patient.facts.user.runtime_dir());
+        if !patient.facts.systemd.is_running() || !patient.world.exists(&bus) {
+            return Prediction::NoWrapper { why: "there is no user manager to ask".to_owned() };
+        }
+    }
+    let Some(version) = podman_version(patient) else { return Prediction::NoProvider };
+    let ask = ["podman", "info", "--format", "json"];
+    let cmd = match view {
+        View::Shell => Cmd::new(ask[0], ask[1..].iter().copied()),
+        View::Wrapper => Cmd::new(WRAPPER[0], WRAPPER[1..].iter().chain(&ask).copied()),
+    };
+    let cmd = cmd.as_user(&patient.facts.user).within(Duration::from_mins(2));
+    let info = match patient.world.query(&cmd) {
+        Ok(Output { code: 0, stdout, .. }) => serde_json::from_str::<Value>(&stdout),
+        Ok(Output { stderr, .. }) => return Prediction::NoInfo { said: last_line(&stderr) },
+        Err(e) => return Prediction::NoInfo { said: e.to_string() },
+    };
+    match info {
+        Ok(info) => judge(patient, view, &info, &version),
+        Err(e) => Prediction::NoInfo { said: format!("no JSON: {e}") },
+    }
+}
+
+/// kind's own rules, on podman's answer.
+fn judge(patient: &Patient<'_>, view: View, info: &Value, version: &Version) -> Prediction {
+    if info.pointer("/host/security/rootless").and_then(Value::as_bool) == Some(false) {
+        // A rootful provider on v1 only gets a warning.
+        return Prediction::Accepts;
+    }
+    if info.pointer("/host/cgroupVersion").and_then(Value::as_str) != Some("v2") {
+        return Prediction::RequiresV2;
+    }
+    // Before 4.0 podman does not name its controllers, and kind assumes them.
+    if version.major() < 4 {
+        return Prediction::Accepts;
+    }
+    let listed = info.pointer("/host/cgroupControllers").and_then(Value::as_array);
+    let has: Vec<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
+    let missing: Vec<String> =
+        ESSENTIAL.into_iter().filter(|c| !has.contains(c)).map(ToOwned::to_owned).collect();
+    match missing.first() {
+        None => Prediction::Accepts,
+        Some(first) => Prediction::RequiresDelegation { at: where_missing(patient, view, first), missing },
+    }
+}
+
+/// The cgroup that does not have a controller: the uppermost one, since none below it can.
+fn where_missing(patient: &Patient<'_>, view: View, controller: &str) -> String {
+    let cgroup = &patient.facts.cgroup;
+    let manager = cgroup.manager.iter();
+    let lacking = cgroup.chain.iter().chain(manager).find(|l| !l.lacks(&[controller]).is_empty());
+    if let Some(level) = lacking {
+        return level.path.clone();
+    }
+    match (view, &cgroup.manager) {
+        (_, None) => format!("user@{}.service, which does not run", patient.facts.user.uid),
+        (View::Wrapper, Some(level)) => format!("the wrapper's scope below {}", level.path),
+        (View::Shell, _) => format!("this shell's own cgroup, /sys/fs/cgroup{}", cgroup.own),
+    }
+}
+
+/// kind's order is docker, nerdctl, podman, by who answers `-v` (kind `pkg/internal/runtime/runtime.go`).
+fn another_provider(patient: &Patient<'_>) -> Option<&'static str> {
+    match patient.world.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
+        Some("podman") => return None,
+        Some("docker") => return Some("docker"),
+        Some("nerdctl" | "finch" | "nerdctl.lima") => return Some("nerdctl"),
+        _ => {}
+    }
+    let answers = |name: &str, begin: &str| {
+        patient.world.answer(&Cmd::new(name, ["-v"])).is_some_and(|said| said.starts_with(begin))
+    };
+    if answers("docker", "Docker version") {
+        return Some("docker");
+    }
+    answers("nerdctl", "nerdctl version").then_some("nerdctl")
+}
+
+fn foretold(patient: &Patient<'_>, view: View) -> Finding {
+    let prediction = predict(patient, view);
+    let text = prediction.to_string();
+    let setup = "kind-wsl setup";
+    match (&prediction, view) {
+        (Prediction::Accepts, _) => Finding::ok(text),
+        (Prediction::AnotherProvider { .. }, _) => {
+            let fix = "kind-wsl kind create cluster, or `export KIND_EXPERIMENTAL_PROVIDER=podman`";
+            Finding::doubtful(text, "a plain `kind create cluster` does not use podman", fix)
+        }
+        // What the shell lacks, the wrapper gives.
+        (_, View::Shell) if predict(patient, View::Wrapper) == Prediction::Accepts => {
+            let fix = "kind-wsl kind create cluster";
+            Finding::doubtful(text, "a plain `kind create cluster` fails; inside the wrapper it works", fix)
+        }
+        (Prediction::NoProvider, _) => {
+            Finding::wrong(text, "no cluster can be made", "kind-wsl setup --only packages,podman")
+        }
+        (Prediction::RequiresV2, _) => Finding::wrong(
+            text,
+            "no cluster can be made",
+            "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart",
+        ),
+        (Prediction::RequiresDelegation { .. }, _) => Finding::wrong(
+            text,
+            "no cluster can be made",
+            "kind-wsl setup --only controllers,delegation,restart",
+        ),
+        (Prediction::NoInfo { .. }, _) => Finding::wrong(
+            text,
+            "no cluster can be made",
+            "run `podman info` to see it; `kind-wsl explain` knows many of its messages",
+        ),
+        (Prediction::NoWrapper { .. }, _) => {
+            Finding::wrong(text, "`kind-wsl kind` can not give nodes what they need", setup)
+        }
+    }
+}
+
+fn kind(patient: &Patient<'_>) -> Finding {
+    let Some(path) = &patient.facts.tools.kind else {
+        return Finding::wrong(
+            "kind is not installed",
+            "there is nothing to make a cluster with",
+            "kind-wsl setup --only tools",
+        );
+    };
+    let said = patient.world.answer(&Cmd::new(path.as_str(), ["version"]).as_user(&patient.facts.user));
+    let version = said
+        .as_deref()
+        .and_then(|s| s.split_ascii_whitespace().nth(1))
+        .and_then(|v| v.trim_start_matches('v').parse::<Version>().ok());
+    let Some(version) = version else {
+        return Finding::doubtful(
+            format!("{path} does not say its version"),
+            "it may be no kind",
+            format!("`{path} version` shows it"),
+        );
+    };
+    // podman 6 prints labels as a list (kind commit 955ea974, first in 0.33.0).
+    let is_six = podman_version(patient).is_some_and(|v| v.major() >= 6);
+    if is_six && version < Version::from([0, 33]) {
+        let fix = "kind-wsl setup --only tools";
+        return Finding::wrong(
+            format!("kind {version} with podman 6"),
+            "kind does not see its own nodes",
+            fix,
+        );
+    }
+    Finding::ok(format!("{path} is kind {version}"))
+}
+
+fn clusters(patient: &Patient<'_>) -> Finding {
+    let storage = patient.facts.user.home.join(".local/share/containers/storage");
+    if !patient.world.exists(storage.as_str()) {
+        return Finding::not_here("podman has made nothing yet");
+    }
+    let args =
+        ["ps", "--all", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}} {{.State}}"];
+    let cmd = Cmd::new("podman", args).as_user(&patient.facts.user);
+    let Some(said) = patient.world.answer(&cmd) else {
+        return Finding::unknown("podman does not list its containers");
+    };
+    let nodes: Vec<(&str, &str)> = said.lines().filter_map(|l| l.split_once(' ')).collect();
+    if nodes.is_empty() {
+        return Finding::not_here("there is no cluster");
+    }
+    let stopped: Vec<&str> =
+        nodes.iter().filter(|(_, state)| !state.starts_with("running")).map(|(name, _)| *name).collect();
+    if stopped.is_empty() {
+        return Finding::ok(format!("{} of {} nodes run", nodes.len(), nodes.len()));
+    }
+    let consequence = "kubectl can not connect; kind can not start a node of podman again (kind#3190)";
+    Finding::wrong(
+        format!("stopped: {}", stopped.join(", ")),
+        consequence,
+        "kind-wsl kind delete cluster, then kind-wsl kind create cluster",
+    )
+}
+
+fn last_line(text: &str) -> String {
+    text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("nothing").trim().to_owned()
+}

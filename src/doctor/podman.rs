@@ -1,0 +1,218 @@
+//! podman: is it there, which, and what it says of itself where kind asks it.
+
+use super::{Examination, Finding, Patient};
+use crate::stage::Fault;
+use crate::stages;
+use crate::version::Version;
+
+pub(super) static CHECKS: &[Examination] = &[
+    Examination { id: "podman", what: "podman is there, and new enough", look: podman },
+    Examination { id: "podman-conf", what: "podman reads the configuration that we wrote", look: conf },
+    Examination {
+        id: "crun",
+        what: "podman runs a crun that suits",
+        look: |p| {
+            asked(
+                p,
+                "crun",
+                "a node fails at its start: \"unknown version specified\", or \"chmod run/shm: Operation not supported\"",
+            )
+        },
+    },
+    Examination {
+        id: "logs",
+        what: "podman logs and events go to files",
+        look: |p| {
+            asked(
+                p,
+                "logs",
+                "kind waits for a line of the node's log that does not come: \"could not find a log line that matches\"",
+            )
+        },
+    },
+    Examination {
+        id: "cgroup-manager",
+        what: "podman uses the chosen cgroup manager",
+        look: |p| asked(p, "cgroup-manager", "a container may be made where its limits are not kept"),
+    },
+    Examination {
+        id: "storage",
+        what: "podman stores layers with overlay",
+        look: |p| asked(p, "storage", "every layer is copied: a node takes minutes and gigabytes"),
+    },
+    Examination {
+        id: "storage-place",
+        what: "podman's storage is on a file system that holds containers",
+        look: place,
+    },
+    Examination { id: "overlay", what: "the kernel mounts overlayfs for a user", look: overlay },
+    Examination { id: "network", what: "podman's network has its programs", look: network },
+    Examination { id: "pids", what: "a node may have many processes", look: pids },
+];
+
+/// The lowest podman that kind takes (kind `pkg/cluster/internal/providers/podman/util.go`); its pages ask for 3.0.
+const FLOOR: [u64; 2] = [3, 0];
+
+fn is_installed(patient: &Patient<'_>) -> bool {
+    ["/usr/bin/podman", "/usr/local/bin/podman"].into_iter().any(|p| patient.world.exists(p))
+}
+
+fn podman(patient: &Patient<'_>) -> Finding {
+    let install = "kind-wsl setup --only packages";
+    if !is_installed(patient) {
+        return Finding::wrong("podman is not installed", "kind finds no provider", install);
+    }
+    let said = super::kind::podman_version(patient);
+    let Some(version) = said else { return Finding::unknown("podman does not say its version") };
+    if version < Version::from(FLOOR) {
+        let consequence = "rootless kind needs 3.0 or later";
+        return Finding::wrong(
+            format!("podman {version}"),
+            consequence,
+            "a newer release of the distribution has a newer podman",
+        );
+    }
+    Finding::ok(format!("podman {version}"))
+}
+
+fn conf(patient: &Patient<'_>) -> Finding {
+    let containers = &patient.facts.containers;
+    if let Some(file) = &containers.overridden_by {
+        let consequence = "podman takes that file's word over every other containers.conf, ours among them";
+        return Finding::wrong(
+            format!("{file} is in the environment"),
+            consequence,
+            "take it out of your shell's start-up files, then open a new shell",
+        );
+    }
+    match containers.files.iter().find(|f| !f.ignored.is_empty()) {
+        None => Finding::ok("no key stands outside its table"),
+        Some(file) => {
+            let evidence = format!("{} of {} stand outside any table", file.ignored.join(", "), file.path);
+            Finding::doubtful(
+                evidence,
+                "podman ignores them without a word",
+                format!("put them below [containers] or [engine] in {}", file.path),
+            )
+        }
+    }
+}
+
+/// The check of that name of the stage `verify`.
+fn asked(patient: &Patient<'_>, id: &str, consequence: &str) -> Finding {
+    if !is_installed(patient) {
+        return Finding::not_here("podman is not installed");
+    }
+    if !patient.facts.systemd.is_running() {
+        return Finding::not_here("without systemd podman can not be asked as kind will ask it");
+    }
+    let check = stages::STAGES.iter().flat_map(|s| s.checks).find(|c| c.id == id);
+    let Some(check) = check else { return Finding::unknown(format!("there is no check `{id}`")) };
+    match (check.look)(patient.world, patient.facts, patient.answers) {
+        Ok(seen) => Finding::ok(seen),
+        Err(Fault { seen, hint }) => Finding::wrong(seen, consequence, hint),
+    }
+}
+
+/// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
+const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];
+
+fn place(patient: &Patient<'_>) -> Finding {
+    let home = patient.facts.user.home.as_path();
+    let table = patient.world.text("/proc/mounts").unwrap_or_default();
+    // The mount that is deepest above the home, the last one counting.
+    let mounts = table.lines().filter_map(|l| {
+        let mut fields = l.split_ascii_whitespace().skip(1);
+        Some((fields.next()?.replace("\\040", " "), fields.next()?.to_owned()))
+    });
+    let above = mounts.filter(|(point, _)| home.starts_with(point)).max_by_key(|(point, _)| point.len());
+    let Some((point, kind)) = above else {
+        return Finding::unknown("/proc/mounts does not say what is mounted at the home");
+    };
+    if UNFIT.contains(&kind.as_str()) {
+        let consequence = "podman can not make a node's file system there";
+        return Finding::wrong(
+            format!("{home} is on {kind}, mounted at {point}"),
+            consequence,
+            "move the home to the distribution's own disk, or set `graphroot` below [storage] in ~/.config/containers/storage.conf",
+        );
+    }
+    Finding::ok(format!("{home} is on {kind}"))
+}
+
+fn overlay(patient: &Patient<'_>) -> Finding {
+    let facts = patient.facts;
+    let (major, minor) = facts.kernel.major_minor();
+    // kind's rootless page, "Restrictions": Debian's and Ubuntu's kernels allowed it before.
+    let early = ["debian", "ubuntu"].contains(&facts.distro.id.as_str()) && !facts.wsl.is_two();
+    if (major, minor) >= (5, 11) || early {
+        return Finding::ok(format!("Linux {major}.{minor}"));
+    }
+    if major == 0 {
+        return Finding::unknown("the kernel's release can not be read");
+    }
+    if patient.world.exists("/usr/bin/fuse-overlayfs") {
+        return Finding::ok(format!("Linux {major}.{minor} does not; fuse-overlayfs does it"));
+    }
+    Finding::wrong(
+        format!("Linux {major}.{minor}, and no fuse-overlayfs"),
+        "a node's containerd can not mount its images",
+        "kind-wsl setup --only packages",
+    )
+}
+
+fn network(patient: &Patient<'_>) -> Finding {
+    if !is_installed(patient) {
+        return Finding::not_here("podman is not installed");
+    }
+    let has = |name: &str| {
+        ["/usr/bin", "/usr/sbin", "/usr/lib/podman", "/usr/libexec/podman", "/usr/lib/cni"]
+            .iter()
+            .any(|d| patient.world.exists(&format!("{d}/{name}")))
+    };
+    let version = super::kind::podman_version(patient);
+    let is_five = version.as_ref().is_some_and(|v| v.major() >= 5);
+    let (program, package) = if is_five { ("pasta", "passt") } else { ("slirp4netns", "slirp4netns") };
+    if !has("pasta") && !has("slirp4netns") {
+        let consequence = "no rootless network: \"could not find pasta\", or slirp4netns";
+        return Finding::wrong(
+            format!("there is no {program}"),
+            consequence,
+            format!("kind-wsl setup --only packages ({package})"),
+        );
+    }
+    if !has("netavark") && !has("bridge") {
+        let consequence = "podman can not make the network `kind`";
+        return Finding::wrong(
+            "there is neither netavark nor the CNI plugins",
+            consequence,
+            "kind-wsl setup --only packages,cni",
+        );
+    }
+    Finding::ok(format!(
+        "{} and {}",
+        if has("pasta") { "pasta" } else { "slirp4netns" },
+        if has("netavark") { "netavark" } else { "CNI" }
+    ))
+}
+
+/// What kind's page asks for.
+const PIDS: i64 = 65_536;
+
+fn pids(patient: &Patient<'_>) -> Finding {
+    let winner = patient.facts.containers.winner("containers.pids_limit");
+    let limit = winner.and_then(|w| w.setting.value.parse::<i64>().ok());
+    match limit {
+        Some(limit) if limit >= PIDS || limit <= 0 => Finding::ok(format!("pids_limit is {limit}")),
+        _ if !is_installed(patient) => Finding::not_here("podman is not installed"),
+        limit => {
+            // containers.conf(5).
+            let evidence = limit.map_or_else(
+                || "pids_limit is podman's own, 2048".to_owned(),
+                |n| format!("pids_limit is {n}"),
+            );
+            let consequence = "a node is one container: pods fail with \"Resource temporarily unavailable\"";
+            Finding::doubtful(evidence, consequence, "kind-wsl setup --only podman")
+        }
+    }
+}

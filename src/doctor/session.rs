@@ -1,0 +1,204 @@
+//! The user: their service manager, runtime directory, sub-ids and limits.
+
+use camino::Utf8Path;
+
+use super::{Examination, Finding, Patient};
+use crate::facts::cgroup::WANTED;
+use crate::facts::user::SUBIDS;
+use crate::host::{Cmd, Kind};
+
+pub(super) static CHECKS: &[Examination] = &[
+    Examination { id: "user", what: "the cluster is an ordinary user's", look: user },
+    Examination {
+        id: "runtime-dir",
+        what: "the user has a runtime directory and a bus in it",
+        look: runtime_dir,
+    },
+    Examination { id: "manager", what: "the user's service manager runs", look: manager },
+    Examination { id: "controllers", what: "the user manager has cpu, memory and pids", look: controllers },
+    Examination { id: "subids", what: "the user has sub-ids, and newuidmap works", look: subids },
+    Examination { id: "shared-root", what: "mounts of the host reach containers", look: shared_root },
+    Examination { id: "open-files", what: "a process may open 64000 files", look: open_files },
+    Examination { id: "fuse", what: "/dev/fuse is there", look: fuse },
+    Examination { id: "modules-dir", what: "/lib/modules is there", look: modules_dir },
+];
+
+/// What kind requires (kind `pkg/cluster/internal/create/create.go`, `validateProvider`).
+pub(super) const ESSENTIAL: [&str; 3] = ["cpu", "memory", "pids"];
+
+fn user(patient: &Patient<'_>) -> Finding {
+    let user = &patient.facts.user;
+    if user.uid != 0 {
+        return Finding::ok(format!("`{}`, user {}", user.name, user.uid));
+    }
+    let consequence = "its containers are root's own: nothing here is about them";
+    Finding::doubtful(
+        "the user is root",
+        consequence,
+        "run it as the user whose cluster it is, or with `--user NAME`",
+    )
+}
+
+fn runtime_dir(patient: &Patient<'_>) -> Finding {
+    let facts = patient.facts;
+    let dir = facts.user.runtime_dir();
+    let dir = Utf8Path::new(dir.as_str());
+    let consequence = "podman can not start: \"mkdir /run/user/…: permission denied\", or falls back to another place for its state";
+    let again = "open a new shell with `wsl.exe`; where that does not help: `loginctl enable-linger`, then restart the distribution";
+    if !facts.systemd.is_running() {
+        return Finding::not_here("without systemd there is none");
+    }
+    let real = patient.world.resolve(dir).unwrap_or_else(|_| dir.to_owned());
+    let Ok(Some(stat)) = patient.world.stat(&real) else {
+        return Finding::wrong(format!("{dir} is not there"), consequence, again);
+    };
+    if stat.kind != Kind::Dir || stat.uid != facts.user.uid {
+        return Finding::wrong(format!("{dir} belongs to user {}", stat.uid), consequence, again);
+    }
+    if !patient.world.exists(dir.join("bus").as_str()) {
+        let evidence = format!("{dir} has no `bus`");
+        let consequence =
+            "`systemd-run --user` can not reach the user manager, so no delegated scope can be made";
+        return Finding::wrong(
+            evidence,
+            consequence,
+            "kind-wsl setup --only packages (dbus-user-session), then open a new session",
+        );
+    }
+    Finding::ok(format!("{dir} with its bus"))
+}
+
+fn manager(patient: &Patient<'_>) -> Finding {
+    let facts = patient.facts;
+    if !facts.systemd.is_running() {
+        return Finding::not_here("without systemd there is none");
+    }
+    let unit = format!("user@{}.service", facts.user.uid);
+    let said =
+        patient.world.query(&Cmd::new("systemctl", ["is-active", &unit])).map(|o| o.stdout.trim().to_owned());
+    match said.as_deref() {
+        Ok("active") => Finding::ok(format!("{unit} is active")),
+        Ok("") | Err(_) => Finding::unknown(format!("systemd does not say how {unit} is")),
+        Ok(state) => {
+            let show = Cmd::new("systemctl", ["show", "--value", "-p", "ExecMainStatus", &unit]);
+            let status = patient.world.answer(&show).unwrap_or_default();
+            let consequence = "no cgroup is delegated to the user: kind refuses, or podman falls back";
+            let fix = match status.as_str() {
+                // 219 is CGROUP (systemd.exec(5)); WSL#13188.
+                "219" => "another distribution runs with systemd in the same cgroups: in Windows `wsl.exe --shutdown`, then start this one alone, or update WSL".to_owned(),
+                _ => format!("`systemctl status {unit}` and `journalctl -b -u {unit}` say why; WSL makes it once a start, so restart the distribution afterwards"),
+            };
+            Finding::wrong(format!("{unit} is {state}"), consequence, fix)
+        }
+    }
+}
+
+fn controllers(patient: &Patient<'_>) -> Finding {
+    let Some(level) = &patient.facts.cgroup.manager else {
+        return Finding::not_here("no user manager runs");
+    };
+    let missing = level.lacks(&ESSENTIAL);
+    let evidence = format!(
+        "{} has {}",
+        level.path,
+        if level.controllers.is_empty() { "none".to_owned() } else { level.controllers.join(", ") }
+    );
+    if !missing.is_empty() {
+        let consequence =
+            "kind refuses: \"requires setting systemd property \\\"Delegate=yes\\\"\"".replace("\\\"", "'");
+        return Finding::wrong(
+            format!("{evidence}, and lacks {}", missing.join(", ")),
+            &consequence,
+            "kind-wsl setup --only controllers,delegation,restart",
+        );
+    }
+    let others = level.lacks(&WANTED);
+    if others.is_empty() {
+        return Finding::ok(evidence);
+    }
+    let fix = "kind-wsl setup --only controllers,delegation,restart";
+    Finding::doubtful(
+        format!("{evidence}, and lacks {}", others.join(", ")),
+        "kind starts; limits of these are not kept",
+        fix,
+    )
+}
+
+fn subids(patient: &Patient<'_>) -> Finding {
+    let (ids, user) = (&patient.facts.subids, &patient.facts.user.name);
+    let fix = "kind-wsl setup --only packages,subids";
+    let consequence = "podman can not make a user namespace: \"cannot set up namespace using newuidmap\"";
+    if ids.uids < SUBIDS || ids.gids < SUBIDS {
+        let evidence =
+            format!("`{user}` has {} user and {} group sub-ids, and needs {SUBIDS}", ids.uids, ids.gids);
+        return Finding::wrong(evidence, consequence, fix);
+    }
+    if !ids.newuidmap {
+        return Finding::wrong("there is no /usr/bin/newuidmap", consequence, fix);
+    }
+    let stat = patient.world.stat(Utf8Path::new("/usr/bin/newuidmap")).ok().flatten();
+    let caps = || patient.world.answer(&Cmd::line("getcap /usr/bin/newuidmap")).unwrap_or_default();
+    if stat.is_some_and(|s| s.mode & 0o4000 != 0) || caps().contains("cap_setuid") {
+        return Finding::ok(format!("{} and {} sub-ids; newuidmap may set them", ids.uids, ids.gids));
+    }
+    let fix = "sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap";
+    Finding::wrong("/usr/bin/newuidmap has neither setuid nor the capability", consequence, fix)
+}
+
+fn shared_root(patient: &Patient<'_>) -> Finding {
+    let Some(table) = patient.world.text("/proc/self/mountinfo") else {
+        return Finding::unknown("/proc/self/mountinfo can not be read");
+    };
+    // Field 5 is the mount point; what is between it and `-` are the options and propagation (proc_pid_mountinfo(5)).
+    let root = table.lines().rfind(|l| l.split_ascii_whitespace().nth(4) == Some("/"));
+    match root.map(|l| l.split(" - ").next().unwrap_or_default().contains(" shared:")) {
+        None => Finding::unknown("`/` is not in /proc/self/mountinfo"),
+        Some(true) => Finding::ok("`/` is a shared mount"),
+        Some(false) => {
+            let consequence = "podman warns, and mounts that are made later may be missing in containers";
+            Finding::doubtful("`/` is no shared mount", consequence, "sudo mount --make-rshared /")
+        }
+    }
+}
+
+fn open_files(patient: &Patient<'_>) -> Finding {
+    let limits = patient.world.text("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|l| l.strip_prefix("Max open files"));
+    // Soft, then hard.
+    match line.and_then(|l| l.split_ascii_whitespace().nth(1)) {
+        None => Finding::unknown("/proc/self/limits can not be read"),
+        Some("unlimited") => Finding::ok("no limit"),
+        Some(hard) if hard.parse::<u64>().is_ok_and(|n| n >= 64_000) => {
+            Finding::ok(format!("the hard limit is {hard}"))
+        }
+        Some(hard) => {
+            let consequence =
+                "the node warns \"expected RLIMIT_NOFILE to be at least 64000\", and pods run out of files";
+            Finding::doubtful(
+                format!("the hard limit is {hard}"),
+                consequence,
+                "`DefaultLimitNOFILE=1024:524288` in /etc/systemd/system.conf and user.conf, then restart the distribution",
+            )
+        }
+    }
+}
+
+fn fuse(patient: &Patient<'_>) -> Finding {
+    if patient.world.exists("/dev/fuse") {
+        return Finding::ok("/dev/fuse is there");
+    }
+    // kind gives it to every rootless node (providers/podman/provision.go).
+    Finding::wrong("there is no /dev/fuse", "a rootless node can not be started", "sudo modprobe fuse")
+}
+
+fn modules_dir(patient: &Patient<'_>) -> Finding {
+    if patient.world.exists("/lib/modules") {
+        return Finding::ok("/lib/modules is there");
+    }
+    // kind mounts it into every node (providers/podman/provision.go).
+    Finding::wrong(
+        "there is no /lib/modules",
+        "a node can not be started: podman finds nothing to mount",
+        "sudo mkdir /lib/modules",
+    )
+}

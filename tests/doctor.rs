@@ -1,0 +1,109 @@
+//! `doctor` through the real program on a pretended machine: what programs read, how it ends, that it changes nothing.
+//! Whether what it foretells is what kind says, real kind shows in `tests/vm`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "support/cli.rs"]
+mod cli;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::cli::{Case, agreed};
+use crate::support::Layout;
+
+/// The whole document.
+fn diagnosed(case: &Case, code: i32) -> Value {
+    let seen = case.run("doctor --json").expect(code, "");
+    serde_json::from_str(&seen.stdout).unwrap()
+}
+
+/// One check of it.
+fn check<'d>(document: &'d Value, id: &str) -> &'d Value {
+    let checks = document["checks"].as_array().unwrap();
+    checks.iter().find(|c| c["id"] == id).unwrap_or_else(|| panic!("no check {id}"))
+}
+
+#[test]
+fn what_programs_read_has_verdict_evidence_consequence_and_fix_of_every_check() {
+    let document = diagnosed(&Case::new(Layout::Classic), 4);
+    assert_eq!((&document["schema"], &document["v"]), (&1.into(), &1.into()));
+    let checks = document["checks"].as_array().unwrap();
+    assert!(checks.len() > 30, "{}", checks.len());
+    for check in checks {
+        for field in ["id", "what", "verdict", "evidence", "consequence", "fix"] {
+            assert!(check[field].is_string(), "{field} of {check}");
+        }
+    }
+    assert_eq!(check(&document, "cgroup")["verdict"], "wrong");
+    assert_eq!(
+        check(&document, "cgroup")["fix"],
+        "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart"
+    );
+    assert_eq!(document["prediction"]["wrapper"]["says"], "no-wrapper");
+}
+
+#[test]
+fn a_failure_hides_no_other() {
+    let document = diagnosed(&Case::new(Layout::Classic), 4);
+    let wrong: Vec<_> = ["systemd", "cgroup", "subids", "kind"]
+        .into_iter()
+        .filter(|id| check(&document, id)["verdict"] != "wrong")
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn below_an_isolated_cgroup_the_one_that_withholds_is_named() {
+    let document = diagnosed(&Case::new(Layout::Isolated), 4);
+    let found = check(&document, "isolation");
+    assert_eq!(found["verdict"], "wrong", "{found}");
+    let evidence = found["evidence"].as_str().unwrap();
+    assert!(evidence.contains("/sys/fs/cgroup/wsl-user/distro") && evidence.contains("pids"), "{evidence}");
+}
+
+#[test]
+fn it_changes_nothing_and_begins_no_journal() {
+    Case::new(Layout::Modern).refuses("doctor --quiet", 4, "");
+}
+
+#[test]
+fn after_a_set_up_what_the_set_up_made_is_well() {
+    let case = Case::new(Layout::Isolated);
+    case.run(&format!("setup {}", agreed()));
+    case.machine.boot(2);
+    fs::set_permissions(case.machine.path("/usr/bin/newuidmap"), fs::Permissions::from_mode(0o4755)).unwrap();
+    case.run("setup").expect(0, "");
+    let document = diagnosed(&case, 4);
+    for id in
+        ["systemd", "cgroup", "isolation", "controllers", "subids", "restart", "crun", "logs", "storage"]
+    {
+        let found = check(&document, id);
+        assert_eq!(found["verdict"], "ok", "{found}");
+    }
+}
+
+#[test]
+fn one_check_alone_and_their_list() {
+    let case = Case::new(Layout::Classic);
+    let seen = case.run("doctor --only cgroup").expect(4, "");
+    assert!(seen.stdout.starts_with("wrong     cgroup "), "{}", seen.stdout);
+    assert!(case.run("doctor --list").expect(0, "").stdout.contains("kind-wrapper"));
+    case.run("doctor --only cgruop").expect(
+        2,
+        &format!(
+            "error: there is no check `cgruop`\nhint: did you mean `cgroup`? The checks are: {}\n",
+            kind_wsl::doctor::examinations().iter().map(|e| e.id).collect::<Vec<_>>().join(", ")
+        ),
+    );
+}
