@@ -1,0 +1,14 @@
+//! Restarts WSL for a set-up that runs in a distribution. A program without a console: WSL ends console programs that were
+//! started from it when it goes away (WSL src/windows/common/interop.cpp:409-483), and tells them by this (:229-234).
+#![windows_subsystem = "windows"]
+
+#[cfg(windows)]
+fn main() {
+    std::process::exit(kind_wsl_windows::helper::main(kind_wsl_windows::arguments()))
+}
+
+#[cfg(not(windows))]
+fn main() {
+    eprintln!("kind-wsl-helper is a Windows program.");
+    std::process::exit(1)
+}

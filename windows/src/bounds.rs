@@ -1,0 +1,74 @@
+//! How long everything may take.
+
+use std::time::Duration;
+
+/// The longest time for each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Until the Linux side has written its journal to the disk and says so.
+    pub ready: Duration,
+    /// One `wsl.exe --terminate` or `--shutdown`. WSL itself gives the machine 30 s + 30 s (WslCoreVm.h:34-35), and a
+    /// distribution with systemd up to 10 s before that (src/linux/init/init.cpp:2796-2836).
+    pub stop: Duration,
+    /// After it, until the distribution is no longer listed as running.
+    pub gone: Duration,
+    /// The same after the second try.
+    pub gone_again: Duration,
+    /// One `wsl.exe --list`.
+    pub list: Duration,
+    /// Until the user's session is open: the machine and the distribution start in it, and WSL waits for the user's
+    /// manager up to `[boot] initTimeout` (src/linux/init/config.cpp:2719-2810).
+    pub session: Duration,
+    /// A short question to the Linux program; the distribution may have to start for it.
+    pub question: Duration,
+    /// Copying the Linux program into the distribution.
+    pub copy: Duration,
+    /// Between two looks at the list.
+    pub pause: Duration,
+}
+
+impl Bounds {
+    /// What people get.
+    pub const NORMAL: Bounds = Bounds {
+        ready: Duration::from_secs(120),
+        stop: Duration::from_secs(90),
+        gone: Duration::from_secs(60),
+        gone_again: Duration::from_secs(15),
+        list: Duration::from_secs(10),
+        session: Duration::from_secs(120),
+        question: Duration::from_secs(120),
+        copy: Duration::from_secs(300),
+        pause: Duration::from_millis(500),
+    };
+
+    /// No step longer than so many seconds: `--patience`, for tests.
+    #[must_use]
+    pub fn with_patience(patience: Option<u32>) -> Bounds {
+        let most = patience.map_or(Duration::MAX, |s| Duration::from_secs(s.into()));
+        let n = Bounds::NORMAL;
+        Bounds {
+            ready: n.ready.min(most),
+            stop: n.stop.min(most),
+            gone: n.gone.min(most),
+            gone_again: n.gone_again.min(most),
+            list: n.list.min(most),
+            session: n.session.min(most),
+            question: n.question.min(most),
+            copy: n.copy.min(most),
+            pause: if patience.is_some() { Duration::from_millis(100) } else { n.pause },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_only_shortens() {
+        assert_eq!(Bounds::with_patience(None), Bounds::NORMAL);
+        let short = Bounds::with_patience(Some(12));
+        assert_eq!((short.ready.as_secs(), short.stop.as_secs(), short.list.as_secs()), (12, 12, 10));
+        assert_eq!(Bounds::with_patience(Some(100_000)).ready, Bounds::NORMAL.ready);
+    }
+}

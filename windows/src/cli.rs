@@ -1,0 +1,359 @@
+//! Command lines of both programs.
+
+use crate::names;
+use crate::quote::command_line;
+
+/// What has to be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The distribution: `wsl.exe --terminate NAME`.
+    Distro,
+    /// The virtual machine with every distribution in it: `wsl.exe --shutdown`.
+    Vm,
+}
+
+impl Scope {
+    /// `distro` or `vm`.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Scope> {
+        match word {
+            "distro" => Some(Scope::Distro),
+            "vm" => Some(Scope::Vm),
+            _ => None,
+        }
+    }
+
+    /// As it is written in files and command lines.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Distro => "distro",
+            Scope::Vm => "vm",
+        }
+    }
+
+    /// The arguments of wsl.exe that stop it.
+    #[must_use]
+    pub fn stop(self, distribution: &str) -> Vec<&str> {
+        match self {
+            Scope::Distro => vec!["--terminate", distribution],
+            Scope::Vm => vec!["--shutdown"],
+        }
+    }
+}
+
+/// One restart: everything in it has been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The set-up's ID; names the files.
+    pub id: String,
+    /// The distribution in which the set-up goes on.
+    pub distribution: String,
+    /// What is stopped.
+    pub scope: Scope,
+    /// Whose session is opened before the set-up goes on.
+    pub user: String,
+    /// The Linux program.
+    pub program: String,
+    /// Seconds that no step may exceed (tests).
+    pub patience: Option<u32>,
+}
+
+impl Order {
+    /// The arguments of wsl.exe that open the user's session: the first command of a user does (src/linux/init/init.cpp:688-707).
+    #[must_use]
+    pub fn session(&self) -> Vec<&str> {
+        vec!["-d", &self.distribution, "-u", &self.user, "--exec", "/bin/true"]
+    }
+
+    /// The arguments of wsl.exe with which the set-up goes on. `--exec`: no shell reads them (LxssCreateProcess.cpp:43-46);
+    /// `-u root` asks for no password.
+    #[must_use]
+    pub fn resume(&self) -> Vec<&str> {
+        let head = ["-d", &self.distribution, "-u", "root", "--cd", "~", "--exec", &self.program];
+        [&head[..], &["setup", "--resume", &self.id]].concat()
+    }
+
+    /// The two lines that a person types instead.
+    #[must_use]
+    pub fn by_hand(&self) -> [String; 2] {
+        let stop = self.scope.stop(&self.distribution);
+        let go_on = ["-d", &self.distribution, "--cd", "~", "--exec", &self.program, "setup"];
+        let line = |args: &[&str]| command_line(["wsl.exe"].iter().chain(args).copied());
+        [line(&stop), line(&go_on)]
+    }
+
+    /// The arguments of a copy of this program that does it.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        let patience = self.patience.map(|p| p.to_string());
+        let mut words = vec!["--id", &self.id, "--distro", &self.distribution, "--scope", self.scope.word()];
+        words.extend(["--user", &self.user, "--program", &self.program]);
+        if let Some(seconds) = &patience {
+            words.extend(["--patience", seconds]);
+        }
+        words.into_iter().map(String::from).collect()
+    }
+}
+
+/// What kind-wsl-helper.exe is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Helper {
+    /// `look`
+    Look,
+    /// `restart …`
+    Restart(Order),
+    /// `work …`: the detached copy.
+    Work(Order),
+    /// `--help`
+    Help,
+    /// `--version`
+    Version,
+}
+
+/// The command line of kind-wsl-helper.exe, without its name.
+pub fn helper(args: &[String]) -> Result<Helper, String> {
+    let (command, rest) = args.split_first().ok_or("a command is missing: look or restart")?;
+    let alone = |what: Helper| match rest.first() {
+        None => Ok(what),
+        Some(more) => Err(format!("{command} takes no arguments, and here is \"{more}\"")),
+    };
+    match command.as_str() {
+        "look" => alone(Helper::Look),
+        "restart" => order(rest).map(Helper::Restart),
+        "work" => order(rest).map(Helper::Work),
+        "--help" | "-h" | "help" => alone(Helper::Help),
+        "--version" | "-V" => alone(Helper::Version),
+        other => Err(format!("there is no command \"{other}\"; there are look and restart")),
+    }
+}
+
+fn order(args: &[String]) -> Result<Order, String> {
+    const FLAGS: [&str; 6] = ["--id", "--distro", "--scope", "--user", "--program", "--patience"];
+    let mut found: [Option<&str>; 6] = [None; 6];
+    let mut rest = args.iter();
+    while let Some(flag) = rest.next() {
+        let at = FLAGS.iter().position(|f| f == flag).ok_or_else(|| format!("restart has no \"{flag}\""))?;
+        let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        if found[at].replace(value).is_some() {
+            return Err(format!("{flag} is there twice"));
+        }
+    }
+    let checked = |at: usize, holds: fn(&str) -> bool, what: &str| {
+        let value = found[at].ok_or_else(|| format!("{} is missing", FLAGS[at]))?;
+        if holds(value) {
+            Ok(value.to_string())
+        } else {
+            Err(format!("{} \"{value}\" is not {what}", FLAGS[at]))
+        }
+    };
+    Ok(Order {
+        id: checked(0, names::is_id, "1 to 64 letters, digits and hyphens")?,
+        distribution: checked(1, names::is_distribution, "the name of a distribution (letters, digits, . _ -)")?,
+        scope: checked(2, |s| Scope::parse(s).is_some(), "distro or vm")
+            .map(|s| Scope::parse(&s).unwrap_or(Scope::Vm))?,
+        user: checked(3, names::is_user, "the name of a Linux user")?,
+        program: checked(4, names::is_program, "the absolute path of a Linux program")?,
+        patience: found[5].map(patience).transpose()?,
+    })
+}
+
+fn patience(seconds: &str) -> Result<u32, String> {
+    let number = seconds.parse().ok().filter(|s| *s > 0);
+    number.ok_or_else(|| format!("--patience \"{seconds}\" is not a number of seconds"))
+}
+
+/// What kind-wsl.exe is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Driver {
+    /// `profile`
+    Profile,
+    /// `--help`, or nothing at all
+    Help,
+    /// `--version`
+    Version,
+    /// A command of the Linux program.
+    Run(Run),
+}
+
+/// A command for the Linux program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Run {
+    /// `-d`; none: the default distribution.
+    pub distribution: Option<String>,
+    /// `-u`; none: the distribution's default user.
+    pub user: Option<String>,
+    /// The command and its arguments, unchanged.
+    pub args: Vec<String>,
+    /// Seconds that no step may exceed (tests).
+    pub patience: Option<u32>,
+}
+
+impl Run {
+    /// `setup`, the one command that may need a restart.
+    #[must_use]
+    pub fn is_setup(&self) -> bool {
+        self.args.first().map_or(false, |c| c == "setup")
+    }
+
+    /// The user restarts WSL himself.
+    #[must_use]
+    pub fn no_restart(&self) -> bool {
+        self.args.iter().any(|a| a == "--no-restart")
+    }
+}
+
+/// The command line of kind-wsl.exe, without its name. `-d` and `-u` may stand anywhere before a `--`.
+pub fn driver(args: &[String]) -> Result<Driver, String> {
+    let mut run = Run::default();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("{arg} needs a name"));
+        if let Some(name) = arg.strip_prefix("--distribution=") {
+            take(&mut run.distribution, "--distribution", name, names::is_distribution, DISTRIBUTION)?;
+        } else if ["-d", "--distribution"].contains(&arg.as_str()) {
+            take(&mut run.distribution, arg, value()?, names::is_distribution, DISTRIBUTION)?;
+        } else if arg == "-u" {
+            take(&mut run.user, arg, value()?, names::is_user, "the name of a Linux user")?;
+        } else if arg == "--patience" && run.args.is_empty() {
+            run.patience = Some(patience(value()?)?);
+        } else if arg == "--" {
+            run.args.push(arg.clone());
+            run.args.extend(rest.by_ref().cloned());
+        } else {
+            run.args.push(arg.clone());
+        }
+    }
+    match run.args.first().map(String::as_str) {
+        None if run == Run::default() => Ok(Driver::Help),
+        None => Err("a command is missing, such as setup".into()),
+        Some("--help" | "-h" | "help") => Ok(Driver::Help),
+        Some("--version" | "-V") => Ok(Driver::Version),
+        Some("profile") if run.args.len() == 1 => Ok(Driver::Profile),
+        Some(option) if option.starts_with('-') => Err(format!("a command comes first, and here is \"{option}\"")),
+        Some(_) => Ok(Driver::Run(run)),
+    }
+}
+
+const DISTRIBUTION: &str = "the name of a distribution (letters, digits, . _ -)";
+
+fn take(
+    place: &mut Option<String>,
+    flag: &str,
+    value: &str,
+    holds: fn(&str) -> bool,
+    what: &str,
+) -> Result<(), String> {
+    if !holds(value) {
+        return Err(format!("{flag} \"{value}\" is not {what}"));
+    }
+    match place.replace(value.to_string()) {
+        None => Ok(()),
+        Some(_) => Err(format!("{flag} is there twice")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').filter(|w| !w.is_empty()).map(String::from).collect()
+    }
+
+    const ORDER: &str = "--id a-1 --distro Ubuntu-24.04 --scope vm --user dev --program /usr/local/bin/kind-wsl";
+
+    #[test]
+    fn an_order_goes_to_the_copy_and_back() {
+        for more in ["", " --patience 5"] {
+            let order = match helper(&words(&format!("restart {ORDER}{more}"))) {
+                Ok(Helper::Restart(order)) => order,
+                other => panic!("{other:?}"),
+            };
+            let again = [vec!["work".to_string()], order.arguments()].concat();
+            assert_eq!(helper(&again), Ok(Helper::Work(order)));
+        }
+    }
+
+    #[test]
+    fn command_lines_of_an_order() {
+        let mut order = order(&words(ORDER)).unwrap();
+        assert_eq!(
+            order.resume().join(" "),
+            "-d Ubuntu-24.04 -u root --cd ~ --exec /usr/local/bin/kind-wsl setup --resume a-1"
+        );
+        assert_eq!(order.session().join(" "), "-d Ubuntu-24.04 -u dev --exec /bin/true");
+        assert_eq!(order.by_hand()[0], "wsl.exe --shutdown");
+        order.scope = Scope::Distro;
+        order.program = "/home/a b/kind-wsl".into();
+        assert_eq!(order.by_hand()[0], "wsl.exe --terminate Ubuntu-24.04");
+        assert_eq!(order.by_hand()[1], "wsl.exe -d Ubuntu-24.04 --cd ~ --exec \"/home/a b/kind-wsl\" setup");
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let cases = [
+            ("", "a command is missing"),
+            ("look around", "takes no arguments"),
+            ("sing", "no command \"sing\""),
+            ("restart", "--id is missing"),
+            ("restart --id", "--id needs a value"),
+            ("restart --force yes", "no \"--force\""),
+        ];
+        for (line, expected) in cases {
+            let error = helper(&words(line)).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+        let swaps = [
+            ("a-1", "../a"),
+            ("a-1", "nul"),
+            ("Ubuntu-24.04", "--shutdown"),
+            ("vm", "all"),
+            ("dev", "-u"),
+            ("/usr", "usr"),
+        ];
+        for (from, to) in swaps {
+            let error = helper(&words(&format!("restart {}", ORDER.replace(from, to)))).unwrap_err();
+            assert!(error.contains(" is not "), "{to}: {error}");
+        }
+        for more in ["--id b", "--patience 0", "--patience x", "extra"] {
+            assert!(helper(&words(&format!("restart {ORDER} {more}"))).is_err(), "{more}");
+        }
+    }
+
+    #[test]
+    fn the_driver_takes_its_own_options_out() {
+        let run = |line: &str| match driver(&words(line)) {
+            Ok(Driver::Run(run)) => run,
+            other => panic!("{line}: {other:?}"),
+        };
+        let setup = run("setup -d Debian --yes -u dev --no-restart");
+        assert_eq!((setup.distribution.as_deref(), setup.user.as_deref()), (Some("Debian"), Some("dev")));
+        assert_eq!(setup.args, words("setup --yes --no-restart"));
+        assert!(setup.is_setup() && setup.no_restart());
+        let kind = run("--distribution=Debian kind create cluster -- -d x -u y --");
+        assert_eq!(kind.args, words("kind create cluster -- -d x -u y --"));
+        assert!(!kind.is_setup() && kind.user.is_none());
+        assert_eq!(run("--patience 3 setup --patience 4").args, words("setup --patience 4"));
+    }
+
+    #[test]
+    fn what_the_driver_answers_itself() {
+        assert_eq!(driver(&[]), Ok(Driver::Help));
+        assert_eq!(driver(&words("--help")), Ok(Driver::Help));
+        assert_eq!(driver(&words("--version")), Ok(Driver::Version));
+        assert_eq!(driver(&words("profile")), Ok(Driver::Profile));
+        for bad in [
+            "-d",
+            "-d Debian",
+            "setup -d",
+            "setup -d -x",
+            "setup -u a:b",
+            "setup -d A -d B",
+            "--yes setup",
+            "--patience x setup",
+        ] {
+            assert!(driver(&words(bad)).is_err(), "{bad}");
+        }
+    }
+}

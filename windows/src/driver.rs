@@ -1,0 +1,244 @@
+//! kind-wsl.exe: any command of the Linux program from Windows; for `setup` the whole loop with its restarts.
+
+use crate::bounds::Bounds;
+use crate::cli::{Driver, Order, Run};
+use crate::install::{self, Found, PROGRAM, SCRIPT};
+use crate::process::WslExe;
+use crate::restart::{self, Answer, Wsl};
+use crate::waiting::{self, Waiting};
+use crate::wslenv;
+use crate::{cli, exit, messages, names, sys, text, VERSION};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+const MOST_RESTARTS: u32 = 3;
+
+/// An exit code; what there was to say has been said.
+struct Ends(i32);
+
+/// The whole program; returns its exit code.
+#[must_use]
+pub fn main(args: Result<Vec<String>, String>) -> i32 {
+    sys::keep_standard_handles();
+    let print = |text: &str| io::stdout().write_all(text.as_bytes()).map_or(1, |()| 0);
+    match args.and_then(|args| cli::driver(&args)) {
+        Ok(Driver::Help) => print(messages::DRIVER_HELP),
+        Ok(Driver::Version) => print(&format!("kind-wsl.exe {VERSION}\n")),
+        Ok(Driver::Profile) => match sys::profile() {
+            Ok(path) => print(&format!("{}\n", path.display())),
+            Err(e) => {
+                complain(&format!("kind-wsl: Windows does not tell this account's profile directory ({e})."));
+                1
+            }
+        },
+        Ok(Driver::Run(run)) => match Session::open(run).and_then(|mut session| session.work()) {
+            Ok(code) | Err(Ends(code)) => code,
+        },
+        Err(error) => {
+            complain(&messages::usage("kind-wsl.exe", &error));
+            exit::USAGE
+        }
+    }
+}
+
+fn complain(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// One command in one distribution.
+struct Session {
+    run: Run,
+    bounds: Bounds,
+    wsl: WslExe<'static>,
+    distribution: String,
+}
+
+impl Session {
+    fn open(run: Run) -> Result<Session, Ends> {
+        let path = sys::wsl_exe().ok().filter(|p| p.is_file());
+        let path = path.ok_or_else(|| {
+            complain(&format!("kind-wsl: {}. {}", messages::no_wsl("System32\\wsl.exe"), messages::NO_WSL_ADVICE));
+            Ends(exit::NO_WSL)
+        })?;
+        let bounds = Bounds::with_patience(run.patience);
+        let mut session = Session { run, bounds, wsl: WslExe::new(path, &|_| {}), distribution: String::new() };
+        session.distribution = match session.run.distribution.clone() {
+            Some(name) => session.installed(&name)?,
+            None => session.default()?,
+        };
+        Ok(session)
+    }
+
+    fn installed(&mut self, name: &str) -> Result<String, Ends> {
+        let list = restart::installed(&mut self.wsl, &self.bounds).map_err(|why| can_not_be_asked(&why))?;
+        names::installed(name, &list).map(String::from).ok_or_else(|| {
+            complain(&format!("kind-wsl: {}", messages::no_distribution(name, &list)));
+            Ends(exit::NO_DISTRIBUTION)
+        })
+    }
+
+    /// The default distribution tells its own name; the list has it only in localized words.
+    fn default(&mut self) -> Result<String, Ends> {
+        let answer =
+            self.wsl.call(&["--exec", "/bin/sh", "-c", "printf %s \"$WSL_DISTRO_NAME\""], self.bounds.question);
+        let name = answer.good().map(str::trim).filter(|name| names::is_distribution(name));
+        name.map(String::from).ok_or_else(|| {
+            complain(&format!(
+                "kind-wsl: WSL's default distribution does not tell its name ({}). Name one: -d NAME.",
+                answer.describe()
+            ));
+            Ends(exit::NO_DISTRIBUTION)
+        })
+    }
+
+    fn work(&mut self) -> Result<i32, Ends> {
+        let command = self.run.args.clone();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        if !self.run.is_setup() {
+            return self.linux(self.run.user.clone().as_deref(), PROGRAM, &command);
+        }
+        self.provide()?;
+        let mut code = self.linux(self.run.user.clone().as_deref(), PROGRAM, &command)?;
+        let mut last: Option<String> = None;
+        let mut restarts = 0;
+        while code == exit::RESTART && !self.run.no_restart() {
+            let waiting = match self.waiting()? {
+                Some(waiting) => waiting,
+                None => break,
+            };
+            let scope = match waiting.scope {
+                Some(scope) => scope,
+                None => return ends(messages::MACHINE, exit::RESTART),
+            };
+            if last.as_ref() == Some(&waiting.id) {
+                return ends(&messages::no_change(&waiting.id), exit::RESTART);
+            }
+            if restarts == MOST_RESTARTS {
+                return ends(&messages::too_many(restarts), exit::RESTART);
+            }
+            restarts += 1;
+            let Waiting { id, user, program, .. } = waiting;
+            last = Some(id.clone());
+            let order = Order { id, distribution: self.distribution.clone(), scope, user, program, patience: None };
+            code = self.restart(&order)?;
+        }
+        Ok(code)
+    }
+
+    fn restart(&mut self, order: &Order) -> Result<i32, Ends> {
+        say(&format!("kind-wsl: wsl.exe {} …", order.scope.stop(&order.distribution).join(" ")));
+        let stop = restart::stop(&mut self.wsl, order, &self.bounds);
+        let said = messages::stopped(order, stop.outcome, stop.took.as_secs_f32(), stop.detail.as_deref());
+        if !stop.outcome.goes_on() {
+            complain(&format!("kind-wsl: {said}\n\n{}", messages::by_hand(order)));
+            return Err(Ends(exit::RESTART));
+        }
+        say(&format!("kind-wsl: {said}"));
+        say(&format!("kind-wsl: {} starts, with a session of {} …", order.distribution, order.user));
+        restart::open_session(&mut self.wsl, order, &self.bounds);
+        say(messages::going_on(order).trim_end());
+        self.linux(Some("root"), &order.program, &["setup", "--resume", &order.id])
+    }
+
+    /// A Linux program in this console; its exit code.
+    fn linux(&mut self, user: Option<&str>, program: &str, args: &[&str]) -> Result<i32, Ends> {
+        let running = restart::running(&mut self.wsl, &self.bounds).map_err(|why| can_not_be_asked(&why))?;
+        let others: Vec<String> = running.into_iter().filter(|n| !names::same(n, &self.distribution)).collect();
+        let mut words = vec!["-d", &self.distribution];
+        words.extend(user.iter().flat_map(|name| ["-u", name]));
+        words.extend(["--cd", "~", "--exec", program]);
+        words.extend(args);
+        let mut command = self.wsl.command(&words);
+        let profile = sys::profile().map(PathBuf::into_os_string).unwrap_or_default();
+        command.env(wslenv::DRIVER, "1").env(wslenv::PROFILE, profile).env(wslenv::RUNNING, others.join(","));
+        command.env("WSLENV", wslenv::with_ours(&std::env::var("WSLENV").unwrap_or_default()));
+        sys::ignore_ctrl_c(true);
+        let ended = command.status();
+        sys::ignore_ctrl_c(false);
+        let code = ended.map(|status| status.code().unwrap_or(exit::WSL_FAILED)).map_err(|e| {
+            complain(&format!("kind-wsl: wsl.exe can not be started ({e})."));
+            Ends(exit::NO_WSL)
+        })?;
+        if code == exit::WSL_FAILED {
+            complain(messages::WSL_FAILED);
+        }
+        Ok(code)
+    }
+
+    fn waiting(&mut self) -> Result<Option<Waiting>, Ends> {
+        let distribution = self.distribution.clone();
+        let answer = self
+            .wsl
+            .call(&["-d", &distribution, "-u", "root", "--exec", PROGRAM, "status", "--waiting"], self.bounds.question);
+        let parsed = answer.good().ok_or_else(|| answer.describe()).and_then(waiting::parse);
+        parsed.map_err(|what| {
+            complain(&messages::strange_answer(&what));
+            Ends(exit::RESTART)
+        })
+    }
+
+    /// Makes sure that the Linux program is there and not older than this one.
+    fn provide(&mut self) -> Result<(), Ends> {
+        let before = match self.program() {
+            Found::Good => return Ok(()),
+            Found::Old(version) => version,
+            Found::Unknown(why) => {
+                complain(&format!("kind-wsl: {} can not be started: {why}", self.distribution));
+                return Err(Ends(exit::WSL_FAILED));
+            }
+        };
+        let beside = std::env::current_exe().map(|exe| exe.with_file_name("kind-wsl")).unwrap_or_default();
+        let opened = File::open(&beside).and_then(|file| file.metadata().map(|about| (file, about.len())));
+        let (file, length) = match opened {
+            Ok(found) => found,
+            Err(_) => {
+                return ends(
+                    &messages::no_program(&self.distribution, before, &beside.display().to_string()),
+                    exit::NO_PROGRAM,
+                )
+            }
+        };
+        let (distribution, length) = (self.distribution.clone(), length.to_string());
+        let copy = ["-d", &distribution, "-u", "root", "--exec", "/bin/sh", "-c", SCRIPT, "sh", &length];
+        let answer = self.wsl.call_with(&copy, Stdio::from(file), self.bounds.copy);
+        if answer.good().is_none() {
+            return ends(&messages::not_installed(&distribution, &answer.describe()), exit::NO_PROGRAM);
+        }
+        match self.program() {
+            Found::Good => say(&messages::installed(&distribution, before)),
+            Found::Old(version) => {
+                let why = version
+                    .map_or("it does not run there".into(), |(a, b, c)| format!("it says that it is {a}.{b}.{c}"));
+                return ends(
+                    &format!("kind-wsl: {} was copied to {distribution} but can not be used: {why}.", beside.display()),
+                    exit::NO_PROGRAM,
+                );
+            }
+            Found::Unknown(why) => return ends(&messages::not_installed(&distribution, &why), exit::NO_PROGRAM),
+        }
+        Ok(())
+    }
+
+    fn program(&mut self) -> Found {
+        let distribution = self.distribution.clone();
+        let answer: Answer =
+            self.wsl.call(&["-d", &distribution, "-u", "root", "--exec", PROGRAM, "--version"], self.bounds.question);
+        install::found(&answer)
+    }
+}
+
+fn ends<T>(text: &str, code: i32) -> Result<T, Ends> {
+    complain(text);
+    Err(Ends(code))
+}
+
+fn can_not_be_asked(why: &str) -> Ends {
+    complain(&format!("kind-wsl: {}", messages::can_not_be_asked(&text::one_line(why))));
+    Ends(exit::NO_WSL)
+}
+
+fn say(line: &str) {
+    let _ = io::stdout().write_all(format!("{line}\n").as_bytes());
+}

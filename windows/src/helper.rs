@@ -1,0 +1,306 @@
+//! kind-wsl-helper.exe: `look`, `restart`, and the detached copy that does the work.
+
+use crate::bounds::Bounds;
+use crate::cli::{Helper, Order};
+use crate::job::Job;
+use crate::process::WslExe;
+use crate::quote::command_line;
+use crate::report::{Report, State};
+use crate::restart::{self, Wsl};
+use crate::window::{Log, Window};
+use crate::{cli, exit, messages, names, sys, text, VERSION};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Why it can not be done: an exit code, and sentences for people.
+struct Refusal(i32, String);
+
+/// The whole program; returns its exit code.
+#[must_use]
+pub fn main(args: Result<Vec<String>, String>) -> i32 {
+    sys::keep_standard_handles();
+    let (code, text) = match args.and_then(|args| cli::helper(&args)) {
+        Ok(Helper::Look) => (0, look()),
+        Ok(Helper::Help) => (0, messages::HELPER_HELP.to_string()),
+        Ok(Helper::Version) => (0, format!("kind-wsl-helper {VERSION}\n")),
+        Ok(Helper::Restart(order)) => match start(&order) {
+            Ok(text) => (0, text),
+            Err(Refusal(code, text)) => (code, text + "\n"),
+        },
+        Ok(Helper::Work(order)) => return Work::run(order),
+        Err(error) => (exit::USAGE, messages::usage("kind-wsl-helper.exe", &error) + "\n"),
+    };
+    // println! would panic on a closed pipe, and a panic of a program without a window is silent
+    let _ = if code == 0 { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
+    code
+}
+
+fn look() -> String {
+    let mut text = format!("version={VERSION}\n");
+    let mut line = |key: &str, value: &str| text += &format!("{key}={}\n", text::one_line(value));
+    let path = |found: io::Result<PathBuf>| found.map(|p| p.display().to_string());
+    if let Ok(profile) = path(sys::profile()) {
+        line("profile", &profile);
+    }
+    if let Ok(folder) = path(folder()) {
+        line("folder", &folder);
+    }
+    let able = able();
+    line("able", if able.is_ok() { "yes" } else { "no" });
+    if let Err(Refusal(_, why)) = &able {
+        line("why", why);
+    }
+    match wsl_exe() {
+        Ok(exe) => match restart::running(&mut WslExe::new(exe, &|_| {}), &Bounds::NORMAL) {
+            Ok(names) => names.iter().for_each(|name| line("running", name)),
+            Err(why) => line("listing", &format!("failed: {why}")),
+        },
+        Err(Refusal(_, why)) => line("listing", &format!("failed: {why}")),
+    }
+    text
+}
+
+fn folder() -> io::Result<PathBuf> {
+    Ok(sys::local_app_data()?.join("kind-wsl"))
+}
+
+fn wsl_exe() -> Result<PathBuf, Refusal> {
+    let refused =
+        |what: &str| Refusal(exit::NO_WSL, format!("{}. {}", messages::no_wsl(what), messages::NO_WSL_ADVICE));
+    let path = sys::wsl_exe().map_err(|e| refused(&format!("System32\\wsl.exe ({e})")))?;
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(refused(&path.display().to_string()))
+    }
+}
+
+/// Whether a copy of this process would outlive WSL, and has something to call. What it is in, and how it gets out.
+fn able() -> Result<(Job, PathBuf), Refusal> {
+    let job = Job::of(sys::job_limits());
+    if job.deadly() {
+        return Err(Refusal(exit::JOB, sentence(messages::DEADLY_JOB, messages::DEADLY_JOB_ADVICE)));
+    }
+    let network = std::env::current_exe().map_or(false, |exe| exe.as_os_str().to_string_lossy().starts_with("\\\\"));
+    if network {
+        return Err(Refusal(exit::USAGE, sentence(messages::ON_LINUX_DISK, messages::ON_LINUX_DISK_ADVICE)));
+    }
+    wsl_exe().map(|exe| (job, exe))
+}
+
+fn sentence(what: &str, advice: &str) -> String {
+    format!("This can not restart WSL: {what}. {advice}")
+}
+
+/// The files of one restart.
+#[derive(Debug, Clone)]
+struct Files {
+    log: PathBuf,
+    result: PathBuf,
+    ready: PathBuf,
+}
+
+impl Files {
+    fn of(folder: &Path, id: &str) -> Files {
+        let file = |end: &str| folder.join(format!("{id}.{end}"));
+        Files { log: file("log"), result: file("result"), ready: file("ready") }
+    }
+
+    /// Takes away what an earlier restart with this ID left. Fails while its copy is at work: that one holds the log.
+    fn clear(&self) -> io::Result<()> {
+        for file in [&self.log, &self.result, &self.ready] {
+            match fs::remove_file(file) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The result, whole at every moment: a temporary file, MoveFileExW. The Linux side may have the old one open just now.
+    fn write(&self, report: &Report) -> io::Result<()> {
+        let new = self.result.with_extension("result.new");
+        let mut file = File::create(&new)?;
+        file.write_all(report.render().as_bytes())?;
+        file.sync_all()?;
+        drop(file);
+        let mut tries = 0;
+        loop {
+            match fs::rename(&new, &self.result) {
+                Err(e) if tries == 20 => return Err(e),
+                Err(_) => thread::sleep(Duration::from_millis(50)),
+                Ok(()) => return Ok(()),
+            }
+            tries += 1;
+        }
+    }
+}
+
+/// `restart`: everything that can be wrong is found here, where somebody reads it; then the copy is started.
+fn start(order: &Order) -> Result<String, Refusal> {
+    let bounds = Bounds::with_patience(order.patience);
+    let (job, wsl) = able()?;
+    let list = restart::installed(&mut WslExe::new(wsl, &|_| {}), &bounds);
+    let list = list.map_err(|why| Refusal(exit::NO_WSL, messages::can_not_be_asked(&why)))?;
+    let name = names::installed(&order.distribution, &list);
+    let name =
+        name.ok_or_else(|| Refusal(exit::NO_DISTRIBUTION, messages::no_distribution(&order.distribution, &list)))?;
+    let order = Order { distribution: name.to_string(), ..order.clone() };
+
+    let place =
+        folder().map_err(|e| Refusal(exit::FOLDER, messages::folder("AppData\\Local\\kind-wsl", &e.to_string())))?;
+    let refused = |e: io::Error| Refusal(exit::FOLDER, messages::folder(&place.display().to_string(), &e.to_string()));
+    let files = Files::of(&place, &order.id);
+    fs::create_dir_all(&place)
+        .and_then(|()| files.clear())
+        .and_then(|()| files.write(&Report::new(&order)))
+        .map_err(refused)?;
+
+    let failed = |e: io::Error| {
+        Refusal(
+            exit::JOB,
+            sentence(&format!("a copy of this program can not be started ({e})"), messages::DEADLY_JOB_ADVICE),
+        )
+    };
+    let exe = std::env::current_exe().map_err(failed)?;
+    let arguments = order.arguments();
+    let head = [exe.to_string_lossy().into_owned(), "work".to_string()];
+    let line = command_line(head.iter().chain(&arguments).map(String::as_str));
+    let started = match sys::start_detached(&exe, &line, &place, job.inside()) {
+        Err(_) if job.inside() && job.harmless() => sys::start_detached(&exe, &line, &place, false),
+        Err(_) if job.inside() => {
+            return Err(Refusal(exit::JOB, sentence(messages::DEADLY_JOB, messages::DEADLY_JOB_ADVICE)))
+        }
+        other => other,
+    };
+    let id = started.map_err(failed)?;
+    let show = |key: &str, path: &Path| format!("{key}={}\n", path.display());
+    Ok(format!(
+        "started={id}\n{}{}{}",
+        show("log", &files.log),
+        show("result", &files.result),
+        show("ready", &files.ready)
+    ))
+}
+
+/// The detached copy at work.
+struct Work {
+    order: Order,
+    bounds: Bounds,
+    files: Files,
+    log: Log,
+    report: Report,
+}
+
+impl Work {
+    fn run(order: Order) -> i32 {
+        let place = match folder() {
+            Ok(place) => place,
+            Err(_) => return exit::FOLDER,
+        };
+        let files = Files::of(&place, &order.id);
+        let log = Log::open(&files.log);
+        let last_words = log.clone();
+        std::panic::set_hook(Box::new(move |what| last_words.line(&format!("internal error: {what}"))));
+        let (bounds, report) = (Bounds::with_patience(order.patience), Report::new(&order));
+        Work { order, bounds, files, log, report }.all()
+    }
+
+    fn all(mut self) -> i32 {
+        self.log.line(&format!(
+            "kind-wsl-helper {VERSION}, process {}: {}",
+            std::process::id(),
+            self.order.arguments().join(" ")
+        ));
+        if Job::of(sys::job_limits()).deadly() {
+            self.log.line(messages::DEADLY_JOB); // it may be over any moment, but until then it tries
+        }
+        let path = match wsl_exe() {
+            Ok(path) => path,
+            Err(Refusal(code, why)) => {
+                self.enter(State::Abandoned, Some(&why));
+                return code;
+            }
+        };
+        let log = self.log.clone();
+        let log = move |line: &str| log.line(line);
+        let mut wsl = WslExe::new(path, &log);
+        if !self.wait_until_ready() {
+            return 1;
+        }
+        self.enter(State::Stopping, None);
+        let stop = restart::stop(&mut wsl, &self.order, &self.bounds);
+        let said = messages::stopped(&self.order, stop.outcome, stop.took.as_secs_f32(), stop.detail.as_deref());
+        self.report.stopped(
+            stop.outcome,
+            u64::try_from(stop.took.as_millis()).unwrap_or(u64::MAX),
+            stop.detail.as_deref(),
+        );
+        self.publish(&said);
+        let mut window = Window::open(&self.log);
+        if !stop.outcome.goes_on() {
+            window.say(&format!("{said}\n\n{}", messages::by_hand(&self.order)));
+            window.wait_for_enter();
+            return 1;
+        }
+        window.say(&messages::going_on(&self.order));
+        restart::open_session(&mut wsl, &self.order, &self.bounds);
+        self.resume(&mut wsl, &mut window)
+    }
+
+    fn enter(&mut self, state: State, detail: Option<&str>) {
+        self.report.enter(state, detail);
+        let detail = detail.map(|d| format!(": {d}")).unwrap_or_default();
+        self.publish(&format!("{}{detail}", state.word()));
+    }
+
+    fn publish(&self, line: &str) {
+        self.log.line(line);
+        if let Err(e) = self.files.write(&self.report) {
+            self.log.line(&format!("{} can not be written: {e}", self.files.result.display()));
+        }
+    }
+
+    fn wait_until_ready(&mut self) -> bool {
+        self.enter(State::Waiting, None);
+        let limit = Instant::now() + self.bounds.ready;
+        while !self.files.ready.is_file() {
+            if Instant::now() >= limit {
+                let seconds = self.bounds.ready.as_secs();
+                self.enter(
+                    State::Abandoned,
+                    Some(&format!("the set-up was not ready for the restart within {seconds} s; nothing was stopped")),
+                );
+                return false;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        true
+    }
+
+    fn resume(&mut self, wsl: &mut WslExe<'_>, window: &mut Window) -> i32 {
+        let args = self.order.resume();
+        let mut command = wsl.command(&args);
+        let line = format!("wsl.exe {}", args.join(" "));
+        self.enter(State::Resuming, None);
+        let ended = window.attach(&mut command).and_then(|()| command.spawn()).and_then(|child| window.watch(child));
+        let code = match ended {
+            Ok(code) => code,
+            Err(e) => {
+                let why = format!("{line} could not be started: {e}");
+                wsl.note(&why);
+                window.say(&format!("{why}\n"));
+                exit::WSL_FAILED
+            }
+        };
+        let said = messages::resumed(&self.order, code);
+        self.enter(State::Ended(code), if code == 0 { None } else { said.lines().next() });
+        self.log.line(&format!("{line}: exit code {code}"));
+        window.say(&said);
+        window.wait_for_enter();
+        0
+    }
+}

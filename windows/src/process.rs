@@ -1,0 +1,131 @@
+//! wsl.exe as a process.
+
+use crate::restart::{Answer, Wsl};
+use crate::{sys, text};
+use std::io::Read;
+use std::os::windows::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+/// Output is kept up to here; a program that writes more than this into a log is not ours.
+const MOST: usize = 1 << 20;
+
+/// The wsl.exe of this Windows, and a place for what is to be remembered about its calls.
+pub struct WslExe<'a> {
+    path: PathBuf,
+    begin: Instant,
+    log: &'a dyn Fn(&str),
+}
+
+impl std::fmt::Debug for WslExe<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WslExe").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<'a> WslExe<'a> {
+    /// wsl.exe at its full path. Each call and its end goes to `log`.
+    pub fn new(path: PathBuf, log: &'a dyn Fn(&str)) -> WslExe<'a> {
+        WslExe { path, begin: Instant::now(), log }
+    }
+
+    /// A call to be made, with the environment that every call has.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        command(&self.path, args)
+    }
+
+    /// Runs it with that standard input, bounded.
+    pub fn call_with(&mut self, args: &[&str], input: Stdio, bound: Duration) -> Answer {
+        let begin = Instant::now();
+        let mut command = self.command(args);
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).creation_flags(CREATE_NO_WINDOW);
+        let answer = match command.spawn() {
+            Ok(child) => finish(child, bound),
+            Err(e) => Answer::NotStarted(e.to_string()),
+        };
+        (self.log)(&format!(
+            "wsl.exe {}: {} after {:.1} s",
+            args.join(" "),
+            answer.describe(),
+            begin.elapsed().as_secs_f32()
+        ));
+        answer
+    }
+}
+
+fn command(path: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(path);
+    command.args(args).env("WSL_UTF8", "1");
+    command
+}
+
+impl Wsl for WslExe<'_> {
+    fn call(&mut self, args: &[&str], bound: Duration) -> Answer {
+        self.call_with(args, Stdio::null(), bound)
+    }
+
+    fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    fn pause(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    fn note(&mut self, line: &str) {
+        (self.log)(line);
+    }
+}
+
+/// Reads both outputs while it waits, and does not wait for somebody else who got hold of the pipes.
+fn finish(mut child: Child, bound: Duration) -> Answer {
+    const AFTERWARDS: Duration = Duration::from_secs(2);
+    let out = child.stdout.take().map(collect);
+    let err = child.stderr.take().map(collect);
+    let ended = sys::wait(&child, bound);
+    if !ended {
+        let _ = child.kill();
+    }
+    let code = child.wait().ok().and_then(|status| status.code());
+    let limit = Instant::now() + AFTERWARDS;
+    let text = |reader: Option<Reader>| {
+        let Reader { bytes, thread } = match reader {
+            Some(reader) => reader,
+            None => return String::new(),
+        };
+        while !thread.is_finished() && Instant::now() < limit {
+            thread::sleep(Duration::from_millis(5));
+        }
+        bytes.lock().map(|b| text::decode(&b)).unwrap_or_default()
+    };
+    let (out, err) = (text(out), text(err));
+    match (ended, code) {
+        (true, Some(code)) => Answer::Ended { code, out, err },
+        _ => Answer::Hung,
+    }
+}
+
+struct Reader {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: thread::JoinHandle<()>,
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> Reader {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let kept = bytes.clone();
+    let thread = thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if let Ok(mut all) = kept.lock() {
+                let room = MOST.saturating_sub(all.len()).min(count);
+                all.extend(&buffer[..room]);
+            }
+        }
+    });
+    Reader { bytes, thread }
+}

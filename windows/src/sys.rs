@@ -1,0 +1,308 @@
+//! The Windows API that std does not have, declared by hand: this crate has no dependencies. Nothing else is unsafe.
+
+use std::ffi::{c_void, OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Error, Read};
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::os::windows::io::AsRawHandle;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+type Handle = *mut c_void;
+
+#[repr(C)]
+struct Guid(u32, u16, u16, [u8; 8]);
+
+#[repr(C)]
+struct StartupInfo {
+    size: u32,
+    names: [*mut u16; 3],
+    numbers: [u32; 7],
+    flags: u32,
+    show: u16,
+    reserved: u16,
+    reserved_pointer: *mut u8,
+    standard: [Handle; 3],
+}
+
+#[repr(C)]
+struct ProcessInformation {
+    process: Handle,
+    thread: Handle,
+    process_id: u32,
+    thread_id: u32,
+}
+
+/// JOBOBJECT_EXTENDED_LIMIT_INFORMATION, of which only the flags are read.
+#[repr(C)]
+struct JobLimits {
+    times: [i64; 2],
+    flags: u32,
+    working_sets: [usize; 2],
+    processes: u32,
+    affinity: usize,
+    classes: [u32; 2],
+    counters: [u64; 6],
+    memory: [usize; 4],
+}
+
+#[link(name = "kernel32")]
+extern "system" {
+    fn GetCurrentProcess() -> Handle;
+    fn CloseHandle(handle: Handle) -> i32;
+    fn GetSystemDirectoryW(buffer: *mut u16, size: u32) -> u32;
+    fn IsProcessInJob(process: Handle, job: Handle, result: *mut i32) -> i32;
+    fn QueryInformationJobObject(job: Handle, class: i32, info: *mut JobLimits, size: u32, written: *mut u32) -> i32;
+    fn GetStdHandle(which: u32) -> Handle;
+    fn SetHandleInformation(handle: Handle, mask: u32, flags: u32) -> i32;
+    fn CreateProcessW(
+        application: *const u16,
+        command_line: *mut u16,
+        process_security: *const c_void,
+        thread_security: *const c_void,
+        inherit: i32,
+        flags: u32,
+        environment: *const c_void,
+        directory: *const u16,
+        startup: *const StartupInfo,
+        information: *mut ProcessInformation,
+    ) -> i32;
+    fn WaitForSingleObject(handle: Handle, milliseconds: u32) -> u32;
+    fn AllocConsole() -> i32;
+    fn FreeConsole() -> i32;
+    fn GetConsoleMode(console: Handle, mode: *mut u32) -> i32;
+    fn SetConsoleMode(console: Handle, mode: u32) -> i32;
+    fn FlushConsoleInputBuffer(console: Handle) -> i32;
+    fn SetConsoleCP(page: u32) -> i32;
+    fn SetConsoleOutputCP(page: u32) -> i32;
+    fn SetConsoleTitleW(title: *const u16) -> i32;
+    fn SetConsoleCtrlHandler(handler: Option<extern "system" fn(u32) -> i32>, add: i32) -> i32;
+}
+
+#[link(name = "advapi32")]
+extern "system" {
+    fn OpenProcessToken(process: Handle, access: u32, token: *mut Handle) -> i32;
+}
+
+#[link(name = "userenv")]
+extern "system" {
+    fn GetUserProfileDirectoryW(token: Handle, buffer: *mut u16, size: *mut u32) -> i32;
+}
+
+#[link(name = "shell32")]
+extern "system" {
+    fn SHGetKnownFolderPath(id: *const Guid, flags: u32, token: Handle, path: *mut *mut u16) -> i32;
+}
+
+#[link(name = "ole32")]
+extern "system" {
+    fn CoTaskMemFree(memory: *mut c_void);
+}
+
+fn wide(text: &OsStr) -> Vec<u16> {
+    text.encode_wide().chain([0]).collect()
+}
+
+fn checked(result: i32) -> io::Result<()> {
+    if result == 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// The profile directory of this process's account. From the token, as WSL itself finds .wslconfig
+/// (WSL src/windows/common/helpers.cpp:439-451), not from %USERPROFILE%.
+pub fn profile() -> io::Result<PathBuf> {
+    const TOKEN_QUERY: u32 = 8;
+    let mut token = null_mut();
+    let mut buffer = vec![0u16; 32768];
+    let mut size = buffer.len() as u32;
+    // SAFETY: `token` is written before it is used and closed once; `buffer` has `size` places.
+    let found = unsafe {
+        checked(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token))?;
+        let found = checked(GetUserProfileDirectoryW(token, buffer.as_mut_ptr(), &mut size));
+        CloseHandle(token);
+        found
+    };
+    found.map(|()| path_of(&buffer))
+}
+
+fn path_of(buffer: &[u16]) -> PathBuf {
+    let length = buffer.iter().position(|u| *u == 0).unwrap_or(buffer.len());
+    OsString::from_wide(&buffer[..length]).into()
+}
+
+/// The account's folder for what does not move to other computers: …\AppData\Local.
+pub fn local_app_data() -> io::Result<PathBuf> {
+    const LOCAL_APP_DATA: Guid = Guid(0xF1B3_2785, 0x6FBA, 0x4FCF, [0x9D, 0x55, 0x7B, 0x8E, 0x7F, 0x15, 0x70, 0x91]);
+    let mut path: *mut u16 = null_mut();
+    // SAFETY: the call writes either nothing or a string that ends with NUL, which is read up to there and freed once.
+    unsafe {
+        let result = SHGetKnownFolderPath(&LOCAL_APP_DATA, 0, null_mut(), &mut path);
+        let found = if result < 0 || path.is_null() {
+            Err(Error::new(io::ErrorKind::NotFound, format!("SHGetKnownFolderPath: 0x{result:08x}")))
+        } else {
+            let length = (0..).take_while(|i| *path.add(*i) != 0).count();
+            Ok(OsString::from_wide(std::slice::from_raw_parts(path, length)).into())
+        };
+        CoTaskMemFree(path.cast());
+        found
+    }
+}
+
+/// System32\wsl.exe by its full path: never one from PATH or from the current directory.
+pub fn wsl_exe() -> io::Result<PathBuf> {
+    let mut buffer = vec![0u16; 1024];
+    // SAFETY: `buffer` has as many places as are told.
+    let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), buffer.len() as u32) } as usize;
+    if length == 0 || length >= buffer.len() {
+        return Err(Error::last_os_error());
+    }
+    Ok(path_of(&buffer).join("wsl.exe"))
+}
+
+/// The limits of the job that this process is in; of the innermost one, where there are several. None: in no job.
+pub fn job_limits() -> Option<u32> {
+    const EXTENDED_LIMITS: i32 = 9;
+    let mut inside = 0;
+    // SAFETY: all zeros is a value of this structure of numbers.
+    let mut limits: JobLimits = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals, and the size is that of the structure. A null job is that of the caller.
+    let known = unsafe {
+        IsProcessInJob(GetCurrentProcess(), null_mut(), &mut inside) != 0
+            && inside != 0
+            && QueryInformationJobObject(
+                null_mut(),
+                EXTENDED_LIMITS,
+                &mut limits,
+                std::mem::size_of::<JobLimits>() as u32,
+                null_mut(),
+            ) != 0
+    };
+    known.then(|| limits.flags)
+}
+
+/// From here on no process that this one starts gets its standard handles unasked. Else a wslhost.exe that outlives its
+/// wsl.exe would keep the pipe open for whose end the Linux caller waits (WSL src/linux/init/binfmt.cpp:234-395).
+pub fn keep_standard_handles() {
+    const INHERIT: u32 = 1;
+    for which in [-10i32, -11, -12] {
+        // SAFETY: numbers only; a handle that is none makes the call fail, which is as good.
+        unsafe { SetHandleInformation(GetStdHandle(which as u32), INHERIT, 0) };
+    }
+}
+
+/// Starts a program that has nothing of this one: no handles, no console, no process group, and where `breakaway`, no job.
+/// Returns its process ID.
+pub fn start_detached(program: &Path, command_line: &str, directory: &Path, breakaway: bool) -> io::Result<u32> {
+    const DETACHED_PROCESS: u32 = 0x8;
+    const NEW_PROCESS_GROUP: u32 = 0x200;
+    const BREAKAWAY_FROM_JOB: u32 = 0x0100_0000;
+    const USE_STANDARD_HANDLES: u32 = 0x100;
+    let flags = DETACHED_PROCESS | NEW_PROCESS_GROUP | if breakaway { BREAKAWAY_FROM_JOB } else { 0 };
+    let (program, directory) = (wide(program.as_os_str()), wide(directory.as_os_str()));
+    let mut line = wide(OsStr::new(command_line));
+    // SAFETY: all zeros is a value of both structures: numbers and null pointers.
+    let (mut startup, mut started): (StartupInfo, ProcessInformation) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    startup.size = std::mem::size_of::<StartupInfo>() as u32;
+    startup.flags = USE_STANDARD_HANDLES; // and these are null, so that no number of ours is taken for a handle of its own
+                                          // SAFETY: every string ends with NUL and lives through the call; the command line is ours to be written into.
+    unsafe {
+        let result = CreateProcessW(
+            program.as_ptr(),
+            line.as_mut_ptr(),
+            null(),
+            null(),
+            0,
+            flags,
+            null(),
+            directory.as_ptr(),
+            &startup,
+            &mut started,
+        );
+        checked(result)?;
+        CloseHandle(started.thread);
+        CloseHandle(started.process);
+    }
+    Ok(started.process_id)
+}
+
+/// Waits for a child's end, no longer than so long. Whether it ended.
+pub fn wait(child: &Child, bound: Duration) -> bool {
+    let milliseconds = u32::try_from(bound.as_millis()).unwrap_or(u32::MAX - 1);
+    // SAFETY: the handle is the child's and open as long as `child` is.
+    unsafe { WaitForSingleObject(child.as_raw_handle().cast(), milliseconds) == 0 }
+}
+
+/// A console window of this process.
+#[derive(Debug)]
+pub struct Console {
+    /// What is typed in it.
+    pub input: File,
+    /// What it shows.
+    pub output: File,
+}
+
+impl Console {
+    /// Opens the window. An error where there can not be one, such as on a machine without a desktop.
+    pub fn open(title: &str) -> io::Result<Console> {
+        const UTF8: u32 = 65001;
+        let title = wide(OsStr::new(title));
+        // SAFETY: no arguments.
+        unsafe { checked(AllocConsole())? };
+        let console = (|| {
+            let open = |name: &str| OpenOptions::new().read(true).write(true).open(name);
+            let console = Console { input: open("CONIN$")?, output: open("CONOUT$")? };
+            let mut mode = 0;
+            // SAFETY: both handles are open, `title` ends with NUL.
+            unsafe {
+                checked(GetConsoleMode(console.output.as_raw_handle().cast(), &mut mode))?;
+                SetConsoleCP(UTF8);
+                SetConsoleOutputCP(UTF8);
+                SetConsoleTitleW(title.as_ptr());
+            }
+            Ok(console)
+        })();
+        if console.is_err() {
+            // SAFETY: no arguments.
+            unsafe { FreeConsole() };
+        }
+        console
+    }
+
+    /// Until somebody presses Enter; what was typed before does not count.
+    pub fn wait_for_enter(&self) {
+        const LINES: u32 = 0x1 | 0x2 | 0x4; // PROCESSED_INPUT, LINE_INPUT, ECHO_INPUT
+        let handle = self.input.as_raw_handle().cast();
+        // SAFETY: the handle is open as long as `self` is.
+        unsafe {
+            SetConsoleMode(handle, LINES);
+            FlushConsoleInputBuffer(handle);
+        }
+        let _ = (&self.input).read(&mut [0; 256]);
+    }
+}
+
+static DEAF: AtomicBool = AtomicBool::new(false);
+
+extern "system" fn on_control(event: u32) -> i32 {
+    const C_OR_BREAK: u32 = 1;
+    i32::from(event <= C_OR_BREAK && DEAF.load(Ordering::SeqCst))
+}
+
+/// Ctrl-C and Ctrl-Break: while `deaf` they are the started program's affair alone. Unlike the ignoring that
+/// CREATE_NEW_PROCESS_GROUP sets, this is not handed down to children.
+pub fn ignore_ctrl_c(deaf: bool) {
+    DEAF.store(deaf, Ordering::SeqCst);
+    // SAFETY: the handler is a function of this program that only reads an atomic; adding it twice is harmless.
+    unsafe {
+        SetConsoleCtrlHandler(None, 0);
+        SetConsoleCtrlHandler(Some(on_control), 0);
+        SetConsoleCtrlHandler(Some(on_control), 1);
+    }
+}

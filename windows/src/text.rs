@@ -1,0 +1,101 @@
+//! What wsl.exe writes, and what is read from it. Nothing that could be localized is looked at.
+
+/// Bytes of wsl.exe as text. `WSL_UTF8=1` asks for UTF-8 (WslClient.cpp:1847-1856); a wsl.exe that does not know it
+/// writes UTF-16LE, which always has NUL bytes, since its line ends have them, and UTF-8 text never.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> String {
+    let wide = bytes.contains(&0);
+    let text = if wide {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    } else {
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
+}
+
+/// The names of a `--quiet` list. What can not be a name is left out.
+#[must_use]
+pub fn names(list: &str) -> Vec<String> {
+    list.lines().map(str::trim).filter(|n| crate::names::is_distribution(n)).map(String::from).collect()
+}
+
+/// A text on one line, for a log or a result file: no control characters, not endless.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    const MOST: usize = 500;
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// A version's numbers.
+pub type Version = (u32, u32, u32);
+
+/// The version in what `kind-wsl --version` prints: `kind-wsl 0.1.0`.
+#[must_use]
+pub fn version_of(output: &str) -> Option<Version> {
+    version(output.lines().next()?.strip_prefix("kind-wsl ")?)
+}
+
+/// `0.1.0`, with whatever follows the third number left out.
+#[must_use]
+pub fn version(text: &str) -> Option<Version> {
+    let mut numbers = text.trim().splitn(3, '.').map(|part| {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        part[..digits].parse::<u32>().ok()
+    });
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wide(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn decodes_both_encodings() {
+        assert_eq!(decode("Größe\r\n".as_bytes()), "Größe\n");
+        assert_eq!(decode(&wide("Wird ausgeführt\r\n")), "Wird ausgeführt\n");
+        assert_eq!(decode(&wide("\u{feff}没有正在运行的分发\r\n")), "没有正在运行的分发\n");
+        assert_eq!(decode(b"\xef\xbb\xbfDebian\r\n"), "Debian\n");
+        assert_eq!(decode(b"\xff\xfex\xc3"), "\u{fffd}\u{fffd}x\u{fffd}");
+        assert_eq!(decode(&wide("a\r\n")[..5]), "a\r");
+        assert_eq!(decode(b""), "");
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(names("Ubuntu-24.04\r\nDebian\r\n\r\n"), ["Ubuntu-24.04", "Debian"]);
+        assert_eq!(names(&decode(&wide("Ubuntu-24.04\r\nDebian\r\n"))), ["Ubuntu-24.04", "Debian"]);
+        assert!(names("").is_empty());
+        assert!(names("Es gibt keine ausgeführten Distributionen.\r\n").is_empty());
+    }
+
+    #[test]
+    fn one_line_is_one_line() {
+        assert_eq!(
+            one_line("  Schwerer Fehler. \r\n\r\nFehlercode: Wsl/E \u{1b}[0m\n"),
+            "Schwerer Fehler. Fehlercode: Wsl/E [0m"
+        );
+        assert_eq!(one_line(&"ü".repeat(600)).chars().count(), 501);
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(version_of("kind-wsl 0.1.0\n"), Some((0, 1, 0)));
+        assert_eq!(version_of("kind-wsl 1.20.3-rc1 (abc)\nmore"), Some((1, 20, 3)));
+        for bad in ["", "kind 0.1.0", "kind-wsl", "kind-wsl 0.1", "kind-wsl x.1.0", "kind-wsl 0.1.99999999999"] {
+            assert_eq!(version_of(bad), None, "{bad:?}");
+        }
+        assert!(version("0.10.0") > version("0.9.9"));
+        assert!(version(crate::VERSION).is_some());
+    }
+}

@@ -1,0 +1,71 @@
+//! What `kind-wsl status --waiting` prints: the run that waits for a restart.
+
+use crate::cli::Scope;
+use crate::names;
+
+/// A set-up that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which one.
+    pub id: String,
+    /// What has to be restarted; none when it is the machine, which is not ours to restart.
+    pub scope: Option<Scope>,
+    /// Whose set-up it is.
+    pub user: String,
+    /// The program that goes on.
+    pub program: String,
+}
+
+/// Reads it; `Ok(None)` when nothing waits.
+pub fn parse(output: &str) -> Result<Option<Waiting>, String> {
+    if output.trim().is_empty() {
+        return Ok(None);
+    }
+    let value = |key: &str| {
+        let line = output.lines().find_map(|l| l.trim_end().strip_prefix(key)?.strip_prefix('='));
+        line.ok_or_else(|| format!("no line {key}="))
+    };
+    let checked = |key: &str, holds: fn(&str) -> bool| {
+        let text = value(key)?;
+        if holds(text) {
+            Ok(text.to_string())
+        } else {
+            Err(format!("{key}={}", crate::text::one_line(text)))
+        }
+    };
+    let scope = match value("scope")? {
+        "machine" => None,
+        other => Some(Scope::parse(other).ok_or_else(|| format!("scope={}", crate::text::one_line(other)))?),
+    };
+    let id = checked("id", names::is_id)?;
+    Ok(Some(Waiting {
+        id,
+        scope,
+        user: checked("user", names::is_user)?,
+        program: checked("program", names::is_program)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "id=a-1\nscope=vm\nuser=dev\nprogram=/usr/local/bin/kind-wsl\n";
+
+    #[test]
+    fn reads_what_waits() {
+        let found = parse(GOOD).unwrap().unwrap();
+        assert_eq!((found.id.as_str(), found.scope, found.user.as_str()), ("a-1", Some(Scope::Vm), "dev"));
+        assert_eq!(found.program, "/usr/local/bin/kind-wsl");
+        assert_eq!(parse(&GOOD.replace("vm", "machine")).unwrap().unwrap().scope, None);
+        assert!(parse(&GOOD.replace('\n', "\r\n")).unwrap().is_some());
+        assert_eq!(parse(" \n"), Ok(None));
+    }
+
+    #[test]
+    fn refuses_what_must_not_reach_a_command_line() {
+        for (from, to) in [("a-1", "a 1"), ("=vm", "=all"), ("=dev", "=-u"), ("=/usr", "=usr"), ("user=", "who=")] {
+            assert!(parse(&GOOD.replace(from, to)).is_err(), "{to}");
+        }
+    }
+}

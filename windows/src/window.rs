@@ -1,0 +1,116 @@
+//! What people see of a restart: its log, and the console window in which the set-up goes on.
+
+use crate::{exit, messages, sys, text};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+/// The log: seconds since the start, then what was done.
+#[derive(Debug, Clone)]
+pub struct Log {
+    file: Arc<Mutex<Option<File>>>,
+    begin: Instant,
+}
+
+impl Log {
+    /// Nobody else may write or delete it as long as this process lives; reading is free.
+    pub fn open(path: &Path) -> Log {
+        const SHARE_READ: u32 = 1;
+        let file = OpenOptions::new().create(true).append(true).share_mode(SHARE_READ).open(path).ok();
+        Log { file: Arc::new(Mutex::new(file)), begin: Instant::now() }
+    }
+
+    /// One line.
+    pub fn line(&self, text: &str) {
+        if let Ok(mut file) = self.file.lock() {
+            if let Some(file) = file.as_mut() {
+                let _ = file.write_all(
+                    format!("{:9.3} {}\n", self.begin.elapsed().as_secs_f64(), text::one_line(text)).as_bytes(),
+                );
+            }
+        }
+    }
+}
+
+/// The console window in which the set-up goes on; or, where there can be none, the log.
+#[derive(Debug)]
+pub struct Window {
+    console: Option<sys::Console>,
+    log: Log,
+}
+
+impl Window {
+    /// Opens it. Ctrl-C in it is from then on the set-up's affair alone.
+    pub fn open(log: &Log) -> Window {
+        let console = sys::Console::open("kind-wsl");
+        if let Err(e) = &console {
+            log.line(&format!("no console window can be opened ({e}); the output comes here"));
+        }
+        sys::ignore_ctrl_c(true);
+        Window { console: console.ok(), log: log.clone() }
+    }
+
+    /// Shows a text; in the log without its empty lines.
+    pub fn say(&mut self, text: &str) {
+        match &mut self.console {
+            Some(console) => {
+                let _ = console.output.write_all(text.replace('\n', "\r\n").as_bytes());
+            }
+            None => text.lines().filter(|l| !l.is_empty()).for_each(|l| self.log.line(l)),
+        }
+    }
+
+    /// Gives a program the window as its standard input and output.
+    pub fn attach(&self, command: &mut Command) -> io::Result<()> {
+        match &self.console {
+            Some(console) => {
+                let again = |file: &File| file.try_clone().map(Stdio::from);
+                command.stdin(again(&console.input)?).stdout(again(&console.output)?).stderr(again(&console.output)?);
+            }
+            None => {
+                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the end, however long that takes; the output goes to the log where there is no window.
+    pub fn watch(&self, mut child: Child) -> io::Result<i32> {
+        let err = child.stderr.take().map(|from| {
+            let log = self.log.clone();
+            thread::spawn(move || copy_lines(from, &log))
+        });
+        if let Some(from) = child.stdout.take() {
+            copy_lines(from, &self.log);
+        }
+        let status = child.wait()?;
+        if let Some(thread) = err {
+            let _ = thread.join();
+        }
+        Ok(status.code().unwrap_or(exit::WSL_FAILED))
+    }
+
+    /// Keeps the window until somebody has read it.
+    pub fn wait_for_enter(&mut self) {
+        if self.console.is_some() {
+            self.say(&format!("\n{}\n", messages::PRESS_ENTER));
+        }
+        if let Some(console) = &self.console {
+            console.wait_for_enter();
+        }
+    }
+}
+
+fn copy_lines(from: impl Read, log: &Log) {
+    let mut reader = BufReader::new(from);
+    let mut line = Vec::new();
+    while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+        log.line(&text::decode(&line));
+        line.clear();
+    }
+}

@@ -1,0 +1,31 @@
+//! WSLENV: which variables of Windows a Linux program gets.
+
+/// Who drives the set-up.
+pub const DRIVER: &str = "KIND_WSL_DRIVER";
+/// The profile directory of the Windows account.
+pub const PROFILE: &str = "KIND_WSL_WINDOWS_PROFILE";
+/// The other distributions that run, with commas between.
+pub const RUNNING: &str = "KIND_WSL_RUNNING";
+
+/// What was in WSLENV, with ours behind. Flag u: from Windows to Linux only, as text, not as a path
+/// (src/linux/init/util.cpp:2133-2287).
+#[must_use]
+pub fn with_ours(before: &str) -> String {
+    let ours = [DRIVER, PROFILE, RUNNING];
+    let name = |entry: &str| entry.split('/').next().unwrap_or_default().to_string();
+    let kept = before.split(':').filter(|e| !e.is_empty() && !ours.contains(&name(e).as_str())).map(String::from);
+    kept.chain(ours.iter().map(|n| format!("{n}/u"))).collect::<Vec<_>>().join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_ours;
+
+    #[test]
+    fn appended_to_what_is_there() {
+        let ours = "KIND_WSL_DRIVER/u:KIND_WSL_WINDOWS_PROFILE/u:KIND_WSL_RUNNING/u";
+        assert_eq!(with_ours(""), ours);
+        assert_eq!(with_ours("GOPATH/p:WT_SESSION::"), format!("GOPATH/p:WT_SESSION:{ours}"));
+        assert_eq!(with_ours("KIND_WSL_DRIVER/w:A:KIND_WSL_RUNNING"), format!("A:{ours}"));
+    }
+}
