@@ -34,7 +34,7 @@ use sha2::{Digest, Sha256};
 
 use crate::host::hex;
 
-pub use ahead::{Fetcher, stage};
+pub use ahead::{Fetcher, Sign, stage};
 pub use error::FetchError;
 pub use resume::resume;
 pub use small::{newest_release, signature_of, unverified};

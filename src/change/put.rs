@@ -10,7 +10,7 @@ use super::{
     write_all,
 };
 use crate::fetch::signature::{self, Look};
-use crate::fetch::{self, Artifact, FetchError, Progress};
+use crate::fetch::{self, Artifact, FetchError, Progress, Sign};
 use crate::host::{Owner, World, digest};
 
 /// Puts a file in place, with exactly these bytes, mode and owner.
@@ -136,8 +136,13 @@ impl Put {
 /// as well.
 fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf, ChangeError> {
     let Context { host, fetcher, stop, tick } = context;
-    let mut going = |done, total| {
-        tick(Tick::Bytes(done, total));
+    let mut going = |sign| {
+        tick(match sign {
+            Sign::Bytes(done, total) => Tick::Bytes(done, total),
+            Sign::Waiting(length) => {
+                Tick::Wait(format!("the download of {} goes on in {} s", artifact.name, length.as_secs()))
+            }
+        });
         !stop.load(Ordering::Relaxed)
     };
     let staged = fetcher.fetch(artifact, &mut going).map_err(|e| match e {

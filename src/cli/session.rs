@@ -19,7 +19,7 @@ use crate::stages;
 use crate::windows::{self, Helper, Interop, Look};
 
 /// Variables that are carried over to root, beside our own: the rest stays the user's.
-const CARRIED: [&str; 14] = [
+const CARRIED: [&str; 18] = [
     "PATH",
     "TERM",
     "LANG",
@@ -29,11 +29,15 @@ const CARRIED: [&str; 14] = [
     "WSLENV",
     "CONTAINERS_CONF",
     "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
     "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
     "NO_PROXY",
+    "no_proxy",
 ];
 
 /// The machine and the user.

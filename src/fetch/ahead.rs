@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -84,7 +84,17 @@ struct Job {
 struct State {
     done: u64,
     total: Option<u64>,
+    waiting: Option<Duration>,
     ended: Option<Result<Utf8PathBuf, FetchError>>,
+}
+
+/// What who waits for a file is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// So many bytes are there, of so many where that is known.
+    Bytes(u64, Option<u64>),
+    /// Nothing happens for so long: the line broke, or the server asked to be left alone.
+    Waiting(Duration),
 }
 
 impl Fetcher {
@@ -114,7 +124,7 @@ impl Fetcher {
             let (source, staging) = (self.source.clone(), self.staging.clone());
             thread::spawn(move || {
                 let mut pause = |length| {
-                    thread::park_timeout(length);
+                    wait(length);
                     true
                 };
                 let name = artifact.sha256.clone();
@@ -132,7 +142,7 @@ impl Fetcher {
     pub fn fetch(
         &mut self,
         artifact: &Artifact,
-        tick: &mut dyn FnMut(u64, Option<u64>) -> bool,
+        tick: &mut dyn FnMut(Sign) -> bool,
     ) -> Result<Utf8PathBuf, FetchError> {
         if !self.jobs.contains_key(&artifact.sha256) {
             let unwritable = |why| FetchError::Unwritable { name: artifact.name.clone(), received: 0, why };
@@ -147,7 +157,8 @@ impl Fetcher {
             if let Some(ended) = state.ended.take() {
                 return ended;
             }
-            if !tick(state.done, state.total) {
+            let sign = state.waiting.map_or(Sign::Bytes(state.done, state.total), Sign::Waiting);
+            if !tick(sign) {
                 return Err(stopped());
             }
             state = job.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
@@ -169,6 +180,14 @@ impl Fetcher {
     }
 }
 
+/// Waits that long. One call is none: the HTTP client may have left a token that ends it at once.
+fn wait(length: Duration) {
+    let end = Instant::now() + length;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
 impl Job {
     fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -176,10 +195,12 @@ impl Job {
 
     fn note(&self, progress: Progress) {
         let mut state = self.locked();
+        state.waiting = None;
         match progress {
             Progress::Started { total, kept } => (state.done, state.total) = (kept, total),
             Progress::Bytes(done) => state.done = done,
-            Progress::Waiting(_) | Progress::Done => {}
+            Progress::Waiting(length) => state.waiting = Some(length),
+            Progress::Done => {}
         }
     }
 }

@@ -237,7 +237,7 @@ impl FetchError {
                 "a proxy or login page may answer in the server's place: \
                  open the address in a browser, or use `--mirror`"
             }
-            Self::Proxy { why, .. } if why.contains("407") => {
+            Self::Proxy { why, .. } if why.contains("407") || why.contains("authorization required") => {
                 "give the proxy's user and password in HTTPS_PROXY, as `http://USER:PASSWORD@HOST:PORT`"
             }
             Self::Proxy { .. } => {

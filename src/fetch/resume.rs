@@ -33,7 +33,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// * From `source.offline` a file is copied as a whole.
 ///
 /// `pause` waits for so long and returns whether to go on; `false` ends the call with the error that led to
-/// the wait.
+/// the wait. (The HTTP client parks this thread and may leave it unparked: one `thread::park_timeout` is then no
+/// wait at all.)
 ///
 /// # Errors
 /// As [`obtain`]. `part` then holds what can be gone on from: everything that arrived, if the line broke or
@@ -48,8 +49,9 @@ pub fn resume(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), FetchError> {
     if source.offline.is_some() {
-        let copied = obtain(artifact, source, open, &mut Anew::over(part), progress);
-        if copied.is_err() && !part.is_empty() {
+        let mut sink = Anew::over(part);
+        let copied = obtain(artifact, source, open, &mut sink, progress);
+        if copied.is_err() && sink.begun {
             let _ = part.restart();
         }
         return copied;
@@ -59,7 +61,7 @@ pub fn resume(
     let mut run =
         Run { address, source, part, verifier, progress, pieces: false, ranges: true, may_begin_anew: true };
     run.recall();
-    run.to_the_end(pause)
+    run.finish(pause)
 }
 
 /// A failed try, and what may be done about it.
@@ -118,7 +120,7 @@ impl Run<'_> {
         self.pieces = false;
     }
 
-    fn to_the_end(&mut self, pause: &mut dyn FnMut(Duration) -> bool) -> Result<(), FetchError> {
+    fn finish(&mut self, pause: &mut dyn FnMut(Duration) -> bool) -> Result<(), FetchError> {
         let mut wait = |run: &mut Self, time| {
             (run.progress)(Progress::Waiting(time));
             pause(time)
@@ -184,10 +186,8 @@ impl Run<'_> {
             .verifier
             .declared(answer.from(), answer.length())
             .and_then(|()| verify::copy(&mut self.verifier, &mut answer, &mut sink, self.progress));
-        if sink.begun {
-            self.pieces = false;
-        }
         let begun = sink.begun;
+        self.pieces &= !begun;
         let came = if begun { self.verifier.received() } else { 0 };
         let judged = taken.map_err(|why| sorted(why, came, false)).and_then(|()| self.conclude());
         if begun {
@@ -208,8 +208,7 @@ impl Run<'_> {
         {
             return Err(Failed::Mixed(self.verifier.wrong_size(size, now.to_string())));
         }
-        self.pieces = true;
-        self.verifier.declared(answer.from(), answer.length()).map_err(Failed::Spoilt)?;
+        self.verifier.declared(answer.from(), answer.length()).map_err(Failed::For)?;
         let taken = verify::copy(&mut self.verifier, &mut answer, self.part, self.progress);
         let received = self.verifier.received();
         taken.map_err(|why| sorted(why, received - start, true))?;

@@ -19,7 +19,7 @@ const RELEASES: u64 = 8 << 20;
 /// The detached signature that a publisher offers beside a file, under the file's name and `.asc`.
 ///
 /// # Errors
-/// As [`super::download`]; [`FetchError::Status`] with 404 where there is none.
+/// As [`super::obtain`]; [`FetchError::Status`] with 404 where there is none.
 pub fn signature_of(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, FetchError> {
     get(&format!("{}.asc", artifact.url), source, SIGNATURE)
 }
@@ -28,7 +28,7 @@ pub fn signature_of(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, Fet
 /// before that.
 ///
 /// # Errors
-/// As [`super::download`].
+/// As [`super::obtain`].
 pub fn unverified(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, FetchError> {
     get(&artifact.url, source, UNVERIFIED)
 }
@@ -36,7 +36,7 @@ pub fn unverified(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, Fetch
 /// The newest release of a project on GitHub that is neither a draft nor a preview.
 ///
 /// # Errors
-/// As [`super::download`]; besides, an answer that is no list of releases.
+/// As [`super::obtain`]; besides, an answer that is no list of releases.
 pub fn newest_release(project: &str, source: &Source) -> Result<Version, FetchError> {
     #[derive(Deserialize)]
     struct Release {

@@ -160,6 +160,9 @@ impl<'a> Verifier<'a> {
 
 /// Copies everything that `supply` still has to `sink` under the eyes of `verifier`. It is left to
 /// [`conclude`] to say whether that is the file.
+///
+/// A thread of its own for hashing would gain nothing: the HTTP client reads and decrypts in its own thread
+/// already while this one hashes and writes (`tests/bench/run download`).
 pub(super) fn copy<S: Supply + ?Sized>(
     verifier: &mut Verifier<'_>,
     supply: &mut S,

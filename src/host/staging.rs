@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -54,7 +54,12 @@ impl Staging {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
         file.try_lock().map_err(io::Error::from)?;
-        let len = file.metadata()?.len();
+        let (meta, named) = (file.metadata()?, fs::symlink_metadata(&path));
+        // Another run may have finished the file between the two calls: then this is no part any more, but its whole.
+        if named.map(|n| (n.dev(), n.ino())).ok() != Some((meta.dev(), meta.ino())) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let len = meta.len();
         let mut part = PartFile { file, len, path, whole };
         part.file.seek(SeekFrom::End(0))?;
         Ok(part)
@@ -96,8 +101,8 @@ impl PartFile {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn reread(&self) -> io::Result<impl Read + use<>> {
-        File::open(&self.path)
+    pub fn reread(&self) -> io::Result<impl Read + '_> {
+        Ok(FromStart { file: &self.file, at: 0 })
     }
 
     /// Throws them away.
@@ -126,6 +131,20 @@ impl PartFile {
         if self.len == 0 {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Reads a file from its beginning, wherever it is being written.
+struct FromStart<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
