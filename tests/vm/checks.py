@@ -28,6 +28,9 @@ class Subject:
         self.machine, self.releases = machine, releases
         self.flags = f"--mirror {releases.url} --crun-version 1.21 --crun-sha256 {releases.sha256('crun-1.21-linux-amd64')} --tools none"
         shutil.copy(binary, machine.drive / "kind-wsl")
+        if machine.windows:
+            for name in ("kind-wsl.exe", "kind-wsl-helper.exe"):
+                shutil.copy(machine.windows.programs / name, machine.drive)
         shutil.copytree(images.kind(), machine.drive / "kind")
         # Debian 13's kind asks for Debian 13's C library, which runs beside an older one.
         loader = "/opt/kind/ld-linux-x86-64.so.2 --library-path /opt/kind " if system == "debian-11" else ""
@@ -37,7 +40,8 @@ class Subject:
 
     def install(self):
         """The program, and the real kind, where a user has them."""
-        self.machine.root("install -m 755 /mnt/c/kind-wsl /mnt/c/bin/kind /usr/local/bin/; install -D -m 755 -t /opt/kind /mnt/c/kind/kind-linux-amd64 /mnt/c/kind/lib/*")
+        helper = "/mnt/c/kind-wsl-helper.exe" if self.machine.windows else ""
+        self.machine.root(f"install -m 755 /mnt/c/kind-wsl /mnt/c/bin/kind {helper} /usr/local/bin/; install -D -m 755 -t /opt/kind /mnt/c/kind/kind-linux-amd64 /mnt/c/kind/lib/*")
 
     def call(self, args, code=0, **how):
         result = self.machine.run(f"kind-wsl {args}", **how)
@@ -53,25 +57,28 @@ class Subject:
         return set(self.machine.root(INSTALLED).out.split())
 
 
-def tell(machine, system, layout, releases, binary, story, with_kind):
+def tell(machine, system, layout, releases, binary, story, with_kind, way):
     """All of it; returns when the story ends, early where a step that others stand on fails."""
     try:
-        Story(machine, system, layout, releases, binary, story, with_kind).run()
+        Story(machine, system, layout, releases, binary, story, with_kind, way).run()
     except StoryEnds:
         story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
     finally:
-        machine.cut()
+        machine.end()
 
 
 class Story:
-    def __init__(self, machine, system, layout, releases, binary, story, with_kind):
+    def __init__(self, machine, system, layout, releases, binary, story, with_kind, way):
         self.machine, self.system, self.layout, self.story, self.with_kind = machine, system, layout, story, with_kind
         self.subject = Subject(machine, releases, binary, system)
+        self.way = way(self)
 
     def run(self):
         self.before()
-        self.set_up()
+        self.way.before_set_up()
+        self.way.set_up()
         self.afterwards()
+        self.way.afterwards()
         self.use()
         self.undo()
 
@@ -83,7 +90,8 @@ class Story:
             expect(kind[0] == ("tmpfs" if self.layout == "classic" else "cgroup2fs"), f"/sys/fs/cgroup is {kind[0]}")
             expect(kind[1] == "init", f"PID 1 is {kind[1]}")
             subject.install()
-        self.start = Snapshot(machine)
+        self.way.prepare()
+        self.start, self.drive = Snapshot(machine), machine.windows.files()
         self.had = subject.packages()
         with check("plan names every stage and changes nothing"):
             text = subject.call(f"plan {subject.flags}").out
@@ -109,36 +117,12 @@ class Story:
         last = [line for line in text.splitlines() if "ERROR" in line or "Error" in line] or text.strip().splitlines()
         self.story.say(f"kind: {last[-1][:160]}\nplan: {', '.join(fits)} needed")
 
-    def set_up(self):
-        machine, subject, check = self.machine, self.subject, self.story.check
-        with check("setup does what needs root and asks for one restart (exit 3)", needed=True):
-            result = subject.call(f"setup --yes {subject.flags}", code=3)
-            self.story.say(f"setup took {result.seconds:.0f} s")
-            wanted = r"wsl(\.exe)? --shutdown" if self.layout == "classic" else r"wsl(\.exe)? --(terminate|shutdown)"
-            expect(re.search(wanted, result.text), f"no line to type for the restart:\n{result.text[-1500:]}")
-            expect("kind-wsl setup" in result.text, f"it does not say how to go on:\n{result.text[-1500:]}")
-            self.story.say("\n".join(result.out.rstrip().splitlines()[-8:]))
-        with check("typed again before the restart, it asks for the restart again and changes nothing"):
-            before = Snapshot(machine)
-            subject.call(f"setup --yes {subject.flags}", code=3)
-            changed = [d for d in before.differences(Snapshot(machine)) if not d[0].startswith("/var/lib/kind-wsl")]
-            expect(not changed, f"changed: {changed}")
+    def refused_before_restart(self):
         # Elsewhere kind has nothing to refuse yet: without systemd the session's cgroup has every controller.
         if self.with_kind and self.layout == "classic":
-            with check("kind's refusal before the restart is one that the plan foretold"):
-                verdicts, _ = subject.plan()
-                self.refused(machine.run(f"{KIND} create cluster --image {NODE}"), verdicts | {"restart": "needed"})
-        with check("WSL starts again, with systemd, on cgroup v2 alone, and without a warning", needed=True):
-            seconds = machine.wsl_shutdown()
-            state = machine.run("systemctl is-system-running; stat -fc %T /sys/fs/cgroup; cat /proc/1/comm")
-            self.story.say(f"a command ran after {seconds:.0f} s, in a session after {state.seconds:.0f} s")
-            words = state.out.split()
-            expect(words == ["running", "cgroup2fs", "systemd"], f"{words}\n{machine.root('systemctl --failed --no-legend', timeout=60).out}")
-            expect(not machine.warnings(), f"WSL warns: {machine.warnings()}")
-        with check("setup goes on by itself and ends (exit 0)", needed=True):
-            # No flag and no answer: the journal has them.
-            result = subject.call("setup")
-            self.story.say(f"setup took {result.seconds:.0f} s")
+            with self.story.check("kind's refusal before the restart is one that the plan foretold"):
+                verdicts, _ = self.subject.plan()
+                self.refused(self.machine.run(f"{KIND} create cluster --image {NODE}"), verdicts | {"restart": "needed"})
 
     def afterwards(self):
         machine, subject, check = self.machine, self.subject, self.story.check
@@ -208,6 +192,11 @@ class Story:
             subject.call("undo --yes")
             theirs = self.package_paths(brought)
             self.compare([*SCRIPTS_MADE, *((re.escape(p), "belongs to a package that was brought") for p in theirs)])
+        with check("nothing is left on the Windows side but what was there"):
+            now = machine.windows.files()
+            changed = {name: (self.drive.get(name), now.get(name)) for name in self.drive.keys() | now.keys() if self.drive.get(name) != now.get(name)}
+            expect(not changed, f"changed on drive C: {changed}")
+            expect(not machine.windows.running(), f"still running: {machine.windows.running()}")
         with check("undo --packages takes out the packages that were brought"):
             result = subject.call("undo --yes --packages")
             left, gone = sorted(subject.packages() - self.had), sorted(self.had - subject.packages())

@@ -3,6 +3,7 @@
     machine = Machine("debian-12", "classic", folder)
     machine.start(); machine.run("id -un").out; machine.wsl_shutdown()
 """
+import concurrent.futures
 import os
 import select
 import shutil
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 import tty
 from dataclasses import dataclass
@@ -25,6 +27,14 @@ LAYOUTS = {"classic": "2.2.4.0", "modern": "2.6.1.0", "isolated": "2.9.11.0", "i
 # to a TLB flush. Two machines run side by side, so nothing is lost.
 QEMU = ("qemu-system-x86_64 -M q35,hpet=off -accel tcg,thread=multi,tb-size=512 -cpu max -smp 1 -m 4G -nodefaults -no-user-config "
         "-display none -no-reboot -device virtio-rng-pci").split()
+
+# All files of the drive are the first user's, whoever in the machine makes them, as drvfs shows them: QEMU runs as that uid.
+# It may still read what the cache holds, wherever that is; and it ends with the test.
+UID = 1000
+OWNER = f"{UID}:{UID}"
+AS_OWNER = f"setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps +dac_read_search --ambient-caps +dac_read_search --pdeathsig KILL".split()
+
+LAUNCHER = concurrent.futures.ThreadPoolExecutor(1)
 
 
 class Failed(Exception):
@@ -44,59 +54,124 @@ class Result:
 
 
 class Machine:
-    def __init__(self, system, layout, folder, wsl=None, warm=True, disk=None):
-        """A new machine in `folder`; `disk`: a disk to start from instead of the distribution's own."""
+    def __init__(self, system, layout, folder, wsl=None, warm=True, disk=None, windows=False):
+        """A new machine in `folder`; `disk`: a disk to start from instead of the distribution's own; `windows`: with Windows programs and interop."""
         self.layout, self.wsl, self.qemu, self.words = layout, wsl or LAYOUTS[layout], None, ""
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.disk, self.drive, self.serial = self.folder / "disk.img", self.folder / "c", self.folder / "serial.log"
         self.program, self.kernel, self.initrd = images.guest(), images.kernel(), images.initrd()
         copy_sparse(disk or images.disk(system, warm), self.disk)
-        for part in ["Windows/System32/Wbem", "Users/dev/AppData/Local/Microsoft/WindowsApps"]:
-            (self.drive / part).mkdir(parents=True, exist_ok=True)
+        self.lock, self.there, self.console_from, self.windows = threading.RLock(), False, 0, None
+        if windows:
+            from windows import Windows
+            self.windows = Windows(self)
+            self.drive = self.windows.prefix.drive
+        else:
+            (self.drive / "Windows/System32/Wbem").mkdir(parents=True, exist_ok=True)
         self.profile = self.drive / "Users/dev"
-        subprocess.run(["chown", "-R", "1000:1000", str(self.profile)], check=True)
+        (self.profile / "AppData/Local/Microsoft/WindowsApps").mkdir(parents=True, exist_ok=True)
+        subprocess.run(["chown", "-R", OWNER, str(self.profile), str(self.disk)], check=True)
+        subprocess.run(["chown", OWNER, str(self.drive), str(self.folder)], check=True)
 
     # -- up and down
 
+    @property
+    def up(self):
+        """Whether the distribution runs."""
+        return self.there and self.qemu.poll() is None
+
     def start(self):
         """What Windows does for the first wsl.exe: reads .wslconfig, starts the virtual machine. Returns the seconds until a command runs."""
+        with self.lock:
+            self.port, self.control = free_port(), free_port()
+            self.words = self.windows_conf().get("wsl2.kernelcommandline", "")
+            interop = f"vm.interop={self.windows.port} " if self.windows else ""
+            append = f"console=ttyS0 quiet loglevel=5 panic=-1 vm.layout={self.layout} vm.wsl={self.wsl} {interop}{self.words}"
+            shares = ["-fsdev", f"local,id=c,path={self.drive},security_model=none,multidevs=remap", "-device", "virtio-9p-pci,fsdev=c,mount_tag=C:\\",
+                      "-fsdev", f"local,id=m,path={self.kernel / 'modules'},security_model=none,readonly=on", "-device", "virtio-9p-pci,fsdev=m,mount_tag=modules"]
+            forwards = f"hostfwd=tcp:127.0.0.1:{self.port}-:2222,hostfwd=tcp:127.0.0.1:{self.control}-:2223"
+            self.console_from = 0
+            self.serial.write_bytes(b"")
+            os.chown(self.serial, UID, UID)
+            self.qemu = launch(
+                [*AS_OWNER, *QEMU, "-kernel", str(self.kernel / "vmlinuz"), "-initrd", str(self.initrd), "-append", append, "-serial", f"file:{self.serial}",
+                 "-drive", f"if=none,id=d,file={self.disk},format=raw,cache=unsafe,discard=unmap", "-device", "virtio-blk-pci,drive=d",
+                 "-netdev", f"user,id=n,{forwards}", "-device", "virtio-net-pci,netdev=n,romfile=", *shares],
+                stdin=subprocess.DEVNULL, stdout=open(self.folder / "qemu.log", "ab"), stderr=subprocess.STDOUT)
+            return self.wait_for_channel()
+
+    def wait_for_channel(self):
         begin = time.time()
-        self.port = free_port()
-        self.words = self.windows_conf().get("wsl2.kernelcommandline", "")
-        append = f"console=ttyS0 quiet loglevel=5 panic=-1 vm.layout={self.layout} vm.wsl={self.wsl} {self.words}"
-        shares = ["-fsdev", f"local,id=c,path={self.drive},security_model=none,multidevs=remap", "-device", "virtio-9p-pci,fsdev=c,mount_tag=C:\\",
-                  "-fsdev", f"local,id=m,path={self.kernel / 'modules'},security_model=none,readonly=on", "-device", "virtio-9p-pci,fsdev=m,mount_tag=modules"]
-        self.qemu = subprocess.Popen(
-            [*QEMU, "-kernel", str(self.kernel / "vmlinuz"), "-initrd", str(self.initrd), "-append", append, "-serial", f"file:{self.serial}",
-             "-drive", f"if=none,id=d,file={self.disk},format=raw,cache=unsafe,discard=unmap", "-device", "virtio-blk-pci,drive=d",
-             "-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{self.port}-:2222", "-device", "virtio-net-pci,netdev=n,romfile=", *shares],
-            stdin=subprocess.DEVNULL, stdout=open(self.folder / "qemu.log", "ab"), stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         while time.time() - begin < 90:
             if self.qemu.poll() is not None:
                 raise Failed(f"QEMU ended: {(self.folder / 'qemu.log').read_text()[-600:]}")
             try:
                 # the guest's network takes the connection before the guest listens: short waits, then again
                 if self.exec(["/bin/true"], user="root", raw=True, timeout=1).code == 0:
+                    self.there = True
                     return time.time() - begin
             except (OSError, Failed):
                 time.sleep(0.2)
         raise Failed(f"the machine did not come up in 90 s; the end of its console:\n{self.console()[-1500:]}")
 
+    def ensure(self, then=lambda: None):
+        """What every wsl.exe does first: starts what is down. `then` is done before anybody can stop it again."""
+        with self.lock:
+            if not self.up:
+                if self.qemu and self.qemu.poll() is None:
+                    self.order("start")
+                    self.wait_for_channel()
+                else:
+                    self.start()
+            return then()
+
+    def terminate(self):
+        """`wsl.exe --terminate`: ends the distribution; the virtual machine lives on."""
+        with self.lock:
+            if self.up:
+                self.there = False
+                self.console_from = len(self.console())
+                answer = self.order("terminate")
+                if answer != "stopped":
+                    raise Failed(f"the distribution did not stop: {answer}")
+                self.distribution_ended()
+
+    def order(self, word):
+        """To the virtual machine's own first process."""
+        with socket.create_connection(("127.0.0.1", self.control), timeout=60) as link:
+            link.sendall(f"{word}\n".encode())
+            return link.makefile().readline().strip()
+
+    def distribution_ended(self):
+        self.there = False
+        if self.windows:
+            self.windows.distribution_ended()
+
     def stop(self):
-        """Ends the machine, after writing what it holds to its disk."""
-        if self.qemu and self.qemu.poll() is None:
-            try:
-                self.exec(["/bin/sync"], user="root", raw=True, timeout=30)
-            except (OSError, Failed):
-                pass
+        """Ends the machine in order: its processes, then its disk, then the virtual machine."""
+        with self.lock:
+            self.there = False
+            if self.qemu and self.qemu.poll() is None:
+                try:
+                    self.order("halt")
+                except OSError:
+                    pass
             self.cut()
 
     def cut(self):
         """The power goes."""
-        if self.qemu and self.qemu.poll() is None:
-            self.qemu.send_signal(signal.SIGKILL)
-            self.qemu.wait()
+        with self.lock:
+            if self.qemu and self.qemu.poll() is None:
+                self.qemu.send_signal(signal.SIGKILL)
+                self.qemu.wait()
+            self.distribution_ended()
+
+    def end(self):
+        """Machine and Windows, for good."""
+        self.cut()
+        if self.windows:
+            self.windows.end()
 
     def wsl_shutdown(self):
         """`wsl.exe --shutdown`, then the next wsl.exe. Returns the seconds until a command runs."""
@@ -122,7 +197,7 @@ class Machine:
 
     def warnings(self):
         """What WSL said at this start."""
-        return [line.split("wsl: ", 1)[1].strip() for line in self.console().splitlines() if "wsl: " in line]
+        return [line.split("wsl: ", 1)[1].strip() for line in self.console()[self.console_from:].splitlines() if "wsl: " in line]
 
     # -- commands
 
@@ -177,7 +252,7 @@ class Terminal:
     """A command on a terminal of the machine."""
 
     def __init__(self, link):
-        self.link, self.seen, self.code = link, "", None
+        self.link, self.seen, self.code, self.cut = link, "", None, False
 
     def type(self, text):
         self.link.sendall(b"\0" + block(text.encode()))
@@ -205,7 +280,11 @@ class Terminal:
     def read(self, patience):
         ready, _, _ = select.select([self.link], [], [], max(0.05, patience))
         if ready:
-            kind, data = read_frame(self.link)
+            try:
+                kind, data = read_frame(self.link)
+            except (Failed, OSError):
+                self.code, self.cut = 1, True  # the machine went down: what wsl.exe says then
+                return
             if kind == 3:
                 self.code = struct.unpack("<i", data)[0]
             else:
@@ -225,7 +304,11 @@ class Terminal:
                 if 0 in ready:
                     self.link.sendall(b"\0" + block(os.read(0, 4096)))
                 if self.link in ready:
-                    kind, data = read_frame(self.link)
+                    try:
+                        kind, data = read_frame(self.link)
+                    except (Failed, OSError):
+                        self.cut = True
+                        return 1
                     if kind == 3:
                         return struct.unpack("<i", data)[0]
                     sys.stdout.buffer.write(data)
@@ -254,6 +337,11 @@ def read_exactly(link, count):
     return data
 
 
+def launch(argv, **how):
+    """A process that ends with the test. The kernel sees to that when the thread ends that started it: hence one that stays."""
+    return LAUNCHER.submit(subprocess.Popen, argv, **how).result()
+
+
 def copy_sparse(source, target):
     subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(source), str(target)], check=True)
 
@@ -262,12 +350,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def die_with_parent():
-    """In the child before QEMU: no machine outlives the test."""
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def throw_away(folder):

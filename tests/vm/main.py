@@ -11,18 +11,20 @@ import traceback
 from pathlib import Path
 
 import images
+import windows
 from checks import Subject, tell
+from interop import ByHand, FromWindows, Typed
 from machine import LAYOUTS, Machine, throw_away
 from report import Report, expect
 from server import Releases
 
 PROJECT = images.HERE.parents[1]
 VERDICTS = PROJECT / "tests/data/wsl-config-verdicts.jsonl"
-# (layout, warm, with kind): two of Debian 12's machines go through kind; one of all starts with nothing in apt's cache.
+# (layout, warm, with kind, the way through the restart): two of Debian 12's machines go through kind; one of all starts with nothing in apt's cache.
 STORIES = {
-    "debian-12": [("classic", False, True), ("isolated-poor", True, True), ("modern", True, False), ("isolated", True, False)],
-    "debian-11": [("modern", True, True)],
-    "debian-13": [("modern", True, True)],
+    "debian-12": [("classic", False, True, Typed), ("isolated-poor", True, True, ByHand), ("modern", True, False, Typed), ("isolated", True, False, FromWindows)],
+    "debian-11": [("modern", True, True, ByHand)],
+    "debian-13": [("modern", True, True, Typed)],
 }
 
 
@@ -62,7 +64,7 @@ def grammar(report):
 
 def prepare(system, stories):
     """Builds what the machines need, two things at a time; returns the program."""
-    parts = [lambda: images.disk(system, True), images.node_store, images.crun, images.kind, images.initrd]
+    parts = [lambda: images.disk(system, True), images.node_store, images.crun, images.kind, images.initrd, windows.programs, windows.template]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         made = [pool.submit(part) for part in parts]
         binary = program(system)
@@ -74,19 +76,20 @@ def prepare(system, stories):
 def test(system, layouts, keep):
     report = Report()
     stories = [s for s in STORIES[system] if not layouts or s[0] in layouts]
-    stories += [(layout, True, True) for layout in layouts if layout not in [s[0] for s in stories]]
+    stories += [(layout, True, True, ByHand) for layout in layouts if layout not in [s[0] for s in stories]]
     binary = prepare(system, stories)
     report.line("", f"everything is built; {binary}")
     releases = Releases()
     if VERDICTS.exists():
         grammar(report)
     folder = Path(tempfile.mkdtemp(prefix="kind-wsl-vm-"))
+    folder.chmod(0o711)  # QEMU and wine run as the user of the drive
 
     def one(story):
-        layout, warm, with_kind = story
-        machine = Machine(system, layout, folder / layout, warm=warm)
+        layout, warm, with_kind, way = story
+        machine = Machine(system, layout, folder / layout, warm=warm, windows=True)
         try:
-            tell(machine, system, layout, releases, binary, report.story(f"{system} {layout}"), with_kind)
+            tell(machine, system, layout, releases, binary, report.story(f"{system} {layout}"), with_kind, way)
         finally:
             if not keep:
                 throw_away(machine.folder)
@@ -105,7 +108,8 @@ def test(system, layouts, keep):
 
 def machine_for_person(system, layout, folder):
     binary, releases = prepare(system, []), Releases()
-    machine = Machine(system, layout, folder)
+    Path(folder).chmod(0o711)
+    machine = Machine(system, layout, Path(folder) / "machine", windows=True)
     subject = Subject(machine, releases, binary, system)
     machine.start()
     subject.install()
@@ -119,18 +123,19 @@ def type_line(machine, line):
 
 
 def demo(system, layout):
-    """What a user sees who types `kind-wsl setup` on WSL: set-up, restart, set-up, status."""
+    """What a user sees who types `kind-wsl setup` on WSL: the set-up, the restart under it, the helper's window."""
     with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
         machine, subject = machine_for_person(system, layout, folder)
-        line = f"kind-wsl setup {'' if sys.stdin.isatty() else '--yes '}{subject.flags}"
-        code = type_line(machine, line)
-        if code == 3:
-            print("\r\n\033[1;33mPS C:\\>\033[0m wsl.exe --shutdown   (played: the machine ends and starts again)", flush=True)
-            machine.wsl_shutdown()
-            code = type_line(machine, "kind-wsl setup")
-        type_line(machine, "kind-wsl status")
-        machine.cut()
-        return code
+        try:
+            code = type_line(machine, f"kind-wsl setup {'' if sys.stdin.isatty() else '--yes '}{subject.flags}")
+            if code == 1 and machine.windows.result():
+                print("\r\n\033[1;33mthe helper's window\033[0m (played: it shows here when it has ended)", flush=True)
+                code = int(machine.windows.wait_for_state("ended", 900).get("exit", 1))
+                print(next(ran.text for ran in machine.windows.commands if "--resume" in ran.argv), flush=True)
+            type_line(machine, "kind-wsl status")
+            return code
+        finally:
+            machine.end()
 
 
 def shell(system, layout):
@@ -138,10 +143,12 @@ def shell(system, layout):
         machine, subject = machine_for_person(system, layout, folder)
         print(f"A {layout} WSL machine. The set-up's flags for the test's release server:\r\n  kind-wsl setup {subject.flags}\r\n"
               "`exit 42` plays wsl.exe --shutdown and starts it again; any other exit ends it.\r", flush=True)
-        while machine.terminal(["/bin/bash", "-l"]).attach() == 42:
-            machine.wsl_shutdown()
-        machine.cut()
-        return 0
+        try:
+            while machine.terminal(["/bin/bash", "-l"]).attach() == 42:
+                machine.wsl_shutdown()
+            return 0
+        finally:
+            machine.end()
 
 
 def main():

@@ -3,7 +3,7 @@
 //! in frames:  u8 kind, u32 length, data. 0 standard input (empty: end of file), 1 the terminal's new size (u16 rows, u16 columns)
 //! out frames: 1 standard output (or the terminal), 2 standard error, 3 exit code (i32). Numbers are little-endian.
 use crate::boot::log;
-use crate::{distro, sys};
+use crate::{distro, interop, sys};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -68,7 +68,12 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
             frame(&mut stream, 2, format!("wsl: Failed to start the systemd user session for '{}'. See journalctl for more details. ({what})\n", user.name).as_bytes())?;
         }
     }
-    let mut command = Command::new(request.args.first().ok_or_else(|| io::Error::other("no command"))?);
+    let reaches_windows = !request.raw && interop::enabled();
+    let program = request.args.first().ok_or_else(|| io::Error::other("no command"))?;
+    let mut command = Command::new(if reaches_windows { "/init" } else { program });
+    if reaches_windows {
+        command.arg0(interop::LEADER).arg(program);
+    }
     command.args(&request.args[1..]).env_clear().envs(environment(&user, systemd, request.raw)).envs(request.env.clone());
     command.current_dir(request.dir.as_deref().unwrap_or(&user.home));
     let mut readers: Vec<(u8, File)> = Vec::new();
@@ -115,6 +120,7 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
         thread::spawn(move || copy(from, kind, &out))
     }).collect();
     let status = child.wait()?;
+    interop::close(child.id());
     // a background child may hold the pipes open: the output that is there is passed on, then the command is over
     let end = Instant::now();
     while end.elapsed() < Duration::from_millis(300) && !readers.iter().all(|r| r.is_finished()) {
@@ -259,19 +265,19 @@ fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
     Ok(request)
 }
 
-fn read_u32(stream: &mut TcpStream) -> io::Result<u32> {
+pub fn read_u32(stream: &mut TcpStream) -> io::Result<u32> {
     let mut bytes = [0; 4];
     stream.read_exact(&mut bytes)?;
     Ok(u32::from_le_bytes(bytes))
 }
 
-fn read_block(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub fn read_block(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; read_u32(stream)? as usize];
     stream.read_exact(&mut bytes)?;
     Ok(bytes)
 }
 
-fn frame(stream: &mut TcpStream, kind: u8, data: &[u8]) -> io::Result<()> {
+pub fn frame(stream: &mut TcpStream, kind: u8, data: &[u8]) -> io::Result<()> {
     let mut bytes = vec![kind];
     bytes.extend((data.len() as u32).to_le_bytes());
     bytes.extend(data);

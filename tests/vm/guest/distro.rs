@@ -2,7 +2,7 @@
 use crate::boot::log;
 use crate::conf::{self, Conf, Dialect};
 use crate::sys::{self, *};
-use crate::channel;
+use crate::{channel, interop};
 use std::io::{Read, Write};
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -88,8 +88,7 @@ fn set_up(conf: &Conf) {
     let _ = mount_on("none", "/run/user", "tmpfs", quiet | NOEXEC, "mode=755");
     let _ = mount_on("none", "/mnt/wsl", "tmpfs", quiet, "mode=777");
     let _ = mount_on("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", RELATIME, "");
-    let _ = fs::write("/proc/sys/fs/binfmt_misc/register", ":WSLInterop:M::MZ::/init:PF");
-    let _ = fs::create_dir_all("/run/WSL");
+    interop::open(conf);
     for link in ["/bin/wslinfo", "/bin/wslpath"] {
         if fs::read_link(link).is_err() {
             let _ = symlink("/init", link);
@@ -102,7 +101,16 @@ fn set_up(conf: &Conf) {
     if conf.bool("automount.enabled", true) {
         let at = format!("{}/c", conf.get("automount.root").unwrap_or("/mnt").trim_end_matches('/'));
         let options = r"trans=virtio,version=9p2000.L,msize=262144,access=client,aname=drvfs;path=C:\;uid=1000;gid=1000;symlinkroot=/mnt/";
-        if let Err(e) = mount_on(r"C:\", &at, "9p", NOATIME, options) {
+        // the drive's one connection is free only when the mount of a distribution that has just ended is gone
+        let mut done = mount_on(r"C:\", &at, "9p", NOATIME, options);
+        for _ in 0..100 {
+            if done.is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            done = mount_on(r"C:\", &at, "9p", NOATIME, options);
+        }
+        if let Err(e) = done {
             log(&format!("wsl: {at}: {e}"));
         }
     }

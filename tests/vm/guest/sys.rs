@@ -25,6 +25,7 @@ pub const RDONLY: u64 = 1;
 pub const NOSUID: u64 = 2;
 pub const NODEV: u64 = 4;
 pub const NOEXEC: u64 = 8;
+pub const REMOUNT: u64 = 32;
 pub const NOATIME: u64 = 1024;
 pub const MOVE: u64 = 8192;
 pub const RELATIME: u64 = 1 << 21;
@@ -33,6 +34,7 @@ pub const NEWUTS: c_int = 0x400_0000;
 pub const NEWPID: c_int = 0x2000_0000;
 pub const POWER_OFF: c_int = 0x4321_fedc;
 pub const SIGHUP: c_int = 1;
+pub const SIGKILL: c_int = 9;
 pub const SIGTERM: c_int = 15;
 
 #[repr(C)]
@@ -53,7 +55,7 @@ fn check(code: c_long) -> Result<c_long> {
 
 /// Mounts, making the mount point.
 pub fn mount_on(source: &str, target: &str, kind: &str, flags: u64, data: &str) -> Result<()> {
-    if flags & MOVE == 0 {
+    if flags & (MOVE | REMOUNT) == 0 {
         let _ = fs::create_dir_all(target);
     }
     let (source, target, kind, data) = (c(source), c(target), c(kind), c(data));
