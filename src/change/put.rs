@@ -88,9 +88,14 @@ impl Put {
     }
 
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
-        let staged = match &self.body {
+        // Opened as ourselves: what is staged is root's, and in a home directory root writes as the user.
+        let mut staged = match &self.body {
             Body::Download(artifact) if context.fetcher.source().offline.is_none() => {
-                Some(fetched(context, artifact)?)
+                let path = fetched(context, artifact)?;
+                let unreadable = |why| FetchError::Unreadable { from: path.to_string(), why };
+                let opened =
+                    context.host.open_outside(&path).map_err(unreadable).map_err(failed(artifact))?;
+                Some((path, opened))
             }
             _ => None,
         };
@@ -101,17 +106,13 @@ impl Put {
             Progress::Bytes(n) => tick(Tick::Bytes(n, total)),
             Progress::Waiting(_) | Progress::Done => {}
         };
+        let staged = &mut staged;
         host.write(&self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
-            match (&self.body, &staged) {
+            match (&self.body, staged) {
                 (Body::Text(text), _) => write_all(sink, text.as_bytes(), &self.path),
-                (Body::Download(artifact), Some(staged)) => {
+                (Body::Download(artifact), Some((path, file))) => {
                     // Hashed once more on its way: what is put in place is what was asked for, whatever lay there.
-                    let opened = host.open_outside(staged);
-                    let unreadable = |why| FetchError::Unreadable { from: staged.to_string(), why };
-                    let mut file = opened.map_err(unreadable).map_err(failed(artifact))?;
-                    let mut quiet = |_| {};
-                    fetch::check(artifact, &mut file, staged.as_str(), sink, &mut quiet)
-                        .map_err(failed(artifact))
+                    fetch::check(artifact, file, path.as_str(), sink, &mut |_| {}).map_err(failed(artifact))
                 }
                 (Body::Download(artifact), None) => {
                     let mut open = |path: &Utf8Path| host.open_outside(path);
@@ -125,7 +126,7 @@ impl Put {
                 }
             }
         })?;
-        if let (Body::Download(artifact), Some(_)) = (&self.body, staged) {
+        if let Body::Download(artifact) = &self.body {
             fetcher.forget(artifact);
         }
         Ok(())

@@ -14,8 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Why Windows could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum InteropError {
-    /// This is no session that `wsl.exe` opened, and none of our ancestors is.
-    #[error("this shell was not opened by wsl.exe, and Windows programs can not be started from it")]
+    /// This is no session with interop, and none of our ancestors is in one.
+    #[error(
+        "Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe"
+    )]
     NoSession,
     /// The program could not be run, or did not answer.
     #[error("Windows programs can not be started from here")]

@@ -22,7 +22,7 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
         "
         WSL was not started again yet.
         These count only then: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/delegate.conf.
-        It is left to you: this shell was not opened by wsl.exe, and Windows programs can not be started from it.
+        It is left to you: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
         Type these two lines in Windows (PowerShell or Command Prompt):
           wsl.exe --shutdown
           wsl.exe -d Debian --cd ~ --exec [BIN] setup
