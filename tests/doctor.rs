@@ -50,7 +50,7 @@ fn what_programs_read_has_verdict_evidence_consequence_and_fix_of_every_check() 
         check(&document, "cgroup")["fix"],
         "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart"
     );
-    assert_eq!(document["prediction"]["wrapper"]["says"], "no-wrapper");
+    assert_eq!(document["prediction"]["wrapper"]["says"], "no-provider");
 }
 
 #[test]

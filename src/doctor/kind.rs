@@ -67,11 +67,6 @@ pub enum Prediction {
         /// Whom it asks.
         name: &'static str,
     },
-    /// The wrapper can not be made.
-    NoWrapper {
-        /// Why.
-        why: String,
-    },
 }
 
 impl fmt::Display for Prediction {
@@ -91,7 +86,6 @@ impl fmt::Display for Prediction {
             }
             Self::NoProvider => f.write_str("kind fails: there is no podman to ask"),
             Self::AnotherProvider { name } => write!(f, "kind takes {name}, not podman"),
-            Self::NoWrapper { why } => write!(f, "the wrapper can not be made: {why}"),
         }
     }
 }
@@ -108,17 +102,14 @@ pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
     if let (View::Shell, Some(name)) = (view, another_provider(patient)) {
         return Prediction::AnotherProvider { name };
     }
-    if view == View::Wrapper {
-        let bus = format!("{}/bus", patient.facts.user.runtime_dir());
-        if !patient.facts.systemd.is_running() || !patient.world.exists(&bus) {
-            return Prediction::NoWrapper { why: "there is no user manager to ask".to_owned() };
-        }
-    }
     let Some(version) = podman_version(patient) else { return Prediction::NoProvider };
     let ask = ["podman", "info", "--format", "json"];
+    // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
+    let bus = format!("{}/bus", patient.facts.user.runtime_dir());
+    let has_manager = patient.facts.systemd.is_running() && patient.world.exists(&bus);
     let cmd = match view {
-        View::Shell => Cmd::new(ask[0], ask[1..].iter().copied()),
-        View::Wrapper => Cmd::new(WRAPPER[0], WRAPPER[1..].iter().chain(&ask).copied()),
+        View::Wrapper if has_manager => Cmd::new(WRAPPER[0], WRAPPER[1..].iter().chain(&ask).copied()),
+        View::Shell | View::Wrapper => Cmd::new(ask[0], ask[1..].iter().copied()),
     };
     let cmd = cmd.as_user(&patient.facts.user).within(Duration::from_mins(2));
     let info = match patient.world.query(&cmd) {
@@ -190,7 +181,6 @@ fn another_provider(patient: &Patient<'_>) -> Option<&'static str> {
 fn foretold(patient: &Patient<'_>, view: View) -> Finding {
     let prediction = predict(patient, view);
     let text = prediction.to_string();
-    let setup = "kind-wsl setup";
     match (&prediction, view) {
         (Prediction::Accepts, _) => Finding::ok(text),
         (Prediction::AnotherProvider { .. }, _) => {
@@ -220,9 +210,6 @@ fn foretold(patient: &Patient<'_>, view: View) -> Finding {
             "no cluster can be made",
             "run `podman info` to see it; `kind-wsl explain` knows many of its messages",
         ),
-        (Prediction::NoWrapper { .. }, _) => {
-            Finding::wrong(text, "`kind-wsl kind` can not give nodes what they need", setup)
-        }
     }
 }
 

@@ -4,6 +4,7 @@ import re
 import shutil
 
 import images
+from agreement import Agreement
 from machine import Failed
 from report import StoryEnds, expect
 from snapshot import Snapshot, sort_out, summary
@@ -71,14 +72,17 @@ class Story:
     def __init__(self, machine, system, layout, releases, binary, story, with_kind, way):
         self.machine, self.system, self.layout, self.story, self.with_kind = machine, system, layout, story, with_kind
         self.subject = Subject(machine, releases, binary, system)
-        self.way = way(self)
+        self.way, self.agreement = way(self), Agreement(self)
 
     def run(self):
         self.before()
+        self.agreement.here("before the set-up")
         self.way.before_set_up()
         self.way.set_up()
         self.afterwards()
         self.way.afterwards()
+        self.agreement.here("after the set-up")
+        self.agreement.broken()
         self.use()
         self.undo()
 
