@@ -252,6 +252,13 @@ fn without_the_helper_a_window_of_the_command_prompt_does_it() {
 }
 
 #[test]
+fn where_the_helper_has_no_place_the_command_prompt_does_it() {
+    let case = case().file(PLACE, "somebody's file").file("/fake/windows/cmd.exe /c", "0\n");
+    case.run(&setup()).expect(3, "").says("A window of Windows does it and goes on.");
+    assert_eq!(case.machine.text(PLACE), "somebody's file");
+}
+
+#[test]
 fn where_windows_does_not_answer_the_lines_to_type_are_said() {
     let case = without_helper().file("/fake/windows/wsl.exe --list", "1\n");
     case.run(&setup()).expect(3, "").says("It is left to you: `wsl.exe` ended with exit code 1:");

@@ -1,0 +1,144 @@
+//! Who restarts WSL: `kind-wsl.exe` where that started us, the helper, a window of the command prompt, or nobody.
+
+use std::error::Error;
+
+use camino::Utf8PathBuf;
+
+use super::{By, Bystanders, Restarting};
+use crate::change::Scope;
+use crate::host::HostError;
+use crate::journal::{Journal, Record};
+use crate::windows::{self, Driver, Helper, Interop, InteropError, Look, Order};
+
+/// Why the helper does not do it.
+enum Refusal {
+    /// Nobody else should try.
+    Final(String),
+    /// It can not be had.
+    Helper(String),
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Self {
+        Self::Helper(chain(&error))
+    }
+}
+
+impl From<InteropError> for Refusal {
+    fn from(error: InteropError) -> Self {
+        Self::Helper(chain(&error))
+    }
+}
+
+impl Restarting<'_> {
+    /// Finds who does it and makes them ready; otherwise says why nobody does, where that is news.
+    pub(super) fn hand_over(&self) -> Result<By, Option<String>> {
+        if self.by_hand || self.awaited.scope == Scope::Machine || !self.facts.wsl.is_two() {
+            return Err(None);
+        }
+        let host = &self.session.host;
+        let bystanders = Bystanders::of(self.session, self.facts, self.awaited.scope);
+        let agreed = bystanders.agreed(&mut self.answers.clone(), self.may_ask);
+        if agreed.map_err(|gave_up| Some(gave_up.text))? != Some(true) {
+            // An earlier try may have been agreed to, and kind-wsl.exe must not take that for this one.
+            self.note(Record::Withdrawn)?;
+            let text =
+                format!("it would end {}, and nobody agreed to that (`--restart-all`)", bystanders.name());
+            return Err(Some(text));
+        }
+        if Driver::of(host).is_some() {
+            self.note(Record::Handed { place: None })?;
+            return Ok(By::Driver);
+        }
+        let interop = Interop::new(host).map_err(|e| Some(chain(&e)))?;
+        match Helper::find(host) {
+            None => self.prompt(&interop).map_err(|e| Some(chain(&*e))),
+            Some(helper) => self.helper(&interop, &helper).or_else(|refusal| match refusal {
+                Refusal::Final(why) => Err(Some(why)),
+                // Where the helper can not be had, the command prompt may be: the helper's trouble is then no news.
+                Refusal::Helper(why) => self.prompt(&interop).map_err(|_| Some(why)),
+            }),
+        }
+    }
+
+    /// Writes down that Windows does it, and where on its side we write: before anything is written there.
+    fn note(&self, record: Record) -> Result<(), Option<String>> {
+        let journal = Journal::open(&self.session.host, &self.session.user.name);
+        let noted = journal.and_then(|mut journal| journal.append(record));
+        noted.map_err(|e| Some(chain(&e)))
+    }
+
+    fn helper(&self, interop: &Interop<'_>, helper: &Helper) -> Result<By, Refusal> {
+        let host = &self.session.host;
+        let Some(profile) = &self.facts.windows.profile else {
+            let text = "the profile of the Windows account was not found (`--windows-profile` names it)";
+            return Err(Refusal::Helper(text.to_owned()));
+        };
+        let handed = |place: &Utf8PathBuf| {
+            let noted = self.note(Record::Handed { place: Some(place.clone()) });
+            noted.map_err(|why| Refusal::Final(why.unwrap_or_default()))
+        };
+        let place = Helper::place_in(profile);
+        handed(&place)?;
+        let path = helper.place(host, &place, &self.session.user)?;
+        let look = Look::of(interop, &path)?;
+        if let Some(why) = look.unable {
+            return Err(Refusal::Final(format!("the helper can not do it from this session: {why}")));
+        }
+        // Where the account's local data lie elsewhere than in its profile, the helper writes there.
+        let folder = interop.path(&look.folder).unwrap_or_else(|| place.clone());
+        if folder != place {
+            handed(&folder)?;
+        }
+        windows::forget(host, &folder, &self.awaited.id, &self.session.user)?;
+        let order = Order {
+            id: &self.awaited.id,
+            distro: self.facts.wsl.distro(),
+            scope: self.awaited.scope,
+            user: &self.session.user.name,
+            program: &self.session.program(),
+        };
+        let said = host.run(&order.command(interop, &path), &mut |_| {}).map_err(|e| match e {
+            // What it says, it says of WSL and of this session, and the command prompt would fare no better.
+            HostError::Failed { detail, .. } => Refusal::Final(detail),
+            e => Refusal::from(e),
+        })?;
+        let log = said.stdout.lines().find_map(|l| l.trim_end().strip_prefix("log=")).unwrap_or_default();
+        Ok(By::Helper { place: folder, log: log.to_owned() })
+    }
+
+    /// Without the helper: a window of the command prompt, which lives on when WSL ends because `start` gives it a
+    /// console of its own (WSL ends the console programs that it started itself, `interop.cpp:409`).
+    fn prompt(&self, interop: &Interop<'_>) -> Result<By, Box<dyn Error>> {
+        interop.running()?;
+        let program = self.session.program();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if !program
+            .chars()
+            .chain(self.facts.wsl.distro().chars())
+            .chain(self.session.user.name.chars())
+            .all(plain)
+        {
+            return Err(
+                format!("`{program}` has characters that the command prompt would not leave alone").into()
+            );
+        }
+        self.note(Record::Handed { place: None }).map_err(Option::unwrap_or_default)?;
+        let name = self.facts.wsl.distro();
+        let session = format!("wsl.exe -d {name} -u {} --exec /bin/true", self.session.user.name);
+        let resume =
+            format!("wsl.exe -d {name} -u root --cd ~ --exec {program} setup --resume {}", self.awaited.id);
+        let line = format!("{} & {session} & {resume}", self.stop_line(name));
+        let args = ["/c", "start", "kind-wsl setup", "/D", r"C:\", "cmd.exe", "/k", &line];
+        let cmd = interop.command(&interop.system("cmd.exe"), args);
+        self.session.host.run(&cmd, &mut |_| {})?;
+        Ok(By::Prompt)
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+    texts.collect::<Vec<_>>().join(": ")
+}
