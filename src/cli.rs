@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod crun;
+mod diagnosis;
 mod doctor;
 mod explain;
 mod fetch;
@@ -67,7 +68,7 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Take the set-up back, byte for byte.
     Undo(undo::Undo),
-    /// Say what a stage is for, where it comes from and what it changes here.
+    /// Say what a stage is for, or what an error message means and whether its cause is on this machine.
     Explain(explain::Explain),
     /// Write down this machine, the plan and the journal, for a bug report or for `plan --facts`.
     Report(report::Report),

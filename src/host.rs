@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner};
-pub use fs::{Lock, digest, directory, hex};
+pub use fs::{Lock, digest, directory, hex, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
 pub use locks::Holder;

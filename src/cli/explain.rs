@@ -1,48 +1,100 @@
-//! `kind-wsl explain STAGE`: what a stage is for.
+//! `kind-wsl explain`: what a stage is for, or what a message means.
 
+use camino::Utf8Path;
 use clap::Args;
+use serde_json::json;
 
-use super::Global;
 use super::session::{Session, with_defaults};
+use super::{Global, diagnosis};
 use crate::error::{Exit, Failure};
+use crate::explain::input::Input;
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Form, Stage};
 use crate::stages::{self, STAGES};
-use crate::ui::{self, BOLD, DIM, columns, out, render, styled};
+use crate::ui::{self, BOLD, DIM, columns, json_line, out, render, styled};
 
 /// The flags of `explain`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 something is known of it, 1 nothing is (with --json: 0, and an empty list), 2 no such stage.\n\n\
+                  Examples:\n  kind-wsl explain                                    the stages\n  kind-wsl explain cgroup                             \
+                  what a stage is for\n  kind-wsl explain 'crun: unknown version specified'  what a message means\n  \
+                  kind-wsl explain build.log                          a file\n  kind-wsl kind create cluster 2>&1 | kind-wsl explain -"
+)]
 pub(crate) struct Explain {
-    /// The stage; without one, all of them in a line each.
-    #[arg(value_name = "STAGE")]
-    stage: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// A stage, an error message (quotes around it keep your shell from reading it), a file, or `-` for standard input;
+    /// without any of them, all stages in a line each.
+    #[arg(value_name = "STAGE|TEXT|FILE|-")]
+    words: Vec<String>,
 }
 
 impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let Some(id) = &self.stage else {
-            for stage in STAGES {
-                out(&columns(&[(stage.id, 15, BOLD), (stage.from, 18, DIM)], stage.title, ui::width()));
+        let input = match self.words.as_slice() {
+            [] => return Ok(self.stages(STAGES)),
+            [word] if word == "-" => diagnosis::from_input()?,
+            [word] => {
+                if let Some(stage) = STAGES.iter().find(|s| s.id == word) {
+                    return if self.json { Ok(self.stages(&[stage])) } else { explain(stage, global) };
+                }
+                match diagnosis::from_file(word)? {
+                    Some(input) => input,
+                    None => self.one_word(word)?,
+                }
             }
-            return Ok(Exit::Done);
+            words => Input { text: words.join(" "), left_out: 0 },
         };
-        let stage = stages::by_id(id)?;
-        let paragraph = |text: &str| out(&ui::wrap(text, ui::width()).join("\n"));
-        out(&format!(
-            "{}: {} {}\n",
-            styled(BOLD, stage.id),
-            stage.title,
-            styled(DIM, &format!("(from: {})", stage.from))
-        ));
-        paragraph(stage.why);
-        questions(stage);
-        // Without a user there is no plan for this machine; the stage is explained all the same.
-        if let Ok(session) = Session::new(global, None) {
-            out("");
-            here(&session, stage)?;
-        }
-        Ok(Exit::Done)
+        if self.json { diagnosis::as_json(&input, global) } else { diagnosis::for_people(&input, global) }
     }
+
+    /// What is neither a stage nor a file: a message, unless it looks like the name of either.
+    fn one_word(&self, word: &str) -> Result<Input, Failure> {
+        let input = Input { text: word.to_owned(), left_out: 0 };
+        let is_name = !word.trim().is_empty() && !word.contains(char::is_whitespace);
+        if !is_name || self.json || !diagnosis::matches(word)?.is_empty() {
+            return Ok(input);
+        }
+        let is_log = matches!(Utf8Path::new(word).extension(), Some("log" | "txt" | "out"));
+        if word.contains('/') || is_log {
+            let hint = "`-` reads standard input: `… 2>&1 | kind-wsl explain -`";
+            return Err(Failure::usage(format!("there is no file `{word}`"), hint));
+        }
+        stages::by_id(word)?;
+        Ok(input)
+    }
+
+    fn stages(&self, stages: &[&Stage]) -> Exit {
+        if self.json {
+            let stages =
+                stages.iter().map(|s| json!({ "id": s.id, "title": s.title, "from": s.from, "why": s.why }));
+            json_line(json!({ "stages": stages.collect::<Vec<_>>() }));
+            return Exit::Done;
+        }
+        for stage in stages {
+            out(&columns(&[(stage.id, 15, BOLD), (stage.from, 18, DIM)], stage.title, ui::width()));
+        }
+        Exit::Done
+    }
+}
+
+fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
+    out(&format!(
+        "{}: {} {}\n",
+        styled(BOLD, stage.id),
+        stage.title,
+        styled(DIM, &format!("(from: {})", stage.from))
+    ));
+    out(&ui::wrap(stage.why, ui::width()).join("\n"));
+    questions(stage);
+    // Without a user there is no plan for this machine; the stage is explained all the same.
+    if let Ok(session) = Session::new(global, None) {
+        out("");
+        here(&session, stage)?;
+    }
+    Ok(Exit::Done)
 }
 
 fn questions(stage: &Stage) {

@@ -211,6 +211,12 @@ impl Host {
     }
 }
 
+/// What the caller hands us on standard input.
+#[must_use]
+pub fn standard_input() -> Box<dyn Read> {
+    Box::new(io::stdin().lock())
+}
+
 /// A directory that the caller named, absolute and without links; `None` where it is no directory.
 ///
 /// # Errors

@@ -1,0 +1,187 @@
+//! What `kind-wsl explain` prints of a pasted message.
+
+use std::io::{ErrorKind, Read};
+
+use camino::Utf8Path;
+use serde_json::json;
+
+use super::Global;
+use super::session::Session;
+use crate::error::{Exit, Failure};
+use crate::explain::input::Input;
+use crate::explain::table::address;
+use crate::explain::{self, Here, Match, Symptom};
+use crate::facts::Facts;
+use crate::host::{Host, Process, standard_input};
+use crate::ui::{self, BOLD, DIM, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled};
+
+/// How many further symptoms are named.
+const FURTHER: usize = 5;
+
+/// Reads what the caller pipes in.
+pub(super) fn from_input() -> Result<Input, Failure> {
+    if ui::is_interactive() {
+        err("paste the message, then press Enter and Ctrl-D");
+    }
+    read(&mut *standard_input(), "standard input")
+}
+
+/// Reads a file that the caller named; `None` where there is none of that name, so that it may be a message.
+pub(super) fn from_file(name: &str) -> Result<Option<Input>, Failure> {
+    let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
+    match host.open_outside(Utf8Path::new(name)) {
+        Ok(mut file) => read(&mut *file, name).map(Some),
+        Err(e) => match e.kind() {
+            // A message is no good name for a file: too long, or with a slash behind what is no directory.
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput => Ok(None),
+            _ => Err(Failure::new(format!("cannot read `{name}`: {e}"), Some(PIPE.to_owned()))),
+        },
+    }
+}
+
+/// What helps where a file can not be read.
+const PIPE: &str = "a command's output can be piped in: `… 2>&1 | kind-wsl explain -`";
+
+fn read(source: &mut dyn Read, name: &str) -> Result<Input, Failure> {
+    Input::read(source).map_err(|e| Failure::new(format!("cannot read `{name}`: {e}"), Some(PIPE.to_owned())))
+}
+
+/// What is known of a text; `None` where that is nothing.
+pub(super) fn matches(text: &str) -> Result<Vec<Match>, Failure> {
+    explain::table().map_err(|e| Failure::new(format!("the table of symptoms is broken: {e}"), None))?;
+    Ok(explain::diagnose(text))
+}
+
+/// Whether causes are present here, where there is a machine and a user to look at.
+struct Machine(Option<(Session, Facts)>);
+
+impl Machine {
+    /// Looks at the machine only where a look was written for something that was found.
+    fn for_the(matches: &[Match], global: &Global) -> Self {
+        if matches.iter().all(|m| m.symptom.here.is_none()) {
+            return Self(None);
+        }
+        Self(Session::new(global, None).ok().map(|session| {
+            let facts = session.facts();
+            (session, facts)
+        }))
+    }
+
+    fn look(&self, symptom: &Symptom) -> Option<Here> {
+        symptom.here.as_ref()?;
+        let Some((session, facts)) = &self.0 else {
+            return Some(Here::Unknown(
+                "there is no ordinary user to look for; `--user NAME` names one".to_owned(),
+            ));
+        };
+        explain::here::look(symptom, &session.host, facts)
+    }
+}
+
+/// Prints it for programs.
+pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
+    let matches = matches(&input.text)?;
+    let machine = Machine::for_the(&matches, global);
+    let symptoms = matches.iter().map(|m| {
+        let s = m.symptom;
+        let here = machine.look(s);
+        let (present, evidence) = match &here {
+            Some(Here::Present(e)) => (Some(true), Some(e)),
+            Some(Here::Absent(e)) => (Some(false), Some(e)),
+            Some(Here::Unknown(e)) => (None, Some(e)),
+            None => (None, None),
+        };
+        json!({
+            "row": s.row, "title": s.title, "cause": s.cause, "check": s.check, "fix": s.fix,
+            "thread": s.thread.first().map(|t| address(t)), "threads": s.thread.iter().map(|t| address(t)).collect::<Vec<_>>(),
+            "tags": s.tags, "also_of_others": m.is_outer, "seen": shorten(&m.line(&input.text), 400),
+            "present": present, "evidence": evidence,
+        })
+    });
+    let symptoms: Vec<_> = symptoms.collect();
+    json_line(json!({ "symptoms": symptoms, "left_out": input.left_out }));
+    Ok(Exit::Done)
+}
+
+/// Prints it for people: the best fully, others in a line each.
+pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure> {
+    if input.left_out > 0 {
+        let size = input.left_out >> 20;
+        err(&format!("note: this is long: the {size} MiB in its middle were not read"));
+    }
+    let matches = matches(&input.text)?;
+    let Some((best, others)) = matches.split_first() else { return Ok(unknown(&input.text)) };
+    let machine = Machine::for_the(&matches[..1], global);
+    seen(best, input);
+    out(&format!(
+        "{} {}",
+        styled(BOLD, &best.symptom.title),
+        styled(DIM, &format!("(symptom {})", best.symptom.row))
+    ));
+    out("");
+    let row = |label: &str, text: &str| out(&columns(&[(label, 7, BOLD)], text, ui::width()));
+    row("why", &best.symptom.cause);
+    if best.is_outer {
+        row("", "The same message has other causes, too.");
+    }
+    if let Some(here) = machine.look(best.symptom) {
+        let (style, word, evidence) = match &here {
+            Here::Present(e) => (RED, "yes", e),
+            Here::Absent(e) => (GREEN, "no", e),
+            Here::Unknown(e) => (YELLOW, "not known", e),
+        };
+        row("here", &format!("{}: {evidence}", styled(style, word)));
+    }
+    row("check", &best.symptom.check);
+    row("fix", &best.symptom.fix);
+    for (number, thread) in best.symptom.thread.iter().take(3).enumerate() {
+        row(if number == 0 { "more" } else { "" }, &address(thread));
+    }
+    further(others);
+    Ok(Exit::Done)
+}
+
+/// The line that was recognised, where the text has more than that.
+fn seen(best: &Match, input: &Input) {
+    if input.text.trim().lines().nth(1).is_none() {
+        return;
+    }
+    let room = ui::width().unwrap_or(200);
+    let line = best.line(&input.text);
+    let place = match input.left_out {
+        0 => format!("line {}: ", best.line_number(&input.text)),
+        _ => String::new(),
+    };
+    out(&styled(DIM, &shorten(&format!("{place}{line}"), room)));
+    out("");
+}
+
+fn further(others: &[Match]) {
+    if others.is_empty() {
+        return;
+    }
+    out(&format!("\n{}", styled(BOLD, "it also shows")));
+    for other in others.iter().take(FURTHER) {
+        let row = format!("  {}", other.symptom.row);
+        out(&columns(&[(&row, 6, DIM)], &other.symptom.title, ui::width()));
+    }
+    if let Some(rest) = others.len().checked_sub(FURTHER).filter(|rest| *rest > 0) {
+        out(&format!("  and {rest} more: `--json` shows all of them"));
+    }
+}
+
+/// Says that nothing is known, and where to go.
+fn unknown(text: &str) -> Exit {
+    let failure = if text.trim().is_empty() {
+        Failure::new("there is nothing to explain: the text is empty", Some(PIPE.to_owned()))
+    } else {
+        let what = "this message is not among the known symptoms";
+        let hint = "`kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report";
+        Failure::new(what, Some(hint.to_owned()))
+    };
+    ui::fail(&failure);
+    failure.exit
+}

@@ -1,0 +1,144 @@
+//! Looks at podman, the crun that it will run, and its configuration.
+
+use super::{Here, is_below};
+use crate::facts::Facts;
+use crate::host::{Cmd, World};
+use crate::version::Version;
+
+/// The crun that podman will run, with its version.
+fn crun(facts: &Facts) -> Result<(String, Version), Here> {
+    let crun = facts.tools.crun.as_ref().ok_or_else(|| Here::unknown("no crun was found"))?;
+    let version = crun
+        .version
+        .clone()
+        .ok_or_else(|| Here::unknown(format!("{} does not say its version", crun.path)))?;
+    Ok((format!("podman will run {}, which is {}", crun.path, version.release()), version))
+}
+
+fn podman(facts: &Facts) -> Result<Version, Here> {
+    facts.packages.version("podman").ok_or_else(|| Here::unknown("podman is not installed as a package"))
+}
+
+fn either(look: Result<Here, Here>) -> Here {
+    look.unwrap_or_else(|unknown| unknown)
+}
+
+pub(super) fn crun_chmod(_: &dyn World, facts: &Facts) -> Here {
+    either(crun(facts).map(|(said, version)| {
+        let said = format!("{said}, on kernel {}", facts.kernel.release);
+        Here::when(is_below(&version, "1.9.1"), said)
+    }))
+}
+
+pub(super) fn crun_oci(_: &dyn World, facts: &Facts) -> Here {
+    either((|| {
+        let (said, version) = crun(facts)?;
+        let podman = podman(facts)?;
+        let is_present = is_below(&version, "1.14.3") && podman.major() >= 5;
+        Ok(Here::when(is_present, format!("{said}; podman is {}", podman.release())))
+    })())
+}
+
+/// Whether it is one of the 1.21 builds.
+fn is_minor(version: &Version, minor: u64) -> bool {
+    (version.major(), version.minor()) == (1, minor)
+}
+
+pub(super) fn crun_1_21(_: &dyn World, facts: &Facts) -> Here {
+    either(crun(facts).map(|(said, version)| Here::when(is_minor(&version, 21), said)))
+}
+
+pub(super) fn crun_1_29(_: &dyn World, facts: &Facts) -> Here {
+    either(crun(facts).map(|(said, version)| Here::when(is_minor(&version, 29), said)))
+}
+
+pub(super) fn crun_0(_: &dyn World, facts: &Facts) -> Here {
+    either(crun(facts).map(|(said, version)| Here::when(version.major() == 0, said)))
+}
+
+const PLUGINS: &str = "containernetworking-plugins";
+
+pub(super) fn cni_plugins(_: &dyn World, facts: &Facts) -> Here {
+    either((|| {
+        let podman = podman(facts)?;
+        let Some(plugins) = facts.packages.version(PLUGINS) else {
+            return Ok(Here::unknown(format!("{PLUGINS} is not installed as a package")));
+        };
+        let said = format!("podman is {}, {PLUGINS} is {}", podman.release(), plugins.release());
+        // CNI's 1.0.0 came with version 1.0 of the plugins.
+        Ok(Here::when(podman.major() < 4 && is_below(&plugins, "1.0"), said))
+    })())
+}
+
+pub(super) fn cni_missing(world: &dyn World, facts: &Facts) -> Here {
+    let netavark = facts.packages.installed.contains_key("netavark");
+    let dirs =
+        ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin", "/usr/local/libexec/cni", "/usr/local/lib/cni"];
+    match dirs.iter().find(|dir| world.exists(&format!("{dir}/bridge"))) {
+        Some(dir) => Here::Absent(format!("{dir}/bridge is there")),
+        None if netavark => Here::unknown(
+            "no plugin `bridge`, but netavark: podman needs plugins only where its storage was begun with CNI",
+        ),
+        None => Here::Present("there is no plugin `bridge`, and netavark is not installed".to_owned()),
+    }
+}
+
+/// What podman is told, and by which file.
+fn told(facts: &Facts, key: &str) -> Option<(String, String)> {
+    let winner = facts.containers.winner(key)?;
+    let value = winner.setting.value.trim_matches('"').to_owned();
+    Some((value.clone(), format!("{winner} sets {key} to {value}")))
+}
+
+pub(super) fn log_driver(_: &dyn World, facts: &Facts) -> Here {
+    match told(facts, "containers.log_driver") {
+        Some((value, said)) => Here::when(value != "k8s-file", said),
+        None if facts.systemd.is_running() => Here::Present(
+            "no file sets containers.log_driver, so podman takes journald where there is one".to_owned(),
+        ),
+        None => Here::unknown("no file sets containers.log_driver"),
+    }
+}
+
+pub(super) fn pids_limit(_: &dyn World, facts: &Facts) -> Here {
+    match told(facts, "containers.pids_limit") {
+        // 0 and less stand for no limit (containers.conf(5)).
+        Some((value, said)) => Here::when(value.parse().is_ok_and(|n: i64| n > 0 && n < 65536), said),
+        None => Here::Present("no file sets containers.pids_limit, so podman's own 2048 counts".to_owned()),
+    }
+}
+
+pub(super) fn ports(_: &dyn World, facts: &Facts) -> Here {
+    either(podman(facts).map(|v| {
+        let is_present = v.major() == 6 && is_below(&v, "6.1.1");
+        Here::when(is_present, format!("podman is {}", v.release()))
+    }))
+}
+
+pub(super) fn labels(world: &dyn World, facts: &Facts) -> Here {
+    either((|| {
+        let podman = podman(facts)?;
+        if podman.major() < 6 {
+            return Ok(Here::Absent(format!("podman is {}", podman.release())));
+        }
+        let Some(kind) = &facts.tools.kind else { return Ok(Here::unknown("kind was not found")) };
+        // `kind v0.33.0 go1.26 linux/amd64`
+        let said =
+            world.answer(&Cmd::new(kind.as_str(), ["version"]).as_user(&facts.user)).unwrap_or_default();
+        let number =
+            said.split_ascii_whitespace().nth(1).and_then(|v| v.trim_start_matches('v').parse().ok());
+        let number: Version =
+            number.ok_or_else(|| Here::unknown(format!("{kind} does not say its version")))?;
+        let evidence = format!("podman is {}, {kind} is {}", podman.release(), number.release());
+        Ok(Here::when(is_below(&number, "0.33"), evidence))
+    })())
+}
+
+pub(super) fn docker_missing(world: &dyn World, _: &Facts) -> Here {
+    match ["/usr/bin/docker", "/usr/local/bin/docker"].iter().find(|p| world.exists(p)) {
+        Some(path) => {
+            Here::Absent(format!("{path} is there; whether it knows the image is another question"))
+        }
+        None => Here::Present("there is no program `docker`".to_owned()),
+    }
+}

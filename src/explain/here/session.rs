@@ -1,0 +1,125 @@
+//! Looks at systemd, the user's manager and their runtime directory.
+
+use camino::Utf8Path;
+
+use super::{Here, not_for_root, only_on_wsl};
+use crate::facts::Facts;
+use crate::host::{Cmd, Kind, World};
+
+pub(super) fn systemd(_: &dyn World, facts: &Facts) -> Here {
+    Here::when(!facts.systemd.is_running(), format!("PID 1 is `{}`", facts.systemd.pid1))
+}
+
+/// The user's unit.
+fn unit(facts: &Facts) -> String {
+    format!("user@{}.service", facts.user.uid)
+}
+
+pub(super) fn user_manager(_: &dyn World, facts: &Facts) -> Here {
+    if let Some(unknown) = not_for_root(facts) {
+        return unknown;
+    }
+    if !facts.systemd.is_running() {
+        return Here::Present(format!("PID 1 is `{}`, so no user manager can run", facts.systemd.pid1));
+    }
+    let runs = facts.cgroup.manager.is_some();
+    Here::when(!runs, format!("{} {}", unit(facts), if runs { "runs" } else { "does not run" }))
+}
+
+pub(super) fn manager_refused(world: &dyn World, facts: &Facts) -> Here {
+    if let Some(answer) = not_for_root(facts).or_else(|| only_on_wsl(facts)) {
+        return answer;
+    }
+    if facts.cgroup.manager.is_some() {
+        return Here::Absent(format!("{} runs", unit(facts)));
+    }
+    if !facts.systemd.is_running() {
+        return Here::Absent(format!("PID 1 is `{}`", facts.systemd.pid1));
+    }
+    let show = Cmd::new("systemctl", ["show", "--value", "-p", "Result", &unit(facts)]);
+    match world.answer(&show).as_deref() {
+        Some("resources") => Here::Present(format!("{} failed with result `resources`", unit(facts))),
+        _ => Here::unknown(format!("{} does not run, and systemd does not say why", unit(facts))),
+    }
+}
+
+fn runtime(facts: &Facts) -> String {
+    format!("/run/user/{}", facts.user.uid)
+}
+
+pub(super) fn bus(world: &dyn World, facts: &Facts) -> Here {
+    if let Some(unknown) = not_for_root(facts) {
+        return unknown;
+    }
+    let socket = runtime(facts) + "/bus";
+    if !world.exists(&socket) {
+        return Here::Present(format!("{socket} is not there"));
+    }
+    let said = world.env("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
+    let path = said.strip_prefix("unix:path=").map(|p| p.split(',').next().unwrap_or_default());
+    match path {
+        Some(path) if !world.exists(path) => {
+            Here::Present(format!("DBUS_SESSION_BUS_ADDRESS names {path}, which is not there"))
+        }
+        _ => Here::Absent(format!("{socket} is there")),
+    }
+}
+
+pub(super) fn runtime_dir(world: &dyn World, facts: &Facts) -> Here {
+    if let Some(unknown) = not_for_root(facts) {
+        return unknown;
+    }
+    let dir = runtime(facts);
+    let is_there = world.exists(&dir);
+    Here::when(!is_there, format!("{dir} is {}there", if is_there { "" } else { "not " }))
+}
+
+pub(super) fn runtime_dir_owner(world: &dyn World, facts: &Facts) -> Here {
+    if let Some(unknown) = not_for_root(facts) {
+        return unknown;
+    }
+    let dir = runtime(facts);
+    let stat = world.resolve(Utf8Path::new(&dir)).and_then(|p| world.stat(&p)).ok().flatten();
+    match stat.filter(|s| s.kind == Kind::Dir) {
+        Some(stat) => {
+            Here::when(stat.uid != facts.user.uid, format!("{dir} belongs to the uid {}", stat.uid))
+        }
+        None => Here::unknown(format!("{dir} is not there")),
+    }
+}
+
+pub(super) fn runtime_dir_wslg(world: &dyn World, _: &Facts) -> Here {
+    match world.env("XDG_RUNTIME_DIR") {
+        Some(dir) => {
+            Here::when(dir.starts_with("/mnt/wslg/runtime-dir"), format!("XDG_RUNTIME_DIR is {dir}"))
+        }
+        None => Here::unknown("XDG_RUNTIME_DIR is not set in this shell"),
+    }
+}
+
+pub(super) fn runtime_dir_hidden(world: &dyn World, facts: &Facts) -> Here {
+    if let Some(unknown) = not_for_root(facts) {
+        return unknown;
+    }
+    let dir = runtime(facts);
+    let table = world.text("/proc/mounts").unwrap_or_default();
+    let mounts = table.lines().filter(|l| l.split(' ').nth(1) == Some(dir.as_str())).count();
+    if mounts > 1 {
+        return Here::Present(format!("{mounts} file systems are mounted on {dir}"));
+    }
+    let socket = format!("{dir}/systemd/private");
+    match (facts.cgroup.manager.is_some(), world.exists(&socket)) {
+        (true, false) => Here::Present(format!("{} runs, but {socket} is not there", unit(facts))),
+        (true, true) => Here::Absent(format!("{socket} is there")),
+        (false, _) => Here::unknown(format!("{} does not run", unit(facts))),
+    }
+}
+
+pub(super) fn run_in_tmp(world: &dyn World, facts: &Facts) -> Here {
+    let uid = facts.user.uid;
+    let dirs = [format!("/tmp/podman-run-{uid}"), format!("/tmp/storage-run-{uid}")];
+    match dirs.iter().find(|d| world.exists(d)) {
+        Some(dir) => Here::Present(format!("{dir} is there")),
+        None => Here::Absent(format!("there is no {}", dirs.join(" and no "))),
+    }
+}

@@ -1,0 +1,183 @@
+//! Patterns of messages, and the search for all of them at once.
+//!
+//! A pattern is the message with `…` for what differs (`open … cgroup.controllers: no such file`), and ` && ` between
+//! parts that stand anywhere in the text. Blanks, quotes, case, line breaks and most signs play no role
+//! ([`super::squeeze`]). That is all that is needed, so there are no regular expressions here: they would have to allow
+//! for a line break and a quote between any two letters.
+//!
+//! The search looks for eight bytes of the longest literal of each part, in one pass, and compares the rest only there.
+//! What is compared is bounded, so the time grows with the text and nothing else.
+
+use std::collections::HashMap;
+
+use super::squeeze::{BREAK, Squeezed};
+
+/// How far `…` reaches, in bytes that are left after squeezing: a cgroup's path with two ids in it.
+const REACH: usize = 400;
+/// How much of a literal the search looks for.
+const ANCHOR: usize = 8;
+
+/// One pattern: its parts, all of which have to be found.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    parts: Vec<Part>,
+}
+
+/// Literals in their order, with a gap between one and the next.
+#[derive(Clone, Debug)]
+struct Part {
+    literals: Vec<Vec<u8>>,
+    /// Which of them the search looks for, and from which byte on.
+    anchor: (usize, usize),
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let parts = text.split(" && ").map(|part| Part::parse(part).ok_or(part));
+        let parts: Result<Vec<_>, &str> = parts.collect();
+        let parts = parts.map_err(|part| format!("`{part}` has no literal of {ANCHOR} letters"))?;
+        Ok(Self { parts })
+    }
+
+    /// How much of a text it pins down.
+    pub(super) fn weight(&self) -> usize {
+        self.parts.iter().flat_map(|p| &p.literals).map(Vec::len).sum()
+    }
+}
+
+impl Part {
+    fn parse(text: &str) -> Option<Self> {
+        let squeeze = |literal: &str| {
+            let mut bytes = Squeezed::of(literal).bytes;
+            bytes.retain(|b| *b != BREAK);
+            bytes
+        };
+        let literals: Vec<Vec<u8>> = text.split('…').map(squeeze).filter(|l| !l.is_empty()).collect();
+        let (index, longest) = literals.iter().enumerate().max_by_key(|(_, l)| l.len())?;
+        // From its middle, since many messages begin and end alike.
+        let offset = longest.len().checked_sub(ANCHOR)? / 2;
+        Some(Self { anchor: (index, offset), literals })
+    }
+
+    fn key(&self) -> u64 {
+        let (index, offset) = self.anchor;
+        self.literals[index][offset..offset + ANCHOR].iter().fold(0, |key, byte| key << 8 | u64::from(*byte))
+    }
+
+    /// Where the part begins when its anchor was found at `at`.
+    fn begin(&self, text: &Squeezed, at: usize) -> Option<usize> {
+        let bytes = &text.bytes;
+        let (index, offset) = self.anchor;
+        let mut begin = at.checked_sub(offset)?;
+        let mut end = begin + self.literals[index].len();
+        if bytes.get(begin..end)? != self.literals[index] {
+            return None;
+        }
+        for literal in &self.literals[index + 1..] {
+            let reach = &bytes[end..bytes.len().min(end + REACH + literal.len())];
+            let reach = reach.split(|b| *b == BREAK).next().unwrap_or_default();
+            end += reach.windows(literal.len()).position(|w| w == literal)? + literal.len();
+        }
+        for literal in self.literals[..index].iter().rev() {
+            let reach = &bytes[begin.saturating_sub(REACH + literal.len())..begin];
+            let reach = reach.rsplit(|b| *b == BREAK).next().unwrap_or_default();
+            let back = reach.windows(literal.len()).rposition(|w| w == literal)?;
+            begin -= reach.len() - back;
+        }
+        text.starts_word(begin).then_some(begin)
+    }
+}
+
+/// Many patterns, ready to be looked for.
+#[derive(Debug)]
+pub(super) struct Index {
+    patterns: Vec<Pattern>,
+    /// A bit for the hash of every anchor, so that most places of a text cost one look.
+    bits: Vec<u64>,
+    /// The parts with this anchor: pattern and part.
+    anchors: HashMap<u64, Vec<(usize, usize)>>,
+}
+
+fn hash(key: u64) -> usize {
+    // Knuth's multiplier; the upper 16 bits are the mixed ones.
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
+}
+
+impl Index {
+    pub(super) fn new(patterns: Vec<Pattern>) -> Self {
+        let mut index = Self { bits: vec![0; 1024], anchors: HashMap::new(), patterns: Vec::new() };
+        for (number, pattern) in patterns.iter().enumerate() {
+            for (part, key) in pattern.parts.iter().map(Part::key).enumerate() {
+                index.bits[hash(key) / 64] |= 1 << (hash(key) % 64);
+                index.anchors.entry(key).or_default().push((number, part));
+            }
+        }
+        index.patterns = patterns;
+        index
+    }
+
+    /// The patterns that are in the text, and where each begins: at the first place of its first part.
+    pub(super) fn find(&self, text: &Squeezed) -> Vec<(usize, usize)> {
+        let mut places: Vec<Vec<Option<usize>>> =
+            self.patterns.iter().map(|p| vec![None; p.parts.len()]).collect();
+        let mut key = 0_u64;
+        for (last, byte) in text.bytes.iter().enumerate() {
+            key = key << 8 | u64::from(*byte);
+            let hash = hash(key);
+            if self.bits[hash / 64] >> (hash % 64) & 1 == 0 || last + 1 < ANCHOR {
+                continue;
+            }
+            for &(pattern, part) in self.anchors.get(&key).into_iter().flatten() {
+                let place = &mut places[pattern][part];
+                if place.is_none() {
+                    *place = self.patterns[pattern].parts[part].begin(text, last + 1 - ANCHOR);
+                }
+            }
+        }
+        let found = places.iter().enumerate().filter(|(_, parts)| parts.iter().all(Option::is_some));
+        found.filter_map(|(pattern, parts)| Some((pattern, (*parts.first()?)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::squeeze::Squeezed;
+    use super::{Index, Pattern};
+
+    fn is_in(pattern: &str, text: &str) -> bool {
+        !Index::new(vec![Pattern::parse(pattern).unwrap()]).find(&Squeezed::of(text)).is_empty()
+    }
+
+    #[test]
+    fn a_gap_is_filled_by_anything_within_one_message() {
+        let pattern = "open … cgroup.controllers: no such file";
+        assert!(is_in(pattern, "open /sys/fs/a/cgroup.controllers: No such file or directory"));
+        assert!(is_in(pattern, "open cgroup.controllers: no such file"));
+        assert!(is_in(pattern, "open /sys/fs/cg\nroup/cgroup.contr\nollers: No such file"));
+        assert!(!is_in(pattern, "open x\nNov 22 10:00:00 h p[1]: cgroup.controllers: no such file"));
+        assert!(!is_in(pattern, "cgroup.controllers: no such file"));
+    }
+
+    #[test]
+    fn a_pattern_begins_where_a_word_does() {
+        assert!(is_in("MZ: not found", "x.exe: 1: MZ\u{90}: not found"));
+        assert!(!is_in("MZ: not found", "xMZ: not found"));
+    }
+
+    #[test]
+    fn parts_may_stand_anywhere() {
+        assert!(is_in("refused it && networkingMode=mirrored", "networkingMode=mirrored\n\n\nrefused it."));
+        assert!(!is_in("refused it && networkingMode=mirrored", "refused it. networkingMode=nat"));
+    }
+
+    #[test]
+    fn a_pattern_without_a_long_literal_is_refused() {
+        assert!(Pattern::parse("open … no").is_err());
+    }
+
+    #[test]
+    fn a_place_that_does_not_fit_does_not_hide_one_that_does() {
+        assert!(is_in("open … is missing here", "is missing here\n\nopen x is missing here"));
+    }
+}

@@ -1,0 +1,249 @@
+//! A text without what differs from one copy of a message to the next.
+//!
+//! A terminal breaks lines in the middle of a word, a logger escapes quotes, a shell or a web page changes them, and
+//! colours lie between the letters. What is left here is what all copies share: ASCII letters in lower case, digits, and
+//! the few signs that paths and messages are made of. Patterns go through the same press, so the two can be compared
+//! byte by byte. It is one pass, and the text is never copied more than once.
+
+/// Stands where one message ends and another begins: a message may be wrapped, but does not go on behind this.
+pub(super) const BREAK: u8 = b'\n';
+
+/// What is left of a text.
+#[derive(Debug, Default)]
+pub(super) struct Squeezed {
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+    /// A bit for each byte: whether a word begins there.
+    starts: Vec<u64>,
+    /// Where lines begin: offset here and offset in the text.
+    lines: Vec<(u32, u32)>,
+}
+
+impl Squeezed {
+    /// Squeezes a text, which must be shorter than 4 GiB; the rest of a longer one is left out.
+    pub(super) fn of(text: &str) -> Self {
+        let text = text.as_bytes();
+        let text = &text[..text.len().min(u32::MAX as usize)];
+        let mut squeezed = Self::default();
+        squeezed.bytes.reserve(text.len());
+        let (mut at, mut is_start, mut is_line_start) = (0, true, true);
+        while let Some(&byte) = text.get(at) {
+            if is_line_start {
+                squeezed.begin_line(text, at);
+                is_line_start = false;
+            }
+            if matches!(byte, 0x1b | b'^' | b'\\' | b'#' | b'[')
+                && let Some(length) = colour(&text[at..]).or_else(|| escape(&text[at..]))
+            {
+                at += length;
+                is_start = true;
+                continue;
+            }
+            at += 1;
+            match byte {
+                // Both together end one line, not two.
+                b'\r' if text.get(at) == Some(&b'\n') => is_start = true,
+                b'\n' | b'\r' => (is_start, is_line_start) = (true, true),
+                b'a'..=b'z' | b'0'..=b'9' => {
+                    squeezed.push(byte, is_start);
+                    is_start = false;
+                }
+                b'A'..=b'Z' => {
+                    squeezed.push(byte.to_ascii_lowercase(), is_start);
+                    is_start = false;
+                }
+                b'/' | b'.' | b':' | b'-' | b'_' | b'=' => {
+                    squeezed.push(byte, true);
+                    is_start = true;
+                }
+                // UTF-16 that was read as bytes: half of each letter.
+                0 => {}
+                _ => is_start = true,
+            }
+        }
+        squeezed
+    }
+
+    fn push(&mut self, byte: u8, is_start: bool) {
+        let at = self.bytes.len();
+        if at.is_multiple_of(64) {
+            self.starts.push(0);
+        }
+        if let Some(word) = self.starts.last_mut() {
+            *word |= u64::from(is_start) << (at % 64);
+        }
+        self.bytes.push(byte);
+    }
+
+    fn begin_line(&mut self, text: &[u8], at: usize) {
+        if is_message_start(&text[at..]) && self.bytes.last() != Some(&BREAK) {
+            self.push(BREAK, true);
+        }
+        let offset = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let line = (offset(self.bytes.len()), offset(at));
+        match self.lines.last_mut() {
+            // Lines of which nothing is left need no place.
+            Some(last) if last.0 == line.0 => *last = line,
+            _ => self.lines.push(line),
+        }
+    }
+
+    /// Whether a word begins at this byte.
+    pub(super) fn starts_word(&self, at: usize) -> bool {
+        self.starts.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    /// Where in the text the line begins in which this byte lies.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        let after = self.lines.partition_point(|(squeezed, _)| *squeezed as usize <= at);
+        after.checked_sub(1).and_then(|i| self.lines.get(i)).map_or(0, |(_, raw)| *raw as usize)
+    }
+}
+
+/// The text as a person shall see it: without colours and other control characters.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let skip = colour(rest.as_bytes()).unwrap_or_else(|| {
+            plain.extend(Some(letter).filter(|c| !c.is_control() && !('\u{80}'..'\u{a0}').contains(c)));
+            letter.len_utf8()
+        });
+        // A colour is ASCII, so what is left begins with a whole letter.
+        rest = rest.get(skip..).unwrap_or_default();
+    }
+    plain
+}
+
+/// The ways in which ESC is written, also by programs that show it instead of sending it.
+const ESCAPES: [&[u8]; 8] = [b"\x1b", b"^[", b"\\x1b", b"\\x1B", b"\\u001b", b"\\e", b"\\033", b"#033"];
+
+/// The length of the colour, or of another sequence for terminals (ECMA-48), that begins here.
+fn colour(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        0x1b | b'^' | b'\\' | b'#' => {
+            let escape = ESCAPES.iter().find(|e| text.starts_with(e))?;
+            let rest = &text[escape.len()..];
+            let length = match rest.first() {
+                Some(b'[') => sequence(rest)?,
+                // A title or a link: up to BEL or ESC \, in one line and within reason.
+                Some(b']') => {
+                    let end = rest.iter().take(2048).position(|b| matches!(b, 7 | 0x1b | b'\n'))?;
+                    end + match rest[end] {
+                        7 => 1,
+                        0x1b => 2,
+                        _ => return None,
+                    }
+                }
+                Some(b'(' | b')') if escape.len() == 1 => 2,
+                _ if escape.len() == 1 => 0,
+                _ => return None,
+            };
+            Some((escape.len() + length).min(text.len()))
+        }
+        // What is left of a colour whose ESC was lost on the way.
+        b'[' if text.get(1).is_some_and(u8::is_ascii_digit) => {
+            sequence(text).filter(|n| text[*n - 1] == b'm' && *n <= 12)
+        }
+        _ => None,
+    }
+}
+
+/// The length of `[31;1m`.
+fn sequence(text: &[u8]) -> Option<usize> {
+    let last = text.iter().skip(1).take(32).position(|b| !matches!(b, b'0'..=b'9' | b';' | b'?' | b':'))? + 1;
+    text[last].is_ascii_alphabetic().then_some(last + 1)
+}
+
+/// The length of `\n` and the like in a message that a logger quoted; of any other backslash only itself is dropped.
+fn escape(text: &[u8]) -> Option<usize> {
+    if text.first() != Some(&b'\\') {
+        return None;
+    }
+    let slashes = text.iter().take_while(|b| **b == b'\\').count();
+    let is_blank = matches!(text.get(slashes), Some(b'n' | b't' | b'r'));
+    Some(slashes + usize::from(is_blank))
+}
+
+const MONTHS: [&[u8]; 12] = [
+    b"Jan ", b"Feb ", b"Mar ", b"Apr ", b"May ", b"Jun ", b"Jul ", b"Aug ", b"Sep ", b"Oct ", b"Nov ",
+    b"Dec ",
+];
+
+/// Whether a line begins a message of its own: it is empty, or begins with a time or with a mark of kind's.
+///
+/// Only what a wrapped line hardly begins with counts: a message that is taken for two is not found.
+fn is_message_start(line: &[u8]) -> bool {
+    let blanks = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let line = &line[blanks..];
+    let digits = |n: usize| line.iter().take_while(|b| b.is_ascii_digit()).count() == n;
+    match line {
+        [] | [b'\n' | b'\r', ..] => true,
+        _ if line.starts_with(b"time=\"") => true,
+        // 2026-11-22, and klog's W1122 10:00:00.
+        [b'0'..=b'9', ..] => digits(4) && line.get(4) == Some(&b'-') && line.get(7) == Some(&b'-'),
+        [b'I' | b'W' | b'E' | b'F', rest @ ..] if rest.len() > 7 => {
+            let is_klog = rest[..4].iter().all(u8::is_ascii_digit) && rest[4] == b' ';
+            is_klog || is_level(line) || MONTHS.iter().any(|m| line.starts_with(m))
+        }
+        // The kernel's ring buffer: [   12.345678].
+        [b'[', rest @ ..] => {
+            let inner = rest.iter().take(20).take_while(|b| matches!(b, b' ' | b'0'..=b'9' | b'.'));
+            let inner: Vec<u8> = inner.copied().collect();
+            inner.contains(&b'.') && rest.get(inner.len()) == Some(&b']')
+        }
+        [0xe2, 0x80, 0xa2, ..] | [0xe2, 0x9c, 0x93 | 0x97, ..] => true,
+        _ => is_level(line) || MONTHS.iter().any(|m| line.starts_with(m)),
+    }
+}
+
+/// logrus on a terminal: `ERRO[0000]`.
+fn is_level(line: &[u8]) -> bool {
+    line.len() > 6
+        && line[..4].iter().all(u8::is_ascii_uppercase)
+        && line[4] == b'['
+        && line[5].is_ascii_digit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Squeezed, plain};
+
+    fn squeezed(text: &str) -> String {
+        String::from_utf8(Squeezed::of(text).bytes).unwrap().trim_start_matches('\n').to_owned()
+    }
+
+    #[test]
+    fn quotes_blanks_case_and_line_breaks_make_no_difference() {
+        for form in [
+            "open `/proc/x': No such file",
+            "open \"/proc/x\": no such file",
+            "open \\\"/proc/x\\\": No\nsuch file",
+            "open “/pr\r\noc/x”: No such\\nfile",
+            "open \x1b[1;31m/proc/\x1b[0mx: No such file",
+            "open #033[31m/proc/x[0m: No such file",
+        ] {
+            assert_eq!(squeezed(form), "open/proc/x:nosuchfile", "{form}");
+        }
+    }
+
+    #[test]
+    fn a_log_line_with_a_time_begins_a_message_of_its_own() {
+        assert_eq!(squeezed("one\nNov 22 10:00:00 two"), "one\nnov2210:00:00two");
+        assert_eq!(squeezed("one\n ✗ two"), "one\ntwo");
+        assert_eq!(squeezed("one\nERRO[0000] two"), "one\nerro0000two");
+        assert_eq!(squeezed("one\nERROR: two"), "oneerror:two");
+    }
+
+    #[test]
+    fn the_place_of_a_byte_is_known_by_its_line() {
+        let text = "first\n\n  second line\n";
+        let at = Squeezed::of(text).bytes.iter().position(|b| *b == b'l').unwrap();
+        assert_eq!(Squeezed::of(text).line_of(at), 7);
+    }
+
+    #[test]
+    fn a_line_is_shown_without_its_colours() {
+        assert_eq!(plain("\x1b[31mERROR\x1b[0m: “x”\r"), "ERROR: “x”");
+    }
+}

@@ -1,0 +1,202 @@
+//! Whether the cause of a symptom is present on a machine.
+
+use kind_wsl::explain::here::look;
+use kind_wsl::explain::{Here, table};
+use kind_wsl::facts::{Facts, wsl::Wsl};
+use kind_wsl::host::{Account, Fuse};
+
+use crate::support::{Layout, Machine};
+
+/// What the look of a row says on a machine.
+fn said(machine: &Machine, row: u32) -> Here {
+    let facts = machine.facts();
+    said_of(machine, &facts, row)
+}
+
+fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Here {
+    let symptom = table().unwrap().symptoms.iter().find(|s| s.row == row).unwrap();
+    look(symptom, &machine.host(Fuse::default()), facts).unwrap()
+}
+
+#[track_caller]
+fn present(machine: &Machine, row: u32, evidence: &str) {
+    assert_eq!(said(machine, row), Here::Present(evidence.to_owned()));
+}
+
+#[track_caller]
+fn absent(machine: &Machine, row: u32, evidence: &str) {
+    assert_eq!(said(machine, row), Here::Absent(evidence.to_owned()));
+}
+
+#[track_caller]
+fn unknown(machine: &Machine, row: u32, why: &str) {
+    assert_eq!(said(machine, row), Here::Unknown(why.to_owned()));
+}
+
+#[test]
+fn a_classic_wsl_has_cgroup_v1_and_no_systemd() {
+    let machine = Machine::new(Layout::Classic);
+    present(&machine, 2, "/sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)");
+    present(&machine, 14, "PID 1 is `init`");
+    present(&machine, 15, "PID 1 is `init`, so no user manager can run");
+    present(&machine, 23, "/run/user/1000 is not there");
+    unknown(&machine, 1, "user@1000.service does not run");
+    absent(&machine, 7, "WSL 2.2.4.0 does not part the cgroups of distributions here");
+}
+
+#[test]
+fn a_plain_machine_with_systemd_has_none_of_that() {
+    let machine = Machine::new(Layout::Plain);
+    absent(&machine, 2, "/sys/fs/cgroup is cgroup v2");
+    absent(&machine, 14, "PID 1 is `systemd`");
+    absent(&machine, 20, "user@1000.service runs");
+    absent(&machine, 7, "this machine is not WSL");
+    absent(&machine, 56, "this machine is not WSL");
+    let all = "cpu, memory, pids; a shell outside of it may still lack them, `kind-wsl kind` does not";
+    absent(&machine, 1, &format!("/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has {all}"));
+}
+
+#[test]
+fn an_isolated_wsl_withholds_pids() {
+    let machine = Machine::new(Layout::Isolated);
+    let base = "/sys/fs/cgroup/wsl-user/distro-2/systemd";
+    present(&machine, 7, &format!("the cgroups of this distribution are below {base}"));
+    present(&machine, 8, &format!("cpuset, io, pids do not reach {base}"));
+    present(&machine, 1, &format!("{base}/user.slice/user-1000.slice/user@1000.service lacks pids"));
+    present(&machine, 56, "/proc/sys/fs/binfmt_misc has no WSLInterop");
+}
+
+#[test]
+fn a_hybrid_is_seen_by_its_directory() {
+    let machine = Machine::new(Layout::Classic);
+    machine.write(
+        "/proc/mounts",
+        "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n",
+    );
+    assert!(matches!(said(&machine, 4), Here::Present(_)));
+}
+
+#[test]
+fn the_runtime_directory_tells_about_the_session() {
+    let machine = Machine::new(Layout::Plain);
+    present(&machine, 16, "/run/user/1000/bus is not there");
+    machine.write("/run/user/1000/bus", "");
+    machine.write("/run/user/1000/systemd/private", "");
+    absent(&machine, 16, "/run/user/1000/bus is there");
+    absent(&machine, 18, "/run/user/1000/systemd/private is there");
+    machine.write(
+        "/proc/mounts",
+        "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ntmpfs /run/user/1000 tmpfs rw 0 0\nnone /run/user/1000 tmpfs rw 0 0\n",
+    );
+    present(&machine, 18, "2 file systems are mounted on /run/user/1000");
+    absent(&machine, 26, "there is no /tmp/podman-run-1000 and no /tmp/storage-run-1000");
+    machine.write("/tmp/podman-run-1000/libpod/x", "");
+    present(&machine, 26, "/tmp/podman-run-1000 is there");
+}
+
+#[test]
+fn the_crun_that_podman_will_run_is_what_counts() {
+    let machine = Machine::new(Layout::Plain);
+    unknown(&machine, 27, "no crun was found");
+    let mut facts = machine.facts();
+    let with = |facts: &mut Facts, version: &str| {
+        let version = version.parse().unwrap();
+        facts.tools.crun =
+            Some(kind_wsl::facts::tools::Crun { path: "/usr/bin/crun".into(), version: Some(version) });
+    };
+    facts.packages.installed.insert("podman".into(), "5.4.2-1".into());
+    for (version, row, is_here) in [
+        ("1.9.0", 27, true),
+        ("1.9.1", 27, false),
+        ("1.14.2", 28, true),
+        ("1.14.3", 28, false),
+        ("1.21", 30, true),
+        ("1.22", 30, false),
+        ("1.29.1", 31, true),
+        ("0.17", 32, true),
+        ("1.8.1", 32, false),
+    ] {
+        with(&mut facts, version);
+        let said = said_of(&machine, &facts, row);
+        assert_eq!(matches!(said, Here::Present(_)), is_here, "row {row}, crun {version}: {said:?}");
+    }
+    facts.packages.installed.insert("podman".into(), "4.9.3".into());
+    with(&mut facts, "1.14.1");
+    assert!(
+        matches!(said_of(&machine, &facts, 28), Here::Absent(_)),
+        "podman 4 writes what an older crun reads"
+    );
+}
+
+#[test]
+fn files_and_settings_tell_about_the_rest() {
+    let machine = Machine::new(Layout::Modern);
+    present(&machine, 34, "/etc/subuid gives 0 ids to dev; 65536 are needed");
+    absent(&machine, 35, "/usr/bin/newuidmap is there");
+    present(&machine, 47, "net.ipv4.ip_unprivileged_port_start is 1024");
+    present(&machine, 50, "fs.inotify.max_user_watches is 8192, fs.inotify.max_user_instances is 128");
+    present(&machine, 51, "no file sets containers.pids_limit, so podman's own 2048 counts");
+    present(&machine, 62, "there is no program `iptables`");
+    present(&machine, 63, "ip6_tables, ip6table_nat, ip_tables, iptable_nat could be loaded, and are not");
+    absent(&machine, 38, "the kernel is 6.6.87.2-microsoft-standard-WSL2");
+    unknown(&machine, 33, "/proc/self/mountinfo does not show `/`");
+    machine.write("/proc/self/mountinfo", "1 0 8:32 / / rw,relatime - ext4 /dev/sdc rw\n");
+    present(&machine, 33, "`/` is not a shared mount");
+    machine.write("/proc/self/mountinfo", "1 0 8:32 / / rw,relatime shared:1 - ext4 /dev/sdc rw\n");
+    absent(&machine, 33, "`/` is a shared mount");
+    machine.write(
+        "/home/dev/.config/containers/containers.conf",
+        "[containers]\nlog_driver = \"journald\"\npids_limit = 0\n",
+    );
+    present(
+        &machine,
+        49,
+        "`/home/dev/.config/containers/containers.conf` (line 2) sets containers.log_driver to journald",
+    );
+    absent(
+        &machine,
+        51,
+        "`/home/dev/.config/containers/containers.conf` (line 3) sets containers.pids_limit to 0",
+    );
+    machine.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\nkernelCommandLine = cgroup_no_v1=all\n");
+    present(&machine, 60, "/mnt/c/Users/dev/.wslconfig says kernelCommandLine = cgroup_no_v1=all");
+}
+
+#[test]
+fn a_wsl_that_is_too_old_is_known_by_its_version() {
+    let machine = Machine::new(Layout::Modern);
+    let mut facts = machine.facts();
+    facts.wsl = Wsl::Two { version: Some("0.70.4".parse().unwrap()), distro: None };
+    assert_eq!(said_of(&machine, &facts, 6), Here::Present("this is WSL 0.70.4".to_owned()));
+    facts.wsl = Wsl::Two { version: None, distro: None };
+    assert_eq!(said_of(&machine, &facts, 6), Here::Unknown("this WSL does not say its version".to_owned()));
+}
+
+#[test]
+fn of_root_nothing_is_claimed() {
+    let machine = Machine::new(Layout::Plain);
+    let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into(), shell: "/bin/sh".into() };
+    let facts = Facts::probe(&machine.host(Fuse::default()), root);
+    for row in [1, 15, 16, 18, 20, 21, 23, 61] {
+        assert!(matches!(said_of(&machine, &facts, row), Here::Unknown(_)), "row {row}");
+    }
+}
+
+#[test]
+fn every_look_answers_on_every_machine() {
+    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
+        let machine = Machine::new(layout);
+        let (host, facts) = (machine.host(Fuse::default()), machine.facts());
+        for symptom in &table().unwrap().symptoms {
+            if let Some(Here::Present(text) | Here::Absent(text) | Here::Unknown(text)) =
+                look(symptom, &host, &facts)
+            {
+                assert!(
+                    !text.is_empty() && text.len() < 250 && !text.contains('\n'),
+                    "row {}: {text}",
+                    symptom.row
+                );
+            }
+        }
+    }
+}
