@@ -67,6 +67,11 @@ pub enum Prediction {
         /// Whom it asks.
         name: &'static str,
     },
+    /// systemd does not make the wrapper's scope.
+    NoWrapper {
+        /// What it says.
+        said: String,
+    },
 }
 
 impl fmt::Display for Prediction {
@@ -85,6 +90,7 @@ impl fmt::Display for Prediction {
                 write!(f, "kind fails: \"failed to get podman info\"; podman says: {said}")
             }
             Self::NoProvider => f.write_str("kind fails: there is no podman to ask"),
+            Self::NoWrapper { said } => write!(f, "the wrapper's scope can not be made: {said}"),
             Self::AnotherProvider { name } => write!(f, "kind takes {name}, not podman"),
         }
     }
@@ -114,6 +120,10 @@ pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
     let cmd = cmd.as_user(&patient.facts.user).within(Duration::from_mins(2));
     let info = match patient.world.query(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => serde_json::from_str::<Value>(&stdout),
+        // systemd-run's own words, before podman was started.
+        Ok(Output { stderr, .. }) if view == View::Wrapper && stderr.starts_with("Failed to ") => {
+            return Prediction::NoWrapper { said: last_line(&stderr) };
+        }
         Ok(Output { stderr, .. }) => return Prediction::NoInfo { said: last_line(&stderr) },
         Err(e) => return Prediction::NoInfo { said: e.to_string() },
     };
@@ -204,6 +214,11 @@ fn foretold(patient: &Patient<'_>, view: View) -> Finding {
             text,
             "no cluster can be made",
             "kind-wsl setup --only controllers,delegation,restart",
+        ),
+        (Prediction::NoWrapper { .. }, _) => Finding::wrong(
+            text,
+            "`kind-wsl kind` can not be started",
+            "the user's service manager does not answer: open a new shell, or restart the distribution",
         ),
         (Prediction::NoInfo { .. }, _) => Finding::wrong(
             text,

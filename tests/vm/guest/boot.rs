@@ -4,6 +4,7 @@ use crate::sys::{self, *};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{exit, Command};
 use std::sync::Mutex;
 use std::{env, fs, thread, time::Duration};
@@ -143,11 +144,39 @@ fn obey(mut stream: TcpStream) -> std::io::Result<()> {
         "start" if !runs() => start_distro(),
         _ => {}
     }
+    if !runs() {
+        clear_cgroups();
+    }
     unsafe { sync() };
     if word.trim() == "halt" {
         mount_on("", "/", "", REMOUNT | RDONLY, "")?;
     }
     writeln!(stream, "{}", if runs() { "running" } else { "stopped" })
+}
+
+/// systemd is killed here, where WSL has it power off first, and then it takes its cgroups away itself. Left behind, the user manager's would refuse
+/// the next one: `Failed at step CGROUP … Device or resource busy`. In a mount namespace of its own, so that no distribution inherits the mount.
+fn clear_cgroups() {
+    let cleaner = unsafe { fork() };
+    if cleaner == 0 {
+        unsafe { unshare(NEWNS) };
+        let at = "/mnt/wsl"; // there already, and of no other use here
+        if mount_on("cgroup2", at, "cgroup2", NOSUID | NODEV | NOEXEC, "").is_ok() {
+            prune(Path::new(at));
+        }
+        exit(0);
+    }
+    // the loop of this process's main thread reaps it
+    while fs::metadata(format!("/proc/{cleaner}")).is_ok() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn prune(at: &Path) {
+    for entry in fs::read_dir(at).into_iter().flatten().flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        prune(&entry.path());
+        let _ = fs::remove_dir(entry.path());
+    }
 }
 
 /// A line for the host to read on the serial console.
