@@ -50,7 +50,7 @@ pub enum Change {
     /// A systemd unit, enabled.
     Unit(Unit),
     /// A setting that commands read and write.
-    Run(Run),
+    Run(Box<Run>),
     /// The machine, started again.
     Restart(Restart),
 }
@@ -99,7 +99,7 @@ impl Change {
             Self::Link(c) => c,
             Self::Package(c) => c,
             Self::Unit(c) => c,
-            Self::Run(c) => c,
+            Self::Run(c) => c.as_ref(),
             Self::Restart(c) => c,
         }
     }

@@ -1,9 +1,10 @@
-//! What is wrong with a machine, as far as kind on rootless podman is concerned: every check is data, each is looked at
+//! What is wrong with a machine, as far as kind without root is concerned: every check is data, each is looked at
 //! whatever the others found, and the last two say what kind itself would say, before kind is run.
 //!
 //! The order is that in which a failure would hide the next one. Where a check of the stage `verify` says the same, it
 //! is that check that is asked.
 
+mod engine;
 mod kind;
 mod machine;
 mod podman;
@@ -120,7 +121,8 @@ pub struct Diagnosis {
 /// Every check, in the order in which a failure would hide the next.
 #[must_use]
 pub fn examinations() -> Vec<&'static Examination> {
-    let parts = [machine::FIRST, session::CHECKS, podman::CHECKS, machine::LAST, kind::CHECKS];
+    let parts =
+        [machine::FIRST, session::CHECKS, podman::CHECKS, engine::CHECKS, machine::LAST, kind::CHECKS];
     parts.into_iter().flatten().collect()
 }
 

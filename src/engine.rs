@@ -344,7 +344,8 @@ impl Engine<'_> {
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(self.host);
         let mut faults = Vec::new();
-        for check in stage.checks {
+        let checks = || stage.checks.iter().filter(|c| c.counts(answers));
+        for check in checks() {
             let seen = (check.look)(&memo, facts, answers);
             self.face.event(&Event::Check { what: check.what, seen: &seen });
             if let Err(fault) = seen {
@@ -356,7 +357,7 @@ impl Engine<'_> {
         }
         let at = self.host.now();
         journal.append(Record::Verified { at })?;
-        Ok(stage.checks.len())
+        Ok(checks().count())
     }
 }
 
@@ -393,6 +394,18 @@ pub fn with_ledger(facts: &mut Facts, ledger: &Ledger) {
     let waits = |e: &&Entry| matches!(&e.phase, Phase::Done(witness) if *witness == facts.witness);
     facts.pending = ledger.standing().filter(waits).filter_map(|e| pending(&e.intent.change)).collect();
     facts.verified.clone_from(&ledger.verified);
+    facts.brought = ledger.standing().flat_map(brought).collect();
+}
+
+/// The packages that an entry asked for and that were not there before it.
+fn brought(entry: &Entry) -> Vec<String> {
+    match (&entry.intent.before, &entry.intent.after) {
+        (State::Packages { has: before, all, .. }, State::Packages { has, all: then }) => {
+            let new = |name: &&String| !before.contains_key(*name) && !all.contains(name);
+            has.keys().chain(then).filter(new).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Who owns the directories of a change.

@@ -6,10 +6,13 @@
 pub mod cgroup;
 pub mod containers;
 pub mod distro;
+pub mod engines;
 pub mod kernel;
 pub mod tools;
 pub mod user;
 pub mod wsl;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,7 @@ use crate::host::{Account, Witness, World};
 pub use cgroup::Cgroup;
 pub use containers::Containers;
 pub use distro::{Distro, Packages, Systemd};
+pub use engines::Engines;
 pub use kernel::Kernel;
 pub use tools::Tools;
 pub use user::{Subids, UserError};
@@ -55,6 +59,12 @@ pub struct Facts {
     pub subids: Subids,
     /// podman's configuration.
     pub containers: Containers,
+    /// Docker and nerdctl.
+    #[serde(default)]
+    pub engines: Engines,
+    /// Packages that a set-up of ours brought and that stand in the journal.
+    #[serde(default)]
+    pub brought: BTreeSet<String>,
     /// kind, kubectl, crun and ourselves.
     pub tools: Tools,
     /// The present start of the machine.
@@ -93,6 +103,8 @@ impl Facts {
             systemd: Systemd::of(world, &packages),
             cgroup: Cgroup::of(world, user.uid),
             subids: Subids::of(world, &user),
+            engines: Engines::of(world, &user),
+            brought: BTreeSet::new(),
             tools: Tools::of(world, &user, &containers),
             witness: Witness::of(world),
             pending: Vec::new(),

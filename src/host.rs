@@ -24,7 +24,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
-pub use cmd::{Cmd, Output, Runner};
+pub use cmd::{Cmd, Output, REPORTS, Runner};
 pub use fs::{Lock, digest, directory, hex, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;

@@ -27,6 +27,7 @@ pub mod host;
 pub mod journal;
 pub mod near;
 pub mod plan;
+pub mod provider;
 pub mod stage;
 pub mod stages;
 pub mod ui;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::Change;
 use crate::facts::Facts;
 use crate::host::World;
+use crate::provider::Provider;
 
 /// One step of the guide or of kind's page.
 #[derive(Debug)]
@@ -278,8 +279,18 @@ pub struct Check {
     pub id: &'static str,
     /// What must hold.
     pub what: &'static str,
+    /// The provider that it is about; `None` for what all of them need.
+    pub provider: Option<Provider>,
     /// Looks, and says what it saw either way.
     pub look: fn(&dyn World, &Facts, &Answers) -> Result<String, Fault>,
+}
+
+impl Check {
+    /// Whether it matters with the provider that was chosen.
+    #[must_use]
+    pub fn counts(&self, answers: &Answers) -> bool {
+        self.provider.is_none_or(|p| p == Provider::of(answers))
+    }
 }
 
 /// Something that does not hold.

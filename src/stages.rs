@@ -3,7 +3,8 @@
 //! Everything that needs root comes before the restart, and there is at most one restart. To add a stage, write
 //! its file with its one `static STAGE` and put its name into the list below.
 
-use crate::stage::{Question, Stage};
+use crate::provider::Provider;
+use crate::stage::{Answers, Need, Question, Stage};
 
 /// Declares the modules and the order at once: a stage is one file and one word.
 macro_rules! stages {
@@ -16,13 +17,17 @@ macro_rules! stages {
 
 stages! {
     systemd cgroup cgroup_mount controllers user_slice delegation modules limits idle
-    packages subids podman cni crun tools restart verify
+    packages subids podman cni crun tools restart docker nerdctl verify
 }
+
+mod rootless;
 
 /// The lowest crun that serves on this machine.
 pub(crate) use crun::floor as crun_floor_here;
 /// The words that start kind, and podman when it is asked what kind will see.
 pub(crate) use verify::WRAPPER;
+/// Where the user's own Docker listens, and what it is asked.
+pub(crate) use verify::{INFO, docker_host};
 
 /// The stage of that name.
 ///
@@ -60,6 +65,12 @@ impl UnknownStage {
             None => format!("the stages are: {}", all.join(", ")),
         }
     }
+}
+
+/// What another provider than podman makes needless.
+fn not_podman(answers: &Answers) -> Option<Need> {
+    let provider = Provider::of(answers);
+    (provider != Provider::Podman).then(|| Need::not_here(format!("the provider is {provider}")))
 }
 
 /// The user as the owner of what is made for them.

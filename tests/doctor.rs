@@ -107,3 +107,49 @@ fn one_check_alone_and_their_list() {
         ),
     );
 }
+
+#[test]
+fn with_docker_its_own_checks_count_and_podmans_do_not() {
+    let case = Case::new(Layout::Modern).file("/run/user/1000/bus", "");
+    case.run(&format!("setup --provider docker {}", agreed()));
+    case.machine.boot(2);
+    case.run("setup").expect(0, "").says("Ready: `dev` can create clusters in rootless docker.");
+    fs::set_permissions(case.machine.path("/usr/bin/newuidmap"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let document = diagnosed(&case, 4);
+    let docker = check(&document, "docker");
+    assert_eq!(docker["verdict"], "ok", "{docker}");
+    assert_eq!(
+        docker["evidence"],
+        "docker 20.10.24: rootless, cgroup v2, cgroup driver systemd, storage driver overlay2"
+    );
+    for id in
+        ["podman", "podman-conf", "crun", "logs", "cgroup-manager", "storage", "network", "pids", "nerdctl"]
+    {
+        let found = check(&document, id);
+        assert_eq!(
+            (&found["verdict"], &found["evidence"]),
+            (&"not-here".into(), &"the provider is docker".into()),
+            "{id}"
+        );
+    }
+    assert_eq!(document["prediction"]["wrapper"]["says"], "accepts", "{}", document["prediction"]);
+    // Without its daemon kind would not even get an answer.
+    fs::remove_file(case.machine.path("/home/dev/.config/systemd/user/default.target.wants/docker.service"))
+        .unwrap();
+    let document = diagnosed(&case, 4);
+    assert_eq!(check(&document, "docker")["verdict"], "wrong");
+    assert_eq!(document["prediction"]["wrapper"]["says"], "no-info", "{}", document["prediction"]);
+}
+
+#[test]
+fn whom_a_plain_kind_asks_is_compared_with_the_provider_that_was_set_up() {
+    let case = Case::new(Layout::Modern).program("/usr/bin/kind");
+    case.run(&format!("setup --provider docker {}", agreed()));
+    let seen = case.run("doctor --only kind-shell --json");
+    let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_eq!(document["prediction"]["shell"]["says"], "no-info", "{}", document["prediction"]);
+    let other = case.env("KIND_EXPERIMENTAL_PROVIDER", "podman").run("doctor --only kind-shell --json");
+    let document: Value = serde_json::from_str(&other.stdout).unwrap();
+    assert_eq!(document["prediction"]["shell"]["name"], "podman");
+    assert_eq!(document["prediction"]["shell"]["wanted"], "docker");
+}

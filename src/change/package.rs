@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aim, Body, ChangeError, Context, Primitive, Put, State, Target, Tick};
 use crate::fetch::Artifact;
-use crate::host::{Cmd, Host, Owner, World};
+use crate::host::{Cmd, Host, Owner, REPORTS, World};
 
 /// Package managers that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,13 +132,16 @@ impl Manager {
 }
 
 /// apt-get, asking nothing, its percentages on standard output among its lines (apt README.progress-reporting),
-/// keeping configuration files that the user changed.
+/// keeping configuration files that the user changed. apt keeps the descriptor of its percentages from dpkg, so it is not
+/// that of standard output itself: scripts of packages that print something fail without one (docker.io's, whose
+/// addgroup says `Unable to flush stdout`, seen on Debian 12).
 fn apt(args: &[&str]) -> Cmd {
+    let status = format!("APT::Status-Fd={REPORTS}");
     let options = [
         "-y",
         "-q",
         "-o",
-        "APT::Status-Fd=1",
+        status.as_str(),
         "-o",
         "Dpkg::Use-Pty=0",
         "-o",
@@ -149,6 +152,7 @@ fn apt(args: &[&str]) -> Cmd {
     Cmd::new("apt-get", options.into_iter().chain(args.iter().copied()))
         .with_env("DEBIAN_FRONTEND", "noninteractive")
         .with_env("NEEDRESTART_SUSPEND", "1")
+        .reporting()
         .within(Duration::from_secs(INSTALL_SECONDS))
 }
 

@@ -7,7 +7,9 @@ use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{World, replace};
-use crate::stages::WRAPPER;
+use crate::provider::Provider;
+use crate::stage::Answers;
+use crate::stages::{WRAPPER, docker_host};
 
 /// The arguments of `kind`.
 #[derive(Debug, Args)]
@@ -53,9 +55,39 @@ fn line(session: &Session, facts: &Facts, kind: &str, args: &[String]) -> (Strin
     (kind.to_owned(), args.to_vec())
 }
 
-/// podman as the provider, unless the user says otherwise, and the user's own bus where the shell came through sudo or su.
+/// The provider that was set up, unless the user says otherwise, what it needs to be found, and the user's own bus where
+/// the shell came through sudo or su.
 fn environment(session: &Session, global: &Global) -> Vec<(String, String)> {
-    let has = |name: &str| global.env.iter().any(|(n, v)| n == name && !v.is_empty());
-    let wanted = [("KIND_EXPERIMENTAL_PROVIDER", "podman".to_owned())].into_iter().chain(session.user.env());
-    wanted.filter(|(name, _)| !has(name)).map(|(name, value)| (name.to_owned(), value)).collect()
+    let said =
+        |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
+    let ours = Provider::of(&Answers(session.ledger.answers.clone()));
+    let mut wanted = vec![("KIND_EXPERIMENTAL_PROVIDER", ours.name().to_owned())];
+    // Another Docker than the one that we set up has an address of its own.
+    let is_ours = said("KIND_EXPERIMENTAL_PROVIDER").is_none_or(|theirs| theirs == ours.name());
+    if ours == Provider::Docker && is_ours {
+        wanted.push(("DOCKER_HOST", docker_host(&session.user)));
+    }
+    wanted.extend(session.user.env());
+    wanted.retain(|(name, _)| said(name).is_none());
+    if ours == Provider::Nerdctl && is_ours {
+        wanted.push(("PATH", with_sbin(said("PATH").unwrap_or_default())));
+    }
+    wanted.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The path with the directories of iptables and nsenter, which a user's shell on Debian lacks and nerdctl needs.
+fn with_sbin(path: &str) -> String {
+    let missing = ["/usr/sbin", "/sbin"].into_iter().filter(|dir| !path.split(':').any(|p| p == *dir));
+    std::iter::once(path).chain(missing).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_sbin;
+
+    #[test]
+    fn what_is_on_the_path_already_is_not_named_twice() {
+        assert_eq!(with_sbin("/usr/bin:/bin"), "/usr/bin:/bin:/usr/sbin:/sbin");
+        assert_eq!(with_sbin("/usr/sbin:/sbin"), "/usr/sbin:/sbin");
+    }
 }

@@ -15,6 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{Cmd, World};
 use crate::stage::Answers;
+use crate::stages::docker_host;
 use crate::ui::{self, CYAN, YELLOW, err, out, styled};
 use crate::windows::{self, Driver, Interop, Outcome};
 
@@ -84,15 +85,19 @@ impl Bystanders {
 /// settles its storage.
 fn nodes(session: &Session) -> Vec<String> {
     let storage = session.user.home.join(".local/share/containers/storage");
+    let own = format!("{}/docker.sock", session.user.runtime_dir());
     let asked = [
-        ("podman", session.host.exists(storage.as_str())),
-        ("docker", session.host.exists("/run/docker.sock")),
+        ("podman", storage.as_str(), None),
+        ("docker", "/run/docker.sock", None),
+        ("docker", own.as_str(), Some(docker_host(&session.user))),
     ];
     // The label is kind's own (pkg/cluster/internal/providers/common/constants.go).
     let list = ["ps", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}"];
-    let nodes = asked.into_iter().filter(|(_, is_used)| *is_used).filter_map(|(provider, _)| {
+    let is_used = |(_, sign, _): &(_, &str, _)| session.host.exists(sign);
+    let nodes = asked.into_iter().filter(is_used).filter_map(|(provider, _, address)| {
         let cmd = Cmd::new(provider, list).as_user(&session.user).within(Duration::from_secs(10));
-        session.host.answer(&cmd)
+        let to = |cmd: Cmd, address: String| cmd.with_env("DOCKER_HOST", &address);
+        session.host.answer(&address.into_iter().fold(cmd, to))
     });
     nodes.flat_map(|said| said.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
 }

@@ -14,6 +14,7 @@ use crate::facts::user::refuse_root;
 use crate::fetch::Fetcher;
 use crate::journal::Chosen;
 use crate::plan::{Plan, Selection};
+use crate::provider::Provider;
 use crate::stage::Answers;
 use crate::ui::{self, BOLD, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
 use crate::windows::Outcome;
@@ -141,10 +142,13 @@ impl Setup {
                 Consent::Stop => return Ok(false),
                 Consent::Change => {
                     let known = with_defaults(facts, answers);
-                    let mine = Answers::default();
-                    for question in open_questions(facts, &mine, selection) {
+                    let mut mine = Answers::default();
+                    // One by one: another provider makes podman's questions needless.
+                    while let Some(question) = open_questions(facts, &mine, selection).into_iter().next() {
                         let answer = ui::ask(question, facts, known.get(question.id).unwrap_or_default())?;
-                        answers.give(question.id, question.accept(&answer, facts)?);
+                        let answer = question.accept(&answer, facts)?;
+                        mine.give(question.id, answer.clone());
+                        answers.give(question.id, answer);
                     }
                     *plan = session.plan(facts, answers, selection)?;
                     refuse_blocked(plan)?;
@@ -189,7 +193,9 @@ impl Setup {
             };
             engine.setup(answers, chosen).map_err(goes_on)?
         };
-        let Ended::Restart(awaited) = &ended else { return Ok(self.end(session, &ended)) };
+        let Ended::Restart(awaited) = &ended else {
+            return Ok(self.end(session, &ended, Provider::of(answers)));
+        };
         let restarting = Restarting {
             session,
             facts,
@@ -230,7 +236,7 @@ impl Setup {
         }
     }
 
-    fn end(&self, session: &Session, ended: &Ended) -> Exit {
+    fn end(&self, session: &Session, ended: &Ended, provider: Provider) -> Exit {
         if self.json {
             ui::json_line(match ended {
                 Ended::Done { changed, verified } => {
@@ -245,7 +251,7 @@ impl Setup {
                 // With `--only` and `--skip` it may end where no cluster can be made yet.
                 if *verified > 0 || (*changed == 0 && session.ledger.verified.is_some()) {
                     let text =
-                        format!("Ready: `{}` can create clusters in rootless podman.", session.user.name);
+                        format!("Ready: `{}` can create clusters in rootless {provider}.", session.user.name);
                     out(&format!("\n{}", styled(GREEN.bold(), &text)));
                     out(&format!("  this run made {changed} change{plural}; {verified} checks hold"));
                     out(&next("kind-wsl kind create cluster", "makes a cluster"));

@@ -11,12 +11,14 @@ use serde_json::Value;
 
 use super::session::ESSENTIAL;
 use super::{Examination, Finding, Patient};
+use crate::facts::engines::Info;
 use crate::host::{Cmd, Output};
-use crate::stages::WRAPPER;
+use crate::provider::Provider;
+use crate::stages::{INFO, WRAPPER, docker_host};
 use crate::version::Version;
 
 pub(super) static CHECKS: &[Examination] = &[
-    Examination { id: "kind", what: "kind is there, and knows this podman", look: kind },
+    Examination { id: "kind", what: "kind is there, and knows this provider", look: kind },
     Examination { id: "clusters", what: "the nodes of clusters run", look: clusters },
     Examination {
         id: "kind-shell",
@@ -55,17 +57,24 @@ pub enum Prediction {
         /// The cgroup in which the first of them is missing.
         at: String,
     },
-    /// "failed to get podman info": podman fails.
+    /// "failed to get podman info": the provider fails.
     NoInfo {
-        /// What podman printed.
+        /// Which.
+        provider: Provider,
+        /// What it printed.
         said: String,
     },
-    /// "failed to detect any supported node provider", or podman can not be run.
-    NoProvider,
-    /// It does not ask podman at all.
+    /// "failed to detect any supported node provider", or the one that was chosen can not be run.
+    NoProvider {
+        /// Which.
+        provider: Provider,
+    },
+    /// It does not ask the provider that was chosen.
     AnotherProvider {
         /// Whom it asks.
         name: &'static str,
+        /// Whom it should ask.
+        wanted: Provider,
     },
     /// systemd does not make the wrapper's scope.
     NoWrapper {
@@ -86,12 +95,12 @@ impl fmt::Display for Prediction {
                 "kind refuses: \"running kind with rootless provider requires setting systemd property \"Delegate=yes\"\"; {} missing in {at}",
                 missing.join(", ")
             ),
-            Self::NoInfo { said } => {
-                write!(f, "kind fails: \"failed to get podman info\"; podman says: {said}")
+            Self::NoInfo { provider, said } => {
+                write!(f, "kind fails: \"failed to get {provider} info\"; {provider} says: {said}")
             }
-            Self::NoProvider => f.write_str("kind fails: there is no podman to ask"),
+            Self::NoProvider { provider } => write!(f, "kind fails: there is no {provider} to ask"),
+            Self::AnotherProvider { name, wanted } => write!(f, "kind takes {name}, not {wanted}"),
             Self::NoWrapper { said } => write!(f, "the wrapper's scope can not be made: {said}"),
-            Self::AnotherProvider { name } => write!(f, "kind takes {name}, not podman"),
         }
     }
 }
@@ -105,31 +114,82 @@ pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
 /// Foretells kind's verdict.
 #[must_use]
 pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
-    if let (View::Shell, Some(name)) = (view, another_provider(patient)) {
-        return Prediction::AnotherProvider { name };
+    let provider = Provider::of(patient.answers);
+    if view == View::Shell
+        && let Some(name) = detected(patient).filter(|name| *name != provider.name())
+    {
+        return Prediction::AnotherProvider { name, wanted: provider };
     }
-    let Some(version) = podman_version(patient) else { return Prediction::NoProvider };
-    let ask = ["podman", "info", "--format", "json"];
+    if !answers_as(patient, provider) {
+        return Prediction::NoProvider { provider };
+    }
+    let info = match ask(patient, view, provider) {
+        Ok(info) => info,
+        // systemd-run's own words, before the provider was started.
+        Err(said) if view == View::Wrapper && said.starts_with("Failed to ") => {
+            return Prediction::NoWrapper { said };
+        }
+        Err(said) => return Prediction::NoInfo { provider, said },
+    };
+    match provider {
+        Provider::Podman => match podman_version(patient) {
+            Some(version) => judge(patient, view, &info, &version),
+            None => Prediction::NoProvider { provider },
+        },
+        Provider::Docker | Provider::Nerdctl => judge_engine(patient, view, &Info::of(&info)),
+    }
+}
+
+/// Asks what kind asks, where kind asks it: of docker by the address that the wrapper gives, in the shell by its own.
+fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, String> {
+    let mut words = vec![provider.name()];
+    match provider {
+        Provider::Podman => words.extend(["info", "--format", "json"]),
+        Provider::Docker | Provider::Nerdctl => words.extend(INFO),
+    }
     // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
     let bus = format!("{}/bus", patient.facts.user.runtime_dir());
     let has_manager = patient.facts.systemd.is_running() && patient.world.exists(&bus);
-    let cmd = match view {
-        View::Wrapper if has_manager => Cmd::new(WRAPPER[0], WRAPPER[1..].iter().chain(&ask).copied()),
-        View::Shell | View::Wrapper => Cmd::new(ask[0], ask[1..].iter().copied()),
+    let mut cmd = match view {
+        View::Wrapper if has_manager => Cmd::new(WRAPPER[0], WRAPPER[1..].iter().chain(&words).copied()),
+        View::Shell | View::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
     };
+    let told = patient.world.env("DOCKER_HOST").filter(|host| !host.is_empty());
+    if provider == Provider::Docker && view == View::Wrapper && told.is_none() {
+        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&patient.facts.user));
+    }
     let cmd = cmd.as_user(&patient.facts.user).within(Duration::from_mins(2));
-    let info = match patient.world.query(&cmd) {
-        Ok(Output { code: 0, stdout, .. }) => serde_json::from_str::<Value>(&stdout),
-        // systemd-run's own words, before podman was started.
-        Ok(Output { stderr, .. }) if view == View::Wrapper && stderr.starts_with("Failed to ") => {
-            return Prediction::NoWrapper { said: last_line(&stderr) };
+    match patient.world.query(&cmd) {
+        Ok(Output { code: 0, stdout, .. }) => {
+            let info: Value = serde_json::from_str(stdout.trim()).map_err(|e| format!("no JSON: {e}"))?;
+            // docker ends well without its daemon, and says so in here.
+            match info.pointer("/ServerErrors/0").and_then(Value::as_str) {
+                Some(error) => Err(error.to_owned()),
+                None => Ok(info),
+            }
         }
-        Ok(Output { stderr, .. }) => return Prediction::NoInfo { said: last_line(&stderr) },
-        Err(e) => return Prediction::NoInfo { said: e.to_string() },
-    };
-    match info {
-        Ok(info) => judge(patient, view, &info, &version),
-        Err(e) => Prediction::NoInfo { said: format!("no JSON: {e}") },
+        Ok(Output { stderr, .. }) => Err(last_line(&stderr)),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// kind's own rules, on docker's or nerdctl's answer.
+fn judge_engine(patient: &Patient<'_>, view: View, info: &Info) -> Prediction {
+    if !info.is_rootless {
+        return Prediction::Accepts;
+    }
+    if !info.is_v2 {
+        return Prediction::RequiresV2;
+    }
+    let missing: Vec<String> = info.missing.iter().map(|&name| name.to_owned()).collect();
+    match missing.first() {
+        None => Prediction::Accepts,
+        // The daemon's own cgroup counts, not the one of whoever asks; without a driver it has none.
+        Some(_) if info.cgroup_driver == "none" => Prediction::RequiresDelegation {
+            missing,
+            at: "the daemon, which has no cgroup driver".to_owned(),
+        },
+        Some(first) => Prediction::RequiresDelegation { at: where_missing(patient, view, first), missing },
     }
 }
 
@@ -171,21 +231,27 @@ fn where_missing(patient: &Patient<'_>, view: View, controller: &str) -> String 
     }
 }
 
-/// kind's order is docker, nerdctl, podman, by who answers `-v` (kind `pkg/internal/runtime/runtime.go`).
-fn another_provider(patient: &Patient<'_>) -> Option<&'static str> {
+/// Whom kind asks: its order is docker, nerdctl, podman, by who answers `-v` (kind `pkg/internal/runtime/runtime.go`).
+fn detected(patient: &Patient<'_>) -> Option<&'static str> {
     match patient.world.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
-        Some("podman") => return None,
+        Some("podman") => return Some("podman"),
         Some("docker") => return Some("docker"),
         Some("nerdctl" | "finch" | "nerdctl.lima") => return Some("nerdctl"),
         _ => {}
     }
-    let answers = |name: &str, begin: &str| {
-        patient.world.answer(&Cmd::new(name, ["-v"])).is_some_and(|said| said.starts_with(begin))
+    let order = [Provider::Docker, Provider::Nerdctl, Provider::Podman];
+    order.into_iter().find(|p| answers_as(patient, *p)).map(Provider::name)
+}
+
+/// Whether it answers `-v` as kind expects it to.
+fn answers_as(patient: &Patient<'_>, provider: Provider) -> bool {
+    let (begin, flag) = match provider {
+        Provider::Podman => ("podman version", "--version"),
+        Provider::Docker => ("Docker version", "-v"),
+        Provider::Nerdctl => ("nerdctl version", "-v"),
     };
-    if answers("docker", "Docker version") {
-        return Some("docker");
-    }
-    answers("nerdctl", "nerdctl version").then_some("nerdctl")
+    let cmd = Cmd::new(provider.name(), [flag]).as_user(&patient.facts.user);
+    patient.world.answer(&cmd).is_some_and(|said| said.starts_with(begin))
 }
 
 fn foretold(patient: &Patient<'_>, view: View) -> Finding {
@@ -193,18 +259,21 @@ fn foretold(patient: &Patient<'_>, view: View) -> Finding {
     let text = prediction.to_string();
     match (&prediction, view) {
         (Prediction::Accepts, _) => Finding::ok(text),
-        (Prediction::AnotherProvider { .. }, _) => {
-            let fix = "kind-wsl kind create cluster, or `export KIND_EXPERIMENTAL_PROVIDER=podman`";
-            Finding::doubtful(text, "a plain `kind create cluster` does not use podman", fix)
+        (Prediction::AnotherProvider { wanted, .. }, _) => {
+            let fix =
+                format!("kind-wsl kind create cluster, or `export KIND_EXPERIMENTAL_PROVIDER={wanted}`");
+            Finding::doubtful(text, &format!("a plain `kind create cluster` does not use {wanted}"), fix)
         }
         // What the shell lacks, the wrapper gives.
         (_, View::Shell) if predict(patient, View::Wrapper) == Prediction::Accepts => {
             let fix = "kind-wsl kind create cluster";
             Finding::doubtful(text, "a plain `kind create cluster` fails; inside the wrapper it works", fix)
         }
-        (Prediction::NoProvider, _) => {
-            Finding::wrong(text, "no cluster can be made", "kind-wsl setup --only packages,podman")
-        }
+        (Prediction::NoProvider { provider }, _) => Finding::wrong(
+            text,
+            "no cluster can be made",
+            format!("kind-wsl setup --only packages,{provider}"),
+        ),
         (Prediction::RequiresV2, _) => Finding::wrong(
             text,
             "no cluster can be made",
@@ -220,10 +289,10 @@ fn foretold(patient: &Patient<'_>, view: View) -> Finding {
             "`kind-wsl kind` can not be started",
             "the user's service manager does not answer: open a new shell, or restart the distribution",
         ),
-        (Prediction::NoInfo { .. }, _) => Finding::wrong(
+        (Prediction::NoInfo { provider, .. }, _) => Finding::wrong(
             text,
             "no cluster can be made",
-            "run `podman info` to see it; `kind-wsl explain` knows many of its messages",
+            format!("run `{provider} info` to see it; `kind-wsl explain` knows many of its messages"),
         ),
     }
 }
@@ -249,7 +318,8 @@ fn kind(patient: &Patient<'_>) -> Finding {
         );
     };
     // podman 6 prints labels as a list (kind commit 955ea974, first in 0.33.0).
-    let is_six = podman_version(patient).is_some_and(|v| v.major() >= 6);
+    let is_six = Provider::of(patient.answers) == Provider::Podman
+        && podman_version(patient).is_some_and(|v| v.major() >= 6);
     if is_six && version < Version::from([0, 33]) {
         let fix = "kind-wsl setup --only tools";
         return Finding::wrong(
@@ -262,15 +332,24 @@ fn kind(patient: &Patient<'_>) -> Finding {
 }
 
 fn clusters(patient: &Patient<'_>) -> Finding {
-    let storage = patient.facts.user.home.join(".local/share/containers/storage");
+    let provider = Provider::of(patient.answers);
+    let storage = match provider {
+        Provider::Podman => "containers/storage",
+        Provider::Docker => "docker",
+        Provider::Nerdctl => "containerd",
+    };
+    let storage = patient.facts.user.home.join(".local/share").join(storage);
     if !patient.world.exists(storage.as_str()) {
-        return Finding::not_here("podman has made nothing yet");
+        return Finding::not_here(format!("{provider} has made nothing yet"));
     }
     let args =
         ["ps", "--all", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}} {{.State}}"];
-    let cmd = Cmd::new("podman", args).as_user(&patient.facts.user);
+    let mut cmd = Cmd::new(provider.name(), args).as_user(&patient.facts.user);
+    if provider == Provider::Docker {
+        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&patient.facts.user));
+    }
     let Some(said) = patient.world.answer(&cmd) else {
-        return Finding::unknown("podman does not list its containers");
+        return Finding::unknown(format!("{provider} does not list its containers"));
     };
     let nodes: Vec<(&str, &str)> = said.lines().filter_map(|l| l.split_once(' ')).collect();
     if nodes.is_empty() {
@@ -281,10 +360,11 @@ fn clusters(patient: &Patient<'_>) -> Finding {
     if stopped.is_empty() {
         return Finding::ok(format!("{} of {} nodes run", nodes.len(), nodes.len()));
     }
-    let consequence = "kubectl can not connect; kind can not start a node of podman again (kind#3190)";
+    let consequence =
+        format!("kubectl can not connect; kind can not start a node of {provider} again (kind#3190)");
     Finding::wrong(
         format!("stopped: {}", stopped.join(", ")),
-        consequence,
+        &consequence,
         "kind-wsl kind delete cluster, then kind-wsl kind create cluster",
     )
 }

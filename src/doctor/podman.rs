@@ -1,6 +1,7 @@
 //! podman: is it there, which, and what it says of itself where kind asks it.
 
 use super::{Examination, Finding, Patient};
+use crate::provider::Provider;
 use crate::stage::Fault;
 use crate::stages;
 use crate::version::Version;
@@ -57,8 +58,17 @@ fn is_installed(patient: &Patient<'_>) -> bool {
     ["/usr/bin/podman", "/usr/local/bin/podman"].into_iter().any(|p| patient.world.exists(p))
 }
 
+/// Where another provider was chosen, podman is nobody's business.
+fn elsewhere(patient: &Patient<'_>) -> Option<Finding> {
+    let provider = Provider::of(patient.answers);
+    (provider != Provider::Podman).then(|| Finding::not_here(format!("the provider is {provider}")))
+}
+
 fn podman(patient: &Patient<'_>) -> Finding {
     let install = "kind-wsl setup --only packages";
+    if let Some(elsewhere) = elsewhere(patient) {
+        return elsewhere;
+    }
     if !is_installed(patient) {
         return Finding::wrong("podman is not installed", "kind finds no provider", install);
     }
@@ -76,6 +86,9 @@ fn podman(patient: &Patient<'_>) -> Finding {
 }
 
 fn conf(patient: &Patient<'_>) -> Finding {
+    if let Some(elsewhere) = elsewhere(patient) {
+        return elsewhere;
+    }
     let containers = &patient.facts.containers;
     if let Some(file) = &containers.overridden_by {
         let consequence = "podman takes that file's word over every other containers.conf, ours among them";
@@ -100,6 +113,9 @@ fn conf(patient: &Patient<'_>) -> Finding {
 
 /// The check of that name of the stage `verify`.
 fn asked(patient: &Patient<'_>, id: &str, consequence: &str) -> Finding {
+    if let Some(elsewhere) = elsewhere(patient) {
+        return elsewhere;
+    }
     if !is_installed(patient) {
         return Finding::not_here("podman is not installed");
     }
@@ -162,6 +178,9 @@ fn overlay(patient: &Patient<'_>) -> Finding {
 }
 
 fn network(patient: &Patient<'_>) -> Finding {
+    if let Some(elsewhere) = elsewhere(patient) {
+        return elsewhere;
+    }
     if !is_installed(patient) {
         return Finding::not_here("podman is not installed");
     }
@@ -200,6 +219,9 @@ fn network(patient: &Patient<'_>) -> Finding {
 const PIDS: i64 = 65_536;
 
 fn pids(patient: &Patient<'_>) -> Finding {
+    if let Some(elsewhere) = elsewhere(patient) {
+        return elsewhere;
+    }
     let winner = patient.facts.containers.winner("containers.pids_limit");
     let limit = winner.and_then(|w| w.setting.value.parse::<i64>().ok());
     match limit {

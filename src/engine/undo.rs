@@ -158,7 +158,7 @@ impl Engine<'_> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
         let now = intent.change.observe(self.host).map_err(fail)?;
-        match Self::standing(intent, &now) {
+        match Self::standing(entry, &now) {
             Standing::AsBefore => {}
             Standing::Drifted if policy == DriftPolicy::Keep => return Ok(false),
             Standing::Drifted if policy == DriftPolicy::Stop => {
@@ -174,7 +174,8 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    fn standing(intent: &Intent, now: &State) -> Standing {
+    fn standing(entry: &Entry, now: &State) -> Standing {
+        let Entry { intent, phase } = entry;
         let change = &intent.change;
         // Companions that came along do not show in the state of the packages that were asked for.
         if is_package(change) {
@@ -183,7 +184,12 @@ impl Engine<'_> {
         if change.holds(now, &intent.after) {
             return Standing::AsLeft;
         }
-        if change.holds(now, &intent.before) { Standing::AsBefore } else { Standing::Drifted }
+        if change.holds(now, &intent.before) {
+            return Standing::AsBefore;
+        }
+        // A set-up tool that was cut off leaves something in between, which its way back knows how to take away.
+        let cut_off = *phase == Phase::Open && matches!(change, Change::Run(run) if run.back.is_some());
+        if cut_off { Standing::AsLeft } else { Standing::Drifted }
     }
 
     /// Sets the state before. Of packages, what came is what is there now and was not before.

@@ -94,7 +94,7 @@ pub struct Packages {
 }
 
 /// What we ask about.
-const ASKED: [&str; 18] = [
+const ASKED: [&str; 29] = [
     "podman",
     "crun",
     "uidmap",
@@ -113,6 +113,17 @@ const ASKED: [&str; 18] = [
     "iptables-nft",
     "nftables",
     "shadow",
+    "docker.io",
+    "docker-cli",
+    "docker-ce",
+    "docker-ce-rootless-extras",
+    "docker",
+    "docker-rootless-extras",
+    "rootlesskit",
+    "nerdctl",
+    "containerd",
+    "containerd.io",
+    "cni-plugins",
 ];
 
 impl Packages {
@@ -131,7 +142,8 @@ impl Packages {
         };
         let mut installed = manager.installed(world);
         installed.retain(|name, _| ASKED.contains(&name.as_str()));
-        let complete = installed.contains_key("podman") && installed.contains_key("uidmap");
+        let engines = ["podman", "docker.io", "docker-ce", "nerdctl"];
+        let complete = engines.iter().any(|e| installed.contains_key(*e)) && installed.contains_key("uidmap");
         let candidates =
             if complete || manager != Manager::Apt { BTreeMap::new() } else { apt_candidates(world) };
         Self { manager: Some(manager), installed, candidates }

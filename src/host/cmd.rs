@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Account;
 
+/// The descriptor of [`Cmd::reports`]: one that nothing of ours has reached.
+pub const REPORTS: i32 = 30;
+
 /// A command line, who runs it and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cmd {
@@ -22,6 +25,10 @@ pub struct Cmd {
     pub user: Option<Account>,
     /// The longest it may take, in seconds; it is ended then.
     pub seconds: u64,
+    /// Has its standard output as descriptor [`REPORTS`] as well: for a program that reports on a descriptor and keeps
+    /// that one from the programs it starts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reports: bool,
 }
 
 impl Cmd {
@@ -37,6 +44,7 @@ impl Cmd {
             env: BTreeMap::new(),
             user: None,
             seconds: 30,
+            reports: false,
         }
     }
 
@@ -59,6 +67,12 @@ impl Cmd {
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// Gives it its standard output as descriptor [`REPORTS`] as well.
+    #[must_use]
+    pub fn reporting(self) -> Self {
+        Self { reports: true, ..self }
     }
 
     /// Sets the bound.

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Gid, Pid};
 
-use super::{Account, Cmd, Output, Runner};
+use super::{Account, Cmd, Output, REPORTS, Runner};
 
 /// The directories of the system's own programs. The caller's PATH plays no role: on WSL it ends in Windows
 /// directories, where a program of the same name is another program.
@@ -35,10 +35,12 @@ impl Process {
     fn command(&self, cmd: &Cmd) -> io::Result<Command> {
         let program = self.find(&cmd.program).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let mut command = Command::new(program);
-        command.args(&cmd.args).env("LC_ALL", "C.UTF-8").envs(&cmd.env);
-        command.env("PATH", SYSTEM_PATH.join(":"));
+        command.args(&cmd.args).env("LC_ALL", "C.UTF-8").env("PATH", SYSTEM_PATH.join(":")).envs(&cmd.env);
         if self.root != "/" {
             command.env("KIND_WSL_ROOT", self.root.as_str());
+        }
+        if cmd.reports {
+            share_output(&mut command);
         }
         if let Some(user) = &cmd.user {
             command.envs(user.env()).current_dir(if self.root == "/" { user.home.as_str() } else { "/" });
@@ -58,6 +60,18 @@ impl Process {
             return at(Utf8Path::new(program));
         }
         SYSTEM_PATH.iter().find_map(|dir| at(&Utf8Path::new(dir).join(program)))
+    }
+}
+
+/// Gives the child its standard output as descriptor [`REPORTS`] as well.
+fn share_output(command: &mut Command) {
+    // SAFETY: between fork and exec nothing is called but dup2, which is async-signal-safe (signal-safety(7)).
+    #[allow(unsafe_code, reason = "std has no other way to hand on a further descriptor")]
+    unsafe {
+        command.pre_exec(|| match nix::libc::dup2(1, REPORTS) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
     }
 }
 
@@ -192,4 +206,19 @@ pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+
+    use super::{Cmd, Process, REPORTS, Runner};
+
+    #[test]
+    fn what_is_reported_on_its_descriptor_comes_with_the_output() {
+        let script = format!("echo said; echo reported > /proc/self/fd/{REPORTS}");
+        let cmd = Cmd::new("sh", ["-c", script.as_str()]).reporting();
+        let output = Process::new(Utf8Path::new("/")).run(&cmd, &mut |_| {}).unwrap();
+        assert_eq!((output.code, output.stdout.as_str()), (0, "said\nreported\n"), "{output:?}");
+    }
 }

@@ -29,7 +29,10 @@ fn version(text: &str) -> Option<Version> {
     text.parse().ok()
 }
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if let Some(elsewhere) = super::not_podman(answers) {
+        return elsewhere;
+    }
     let Some(podman) = super::packages::podman(facts) else { return Need::not_here("no podman") };
     if podman.major() >= 4 {
         return Need::not_here(format!("podman {} uses netavark, not CNI", podman.release()));

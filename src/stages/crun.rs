@@ -32,7 +32,7 @@ pub(super) static STAGE: Stage = Stage {
                 "keep" | "recommended" | "latest" => Ok(()),
                 _ => said.parse::<Version>().map(|_| ()).map_err(|_| "a version, recommended, latest, keep".to_owned()),
             }),
-            when: |facts, _| facts.arch.is_some(),
+            when: |facts, answers| facts.arch.is_some() && super::not_podman(answers).is_none(),
             default: |_| "recommended".to_owned(),
             weight: Weight::DecideWhere(is_too_old),
         },
@@ -101,6 +101,9 @@ fn is_too_old(facts: &Facts) -> bool {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if let Some(elsewhere) = super::not_podman(answers) {
+        return elsewhere;
+    }
     if let Some(blocked) = is_another(facts) {
         return blocked;
     }

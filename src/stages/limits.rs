@@ -73,12 +73,8 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let mut now = Vec::new();
     for (name, value, _) in ours(facts, answers) {
         let _ = writeln!(text, "{name} = {value}");
-        now.push(Change::Run(Run {
-            what: name.to_owned(),
-            read: Cmd::new("sysctl", ["-n", name]),
-            want: value.to_string(),
-            write: Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]),
-        }));
+        let write = Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]);
+        now.push(Run::setting(name, Cmd::new("sysctl", ["-n", name]), value.to_string(), write).into());
     }
     // For the next start, and for this one.
     std::iter::once(Change::Put(Put::config(PATH, text))).chain(now).collect()

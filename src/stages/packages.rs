@@ -1,26 +1,36 @@
-//! podman and what it needs, from the distribution.
+//! The provider and what it needs, from the distribution.
 
+use super::rootless;
 use crate::change::{Change, Manager, Package};
 use crate::facts::Facts;
+use crate::provider::Provider;
 use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
 use crate::version::Version;
 
 pub(super) static STAGE: Stage = Stage {
     id: "packages",
-    title: "podman and its companions",
+    title: "the provider and its companions",
     from: "guide",
     why: "The guide installs podman alone. Rootless containers also need newuidmap (package uidmap), a network helper \
           (slirp4netns, or pasta from podman 5 on), a D-Bus session for the user manager (dbus-user-session), and \
           `iptables`, which netavark calls as soon as a container joins a network such as `kind` (podman#24285), or \
           `nft` (package nftables) with podman 5 and later, whose netavark fails without it (seen on Debian 13). \
           Debian and Ubuntu only recommend netavark and aardvark-dns, and without them podman 4 falls back to CNI. \
-          Nothing that is only recommended is installed.",
+          Nothing that is only recommended is installed. Docker and nerdctl need rootlesskit as well, which Debian only \
+          suggests, and from Debian 13 on Docker's client is a package of its own. kind takes Docker from 20.10 on, nerdctl \
+          from 1.7 on with containerd from 1.7 on; where the distribution has only less, the stage says what it has.",
     questions: &[Question {
         id: "provider",
         prompt: "Which provider shall run the nodes?",
         help: "the container engine that runs kind's nodes",
-        form: Form::Choice(|_| vec![Choice::new("podman", "rootless podman, as in the guide")]),
-        when: |_, _| false,
+        form: Form::Choice(|_| {
+            vec![
+                Choice::new("podman", "rootless podman, as in the guide (recommended)"),
+                Choice::new("docker", "Docker with a daemon of the user's own"),
+                Choice::new("nerdctl", "nerdctl with a containerd of the user's own"),
+            ]
+        }),
+        when: |_, _| true,
         default: |_| "podman".to_owned(),
         weight: Weight::Prefer,
     }],
@@ -49,7 +59,15 @@ pub(super) fn podman(facts: &Facts) -> Option<Version> {
     })
 }
 
-fn names(facts: &Facts, manager: Manager) -> Vec<String> {
+fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
+    let names = match Provider::of(answers) {
+        Provider::Podman => podman_names(facts, manager),
+        other => rootless::packages(facts, other, manager),
+    };
+    names.into_iter().map(ToOwned::to_owned).collect()
+}
+
+fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     let major = podman(facts).map_or(5, |v| v.major());
     let net = if major >= 5 { "passt" } else { "slirp4netns" };
     let mut names = match manager {
@@ -63,24 +81,36 @@ fn names(facts: &Facts, manager: Manager) -> Vec<String> {
     if major >= 5 {
         names.push("nftables");
     }
-    names.into_iter().map(ToOwned::to_owned).collect()
+    names
 }
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    let provider = Provider::of(answers);
     let Some(manager) = facts.packages.manager else {
         let what = format!("{} has none of apt, dnf, zypper and pacman", facts.distro.name);
         return Need::blocked(what, "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`");
     };
-    let names = names(facts, manager);
+    if let Some(blocked) = rootless::unfit(facts, provider) {
+        return blocked;
+    }
+    let names = names(facts, answers, manager);
     let missing: Vec<_> = names.iter().filter(|n| !facts.packages.installed.contains_key(*n)).cloned().collect();
     if missing.is_empty() {
-        let version = facts.packages.installed.get("podman").map_or("", String::as_str);
-        return Need::satisfied(format!("podman {version} and all it needs are installed"));
+        return Need::satisfied(format!("{} and all it needs are installed", present(facts, provider)));
     }
     Need::needed(format!("not installed: {}", missing.join(", ")))
 }
 
-fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    let package = |manager| Change::Package(Package::new(manager, names(facts, manager)));
+fn present(facts: &Facts, provider: Provider) -> String {
+    let version = match provider {
+        Provider::Podman => facts.packages.installed.get("podman").map_or("", String::as_str),
+        Provider::Docker => facts.engines.docker.as_ref().map_or("", Version::as_str),
+        Provider::Nerdctl => facts.engines.nerdctl.as_ref().map_or("", Version::as_str),
+    };
+    format!("{provider} {version}")
+}
+
+fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let package = |manager| Change::Package(Package::new(manager, names(facts, answers, manager)));
     facts.packages.manager.map(package).into_iter().collect()
 }

@@ -31,7 +31,7 @@ pub(super) static STAGE: Stage = Stage {
                 Choice::new("systemd", "one systemd scope for each container"),
             ]
         }),
-        when: |_, _| true,
+        when: |_, answers| super::not_podman(answers).is_none(),
         default: |facts| default_manager(facts).to_owned(),
         weight: Weight::Prefer,
     }],
@@ -83,6 +83,9 @@ fn falls_to_vfs(facts: &Facts) -> bool {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
+    if let Some(elsewhere) = super::not_podman(answers) {
+        return elsewhere;
+    }
     if let Some(file) = &facts.containers.overridden_by {
         let what = format!("{file} in the environment makes podman take that file's word over every other containers.conf");
         return Need::blocked(what, "take it out of your shell's start-up files, then open a new shell");

@@ -99,7 +99,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_yes("kind_wrapper")) {
         let quoted = program.as_str().replace('\'', r"'\''");
         let text = format!(
-            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with podman as its provider, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"
+            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"
         );
         let owner = super::user(facts);
         let put = Put { path: bin.join("kind"), body: Body::Text(text), mode: 0o755, owner, follow: None, restart: None, passing: false };

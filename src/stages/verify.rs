@@ -4,37 +4,48 @@ use serde_json::Value;
 
 use crate::facts::Facts;
 use crate::facts::cgroup::{Mounts, user_manager};
-use crate::host::{Cmd, World};
+use crate::facts::engines::Info;
+use crate::host::{Account, Cmd, World};
+use crate::provider::Provider;
 use crate::stage::{Answers, Check, Fault, Need, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "verify",
-    title: "podman confirms it",
+    title: "the provider confirms it",
     from: "guide",
     why: "What counts is what podman says of itself where kind asks it: inside the wrapper `systemd-run --user --scope \
           -p Delegate=yes`. kind decides by the same `podman info` (kind pkg/cluster/internal/providers/podman/ \
-          provider.go). Looked at again only when something was changed.",
+          provider.go), or `docker info` and `nerdctl info` (providers/docker/provider.go), where all limits count as missing \
+          without a cgroup driver (moby#42151). Looked at again only when something was changed.",
     questions: &[],
     needed,
     changes: |_, _| Vec::new(),
     checks: &[
-        Check { id: "systemd", what: "systemd is PID 1", look: systemd },
-        Check { id: "cgroup", what: "cgroup v2 alone is mounted", look: cgroup },
-        Check { id: "manager", what: "the user manager has the controllers", look: manager },
-        Check { id: "controllers", what: "podman gets cpu, memory and pids inside the wrapper", look: controllers },
-        Check { id: "logs", what: "podman logs and events go to files", look: logs },
-        Check { id: "cgroup-manager", what: "podman uses the chosen cgroup manager", look: cgroup_manager },
-        Check { id: "crun", what: "podman runs a crun that suits", look: crun },
-        Check { id: "storage", what: "podman stores layers with overlay", look: storage },
+        Check { id: "systemd", what: "systemd is PID 1", provider: None, look: systemd },
+        Check { id: "cgroup", what: "cgroup v2 alone is mounted", provider: None, look: cgroup },
+        Check { id: "manager", what: "the user manager has the controllers", provider: None, look: manager },
+        Check { id: "controllers", what: "podman gets cpu, memory and pids inside the wrapper", provider: Some(Provider::Podman), look: controllers },
+        Check { id: "logs", what: "podman logs and events go to files", provider: Some(Provider::Podman), look: logs },
+        Check { id: "cgroup-manager", what: "podman uses the chosen cgroup manager", provider: Some(Provider::Podman), look: cgroup_manager },
+        Check { id: "crun", what: "podman runs a crun that suits", provider: Some(Provider::Podman), look: crun },
+        Check { id: "storage", what: "podman stores layers with overlay", provider: Some(Provider::Podman), look: storage },
+        Check { id: "docker", what: "docker, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Docker), look: |w, f, _| engine(w, f, Provider::Docker) },
+        Check { id: "nerdctl", what: "nerdctl, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Nerdctl), look: |w, f, _| engine(w, f, Provider::Nerdctl) },
     ],
 };
 
 /// What kind reads, in the words that start it.
 pub(crate) const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
-    if !facts.packages.installed.contains_key("podman") {
-        return Need::not_here("podman is not installed");
+fn needed(facts: &Facts, answers: &Answers) -> Need {
+    let provider = Provider::of(answers);
+    let is_there = match provider {
+        Provider::Podman => facts.packages.installed.contains_key("podman"),
+        Provider::Docker => facts.engines.docker.is_some(),
+        Provider::Nerdctl => facts.engines.nerdctl.is_some(),
+    };
+    if !is_there {
+        return Need::not_here(format!("{provider} is not installed"));
     }
     match &facts.verified {
         Some(when) => Need::satisfied(format!("verified at {when}, and nothing was changed since")),
@@ -78,6 +89,44 @@ pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fau
         return Err(broken(format!("podman info ended with exit code {}: {}", output.code, output.stderr.trim())));
     }
     serde_json::from_str(&output.stdout).map_err(|e| broken(format!("podman info printed no JSON: {e}")))
+}
+
+/// What docker and nerdctl are asked, in kind's words (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
+pub(crate) const INFO: [&str; 3] = ["info", "--format", "{{json .}}"];
+
+/// The address of the user's own Docker.
+#[must_use]
+pub(crate) fn docker_host(user: &Account) -> String {
+    format!("unix://{}/docker.sock", user.runtime_dir())
+}
+
+fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String, Fault> {
+    let args = WRAPPER[1..].iter().copied().chain([provider.name()]).chain(INFO);
+    let mut cmd = Cmd::new(WRAPPER[0], args).as_user(&facts.user).within(std::time::Duration::from_mins(2));
+    if provider == Provider::Docker {
+        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&facts.user));
+    }
+    let unit = if provider == Provider::Docker { "docker.service" } else { "containerd.service" };
+    let why = format!("`journalctl --user -u {unit}` says why, as {}; `kind-wsl setup --only {provider}` sets it up", facts.user.name);
+    let broken = |seen: String| Fault::new(seen, why.clone());
+    let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
+    let info: Value = serde_json::from_str(output.stdout.trim()).map_err(|_| broken(format!("{provider} info said: {}", output.stderr.trim())))?;
+    // docker info ends well and tells of a daemon that does not answer in its text.
+    if let Some(error) = info.pointer("/ServerErrors/0").and_then(Value::as_str) {
+        return Err(broken(error.to_owned()));
+    }
+    let info = Info::of(&info);
+    if !info.is_rootless {
+        return Err(broken(format!("{provider} runs as root")));
+    }
+    if !info.is_v2 {
+        return Err(Fault::new(format!("{provider} is not on cgroup v2"), "`kind-wsl explain cgroup`"));
+    }
+    if info.missing.is_empty() {
+        return Ok(format!("rootless, cgroup v2, cgroup driver {}, storage driver {}", info.cgroup_driver, info.storage));
+    }
+    let seen = format!("{provider} does not limit {} (cgroup driver {})", info.missing.join(", "), info.cgroup_driver);
+    Err(Fault::new(seen, format!("`kind-wsl setup --only controllers,delegation,restart,{provider}`")))
 }
 
 fn text<'v>(info: &'v Value, pointer: &str) -> &'v str {

@@ -10,7 +10,7 @@ fn an_unknown_stage_in_only_is_answered_with_the_near_match() {
         2,
         "
         error: there is no stage `systmd`
-        hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, verify
+        hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -22,7 +22,7 @@ fn an_unknown_stage_in_skip_is_answered_with_the_near_match() {
         2,
         "
         error: there is no stage `cgroup-mnt`
-        hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, verify
+        hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -34,7 +34,7 @@ fn an_unknown_stage_to_explain_is_answered_with_the_near_match() {
         2,
         "
         error: there is no stage `delegaton`
-        hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, verify
+        hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -46,7 +46,7 @@ fn an_unknown_stage_to_undo_is_answered_with_all_of_them_where_none_is_near() {
         2,
         "
         error: there is no stage `everything`
-        hint: the stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, verify
+        hint: the stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -58,7 +58,7 @@ fn an_unknown_provider_is_answered_with_the_near_match() {
         2,
         "
         error: `podmann` is no answer to `--provider`
-        hint: did you mean `podman`? It takes: podman
+        hint: did you mean `podman`? It takes: podman, docker, nerdctl
         ",
     );
 }
@@ -252,6 +252,43 @@ fn a_kind_that_is_not_installed_is_answered_with_the_command_that_installs_it() 
         "
         error: kind is not installed
         hint: `kind-wsl setup --only tools` installs it
+        ",
+    );
+}
+
+#[test]
+fn a_provider_that_the_distribution_does_not_have_is_refused_before_anything_is_changed() {
+    Case::new(Layout::Modern).refuses(
+        "setup --yes --provider nerdctl",
+        1,
+        "
+        error: stage `packages` can not be set up: Debian GNU/Linux 12 (bookworm) offers no nerdctl, and kind needs 1.7 or later
+        hint: unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`
+        ",
+    );
+}
+
+#[test]
+fn docker_beside_a_rootless_containerd_is_refused_with_the_way_out() {
+    let case = Case::new(Layout::Modern).file("/run/user/1000/containerd-rootless/child_pid", "1\n");
+    case.refuses(
+        "setup --yes --provider docker",
+        1,
+        "
+        error: stage `docker` can not be set up: a rootless containerd has /run/user/1000/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)
+        hint: `containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`
+        ",
+    );
+}
+
+#[test]
+fn docker_below_an_isolated_cgroup_is_refused_with_the_setting_that_helps() {
+    Case::new(Layout::Isolated).refuses(
+        "setup --yes --provider docker",
+        1,
+        "
+        error: stage `docker` can not be set up: this WSL keeps the distribution below /wsl-user, and Docker (moby#53531) looks for the user's cgroup in /sys/fs/cgroup/user.slice
+        hint: add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then `wsl.exe --shutdown` in Windows; or take `--provider podman`
         ",
     );
 }

@@ -33,7 +33,7 @@ impl Answer {
 }
 
 /// The programs that the machine has.
-pub(crate) const PROGRAMS: [&str; 15] = [
+pub(crate) const PROGRAMS: [&str; 16] = [
     "apt-get",
     "apt-cache",
     "dpkg",
@@ -48,8 +48,31 @@ pub(crate) const PROGRAMS: [&str; 15] = [
     "crun",
     "modprobe",
     "newuidmap",
+    "loginctl",
     "cut-off",
 ];
+
+/// The programs that come and go with a package: where each is, and whose it is (Debian's own lists of files).
+pub(crate) const PACKAGED: [(&str, &str); 8] = [
+    ("usr/sbin/dockerd", "docker.io"),
+    ("usr/bin/docker", "docker.io"),
+    ("usr/share/docker.io/contrib/dockerd-rootless-setuptool.sh", "docker.io"),
+    ("usr/share/docker.io/contrib/dockerd-rootless.sh", "docker.io"),
+    ("usr/bin/rootlesskit", "rootlesskit"),
+    ("usr/bin/nerdctl", "nerdctl"),
+    ("usr/bin/containerd-rootless-setuptool.sh", "nerdctl"),
+    ("usr/bin/containerd", "containerd"),
+];
+
+/// Whether a program is on the machine.
+pub(crate) fn is_there(root: &Path, program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let packaged = PACKAGED.iter().map(|(path, _)| *path).find(|path| path.rsplit('/').next() == Some(name));
+    match packaged {
+        Some(path) => root.join(path).exists(),
+        None => PROGRAMS.contains(&name) && root.join("usr/bin").join(name).exists(),
+    }
+}
 
 /// Runs one of them.
 pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
@@ -66,11 +89,19 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "apt-cache" => policy(root, &args),
         "apt-get" => apt(root, &args),
         "dpkg" => Answer::default(),
+        "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
         "sysctl" => sysctl(root, &args),
         "podman" if args.first() == Some(&"ps") => {
             Answer::said(fs::read_to_string(root.join("fake/nodes")).unwrap_or_default())
         }
+        "systemd-run" if args.contains(&"docker") => engine_info(root, "docker"),
+        "systemd-run" if args.contains(&"nerdctl") => engine_info(root, "nerdctl"),
+        "docker" | "nerdctl" if args.first() == Some(&"info") => engine_info(root, program),
+        "docker" | "dockerd" | "nerdctl" | "containerd" => engine_version(root, program),
+        "dockerd-rootless-setuptool.sh" => set_up_tool(root, "docker.service", &args),
+        "containerd-rootless-setuptool.sh" => set_up_tool(root, "containerd.service", &args),
+        "loginctl" => loginctl(root, &args),
         "systemd-run" | "podman" => podman_info(root),
         "crun" => Answer::said("crun version 1.8.1\ncommit: f8a096be060b22ccd3d5f3ebe44108517fbf6c30\n"),
         "wsl.exe" | "cmd.exe" | "kind-wsl-helper.exe" => windows(root, program, &args),
@@ -147,6 +178,8 @@ fn companions(name: &str) -> &'static [&'static str] {
     match name {
         "podman" => &["conmon", "golang-github-containers-common", "libsubid4"],
         "systemd-sysv" => &["libpam-systemd"],
+        "docker.io" => &["containerd", "runc", "tini"],
+        "nerdctl" => &["runc"],
         _ => &[],
     }
 }
@@ -177,6 +210,7 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
                 if name == "systemd-sysv" {
                     let _ = std::os::unix::fs::symlink("/lib/systemd/systemd", root.join("sbin/init"));
                 }
+                unpack(root, name);
             }
             keep(root, &installed);
             Answer::said("dlstatus:1:50.0:Retrieving file 1 of 2\npmstatus:podman:100.0:Installed podman\n")
@@ -190,6 +224,7 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
                 if *name == "systemd-sysv" {
                     let _ = fs::remove_file(root.join("sbin/init"));
                 }
+                take_out(root, name);
             }
             keep(root, &installed);
             Answer::default()
@@ -198,8 +233,159 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
     }
 }
 
+/// The system's own daemons: the package whose script enables and starts each, and its target.
+const DAEMONS: [(&str, &str, &str); 3] = [
+    ("docker.service", "docker.io", "multi-user.target.wants"),
+    ("docker.socket", "docker.io", "sockets.target.wants"),
+    ("containerd.service", "containerd", "multi-user.target.wants"),
+];
+
+/// What a package puts there and its script starts.
+fn unpack(root: &Path, package: &str) {
+    for (path, _) in PACKAGED.iter().filter(|(_, of)| *of == package) {
+        let path = root.join(path);
+        let _ = fs::create_dir_all(path.parent().unwrap_or(root));
+        let _ = fs::copy(root.join("usr/bin/podman"), path);
+    }
+    for (unit, ..) in DAEMONS.iter().filter(|(_, of, _)| *of == package) {
+        systemctl(root, &["enable", unit]);
+    }
+}
+
+fn take_out(root: &Path, package: &str) {
+    for (unit, ..) in DAEMONS.iter().filter(|(_, of, _)| *of == package) {
+        systemctl(root, &["disable", unit]);
+    }
+    for (path, _) in PACKAGED.iter().filter(|(_, of)| *of == package) {
+        let path = root.join(path);
+        let _ = fs::remove_file(&path);
+        for dir in path.ancestors().skip(1).take(3).filter(|dir| !dir.ends_with("bin")) {
+            let _ = fs::remove_dir(dir);
+        }
+        let _ = fs::remove_dir(root.join("usr/sbin"));
+    }
+}
+
+/// `systemctl --user`: the manager runs where systemd does; what is enabled runs as well.
+fn of_user(root: &Path, args: &[&str]) -> Answer {
+    if fs::read_to_string(root.join("proc/1/comm")).is_ok_and(|name| name.trim() != "systemd") {
+        return Answer::failed(1, "Failed to connect to bus: No such file or directory\n");
+    }
+    let words: Vec<&str> = args.iter().copied().filter(|a| !a.starts_with("--")).collect();
+    let place = root.join("home/dev/.config/systemd/user");
+    let is_enabled = |unit: &str| place.join("default.target.wants").join(unit).is_symlink();
+    match words[..] {
+        ["show", "-p", "UnitFileState", unit] if is_enabled(unit) => Answer::said("enabled\n"),
+        ["show", "-p", "UnitFileState", unit] if place.join(unit).exists() => Answer::said("disabled\n"),
+        ["show", "-p", "UnitFileState", _] => Answer::said("\n"),
+        ["show", "-p", "ActiveState", unit] if is_enabled(unit) => Answer::said("active\n"),
+        ["show", "-p", "ActiveState", _] => Answer::said("inactive\n"),
+        ["start" | "stop", _] => Answer::default(),
+        _ => Answer::failed(1, format!("systemctl --user: {args:?} is not played\n")),
+    }
+}
+
+/// dockerd-rootless-setuptool.sh and nerdctl's: what they ask for, what they make, what their uninstall leaves.
+fn set_up_tool(root: &Path, unit: &str, args: &[&str]) -> Answer {
+    let missing = |what: &str| Answer::failed(1, format!("[ERROR] {what}\n"));
+    let home = root.join("home/dev");
+    let is_docker = unit == "docker.service";
+    if of_user(root, &["--user", "show", "-p", "ActiveState", unit]).code != 0 {
+        return missing("systemd not detected");
+    }
+    // Debian's docker is not beside its dockerd-rootless.sh, where the tool looks for it.
+    let beside = home.join(".local/lib/kind-wsl/docker");
+    if is_docker && !(beside.join("docker").is_symlink() && beside.join("dockerd-rootless.sh").is_symlink()) {
+        return missing("dockerd-rootless.sh needs to be present under $PATH");
+    }
+    if is_docker
+        && !fs::read_to_string(root.join("etc/subuid"))
+            .is_ok_and(|t| t.starts_with("dev:") || t.contains("\ndev:"))
+    {
+        return missing("Missing system requirements");
+    }
+    let place = home.join(".config/systemd/user");
+    let wants = place.join("default.target.wants");
+    match args {
+        ["install"] => {
+            let _ = fs::create_dir_all(&wants);
+            if !place.join(unit).exists() {
+                let _ = fs::write(place.join(unit), "[Service]\nDelegate=yes\n");
+            }
+            let _ = std::os::unix::fs::symlink(
+                format!("/home/dev/.config/systemd/user/{unit}"),
+                wants.join(unit),
+            );
+        }
+        ["uninstall"] => {
+            let _ = fs::remove_file(wants.join(unit));
+            let _ = fs::remove_dir(&wants);
+            let _ = fs::remove_file(place.join(unit));
+        }
+        _ => return Answer::failed(1, "Unknown command\n"),
+    }
+    if is_docker {
+        let _ = fs::create_dir_all(home.join(".docker"));
+        let context = if args == ["install"] { r#"{"currentContext":"rootless"}"# } else { "{}" };
+        let _ = fs::write(home.join(".docker/config.json"), context);
+    }
+    Answer::said("[INFO] done\n")
+}
+
+fn loginctl(root: &Path, args: &[&str]) -> Answer {
+    let dir = root.join("var/lib/systemd/linger");
+    match args {
+        ["show-user", .., name] => Answer::said(if dir.join(name).exists() { "yes\n" } else { "no\n" }),
+        ["enable-linger", name] => {
+            let _ = fs::create_dir_all(&dir);
+            let _ = fs::write(dir.join(name), "");
+            Answer::default()
+        }
+        ["disable-linger", name] => {
+            let _ = fs::remove_file(dir.join(name));
+            let _ = fs::remove_dir(&dir);
+            let _ = fs::remove_dir(root.join("var/lib/systemd"));
+            Answer::default()
+        }
+        _ => Answer::failed(1, format!("loginctl: {args:?} is not played\n")),
+    }
+}
+
+/// What each says to `--version`.
+fn engine_version(root: &Path, program: &str) -> Answer {
+    let installed = packages(root, "packages");
+    let version = |package: &str| {
+        let text = installed.get(package).map_or("0", String::as_str);
+        text.split_once('-').map_or(text, |(upstream, _)| upstream).to_owned()
+    };
+    Answer::said(match program {
+        "nerdctl" => format!("nerdctl version {}\n", version("nerdctl")),
+        "containerd" => {
+            format!("containerd github.com/containerd/containerd {0} {0}\n", version("containerd"))
+        }
+        _ => format!("Docker version {}, build 5d6db84\n", version("docker.io")),
+    })
+}
+
+/// docker and nerdctl as they would be with the user's daemon that is there.
+fn engine_info(root: &Path, program: &str) -> Answer {
+    let unit = if program == "docker" { "docker.service" } else { "containerd.service" };
+    let state = of_user(root, &["--user", "show", "-p", "ActiveState", unit]).stdout;
+    if !is_there(root, program) || state.trim() != "active" {
+        let text = "Cannot connect to the Docker daemon at unix:///run/user/1000/docker.sock. Is the docker daemon running?";
+        return Answer::said(format!(r#"{{"ID":"","SecurityOptions":null,"ServerErrors":["{text}"]}}"#));
+    }
+    let cpu = root.join("etc/systemd/system/user@.service.d/delegate.conf").exists();
+    Answer::said(format!(
+        r#"{{"Driver":"overlay2","CgroupDriver":"systemd","CgroupVersion":"2","MemoryLimit":true,"PidsLimit":true,"CPUShares":{cpu},
+        "SecurityOptions":["name=seccomp,profile=default","name=rootless","name=cgroupns"]}}"#
+    ))
+}
+
 fn systemctl(root: &Path, args: &[&str]) -> Answer {
-    let wants = root.join("etc/systemd/system/multi-user.target.wants");
+    let named = DAEMONS.iter().find(|(unit, ..)| args.last() == Some(unit));
+    let wants = named.map_or("multi-user.target.wants", |(_, _, wants)| wants);
+    let wants = root.join("etc/systemd/system").join(wants);
     let words: Vec<&str> = args.iter().copied().filter(|a| !a.starts_with("--")).collect();
     match words[..] {
         ["is-enabled", unit] if wants.join(unit).is_symlink() => Answer::said("enabled\n"),
@@ -224,6 +410,12 @@ fn systemctl(root: &Path, args: &[&str]) -> Answer {
         ["daemon-reload"] | ["restart", _] => Answer::default(),
         ["is-system-running"] => Answer { code: 1, stdout: "degraded\n".to_owned(), stderr: String::new() },
         ["is-active", _] => Answer::said("active\n"),
+        ["show", "-p", "UnitFileState", unit] if wants.join(unit).is_symlink() => Answer::said("enabled\n"),
+        ["show", "-p", "UnitFileState", _]
+            if named.is_some_and(|(_, of, _)| packages(root, "packages").contains_key(*of)) =>
+        {
+            Answer::said("disabled\n")
+        }
         ["show", ..] => Answer::said("\n"),
         _ => Answer::failed(1, format!("systemctl: {args:?} is not played\n")),
     }

@@ -121,7 +121,8 @@ impl Machine {
         self.write(
             "/fake/archive",
             "podman 4.3.1+ds1-8\ncrun 1.8.1-1\nuidmap 4.13\nslirp4netns 1.2\nfuse-overlayfs 1.10\ndbus-user-session 1.14\n\
-             iptables 1.8.9\nnetavark 1.4.0\naardvark-dns 1.4.0\npasst 0.0\nsystemd-sysv 252.39-1\n",
+             iptables 1.8.9\nnetavark 1.4.0\naardvark-dns 1.4.0\npasst 0.0\nsystemd-sysv 252.39-1\n\
+             docker.io 20.10.24+dfsg1-1+deb12u1\nrootlesskit 1.1.0-1\ncontainerd 1.6.20~ds1-1+deb12u3\n",
         );
         self.write("/offline/crun-1.30.1-linux-amd64", CRUN);
         if self.layout != Layout::Plain {
@@ -319,7 +320,7 @@ impl Runner for InProcess {
         let own = cmd.program.starts_with('/') && self.0.join(cmd.program.trim_start_matches('/')).exists();
         let answer = if own && name == "crun" {
             fake::Answer { stdout: "crun version 1.30.1\n".to_owned(), ..fake::Answer::default() }
-        } else if fake::PROGRAMS.contains(&name) && self.0.join("usr/bin").join(name).exists() {
+        } else if fake::is_there(self.0.as_std_path(), name) {
             fake::answer(self.0.as_std_path(), name, &cmd.args)
         } else {
             return Err(io::ErrorKind::NotFound.into());

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 import images
+import providers
 import windows
 from checks import Subject, tell
 from interop import ByHand, FromWindows, Typed
@@ -106,6 +107,20 @@ def test(system, layouts, keep):
     return report.close()
 
 
+def docker(keep):
+    """Debian 12 with another provider than podman."""
+    report = Report()
+    binary, releases = prepare("debian-12", []), Releases()
+    folder = Path(tempfile.mkdtemp(prefix="kind-wsl-vm-"))
+    folder.chmod(0o711)
+    providers.tell(Machine("debian-12", "modern", folder / "docker"), releases, binary, report.story("debian-12 docker"))
+    if keep:
+        report.line("", f"the machine's disk and console are in {folder}")
+    else:
+        throw_away(folder)
+    return report.close()
+
+
 def machine_for_person(system, layout, folder):
     binary, releases = prepare(system, []), Releases()
     Path(folder).chmod(0o711)
@@ -159,6 +174,7 @@ def main():
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")
     parser.add_argument("--keep", action="store_true", help="keep the machines' disks and consoles")
+    parser.add_argument("--docker", action="store_true", help="the story of the provider docker on Debian 12")
     args = parser.parse_args()
     unknown = [layout for layout in args.layouts if layout not in LAYOUTS]
     if unknown:
@@ -168,6 +184,8 @@ def main():
     if args.demo or args.shell:
         layout = (args.layouts or ["classic" if args.system == "debian-12" else "modern"])[0]
         return (demo if args.demo else shell)(args.system, layout)
+    if args.docker:
+        return docker(args.keep)
     return test(args.system, args.layouts, args.keep)
 
 

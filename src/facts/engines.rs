@@ -1,0 +1,159 @@
+//! Docker and nerdctl: which are there, what of them runs, and what they say of themselves in kind's words.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::host::{Account, Cmd, World};
+use crate::version::Version;
+
+/// Where programs are that a package or a person installed for everybody.
+const BINS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"];
+/// Where Debian and Ubuntu put Docker's own scripts (package docker.io), which they keep off the path.
+pub const CONTRIB: &str = "/usr/share/docker.io/contrib";
+/// The units of the system's own daemons, and what enables them (`WantedBy=` of moby's and containerd's unit files).
+const ROOTFUL: [(&str, &str); 3] = [
+    ("docker.socket", "sockets.target"),
+    ("docker.service", "multi-user.target"),
+    ("containerd.service", "multi-user.target"),
+];
+
+/// What there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engines {
+    /// dockerd, as it says itself: a `docker` without it is Docker Desktop's, which has no daemon here.
+    pub docker: Option<Version>,
+    /// nerdctl.
+    pub nerdctl: Option<Version>,
+    /// containerd.
+    pub containerd: Option<Version>,
+    /// Docker's set-up tool for a daemon of the user's own.
+    pub docker_tool: Option<Utf8PathBuf>,
+    /// nerdctl's.
+    pub nerdctl_tool: Option<Utf8PathBuf>,
+    /// Whether a Docker of the user's own has its directory below the runtime directory.
+    pub rootless_docker: bool,
+    /// Whether a containerd of the user's own has.
+    pub rootless_containerd: bool,
+    /// The system's own daemons that start at boot.
+    pub rootful: Vec<String>,
+    /// Whether the user may use the system's own Docker: by its socket and the group `docker`.
+    pub may_use_rootful: bool,
+}
+
+impl Engines {
+    pub(super) fn of(world: &dyn World, user: &Account) -> Self {
+        let find = |name: &str, more: &[&str]| {
+            let places = BINS.iter().chain(more).map(|dir| format!("{dir}/{name}"));
+            places.into_iter().find(|path| world.exists(path))
+        };
+        let version = |name: &str, word: usize| {
+            let said = world.answer(&Cmd::new(&find(name, &[])?, ["--version"]).as_user(user))?;
+            version(&said, word)
+        };
+        let run = user.runtime_dir();
+        let is_enabled = |(unit, by): &&(&str, &str)| {
+            // A link that leads nowhere enables nothing, but `exists` would miss one to a path outside a pretended root.
+            let link = format!("/etc/systemd/system/{by}.wants/{unit}");
+            matches!(world.stat(link.as_str().into()), Ok(Some(_)))
+        };
+        let socket = ["/run/docker.sock", "/var/run/docker.sock"].iter().any(|s| world.exists(s));
+        Self {
+            docker: version("dockerd", 2),
+            nerdctl: version("nerdctl", 2),
+            containerd: version("containerd", 2),
+            docker_tool: find("dockerd-rootless-setuptool.sh", &[CONTRIB]).map(Into::into),
+            nerdctl_tool: find("containerd-rootless-setuptool.sh", &[]).map(Into::into),
+            rootless_docker: world.exists(&format!("{run}/dockerd-rootless")),
+            rootless_containerd: world.exists(&format!("{run}/containerd-rootless")),
+            rootful: ROOTFUL.iter().filter(is_enabled).map(|(unit, _)| (*unit).to_owned()).collect(),
+            may_use_rootful: socket
+                && in_group(&world.text("/etc/group").unwrap_or_default(), "docker", &user.name),
+        }
+    }
+}
+
+/// `Docker version 20.10.24+dfsg1, build 5d6db84`, `nerdctl version 1.7.7`, `containerd github.com/containerd/containerd
+/// 1.6.20~ds1 1.6.20~ds1-1+b1` (with a `v` where it is upstream's own build).
+fn version(said: &str, word: usize) -> Option<Version> {
+    let word = said.split_ascii_whitespace().nth(word)?;
+    word.trim_start_matches('v').trim_end_matches(',').parse().ok()
+}
+
+/// group(5).
+fn in_group(table: &str, group: &str, user: &str) -> bool {
+    let line = table.lines().find_map(|l| l.strip_prefix(group)?.strip_prefix(':'));
+    line.and_then(|l| l.rsplit(':').next()).is_some_and(|members| members.split(',').any(|m| m == user))
+}
+
+/// What kind reads of `docker info` and `nerdctl info` (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Whether it is on cgroup v2.
+    pub is_v2: bool,
+    /// Whether it runs without root.
+    pub is_rootless: bool,
+    /// The controllers that it does not limit by.
+    pub missing: Vec<&'static str>,
+    /// Who makes its cgroups; with `none` nothing is limited, whatever else it says (moby#42151).
+    pub cgroup_driver: String,
+    /// Its storage driver.
+    pub storage: String,
+}
+
+impl Info {
+    /// By kind's own rules.
+    #[must_use]
+    pub fn of(info: &Value) -> Self {
+        let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let cgroup_driver = text("CgroupDriver");
+        let has = |key: &str| cgroup_driver != "none" && info.get(key).and_then(Value::as_bool) == Some(true);
+        let limits = [("cpu", "CPUShares"), ("memory", "MemoryLimit"), ("pids", "PidsLimit")];
+        let options = info.get("SecurityOptions").and_then(Value::as_array);
+        Self {
+            is_v2: text("CgroupVersion") == "2",
+            is_rootless: options.into_iter().flatten().any(|o| o.as_str() == Some("name=rootless")),
+            missing: limits.into_iter().filter(|(_, key)| !has(key)).map(|(name, _)| name).collect(),
+            storage: text("Driver"),
+            cgroup_driver,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Info, in_group, version};
+
+    #[test]
+    fn each_program_says_its_version_in_its_own_way() {
+        let said = [
+            ("Docker version 20.10.24+dfsg1, build 5d6db84", "20.10.24"),
+            ("nerdctl version 1.7.7", "1.7.7"),
+            ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3", "1.6.20"),
+            (
+                "containerd github.com/containerd/containerd/v2 v2.1.3 c787fb98911740dd3ff2d0e45ce88cdf01410486",
+                "2.1.3",
+            ),
+        ];
+        for (said, wanted) in said {
+            assert_eq!(version(said, 2).map(|v| v.release().clone()), Some(wanted.to_owned()), "{said}");
+        }
+    }
+
+    #[test]
+    fn kind_counts_nothing_where_docker_has_no_cgroup_driver() {
+        let info = json!({ "CgroupVersion": "2", "CgroupDriver": "none", "MemoryLimit": true, "PidsLimit": true, "CPUShares": true,
+            "SecurityOptions": ["name=seccomp,profile=default", "name=rootless", "name=cgroupns"], "Driver": "overlay2" });
+        let seen = Info::of(&info);
+        assert!(seen.is_v2 && seen.is_rootless);
+        assert_eq!(seen.missing, ["cpu", "memory", "pids"]);
+    }
+
+    #[test]
+    fn a_member_of_a_group_is_known_by_the_whole_name() {
+        let table = "dockers:x:1:dev\ndocker:x:110:develop,dev\n";
+        assert!(in_group(table, "docker", "dev") && !in_group(table, "docker", "devel"));
+    }
+}

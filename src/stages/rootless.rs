@@ -1,0 +1,245 @@
+//! What the stages `docker` and `nerdctl` share: which versions serve, what brings them, and the changes that their
+//! set-up tools make for us. No stage itself.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+use crate::change::{Change, Manager, Run};
+use crate::facts::Facts;
+use crate::host::Cmd;
+use crate::provider::Provider;
+use crate::stage::Need;
+use crate::version::Version;
+
+/// kind's rootless page, "Provider requirements".
+const DOCKER: [u64; 2] = [20, 10];
+const NERDCTL: [u64; 2] = [1, 7];
+const CONTAINERD: [u64; 2] = [1, 7];
+
+/// What releases carry, for images whose package lists are still empty and where podman's presence keeps us from asking
+/// (read from the releases' own package indexes, 2026-11-22).
+const CARRIED: [(&str, &str, &str, Option<&str>); 6] = [
+    ("debian", "12", "docker.io", Some("20.10.24")),
+    ("debian", "12", "nerdctl", None),
+    ("debian", "12", "containerd", Some("1.6.20")),
+    ("debian", "13", "docker.io", Some("26.1.5")),
+    ("debian", "13", "nerdctl", None),
+    ("debian", "13", "containerd", Some("1.7.24")),
+];
+
+/// Where the user's own units go (systemd.unit(5)).
+const USER_UNITS: &str = ".config/systemd/user";
+/// A set-up tool starts a daemon and waits for it; an emulated machine took two minutes.
+const TOOL_MINUTES: u64 = 10;
+
+/// Which version there will be.
+enum Offer {
+    Here(Version),
+    Offered(Version),
+    Nothing,
+    Unknown,
+}
+
+fn offer(facts: &Facts, present: Option<&Version>, package: &str) -> Offer {
+    if let Some(version) = present {
+        return Offer::Here(version.clone());
+    }
+    if let Some(version) = facts.packages.coming(package) {
+        return Offer::Offered(version);
+    }
+    // Candidates are known, and this is not among them.
+    if facts.packages.manager == Some(Manager::Apt) && !facts.packages.candidates.is_empty() {
+        return Offer::Nothing;
+    }
+    let here =
+        |id: &str, release: &str| facts.distro.id == id && release.parse().ok() == facts.distro.version;
+    match CARRIED.iter().find(|(id, release, name, _)| here(id, release) && *name == package) {
+        Some((.., Some(version))) => version.parse().map_or(Offer::Unknown, Offer::Offered),
+        Some((.., None)) => Offer::Nothing,
+        None => Offer::Unknown,
+    }
+}
+
+/// What keeps the provider from being one that kind takes, whoever would bring it.
+pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Need> {
+    let engines = &facts.engines;
+    match provider {
+        Provider::Podman => None,
+        Provider::Docker => too_old(
+            facts,
+            "Docker",
+            DOCKER,
+            &offer(facts, engines.docker.as_ref(), "docker.io"),
+            DOCKER_ELSEWHERE,
+        )
+        .or_else(|| without_tool(facts)),
+        Provider::Nerdctl => too_old(
+            facts,
+            "nerdctl",
+            NERDCTL,
+            &offer(facts, engines.nerdctl.as_ref(), "nerdctl"),
+            NERDCTL_ELSEWHERE,
+        )
+        .or_else(|| {
+            too_old(
+                facts,
+                "containerd",
+                CONTAINERD,
+                &offer(facts, engines.containerd.as_ref(), "containerd"),
+                NERDCTL_ELSEWHERE,
+            )
+        }),
+    }
+}
+
+const DOCKER_ELSEWHERE: &str = "install docker-ce and docker-ce-rootless-extras from Docker's own repository (https://docs.docker.com/engine/install), then run the same command again; or take `--provider podman`";
+const NERDCTL_ELSEWHERE: &str = "unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`";
+
+fn too_old(facts: &Facts, name: &str, floor: [u64; 2], offer: &Offer, elsewhere: &str) -> Option<Need> {
+    let floor = Version::from(floor);
+    let needs = format!("kind needs {floor} or later");
+    let what = match offer {
+        Offer::Here(version) if *version < floor => {
+            format!("{name} {} is installed, and {needs}", version.release())
+        }
+        Offer::Offered(version) if *version < floor => {
+            format!("{} offers {name} {}, and {needs}", facts.distro.name, version.release())
+        }
+        Offer::Nothing => format!("{} offers no {name}, and {needs}", facts.distro.name),
+        _ => return None,
+    };
+    Some(Need::blocked(what, elsewhere))
+}
+
+/// Distributions whose own Docker comes without its set-up tool (kind `hack/ci/init-vm.sh` says it of Fedora; Arch has
+/// it in the AUR).
+fn without_tool(facts: &Facts) -> Option<Need> {
+    let has_none = matches!(facts.packages.manager, Some(Manager::Dnf | Manager::Pacman))
+        && !facts.packages.installed.contains_key("docker-ce");
+    (has_none && facts.engines.docker_tool.is_none()).then(|| {
+        let what = format!("the Docker of {} comes without dockerd-rootless-setuptool.sh", facts.distro.name);
+        let aur = "install docker and, from the AUR, docker-rootless-extras, then run the same command again; or take `--provider podman`";
+        Need::blocked(what, if facts.packages.manager == Some(Manager::Pacman) { aur } else { DOCKER_ELSEWHERE })
+    })
+}
+
+/// The packages that make it run, but for what a person installed by hand.
+pub(super) fn packages(facts: &Facts, provider: Provider, manager: Manager) -> Vec<&'static str> {
+    let has = |name: &str| facts.packages.installed.contains_key(name);
+    let by_hand = |present: bool, names: &[&str]| present && !names.iter().any(|n| has(n));
+    let mut names = match provider {
+        Provider::Podman => Vec::new(),
+        Provider::Docker if has("docker-ce") => vec!["docker-ce-rootless-extras"],
+        Provider::Docker if by_hand(facts.engines.docker.is_some(), &["docker.io", "docker"]) => Vec::new(),
+        Provider::Docker => match manager {
+            // Debian has the client apart from 13 on.
+            Manager::Apt if has_client_apart(facts) => vec!["docker.io", "docker-cli", "rootlesskit"],
+            Manager::Apt => vec!["docker.io", "rootlesskit"],
+            Manager::Zypper => vec!["docker", "docker-rootless-extras", "rootlesskit"],
+            Manager::Dnf | Manager::Pacman => Vec::new(),
+        },
+        Provider::Nerdctl if by_hand(facts.engines.nerdctl.is_some(), &["nerdctl"]) => Vec::new(),
+        Provider::Nerdctl => match manager {
+            Manager::Apt | Manager::Dnf => {
+                vec!["nerdctl", "containerd", "rootlesskit", "containernetworking-plugins"]
+            }
+            Manager::Zypper | Manager::Pacman => vec!["nerdctl", "containerd", "rootlesskit", "cni-plugins"],
+        },
+    };
+    names.extend(match manager {
+        Manager::Apt => {
+            ["uidmap", "slirp4netns", "fuse-overlayfs", "dbus-user-session", "iptables"].as_slice()
+        }
+        Manager::Dnf => &["shadow-utils", "slirp4netns", "fuse-overlayfs", "iptables-nft"],
+        Manager::Zypper | Manager::Pacman => &["shadow", "slirp4netns", "fuse-overlayfs", "iptables"],
+    });
+    names
+}
+
+fn has_client_apart(facts: &Facts) -> bool {
+    let is_debian_13 = facts.distro.id == "debian" && facts.distro.version >= Some(Version::from([13]));
+    is_debian_13 || facts.packages.coming("docker-cli").is_some()
+}
+
+/// What makes the daemon fail on this machine although all is installed.
+pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Need> {
+    facts.cgroup.is_isolated().then(|| {
+        let what = format!("this WSL keeps the distribution below /wsl-user, and {which} looks for the user's cgroup in /sys/fs/cgroup/user.slice");
+        let hint = "add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then `wsl.exe --shutdown` in Windows; or take `--provider podman`";
+        Need::blocked(what, hint)
+    })
+}
+
+/// The system's own daemons that come with what we bring: nobody asked for them. What was there before us is left.
+pub(super) fn rootful_of_ours(facts: &Facts, units: &[(&'static str, &str)]) -> Vec<&'static str> {
+    let is_ours =
+        |package: &str| facts.brought.contains(package) || !facts.packages.installed.contains_key(package);
+    units.iter().filter(|(_, package)| is_ours(package)).map(|(unit, _)| *unit).collect()
+}
+
+/// What is said of those that are not ours.
+pub(super) fn left_alone(facts: &Facts, ours: &[&str]) -> String {
+    let theirs: Vec<&str> =
+        facts.engines.rootful.iter().map(String::as_str).filter(|unit| !ours.contains(unit)).collect();
+    if theirs.is_empty() {
+        String::new()
+    } else {
+        format!("; the system's own {} was there before and stays", theirs.join(" and "))
+    }
+}
+
+/// A daemon of the system's, stopped and not started at boot.
+pub(super) fn disabled(unit: &str) -> Change {
+    // `show` ends well whatever it finds; `is-enabled` does not.
+    let read = Cmd::new("systemctl", ["show", "--value", "-p", "UnitFileState", unit]);
+    let write = Cmd::new("systemctl", ["--quiet", "disable", "--now", unit]).within(Duration::from_mins(2));
+    // Not started again: its package goes next, or it comes with the next start.
+    let back = Cmd::new("systemctl", ["--quiet", "enable", unit]);
+    let what = format!("the system's own {unit}");
+    Run { back: Some(back), ..Run::setting(&what, read, "disabled".to_owned(), write) }.into()
+}
+
+/// The user's services are started at boot and outlive their last session. WSL keeps a session open itself.
+pub(super) fn linger(facts: &Facts) -> Option<Change> {
+    let name = facts.user.name.as_str();
+    let read = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger", name]);
+    let write = Cmd::new("loginctl", ["enable-linger", name]);
+    let back = Some(Cmd::new("loginctl", ["disable-linger", name]));
+    let run = Run { back, ..Run::setting(&format!("linger of {name}"), read, "yes".to_owned(), write) };
+    (!facts.wsl.is_two()).then(|| run.into())
+}
+
+/// A unit of the user's, made by a set-up tool, and running. The tool is looked up in `dir`, and looks there itself.
+pub(super) fn service(facts: &Facts, unit: &str, tool: &Utf8Path, dir: &Utf8Path) -> [Change; 2] {
+    let user = &facts.user;
+    let of_user = |args: &[&str]| {
+        Cmd::new("systemctl", std::iter::once("--user").chain(args.iter().copied())).as_user(user)
+    };
+    let show = |property| of_user(&["show", "--value", "-p", property, unit]);
+    let path = format!("{dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let by_tool = |verb| {
+        Cmd::new(tool.as_str(), [verb])
+            .as_user(user)
+            .with_env("PATH", &path)
+            .within(Duration::from_mins(TOOL_MINUTES))
+    };
+    let file = (user.home.join(USER_UNITS).join(unit), super::user(facts));
+    // No unit at all, one that a killed tool left and one that is in use are three different answers.
+    let made = Run {
+        what: format!("{unit} of {}", user.name),
+        read: show("UnitFileState"),
+        want: "enabled".to_owned(),
+        write: by_tool("install"),
+        back: Some(by_tool("uninstall")),
+        file: Some(file),
+    };
+    let start = of_user(&["start", unit]).within(Duration::from_mins(TOOL_MINUTES));
+    let running = Run::setting(
+        &format!("state of {unit} of {}", user.name),
+        show("ActiveState"),
+        "active".to_owned(),
+        start,
+    );
+    [made.into(), Run { back: Some(of_user(&["stop", unit])), ..running }.into()]
+}
