@@ -100,8 +100,9 @@ impl Engine<'_> {
     fn walk(&mut self, answers: &Answers, chosen: &Chosen) -> Result<Ended, EngineError> {
         let mut journal = Journal::open(self.host, &self.user.name)?;
         let selection = &chosen.selection;
-        if journal.ledger.chosen != *chosen {
-            journal.append(Record::Chosen(chosen.clone()))?;
+        let kept = chosen.without_secrets();
+        if journal.ledger.chosen != kept {
+            journal.append(Record::Chosen(kept))?;
         }
         if journal.ledger.answers != answers.0 {
             journal.append(Record::Answers { answers: answers.0.clone() })?;

@@ -122,6 +122,22 @@ pub struct Chosen {
     pub windows_profile: Option<Utf8PathBuf>,
 }
 
+impl Chosen {
+    /// As it may stand in a file that everybody may read: without the user and password of a mirror. A run that goes
+    /// on and still has to download is told so by that mirror, and needs the address again.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let stripped = |mirror: &String| {
+            let (scheme, rest) = mirror.split_once("://")?;
+            let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
+            let (_, host) = authority.rsplit_once('@')?;
+            Some(format!("{scheme}://{host}{}", path.map_or_else(String::new, |p| format!("/{p}"))))
+        };
+        let mirror = self.mirror.as_ref().map(|mirror| stripped(mirror).unwrap_or_else(|| mirror.clone()));
+        Self { mirror, ..self.clone() }
+    }
+}
+
 /// A change that is about to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -345,7 +361,17 @@ pub fn exists(world: &dyn World) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{JournalError, parse};
+    use super::{Chosen, JournalError, parse};
+
+    #[test]
+    fn the_password_of_a_mirror_is_not_written_down() {
+        let kept = |mirror: &str| {
+            Chosen { mirror: Some(mirror.to_owned()), ..Chosen::default() }.without_secrets().mirror.unwrap()
+        };
+        assert_eq!(kept("https://me:pa@ss@mirror.test:8443/a@b"), "https://mirror.test:8443/a@b");
+        assert_eq!(kept("https://mirror.test/a@b"), "https://mirror.test/a@b");
+        assert_eq!(kept("https://me@mirror.test"), "https://mirror.test");
+    }
 
     #[test]
     fn a_torn_last_line_is_ignored() {
