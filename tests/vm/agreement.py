@@ -31,12 +31,15 @@ class Agreement:
                 if prediction["says"] == "requires-delegation" and prediction["at"].startswith("/"):
                     expect(machine.run(f"test -d {prediction['at']}").code == 0, f"{view}: there is no cgroup {prediction['at']}")
 
-    def again(self):
-        """The distribution, started again."""
-        self.machine.terminate()
-        self.machine.ensure()
-        state = self.machine.run("systemctl is-active user@1000.service; ls /run/user/1000/bus", timeout=240)
-        expect("active" in state.out.split() and "/bus" in state.out, f"no session:\n{state.text}\n{self.machine.root('journalctl -b -u user@1000.service -u systemd-logind --no-pager | tail -20').out}")
+    def again(self, session=True):
+        """The distribution, started again; with `Delegate=no` the user manager itself can not start."""
+        with self.story.check(f"it starts again, {'with' if session else 'without'} a user manager", needed=True):
+            self.machine.terminate()
+            self.machine.ensure()
+            state = self.machine.run("systemctl is-active user@1000.service; ls /run/user/1000/bus", timeout=240)
+            there = "active" in state.out.split() and "/bus" in state.out
+            journal = self.machine.root("journalctl -b -u user@1000.service -u systemd-logind --no-pager | tail -20").out
+            expect(there == session, f"{state.text}\n{journal}")
 
     def broken(self):
         """States that a set-up machine can be brought to; each is mended again."""
@@ -44,7 +47,7 @@ class Agreement:
             kept = self.machine.root(f"cat {DELEGATE}").out
             for state, line in [("cpu is not delegated", "Delegate=memory pids"), ("nothing is delegated", "Delegate=no")]:
                 self.machine.root(f"printf '[Service]\\n{line}\\n' > {DELEGATE}")
-                self.again()
+                self.again(session=line != "Delegate=no")
                 self.here(state)
             self.machine.root(f"cat > {DELEGATE} <<'END'\n{kept}END")
             self.again()
