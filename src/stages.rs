@@ -24,10 +24,10 @@ mod rootless;
 
 /// The lowest crun that serves on this machine.
 pub(crate) use crun::floor as crun_floor_here;
-/// The words that start kind, and podman when it is asked what kind will see.
-pub(crate) use verify::WRAPPER;
 /// Where the user's own Docker listens, and what it is asked.
 pub(crate) use verify::{INFO, docker_host};
+/// The words that start kind, and podman when it is asked what kind will see.
+pub(crate) use verify::{can_be_wrapped, in_wrapper};
 
 /// The stage of that name.
 ///

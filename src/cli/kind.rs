@@ -6,10 +6,10 @@ use super::Global;
 use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::host::{World, replace};
+use crate::host::replace;
 use crate::provider::Provider;
 use crate::stage::Answers;
-use crate::stages::{WRAPPER, docker_host};
+use crate::stages::{can_be_wrapped, docker_host, in_wrapper};
 
 /// The arguments of `kind`.
 #[derive(Debug, Args)]
@@ -46,11 +46,9 @@ impl Kind {
 
 /// kind inside a scope with every controller of the user manager, where there is one.
 fn line(session: &Session, facts: &Facts, kind: &str, args: &[String]) -> (String, Vec<String>) {
-    let bus = format!("{}/bus", session.user.runtime_dir());
-    if facts.systemd.is_running() && session.host.exists(&bus) {
-        let words =
-            WRAPPER[1..].iter().map(|&w| w.to_owned()).chain([kind.to_owned()]).chain(args.iter().cloned());
-        return (WRAPPER[0].to_owned(), words.collect());
+    if can_be_wrapped(&session.host, facts) {
+        let wrapped = in_wrapper([kind].into_iter().chain(args.iter().map(String::as_str)));
+        return (wrapped.program, wrapped.args);
     }
     (kind.to_owned(), args.to_vec())
 }

@@ -14,7 +14,7 @@ use super::{Examination, Finding, Patient};
 use crate::facts::engines::Info;
 use crate::host::{Cmd, Output};
 use crate::provider::Provider;
-use crate::stages::{INFO, WRAPPER, docker_host};
+use crate::stages::{INFO, can_be_wrapped, docker_host, in_wrapper};
 use crate::version::Version;
 
 pub(super) static CHECKS: &[Examination] = &[
@@ -148,10 +148,8 @@ fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, S
         Provider::Docker | Provider::Nerdctl => words.extend(INFO),
     }
     // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
-    let bus = format!("{}/bus", patient.facts.user.runtime_dir());
-    let has_manager = patient.facts.systemd.is_running() && patient.world.exists(&bus);
     let mut cmd = match view {
-        View::Wrapper if has_manager => Cmd::new(WRAPPER[0], WRAPPER[1..].iter().chain(&words).copied()),
+        View::Wrapper if can_be_wrapped(patient.world, patient.facts) => in_wrapper(words.iter().copied()),
         View::Shell | View::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
     };
     let told = patient.world.env("DOCKER_HOST").filter(|host| !host.is_empty());

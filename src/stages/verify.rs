@@ -35,7 +35,17 @@ pub(super) static STAGE: Stage = Stage {
 };
 
 /// What kind reads, in the words that start it.
-pub(crate) const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
+const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
+
+/// A command line inside the wrapper.
+pub(crate) fn in_wrapper<'w>(words: impl IntoIterator<Item = &'w str>) -> Cmd {
+    Cmd::new(WRAPPER[0], WRAPPER[1..].iter().copied().chain(words))
+}
+
+/// Whether there is a user manager to ask for the wrapper's scope; without one kind is started as it is.
+pub(crate) fn can_be_wrapped(world: &dyn World, facts: &Facts) -> bool {
+    facts.systemd.is_running() && world.exists(&format!("{}/bus", facts.user.runtime_dir()))
+}
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     let provider = Provider::of(answers);
@@ -81,8 +91,7 @@ fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Faul
 
 /// Asks podman as kind will.
 pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fault> {
-    let args = WRAPPER[1..].iter().copied().chain(["podman", "info", "--format", "json"]);
-    let cmd = Cmd::new(WRAPPER[0], args).as_user(&facts.user).within(std::time::Duration::from_mins(2));
+    let cmd = in_wrapper(["podman", "info", "--format", "json"]).as_user(&facts.user).within(std::time::Duration::from_mins(2));
     let broken = |seen: String| Fault::new(seen, format!("run `{cmd}` as {} to see it", facts.user.name));
     let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
     if output.code != 0 {
@@ -101,8 +110,7 @@ pub(crate) fn docker_host(user: &Account) -> String {
 }
 
 fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String, Fault> {
-    let args = WRAPPER[1..].iter().copied().chain([provider.name()]).chain(INFO);
-    let mut cmd = Cmd::new(WRAPPER[0], args).as_user(&facts.user).within(std::time::Duration::from_mins(2));
+    let mut cmd = in_wrapper([provider.name()].into_iter().chain(INFO)).as_user(&facts.user).within(std::time::Duration::from_mins(2));
     if provider == Provider::Docker {
         cmd = cmd.with_env("DOCKER_HOST", &docker_host(&facts.user));
     }
