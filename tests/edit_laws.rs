@@ -14,12 +14,20 @@ use kind_wsl::edit::wslconf::{self, Dialect, Document, ProblemKind, RepairKind, 
 use kind_wsl::edit::{EditError, Format, cmdline, table, toml};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::RngSeed;
 
 const CONF: Dialect = Dialect::WslConf;
 const CONFIG: Dialect = Dialect::WslConfig;
 
+/// The same cases each time, so that whoever changes something else is not stopped by what this finds anew; with
+/// `PROPTEST_CASES` set, that many new ones.
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() }
+    let explore = std::env::var_os("PROPTEST_CASES").is_some();
+    let (cases, rng_seed) = match ProptestConfig::default() {
+        given if explore => (given.cases, RngSeed::Random),
+        _ => (512, RngSeed::Fixed(512)),
+    };
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// The real files below `KIND_WSL_CORPUS`/folder.
@@ -227,6 +235,13 @@ fn the_first_occurrence_is_edited_in_place_with_its_spacing_and_comment() {
         ProblemKind::Duplicate { key: "boot.systemd".to_owned(), first_line: 2 }
     );
     assert_eq!(set(text, CONF, "boot", "systemd", "true"), text.replace("yes", "true"));
+}
+
+#[test]
+fn a_line_end_that_the_line_above_needs_is_left() {
+    let text = "[boot]\r\nkernelCommandLine = x \\\r\nsystemd=false";
+    let bytes = wslconf::put(text.as_bytes(), CONF, "boot", "systemd", None).expect("it can be taken out");
+    assert_eq!(String::from_utf8_lossy(&bytes), "[boot]\r\nkernelCommandLine = x \\\r\n");
 }
 
 #[test]

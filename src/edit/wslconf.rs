@@ -221,7 +221,7 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn of(item: &'a Item) -> Option<Self> {
-        let What::Entry { name, value, text, raw, counts } = &item.what else { return None };
+        let What::Entry { name, value, text, raw, counts, .. } = &item.what else { return None };
         Some(Self { line: item.line, name, value, text, raw: raw.clone(), counts: *counts })
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use kind_wsl::explain::{diagnose, table};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::forms::{ORDINARY, cases, rows, rows_of};
 
@@ -155,7 +156,10 @@ fn eight_mebibytes_take_no_time_that_a_person_notices() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    // The same cases each time: what changes elsewhere is not judged by chance.
+    #![proptest_config(ProptestConfig {
+        cases: 300, rng_seed: RngSeed::Fixed(300), failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {

@@ -151,8 +151,9 @@ impl Document {
         while let Some(last) = doomed[..end].iter().rposition(|&doomed| doomed) {
             let first = doomed[..last].iter().rposition(|&doomed| !doomed).map_or(0, |kept| kept + 1);
             let mut start = items[first].bytes.start;
-            if let (None, Some(kept)) = (items[last].eol, first.checked_sub(1)) {
-                let eol = items[kept].eol.map_or("", Eol::as_str);
+            let kept = first.checked_sub(1).map(|kept| &items[kept]);
+            if let (None, Some(kept)) = (items[last].eol, kept.filter(|kept| !kept.needs_its_eol())) {
+                let eol = kept.eol.map_or("", Eol::as_str);
                 start -= self.encoding().encode(eol).len();
             }
             bytes.drain(start..items[last].bytes.end);
@@ -241,6 +242,11 @@ impl Item {
     /// Whether it is a blank line such as a new section is set apart with.
     fn is_blank_line(&self) -> bool {
         matches!(self.what, What::Blank) && matches!(self.eol, Some(Eol::Lf | Eol::CrLf))
+    }
+
+    /// Whether WSL could not read it without its line end.
+    fn needs_its_eol(&self) -> bool {
+        matches!(self.what, What::Entry { escaped_eol: true, .. })
     }
 
     /// Whether it begins another section, or was meant to.

@@ -46,6 +46,8 @@ pub(super) enum What {
         text: String,
         /// The bytes that spell the value, quotes and escapes included, outer blanks not.
         raw: Range<usize>,
+        /// Whether the line end stands behind a `\` that needs it: without it, WSL can not read the line.
+        escaped_eol: bool,
         /// False for all but the first occurrence.
         counts: bool,
     },
@@ -184,7 +186,7 @@ impl Scanner<'_> {
         let mut at = raw_start;
         let mut value = Vec::new();
         let (mut trimmed_len, mut raw_end) = (0, raw_start);
-        let mut quoted = false;
+        let (mut quoted, mut escaped_eol) = (false, false);
         while let Some(unit) = self.chars.get(at) {
             let start = at;
             match ascii(unit) {
@@ -200,7 +202,7 @@ impl Scanner<'_> {
                         Some(b't') => value.push(b'\t'),
                         // WSL skips `\` and one character, so of CRLF the LF is left, and that ends the value.
                         Some(b'\r') if matches!(self.chars.eol(at), Some((Eol::CrLf, _))) => {
-                            (trimmed_len, raw_end) = (value.len(), at);
+                            (trimmed_len, raw_end, escaped_eol) = (value.len(), at, true);
                             break;
                         }
                         Some(b'\n' | b'\r') => {}
@@ -218,12 +220,13 @@ impl Scanner<'_> {
             return Err(invalid(at, Why::OpenQuote));
         }
         value.truncate(trimmed_len);
-        let entry = self.entry(until_nul(value), self.chars.range(raw_start..raw_end));
+        let raw = self.chars.range(raw_start..raw_end);
+        let entry = self.entry(until_nul(value), raw, escaped_eol);
         Ok(self.end_of_line(entry, at))
     }
 
     /// `SetConfig` and `ConfigKey::Parse`: the first occurrence counts, whatever its value.
-    fn entry(&mut self, value: Vec<u8>, raw: Range<usize>) -> What {
+    fn entry(&mut self, value: Vec<u8>, raw: Range<usize>, escaped_eol: bool) -> What {
         let name = String::from_utf8_lossy(&until_nul(self.key.clone())).to_ascii_lowercase();
         let first_line = self.seen.get(&name).copied();
         if let Some(first_line) = first_line {
@@ -232,7 +235,8 @@ impl Scanner<'_> {
             self.seen.insert(name.clone(), self.line);
         }
         let counts = first_line.is_none();
-        What::Entry { name, text: String::from_utf8_lossy(&value).into_owned(), value, raw, counts }
+        let text = String::from_utf8_lossy(&value).into_owned();
+        What::Entry { name, text, value, raw, escaped_eol, counts }
     }
 
     /// The line end, or the comment before it, at an index.
