@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod completions;
 mod crun;
 mod diagnosis;
 mod doctor;
@@ -15,6 +16,8 @@ mod setup;
 mod status;
 mod trust;
 mod undo;
+
+pub use completions::script as completions;
 
 use camino::Utf8PathBuf;
 use clap::parser::ValueSource;
@@ -77,6 +80,8 @@ enum Command {
     Report(report::Report),
     /// Run kind with podman as its provider, in a cgroup that may limit its nodes.
     Kind(kind::Kind),
+    /// Print what a shell needs to complete kind-wsl's words.
+    Completions(completions::Completions),
     /// The catalogue of crun versions.
     #[command(subcommand)]
     Crun(crun::Crun),
@@ -228,6 +233,7 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Inspect(command) => command.run(global),
         Command::Report(command) => command.run(global),
         Command::Kind(command) => command.run(global),
+        Command::Completions(command) => Ok(command.run()),
         Command::Crun(command) => command.run(global),
     }
 }
