@@ -4,6 +4,7 @@ mod ask;
 mod json;
 mod plain;
 pub mod render;
+mod safe;
 mod term;
 mod text;
 
@@ -15,8 +16,9 @@ use crate::engine::Face;
 use crate::error::Failure;
 
 pub use ask::{Consent, ask, confirm, consent};
-pub use json::{Json, line as json_line};
+pub use json::{Json, line as json_line, text as json_text};
 pub use plain::Plain;
+pub use safe::{one_line, visible};
 pub use term::Term;
 pub use text::{columns, shorten, width, wrap};
 
@@ -57,22 +59,35 @@ pub fn settle(color: Color) {
     dialoguer::console::set_colors_enabled_stderr(color == Color::Always);
 }
 
-/// Text in a style.
+/// Text in a style, for [`out`] and [`err`].
 #[must_use]
 pub fn styled(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
+    safe::marked(style, text)
 }
 
-/// Writes to standard output; a reader that closed its end is no failure of ours.
+/// Writes to standard output, what moves a terminal made visible; a reader that closed its end is no failure of ours.
 pub fn out(text: &str) {
     let mut stream = anstream::stdout().lock();
-    let _ = writeln!(stream, "{}", text.trim_end_matches('\n'));
+    let _ = writeln!(stream, "{}", safe::shown(text.trim_end_matches('\n')));
     let _ = stream.flush();
 }
 
-/// Writes to standard error.
+/// Writes to standard error, as [`out`] does.
 pub fn err(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{}", text.trim_end_matches('\n'));
+    let _ = writeln!(anstream::stderr().lock(), "{}", safe::shown(text.trim_end_matches('\n')));
+}
+
+/// Shows what the parser of the command line says. It quotes what was typed, which may hold anything.
+pub fn usage(said: &clap::Error) {
+    let plain = said.to_string();
+    if safe::shown(&plain) == plain {
+        // In its own colours.
+        let _ = said.print();
+    } else if said.use_stderr() {
+        err(&plain);
+    } else {
+        out(&plain);
+    }
 }
 
 /// Whether a person can be asked.

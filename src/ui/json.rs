@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::out;
+use super::{out, safe};
 use crate::change::Tick;
 use crate::engine::{Event, Face};
 
@@ -18,7 +18,13 @@ pub fn line(mut object: Value) {
     if let Some(map) = object.as_object_mut() {
         map.insert("v".to_owned(), VERSION.into());
     }
-    out(&object.to_string());
+    out(&safe::json(&object.to_string()));
+}
+
+/// A text of JSON as it may be printed.
+#[must_use]
+pub fn text(json: &str) -> String {
+    safe::json(json)
 }
 
 impl Face for Json {
