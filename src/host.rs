@@ -263,6 +263,9 @@ impl HostError {
             K::InvalidInput => format!(
                 "a file has to be there: `ls -ld {path}` shows what is; move it away (`mv {path} {path}.old`), then run the same command again"
             ),
+            K::FileTooLarge => format!(
+                "`ls -ls {path}` shows how large it is; move it away (`mv {path} {path}.old`), then run the same command again"
+            ),
             K::PermissionDenied => format!("`ls -ld {path}` shows who may use it"),
             _ => return None,
         })

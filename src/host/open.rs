@@ -33,6 +33,10 @@ fn no_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is a device, socket or pipe")
 }
 
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", MOST >> 20))
+}
+
 /// A file, until it has more than a file of ours ever has.
 pub(super) struct Bounded {
     file: io::Take<File>,
@@ -40,7 +44,12 @@ pub(super) struct Bounded {
 
 impl Bounded {
     pub(super) fn open(path: &Utf8Path) -> io::Result<Self> {
-        Ok(Self { file: regular(path)?.take(MOST + 1) })
+        let file = regular(path)?;
+        // What says so beforehand is not read to find out; what does not (in /proc, or still growing) is.
+        if file.metadata()?.len() > MOST {
+            return Err(too_large());
+        }
+        Ok(Self { file: file.take(MOST + 1) })
     }
 
     pub(super) fn whole(mut self) -> io::Result<Vec<u8>> {
@@ -54,8 +63,7 @@ impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         if self.file.limit() == 0 {
-            let text = format!("it has more than {} MiB", MOST >> 20);
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+            return Err(too_large());
         }
         Ok(count)
     }

@@ -66,6 +66,9 @@ impl Host {
         if (meta.uid(), meta.gid()) != (uid, gid) {
             let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
         }
+        // The bits that run a program as its owner are for the owner that they were given by.
+        let is_kept = file.metadata().is_ok_and(|meta| (meta.uid(), meta.gid()) == (uid, gid));
+        let mode = if is_kept { mode } else { mode & 0o1777 };
         let _ = file.set_permissions(PermissionsExt::from_mode(mode));
         file.sync_all().map_err(failed("sync", path))?;
         Ok(())
