@@ -1,7 +1,6 @@
 //! Somebody swaps a directory of the user's for a link while root works in it, as fast as they can.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
