@@ -21,7 +21,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::host::{environment, take_over};
+use crate::host::{environment, settle_umask, take_over};
 use crate::stage::{AnswerError, Answers, Form, Question};
 use crate::{stages, ui};
 
@@ -173,6 +173,7 @@ fn flag(question: &'static Question) -> clap::Arg {
 #[must_use]
 pub fn main() -> Exit {
     take_over(session::is_handed_over);
+    settle_umask();
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(e) => {

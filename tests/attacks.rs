@@ -13,6 +13,14 @@
     reason = "tests"
 )]
 
+#[path = "fetch/child.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "shared with another test program"
+)]
+mod child;
 #[path = "support/cli.rs"]
 mod cli;
 mod support;

@@ -248,6 +248,14 @@ fn kept_for_root() -> Vec<(OsString, OsString)> {
     kept.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
 }
 
+/// As root, makes files as a system's own are made, whatever the caller's umask: what apt and systemctl make for us is
+/// for everybody to read and for root alone to write.
+pub fn settle_umask() {
+    if nix::unistd::geteuid().is_root() {
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    }
+}
+
 /// Where this program is.
 #[allow(clippy::disallowed_methods, reason = "the one place that asks")]
 #[must_use]

@@ -23,7 +23,9 @@ fn jail() -> Option<Jail> {
 
 /// Programs of a hostile user's, first in their PATH: whoever runs one is found out.
 fn planted(jail: &Jail) {
-    for name in ["sudo", "env", "apt-get", "dpkg-query", "systemctl", "getent", "uname", "id", "sh", "newuidmap"] {
+    for name in
+        ["sudo", "env", "apt-get", "dpkg-query", "systemctl", "getent", "uname", "id", "sh", "newuidmap"]
+    {
         let path = format!("/home/dev/evil/{name}");
         jail.case.machine.write(&path, "#!/bin/sh\necho \"$0\" >> /fake/evil\nexit 1\n");
         fs::set_permissions(jail.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
@@ -45,7 +47,8 @@ fn no_password_of_a_proxy_or_a_mirror_is_on_a_command_line_and_root_has_it_all_t
     let ended = jail.run(1000, &env, &SMALL);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(jail.case.machine.text("/etc/subuid").contains("dev:"), "{ended:?}");
-    let through = ended.seen.iter().filter(|line| line.contains("sudo\0") && line.contains("--agreed")).count();
+    let through =
+        ended.seen.iter().filter(|line| line.contains("sudo\0") && line.contains("--agreed")).count();
     assert!(through > 0, "sudo was not seen: {:?}", ended.seen);
     let leaks: Vec<_> = ended.seen.iter().filter(|line| line.contains(PASSWORD)).collect();
     assert!(leaks.is_empty(), "{leaks:?}");
@@ -111,7 +114,8 @@ fn what_root_starts_sees_nothing_of_a_hostile_environment() {
         *if *uid == 0 { &mut roots } else { &mut users } += 1;
         for variable in env {
             let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
-            let is_known = ["HOME", "LC_ALL", "LOGNAME", "PATH", "PWD", "OLDPWD", "TERM", "USER", "WSL_DISTRO_NAME"];
+            let is_known =
+                ["HOME", "LC_ALL", "LOGNAME", "PATH", "PWD", "OLDPWD", "TERM", "USER", "WSL_DISTRO_NAME"];
             let is_of_user = ["SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
             let known = is_known.contains(&name) || (*uid != 0 && is_of_user.contains(&name));
             assert!(known, "{program} got {variable}");

@@ -53,7 +53,8 @@ impl Jail {
         let tools = fs::read_to_string(jail.path("/usr/bin/dpkg-query")).unwrap();
         let tools = tools.trim().strip_prefix("#!").unwrap();
         let own = [(env!("CARGO_BIN_EXE_kind-wsl"), "/opt/kind-wsl"), (tools, "/opt/fake-tools")];
-        let system = [("/bin/sh", "/bin/sh"), ("/usr/bin/env", "/usr/bin/env"), ("/usr/bin/id", "/usr/bin/id")];
+        let system =
+            [("/bin/sh", "/bin/sh"), ("/usr/bin/env", "/usr/bin/env"), ("/usr/bin/id", "/usr/bin/id")];
         for (from, to) in own.into_iter().chain(system) {
             copy(from, to);
             for library in libraries(from) {

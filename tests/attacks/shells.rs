@@ -35,7 +35,17 @@ fn no_shell_is_started_but_where_it_is_argued() {
     let mut files = Vec::new();
     sources(&top.join("src"), &mut files);
     assert!(files.len() > 80, "the sources were not found");
-    let shells = ["\"sh\"", "\"bash\"", "\"dash\"", "/bin/sh", "/bin/bash", "\"-c\"", "cmd.exe", "powershell.exe", "\"eval\""];
+    let shells = [
+        "\"sh\"",
+        "\"bash\"",
+        "\"dash\"",
+        "/bin/sh",
+        "/bin/bash",
+        "\"-c\"",
+        "cmd.exe",
+        "powershell.exe",
+        "\"eval\"",
+    ];
     let mut unargued = Vec::new();
     let mut argued = 0;
     for file in files {
@@ -52,7 +62,11 @@ fn no_shell_is_started_but_where_it_is_argued() {
             }
         }
     }
-    assert_eq!(unargued, Vec::<String>::new(), "say in docs/reliability-attacks.md why no data comes into it");
+    assert_eq!(
+        unargued,
+        Vec::<String>::new(),
+        "say in docs/reliability-attacks.md why no data comes into it"
+    );
     assert!(argued >= NAMED.len(), "{argued}");
 }
 

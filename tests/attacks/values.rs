@@ -18,7 +18,9 @@ const FORGED: &str = "\u{1b}[2J\nerror: forged\nhint: forged";
 fn active(text: &str) -> Vec<String> {
     let ours = ["0", "1", "2", "31", "32", "33", "36"].map(|sgr| format!("\u{1b}[{sgr}m"));
     let text = ours.iter().fold(text.to_owned(), |text, sgr| text.replace(sgr, ""));
-    let acts = |c: &char| (c.is_control() && *c != '\n' && *c != '\t') || "\u{202e}\u{2066}\u{200b}\u{2028}".contains(*c);
+    let acts = |c: &char| {
+        (c.is_control() && *c != '\n' && *c != '\t') || "\u{202e}\u{2066}\u{200b}\u{2028}".contains(*c)
+    };
     text.chars().filter(acts).map(|c| c.escape_default().to_string()).collect()
 }
 
@@ -157,7 +159,9 @@ fn what_is_typed_is_shown_and_not_obeyed() {
 #[test]
 fn a_pasted_error_a_report_and_a_journal_of_somebody_elses_are_not_obeyed() {
     let case = Case::new(Layout::Modern);
-    let log = format!("{HOSTILE}\nERROR: failed to create cluster: running kind with rootless provider requires setting systemd property \"Delegate=yes\"{HOSTILE}\n");
+    let log = format!(
+        "{HOSTILE}\nERROR: failed to create cluster: running kind with rootless provider requires setting systemd property \"Delegate=yes\"{HOSTILE}\n"
+    );
     let case = case.file("/log.txt", log);
     harmless("explain", &both(&case, "explain [ROOT]/log.txt"));
     let report = case.run("report").stdout;
@@ -186,8 +190,10 @@ fn on_a_terminal_nothing_of_a_program_is_obeyed() {
     let percents = "echo \"pmstatus:x:12.5:$(cat \"$KIND_WSL_ROOT/fake/hostile\")\"";
     liar(&case, "/usr/bin/apt-get", &format!("{percents}; {SAY}; echo; sleep 0.3; {SAY} >&2; exit 100"));
     let inner = case.command(&format!("--verbose {}", everything()));
-    let words: Vec<String> =
-        std::iter::once(inner.get_program()).chain(inner.get_args()).map(|w| w.to_str().unwrap().to_owned()).collect();
+    let words: Vec<String> = std::iter::once(inner.get_program())
+        .chain(inner.get_args())
+        .map(|w| w.to_str().unwrap().to_owned())
+        .collect();
     // The words come from the test itself, and are handed over as arguments.
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("typed");
@@ -236,7 +242,8 @@ fn no_name_leads_out_of_its_place() {
     }
     // Of what is typed as a version the numbers alone come into a path.
     for version in ["1.99/../../../x", "1.99\\..\\x", "1.99%2f%2e%2e", "1.99?x#y"] {
-        let seen = case.run(&format!("plan --json --crun-version {version} --crun-sha256 {}", "0".repeat(64)));
+        let seen =
+            case.run(&format!("plan --json --crun-version {version} --crun-sha256 {}", "0".repeat(64)));
         let plan: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
         let url = plan["downloads"][0]["url"].as_str().unwrap_or_else(|| panic!("{seen:?}"));
         assert_eq!(url, "https://github.com/containers/crun/releases/download/1.99/crun-1.99-linux-amd64");

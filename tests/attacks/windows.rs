@@ -31,7 +31,14 @@ fn case(look: &str) -> Case {
 
 #[test]
 fn a_folder_that_is_not_ours_is_not_written_to_and_not_cleared() {
-    for folder in ["C:\\Users\\dev\\Desktop", "C:\\", "C:\\Users\\dev\\..\\..\\x\\kind-wsl", "kind-wsl", "", "\u{1b}[2J"] {
+    for folder in [
+        "C:\\Users\\dev\\Desktop",
+        "C:\\",
+        "C:\\Users\\dev\\..\\..\\x\\kind-wsl",
+        "kind-wsl",
+        "",
+        "\u{1b}[2J",
+    ] {
         let case = case(&format!("profile=C:\\Users\\dev\nfolder={folder}\nable=yes\nrunning=Debian\n"))
             .file("/mnt/c/Users/dev/Desktop/thesis.log", "years of work\n")
             .file("/mnt/c/game.exe", "a game\n");
