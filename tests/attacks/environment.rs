@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::cli::is_root;
-use crate::jail::Jail;
+use crate::cli::{Case, is_root};
+use crate::jail::{Jail, TOOL};
 use crate::seen::tree;
+use crate::support::Layout;
 
 /// In a proxy's, a mirror's and a hostile variable's value.
 const PASSWORD: &str = "hunter2-3b7a";
@@ -82,6 +83,9 @@ fn sudo_is_never_one_of_the_callers_path() {
 fn what_root_starts_sees_nothing_of_a_hostile_environment() {
     let Some(jail) = jail() else { return };
     planted(&jail);
+    // A program that is asked for its version as the user.
+    jail.case.machine.write("/usr/bin/dockerd", TOOL);
+    fs::set_permissions(jail.path("/usr/bin/dockerd"), fs::Permissions::from_mode(0o755)).unwrap();
     let hostile = [
         ("PATH", "/home/dev/evil:/usr/bin:/bin"),
         ("LD_LIBRARY_PATH", "/home/dev/evil"),
@@ -123,7 +127,15 @@ fn what_root_starts_sees_nothing_of_a_hostile_environment() {
             assert!(*uid != 0 || name != "HOME" || value == "'/root'", "{program} got {variable}");
         }
     }
-    assert!(roots > 3, "{environments:?}");
+    assert!(roots > 3 && users > 0, "{environments:?}");
+    // The user's own has a session of its own, without a terminal that it could type into (TIOCSTI).
+    let sessions = jail.case.machine.text("/fake/sessions");
+    let of_user: Vec<_> = sessions.lines().filter(|line| line.starts_with("dockerd 1000 ")).collect();
+    assert!(!of_user.is_empty(), "{sessions}");
+    for line in of_user {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!((words[2], words[4]), (words[3], "0"), "not a session of its own: {sessions}");
+    }
     println!("{roots} commands as root, {users} as the user");
 }
 
@@ -137,4 +149,25 @@ fn a_sudo_user_that_is_a_lie_names_nobody_elses_home() {
         assert!(!ended.said.contains("\nroot"), "{lie:?}: {ended:?}");
     }
     assert_eq!(jail.case.machine.text("/etc/subuid"), "");
+}
+
+#[test]
+fn a_program_that_prints_without_end_does_not_fill_the_memory() {
+    let case = Case::new(Layout::Modern).started_by(&[
+        "prlimit",
+        "--as=1500000000",
+        "timeout",
+        "--signal=KILL",
+        "100",
+    ]);
+    for (program, script) in
+        [("apt-cache", "yes"), ("dpkg-query", "yes >&2"), ("wslinfo", "tr '\\0' x < /dev/zero")]
+    {
+        let path = format!("/usr/bin/{program}");
+        case.machine.write(&path, format!("#!/bin/sh\nexec {script}\n"));
+        fs::set_permissions(case.machine.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // It is refused or planned without them; it comes to an end, and within this memory.
+    let seen = case.run("plan");
+    assert!(matches!(seen.code, 0 | 1), "{}: {}", seen.code, seen.stderr);
 }

@@ -35,7 +35,9 @@ shift 2
 exec /usr/sbin/chroot --userspec=\"$who:$who\" --groups=\"$who\" \"$root\" \"$@\"";
 
 /// Plays a program of the machine, after it has noted what it was given.
-const TOOL: &str = "#!/bin/sh
+pub(crate) const TOOL: &str = "#!/bin/sh
+read -r pid comm state parent group session terminal rest < /proc/self/stat
+echo \"${0##*/} $(id -u) $pid $session $terminal\" >> /fake/sessions
 { echo \"== ${0##*/} $(id -u)\"; export -p; } >> /fake/environments
 KIND_WSL_ROOT=/ exec /opt/fake-tools \"$0\" \"$@\"
 ";
@@ -73,8 +75,9 @@ impl Jail {
         }
         jail.case.machine.write("/dev/null", "");
         jail.case.machine.write("/fake/environments", "");
+        jail.case.machine.write("/fake/sessions", "");
         jail.case.machine.write("/fake/commands", "");
-        for path in ["/dev/null", "/fake/environments", "/fake/commands"] {
+        for path in ["/dev/null", "/fake/environments", "/fake/sessions", "/fake/commands"] {
             fs::set_permissions(jail.path(path), fs::Permissions::from_mode(0o666)).unwrap();
         }
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attacks/sudo.c");

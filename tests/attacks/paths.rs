@@ -314,3 +314,37 @@ fn what_stands_in_the_systems_own_directories_is_put_back() {
 fn the_same_where_systemd_runs_already() {
     sweep(Layout::Isolated, "", |w| w.is_users || w.path.contains("controllers"));
 }
+
+/// `sudo kind-wsl report -o FILE`: what somebody put at that name chooses nothing that root overwrites.
+#[test]
+fn a_report_is_written_through_no_link() {
+    if !is_root() {
+        println!("root alone can be led astray: nothing was tried");
+        return;
+    }
+    for (layout, dir) in [(Layout::Modern, "/home/dev"), (Layout::Modern, "/srv/everybodys")] {
+        let field = Field::new(layout);
+        fs::create_dir_all(field.path(dir)).unwrap();
+        if dir == "/srv/everybodys" {
+            field.mode(dir, 0o1777);
+        }
+        let at = |name: &str| field.path(dir).join(name);
+        symlink(field.path("/srv/hidden"), at("link.json")).unwrap();
+        symlink(field.path("/srv/not-there-yet"), at("dangling.json")).unwrap();
+        fs::hard_link(field.path("/srv/hidden"), at("hard.json")).unwrap();
+        mkfifo(at("pipe.json").as_std_path(), Mode::from_bits_truncate(0o666)).unwrap();
+        symlink(field.path("/root"), at("roots")).unwrap();
+        let was = exactly(&field.path("/srv/hidden"));
+        for name in ["link.json", "dangling.json", "hard.json", "pipe.json"] {
+            let seen = field.run(&format!("report -o [ROOT]{dir}/{name}"));
+            assert_eq!(seen.code, 1, "{name}: {seen:?}");
+            assert!(seen.stderr.contains(&format!("{dir}/{name}`: ")), "{name}: {seen:?}");
+        }
+        assert_eq!(exactly(&field.path("/srv/hidden")), was);
+        assert!(!field.path("/srv/not-there-yet").exists());
+        let seen = field.run(&format!("report -o [ROOT]{dir}/report.json"));
+        assert_eq!(seen.code, 0, "{seen:?}");
+        let owner = fs::metadata(at("report.json")).map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap();
+        assert_eq!(owner, if dir == "/home/dev" { 1000 } else { 0 });
+    }
+}
