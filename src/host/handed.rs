@@ -58,6 +58,7 @@ pub fn parent(stat: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a pretended /proc")]
 mod tests {
     use camino::Utf8Path;
 

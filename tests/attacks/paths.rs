@@ -165,7 +165,7 @@ impl Field {
             Plant::ParentToGroups => self.parent_to(&path, "/srv/groups", 0o770, true),
             Plant::HardLink => fs::hard_link(self.path("/srv/hidden"), self.cleared(&path)).unwrap(),
             Plant::Pipe => {
-                mkfifo(self.cleared(&path).as_std_path(), Mode::from_bits_truncate(0o666)).unwrap()
+                mkfifo(self.cleared(&path).as_std_path(), Mode::from_bits_truncate(0o666)).unwrap();
             }
             Plant::Socket => drop(UnixListener::bind(self.cleared(&path)).unwrap()),
             Plant::Device => {

@@ -104,7 +104,7 @@ impl Hostile {
             unverified(&artifact, &source).map(drop),
             obtain(&artifact, &Source { max_bytes: 1 << 20, ..source }, &mut nothing, &mut sink, &mut |_| {}),
         ];
-        assert!(begin.elapsed() < Duration::from_secs(60), "it took {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_mins(1), "it took {:?}", begin.elapsed());
         assert!(sink.0 <= 1 << 20, "{} bytes were taken", sink.0);
         errors.into_iter().map(|e| told(&e.expect_err("a hostile answer was taken"))).collect()
     }

@@ -56,9 +56,10 @@ fn no_shell_is_started_but_where_it_is_argued() {
         }
         let text = std::fs::read_to_string(&file).unwrap();
         for line in program(&text).filter(|line| shells.iter().any(|shell| line.contains(shell))) {
-            match NAMED.iter().any(|(path, what)| name == *path && line.contains(what)) {
-                true => argued += 1,
-                false => unargued.push(format!("{name}: {}", line.trim())),
+            if NAMED.iter().any(|(path, what)| name == *path && line.contains(what)) {
+                argued += 1;
+            } else {
+                unargued.push(format!("{name}: {}", line.trim()));
             }
         }
     }

@@ -137,7 +137,7 @@ fn what_is_typed_is_shown_and_not_obeyed() {
         format!("plan --answers /{esc}"),
         format!("plan --windows-profile /{esc}"),
         format!("plan --{esc}"),
-        format!("{esc}"),
+        esc.clone(),
         format!("plan --user {esc}"),
         format!("plan --crun-version {esc}"),
         format!("explain {esc}"),
