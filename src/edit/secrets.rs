@@ -5,7 +5,7 @@
 /// containers.conf hands to containers.
 const SECRETS: [&str; 6] = ["pass", "password", "passwd", "token", "secret", "key"];
 
-/// Takes out the user and password of every address, and what follows a name that ends in one of [`SECRETS`].
+/// Takes out the user and password of every address, and what follows a name that ends as a password's or token's does.
 #[must_use]
 pub fn without_secrets(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
