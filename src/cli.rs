@@ -25,7 +25,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::host::environment;
+use crate::host::{environment, settle_umask, take_over};
 use crate::stage::{AnswerError, Answers, Form, Question};
 use crate::{stages, ui};
 
@@ -103,13 +103,13 @@ pub(crate) struct Choosing {
     #[arg(long, value_name = "FILE")]
     answers: Option<Utf8PathBuf>,
     /// Download from here instead of from the publishers; https, laid out as docs/downloads.md says.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = session::MIRROR, hide_env_values = true)]
     mirror: Option<String>,
     /// Take downloads from this directory, under their own file names.
     #[arg(long, value_name = "DIR", conflicts_with = "mirror")]
     offline: Option<Utf8PathBuf>,
     /// The Windows profile that holds .wslconfig, as this distribution sees it.
-    #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE")]
+    #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
 }
 
@@ -180,17 +180,19 @@ fn flag(question: &'static Question) -> clap::Arg {
 /// Parses, runs, reports.
 #[must_use]
 pub fn main() -> Exit {
+    take_over(session::is_handed_over);
+    settle_umask();
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(e) => {
-            let _ = e.print();
+            ui::usage(&e);
             return if e.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
+            ui::usage(&e);
             return Exit::Usage;
         }
     };

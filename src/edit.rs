@@ -24,6 +24,8 @@ pub mod wslconf;
 mod error;
 mod format;
 mod lines;
+mod secrets;
 
 pub use error::EditError;
 pub use format::Format;
+pub use secrets::without_secrets;

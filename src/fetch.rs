@@ -30,9 +30,6 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::host::hex;
 
 pub use ahead::{Fetcher, Sign, stage};
 pub use error::FetchError;
@@ -231,20 +228,6 @@ pub fn install_tls_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // An error means that another thread was faster, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-}
-
-/// The sha256 of what can be read, in 64 lower-case hexadecimal digits.
-///
-/// # Errors
-/// When it can not be read to its end.
-pub fn sha256_in(reader: &mut dyn Read) -> io::Result<String> {
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
-            count => hash.update(&buffer[..count]),
-        }
     }
 }
 

@@ -11,7 +11,10 @@ mod cmd;
 mod folder;
 mod fs;
 mod fuse;
+mod handed;
+mod identity;
 mod locks;
+mod open;
 mod process;
 mod record;
 mod scratch;
@@ -19,6 +22,7 @@ mod staging;
 mod time;
 mod write;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,11 +31,12 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, REPORTS, Runner};
 pub use folder::Folder;
-pub use fs::{Lock, digest, directory, hex, standard_input};
+pub use fs::{Lock, digest, directory, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
+pub use handed::{HANDED, parent, take_over};
 pub use locks::Holder;
-pub use process::{Process, environment, program, replace};
+pub use process::{Process, environment, program, replace, settle_umask, sudo};
 pub use record::{Recorder, Recording, Replay};
 pub use scratch::Scratch;
 pub use staging::{PartFile, Staging};
@@ -159,6 +164,7 @@ pub struct Host {
     uid: u32,
     gid: u32,
     fuse: Fuse,
+    theirs: RefCell<identity::Theirs>,
 }
 
 impl std::fmt::Debug for Host {
@@ -261,6 +267,12 @@ impl HostError {
             ),
             K::PermissionDenied if source.raw_os_error() == Some(nix::libc::EPERM) => format!(
                 "`{path}` may be immutable: `lsattr {path}` shows an `i` then, and `sudo chattr -i {path}` takes it away"
+            ),
+            K::InvalidInput => format!(
+                "a file has to be there: `ls -ld {path}` shows what is; move it away (`mv {path} {path}.old`), then run the same command again"
+            ),
+            K::FileTooLarge => format!(
+                "`ls -ls {path}` shows how large it is; move it away (`mv {path} {path}.old`), then run the same command again"
             ),
             K::PermissionDenied => format!("`ls -ld {path}` shows who may use it"),
             _ => return None,

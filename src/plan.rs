@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
+use crate::edit::without_secrets;
 use crate::facts::{Facts, Pending};
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
 pub use crate::stage::Selection;
@@ -212,8 +213,10 @@ impl Plan {
             plan.left_to_you = facts.restart_due();
         }
         for (path, (_, after)) in view.files.into_inner() {
-            let before = world.read(&path).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned());
-            let after = String::from_utf8_lossy(&after).into_owned();
+            // Shown, and handed on as JSON: what stands beside our lines may be a password.
+            let text = |bytes: Vec<u8>| without_secrets(&String::from_utf8_lossy(&bytes));
+            let before = world.read(&path).ok().flatten().map(text);
+            let after = text(after);
             plan.files.push(FileDiff { path, before, after });
         }
         Ok(plan)

@@ -6,6 +6,7 @@ mod json;
 pub mod live;
 mod plain;
 pub mod render;
+mod safe;
 mod term;
 mod text;
 
@@ -17,8 +18,9 @@ use crate::engine::Face;
 use crate::error::Failure;
 
 pub use ask::{Consent, ask, confirm, consent};
-pub use json::{Json, VERSION, line as json_line, whole as json_whole};
+pub use json::{Json, VERSION, line as json_line, text as json_text, whole as json_whole};
 pub use plain::Plain;
+pub use safe::{one_line, visible};
 pub use term::Term;
 pub use text::{columns, shorten, width, wrap};
 
@@ -59,22 +61,41 @@ pub fn settle(color: Color) {
     dialoguer::console::set_colors_enabled_stderr(color == Color::Always);
 }
 
-/// Text in a style.
+/// Text in a style, for [`out`] and [`err`].
 #[must_use]
 pub fn styled(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
+    safe::marked(style, text)
 }
 
-/// Writes to standard output; a reader that closed its end is no failure of ours.
+/// Writes to standard output, what moves a terminal made visible; a reader that closed its end is no failure of ours.
 pub fn out(text: &str) {
     let mut stream = anstream::stdout().lock();
-    let _ = writeln!(stream, "{}", text.trim_end_matches('\n'));
+    let _ = writeln!(stream, "{}", safe::shown(text.trim_end_matches('\n')));
     let _ = stream.flush();
 }
 
-/// Writes to standard error.
+/// Writes to standard error, as [`out`] does.
 pub fn err(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{}", text.trim_end_matches('\n'));
+    let _ = writeln!(anstream::stderr().lock(), "{}", safe::shown(text.trim_end_matches('\n')));
+}
+
+/// Shows what the parser of the command line says. It quotes what was typed, which may hold anything.
+pub fn usage(said: &clap::Error) {
+    let plain = said.to_string();
+    if safe::shown(&plain) == plain {
+        // In its own colours.
+        let _ = said.print();
+    } else if said.use_stderr() {
+        err(&plain);
+    } else {
+        out(&plain);
+    }
+}
+
+/// Text as a picture, for a bug report.
+#[must_use]
+pub fn picture(text: &str) -> String {
+    anstyle_svg::Term::new().render_svg(&safe::shown(text))
 }
 
 /// Whether a person can be asked.

@@ -197,7 +197,8 @@ impl Primitive for Put {
         let Some(stat) = world.stat(&path)? else { return Ok(State::Absent) };
         expect_file(&self.path, &stat)?;
         // By its hash, not by its bytes: it may be a program of 50 MB.
-        let Some(sha256) = world.sha256(&path)? else { return Ok(State::Absent) };
+        // And by the path that we were given: in a home that is read as the user, wherever links lead.
+        let Some(sha256) = world.sha256(&self.path)? else { return Ok(State::Absent) };
         Ok(State::File(FileState {
             path: self.path.clone(),
             sha256,

@@ -29,7 +29,7 @@ pub(super) fn from_input() -> Result<Input, Failure> {
 /// Reads a file that the caller named; `None` where there is none of that name, so that it may be a message.
 pub(super) fn from_file(name: &str) -> Result<Option<Input>, Failure> {
     let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
-    match host.open_outside(Utf8Path::new(name)) {
+    match host.open_given(Utf8Path::new(name)) {
         Ok(mut file) => read(&mut *file, name).map(Some),
         Err(e) => match e.kind() {
             // A message is no good name for a file: too long, or with a slash behind what is no directory.

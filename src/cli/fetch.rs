@@ -10,8 +10,8 @@ use crate::engine::Event;
 use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Catalogue, CatalogueError};
 use crate::fetch::signature::{self, Look};
-use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, sha256_in, signature_of, stage};
-use crate::host::{Host, Staging, directory};
+use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, signature_of, stage};
+use crate::host::{Host, Staging, directory, sha256_in};
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled, width};
 use crate::version::Version;
 
@@ -34,7 +34,7 @@ pub(crate) struct Fetch {
     #[arg(long)]
     all: bool,
     /// Download from here instead of from the publishers; https, laid out as docs/downloads.md says.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = super::session::MIRROR, hide_env_values = true)]
     mirror: Option<String>,
 }
 

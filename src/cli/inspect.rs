@@ -83,7 +83,7 @@ impl Inspect {
             out(&self.screen(&session, provider, &look, &accounts, width_of_screen()).join("\n"));
             if let Some(path) = &self.svg {
                 let text = self.screen(&session, provider, &look, &accounts, Some(PICTURE)).join("\n");
-                let picture = anstyle_svg::Term::new().render_svg(&text);
+                let picture = ui::picture(&text);
                 session.host.write_outside(path, picture.as_bytes()).map_err(|e| {
                     Failure::new(
                         format!("cannot write `{path}`: {e}"),

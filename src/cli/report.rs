@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::session::{Session, with_defaults};
+use crate::edit::without_secrets;
 use crate::engine::with_ledger;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
@@ -16,7 +17,7 @@ use crate::host::{Account, Host, Process, Recorder, Recording};
 use crate::journal::{self, Phase};
 use crate::plan::{Plan, Selection};
 use crate::stage::Answers;
-use crate::ui::out;
+use crate::ui::{json_text, out};
 
 /// The flags of `report`.
 #[derive(Debug, Args)]
@@ -65,7 +66,9 @@ impl Report {
             "made": made,
             "recording": recording,
         });
-        let text = redact(&serde_json::to_string_pretty(&report).unwrap_or_default(), &facts);
+        let text =
+            without_secrets(&redact(&serde_json::to_string_pretty(&report).unwrap_or_default(), &facts));
+        let text = json_text(&text);
         match &self.output {
             Some(path) => write(&session.host, path, &text)?,
             None => out(&text),
@@ -80,6 +83,12 @@ fn keep_own_lines(recording: &mut Recording, user: &Account) {
     for path in ["/etc/passwd"] {
         if let Some(Some(bytes)) = recording.files.get_mut(Utf8Path::new(path)) {
             bytes.keep_lines(own);
+        }
+    }
+    // Of init's environment one variable decides something; the others may be anything.
+    for path in ["/proc/1/environ", "/proc/2/environ"] {
+        if let Some(Some(bytes)) = recording.files.get_mut(Utf8Path::new(path)) {
+            bytes.keep_variables(|pair| pair.starts_with("WSL2_USER_PROFILE="));
         }
     }
     recording.files.remove(Utf8Path::new(journal::PATH));
@@ -119,7 +128,7 @@ impl Dossier {
         let mut text = String::new();
         let wrong =
             |what: String| Failure::usage(what, "`--facts` takes a file that `kind-wsl report` wrote");
-        host.open_outside(path)
+        host.open_given(path)
             .and_then(|mut file| file.read_to_string(&mut text))
             .map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
         let value: Value =

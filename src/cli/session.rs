@@ -11,15 +11,15 @@ use crate::engine::with_ledger;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::{FetchError, Source, check_mirror};
-use crate::host::{Account, Host, Kind, Process, World, directory, program, replace};
+use crate::host::{Account, Cmd, HANDED, Host, Kind, Process, World, directory, program, replace, sudo};
 use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question};
 use crate::stages;
 use crate::windows::{self, Helper, Interop, Look};
 
-/// Variables that are carried over to root, beside our own: the rest stays the user's.
-const CARRIED: [&str; 18] = [
+/// Variables that are carried over to root on sudo's command line: the rest stays the user's.
+const CARRIED: [&str; 11] = [
     "PATH",
     "TERM",
     "LANG",
@@ -28,17 +28,18 @@ const CARRIED: [&str; 18] = [
     "WSL_DISTRO_NAME",
     "WSLENV",
     "CONTAINERS_CONF",
+    "CONTAINERS_CONF_OVERRIDE",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
 ];
+
+/// Variables that root takes over from us without anybody reading them on a command line: a proxy may have a password,
+/// and so may a mirror, which is one of our own.
+pub(crate) fn is_handed_over(name: &str) -> bool {
+    let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
+    let ours = name.starts_with("KIND_WSL_") && name != "KIND_WSL_PROGRAM" && name != HANDED;
+    ours || proxies.iter().any(|proxy| name == *proxy || name == proxy.to_lowercase())
+}
 
 /// The machine and the user.
 #[derive(Debug)]
@@ -74,6 +75,11 @@ impl Session {
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
+        let run = user.runtime_dir();
+        let home = host.resolve(&user.home)?;
+        for place in [&user.home, &home, Utf8Path::new(&run)] {
+            host.belongs(&user, place);
+        }
         Ok(Self { host, user, ledger })
     }
 
@@ -119,6 +125,9 @@ impl Session {
     /// Facts, with what the journal knows.
     pub(crate) fn facts(&self) -> Facts {
         let mut facts = Facts::probe(&self.host, self.user.clone());
+        if let Some(profile) = &facts.windows.profile {
+            self.host.belongs(&self.user, profile);
+        }
         with_ledger(&mut facts, &self.ledger);
         facts
     }
@@ -134,22 +143,21 @@ impl Session {
     }
 
     /// Becomes root, through sudo, with the same environment as far as we look at it.
-    pub(crate) fn become_root(&self, global: &Global, args: Vec<String>) -> Failure {
+    pub(crate) fn become_root(&self, global: &Global, args: Vec<String>, chosen: Option<&Chosen>) -> Failure {
         let program = self.program();
-        let ours = |name: &str| name.starts_with("KIND_WSL_") && name != "KIND_WSL_PROGRAM";
-        let carried = global.env.iter().filter(|(name, _)| CARRIED.contains(&name.as_str()) || ours(name));
-        let env = carried.map(|(name, value)| format!("{name}={value}"));
-        let mut sudo: Vec<String> = vec!["--".to_owned(), "/usr/bin/env".to_owned()];
-        sudo.extend(env);
-        sudo.push(program.clone());
-        let typed: Vec<String> =
-            args.iter().map(|a| if a.contains(' ') { format!("'{a}'") } else { a.clone() }).collect();
-        sudo.extend(args);
-        let error = replace("sudo", &sudo, &[]);
-        Failure::new(
-            format!("cannot become root: sudo: {error}"),
-            Some(format!("as root, run `{program} {} --user {}`", typed.join(" "), self.user.name)),
-        )
+        let carried = global.env.iter().filter(|(name, _)| CARRIED.contains(&name.as_str()));
+        let mut line = vec!["--".to_owned(), "/usr/bin/env".to_owned()];
+        line.extend(carried.map(|(name, value)| format!("{name}={value}")));
+        line.push(program.clone());
+        line.extend(args.iter().cloned());
+        let mut handed = vec![(HANDED.to_owned(), std::process::id().to_string())];
+        handed.extend(chosen.and_then(|c| c.mirror.clone()).map(|mirror| (MIRROR.to_owned(), mirror)));
+        let error = sudo().map_or_else(
+            || std::io::Error::from_raw_os_error(nix::libc::ENOENT),
+            |sudo| replace(sudo.as_str(), &line, &handed),
+        );
+        let typed = Cmd::new(&program, args);
+        Failure::new(format!("cannot become root: sudo: {error}"), Some(format!("as root, run `{typed}`")))
     }
 }
 
@@ -175,6 +183,8 @@ pub(crate) fn switches(global: &Global, own: &[(&str, bool)]) -> impl Iterator<I
     on.collect::<Vec<_>>().into_iter()
 }
 
+/// The variable of `--mirror`.
+pub(crate) const MIRROR: &str = "KIND_WSL_MIRROR";
 /// What `--offline` takes.
 const OFFLINE: &str = "`--offline` takes a directory that holds the files under their own names";
 
@@ -258,7 +268,7 @@ impl Choosing {
 
     fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
         let mut text = String::new();
-        let read = session.host.open_outside(path).and_then(|mut file| file.read_to_string(&mut text));
+        let read = session.host.open_given(path).and_then(|mut file| file.read_to_string(&mut text));
         read.map_err(|e| {
             Failure::usage(
                 format!("cannot read the answers in `{path}`: {e}"),
@@ -284,14 +294,13 @@ pub(crate) fn source(chosen: &Chosen) -> Source {
     Source { mirror: chosen.mirror.clone(), offline: chosen.offline.clone(), ..Source::default() }
 }
 
-/// The flags that say the same, for the run as root.
+/// The flags that say the same, for the run as root; a mirror, which may have a password, is handed over by [`MIRROR`].
 pub(crate) fn args(chosen: &Chosen) -> Vec<String> {
     let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
     let path = |path: &Option<Utf8PathBuf>| path.as_ref().map(ToString::to_string);
     let options = [
         ("only", list(&chosen.selection.only)),
         ("skip", list(&chosen.selection.skip)),
-        ("mirror", chosen.mirror.clone()),
         ("offline", path(&chosen.offline)),
         ("windows-profile", path(&chosen.windows_profile)),
     ];

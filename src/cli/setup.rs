@@ -85,7 +85,8 @@ impl Setup {
         }
         let answers = with_defaults(&facts, &answers);
         if session.host.is_live() && !session.host.is_root() {
-            return Err(session.become_root(global, self.args(global, &session, &answers, &chosen)));
+            let args = self.args(global, &session, &answers, &chosen);
+            return Err(session.become_root(global, args, Some(&chosen)));
         }
         self.work(global, &session, &facts, &answers, &chosen, &plan)
     }

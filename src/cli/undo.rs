@@ -75,7 +75,7 @@ impl Undo {
             }
         }
         if session.host.is_live() && !session.host.is_root() {
-            return Err(session.become_root(global, self.args(global, &session)));
+            return Err(session.become_root(global, self.args(global, &session), None));
         }
         self.work(global, &session)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Awaited, Batch, Ended, Engine, EngineError, Event, failed, leftover, owner};
 use crate::change::{Change, Expect, Scope, State};
-use crate::host::{Cmd, Witness, World};
+use crate::host::{Cmd, Kind, Witness, World};
 use crate::journal::{Entry, Journal, Ledger, Phase, Record, Waiting};
 
 /// How long systemd may take to say that it has started, in seconds: WSL itself goes on after 10 s whether it is up
@@ -27,7 +27,9 @@ impl Engine<'_> {
             let fail = |e: crate::host::HostError| failed(&entry.intent.stage, change, e.into());
             let real = self.host.resolve(path).map_err(fail)?;
             for temp in [leftover(path), leftover(&real)] {
-                if self.host.stat(&temp).map_err(fail)?.is_some() {
+                // A directory of that name is nothing that a write of ours left; an undo must not stumble over it.
+                let left = self.host.stat(&temp).map_err(fail)?;
+                if left.is_some_and(|stat| stat.kind != Kind::Dir) {
                     self.host.remove(&temp, owner).map_err(fail)?;
                 }
             }

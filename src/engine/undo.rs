@@ -7,6 +7,7 @@ use super::{Batch, Engine, EngineError, Event, failed};
 use camino::Utf8PathBuf;
 
 use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, user_owner};
+use crate::edit::without_secrets;
 use crate::host::{Witness, World};
 use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
 use crate::windows;
@@ -206,7 +207,10 @@ impl Engine<'_> {
     fn drift(&self, intent: &Intent, now: &State) -> Drift {
         let text = |state: &State| {
             let file = Change::file_of(state)?;
-            self.host.read(&file.path).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned())
+            let bytes = self.host.read(&file.path).ok().flatten();
+            // Shown is only what was looked at: between the two looks a link may have been put there.
+            let seen = bytes.filter(|b| crate::host::digest(b) == file.sha256);
+            seen.map(|b| without_secrets(&String::from_utf8_lossy(&b)))
         };
         let shown = |state: &State| match state {
             State::Absent => Some(String::new()),

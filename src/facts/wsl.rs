@@ -33,13 +33,13 @@ impl Wsl {
     pub(super) fn of(world: &dyn World) -> Self {
         let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default();
         if release.contains("Microsoft") {
-            return Self::One { distro: world.env("WSL_DISTRO_NAME") };
+            return Self::One { distro: distro(world) };
         }
         if !world.exists("/run/WSL") {
             return Self::No;
         }
         let version = world.answer(&Cmd::line("wslinfo --version")).and_then(|v| v.parse().ok());
-        Self::Two { version, distro: world.env("WSL_DISTRO_NAME") }
+        Self::Two { version, distro: distro(world) }
     }
 
     /// Whether it is WSL 2.
@@ -76,6 +76,16 @@ impl Wsl {
             _ => "DISTRIBUTION",
         }
     }
+}
+
+/// The name in the environment, where it can be one: WSL registers no other than `^[a-zA-Z0-9._-]+$` (WSL
+/// `src/windows/service/exe/LxssUserSession.cpp:4215`). It stands in lines that people type and in commands.
+fn distro(world: &dyn World) -> Option<String> {
+    let is_name = |name: &String| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        !name.is_empty() && name.len() <= 256 && !name.starts_with('-') && name.bytes().all(plain)
+    };
+    world.env("WSL_DISTRO_NAME").filter(is_name)
 }
 
 /// Where the file is inside the distribution.

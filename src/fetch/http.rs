@@ -59,7 +59,11 @@ impl Address {
     /// The address that a redirect points to.
     fn redirected(&self, location: &str) -> Result<Self, FetchError> {
         let refused = |to: String, why: String| FetchError::Redirect { from: shown(&self.0), to, why };
-        let url = self.0.join(location).map_err(|why| refused(location.to_owned(), why.to_string()))?;
+        let url = self.0.join(location).map_err(|why| {
+            // What can not be parsed may still hold a password, and be of any length.
+            let to = location.rsplit('@').next().unwrap_or(location).chars().take(200).collect();
+            refused(to, why.to_string())
+        })?;
         match Self::secure(&url) {
             Ok(()) => Ok(Self(url)),
             Err(why) => Err(refused(shown(&url), why)),

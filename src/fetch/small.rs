@@ -2,6 +2,7 @@
 //! a signature is judged by a key that we have, and a release that a list names needs one.
 
 use std::io::Read;
+use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -53,22 +54,39 @@ pub fn newest_release(project: &str, source: &Source) -> Result<Version, FetchEr
     versions.max().ok_or_else(|| strange("it names no release".to_owned()))
 }
 
+/// How many times longer than it may say nothing at all a server may take for a small text: one byte now and then must
+/// not hold a set-up up for ever. (Of a whole file a slow line is no fault.)
+const PATIENCE: u32 = 5;
+
 fn get(url: &str, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
     let address = match source.mirror.as_deref() {
         Some(mirror) => Address::below(mirror, mirror_path(url))?,
         None => Address::parse(url)?,
     };
-    let answer = http::get(address, source)?;
+    let begin = Instant::now();
+    let mut answer = http::get(address, source)?;
     let from = answer.from().to_owned();
-    let mut bytes = Vec::new();
-    let read = answer.take(most + 1).read_to_end(&mut bytes);
-    read.map_err(|why| FetchError::BrokeOff {
+    let broke_off = |bytes: &[u8], why: String| FetchError::BrokeOff {
         from: from.clone(),
         received: bytes.len() as u64,
         expected: None,
         kept: false,
-        why: why.to_string(),
-    })?;
+        why,
+    };
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 16 << 10]);
+    while bytes.len() as u64 <= most {
+        match answer.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(why) if why.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(why) => return Err(broke_off(&bytes, why.to_string())),
+        }
+        let longest = source.stall_timeout * PATIENCE;
+        if most < UNVERIFIED && begin.elapsed() > longest {
+            let why = format!("it was not there after {} s", longest.as_secs_f64());
+            return Err(broke_off(&bytes, why));
+        }
+    }
     if bytes.len() as u64 > most {
         return Err(FetchError::Strange { url: from, why: format!("it has more than {most} bytes") });
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the one place that touches files")]
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read};
@@ -10,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
+use super::open::{Bounded, regular};
 use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Staging, Stat, World};
 
 /// Links followed before we call it a loop: the kernel's own bound (`path_resolution(7)`).
@@ -19,6 +21,20 @@ const MAX_LINKS: usize = 40;
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// The sha256 of what can be read, in 64 lower-case hexadecimal digits.
+///
+/// # Errors
+/// When it can not be read to its end.
+pub fn sha256_in(reader: &mut dyn Read) -> io::Result<String> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
 }
 
 /// Bytes in lower-case hexadecimal digits.
@@ -58,6 +74,7 @@ impl Host {
             uid: nix::unistd::geteuid().as_raw(),
             gid: nix::unistd::getegid().as_raw(),
             fuse: Fuse::default(),
+            theirs: RefCell::default(),
         }
     }
 
@@ -177,21 +194,14 @@ impl Host {
         }
     }
 
-    /// Opens a file for reading as the user whose file it is.
+    /// Opens a regular file for reading, as the user where it is theirs.
     ///
     /// # Errors
-    /// What the kernel refuses.
+    /// What the kernel refuses; a device, socket or pipe.
     pub fn open(&self, path: &Utf8Path) -> Result<Box<dyn Read>, HostError> {
-        let file = fs::File::open(self.under(path)?).map_err(failed("open", path))?;
+        let _as_user = self.looking_at(path);
+        let file = regular(&self.under(path)?).map_err(failed("open", path))?;
         Ok(Box::new(file))
-    }
-
-    /// Writes a file that the caller named, wherever our root is.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
-    pub fn write_outside(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-        fs::write(path, bytes)
     }
 
     /// Makes a directory that the caller named, wherever our root is, unless it is there.
@@ -200,14 +210,6 @@ impl Host {
     /// What the kernel refuses.
     pub fn make_dir_outside(&self, path: &Utf8Path) -> io::Result<()> {
         fs::create_dir_all(path)
-    }
-
-    /// Opens a file that the caller named, wherever our root is: the files of `--offline`.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
-    pub fn open_outside(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(fs::File::open(path)?))
     }
 }
 
@@ -260,20 +262,34 @@ fn last_kib(text: &str) -> String {
 
 impl World for Host {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
+        let _as_user = self.looking_at(path);
         let real = self.under(path)?;
         Self::lstat(&real).map_err(|e| relabel(e, path))
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
+        let _as_user = self.looking_at(path);
         let real = self.join(&self.resolve(path)?);
-        match fs::read(&real) {
+        match Bounded::open(&real).and_then(Bounded::whole) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(failed("read", path)(e)),
         }
     }
 
+    fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
+        let _as_user = self.looking_at(path);
+        let real = self.join(&self.resolve(path)?);
+        // Not as a whole: it may be a program of 50 MB.
+        match Bounded::open(&real).and_then(|mut file| sha256_in(&mut file)) {
+            Ok(hash) => Ok(Some(hash)),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(failed("read", path)(e)),
+        }
+    }
+
     fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        let _as_user = self.looking_at(dir);
         let real = self.join(&self.resolve(dir)?);
         let entries = match fs::read_dir(&real) {
             Ok(entries) => entries,
@@ -287,6 +303,7 @@ impl World for Host {
     }
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
+        let _as_user = self.looking_at(path);
         let mut todo: Vec<String> = components(path);
         let mut done = Utf8PathBuf::from("/");
         let mut links = 0;
@@ -310,6 +327,7 @@ impl World for Host {
                 _ => done = next,
             }
         }
+        self.leads(path, &done);
         Ok(done)
     }
 

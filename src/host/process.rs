@@ -1,5 +1,6 @@
 //! Real commands: started in a process group of their own, bounded in time, ended with all they started.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +17,35 @@ use super::{Account, Cmd, Output, REPORTS, Runner};
 /// directories, where a program of the same name is another program.
 const SYSTEM_PATH: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Where sudo is besides: NixOS keeps its setuid programs there.
+const WRAPPERS: &str = "/run/wrappers/bin";
+/// What a program that root starts gets of our environment, beside what its [`Cmd`] says. Anything else could tell it
+/// what to load, where to write or what to run (`LD_PRELOAD`, `TMPDIR`, `APT_CONFIG`, `XDG_CONFIG_HOME`, `GCONV_PATH`);
+/// sudo takes that away by itself, `sudo -E` and a root shell do not.
+const KEPT_FOR_ROOT: [&str; 19] = [
+    "TERM",
+    "LANG",
+    "NO_COLOR",
+    "WSL_INTEROP",
+    "WSL_DISTRO_NAME",
+    "WSLENV",
+    "CONTAINERS_CONF",
+    "CONTAINERS_CONF_OVERRIDE",
+    "DOCKER_HOST",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+/// The most that is kept of what a program prints: a program of the user's must not fill the memory of root.
+const MOST_OUTPUT: u64 = 64 << 20;
 
 /// Runs programs of the system at a root.
 #[derive(Debug)]
@@ -35,7 +65,11 @@ impl Process {
     fn command(&self, cmd: &Cmd) -> io::Result<Command> {
         let program = self.find(&cmd.program).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let mut command = Command::new(program);
-        command.args(&cmd.args).env("LC_ALL", "C.UTF-8").env("PATH", SYSTEM_PATH.join(":")).envs(&cmd.env);
+        command.args(&cmd.args);
+        if nix::unistd::geteuid().is_root() {
+            command.env_clear().envs(kept_for_root());
+        }
+        command.env("LC_ALL", "C.UTF-8").env("PATH", SYSTEM_PATH.join(":")).envs(&cmd.env);
         if self.root != "/" {
             command.env("KIND_WSL_ROOT", self.root.as_str());
         }
@@ -44,8 +78,14 @@ impl Process {
         }
         if let Some(user) = &cmd.user {
             command.envs(user.env()).current_dir(if self.root == "/" { user.home.as_str() } else { "/" });
-            if nix::unistd::geteuid().is_root() && self.root == "/" {
+        }
+        match &cmd.user {
+            Some(user) if nix::unistd::geteuid().is_root() && self.root == "/" => {
                 become_user(&mut command, user)?;
+            }
+            // A group of its own: Ctrl-C reaches us, and we let a running apt or systemctl end its work.
+            _ => {
+                command.process_group(0);
             }
         }
         Ok(command)
@@ -81,11 +121,13 @@ fn become_user(command: &mut Command, user: &Account) -> io::Result<()> {
     let name = std::ffi::CString::new(user.name.as_str())?;
     let groups: Vec<Gid> = nix::unistd::getgrouplist(&name, Gid::from_raw(user.gid))?;
     let (uid, gid) = (nix::unistd::Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    // SAFETY: between fork and exec only async-signal-safe calls are made (signal-safety(7) lists setgid and
+    // SAFETY: between fork and exec only async-signal-safe calls are made (signal-safety(7) lists setsid, setgid and
     // setuid; setgroups is a bare system call here), and the group list was allocated before the fork.
     #[allow(unsafe_code, reason = "std's CommandExt::groups is not stable, and uid() alone drops all groups")]
     unsafe {
         command.pre_exec(move || {
+            // A session of its own as well as a group: without root's terminal it can type nothing there (TIOCSTI).
+            nix::unistd::setsid()?;
             nix::unistd::setgroups(&groups)?;
             nix::unistd::setgid(gid)?;
             nix::unistd::setuid(uid)?;
@@ -98,8 +140,7 @@ fn become_user(command: &mut Command, user: &Account) -> io::Result<()> {
 impl Runner for Process {
     fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> io::Result<Output> {
         let mut command = self.command(cmd)?;
-        // A group of its own: Ctrl-C reaches us, and we let a running apt or systemctl end its work.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let lines = child.stdout.take().map(read_lines);
         let errors = child.stderr.take().map(read_all);
@@ -156,7 +197,8 @@ fn end(child: &mut Child) -> io::Error {
 fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = channel();
     std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
+        // Its end closes the pipe, and who goes on writing is told so by the kernel.
+        let mut pipe = BufReader::new(pipe.take(MOST_OUTPUT));
         let mut line = Vec::new();
         while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
             if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
@@ -168,11 +210,11 @@ fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     receive
 }
 
-fn read_all(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
+fn read_all(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
+        let _ = pipe.take(MOST_OUTPUT).read_to_end(&mut bytes);
         let _ = send.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receive
@@ -190,6 +232,28 @@ fn code(status: ExitStatus) -> i32 {
 #[allow(clippy::disallowed_methods, reason = "replaces this process")]
 pub fn replace(program: &str, args: &[String], env: &[(String, String)]) -> io::Error {
     Command::new(program).args(args).envs(env.iter().map(|(k, v)| (k, v))).exec()
+}
+
+/// Where sudo is. The caller's PATH plays no role: what stands there may be anybody's, and it is given a password.
+#[must_use]
+pub fn sudo() -> Option<Utf8PathBuf> {
+    let system = Process::new(Utf8Path::new("/"));
+    system.find("sudo").or_else(|| system.find(&format!("{WRAPPERS}/sudo")))
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn kept_for_root() -> Vec<(OsString, OsString)> {
+    let kept = KEPT_FOR_ROOT.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let own = [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root")];
+    kept.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
+}
+
+/// As root, makes files as a system's own are made, whatever the caller's umask: what apt and systemctl make for us is
+/// for everybody to read and for root alone to write.
+pub fn settle_umask() {
+    if nix::unistd::geteuid().is_root() {
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    }
 }
 
 /// Where this program is.

@@ -54,6 +54,14 @@ impl Bytes {
         }
     }
 
+    /// Keeps only the variables that `wanted` accepts, of an environment as `/proc/PID/environ` shows it.
+    pub fn keep_variables(&mut self, wanted: impl Fn(&str) -> bool) {
+        let bytes = self.to_vec();
+        let text = String::from_utf8_lossy(&bytes);
+        let kept: Vec<&str> = text.split('\0').filter(|pair| wanted(pair)).collect();
+        *self = Self::Text(kept.join("\0"));
+    }
+
     fn to_vec(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),

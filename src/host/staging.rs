@@ -53,6 +53,7 @@ impl Staging {
         // A link of that name would be somebody else's doing.
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
+        super::open::single(&file)?;
         file.try_lock().map_err(io::Error::from)?;
         let (meta, named) = (file.metadata()?, fs::symlink_metadata(&path));
         // Another run may have finished the file between the two calls: then this is no part any more, but its whole.

@@ -7,35 +7,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
 use super::fs::{failed, is_absent, missing_dirs, temporary};
+use super::identity::AsUser;
 use super::{Host, HostError, Owner};
-
-/// While it lives, this thread touches files as the given user. The kernel then refuses what that user may not
-/// do, so that a link placed in a home directory can not lead us, as root, elsewhere (setfsuid(2)).
-struct AsUser(Option<(Uid, Gid)>);
-
-impl AsUser {
-    fn new(host: &Host, owner: Owner) -> Self {
-        let Owner::User { uid: user, gid: group } = owner else { return Self(None) };
-        if host.uid != 0 {
-            return Self(None);
-        }
-        let was_gid = setfsgid(Gid::from_raw(group));
-        let was_uid = setfsuid(Uid::from_raw(user));
-        Self(Some((was_uid, was_gid)))
-    }
-}
-
-impl Drop for AsUser {
-    fn drop(&mut self) {
-        if let Some((uid, gid)) = self.0 {
-            setfsuid(uid);
-            setfsgid(gid);
-        }
-    }
-}
 
 impl Host {
     /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and
@@ -91,6 +66,9 @@ impl Host {
         if (meta.uid(), meta.gid()) != (uid, gid) {
             let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
         }
+        // The bits that run a program as its owner are for the owner that they were given by.
+        let is_kept = file.metadata().is_ok_and(|meta| (meta.uid(), meta.gid()) == (uid, gid));
+        let mode = if is_kept { mode } else { mode & 0o1777 };
         let _ = file.set_permissions(PermissionsExt::from_mode(mode));
         file.sync_all().map_err(failed("sync", path))?;
         Ok(())
@@ -191,6 +169,11 @@ impl Host {
         options.append(true).create(true);
         options.mode(0o644);
         let mut file = options.open(&real).map_err(failed("open", path))?;
+        if file.metadata().is_ok_and(|meta| meta.len() == 0) {
+            // The umask may have taken bits away that others need to read it.
+            let mode = PermissionsExt::from_mode(0o644);
+            file.set_permissions(mode).map_err(failed("set the mode of", path))?;
+        }
         file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
         result
     }

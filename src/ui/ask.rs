@@ -81,7 +81,8 @@ pub fn confirm(prompt: &str) -> Result<bool, Failure> {
 fn select(prompt: &str, choices: &[Choice], now: &str) -> Result<String, Failure> {
     // A label that breaks would shift the rows that are drawn again.
     let room = super::width().unwrap_or(80).saturating_sub(4);
-    let labels: Vec<String> = choices.iter().map(|c| super::shorten(&c.label, room)).collect();
+    let labels: Vec<String> =
+        choices.iter().map(|c| super::shorten(&super::one_line(&c.label), room)).collect();
     let default = choices.iter().position(|c| c.value == now).unwrap_or(0);
     let theme = theme();
     let select =

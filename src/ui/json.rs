@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use super::out;
+use super::{out, safe};
 use crate::change::Tick;
 use crate::engine::{Event, Face};
 
@@ -20,14 +20,33 @@ pub fn line(mut object: Value) {
     if let Some(map) = object.as_object_mut() {
         map.insert("v".to_owned(), VERSION.into());
     }
-    out(&object.to_string());
+    out(&safe::json(&object.to_string()));
+}
+
+/// A text of JSON as it may be printed.
+#[must_use]
+pub fn text(json: &str) -> String {
+    safe::json(json)
 }
 
 /// Prints something that may be large, as it is made; it brings the version itself.
 pub fn whole(object: &impl serde::Serialize) {
     let mut stream = std::io::BufWriter::new(std::io::stdout().lock());
-    let _ = serde_json::to_writer(&mut stream, object);
+    let _ = object.serialize(&mut serde_json::Serializer::with_formatter(&mut stream, Safe));
     let _ = writeln!(stream).and_then(|()| stream.flush());
+}
+
+/// As [`text`], while it is written.
+struct Safe;
+
+impl serde_json::ser::Formatter for Safe {
+    fn write_string_fragment<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
+        writer.write_all(safe::json(fragment).as_bytes())
+    }
 }
 
 impl Face for Json {

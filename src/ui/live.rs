@@ -7,6 +7,8 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
+use super::safe;
+
 /// What was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -75,15 +77,23 @@ impl Live {
         (rows.into(), columns.into())
     }
 
-    /// Draws the whole screen, at once so that it does not flicker.
-    pub fn draw(&self, lines: &[String]) {
+    /// Draws the whole screen, at once so that it does not flicker; one line turned to light.
+    pub fn draw(&self, lines: &[String], chosen: Option<usize>) {
         let plain = anstream::stdout().current_choice() == anstream::ColorChoice::Never;
         let mut text = String::from("\x1b[H");
         for (number, line) in lines.iter().enumerate() {
             if number > 0 {
                 text.push_str("\r\n");
             }
-            text.push_str(&if plain { anstream::adapter::strip_str(line).to_string() } else { line.clone() });
+            let line = safe::shown(line);
+            let line = if plain { anstream::adapter::strip_str(&line).to_string() } else { line };
+            if chosen == Some(number) {
+                // The end of a style is the end of all of them.
+                let lit = line.replace("\x1b[0m", "\x1b[0;7m");
+                text.extend(["\x1b[7m", &lit, "\x1b[27m"]);
+            } else {
+                text.push_str(&line);
+            }
             text.push_str("\x1b[K");
         }
         text.push_str("\x1b[J");

@@ -1,9 +1,13 @@
 //! Plain lines, for pipes and CI.
 
-use super::out;
 use crate::change::Tick;
 use crate::engine::{Event, Face};
 use crate::plan::Verdict;
+
+/// Prints it; further lines are further in, so that none of them looks like one of ours.
+fn out(text: &str) {
+    super::out(&text.replace('\n', "\n      "));
+}
 
 /// One line for each thing that happened.
 #[derive(Debug)]

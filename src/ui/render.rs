@@ -105,7 +105,7 @@ fn ending(plan: &Plan, facts: &Facts) -> String {
 pub fn diff(file: &FileDiff) -> String {
     let before = file.before.as_deref().unwrap_or_default();
     let label = if file.before.is_some() { "" } else { " (new)" };
-    let mut text = format!("{}{label}\n", styled(BOLD, file.path.as_str()));
+    let mut text = format!("{}{label}\n", styled(BOLD, &super::one_line(file.path.as_str())));
     text.push_str(&lines(before, &file.after));
     text
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, out, styled, width};
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
 use crate::change::Tick;
 use crate::engine::{Event, Face};
 use crate::plan::Verdict;
@@ -82,7 +82,7 @@ impl Term {
             Tick::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
             Tick::Line(_) => {}
             Tick::Note(text) => self.print(&columns(&[("  ", 2, DIM), ("·", 2, DIM)], text, width())),
-            Tick::Wait(text) => self.bar(Shape::Spinner).set_message(text.clone()),
+            Tick::Wait(text) => self.bar(Shape::Spinner).set_message(one_line(text)),
             Tick::Bytes(done, total) => {
                 let bar = self.bar(Shape::Bytes);
                 bar.set_length(total.unwrap_or(*done));
@@ -93,7 +93,7 @@ impl Term {
                 bar.set_length(100);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
                 bar.set_position(*percent as u64);
-                bar.set_message(what.clone());
+                bar.set_message(one_line(what));
             }
         }
     }
@@ -111,7 +111,7 @@ impl Face for Term {
                 let text = format!("[{number:>2}/{count}] {id} {}: {why}", verdict.name());
                 self.print(&styled(DIM, &text));
             }
-            Event::Change { target } => self.bar(Shape::Spinner).set_message(target.to_string()),
+            Event::Change { target } => self.bar(Shape::Spinner).set_message(one_line(&target.to_string())),
             Event::Tick(tick) => self.tick(tick),
             Event::Changed { target } => self.mark("✓", GREEN, &target.to_string()),
             Event::Undone { target } => self.mark("✓", GREEN, &format!("taken back: {target}")),
@@ -123,7 +123,7 @@ impl Face for Term {
                 self.mark(" ", CYAN, &format!("hint: {}", fault.hint));
             }
             Event::Resumed(text) => self.mark("·", CYAN, text),
-            Event::Waiting(text) => self.bar(Shape::Spinner).set_message((*text).to_owned()),
+            Event::Waiting(text) => self.bar(Shape::Spinner).set_message(one_line(text)),
             Event::Warn(text) => self.mark("!", YELLOW, text),
             Event::Stage { .. } => {}
         }

@@ -14,7 +14,7 @@ pub fn width() -> Option<usize> {
 /// Breaks text at blanks so that no line is longer than `width`, where one is given. Line breaks that are there stay.
 #[must_use]
 pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
-    let Some(width) = width else { return vec![text.to_owned()] };
+    let Some(width) = width else { return text.lines().map(ToOwned::to_owned).collect() };
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();

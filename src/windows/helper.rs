@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Interop, InteropError};
 use crate::change::Scope;
-use crate::host::{Account, Cmd, Host, HostError, Owner, Scratch, World};
+use crate::host::{Account, Cmd, Host, HostError, Kind, Owner, Scratch, Stat, World};
 
 /// Its name.
 const NAME: &str = "kind-wsl-helper.exe";
@@ -100,6 +100,15 @@ impl Helper {
         Ok(path)
     }
 
+    /// Whether it can be our directory on the Windows side: whatever the helper, or who stands in for it, says of its
+    /// folder, in another one there is nothing of ours to write or to remove.
+    #[must_use]
+    pub fn is_place(place: &Utf8Path) -> bool {
+        let own = Utf8Path::new(PLACE).file_name();
+        let plain = |c| !matches!(c, camino::Utf8Component::ParentDir | camino::Utf8Component::CurDir);
+        place.is_absolute() && place.file_name() == own && place.components().all(plain)
+    }
+
     /// Our directory in a profile.
     #[must_use]
     pub fn place_in(profile: &Utf8Path) -> Utf8PathBuf {
@@ -179,7 +188,12 @@ impl Outcome {
     /// Reads the result of the restart `id` in one of our directories; `None` where the helper left none.
     #[must_use]
     pub fn of(world: &dyn World, places: &[Utf8PathBuf], id: &str) -> Option<Self> {
-        let read = |place: &Utf8PathBuf| world.read(&place.join(format!("{id}.result"))).ok().flatten();
+        let read = |place: &Utf8PathBuf| {
+            let path = place.join(format!("{id}.result"));
+            // The helper writes a file; what a link there leads to is not what it wrote.
+            let is_file = matches!(world.stat(&path), Ok(Some(Stat { kind: Kind::File, .. })));
+            is_file.then(|| world.read(&path).ok().flatten()).flatten()
+        };
         let bytes = places.iter().find_map(read)?;
         let text = String::from_utf8_lossy(bytes.get(..LONGEST_RESULT).unwrap_or(&bytes)).into_owned();
         let value = |key: &str| pairs(&text).find(|(k, _)| *k == key).map(|(_, value)| value.to_owned());
@@ -285,6 +299,9 @@ pub fn forget(host: &Host, place: &Utf8Path, id: &str, user: &Account) -> Result
 /// # Errors
 /// What the drive refuses: Windows keeps the file of a program that runs.
 pub fn clear(host: &Host, place: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+    if !Helper::is_place(place) {
+        return Ok(());
+    }
     for name in host.list(place)? {
         if ENDINGS.iter().any(|ending| name.trim_end_matches(".kind-wsl").ends_with(ending)) {
             host.remove(&place.join(name), owner)?;

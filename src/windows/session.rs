@@ -1,6 +1,6 @@
 //! The session that a person opened with `wsl.exe`, and whether a program of Windows drives us.
 
-use crate::host::{Host, World};
+use crate::host::{Host, World, parent};
 
 /// The variables by which a process belongs to a session of `wsl.exe` (WSL `src/linux/init/init.cpp:1672`).
 const OF_THE_SESSION: [&str; 2] = ["WSL_INTEROP", "WSL_DISTRO_NAME"];
@@ -30,13 +30,6 @@ pub fn inherit(host: &mut Host) {
     }
 }
 
-/// Field 4 of a stat line, unless the parent is outside this process namespace; the name in field 2 may hold blanks
-/// and parentheses, so count from its end (`proc_pid_stat(5)`).
-fn parent(stat: &str) -> Option<String> {
-    let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
-    (parent != "0").then(|| parent.to_owned())
-}
-
 /// `kind-wsl.exe`, when it started us: it does the restart itself, in its own window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
@@ -51,16 +44,5 @@ impl Driver {
         world.env("KIND_WSL_DRIVER").filter(|v| !v.is_empty())?;
         let running = world.env("KIND_WSL_RUNNING").unwrap_or_default();
         Some(Self { others: running.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parent;
-
-    #[test]
-    fn the_parent_is_found_behind_a_name_with_parentheses() {
-        assert_eq!(parent("12 (a) b) S 7 12 12 0"), Some("7".to_owned()));
-        assert_eq!(parent("1 (systemd) S 0 1 1 0"), None);
     }
 }

@@ -62,7 +62,8 @@ pub(super) fn run(flags: &Inspect, session: &Session, provider: Provider, look: 
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
         let (rows, columns) = live.size();
         let lines = watch.lines();
-        live.draw(&watch.draw(&lines, rows, columns));
+        let (screen, chosen) = watch.draw(&lines, rows, columns);
+        live.draw(&screen, Some(chosen));
         let left = next.saturating_duration_since(Instant::now());
         match live.key(left) {
             Some(Key::End | Key::Char('q')) => break,
@@ -108,8 +109,9 @@ impl Watch<'_> {
         scene.lines(&mut Reader::new(&self.session.host), &self.options)
     }
 
-    /// The heading, as much of the table as fits around the cursor, and the keys.
-    fn draw(&mut self, lines: &[Line], rows: usize, columns: usize) -> Vec<String> {
+    /// The heading, as much of the table as fits around the cursor, and the keys; and the number of the line that the
+    /// cursor is on.
+    fn draw(&mut self, lines: &[Line], rows: usize, columns: usize) -> (Vec<String>, usize) {
         let mut screen = self.look.heading(self.session, self.provider, Some(columns));
         // One line of text may be two of the table; where the cursor is then is found by counting those before.
         let at = self.row(lines);
@@ -119,18 +121,12 @@ impl Watch<'_> {
         let room = rows.saturating_sub(screen.len() + 1).max(1);
         let cursor = before.saturating_sub(1);
         self.top = self.top.clamp((cursor + 1).saturating_sub(room), cursor);
-        let shown = table.enumerate().skip(self.top).take(room);
-        screen.extend(shown.map(|(number, line)| {
-            if number == cursor {
-                format!("\x1b[7m{}\x1b[27m", line.replace("\x1b[0m", "\x1b[0m\x1b[7m"))
-            } else {
-                line
-            }
-        }));
+        let chosen = screen.len() + cursor - self.top;
+        screen.extend(table.skip(self.top).take(room));
         screen.resize(rows.saturating_sub(1).max(1), String::new());
         let keys = format!("sorted by {}  {KEYS}", self.options.sort.name());
         screen.push(styled(DIM, &shorten(&keys, columns)));
-        screen
+        (screen, chosen)
     }
 
     fn tree(&self) -> Option<&Tree> {

@@ -87,6 +87,10 @@ impl Restarting<'_> {
         }
         // Where the account's local data lie elsewhere than in its profile, the helper writes there.
         let folder = interop.path(&look.folder).unwrap_or_else(|| place.clone());
+        if !Helper::is_place(&folder) {
+            let text = format!("the helper names `{}` as its folder, which can not be it", look.folder);
+            return Err(Refusal::Final(text));
+        }
         if folder != place {
             handed(&folder)?;
         }

@@ -1,0 +1,115 @@
+//! What others wrote, made harmless before a terminal sees it: names of files and distributions, lines that programs
+//! print, answers of servers. The one place; everything that is printed goes through it.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use anstyle::Style;
+
+/// Stands for ESC in a style of ours until it is printed: a noncharacter, which Unicode keeps for use inside a program
+/// (23.7). A text that holds one can at most be in one of our colours.
+const MARK: char = '\u{fdd0}';
+/// The parameters that our styles use: none hides a text or moves anything (ECMA-48, SGR).
+const SGR: [&str; 8] = ["0", "1", "2", "31", "32", "33", "36", "39"];
+
+/// Text in a style, to be printed by [`shown`].
+pub(super) fn marked(style: Style, text: &str) -> String {
+    let escaped = |code: String| code.replace('\x1b', MARK.encode_utf8(&mut [0; 4]));
+    format!("{}{text}{}", escaped(style.render().to_string()), escaped(style.render_reset().to_string()))
+}
+
+/// Whether a terminal would do something else with it than show it: control characters of both sets, and the ones
+/// that turn the direction of a line or hide in it (Unicode 9, 23.2, 23.9; "Trojan Source", CVE-2021-42574).
+fn is_active(c: char) -> bool {
+    let hidden = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    c == MARK || hidden || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+/// The text with everything visible that is not a letter; line breaks and tabs stay.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_active) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n");
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_active(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    Cow::Owned(safe)
+}
+
+/// The same for what has to stay on its line.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
+}
+
+/// What is printed: visible, and in our own styles.
+pub(super) fn shown(text: &str) -> String {
+    let mut parts = text.split(MARK);
+    let mut all = visible(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let style =
+            part.strip_prefix('[').and_then(|p| p.split_once('m')).filter(|(sgr, _)| SGR.contains(sgr));
+        let rest = if let Some((sgr, rest)) = style {
+            let _ = write!(all, "\x1b[{sgr}m");
+            rest
+        } else {
+            all.extend(MARK.escape_default());
+            part
+        };
+        all.push_str(&visible(rest));
+    }
+    all
+}
+
+/// JSON whose strings hold nothing that a terminal acts on: the parser gives the same characters back. What is not
+/// within a string of JSON is ASCII and no control character but a line break.
+pub(super) fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_active(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{json, marked, one_line, shown};
+    use crate::ui::{BOLD, CYAN, DIM, GREEN, RED, YELLOW};
+
+    #[test]
+    fn what_moves_a_terminal_is_shown_instead() {
+        let hostile = "a\x1b[2Jb\x07c\rd\u{9b}31me\u{202e}f\u{2066}g\x7fh\u{fdd0}[2Ji\0";
+        let seen = shown(hostile);
+        assert_eq!(seen, r"a\u{1b}[2Jb\u{7}c\rd\u{9b}31me\u{202e}f\u{2066}g\u{7f}h\u{fdd0}[2Ji\u{0}");
+        assert_eq!(one_line("one\ntwo\r\nthree"), "one\\ntwo\\nthree");
+        assert_eq!(shown("Jürgen\tЮ 日本 👩\u{200d}🚀"), "Jürgen\tЮ 日本 👩\u{200d}🚀");
+    }
+
+    #[test]
+    fn our_own_styles_come_through_and_no_other() {
+        for style in [BOLD, DIM, GREEN, RED, YELLOW, CYAN, RED.bold(), GREEN.bold(), YELLOW.bold()] {
+            assert_eq!(shown(&marked(style, "x")), format!("{style}x{style:#}"));
+        }
+        // Hidden, blinking, a window's title: not ours.
+        for foreign in ["\u{fdd0}[8mx", "\u{fdd0}[5mx", "\u{fdd0}]0;x\x07", "\u{fdd0}"] {
+            assert!(!shown(foreign).contains('\x1b'), "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn json_says_the_same_and_nothing_of_it_acts() {
+        let value = serde_json::json!({ "name": "a\x1b[2J\u{202e}\u{9b}\u{e0041}\u{fdd0}[31m\n" });
+        let text = json(&value.to_string());
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+}

@@ -1,0 +1,47 @@
+//! Attacks, through the real program: what a user, a program of theirs, a mirror or a lying Windows puts in our way
+//! while root works. docs/reliability-attacks.md names the test of every attack.
+//!
+//! What root may be led to is only seen as root: without it, those tests say so and end.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "fetch/child.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "shared with another test program"
+)]
+mod child;
+#[path = "support/cli.rs"]
+mod cli;
+mod support;
+
+#[path = "attacks/environment.rs"]
+mod environment;
+#[path = "attacks/jail.rs"]
+mod jail;
+#[path = "attacks/modes.rs"]
+mod modes;
+#[path = "attacks/paths.rs"]
+mod paths;
+#[path = "attacks/races.rs"]
+mod races;
+#[path = "attacks/seen.rs"]
+mod seen;
+#[path = "attacks/servers.rs"]
+mod servers;
+#[path = "attacks/shells.rs"]
+mod shells;
+#[path = "attacks/values.rs"]
+mod values;
+#[path = "attacks/windows.rs"]
+mod windows;
