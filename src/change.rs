@@ -17,16 +17,16 @@ mod unit;
 
 use std::sync::atomic::AtomicBool;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fetch::Fetcher;
-use crate::host::{Account, Host, Owner, World};
+use crate::host::{Account, Host, Owner, World, temporary};
 
 pub use entry::{Edit, Entry};
 pub use error::ChangeError;
 pub use files::SAVED;
-pub(crate) use files::{expect_file, regular, restore, write_all};
+pub(crate) use files::{expect_file, regular, restore, seen, write_all};
 pub use link::Link;
 pub use package::{Manager, Package, PackageFile};
 pub use put::{Body, Put};
@@ -65,6 +65,8 @@ pub struct Context<'c> {
     pub stop: &'c AtomicBool,
     /// Where signs of life go.
     pub tick: &'c mut dyn FnMut(Tick),
+    /// What was there when it was decided on: nothing else is written over.
+    pub seen: &'c State,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -149,6 +151,22 @@ impl Change {
     #[must_use]
     pub fn makes(&self) -> Option<(&Utf8Path, Owner)> {
         self.primitive().makes()
+    }
+
+    /// Whether what is there can only be what was before it, what it makes, or somebody else's doing: an interrupted
+    /// write of a file leaves no fourth, as an interrupted installation does.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Put(_) | Self::Entry(_) | Self::Link(_))
+    }
+
+    /// What it may leave behind when it is interrupted: nothing that anybody looks at.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<Utf8PathBuf> {
+        match self {
+            Self::Package(package) => package.leftovers(),
+            _ => self.makes().map(|(path, _)| temporary(path)).into_iter().collect(),
+        }
     }
 
     /// What has to follow it.

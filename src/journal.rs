@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Expect, SAVED, Scope, State};
-use crate::host::{Host, HostError, Kind, Lock, Owner, Witness, World};
+use crate::host::{Holder, Host, HostError, Kind, Lock, Owner, Witness, World};
 use crate::stage::Selection;
 
 pub use ledger::{Entry, Ledger, Phase, Waiting};
@@ -166,8 +166,8 @@ pub enum JournalError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// Another run has it.
-    #[error("another kind-wsl is at work: it holds the lock on `{DIR}`")]
-    Locked,
+    #[error("another kind-wsl is at work: {} the lock on `{DIR}`", .0.as_ref().map_or_else(|| "it holds".to_owned(), |h| format!("process {} (`{}`) holds", h.pid, h.name)))]
+    Locked(Option<Holder>),
     /// A later program wrote it.
     #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
     Newer {
@@ -200,7 +200,10 @@ impl JournalError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Host(e) => return e.hint(),
-            Self::Locked => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
+            Self::Locked(Some(holder)) => {
+                format!("wait until it has ended; `ps -fp {}` shows it", holder.pid)
+            }
+            Self::Locked(None) => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
             Self::Newer { tool, .. } => format!("use {tool} or later"),
             Self::Damaged { .. } => format!(
                 "keep a copy of {DIR} and report it: every change is still listed there in plain text"
@@ -243,6 +246,10 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
     let mut records = Vec::new();
     for (index, line) in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
+        if seal(line) == Seal::Broken {
+            let why = "its checksum is not right".to_owned();
+            return Err(JournalError::Damaged { line: index + 1, why });
+        }
         check_version(line)?;
         let damaged = |e: serde_json::Error| {
             // The parser counts from the beginning of our line.
@@ -251,7 +258,50 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
         };
         records.push(serde_json::from_slice(line).map_err(damaged)?);
     }
+    // What a crash tears off is the beginning of a line. A line that is whole and goes on is another's doing.
+    let tail = &bytes[whole..];
+    if (1..=tail.len())
+        .any(|end| tail[..end].ends_with(b"\"}") && seal(&tail[..end]) == Seal::Holds && end < tail.len())
+    {
+        let why = "something stands where its end should be".to_owned();
+        return Err(JournalError::Damaged { line: records.len() + 1, why });
+    }
     Ok((Ledger::fold(records), whole))
+}
+
+/// What stands between a record and its checksum, in every version of this form.
+const SEAL: &str = ",\"sum\":\"";
+
+/// Whether a line is as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seal {
+    /// Its checksum is right.
+    Holds,
+    /// Its checksum is wrong: a byte of it is another one now.
+    Broken,
+    /// It has none: a program before this one wrote it.
+    Missing,
+}
+
+fn checksum(record: &str) -> String {
+    crate::host::digest(record.as_bytes()).get(..16).unwrap_or_default().to_owned()
+}
+
+/// The record with its checksum as its last field. A disk that returns another byte than was written would make an
+/// undo take back what we never did, and leave what we did.
+fn sealed(record: &str) -> String {
+    let open = record.strip_suffix('}').unwrap_or(record);
+    format!("{open}{SEAL}{}\"}}\n", checksum(open))
+}
+
+fn seal(line: &[u8]) -> Seal {
+    // Bytes that are no text are none of ours; the parser says where.
+    let Ok(line) = std::str::from_utf8(line) else { return Seal::Missing };
+    match line.rsplit_once(SEAL) {
+        None => Seal::Missing,
+        Some((open, sum)) if sum.strip_suffix("\"}") == Some(&checksum(open)) => Seal::Holds,
+        Some(_) => Seal::Broken,
+    }
 }
 
 /// Looks at the version before anything else: a newer form need not parse at all.
@@ -279,7 +329,8 @@ impl<'h> Journal<'h> {
         for dir in host.missing_dirs(Utf8Path::new(PATH))? {
             host.make_dir(&dir, Owner::Root)?;
         }
-        let lock = host.lock(Utf8Path::new(DIR))?.ok_or(JournalError::Locked)?;
+        let dir = Utf8Path::new(DIR);
+        let lock = host.lock(dir)?.ok_or_else(|| JournalError::Locked(host.directory_holder(dir)))?;
         let path = Utf8Path::new(PATH);
         let bytes = host.read(path)?.unwrap_or_default();
         let (ledger, whole) = parse(&bytes)?;
@@ -303,9 +354,8 @@ impl<'h> Journal<'h> {
     /// # Errors
     /// What the kernel refuses.
     pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
-        let mut line = serde_json::to_string(&record).unwrap_or_default();
-        line.push('\n');
-        self.host.append(Utf8Path::new(PATH), &line)?;
+        let line = serde_json::to_string(&record).unwrap_or_default();
+        self.host.append(Utf8Path::new(PATH), &sealed(&line))?;
         self.ledger.add(record);
         Ok(())
     }
