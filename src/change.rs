@@ -87,6 +87,11 @@ pub(crate) trait Primitive {
     fn holds(&self, now: &State, wanted: &State) -> bool {
         now == wanted
     }
+    /// Whether what is there can go back without what others wrote since: out of a section that was taken out and lines
+    /// that were made comments nothing can be put back but the whole file.
+    fn goes_back(&self, _now: &State, _left: &State) -> bool {
+        true
+    }
     /// The file it makes, for the directories above, and who owns it.
     fn makes(&self) -> Option<(&Utf8Path, Owner)> {
         None
@@ -132,6 +137,12 @@ impl Change {
     #[must_use]
     pub fn holds(&self, now: &State, wanted: &State) -> bool {
         self.primitive().holds(now, wanted)
+    }
+
+    /// Whether `now`, which counts as what we `left`, can go back without what others wrote since.
+    #[must_use]
+    pub fn goes_back(&self, now: &State, left: &State) -> bool {
+        self.primitive().goes_back(now, left)
     }
 
     /// Makes it so.

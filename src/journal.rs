@@ -8,6 +8,7 @@
 mod ledger;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -320,6 +321,23 @@ fn check_version(line: &[u8]) -> Result<(), JournalError> {
     }
 }
 
+/// How often the lock is tried for. A run that was killed while it started a program leaves the lock to that one for the
+/// moment in which it dies.
+const LOCK_TRIES: u32 = 20;
+/// How long between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+fn take_lock(host: &Host) -> Result<Lock, JournalError> {
+    let dir = Utf8Path::new(DIR);
+    for _ in 1..LOCK_TRIES {
+        if let Some(lock) = host.lock(dir)? {
+            return Ok(lock);
+        }
+        host.pause(LOCK_PAUSE);
+    }
+    host.lock(dir)?.ok_or_else(|| JournalError::Locked(host.directory_holder(dir)))
+}
+
 impl<'h> Journal<'h> {
     /// Opens the journal for writing, making it if need be, and cuts off a torn last line.
     ///
@@ -329,8 +347,7 @@ impl<'h> Journal<'h> {
         for dir in host.missing_dirs(Utf8Path::new(PATH))? {
             host.make_dir(&dir, Owner::Root)?;
         }
-        let dir = Utf8Path::new(DIR);
-        let lock = host.lock(dir)?.ok_or_else(|| JournalError::Locked(host.directory_holder(dir)))?;
+        let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
         let bytes = host.read(path)?.unwrap_or_default();
         let (ledger, whole) = parse(&bytes)?;

@@ -19,6 +19,8 @@ mod support;
 mod disks;
 #[path = "faults/journal.rs"]
 mod journal;
+#[path = "kill/moments.rs"]
+mod moments;
 #[path = "faults/programs.rs"]
 mod programs;
 #[path = "faults/root.rs"]

@@ -254,13 +254,18 @@ impl Primitive for Entry {
         };
         let Now { path, file, .. } = self.now(context.host)?;
         let untouched = file.as_ref().map(|f| &f.sha256) == left_file.as_ref().map(|f| &f.sha256);
-        if untouched {
+        if untouched || !self.edit.is_reversible() {
             return restore(context, &path, to_file.as_ref(), self.owner);
         }
-        if self.edit.is_reversible() {
-            return self.edit(context, value.as_deref());
-        }
-        Ok(())
+        self.edit(context, value.as_deref())
+    }
+
+    fn goes_back(&self, now: &State, left: &State) -> bool {
+        let bytes = |state: &State| match state {
+            State::Entry { file, .. } => file.as_ref().map(|f| f.sha256.clone()),
+            _ => None,
+        };
+        self.edit.is_reversible() || bytes(now) == bytes(left)
     }
 
     fn holds(&self, now: &State, wanted: &State) -> bool {

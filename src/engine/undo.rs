@@ -194,7 +194,8 @@ impl Engine<'_> {
             return Standing::AsLeft;
         }
         if change.holds(now, &intent.after) {
-            return Standing::AsLeft;
+            let goes_back = change.goes_back(now, &intent.after);
+            return if goes_back { Standing::AsLeft } else { Standing::Drifted };
         }
         if change.holds(now, &intent.before) {
             return Standing::AsBefore;

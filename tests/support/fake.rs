@@ -154,7 +154,16 @@ fn packages(root: &Path, file: &str) -> BTreeMap<String, String> {
 
 fn keep(root: &Path, packages: &BTreeMap<String, String>) {
     let lines: String = packages.iter().map(|(n, v)| format!("{n} {v}\n")).collect();
-    let _ = fs::write(root.join("fake/packages"), lines);
+    write_at_once(root, &root.join("fake/packages"), &lines);
+}
+
+/// As dpkg writes its list and the kernel takes a setting: whoever is killed meanwhile leaves the old or the new.
+fn write_at_once(root: &Path, path: &Path, text: &str) {
+    let new = root.join(format!(".new-{}-{:?}", std::process::id(), std::thread::current().id()));
+    // A setting that the kernel does not have is not made by writing to it.
+    if fs::write(&new, text).is_ok() && fs::rename(&new, path).is_err() {
+        let _ = fs::remove_file(&new);
+    }
 }
 
 fn listing(root: &Path) -> Answer {
@@ -494,7 +503,7 @@ fn sysctl(root: &Path, args: &[&str]) -> Answer {
         }
         ["-q", "-w", pair] => {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let _ = fs::write(setting(root, name), format!("{value}\n"));
+            write_at_once(root, &setting(root, name), &format!("{value}\n"));
             Answer::default()
         }
         _ => Answer::default(),
