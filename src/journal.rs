@@ -6,6 +6,7 @@
 //! the next record.
 
 mod ledger;
+mod seal;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::host::{Holder, Host, HostError, Kind, Lock, Owner, Witness, World};
 use crate::stage::Selection;
 
 pub use ledger::{Entry, Ledger, Phase, Waiting};
+use seal::{Seal, goes_on_after_its_end, seal, sealed};
 
 /// The version of this form of the journal. A reader refuses a newer one.
 pub const VERSION: u32 = 1;
@@ -259,50 +261,11 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
         };
         records.push(serde_json::from_slice(line).map_err(damaged)?);
     }
-    // What a crash tears off is the beginning of a line. A line that is whole and goes on is another's doing.
-    let tail = &bytes[whole..];
-    if (1..=tail.len())
-        .any(|end| tail[..end].ends_with(b"\"}") && seal(&tail[..end]) == Seal::Holds && end < tail.len())
-    {
+    if goes_on_after_its_end(&bytes[whole..]) {
         let why = "something stands where its end should be".to_owned();
         return Err(JournalError::Damaged { line: records.len() + 1, why });
     }
     Ok((Ledger::fold(records), whole))
-}
-
-/// What stands between a record and its checksum, in every version of this form.
-const SEAL: &str = ",\"sum\":\"";
-
-/// Whether a line is as it was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seal {
-    /// Its checksum is right.
-    Holds,
-    /// Its checksum is wrong: a byte of it is another one now.
-    Broken,
-    /// It has none: a program before this one wrote it.
-    Missing,
-}
-
-fn checksum(record: &str) -> String {
-    crate::host::digest(record.as_bytes()).get(..16).unwrap_or_default().to_owned()
-}
-
-/// The record with its checksum as its last field. A disk that returns another byte than was written would make an
-/// undo take back what we never did, and leave what we did.
-fn sealed(record: &str) -> String {
-    let open = record.strip_suffix('}').unwrap_or(record);
-    format!("{open}{SEAL}{}\"}}\n", checksum(open))
-}
-
-fn seal(line: &[u8]) -> Seal {
-    // Bytes that are no text are none of ours; the parser says where.
-    let Ok(line) = std::str::from_utf8(line) else { return Seal::Missing };
-    match line.rsplit_once(SEAL) {
-        None => Seal::Missing,
-        Some((open, sum)) if sum.strip_suffix("\"}") == Some(&checksum(open)) => Seal::Holds,
-        Some(_) => Seal::Broken,
-    }
 }
 
 /// Looks at the version before anything else: a newer form need not parse at all.

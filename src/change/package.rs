@@ -82,7 +82,12 @@ impl Manager {
     /// # Errors
     /// When they can not be listed: nothing may then be concluded from what is not in the list.
     pub fn installed(self, world: &dyn World) -> Result<BTreeMap<String, String>, HostError> {
-        Ok(self.parse(&world.told(&self.list())?))
+        match world.told(&self.list()) {
+            Ok(listing) => Ok(self.parse(&listing)),
+            // What was not asked on the machine of a report counts as absent.
+            Err(HostError::NotRecorded(_)) => Ok(BTreeMap::new()),
+            Err(e) => Err(e),
+        }
     }
 
     /// What an installation would bring along, where the package manager says so beforehand: then an interrupted one

@@ -30,6 +30,8 @@ impl Primitive for Unit {
             Err(HostError::Start { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(State::Unit { enabled: false });
             }
+            // What was not asked on the machine of a report counts as absent.
+            Err(HostError::NotRecorded(_)) => return Ok(State::Unit { enabled: false }),
             Err(e) => return Err(e.into()),
         };
         // Without a word for the state it is either no unit, which systemctl says like this up to 253, or an answer

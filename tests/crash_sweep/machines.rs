@@ -169,9 +169,10 @@ fn by_hand(machine: &Machine) {
 fn give(path: &Utf8Path) {
     chown(path, Some(1000), Some(1000)).unwrap();
     for entry in path.read_dir_utf8().unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => give(entry.path()),
-            false => chown(entry.path(), Some(1000), Some(1000)).unwrap(),
+        if entry.file_type().unwrap().is_dir() {
+            give(entry.path());
+        } else {
+            chown(entry.path(), Some(1000), Some(1000)).unwrap();
         }
     }
 }

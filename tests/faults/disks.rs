@@ -11,7 +11,7 @@ use crate::support::Layout;
 /// A mount namespace that lives as long as this: a shell in it that waits for a line.
 struct Mounts {
     shell: Child,
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
 }
 
 impl Mounts {
@@ -34,7 +34,7 @@ impl Mounts {
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "ready\n", "the script failed: {script}");
         let stdin = shell.stdin.take().unwrap();
-        Some(Self { shell, _stdin: stdin })
+        Some(Self { shell, stdin })
     }
 
     fn words(&self) -> Vec<String> {
@@ -53,7 +53,7 @@ impl Mounts {
 
 impl Drop for Mounts {
     fn drop(&mut self) {
-        let _ = self._stdin.write_all(b"\n");
+        let _ = self.stdin.write_all(b"\n");
         let _ = self.shell.wait();
     }
 }

@@ -74,7 +74,7 @@ fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
             let tail = text.len() - whole;
             // The fuse tears it in the middle: any byte before that is as good.
             (tail > 0).then(|| {
-                machine.write(JOURNAL, &text[..whole + seed % tail + 1]);
+                machine.write(JOURNAL, &text[..=whole + seed % tail]);
                 machine
             })
         };
@@ -120,7 +120,7 @@ fn a_journal_with_any_byte_flipped_is_refused_and_nothing_is_lost() {
             bad[at] ^= flip;
             machine.write(JOURNAL, &bad);
             // Where the flip makes a line's end of a byte, its first half is the line that is damaged.
-            let line = whole[..at].iter().filter(|b| **b == b'\n').count() + 1;
+            let line = whole[..at].split(|b| *b == b'\n').count();
             let name = format!("byte {at} of line {line} flipped by {flip:#x}");
             match read(&machine) {
                 // In the name of the checksum's field: the record is read as a program without checksums wrote it.
