@@ -160,13 +160,12 @@ fn keep(root: &Path, packages: &BTreeMap<String, String>) {
 /// As dpkg writes its list and the kernel takes a setting: whoever is killed meanwhile leaves the old or the new.
 fn write_at_once(root: &Path, path: &Path, text: &str) {
     let new = root.join(format!(".new-{}-{:?}", std::process::id(), std::thread::current().id()));
-    let Ok(()) = fs::write(&new, text) else { return };
     // A setting that the kernel does not have is not made by writing to it; a test may mount something at the place.
-    if let Err(e) = fs::rename(&new, path) {
-        let _ = fs::remove_file(&new);
-        if e.kind() == std::io::ErrorKind::CrossesDevices {
-            let _ = fs::write(path, text);
-        }
+    let moved = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    let Err(e) = moved else { return };
+    let _ = fs::remove_file(&new);
+    if e.kind() != std::io::ErrorKind::NotFound {
+        let _ = fs::write(path, text);
     }
 }
 
