@@ -17,16 +17,16 @@ mod unit;
 
 use std::sync::atomic::AtomicBool;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fetch::Fetcher;
-use crate::host::{Account, Host, Owner, World};
+use crate::host::{Account, Host, Owner, World, temporary};
 
 pub use entry::{Edit, Entry};
 pub use error::ChangeError;
 pub use files::SAVED;
-pub(crate) use files::{expect_file, regular, restore, write_all};
+pub(crate) use files::{expect_file, regular, restore, seen, write_all};
 pub use link::Link;
 pub use package::{Manager, Package, PackageFile};
 pub use put::{Body, Put};
@@ -65,6 +65,8 @@ pub struct Context<'c> {
     pub stop: &'c AtomicBool,
     /// Where signs of life go.
     pub tick: &'c mut dyn FnMut(Tick),
+    /// What was there when it was decided on: nothing else is written over.
+    pub seen: &'c State,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -84,6 +86,11 @@ pub(crate) trait Primitive {
     /// Whether what is there counts as what is wanted.
     fn holds(&self, now: &State, wanted: &State) -> bool {
         now == wanted
+    }
+    /// Whether what is there can go back without what others wrote since: out of a section that was taken out and lines
+    /// that were made comments nothing can be put back but the whole file.
+    fn goes_back(&self, _now: &State, _left: &State) -> bool {
+        true
     }
     /// The file it makes, for the directories above, and who owns it.
     fn makes(&self) -> Option<(&Utf8Path, Owner)> {
@@ -132,6 +139,12 @@ impl Change {
         self.primitive().holds(now, wanted)
     }
 
+    /// Whether `now`, which counts as what we `left`, can go back without what others wrote since.
+    #[must_use]
+    pub fn goes_back(&self, now: &State, left: &State) -> bool {
+        self.primitive().goes_back(now, left)
+    }
+
     /// Makes it so.
     ///
     /// # Errors
@@ -149,6 +162,22 @@ impl Change {
     #[must_use]
     pub fn makes(&self) -> Option<(&Utf8Path, Owner)> {
         self.primitive().makes()
+    }
+
+    /// Whether what is there can only be what was before it, what it makes, or somebody else's doing: an interrupted
+    /// write of a file leaves no fourth, as an interrupted installation does.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Put(_) | Self::Entry(_) | Self::Link(_))
+    }
+
+    /// What it may leave behind when it is interrupted: nothing that anybody looks at.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<Utf8PathBuf> {
+        match self {
+            Self::Package(package) => package.leftovers(),
+            _ => self.makes().map(|(path, _)| temporary(path)).into_iter().collect(),
+        }
     }
 
     /// What has to follow it.

@@ -11,8 +11,6 @@ mod undo;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use camino::Utf8Path;
-
 use crate::change::{Change, ChangeError, Context, Follow, Restart, Scope, State};
 use crate::facts::Facts;
 use crate::fetch::Fetcher;
@@ -77,6 +75,9 @@ pub struct Awaited {
     /// Its name in the journal.
     pub id: String,
 }
+
+/// How often a change is looked at and made anew where others write to the same file at the same moment.
+const TRIES: usize = 5;
 
 /// Work that waits for the commands that have to follow it.
 #[derive(Debug, Default)]
@@ -206,8 +207,25 @@ impl Engine<'_> {
         Ok(Stepped::Made(made))
     }
 
-    /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
+    /// Makes one change; where somebody else writes at that very moment, looks again and goes by what is there now.
     fn make(
+        &mut self,
+        journal: &mut Journal<'_>,
+        batch: &mut Batch,
+        stage: &str,
+        change: &Change,
+    ) -> Result<bool, EngineError> {
+        for _ in 1..TRIES {
+            match self.make_once(journal, batch, stage, change) {
+                Err(e) if e.is_meanwhile() => {}
+                other => return other,
+            }
+        }
+        self.make_once(journal, batch, stage, change)
+    }
+
+    /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
+    fn make_once(
         &mut self,
         journal: &mut Journal<'_>,
         batch: &mut Batch,
@@ -236,9 +254,14 @@ impl Engine<'_> {
                     open.intent.dirs.iter().filter(|d| !dirs.contains(d)).cloned().collect::<Vec<_>>(),
                 );
                 dirs.sort_by_key(|d| d.as_str().len());
-                open.intent.before.clone()
+                // Of a file that is neither as before nor as we wanted it, somebody else is the author since.
+                if change.is_whole() && !has_bytes_of(&now, &open.intent.after) {
+                    now.clone()
+                } else {
+                    open.intent.before.clone()
+                }
             }
-            None => now,
+            None => now.clone(),
         };
         self.save(journal, &before)?;
         let id = journal.next_id();
@@ -254,19 +277,23 @@ impl Engine<'_> {
         };
         journal.append(Record::Intent(Box::new(intent.clone())))?;
         self.face.event(&Event::Change { target: &target });
-        let made = self.carry_out(&intent);
+        let made = self.carry_out(&intent, &now);
         if matches!(made, Err(ChangeError::Stopped(_))) && intent.replaces.is_none() {
             // Nothing was begun, and what others install meanwhile is theirs.
             journal.append(Record::Undone { id })?;
         }
         made.map_err(failed)?;
-        let after = change.observe(self.host).map_err(failed)?;
+        let mut after = change.observe(self.host).map_err(failed)?;
         if !change.holds(&after, &aim.state) {
             return Err(EngineError::DidNotTake {
                 stage: stage.to_owned(),
                 target: target.to_string(),
                 seen: after.to_string(),
             });
+        }
+        // What we left is what we wrote: what others wrote since is no part of it.
+        if change.is_whole() {
+            after = aim.state;
         }
         self.face.event(&Event::Changed { target: &target });
         batch.follow.extend(change.follow().cloned());
@@ -278,7 +305,7 @@ impl Engine<'_> {
     }
 
     /// Makes the directories, then the change itself.
-    fn carry_out(&mut self, intent: &Intent) -> Result<(), ChangeError> {
+    fn carry_out(&mut self, intent: &Intent, seen: &State) -> Result<(), ChangeError> {
         if let Some((_, owner)) = intent.change.makes() {
             for dir in &intent.dirs {
                 self.host.make_dir(dir, owner)?;
@@ -286,8 +313,8 @@ impl Engine<'_> {
         }
         let face = &mut *self.face;
         let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let mut context =
-            Context { host: self.host, fetcher: &mut *self.fetcher, stop: self.stop, tick: &mut tick };
+        let Self { host, stop, .. } = *self;
+        let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen };
         intent.change.set(&mut context, &intent.after, None)
     }
 
@@ -382,6 +409,14 @@ fn same_thing(a: &Change, b: &Change) -> bool {
     ) && at.object == bt.object
 }
 
+/// Whether a file has the bytes that it was to get, whatever its mode and owner.
+fn has_bytes_of(now: &State, wanted: &State) -> bool {
+    match (Change::file_of(now), Change::file_of(wanted)) {
+        (Some(now), Some(wanted)) => now.sha256 == wanted.sha256,
+        _ => false,
+    }
+}
+
 fn failed(stage: &str, change: &Change, source: ChangeError) -> EngineError {
     EngineError::Change {
         stage: stage.to_owned(),
@@ -412,9 +447,4 @@ fn brought(entry: &Entry) -> Vec<String> {
 /// Who owns the directories of a change.
 fn owner(change: &Change) -> Owner {
     change.makes().map_or(Owner::Root, |(_, owner)| owner)
-}
-
-/// A leftover of an interrupted write.
-fn leftover(path: &Utf8Path) -> camino::Utf8PathBuf {
-    crate::host::temporary(path)
 }

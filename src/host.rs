@@ -41,6 +41,7 @@ pub use record::{Recorder, Recording, Replay};
 pub use scratch::Scratch;
 pub use staging::{PartFile, Staging};
 pub use time::Witness;
+pub use write::Seen;
 
 /// What is at a path, without following a link in its last component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +150,18 @@ pub trait World {
         self.query(cmd).ok().filter(|o| o.code == 0).map(|o| o.stdout.trim().to_owned())
     }
 
+    /// The standard output of a command that has to end well.
+    ///
+    /// # Errors
+    /// As [`World::query`], and where it ends badly.
+    fn told(&self, cmd: &Cmd) -> Result<String, HostError> {
+        let Output { code, stdout, stderr } = self.query(cmd)?;
+        if code == 0 {
+            return Ok(stdout);
+        }
+        Err(HostError::Failed { command: cmd.to_string(), code, detail: fs::last_kib(&stderr) })
+    }
+
     /// Whether anything is at `path`, links followed.
     fn exists(&self, path: &str) -> bool {
         let path = Utf8Path::new(path);
@@ -218,6 +231,9 @@ pub enum HostError {
     /// A path that is not in the recording that is replayed.
     #[error("the report does not say what `{0}` was on that machine")]
     NotRecorded(String),
+    /// Between a look and a write somebody else wrote.
+    #[error("`{0}` was changed by somebody else at this very moment")]
+    Meanwhile(Utf8PathBuf),
     /// The crash sweep ended the program here.
     #[error("crashed before: {0}")]
     Crashed(String),
@@ -234,6 +250,12 @@ impl HostError {
         matches!(self, Self::Crashed(_))
     }
 
+    /// Whether what was decided on no longer fits what is there: whoever decided has to look again.
+    #[must_use]
+    pub fn is_meanwhile(&self) -> bool {
+        matches!(self, Self::Meanwhile(_))
+    }
+
     /// What a person can do about it, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -243,6 +265,14 @@ impl HostError {
             Self::File { path, source, .. } => (path, source),
             Self::Loop(path) => {
                 return Some(format!("`namei -l {path}` shows the links; take one of them away"));
+            }
+            Self::Slow { command, .. } => {
+                return Some(format!(
+                    "run `{command}` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at), then run the same command again"
+                ));
+            }
+            Self::Meanwhile(path) => {
+                return Some(format!("look at what is in `{path}` now, then run the same command again"));
             }
             Self::Failed { command, .. } if command.starts_with("apt-get ") => {
                 let hint = "`sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here";
@@ -275,6 +305,10 @@ impl HostError {
                 "`ls -ls {path}` shows how large it is; move it away (`mv {path} {path}.old`), then run the same command again"
             ),
             K::PermissionDenied => format!("`ls -ld {path}` shows who may use it"),
+            _ if source.raw_os_error() == Some(nix::libc::EIO) => format!(
+                "the disk below `{}` fails: `dmesg | tail` shows what the kernel says of it; once it is mended, run the same command again",
+                above(path)
+            ),
             _ => return None,
         })
     }

@@ -6,17 +6,20 @@
 //! the next record.
 
 mod ledger;
+mod seal;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Expect, SAVED, Scope, State};
-use crate::host::{Host, HostError, Kind, Lock, Owner, Witness, World};
+use crate::host::{Holder, Host, HostError, Kind, Lock, Owner, Witness, World};
 use crate::stage::Selection;
 
 pub use ledger::{Entry, Ledger, Phase, Waiting};
+use seal::{Seal, goes_on_after_its_end, seal, sealed};
 
 /// The version of this form of the journal. A reader refuses a newer one.
 pub const VERSION: u32 = 1;
@@ -166,8 +169,8 @@ pub enum JournalError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// Another run has it.
-    #[error("another kind-wsl is at work: it holds the lock on `{DIR}`")]
-    Locked,
+    #[error("another kind-wsl is at work: {} the lock on `{DIR}`", .0.as_ref().map_or_else(|| "it holds".to_owned(), |h| format!("process {} (`{}`) holds", h.pid, h.name)))]
+    Locked(Option<Holder>),
     /// A later program wrote it.
     #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
     Newer {
@@ -200,7 +203,10 @@ impl JournalError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Host(e) => return e.hint(),
-            Self::Locked => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
+            Self::Locked(Some(holder)) => {
+                format!("wait until it has ended; `ps -fp {}` shows it", holder.pid)
+            }
+            Self::Locked(None) => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
             Self::Newer { tool, .. } => format!("use {tool} or later"),
             Self::Damaged { .. } => format!(
                 "keep a copy of {DIR} and report it: every change is still listed there in plain text"
@@ -243,6 +249,10 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
     let mut records = Vec::new();
     for (index, line) in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
+        if seal(line) == Seal::Broken {
+            let why = "its checksum is not right".to_owned();
+            return Err(JournalError::Damaged { line: index + 1, why });
+        }
         check_version(line)?;
         let damaged = |e: serde_json::Error| {
             // The parser counts from the beginning of our line.
@@ -250,6 +260,10 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
             JournalError::Damaged { line: index + 1, why }
         };
         records.push(serde_json::from_slice(line).map_err(damaged)?);
+    }
+    if goes_on_after_its_end(&bytes[whole..]) {
+        let why = "something stands where its end should be".to_owned();
+        return Err(JournalError::Damaged { line: records.len() + 1, why });
     }
     Ok((Ledger::fold(records), whole))
 }
@@ -270,6 +284,23 @@ fn check_version(line: &[u8]) -> Result<(), JournalError> {
     }
 }
 
+/// How often the lock is tried for. A run that was killed while it started a program leaves the lock to that one for the
+/// moment in which it dies.
+const LOCK_TRIES: u32 = 20;
+/// How long between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+fn take_lock(host: &Host) -> Result<Lock, JournalError> {
+    let dir = Utf8Path::new(DIR);
+    for _ in 1..LOCK_TRIES {
+        if let Some(lock) = host.lock(dir)? {
+            return Ok(lock);
+        }
+        host.pause(LOCK_PAUSE);
+    }
+    host.lock(dir)?.ok_or_else(|| JournalError::Locked(host.directory_holder(dir)))
+}
+
 impl<'h> Journal<'h> {
     /// Opens the journal for writing, making it if need be, and cuts off a torn last line.
     ///
@@ -279,7 +310,7 @@ impl<'h> Journal<'h> {
         for dir in host.missing_dirs(Utf8Path::new(PATH))? {
             host.make_dir(&dir, Owner::Root)?;
         }
-        let lock = host.lock(Utf8Path::new(DIR))?.ok_or(JournalError::Locked)?;
+        let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
         let bytes = host.read(path)?.unwrap_or_default();
         let (ledger, whole) = parse(&bytes)?;
@@ -303,9 +334,8 @@ impl<'h> Journal<'h> {
     /// # Errors
     /// What the kernel refuses.
     pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
-        let mut line = serde_json::to_string(&record).unwrap_or_default();
-        line.push('\n');
-        self.host.append(Utf8Path::new(PATH), &line)?;
+        let line = serde_json::to_string(&record).unwrap_or_default();
+        self.host.append(Utf8Path::new(PATH), &sealed(&line))?;
         self.ledger.add(record);
         Ok(())
     }

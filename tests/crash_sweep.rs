@@ -11,6 +11,8 @@
     reason = "tests"
 )]
 
+#[path = "crash_sweep/machines.rs"]
+mod machines;
 mod support;
 
 use std::collections::BTreeMap;
@@ -18,81 +20,60 @@ use std::time::Instant;
 
 use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
 use kind_wsl::host::Fuse;
-use kind_wsl::stage::Answers;
+use machines::Row;
 use support::{Layout, Machine, answers};
 
 type Tree = BTreeMap<String, String>;
 
-/// A whole set-up without a crash: before, after, and the effects of the run before the restart and of the one after.
+/// A whole set-up without a crash: before, after, and the effects of each run until it was done: one before each restart
+/// and one after the last.
 struct Calm {
     before: Tree,
     after: Tree,
-    effects: [u64; 2],
+    legs: Vec<u64>,
 }
 
-/// How it is set up.
-#[derive(Clone, Copy, Debug)]
-struct How {
-    guide: bool,
-    provider: &'static str,
-    /// How many checks hold in the end.
-    checks: usize,
-}
-
-const PODMAN: How = How { guide: false, provider: "podman", checks: 9 };
-const GUIDE: How = How { guide: true, ..PODMAN };
-const DOCKER: How = How { guide: false, provider: "docker", checks: 5 };
-
-impl How {
-    fn answers(self) -> Answers {
-        let mut answers = answers();
-        answers.give("provider", self.provider);
-        answers
-    }
-
-    /// What stays after an undo, without what the provider's own tool leaves behind (docs/providers.md).
-    fn left(self, before: &Tree, after: &Tree) -> Vec<String> {
-        let mut left = differences(before, after);
-        if self.provider == "docker" {
-            left.retain(|line| !line.starts_with("home/dev/.docker"));
-        }
-        left
-    }
-}
-
-fn calm(layout: Layout, how: How) -> Calm {
-    let machine = Machine::new(layout);
+fn calm(row: &Row) -> Calm {
+    let machine = row.machine();
     let before = machine.snapshot();
-    let first = machine.host(Fuse::default());
-    let ended = machine.setup(&first, &how.answers(), how.guide).unwrap();
-    assert!(matches!(ended, Ended::Restart(Awaited { again: false, .. })), "{ended:?}");
-    machine.boot(2);
-    let second = machine.host(Fuse::default());
-    let ended = machine.setup(&second, &how.answers(), how.guide).unwrap();
-    assert!(matches!(ended, Ended::Done { verified, .. } if verified == how.checks), "{ended:?}");
-    Calm { before, after: machine.snapshot(), effects: [first.fuse().burnt(), second.fuse().burnt()] }
+    let mut legs = Vec::new();
+    for boot in 2.. {
+        let host = machine.host(Fuse::default());
+        let ended = row.setup(&machine, &host).unwrap();
+        legs.push(host.fuse().burnt());
+        match ended {
+            Ended::Restart(Awaited { again: false, .. }) if boot == 2 => machine.boot(boot),
+            Ended::Done { verified, .. } if verified == row.checks => break,
+            other => panic!("{}: {other:?}", row.name),
+        }
+    }
+    Calm { before, after: machine.snapshot(), legs }
 }
 
 /// Sets up with a crash before effect `at` of the given leg, and leaves the machine as the crash does.
-fn crash(machine: &Machine, leg: usize, at: u64, how: How) {
-    if leg == 1 {
-        machine.setup(&machine.host(Fuse::default()), &how.answers(), how.guide).unwrap();
-        machine.boot(2);
+fn crash(row: &Row, machine: &Machine, leg: usize, at: u64) {
+    for boot in 2..2 + u32::try_from(leg).unwrap() {
+        row.setup(machine, &machine.host(Fuse::default())).unwrap();
+        machine.boot(boot);
     }
-    let error = machine.setup(&machine.host(Fuse::after(at)), &how.answers(), how.guide).unwrap_err();
-    assert!(error.is_crash(), "leg {leg}, effect {at}: {error}");
+    let error = row.setup(machine, &machine.host(Fuse::after(at))).unwrap_err();
+    assert!(error.is_crash(), "{}: leg {leg}, effect {at}: {error}", row.name);
 }
 
 /// Runs set-up until it is done, with the restarts that it asks for, at most one for what it left to do.
-fn finish(machine: &Machine, how: How) {
+fn finish(row: &Row, machine: &Machine) {
     for boot in 3..6 {
-        match machine.setup(&machine.host(Fuse::default()), &how.answers(), how.guide).unwrap() {
+        match row.setup(machine, &machine.host(Fuse::default())).unwrap() {
             Ended::Done { .. } => return,
             Ended::Restart(_) => machine.boot(boot),
             Ended::Interrupted => panic!("nobody interrupted it"),
         }
     }
     panic!("it asks for restart after restart");
+}
+
+fn undo(machine: &Machine) {
+    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
 }
 
 fn differences(a: &Tree, b: &Tree) -> Vec<String> {
@@ -103,62 +84,81 @@ fn differences(a: &Tree, b: &Tree) -> Vec<String> {
         .collect()
 }
 
-fn sweep(layout: Layout, how: How) {
+/// Which of `count` effects are looked at: all of them, or one of each `step` in a row, by chance.
+fn looked_at(row: &Row, count: u64) -> Vec<u64> {
+    let step = if row.whole || std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all") { 1 } else { 12 };
+    let mut chance = Chance::of(row.name);
+    (0..count.div_ceil(step)).map(|n| n * step + chance.below(step)).filter(|at| *at < count).collect()
+}
+
+/// Numbers that look like chance and are the same each time: splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
+struct Chance(u64);
+
+impl Chance {
+    /// `KIND_WSL_SEED` gives others.
+    fn of(name: &str) -> Self {
+        let seed = std::env::var("KIND_WSL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0_u64);
+        Self(name.bytes().fold(seed, |all, byte| all.wrapping_mul(31).wrapping_add(byte.into())))
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+fn sweep(row: &Row) {
     let started = Instant::now();
-    let calm = calm(layout, how);
-    let legs = [(0, calm.effects[0]), (1, calm.effects[1])];
-    let mut undone = 0;
-    for (leg, effects) in legs {
-        for at in 0..effects {
-            let machine = Machine::new(layout);
-            crash(&machine, leg, at, how);
-            finish(&machine, how);
-            assert_eq!(
-                differences(&calm.after, &machine.snapshot()),
-                Vec::<String>::new(),
-                "{layout:?} leg {leg} effect {at}: resumed"
-            );
-            undone += undo_with_crashes(&calm, layout, leg, at, how);
+    let calm = calm(row);
+    let (mut crashes, mut undone) = (0, 0);
+    for (leg, effects) in calm.legs.iter().enumerate() {
+        for at in looked_at(row, *effects) {
+            let machine = row.machine();
+            crash(row, &machine, leg, at);
+            finish(row, &machine);
+            let left = differences(&calm.after, &machine.snapshot());
+            assert_eq!(left, Vec::<String>::new(), "{} leg {leg} effect {at}: resumed", row.name);
+            crashes += 1;
+            undone += undo_with_crashes(&calm, row, leg, at);
         }
     }
+    let (stops, of) = undo_of_all(&calm, row);
     println!(
-        "{layout:?}{}: {} effects before the restart, {} after, {undone} undo runs, {:.1} s",
-        if how.guide {
-            " with --guide"
-        } else if how.provider == "docker" {
-            " with docker"
-        } else {
-            ""
-        },
-        legs[0].1,
-        legs[1].1,
+        "sweep: {}: effects {:?}, {crashes} crashes gone on with, {undone} undos of half-done runs, \
+         {stops} of {of} effects of the undo of a finished run, {:.1} s",
+        row.name,
+        calm.legs,
         started.elapsed().as_secs_f64()
     );
 }
 
 /// From the state that a crash left: an undo that crashes too, at a few places that differ from crash to crash, then
 /// an undo that does not.
-fn undo_with_crashes(calm: &Calm, layout: Layout, leg: usize, at: u64, how: How) -> u64 {
+fn undo_with_crashes(calm: &Calm, row: &Row, leg: usize, at: u64) -> u64 {
     let mut runs = 0;
     let mut stop = at % 17;
     loop {
-        let machine = Machine::new(layout);
-        crash(&machine, leg, at, how);
+        let machine = row.machine();
+        crash(row, &machine, leg, at);
         let host = machine.host(Fuse::after(stop));
         let crashed = match machine.undo(&host, DriftPolicy::Stop) {
             Ok(_) => false,
             Err(e) if e.is_crash() => true,
-            Err(e) => panic!("{layout:?} leg {leg} effect {at}: undo: {e}"),
+            Err(e) => panic!("{} leg {leg} effect {at}: undo: {e}", row.name),
         };
         if crashed {
-            machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+            undo(&machine);
         }
         runs += 1;
-        let left = how.left(&calm.before, &machine.snapshot());
-        assert_eq!(left, Vec::<String>::new(), "{layout:?} leg {leg} effect {at}, undo ended at {stop}");
+        let left = row.left(&calm.before, &machine.snapshot());
+        assert_eq!(left, Vec::<String>::new(), "{} leg {leg} effect {at}, undo ended at {stop}", row.name);
         assert!(
             !machine.has_journal(),
-            "{layout:?} leg {leg} effect {at}, undo ended at {stop}: the journal is left"
+            "{} leg {leg} effect {at}, undo ended at {stop}: the journal is left",
+            row.name
         );
         if !crashed {
             return runs;
@@ -167,46 +167,72 @@ fn undo_with_crashes(calm: &Calm, layout: Layout, leg: usize, at: u64, how: How)
     }
 }
 
-#[test]
-fn a_crash_at_any_effect_on_old_wsl_is_resumed_and_undone() {
-    sweep(Layout::Classic, PODMAN);
+/// An undo of the whole, ended at its effects, and gone on with. Answers how many of how many.
+fn undo_of_all(calm: &Calm, row: &Row) -> (usize, u64) {
+    let finished = || {
+        let machine = row.machine();
+        finish(row, &machine);
+        machine
+    };
+    let machine = finished();
+    let host = machine.host(Fuse::default());
+    machine.undo(&host, DriftPolicy::Stop).unwrap();
+    let effects = host.fuse().burnt();
+    let stops = looked_at(row, effects);
+    for stop in &stops {
+        let machine = finished();
+        let crashed = machine.undo(&machine.host(Fuse::after(*stop)), DriftPolicy::Stop).unwrap_err();
+        assert!(crashed.is_crash(), "{}: undo ended at {stop}: {crashed}", row.name);
+        undo(&machine);
+        let left = row.left(&calm.before, &machine.snapshot());
+        assert_eq!(left, Vec::<String>::new(), "{}: undo ended at {stop}", row.name);
+        assert!(!machine.has_journal(), "{}: undo ended at {stop}", row.name);
+    }
+    (stops.len(), effects)
 }
 
-#[test]
-fn a_crash_at_any_effect_below_isolated_cgroups_is_resumed_and_undone() {
-    sweep(Layout::Isolated, PODMAN);
+macro_rules! sweeps {
+    ($($test:ident: $row:ident;)*) => {$(
+        #[test]
+        fn $test() {
+            sweep(&machines::$row);
+        }
+    )*};
 }
 
-#[test]
-fn a_crash_at_any_effect_with_the_whole_guide_is_resumed_and_undone() {
-    sweep(Layout::Modern, GUIDE);
-}
-
-#[test]
-fn a_crash_at_any_effect_with_docker_is_resumed_and_undone() {
-    sweep(Layout::Modern, DOCKER);
-}
-
-#[test]
-fn a_crash_at_any_effect_with_docker_on_a_plain_host_is_resumed_and_undone() {
-    sweep(Layout::Plain, DOCKER);
+sweeps! {
+    a_crash_at_any_effect_on_old_wsl_is_resumed_and_undone: CLASSIC;
+    a_crash_at_any_effect_below_isolated_cgroups_is_resumed_and_undone: ISOLATED_POOR;
+    a_crash_at_any_effect_with_the_whole_guide_is_resumed_and_undone: GUIDE;
+    a_crash_at_any_effect_with_docker_is_resumed_and_undone: DOCKER;
+    a_crash_at_any_effect_with_docker_on_a_plain_host_is_resumed_and_undone: PLAIN_DOCKER;
+    a_crash_on_wsl_2_6_1_is_resumed_and_undone: MODERN;
+    a_crash_below_an_isolated_cgroup_that_passes_all_on_is_resumed_and_undone: ISOLATED;
+    a_crash_on_debian_11_is_resumed_and_undone: DEBIAN_11;
+    a_crash_on_debian_12_is_resumed_and_undone: DEBIAN_12;
+    a_crash_on_debian_13_is_resumed_and_undone: DEBIAN_13;
+    a_crash_on_ubuntu_22_04_is_resumed_and_undone: UBUNTU_22_04;
+    a_crash_on_ubuntu_24_04_is_resumed_and_undone: UBUNTU_24_04;
+    a_crash_on_a_plain_host_is_resumed_and_undone: PLAIN;
+    a_crash_where_all_is_done_already_is_resumed_and_undone: DONE_ALREADY;
+    a_crash_where_the_guide_was_followed_half_way_is_resumed_and_undone: BY_HAND;
 }
 
 #[test]
 fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
-    let how = How { provider: "nerdctl", ..DOCKER };
-    let machine = Machine::new(Layout::Modern);
+    let row = &Row { provider: "nerdctl", ..machines::DOCKER };
+    let machine = row.machine();
     let archive =
         machine.text("/fake/archive").replace("containerd 1.6.20~ds1-1+deb12u3", "containerd 1.7.24~ds1-6");
     machine.write("/fake/archive", archive + "nerdctl 2.0.0-1\ncontainernetworking-plugins 1.1.1\n");
     let before = machine.snapshot();
-    finish(&machine, how);
+    finish(row, &machine);
     assert!(
         machine.path("/home/dev/.config/systemd/user/default.target.wants/containerd.service").is_symlink()
     );
     // The system's own, which came with the package, is off.
     assert!(!machine.path("/etc/systemd/system/multi-user.target.wants/containerd.service").is_symlink());
-    let ended = machine.setup(&machine.host(Fuse::default()), &how.answers(), false).unwrap();
+    let ended = row.setup(&machine, &machine.host(Fuse::default())).unwrap();
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
     machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
     assert_eq!(differences(&before, &machine.snapshot()), Vec::<String>::new());
@@ -215,11 +241,12 @@ fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
 #[test]
 fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
     let unit = "/home/dev/.config/systemd/user/docker.service";
-    let calm = calm(Layout::Modern, DOCKER);
+    let row = &machines::DOCKER;
+    let calm = calm(row);
     let mut seen = 0;
-    for at in 0..calm.effects[1] {
+    for at in 0..calm.legs[1] {
         let half = |machine: &Machine| {
-            crash(machine, 1, at, DOCKER);
+            crash(row, machine, 1, at);
             let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
             let begun = ledger.open().any(|e| e.intent.change.target().object == "docker.service of dev");
             // Killed after it wrote the unit and before it enabled it.
@@ -232,53 +259,32 @@ fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
             }
             false
         };
-        let machine = Machine::new(Layout::Modern);
+        let machine = row.machine();
         if !half(&machine) {
             continue;
         }
         seen += 1;
-        finish(&machine, DOCKER);
+        finish(row, &machine);
         assert_eq!(differences(&calm.after, &machine.snapshot()), Vec::<String>::new(), "effect {at}");
-        let machine = Machine::new(Layout::Modern);
+        let machine = row.machine();
         half(&machine);
         machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
-        assert_eq!(
-            DOCKER.left(&calm.before, &machine.snapshot()),
-            Vec::<String>::new(),
-            "effect {at}: undone"
-        );
+        assert_eq!(row.left(&calm.before, &machine.snapshot()), Vec::<String>::new(), "effect {at}: undone");
     }
     assert!(seen > 0, "no crash fell before the set-up tool");
 }
 
 #[test]
 fn an_undo_of_a_finished_set_up_may_end_at_any_effect() {
-    let calm = calm(Layout::Classic, GUIDE);
-    let mut stop = 0;
-    loop {
-        let machine = Machine::new(Layout::Classic);
-        finish(&machine, GUIDE);
-        let result = machine.undo(&machine.host(Fuse::after(stop)), DriftPolicy::Stop);
-        let crashed = result.is_err_and(|e| e.is_crash());
-        machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
-        assert_eq!(
-            differences(&calm.before, &machine.snapshot()),
-            Vec::<String>::new(),
-            "undo ended at {stop}"
-        );
-        assert!(!machine.has_journal());
-        if !crashed {
-            assert!(stop > 50, "the undo had only {stop} effects");
-            return;
-        }
-        stop += 1;
-    }
+    let row = &Row { guide: true, ..machines::CLASSIC };
+    let (stops, effects) = undo_of_all(&calm(row), row);
+    assert!(effects > 50 && u64::try_from(stops) == Ok(effects), "{stops} of {effects} effects");
 }
 
 #[test]
 fn a_second_set_up_changes_nothing() {
     let machine = Machine::new(Layout::Classic);
-    finish(&machine, PODMAN);
+    finish(&machines::CLASSIC, &machine);
     let before = machine.snapshot();
     let ended = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap();
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
@@ -288,7 +294,7 @@ fn a_second_set_up_changes_nothing() {
 #[test]
 fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
     let machine = Machine::new(Layout::Classic);
-    finish(&machine, PODMAN);
+    finish(&machines::CLASSIC, &machine);
     machine.undo_but_packages(&machine.host(Fuse::default())).unwrap();
     let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
     assert!(!ledger.is_interrupted() && ledger.taken_back, "{ledger:?}");
@@ -298,11 +304,11 @@ fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
 
 #[test]
 fn what_others_install_after_an_interrupted_installation_is_theirs() {
-    let effects = calm(Layout::Classic, PODMAN).effects[0];
+    let effects = calm(&machines::CLASSIC).legs[0];
     let mut seen = 0;
     for at in 0..effects {
         let machine = Machine::new(Layout::Classic);
-        crash(&machine, 0, at, PODMAN);
+        crash(&machines::CLASSIC, &machine, 0, at);
         let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
         if !ledger.open().any(|e| e.intent.stage == "packages") {
             continue;

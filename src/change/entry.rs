@@ -4,12 +4,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, regular, restore, write_all,
+    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, regular, restore, seen,
+    write_all,
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document};
 use crate::edit::{EditError, Format, cmdline, table, toml, wslconf};
-use crate::host::{Owner, World, digest};
+use crate::host::{HostError, Owner, Seen, World, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,12 +188,17 @@ impl Entry {
     /// Edits the file as it is now.
     fn edit(&self, context: &mut Context<'_>, value: Option<&str>) -> Result<(), ChangeError> {
         let Now { path, file, bytes, .. } = self.now(context.host)?;
+        let seen = seen(context.seen);
+        // What was saved is what was seen: an edit of anything else could not be taken back.
+        if seen != Seen::Anything && seen != file.as_ref().map_or(Seen::Nothing, |f| Seen::File(&f.sha256)) {
+            return Err(HostError::Meanwhile(path).into());
+        }
         let new = self.edit.put(&bytes, value).map_err(|e| self.failed(e))?;
         if file.is_some() && new == bytes {
             return Ok(());
         }
         let (mode, ids) = file.map_or((0o644, context.host.ids(self.owner)), |f| (f.mode, (f.uid, f.gid)));
-        context.host.write(&path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))
+        context.host.write_over(seen, &path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))
     }
 }
 
@@ -248,13 +254,18 @@ impl Primitive for Entry {
         };
         let Now { path, file, .. } = self.now(context.host)?;
         let untouched = file.as_ref().map(|f| &f.sha256) == left_file.as_ref().map(|f| &f.sha256);
-        if untouched {
+        if untouched || !self.edit.is_reversible() {
             return restore(context, &path, to_file.as_ref(), self.owner);
         }
-        if self.edit.is_reversible() {
-            return self.edit(context, value.as_deref());
-        }
-        Ok(())
+        self.edit(context, value.as_deref())
+    }
+
+    fn goes_back(&self, now: &State, left: &State) -> bool {
+        let bytes = |state: &State| match state {
+            State::Entry { file, .. } => file.as_ref().map(|f| f.sha256.clone()),
+            _ => None,
+        };
+        self.edit.is_reversible() || bytes(now) == bytes(left)
     }
 
     fn holds(&self, now: &State, wanted: &State) -> bool {

@@ -77,6 +77,12 @@ impl ChangeError {
         })
     }
 
+    /// Whether somebody else wrote between our look and our write.
+    #[must_use]
+    pub fn is_meanwhile(&self) -> bool {
+        matches!(self, Self::Host(e) if e.is_meanwhile())
+    }
+
     /// Whether the crash sweep ended the program.
     #[must_use]
     pub fn is_crash(&self) -> bool {

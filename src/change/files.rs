@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 
-use super::{ChangeError, Context, FileState};
-use crate::host::{Host, HostError, Kind, Owner, Stat, World, digest};
+use super::{ChangeError, Context, FileState, State};
+use crate::host::{Host, HostError, Kind, Owner, Seen, Stat, World, digest};
 
 /// The regular file at a resolved path, its state and bytes; `None` where nothing is.
 pub(crate) fn regular(
@@ -30,6 +30,16 @@ pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeErro
     Err(ChangeError::NotAFile { path: path.to_owned(), found })
 }
 
+/// What a state says is at the place of its file.
+pub(crate) fn seen(state: &State) -> Seen<'_> {
+    match state {
+        State::File(file) | State::Entry { file: Some(file), .. } => Seen::File(&file.sha256),
+        State::Absent | State::Entry { file: None, .. } => Seen::Nothing,
+        State::Link { to } => Seen::Link(to),
+        _ => Seen::Anything,
+    }
+}
+
 /// Writes saved bytes back, or takes the file away, as `act`.
 pub(crate) fn restore(
     context: &mut Context<'_>,
@@ -37,9 +47,11 @@ pub(crate) fn restore(
     to: Option<&FileState>,
     act: Owner,
 ) -> Result<(), ChangeError> {
-    let Some(to) = to else { return Ok(context.host.remove(path, act)?) };
+    let seen = seen(context.seen);
+    let Some(to) = to else { return Ok(context.host.remove_seen(seen, path, act)?) };
     let bytes = saved(context.host, to)?;
-    context.host.write(&to.path, to.mode, (to.uid, to.gid), act, |sink| write_all(sink, &bytes, &to.path))
+    let ids = (to.uid, to.gid);
+    context.host.write_over(seen, &to.path, to.mode, ids, act, |sink| write_all(sink, &bytes, &to.path))
 }
 
 pub(crate) fn write_all(

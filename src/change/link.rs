@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, ChangeError, Context, Primitive, State, Target, expect_file};
+use super::{Aim, ChangeError, Context, Primitive, State, Target, expect_file, seen};
 use crate::host::{Kind, Owner, World};
 
 /// Links `path` to `to`.
@@ -44,8 +44,8 @@ impl Primitive for Link {
 
     fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
         match to {
-            State::Link { to } => Ok(context.host.link(&self.path, to, self.owner)?),
-            State::Absent => Ok(context.host.remove(&self.path, self.owner)?),
+            State::Link { to } => Ok(context.host.link(seen(context.seen), &self.path, to, self.owner)?),
+            State::Absent => Ok(context.host.remove_seen(seen(context.seen), &self.path, self.owner)?),
             _ => Err(ChangeError::Mismatch(self.target().to_string())),
         }
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Aim, Body, ChangeError, Context, Primitive, Put, State, Target, Tick};
 use crate::fetch::Artifact;
-use crate::host::{Cmd, Host, Owner, REPORTS, World};
+use crate::host::{Cmd, Host, HostError, Owner, REPORTS, World, temporary};
 
 /// Package managers that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +78,16 @@ impl Manager {
     }
 
     /// The installed packages by name.
-    #[must_use]
-    pub fn installed(self, world: &dyn World) -> BTreeMap<String, String> {
-        world.answer(&self.list()).map(|l| self.parse(&l)).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When they can not be listed: nothing may then be concluded from what is not in the list.
+    pub fn installed(self, world: &dyn World) -> Result<BTreeMap<String, String>, HostError> {
+        match world.told(&self.list()) {
+            Ok(listing) => Ok(self.parse(&listing)),
+            // What was not asked on the machine of a report counts as absent.
+            Err(HostError::NotRecorded(_)) => Ok(BTreeMap::new()),
+            Err(e) => Err(e),
+        }
     }
 
     /// What an installation would bring along, where the package manager says so beforehand: then an interrupted one
@@ -171,6 +178,12 @@ impl Package {
         Self { manager, names, file: None }
     }
 
+    pub(super) fn leftovers(&self) -> Vec<Utf8PathBuf> {
+        let fetched = Utf8Path::new(FETCHED);
+        let left = self.file.as_ref().map(|_| [fetched.to_owned(), temporary(fetched)]);
+        left.into_iter().flatten().collect()
+    }
+
     fn command(context: &mut Context<'_>, cmd: &Cmd) -> Result<(), ChangeError> {
         let tick = &mut *context.tick;
         let mut out = |line: &str| match apt_progress(line) {
@@ -231,7 +244,7 @@ impl Package {
         left: &[String],
     ) -> Result<(), ChangeError> {
         let before: BTreeSet<&String> = before.iter().collect();
-        let now = self.manager.installed(context.host);
+        let now = self.manager.installed(context.host)?;
         let ours: Vec<String> =
             left.iter().filter(|n| !before.contains(n) && now.contains_key(*n)).cloned().collect();
         if ours.is_empty() {
@@ -248,9 +261,8 @@ impl Package {
 /// Asks apt what it would take out, and refuses where that is more than we brought.
 fn refuse_entangled(host: &Host, ours: &[String]) -> Result<(), ChangeError> {
     let args: Vec<&str> = ["-s", "-q", "purge"].into_iter().chain(ours.iter().map(String::as_str)).collect();
-    let said = host.query(&Cmd::new("apt-get", args))?;
-    let gone =
-        said.stdout.lines().filter_map(|l| l.strip_prefix("Purg ").or_else(|| l.strip_prefix("Remv ")));
+    let said = host.told(&Cmd::new("apt-get", args))?;
+    let gone = said.lines().filter_map(|l| l.strip_prefix("Purg ").or_else(|| l.strip_prefix("Remv ")));
     let names =
         gone.filter_map(|l| l.split_ascii_whitespace().next().map(|n| n.split(':').next().unwrap_or(n)));
     let others: BTreeSet<&str> = names.filter(|n| !ours.iter().any(|o| o == n)).collect();
@@ -292,13 +304,13 @@ impl Primitive for Package {
     }
 
     fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        let installed = self.manager.installed(world);
+        let installed = self.manager.installed(world)?;
         let has = self.names.iter().filter_map(|n| Some((n.clone(), installed.get(n)?.clone()))).collect();
         Ok(State::Packages { has, all: installed.into_keys().collect() })
     }
 
     fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        let installed = self.manager.installed(world);
+        let installed = self.manager.installed(world)?;
         let coming = if self.file.is_some() { Vec::new() } else { self.manager.coming(world, &self.names) };
         // Empty where it is not known beforehand, as with package lists that were never fetched.
         let all = if coming.is_empty() { coming } else { installed.keys().cloned().chain(coming).collect() };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, Tick, expect_file, restore,
-    write_all,
+    seen, write_all,
 };
 use crate::fetch::signature::{self, Look};
 use crate::fetch::{self, Artifact, FetchError, Progress, Sign};
@@ -99,6 +99,7 @@ impl Put {
             }
             _ => None,
         };
+        let over = seen(context.seen);
         let Context { host, fetcher, tick, .. } = context;
         let mut total = None;
         let mut progress = |p| match p {
@@ -107,7 +108,7 @@ impl Put {
             Progress::Waiting(_) | Progress::Done => {}
         };
         let staged = &mut staged;
-        host.write(&self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
+        host.write_over(over, &self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
             match (&self.body, staged) {
                 (Body::Text(text), _) => write_all(sink, text.as_bytes(), &self.path),
                 (Body::Download(artifact), Some((path, file))) => {
@@ -136,7 +137,7 @@ impl Put {
 /// Has a file from elsewhere whole and right; where its publisher signs what it publishes, the signature is looked at
 /// as well.
 fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf, ChangeError> {
-    let Context { host, fetcher, stop, tick } = context;
+    let Context { host, fetcher, stop, tick, .. } = context;
     let mut going = |sign| {
         tick(match sign {
             Sign::Bytes(done, total) => Tick::Bytes(done, total),

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Aim, Change, ChangeError, Context, Primitive, State, Target, Tick};
-use crate::host::{Cmd, Owner, World};
+use crate::host::{Cmd, HostError, Owner, World};
 
 /// A command is not a state, so it brings one along: what `read` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,12 @@ impl Primitive for Run {
     }
 
     fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        Ok(State::Text { value: world.answer(&self.read) })
+        match world.query(&self.read) {
+            Ok(said) => Ok(State::Text { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) }),
+            // No answer is not "there is none": what was there before could not be put back.
+            Err(e @ HostError::Slow { .. }) => Err(e.into()),
+            Err(_) => Ok(State::Text { value: None }),
+        }
     }
 
     fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {

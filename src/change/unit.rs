@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Aim, ChangeError, Context, Due, Primitive, State, Target};
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, HostError, World};
 
 /// Enables a unit of the system. It is not started: everything we enable takes part in the next boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +23,25 @@ impl Primitive for Unit {
     // `is-enabled` and `enable` read and write the links themselves where systemd does not run
     // (systemd src/systemctl/systemctl-util.c, install_client_side), so this works before the restart.
     fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        let said = world.query(&Cmd::new("systemctl", ["is-enabled", &self.name]));
-        Ok(State::Unit { enabled: said.is_ok_and(|o| o.stdout.trim() == "enabled") })
+        let cmd = Cmd::new("systemctl", ["is-enabled", &self.name]);
+        let said = match world.query(&cmd) {
+            Ok(said) => said,
+            // Without systemctl there is nothing that a unit could be enabled for.
+            Err(HostError::Start { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(State::Unit { enabled: false });
+            }
+            // What was not asked on the machine of a report counts as absent.
+            Err(HostError::NotRecorded(_)) => return Ok(State::Unit { enabled: false }),
+            Err(e) => return Err(e.into()),
+        };
+        // Without a word for the state it is either no unit, which systemctl says like this up to 253, or an answer
+        // that did not come: taken for "disabled", an undo would leave the unit enabled and forget it.
+        let knows = said.code == 0 || !said.stdout.trim().is_empty();
+        if !knows && !said.stderr.contains("No such file or directory") {
+            let detail = said.stderr.trim().to_owned();
+            return Err(HostError::Failed { command: cmd.to_string(), code: said.code, detail }.into());
+        }
+        Ok(State::Unit { enabled: said.stdout.trim() == "enabled" })
     }
 
     fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Global;
 use super::session::{Session, switches};
-use crate::change::Scope;
+use crate::change::{ChangeError, Scope};
 use crate::engine::{DriftPolicy, Engine, EngineError, UndoOptions, Undone};
 use crate::error::{Exit, Failure};
 use crate::fetch::{Fetcher, Source};
@@ -110,13 +110,14 @@ impl Undo {
             };
             engine.undo(&options)
         };
-        let undone = result.inspect_err(|error| {
+        let shown = result.inspect_err(|error| {
             if let EngineError::Drift(drift) = error
                 && let (Some(left), Some(now)) = (&drift.left, &drift.now)
             {
                 out(&render::lines(left, now));
             }
-        })?;
+        });
+        let undone = shown.map_err(goes_on)?;
         Ok(self.end(session, &undone))
     }
 
@@ -151,4 +152,23 @@ impl Undo {
         }
         if undone.interrupted { Exit::Interrupted } else { Exit::Done }
     }
+}
+
+/// A failure half-way: what was taken back stays so.
+fn goes_on(error: EngineError) -> Failure {
+    let stays = match &error {
+        EngineError::Change { source, .. } => matches!(**source, ChangeError::Host(_)),
+        EngineError::Follow(_) => true,
+        _ => false,
+    };
+    let mut failure = Failure::from(error);
+    if stays {
+        let then = "`kind-wsl undo` goes on from here";
+        failure.hint = Some(match failure.hint {
+            None => format!("{then}, once the cause is mended"),
+            Some(hint) if hint.ends_with("run the same command again") => hint,
+            Some(hint) => format!("{hint}; then {then}"),
+        });
+    }
+    failure
 }

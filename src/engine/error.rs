@@ -97,6 +97,12 @@ impl EngineError {
         matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Stopped(_)))
     }
 
+    /// Whether somebody else wrote between our look and our write.
+    #[must_use]
+    pub fn is_meanwhile(&self) -> bool {
+        matches!(self, Self::Change { source, .. } if source.is_meanwhile())
+    }
+
     /// Whether the crash sweep ended the program.
     #[must_use]
     pub fn is_crash(&self) -> bool {

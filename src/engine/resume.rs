@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Awaited, Batch, Ended, Engine, EngineError, Event, failed, leftover, owner};
-use crate::change::{Change, Expect, Scope, State};
-use crate::host::{Cmd, Kind, Witness, World};
+use super::undo::Standing;
+use super::{Awaited, Batch, Ended, Engine, EngineError, Event, failed, owner};
+use crate::change::{Change, Expect, Scope};
+use crate::host::{Cmd, Kind, Witness, World, temporary};
 use crate::journal::{Entry, Journal, Ledger, Phase, Record, Waiting};
 
 /// How long systemd may take to say that it has started, in seconds: WSL itself goes on after 10 s whether it is up
@@ -23,14 +24,16 @@ impl Engine<'_> {
     pub(super) fn sweep(&self, ledger: &Ledger) -> Result<(), EngineError> {
         for entry in ledger.standing() {
             let change = &entry.intent.change;
-            let Some((path, owner)) = change.makes() else { continue };
             let fail = |e: crate::host::HostError| failed(&entry.intent.stage, change, e.into());
-            let real = self.host.resolve(path).map_err(fail)?;
-            for temp in [leftover(path), leftover(&real)] {
+            let mut left = change.leftovers();
+            if let Some((path, _)) = change.makes() {
+                left.push(temporary(&self.host.resolve(path).map_err(fail)?));
+            }
+            for temp in left {
                 // A directory of that name is nothing that a write of ours left; an undo must not stumble over it.
-                let left = self.host.stat(&temp).map_err(fail)?;
-                if left.is_some_and(|stat| stat.kind != Kind::Dir) {
-                    self.host.remove(&temp, owner).map_err(fail)?;
+                let found = self.host.stat(&temp).map_err(fail)?;
+                if found.is_some_and(|stat| stat.kind != Kind::Dir) {
+                    self.host.remove(&temp, owner(change)).map_err(fail)?;
                 }
             }
         }
@@ -49,7 +52,9 @@ impl Engine<'_> {
             let now = intent.change.observe(self.host).map_err(fail)?;
             if intent.change.holds(&now, &intent.after) {
                 batch.follow.extend(intent.change.follow().cloned());
-                batch.done.push(Record::Done { id: intent.id, after: now, witness: Witness::of(self.host) });
+                // What we left is what we wrote: others may have written to the file since the run was interrupted.
+                let after = if intent.change.is_whole() { intent.after } else { now };
+                batch.done.push(Record::Done { id: intent.id, after, witness: Witness::of(self.host) });
             }
         }
         self.flush(journal, &mut batch)
@@ -59,16 +64,21 @@ impl Engine<'_> {
     /// answer or a selection changed.
     pub(super) fn take_back_leftovers(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
         let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.is_passing();
-        let leftovers: Vec<_> =
-            journal.ledger.standing().filter(leftover).map(|e| e.intent.clone()).collect();
+        let leftovers: Vec<_> = journal.ledger.standing().filter(leftover).cloned().collect();
         let mut batch = Batch::default();
-        for intent in leftovers.into_iter().rev() {
+        for entry in leftovers.into_iter().rev() {
+            let intent = &entry.intent;
             let fail = |e| failed(&intent.stage, &intent.change, e);
             let now = intent.change.observe(self.host).map_err(fail)?;
-            if !intent.change.holds(&now, &intent.before) || matches!(now, State::Packages { .. }) {
-                self.put_back(&intent, &now).map_err(fail)?;
+            match Self::standing(&entry, &now) {
+                Standing::AsBefore => {}
+                Standing::AsLeft => self.put_back(intent, &now).map_err(fail)?,
+                Standing::Drifted => {
+                    let why = "others changed it";
+                    self.face.event(&Event::Kept { target: &intent.change.target(), why });
+                }
             }
-            self.remove_dirs(&intent).map_err(fail)?;
+            self.remove_dirs(intent).map_err(fail)?;
             batch.follow.extend(intent.change.follow().cloned());
             batch.done.push(Record::Undone { id: intent.id });
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::resume::is_package;
-use super::{Batch, Engine, EngineError, Event, failed};
+use super::{Batch, Engine, EngineError, Event, TRIES, failed};
 use camino::Utf8PathBuf;
 
 use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, user_owner};
@@ -59,7 +59,8 @@ pub struct Drift {
 }
 
 /// How a change stands to the machine.
-enum Standing {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
     AsLeft,
     AsBefore,
     Drifted,
@@ -154,8 +155,19 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Takes one change back; `false` where it is left to whoever changed it since.
+    /// Takes one change back; where somebody else writes at that very moment, looks again.
     fn take_back(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<bool, EngineError> {
+        for _ in 1..TRIES {
+            match self.take_back_once(entry, policy) {
+                Err(e) if e.is_meanwhile() => {}
+                other => return other,
+            }
+        }
+        self.take_back_once(entry, policy)
+    }
+
+    /// Takes one change back; `false` where it is left to whoever changed it since.
+    fn take_back_once(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<bool, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
         let now = intent.change.observe(self.host).map_err(fail)?;
@@ -175,7 +187,7 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    fn standing(entry: &Entry, now: &State) -> Standing {
+    pub(super) fn standing(entry: &Entry, now: &State) -> Standing {
         let Entry { intent, phase } = entry;
         let change = &intent.change;
         // Companions that came along do not show in the state of the packages that were asked for.
@@ -183,7 +195,8 @@ impl Engine<'_> {
             return Standing::AsLeft;
         }
         if change.holds(now, &intent.after) {
-            return Standing::AsLeft;
+            let goes_back = change.goes_back(now, &intent.after);
+            return if goes_back { Standing::AsLeft } else { Standing::Drifted };
         }
         if change.holds(now, &intent.before) {
             return Standing::AsBefore;
@@ -199,8 +212,8 @@ impl Engine<'_> {
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
         let face = &mut *self.face;
         let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let mut context =
-            Context { host: self.host, fetcher: &mut *self.fetcher, stop: self.stop, tick: &mut tick };
+        let Self { host, stop, .. } = *self;
+        let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen: now };
         intent.change.set(&mut context, &intent.before, Some(left))
     }
 

@@ -99,8 +99,8 @@ impl Containers {
     #[must_use]
     pub fn beaten_by(&self, ours: &Utf8Path, key: &str, value: &str) -> Option<Winner<'_>> {
         let winner = self.winner(key)?;
-        let place = |p: &Utf8Path| self.files.iter().position(|f| f.path == p);
-        let is_later = place(winner.path) > place(ours) && winner.path != ours;
+        // Only the drop-ins beside it are; whether ours is there already plays no role.
+        let is_later = winner.path.starts_with(format!("{ours}.d"));
         (winner.setting.value != value && is_later).then_some(winner)
     }
 }

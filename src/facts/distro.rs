@@ -140,7 +140,8 @@ impl Packages {
         let Some(manager) = manager.into_iter().find(|(program, _)| has(program)).map(|(_, m)| m) else {
             return Self::default();
         };
-        let mut installed = manager.installed(world);
+        // The change itself refuses to begin where they can not be listed.
+        let mut installed = manager.installed(world).unwrap_or_default();
         installed.retain(|name, _| ASKED.contains(&name.as_str()));
         let engines = ["podman", "docker.io", "docker-ce", "nerdctl"];
         let complete = engines.iter().any(|e| installed.contains_key(*e)) && installed.contains_key("uidmap");

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
 
+use super::fuse::Blown;
 use super::open::{Bounded, regular};
 use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Staging, Stat, World};
 
@@ -125,7 +126,10 @@ impl Host {
     /// # Errors
     /// When it can not be started, does not end in time or ends with another exit code than 0.
     pub fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> Result<Output, HostError> {
-        self.fuse.burn(|| format!("run {cmd}"))?;
+        self.fuse.burn(|| format!("run {cmd}")).map_err(|blown| match blown {
+            Blown::Crashed => HostError::Crashed(format!("run {cmd}")),
+            Blown::Refused(source) => HostError::Start { command: cmd.to_string(), source },
+        })?;
         let output = self.start(cmd, out)?;
         if output.code == 0 {
             return Ok(output);
@@ -253,7 +257,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn last_kib(text: &str) -> String {
+pub(super) fn last_kib(text: &str) -> String {
     let text = text.trim();
     let from = text.len().saturating_sub(1024);
     let from = (from..text.len()).find(|&i| text.is_char_boundary(i)).unwrap_or(0);

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "part of host/")]
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use camino::Utf8Path;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -36,7 +37,28 @@ impl Host {
         if i32::from(lock.l_type) == nix::libc::F_UNLCK {
             return None;
         }
-        let comm = std::fs::read_to_string(format!("/proc/{}/comm", lock.l_pid)).unwrap_or_default();
-        Some(Holder { pid: lock.l_pid, name: comm.trim().to_owned() })
+        Some(holder(lock.l_pid))
     }
+
+    /// The process that holds our own lock on a directory, as the kernel lists it (`proc_locks(5)`): there is no call that
+    /// asks for it. `None` where the list does not say, as of a process in another namespace.
+    #[must_use]
+    pub fn directory_holder(&self, dir: &Utf8Path) -> Option<Holder> {
+        let meta = std::fs::metadata(self.under(dir).ok()?).ok()?;
+        let (major, minor) = (nix::sys::stat::major(meta.dev()), nix::sys::stat::minor(meta.dev()));
+        let place = format!("{major:02x}:{minor:02x}:{}", meta.ino());
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let pid = |line: &str| {
+            // `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`; who only waits has an arrow in the second place.
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            let ours = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
+            words.get(4).filter(|_| ours)?.parse().ok().filter(|pid| *pid > 0)
+        };
+        locks.lines().find_map(pid).map(holder)
+    }
+}
+
+fn holder(pid: i32) -> Holder {
+    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Holder { pid, name: comm.trim().to_owned() }
 }

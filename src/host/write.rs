@@ -9,10 +9,46 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::{failed, is_absent, missing_dirs, temporary};
+use super::fuse::Blown;
 use super::identity::AsUser;
-use super::{Host, HostError, Owner};
+use super::{Host, HostError, Kind, Owner, World};
+
+/// What whoever decided on an effect saw at its place. Where something else is there by then, somebody wrote in
+/// between, and nothing is put over it: [`HostError::Meanwhile`]. Between this look and the rename lie microseconds,
+/// which no system call closes for a file that is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'s> {
+    /// It does not matter.
+    Anything,
+    /// Nothing was there.
+    Nothing,
+    /// A regular file with this SHA-256.
+    File(&'s str),
+    /// A link that leads there.
+    Link(&'s str),
+}
 
 impl Host {
+    /// One effect on a file or directory.
+    fn effect(&self, action: &'static str, path: &Utf8Path) -> Result<(), HostError> {
+        self.fuse.burn(|| format!("{action} {path}")).map_err(|blown| match blown {
+            Blown::Crashed => HostError::Crashed(format!("{action} {path}")),
+            Blown::Refused(source) => failed(action, path)(source),
+        })
+    }
+
+    /// Whether what was seen is still there.
+    fn still(&self, path: &Utf8Path, seen: Seen<'_>) -> Result<(), HostError> {
+        let now = self.stat(path)?.map(|stat| stat.kind);
+        let same = match (seen, now) {
+            (Seen::Anything, _) | (Seen::Nothing, None) => true,
+            (Seen::File(sha256), Some(Kind::File)) => self.sha256(path)?.as_deref() == Some(sha256),
+            (Seen::Link(to), Some(Kind::Link(now))) => to == now,
+            _ => false,
+        };
+        if same { Ok(()) } else { Err(HostError::Meanwhile(path.to_owned())) }
+    }
+
     /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and
     /// mode set through the descriptor, synced, renamed, the directory synced. `path` must be resolved already.
     /// It is done as `act`, so that in a home directory root can do no more than the user may; `ids` own the result
@@ -28,16 +64,39 @@ impl Host {
         act: Owner,
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.fuse.burn(|| format!("create {}", temporary(path)))?;
-        let _as_user = AsUser::new(self, act);
+        self.write_over(Seen::Anything, path, mode, ids, act, body)
+    }
+
+    /// The same, where what was `seen` is still there when the new file takes its place.
+    ///
+    /// # Errors
+    /// As [`Host::write`], and [`HostError::Meanwhile`].
+    pub fn write_over<E: From<HostError>>(
+        &self,
+        seen: Seen<'_>,
+        path: &Utf8Path,
+        mode: u32,
+        ids: (u32, u32),
+        act: Owner,
+        body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.effect("write", path)?;
         let temp = self.under(&temporary(path))?;
-        let result = Self::fill(path, &temp, mode, ids, body).and_then(|()| {
-            self.fuse.burn(|| format!("rename {path}"))?;
+        let filled = {
+            let _as_user = AsUser::new(self, act);
+            Self::fill(path, &temp, mode, ids, body)
+        };
+        let result = filled.and_then(|()| {
+            self.effect("replace", path)?;
+            // Looked at as ourselves: what is in a home need not be readable for its user.
+            self.still(path, seen)?;
+            let _as_user = AsUser::new(self, act);
             let real = self.under(path)?;
             fs::rename(&temp, &real).map_err(failed("replace", path))?;
             Ok(self.sync_dir(path)?)
         });
-        if result.is_err() && self.fuse.burn(|| format!("remove {temp}")).is_ok() {
+        if result.is_err() && self.effect("remove", &temp).is_ok() {
+            let _as_user = AsUser::new(self, act);
             let _ = fs::remove_file(&temp);
         }
         result
@@ -90,7 +149,16 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn remove(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-        self.fuse.burn(|| format!("remove {path}"))?;
+        self.remove_seen(Seen::Anything, path, owner)
+    }
+
+    /// The same, where what was `seen` is still there.
+    ///
+    /// # Errors
+    /// As [`Host::remove`], and [`HostError::Meanwhile`].
+    pub fn remove_seen(&self, seen: Seen<'_>, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+        self.effect("remove", path)?;
+        self.still(path, seen)?;
         let _as_user = AsUser::new(self, owner);
         match fs::remove_file(self.under(path)?) {
             Err(e) if !is_absent(&e) => Err(failed("remove", path)(e)),
@@ -98,12 +166,13 @@ impl Host {
         }
     }
 
-    /// Makes a symbolic link, replacing a link that is there.
+    /// Makes a symbolic link in the place of what was `seen`.
     ///
     /// # Errors
-    /// What the kernel refuses, among it a file or directory in the way.
-    pub fn link(&self, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
-        self.fuse.burn(|| format!("link {path}"))?;
+    /// What the kernel refuses, among it a directory in the way, and [`HostError::Meanwhile`].
+    pub fn link(&self, seen: Seen<'_>, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
+        self.effect("link", path)?;
+        self.still(path, seen)?;
         let _as_user = AsUser::new(self, owner);
         let temp = self.under(&temporary(path))?;
         let _ = fs::remove_file(&temp);
@@ -125,7 +194,7 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn make_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-        self.fuse.burn(|| format!("make directory {path}"))?;
+        self.effect("make the directory", path)?;
         let _as_user = AsUser::new(self, owner);
         let real = self.under(path)?;
         match fs::create_dir(&real) {
@@ -145,7 +214,7 @@ impl Host {
     /// # Errors
     /// What the kernel refuses, but not that it is in use or gone.
     pub fn remove_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-        self.fuse.burn(|| format!("remove directory {path}"))?;
+        self.effect("remove the directory", path)?;
         let _as_user = AsUser::new(self, owner);
         match fs::remove_dir(self.under(path)?) {
             Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
@@ -159,12 +228,13 @@ impl Host {
     /// What the kernel refuses.
     pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
         let real = self.under(path)?;
-        let torn = self.fuse.about_to_blow();
+        let torn = self.fuse.tears();
         let line = if torn { &record[..record.len() / 2] } else { record };
-        let result = self.fuse.burn(|| format!("append to {path}"));
+        let result = self.effect("append to", path);
         if result.is_err() && !torn {
             return result;
         }
+        let is_new = self.stat(path)?.is_none();
         let mut options = fs::OpenOptions::new();
         options.append(true).create(true);
         options.mode(0o644);
@@ -175,6 +245,10 @@ impl Host {
             file.set_permissions(mode).map_err(failed("set the mode of", path))?;
         }
         file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
+        // A file whose name is lost with the power is no record.
+        if is_new {
+            self.sync_dir(path)?;
+        }
         result
     }
 
@@ -183,7 +257,7 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn truncate(&self, path: &Utf8Path, length: u64) -> Result<(), HostError> {
-        self.fuse.burn(|| format!("truncate {path}"))?;
+        self.effect("truncate", path)?;
         let file =
             fs::OpenOptions::new().write(true).open(self.under(path)?).map_err(failed("open", path))?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(failed("truncate", path))

@@ -1,6 +1,6 @@
 //! Journals that are held, damaged, newer or another's, and an undo that finds what others did.
 
-use std::fs::File;
+use std::fs::{self, File};
 
 use crate::cli::{Case, JOURNAL, changes};
 use crate::support::Layout;
@@ -14,14 +14,13 @@ fn a_second_run_at_the_same_time_is_refused() {
     let dir = File::open(case.machine.path("/var/lib/kind-wsl")).unwrap();
     dir.lock().unwrap();
     for command in ["setup --yes --only limits", "undo --yes"] {
-        case.refuses(
-            command,
-            1,
-            "
-            error: another kind-wsl is at work: it holds the lock on `/var/lib/kind-wsl`
-            hint: wait until it has ended; `ps -C kind-wsl` shows it
-            ",
+        let (name, id) = (fs::read_to_string("/proc/self/comm").unwrap(), std::process::id());
+        let said = format!(
+            "error: another kind-wsl is at work: process {id} (`{}`) holds the lock on `/var/lib/kind-wsl`\n\
+             hint: wait until it has ended; `ps -fp {id}` shows it\n",
+            name.trim()
         );
+        case.refuses(command, 1, &said);
     }
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dpkg-query" => listing(root),
         "apt-cache" => policy(root, &args),
         "apt-get" => apt(root, &args),
+        "dpkg" if args.first() == Some(&"-i") => install_file(root),
         "dpkg" => Answer::default(),
         "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
@@ -151,7 +152,19 @@ fn packages(root: &Path, file: &str) -> BTreeMap<String, String> {
 
 fn keep(root: &Path, packages: &BTreeMap<String, String>) {
     let lines: String = packages.iter().map(|(n, v)| format!("{n} {v}\n")).collect();
-    let _ = fs::write(root.join("fake/packages"), lines);
+    write_at_once(root, &root.join("fake/packages"), &lines);
+}
+
+/// As dpkg writes its list and the kernel takes a setting: whoever is killed meanwhile leaves the old or the new.
+fn write_at_once(root: &Path, path: &Path, text: &str) {
+    let new = root.join(format!(".new-{}-{:?}", std::process::id(), std::thread::current().id()));
+    // A setting that the kernel does not have is not made by writing to it; a test may mount something at the place.
+    let moved = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    let Err(e) = moved else { return };
+    let _ = fs::remove_file(&new);
+    if e.kind() != std::io::ErrorKind::NotFound {
+        let _ = fs::write(path, text);
+    }
 }
 
 fn listing(root: &Path) -> Answer {
@@ -171,6 +184,8 @@ fn policy(root: &Path, args: &[&str]) -> Answer {
     Answer::said(args[1..].iter().map(entry).collect::<String>())
 }
 
+const PLUGINS: &str = "containernetworking-plugins";
+
 /// Packages that come along with another, as dependencies do.
 fn companions(name: &str) -> &'static [&'static str] {
     match name {
@@ -180,6 +195,37 @@ fn companions(name: &str) -> &'static [&'static str] {
         "nerdctl" => &["runc"],
         _ => &[],
     }
+}
+
+/// `dpkg -i`: a test says in `/fake/deb` what the file installs, which is a real one.
+fn install_file(root: &Path) -> Answer {
+    let file = packages(root, "deb");
+    if file.is_empty() {
+        return Answer::failed(2, "dpkg-deb: error: not a Debian format archive\n");
+    }
+    let mut installed = packages(root, "packages");
+    installed.extend(file);
+    keep(root, &installed);
+    Answer::default()
+}
+
+/// A test puts the half of an installation into `/fake/apt-fails`: the names that are still unpacked before it fails.
+fn fails_half_way(root: &Path, names: &[&str]) -> Option<Answer> {
+    let wanted = fs::read_to_string(root.join("fake/apt-fails")).ok()?;
+    let half: Vec<&str> =
+        names.iter().copied().filter(|n| wanted.split_ascii_whitespace().any(|w| w == *n)).collect();
+    if half.is_empty() {
+        return None;
+    }
+    let mut installed = packages(root, "packages");
+    installed.extend(
+        half.iter()
+            .flat_map(|n| std::iter::once(n).chain(companions(n)))
+            .map(|n| ((*n).to_owned(), "1.0".to_owned())),
+    );
+    keep(root, &installed);
+    let text = "dpkg: error processing archive uidmap_4.13.deb (--unpack): cannot copy extracted data: unexpected end of file\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n";
+    Some(Answer::failed(100, text))
 }
 
 fn apt(root: &Path, args: &[&str]) -> Answer {
@@ -194,10 +240,32 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
             let new = names
                 .iter()
                 .flat_map(|n| std::iter::once(n).chain(companions(n)))
+                .chain(
+                    names
+                        .iter()
+                        .filter(|n| **n == "podman" && archive.contains_key(PLUGINS))
+                        .map(|_| &PLUGINS),
+                )
                 .filter(|n| !installed.contains_key(**n));
             Answer::said(new.map(|n| format!("Inst {n} (1.0 Debian:12 [amd64])\n")).collect::<String>())
         }
+        "install" if names.iter().any(|n| n.contains('=')) => {
+            for (name, version) in names.iter().filter_map(|n| n.split_once('=')) {
+                if archive.get(name).is_none_or(|v| v != version) {
+                    return Answer::failed(
+                        100,
+                        format!("E: Version '{version}' for '{name}' was not found\n"),
+                    );
+                }
+                installed.insert(name.to_owned(), version.to_owned());
+            }
+            keep(root, &installed);
+            Answer::default()
+        }
         "install" => {
+            if let Some(failed) = fails_half_way(root, &names) {
+                return failed;
+            }
             if let Some(missing) = names.iter().find(|n| !archive.contains_key(**n)) {
                 return Answer::failed(100, format!("E: Unable to locate package {missing}\n"));
             }
@@ -205,6 +273,12 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
             for name in all {
                 let version = archive.get(name).cloned().unwrap_or_else(|| "1.0".to_owned());
                 installed.entry(name.to_owned()).or_insert(version);
+                // podman 3 depends on the plugins.
+                if name == "podman"
+                    && let Some(plugins) = archive.get(PLUGINS)
+                {
+                    installed.entry(PLUGINS.to_owned()).or_insert_with(|| plugins.clone());
+                }
                 if name == "systemd-sysv" {
                     let _ = std::os::unix::fs::symlink("/lib/systemd/systemd", root.join("sbin/init"));
                 }
@@ -430,7 +504,7 @@ fn sysctl(root: &Path, args: &[&str]) -> Answer {
         }
         ["-q", "-w", pair] => {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let _ = fs::write(setting(root, name), format!("{value}\n"));
+            write_at_once(root, &setting(root, name), &format!("{value}\n"));
             Answer::default()
         }
         _ => Answer::default(),
@@ -447,10 +521,12 @@ fn podman_info(root: &Path) -> Answer {
     } else {
         r#"["memory","pids"]"#
     };
+    let podman = packages(root, "packages").get("podman").cloned().unwrap_or_default();
+    let crun = packages(root, "packages").get("crun").cloned().unwrap_or_else(|| "1.8.1".to_owned());
     let (path, version) = if has("/home/dev/.local/bin/crun") {
         ("/home/dev/.local/bin/crun", "1.30.1")
     } else {
-        ("/usr/bin/crun", "1.8.1")
+        ("/usr/bin/crun", crun.split('-').next().unwrap_or_default())
     };
     let storage = read("home/dev/.config/containers/storage.conf");
     Answer::said(format!(
@@ -459,7 +535,8 @@ fn podman_info(root: &Path) -> Answer {
         if has("events_logger = \"file\"") { "file" } else { "journald" },
         if has("log_driver = \"k8s-file\"") { "k8s-file" } else { "journald" },
         if has("cgroup_manager = \"cgroupfs\"") { "cgroupfs" } else { "systemd" },
-        if storage.contains("overlay") { "overlay" } else { "vfs" },
+        // podman 5 takes it by itself.
+        if storage.contains("overlay") || podman.starts_with("5.") { "overlay" } else { "vfs" },
     ))
 }
 

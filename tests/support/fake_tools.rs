@@ -4,7 +4,7 @@
 //!
 //! A test may end `kind-wsl` at a command: a part of its command line in `/fake/kill-before` kills our caller and does
 //! not run the command, in `/fake/kill-after` it kills our caller as soon as the command has had its effect, and in
-//! `/fake/term-at` it asks our caller to end and runs the command.
+//! `/fake/term-at` it asks our caller to end and runs the command. In `/fake/hang-at` the command never ends, in `/fake/fail-at` it fails without having done anything.
 
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a test double, not part of the program")]
 
@@ -34,6 +34,16 @@ fn main() -> ExitCode {
     }
     if fake::is_hooked(root, "term-at", &name, &args) {
         signal_caller(Signal::SIGTERM);
+    }
+    if fake::is_hooked(root, "fail-at", &name, &args) {
+        eprintln!("Failed to connect to bus: Connection timed out");
+        return ExitCode::FAILURE;
+    }
+    if fake::is_hooked(root, "hang-at", &name, &args) {
+        // Until whoever waits for us has had enough.
+        loop {
+            nix::unistd::pause();
+        }
     }
     let answer = fake::answer(root, &name, &args);
     if fake::is_hooked(root, "kill-after", &name, &args) {

@@ -43,6 +43,8 @@ pub enum Layout {
     Modern,
     /// cgroup v2 below a cgroup of the distribution that passes only cpu and memory on; systemd on.
     Isolated,
+    /// The same, where that cgroup passes everything on.
+    Generous,
     /// No WSL: a plain Debian with systemd.
     Plain,
 }
@@ -139,9 +141,9 @@ impl Machine {
                 .unwrap();
         }
         fs::remove_file(self.path("/usr/bin/crun")).unwrap();
-        if matches!(self.layout, Layout::Plain | Layout::Isolated) {
+        if matches!(self.layout, Layout::Plain | Layout::Isolated | Layout::Generous) {
             symlink("/lib/systemd/systemd", self.path("/sbin/init")).unwrap();
-            if self.layout == Layout::Isolated {
+            if self.layout != Layout::Plain {
                 self.write("/etc/wsl.conf", "[boot]\nsystemd=true\n");
             }
         }
@@ -172,7 +174,7 @@ impl Machine {
         };
         self.write("/proc/mounts", mounts);
         let _ = fs::remove_dir_all(self.path("/sys"));
-        let isolated = self.layout == Layout::Isolated;
+        let isolated = matches!(self.layout, Layout::Isolated | Layout::Generous);
         let base = if isolated { "/wsl-user/distro-2/systemd" } else { "" };
         let own = if isolated { "/wsl-user/distro-2/non-systemd" } else { "/init.scope" };
         self.write("/proc/self/cgroup", format!("0::{own}\n"));
@@ -188,7 +190,8 @@ impl Machine {
     fn cgroups(&self, base: &str, systemd: bool) {
         let all = "cpuset cpu io memory hugetlb pids";
         let unit = "etc/systemd/system/multi-user.target.wants/kind-wsl-controllers.service";
-        let passed = if base.is_empty() || self.root.join(unit).is_symlink() { all } else { "cpu memory" };
+        let poor = self.layout == Layout::Isolated && !self.root.join(unit).is_symlink();
+        let passed = if poor { "cpu memory" } else { all };
         let level = |path: &str, offered: &str, enabled: &str| {
             self.write(&format!("/sys/fs/cgroup{path}/cgroup.controllers"), offered);
             self.write(&format!("/sys/fs/cgroup{path}/cgroup.subtree_control"), enabled);
@@ -247,7 +250,7 @@ impl Machine {
         self.engine(host, |engine| engine.undo(&options))
     }
 
-    fn engine<T>(&self, host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
+    pub fn engine<T>(&self, host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
         let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
         let stop = AtomicBool::new(false);
         let mut fetcher = Fetcher::new(host, source, Vec::new());

@@ -1,0 +1,76 @@
+//! Faults of the machine: what a person sees, what state is left, and that the same command, when the fault is gone, comes
+//! to the same end as a calm run, which an undo takes back to the untouched tree. docs/reliability-faults.md is the table.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "support/cli.rs"]
+mod cli;
+mod support;
+
+#[path = "faults/disks.rs"]
+mod disks;
+#[path = "faults/journal.rs"]
+mod journal;
+#[path = "kill/moments.rs"]
+mod moments;
+#[path = "faults/programs.rs"]
+mod programs;
+#[path = "faults/root.rs"]
+mod root;
+#[path = "faults/two_runs.rs"]
+mod two_runs;
+
+use std::collections::BTreeMap;
+
+use support::Layout;
+
+type Tree = BTreeMap<String, String>;
+
+/// Whether every case of a large table is wanted: `tests/kill/run` says so.
+fn all() -> bool {
+    std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
+}
+
+/// Sets up until all is done, as if somebody restarts the machine when it is asked for.
+fn finished(case: &cli::Case) {
+    for boot in 10..13 {
+        let seen = case.run(&format!("setup {}", cli::agreed()));
+        if seen.code == 0 {
+            return;
+        }
+        seen.expect(3, "");
+        case.machine.boot(boot);
+    }
+    panic!("it asks for restart after restart");
+}
+
+/// What the machine is before and after a calm run of the real program.
+fn calm(layout: Layout) -> (Tree, Tree) {
+    let case = cli::Case::new(layout);
+    let before = case.machine.snapshot();
+    finished(&case);
+    (before, case.machine.snapshot())
+}
+
+/// The fault is gone: the same command comes to the calm end, and an undo to the untouched tree.
+#[track_caller]
+fn recovers(case: &cli::Case, (before, after): &(Tree, Tree)) {
+    finished(case);
+    same(after, &case.machine.snapshot(), "gone on with");
+    case.run("undo --yes --packages").expect(0, "");
+    same(before, &case.machine.snapshot(), "undone");
+    assert!(!case.machine.has_journal());
+}
+
+#[track_caller]
+fn same(wanted: &Tree, seen: &Tree, when: &str) {
+    assert_eq!(cli::changes(wanted, seen), Vec::<String>::new(), "{when}");
+}
