@@ -24,6 +24,7 @@ pub mod signature;
 mod small;
 mod verify;
 mod wait;
+mod words;
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -192,6 +193,12 @@ pub fn obtain(
 /// [`FetchError::BadAddress`] if it is no https URL, or has a query or a fragment.
 pub fn check_mirror(mirror: &str) -> Result<(), FetchError> {
     Address::below(mirror, "").map(|_| ())
+}
+
+/// The address of a mirror without its user and password, as it may be written down.
+#[must_use]
+pub fn without_user(mirror: &str) -> String {
+    http::without_user(mirror)
 }
 
 /// Copies a file that the caller has opened to `sink`, and returns `Ok` only if it is the right one. `from`

@@ -3,7 +3,8 @@
 //! An append-only file of JSON lines below `/var/lib/kind-wsl`. It holds primitives, not stages, so a newer program
 //! can undo it. Everybody may read it, so that `plan` and `status` need no root; the bytes of files, which may be
 //! anybody's secrets, are saved beside it for root alone. A torn last line, as a crash leaves it, is ignored and cut off before
-//! the next record.
+//! the next record. Each line ends with a sum of itself, so that a byte that a disk lost or an editor changed is not believed:
+//! an undo goes by what stands here.
 
 mod ledger;
 mod seal;
@@ -109,6 +110,14 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The line that stands for it, its checksum and its line end included.
+    #[must_use]
+    pub fn line(&self) -> String {
+        sealed(&serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
 /// What was chosen on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
@@ -130,13 +139,7 @@ impl Chosen {
     /// on and still has to download is told so by that mirror, and needs the address again.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
-        let stripped = |mirror: &String| {
-            let (scheme, rest) = mirror.split_once("://")?;
-            let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
-            let (_, host) = authority.rsplit_once('@')?;
-            Some(format!("{scheme}://{host}{}", path.map_or_else(String::new, |p| format!("/{p}"))))
-        };
-        let mirror = self.mirror.as_ref().map(|mirror| stripped(mirror).unwrap_or_else(|| mirror.clone()));
+        let mirror = self.mirror.as_deref().map(crate::fetch::without_user);
         Self { mirror, ..self.clone() }
     }
 }
@@ -257,6 +260,8 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
         let damaged = |e: serde_json::Error| {
             // The parser counts from the beginning of our line.
             let why = e.to_string().replace(" at line 1 column ", " at column ");
+            // It quotes what is there, which is for a terminal.
+            let why = why.replace(char::is_control, " ");
             JournalError::Damaged { line: index + 1, why }
         };
         records.push(serde_json::from_slice(line).map_err(damaged)?);
@@ -334,8 +339,7 @@ impl<'h> Journal<'h> {
     /// # Errors
     /// What the kernel refuses.
     pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
-        let line = serde_json::to_string(&record).unwrap_or_default();
-        self.host.append(Utf8Path::new(PATH), &sealed(&line))?;
+        self.host.append(Utf8Path::new(PATH), &record.line())?;
         self.ledger.add(record);
         Ok(())
     }
@@ -391,7 +395,7 @@ pub fn exists(world: &dyn World) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Chosen, JournalError, parse};
+    use super::{Chosen, JournalError, Record, parse};
 
     #[test]
     fn the_password_of_a_mirror_is_not_written_down() {
@@ -401,6 +405,14 @@ mod tests {
         assert_eq!(kept("https://me:pa@ss@mirror.test:8443/a@b"), "https://mirror.test:8443/a@b");
         assert_eq!(kept("https://mirror.test/a@b"), "https://mirror.test/a@b");
         assert_eq!(kept("https://me@mirror.test"), "https://mirror.test");
+        // Addresses all the same.
+        for mirror in [
+            "https:me:pass@mirror.test/a",
+            "https:\\\\me:pass@mirror.test/a",
+            "ht\ttps:/me:pass@mirror.test/a",
+        ] {
+            assert_eq!(kept(mirror), "https://mirror.test/a");
+        }
     }
 
     #[test]
@@ -416,6 +428,20 @@ mod tests {
     fn a_damaged_line_in_the_middle_is_an_error_that_names_it() {
         let found = parse(b"{\"record\":\"restarted\"}\nrubbish\n{\"record\":\"restarted\"}\n");
         assert!(matches!(found, Err(JournalError::Damaged { line: 2, .. })));
+    }
+
+    #[test]
+    fn a_line_that_was_changed_after_it_was_written_is_not_believed() {
+        let written = Record::Undone { id: 12 }.line();
+        assert_eq!(written, "{\"record\":\"undone\",\"id\":12,\"sum\":\"8dd8e909166f8ae0\"}\n");
+        assert!(parse(written.as_bytes()).is_ok());
+        let found = parse(written.replace("12", "13").as_bytes()).unwrap_err();
+        assert_eq!(
+            found.to_string(),
+            "line 1 of `/var/lib/kind-wsl/journal.jsonl` is damaged: its checksum is not right"
+        );
+        // An older program wrote no sums.
+        assert!(parse(b"{\"record\":\"undone\",\"id\":13}\n").is_ok());
     }
 
     #[test]

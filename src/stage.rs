@@ -223,6 +223,31 @@ impl AnswerError {
     }
 }
 
+/// Why a text is no file of answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswers {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The TOML parser's own words.
+    pub why: String,
+}
+
+/// What a file of answers says, by key: TOML, one answer a line. Which keys and values are answers, the questions say.
+///
+/// # Errors
+/// When it is no TOML.
+pub fn answers_in(text: &str) -> Result<BTreeMap<String, String>, NoAnswers> {
+    let table: toml::Table = toml::from_str(text).map_err(|e| {
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        NoAnswers { line: before.matches('\n').count() + 1, why: e.message().to_owned() }
+    })?;
+    let said = |value: toml::Value| match value {
+        toml::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(table.into_iter().map(|(key, value)| (key, said(value))).collect())
+}
+
 /// The answers of this run, by question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers(pub BTreeMap<String, String>);

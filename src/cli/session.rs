@@ -14,7 +14,7 @@ use crate::fetch::{FetchError, Source, check_mirror};
 use crate::host::{Account, Cmd, HANDED, Host, Kind, Process, World, directory, program, replace, sudo};
 use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
-use crate::stage::{Answers, Question};
+use crate::stage::{Answers, Question, answers_in};
 use crate::stages;
 use crate::windows::{self, Helper, Interop, Look};
 
@@ -275,17 +275,10 @@ impl Choosing {
                 "`--answers` takes a TOML file",
             )
         })?;
-        let table: toml::Table = toml::from_str(&text).map_err(|e| {
-            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let text = format!("line {line} of the answers in `{path}` is no TOML: {}", e.message());
+        answers_in(&text).map_err(|e| {
+            let text = format!("line {} of the answers in `{path}` is no TOML: {}", e.line, e.why);
             Failure::usage(text, "one answer a line: `idle = \"yes\"`")
-        })?;
-        let said = |value: toml::Value| match value {
-            toml::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        Ok(table.into_iter().map(|(key, value)| (key, said(value))).collect())
+        })
     }
 }
 

@@ -53,7 +53,11 @@ fn merge_one(text: &str, token: &str) -> String {
         return text.to_owned();
     }
     match barrier(text) {
-        Some(at) => format!("{}{token} {}", &text[..at], &text[at..]),
+        // With its one blank before it, as `remove` takes it out again.
+        Some(at) => match self::spans(text).into_iter().rfind(|span| span.end <= at) {
+            Some(before) => format!("{} {token}{}", &text[..before.end], &text[before.end..]),
+            None => format!("{token} {text}"),
+        },
         None if text.is_empty() => token.to_owned(),
         None => format!("{text} {token}"),
     }
@@ -75,13 +79,10 @@ pub fn remove(text: &str, tokens: &[&str]) -> String {
     rest
 }
 
-/// The tokens that are the kernel's and not init's.
+/// The tokens that are the kernel's and not init's. One whose quote never closes is the last, and counts as well.
 fn for_kernel(text: &str) -> Vec<Range<usize>> {
-    let mut spans = spans(text);
-    if let Some(at) = barrier(text) {
-        spans.retain(|span| span.start < at);
-    }
-    spans
+    let spans = spans(text).into_iter();
+    spans.take_while(|span| !is_end(&text[span.clone()])).collect()
 }
 
 /// Where a bare `--`, or else a token whose quote never closes, begins.
@@ -90,9 +91,15 @@ fn barrier(text: &str) -> Option<usize> {
         .into_iter()
         .find(|span| {
             let token = &text[span.clone()];
-            token == "--" || !token.matches('"').count().is_multiple_of(2)
+            is_end(token) || !token.matches('"').count().is_multiple_of(2)
         })
         .map(|span| span.start)
+}
+
+/// Whether it is the `--` behind which all is for init; the kernel takes one pair of quotes off before it looks.
+fn is_end(token: &str) -> bool {
+    let bare = token.strip_prefix('"').map(|rest| rest.strip_suffix('"').unwrap_or(rest));
+    bare.unwrap_or(token) == "--"
 }
 
 fn spans(text: &str) -> Vec<Range<usize>> {
@@ -100,7 +107,8 @@ fn spans(text: &str) -> Vec<Range<usize>> {
     let mut start = None;
     let mut quoted = false;
     for (at, char) in text.char_indices() {
-        if char.is_ascii_whitespace() && !quoted {
+        // The kernel's `isspace` knows the vertical tab as well.
+        if (char.is_ascii_whitespace() || char == '\x0b') && !quoted {
             spans.extend(start.take().map(|start| start..at));
             continue;
         }
@@ -111,9 +119,10 @@ fn spans(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// The name of a token `name=value`.
+/// The name of a token `name=value`. The kernel takes one quote off, and a `=` at the very beginning is part of the name.
 fn name(token: &str) -> Option<&str> {
-    token.split_once('=').map(|(name, _)| name.trim_start_matches('"'))
+    let bare = token.strip_prefix('"').unwrap_or(token);
+    bare.match_indices('=').map(|(at, _)| at).find(|at| *at > 0).map(|at| &bare[..at])
 }
 
 fn is_same_name(left: &str, right: &str) -> bool {

@@ -20,9 +20,9 @@ pub(super) fn eol(text: &str) -> &'static str {
     }
 }
 
-/// A line without its line end.
+/// A line without its line end. A CR alone is none: to whoever reads the line it is part of the last column.
 pub(super) fn content(line: &str) -> &str {
-    let line = line.strip_suffix('\n').unwrap_or(line);
+    let Some(line) = line.strip_suffix('\n') else { return line };
     line.strip_suffix('\r').unwrap_or(line)
 }
 
@@ -59,6 +59,8 @@ pub(super) fn insert(text: &str, at: usize, line: &str) -> String {
     if head.is_empty() || head.ends_with('\n') {
         format!("{head}{line}{eol}{tail}")
     } else {
+        // A lone CR at the end stays a letter of its line only in front of a CR of ours.
+        let eol = if head.ends_with('\r') { "\r\n" } else { eol };
         format!("{head}{eol}{line}{tail}")
     }
 }

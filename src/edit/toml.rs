@@ -179,6 +179,11 @@ pub(super) fn line_of(text: &str, path: &[&str]) -> Result<Option<usize>, EditEr
 }
 
 fn parse(text: &str) -> Result<Document<&str>, EditError> {
+    if text.starts_with('\u{feff}') {
+        // `toml_edit` would pass over it, and every place in the text would be off.
+        let message = "a second byte order mark".to_owned();
+        return Err(EditError::Toml { line: 1, column: 1, message });
+    }
     Document::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
         let line_start = lines::start(text, at);

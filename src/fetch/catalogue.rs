@@ -334,6 +334,10 @@ impl Catalogue {
 
 impl Release {
     fn rules(&self) -> Result<(), (String, &'static str)> {
+        // It becomes part of a file's name and of an address.
+        if !self.version.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b".+~_-".contains(&b)) {
+            return Err((self.version.to_string(), "is no version that a file can be named after"));
+        }
         self.builds.iter().try_for_each(|(arch, build)| match build.fault() {
             Some(fault) => Err((format!("{} for {arch}", self.version), fault)),
             None => Ok(()),

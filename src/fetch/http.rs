@@ -14,7 +14,7 @@ use rustls::CertificateError;
 use super::proxy::Proxy;
 use super::verify::Supply;
 use super::wait::Later;
-use super::{Artifact, FetchError, Source};
+use super::{Artifact, FetchError, Source, words};
 
 /// How many redirects are followed. GitHub and dl.k8s.io need one.
 const REDIRECTS: usize = 10;
@@ -47,8 +47,7 @@ impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, FetchError> {
         let url = Url::parse(text).map_err(|why| {
             // What cannot be parsed may still hold a password.
-            let url = text.rsplit('@').next().unwrap_or(text).to_owned();
-            FetchError::BadAddress { url, why: why.to_string() }
+            FetchError::BadAddress { url: behind_user(text), why: why.to_string() }
         })?;
         match Self::secure(&url) {
             Ok(()) => Ok(Self(url)),
@@ -82,6 +81,9 @@ impl Address {
 
 /// An URL as it may be shown: no password, and not the signed query that GitHub redirects to.
 fn shown(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        return behind_user(url.as_str());
+    }
     let mut url = url.clone();
     // Both fail only for URLs that can have no user at all.
     let _ = url.set_username("");
@@ -89,6 +91,28 @@ fn shown(url: &Url) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.into()
+}
+
+/// A text that is no address of a host, without what may be a user and a password: of `me:secret@host/path` the user
+/// is read as a scheme.
+fn behind_user(text: &str) -> String {
+    text.rsplit('@').next().unwrap_or(text).to_owned()
+}
+
+/// An address without its user and password, as it may be written down.
+pub(super) fn without_user(text: &str) -> String {
+    let mut url = match Url::parse(text) {
+        Ok(url) if !url.cannot_be_a_base() => url,
+        _ => return behind_user(text),
+    };
+    if url.username().is_empty() && url.password().is_none() {
+        return text.to_owned();
+    }
+    // Neither can fail: there is one.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let stripped = url.as_str();
+    if text.ends_with('/') { stripped } else { stripped.trim_end_matches('/') }.to_owned()
 }
 
 /// An answer whose body is waiting to be read.
@@ -148,8 +172,8 @@ pub(super) fn get_from(address: Address, source: &Source, start: u64) -> Result<
         StatusCode::PARTIAL_CONTENT => {
             uncoded(&at, &response)?;
             let stated = header(response.headers(), CONTENT_RANGE);
-            Ok(match stated.as_deref().and_then(total_of_rest(start)) {
-                Some(total) => Reply::Rest(Answer::new(response, &at, total, source)),
+            Ok(match stated.as_deref().and_then(|stated| words::rest(stated, start)) {
+                Some(rest) => Reply::Rest(Answer::new(response, &at, rest.total, source)),
                 None => Reply::Misplaced,
             })
         }
@@ -162,17 +186,6 @@ fn whole(response: Response, at: &Address, source: &Source) -> Result<Answer, Fe
     uncoded(at, &response)?;
     let length = response.content_length();
     Ok(Answer::new(response, at, length, source))
-}
-
-/// Reads `bytes 10-19/20`, where the first byte must be `start`: the size of the whole file, if it is told.
-fn total_of_rest(start: u64) -> impl Fn(&str) -> Option<Option<u64>> {
-    move |stated| {
-        let (range, total) = stated.trim().strip_prefix("bytes ")?.split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        let total: Option<u64> = if total == "*" { None } else { Some(total.parse().ok()?) };
-        (first == start && last >= first && total.is_none_or(|total| last < total)).then_some(total)
-    }
 }
 
 /// Refuses a body that is packed: what is hashed and kept is the file itself.

@@ -75,10 +75,7 @@ impl Proxy {
         stream.write_all(&request)?;
         let mut line = Vec::new();
         BufReader::new(stream.take(LINE)).read_until(b'\n', &mut line)?;
-        let line = String::from_utf8_lossy(&line);
-        let mut words = line.split_ascii_whitespace();
-        let http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
-        Ok(words.next().filter(|_| http).and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok()))
+        Ok(super::words::status(&line))
     }
 
     fn connect(&self, patience: Duration) -> io::Result<TcpStream> {

@@ -132,8 +132,13 @@ fn read(status: &str, code: i32) -> Option<Signature> {
     if let Some(why) = bad {
         return Some(Signature::Bad { why: why.to_owned() });
     }
-    if let Some(id) = words("NO_PUBKEY").and_then(|w| w.get(1).map(|id| (*id).to_owned())) {
+    if let Some(words) = words("NO_PUBKEY") {
+        let id = words.get(1).copied().unwrap_or("without an id").to_owned();
         return Some(Signature::UnknownKey { id });
+    }
+    // Of one that it can not check at all, whatever it says of others.
+    if words("ERRSIG").is_some() {
+        return Some(Signature::Bad { why: "ERRSIG".to_owned() });
     }
     // The last word of VALIDSIG is the fingerprint of the primary key.
     let fingerprint = words("VALIDSIG").filter(|w| w.len() >= 11)?.last().map(|f| (*f).to_owned())?;
@@ -158,6 +163,14 @@ mod tests {
         assert_eq!(read(&said, 1), None);
         assert_eq!(read("[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n", 0), None);
         assert_eq!(read("gpgv: Good signature from \"G S\"\n", 0), None);
+    }
+
+    #[test]
+    fn one_good_signature_does_not_stand_for_another_that_can_not_be_checked() {
+        let said = format!(
+            "[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n{VALID}[GNUPG:] ERRSIG 67E38F7A8BA21772 99 10 00 1 4 -\n"
+        );
+        assert_eq!(read(&said, 0), Some(Signature::Bad { why: "ERRSIG".to_owned() }));
     }
 
     #[test]

@@ -4,10 +4,8 @@
 use std::io::Read;
 use std::time::Instant;
 
-use serde::Deserialize;
-
 use super::http::{self, Address};
-use super::{Artifact, FetchError, Source, mirror_path};
+use super::{Artifact, FetchError, Source, mirror_path, words};
 use crate::version::Version;
 
 /// The most that a signature may have, in bytes: an armoured one has about 900.
@@ -39,19 +37,9 @@ pub fn unverified(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, Fetch
 /// # Errors
 /// As [`super::obtain`]; besides, an answer that is no list of releases.
 pub fn newest_release(project: &str, source: &Source) -> Result<Version, FetchError> {
-    #[derive(Deserialize)]
-    struct Release {
-        tag_name: String,
-        draft: bool,
-        prerelease: bool,
-    }
     let url = format!("https://api.github.com/repos/{project}/releases");
     let bytes = get(&url, source, RELEASES)?;
-    let strange = |why: String| FetchError::Strange { url: url.clone(), why };
-    let releases: Vec<Release> = serde_json::from_slice(&bytes).map_err(|e| strange(e.to_string()))?;
-    let published = releases.into_iter().filter(|r| !r.draft && !r.prerelease);
-    let versions = published.filter_map(|r| r.tag_name.parse::<Version>().ok());
-    versions.max().ok_or_else(|| strange("it names no release".to_owned()))
+    words::newest(&bytes).map_err(|why| FetchError::Strange { url, why })
 }
 
 /// How many times longer than it may say nothing at all a server may take for a small text: one byte now and then must

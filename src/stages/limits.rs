@@ -63,7 +63,11 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now}, not {value}")).collect();
     if differ.is_empty() {
         let now = INOTIFY.iter().filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
-        return Need::satisfied(now.collect::<Vec<_>>().join(", "));
+        let now: Vec<_> = now.collect();
+        if now.is_empty() {
+            return Need::not_here("this kernel shows none of them");
+        }
+        return Need::satisfied(now.join(", "));
     }
     Need::needed(differ.join(", "))
 }

@@ -34,6 +34,13 @@ pub enum InteropError {
     },
 }
 
+/// Whether it can be the name of a distribution, and is no sentence for people: WSL's own rule (WSL
+/// `src/windows/service/exe/LxssUserSession.cpp:4215`).
+fn is_distribution(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    begins && name.len() <= 256 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
 /// Where Windows programs are started from.
 pub struct Interop<'w> {
     world: &'w dyn World,
@@ -97,7 +104,9 @@ impl<'w> Interop<'w> {
     /// As [`Interop::ask`].
     pub fn running(&self) -> Result<Vec<String>, InteropError> {
         let said = self.ask(&self.system("wsl.exe"), &["--list", "--running", "--quiet"])?;
-        Ok(said.lines().map(str::trim).filter(|l| !l.is_empty()).map(ToOwned::to_owned).collect())
+        // A wsl.exe that does not know WSL_UTF8 writes UTF-16: of a name, ASCII as it is, the zeros are too many.
+        let said = said.replace(['\0', '\u{feff}', '\u{fffd}'], "");
+        Ok(said.lines().map(str::trim).filter(|name| is_distribution(name)).map(ToOwned::to_owned).collect())
     }
 
     /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.

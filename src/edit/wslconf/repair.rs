@@ -37,9 +37,11 @@ impl Document {
     /// invalid lines anyway, those lines stay. Afterwards the document is [`complete`](Self::complete).
     pub fn repair(&mut self) -> Vec<Repair> {
         let mut repairs = Vec::new();
-        repairs.extend(self.reencode());
+        // One may hide the other.
+        while let Some(repair) = self.reencode().or_else(|| self.drop_mark()) {
+            repairs.push(repair);
+        }
         if self.dialect == Dialect::WslConf {
-            repairs.extend(self.drop_mark());
             while let Some(stop) = self.scan.items.last().filter(|_| !self.scan.complete) {
                 let (line, range) = (stop.line, stop.bytes.clone());
                 repairs.extend(self.comment_out(line, range));
@@ -60,8 +62,9 @@ impl Document {
         Some(Repair { line: 1, kind: RepairKind::Reencoded, before, after })
     }
 
+    /// Windows knows the mark.
     fn drop_mark(&mut self) -> Option<Repair> {
-        let rest = self.bytes.strip_prefix(UTF8_BOM)?.to_vec();
+        let rest = self.bytes.strip_prefix(UTF8_BOM).filter(|_| self.dialect == Dialect::WslConf)?.to_vec();
         let after = String::from_utf8_lossy(&rest).lines().next().unwrap_or_default().to_owned();
         *self = Self::parse(&rest, self.dialect);
         Some(Repair { line: 1, kind: RepairKind::DroppedMark, before: format!("\u{feff}{after}"), after })

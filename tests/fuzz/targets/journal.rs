@@ -1,0 +1,120 @@
+//! The journal: any bytes as its file, and a real one that is cut or has a bit flipped.
+
+use kind_wsl::journal::{self, JournalError, Ledger, Record};
+
+use super::world::Machine;
+use super::{Shape, Target, choice};
+
+pub(crate) const JOURNAL: Target = Target {
+    name: "journal",
+    words: &[
+        r#"{"record":"begin","version":1,"tool":"t","at":"now","user":"dev"}"#,
+        r#"{"record":"restarted"}"#,
+        r#"{"record":"withdrawn"}"#,
+        r#"{"record":"undone","id":1}"#,
+        r#"{"record":"finished","at":"x"}"#,
+        r#"{"record":"taken_back","at":"x","whole":true}"#,
+        r#"{"record":"handed","place":"/mnt/c/x"}"#,
+        r#"{"record":"done","id":1,"after":{"is":"absent"},"witness":{"boot_id":"b","pid1_start":7}}"#,
+        r#""id":1"#,
+        r#""version":2"#,
+        r#""replaces":1"#,
+        "18446744073709551615",
+        "-1",
+        "null",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\u0000",
+        "\\ud800",
+        "\n",
+        "\r\n",
+        "\0",
+        "\0\0\0\0\0\0\0\0",
+        ",\"sum\":\"",
+    ],
+    run: laws,
+    ordinary: 1500,
+};
+
+fn read(bytes: &[u8]) -> Result<Ledger, JournalError> {
+    journal::read(&Machine::bare(journal::PATH, bytes))
+}
+
+fn whole(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)]
+}
+
+fn laws(input: &[u8]) -> Shape {
+    let found = read(input);
+    let kept = whole(input);
+    let lines = || kept.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let records: Vec<Record> = lines().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let written: String = records.iter().map(Record::line).collect();
+    let shape = match &found {
+        Ok(ledger) => {
+            assert_eq!(records.len(), lines().count(), "every line that is believed is a record");
+            assert_eq!(
+                read(written.as_bytes()).ok().as_ref(),
+                Some(ledger),
+                "what is written again is read the same"
+            );
+            assert_eq!(read(kept).ok().as_ref(), Some(ledger), "a torn end is nothing");
+            let standing = ledger.standing().count();
+            assert!(ledger.open().count() <= standing && standing <= ledger.entries.len());
+            let _ = ledger.is_interrupted();
+            Shape::of("read")
+                .few(standing)
+                .few(ledger.entries.len())
+                .and(ledger.waiting.is_some())
+                .and(ledger.user.is_some())
+        }
+        Err(error @ JournalError::Damaged { line, .. }) => {
+            assert!(*line > 0 && *line <= lines().count());
+            assert!(error.hint().is_some() && !error.to_string().contains('\n'), "{error}");
+            Shape::of("damaged").few(*line)
+        }
+        Err(error @ JournalError::Newer { found, .. }) => {
+            assert!(*found > journal::VERSION && error.hint().is_some());
+            Shape::of("newer")
+        }
+        Err(error) => panic!("{error}"),
+    };
+    cut(input, &found);
+    flip(&written, choice(input));
+    shape.few(records.len())
+}
+
+/// A journal cut at any byte reads as its beginning, or is damaged where the whole one is.
+fn cut(input: &[u8], all: &Result<Ledger, JournalError>) {
+    let part = &input[..choice(input) % (input.len() + 1)];
+    match (read(part), all) {
+        (Ok(ledger), _) => assert_eq!(read(whole(part)).ok(), Some(ledger)),
+        (Err(error), Err(all)) => assert_eq!(error.to_string(), all.to_string()),
+        (Err(error), Ok(_)) => panic!("a beginning is refused: {error}"),
+    }
+}
+
+/// A bit that flips in what we wrote is noticed, or changes nothing, or makes the last line a torn one.
+fn flip(written: &str, choice: usize) {
+    let good = match read(written.as_bytes()) {
+        Ok(good) => good,
+        Err(JournalError::Newer { .. }) => return,
+        Err(error) => panic!("our own lines can not be read: {error}"),
+    };
+    if written.is_empty() {
+        return;
+    }
+    let mut bytes = written.as_bytes().to_vec();
+    let at = (choice >> 3) % bytes.len();
+    bytes[at] ^= 1 << (choice & 7);
+    if let Ok(ledger) = read(&bytes) {
+        let is_last_end = at + 1 == bytes.len();
+        let wanted = if is_last_end { read(whole(&bytes)).ok() } else { Some(good) };
+        assert_eq!(Some(ledger), wanted, "byte {at} was changed and nobody noticed");
+    }
+}

@@ -1,0 +1,301 @@
+//! Facts, doctor and reports: a machine on which one file or one answer is anything. The first byte says which.
+
+use kind_wsl::doctor::{Patient, Verdict, examinations, examine};
+use kind_wsl::facts::Facts;
+use kind_wsl::host::{Recording, Replay, World, accounts, by_name};
+use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::provider::Provider;
+use kind_wsl::stage::Answers;
+use kind_wsl::{edit, facts};
+
+use super::world::{Machine, dev};
+use super::{Shape, Target, choice, order};
+
+pub(crate) const FACTS: Target = Target { name: "facts", words: WORDS, run: facts, ordinary: 400 };
+pub(crate) const DOCTOR: Target = Target { name: "doctor", words: WORDS, run: doctor, ordinary: 250 };
+pub(crate) const REPORT: Target = Target {
+    name: "report",
+    words: &[
+        r#""stats":{}"#,
+        r#""files":{}"#,
+        r#""hashes":{}"#,
+        r#""lists":{}"#,
+        r#""links":{}"#,
+        r#""commands":{}"#,
+        r#""env":{}"#,
+        r#""caller":null"#,
+        r#""caller":[1,2]"#,
+        "\"/etc/wsl.conf\":",
+        "{\"text\":\"",
+        "{\"raw\":[1,2]}",
+        "null",
+        "\"/proc/mounts\":",
+        "\"uname -m\":",
+        r#"{"code":0,"stdout":"x","stderr":""}"#,
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"",
+        "\\u0000",
+        "\\n",
+        "-1",
+        "1e9",
+        "\"/run/WSL\":",
+        r#"{"kind":"dir","mode":493,"uid":0,"gid":0,"len":0}"#,
+    ],
+    run: report,
+    ordinary: 250,
+};
+
+const WORDS: &[&str] = &[
+    "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+    "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n",
+    "tmpfs",
+    "/sys/fs/cgroup",
+    "rw,memory",
+    "0::/",
+    "/init.scope",
+    "/wsl-user/distro-2",
+    "cpu",
+    "memory",
+    "pids",
+    "ID=",
+    "VERSION_ID=\"",
+    "PRETTY_NAME=",
+    "ID_LIKE=debian",
+    "\"",
+    "'",
+    "installed podman 3.4.4",
+    "installed ",
+    "crun version ",
+    "Docker version 20.10",
+    "dev",
+    ":",
+    "dev:100000:65536",
+    "4294967295",
+    "99999999999999999999",
+    "-1",
+    "kernel/net/x.ko.xz:",
+    ".ko",
+    "Candidate: ",
+    "podman:\n",
+    "(none)",
+    "[boot]",
+    "systemd=true",
+    "[engine]",
+    "runtime = \"crun\"",
+    "[engine.runtimes]",
+    "crun = [\"/x\"]",
+    "\n",
+    "\r\n",
+    "\0",
+    " ",
+    "\t",
+    "/",
+    "=",
+    "\\",
+    "C:\\Users\\dev",
+    "é",
+    "\u{feff}",
+    "{\"host\":{",
+    "\"cgroupVersion\":\"v2\"",
+    "\"cgroupControllers\":[]",
+    "\"CgroupDriver\":\"none\"",
+    "null",
+    "{",
+    "}",
+    "[",
+    "]",
+    "S 0 1 1 0 -1 1 2 3 4 5 6 7 8 20 0 1 0 77 1 2",
+    "shared:1",
+    "unlimited",
+    "Max open files",
+    "1",
+    "0",
+];
+
+/// What may be anything. `$` is the answer of a program, `%` a variable, `/*` at the end the names in a directory.
+const PLACES: [&str; 44] = [
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/subuid",
+    "/etc/subgid",
+    "/etc/os-release",
+    "/etc/wsl.conf",
+    "/etc/fstab",
+    "/etc/containers/containers.conf",
+    "/home/dev/.config/containers/containers.conf",
+    "/home/dev/.config/containers/storage.conf",
+    "/etc/containers/containers.conf.d/*",
+    "/mnt/c/Users/*",
+    "/mnt/c/Users/dev/.wslconfig",
+    "/proc/mounts",
+    "/proc/cmdline",
+    "/proc/modules",
+    "/proc/1/comm",
+    "/proc/1/cgroup",
+    "/proc/self/cgroup",
+    "/proc/1/stat",
+    "/proc/1/environ",
+    "/proc/self/limits",
+    "/proc/self/mountinfo",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/sys/fs/inotify/max_user_watches",
+    "/sys/fs/cgroup/cgroup.controllers",
+    "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers",
+    "/lib/modules/6.6.87.2-microsoft-standard-WSL2/modules.builtin",
+    "/lib/modules/6.6.87.2-microsoft-standard-WSL2/modules.dep",
+    "$uname -m",
+    "$wslinfo --version",
+    "$crun --version",
+    "$dockerd --version",
+    "$nerdctl --version",
+    "$containerd --version",
+    "$dpkg-query",
+    "$apt-cache policy",
+    "$systemctl",
+    "$getent",
+    "%PATH",
+    "%WSL_DISTRO_NAME",
+    "%CONTAINERS_CONF",
+    "%KIND_WSL_WINDOWS_PROFILE",
+];
+
+/// More of them, at which only doctor looks.
+const ASKED: [&str; 8] = [
+    "$podman info",
+    "$docker info",
+    "$nerdctl info",
+    "$podman --version",
+    "$getcap",
+    "$systemctl is-active",
+    "$systemctl show",
+    "$",
+];
+
+fn place<'p>(input: &'p [u8], places: &[&'static str]) -> (&'static str, &'p [u8]) {
+    let (&first, rest) = input.split_first().unwrap_or((&0, &[]));
+    // Letters and digits first, so that a corpus can be read.
+    (places[usize::from(first.wrapping_sub(b'0')) % places.len()], rest)
+}
+
+fn facts(input: &[u8]) -> Shape {
+    let (place, bytes) = place(input, &PLACES);
+    let world = Machine::usual(place, bytes);
+    let seen = Facts::probe(&world, dev());
+    let shape = about(&seen, &world).and(place);
+    let by = choice(input);
+    if by.is_multiple_of(32) {
+        let json = serde_json::to_string(&seen).expect("facts can be written");
+        let again: Facts = serde_json::from_str(&json).expect("and read");
+        assert_eq!(serde_json::to_string(&again).ok(), Some(json), "and are the same then");
+    }
+    if by.is_multiple_of(64) {
+        plan(&world, &seen, by);
+    }
+    shape
+}
+
+/// What holds on every machine.
+fn about(seen: &Facts, world: &dyn World) -> Shape {
+    let mounts = &seen.cgroup.mounts;
+    assert!(!mounts.is_pure_v2() || !mounts.has_v1());
+    assert!(!mounts.to_string().is_empty());
+    assert!(!mounts.is_pure_v2() || mounts.root.as_deref() == Some("cgroup2"));
+    let withheld = seen.cgroup.withheld();
+    assert!(withheld.iter().all(|w| facts::cgroup::WANTED.contains(&w.as_str())));
+    let ranges = ["/etc/subuid", "/etc/subgid"]
+        .map(|file| edit::table::subid_ranges(&world.text(file).unwrap_or_default()));
+    let others = ranges.iter().flatten().filter(|(owner, ..)| owner != "dev" && owner != "1000");
+    let free = u64::from(seen.subids.free);
+    let is_taken = others.map(|r| (u64::from(r.1), u64::from(r.2))).any(|(start, count)| {
+        count > 0 && start < free + u64::from(facts::user::SUBIDS) && free < start + count
+    });
+    assert!(
+        !is_taken || edit::table::subid_free_start(&ranges.concat(), facts::user::SUBIDS, 100_000).is_none(),
+        "free ids are free"
+    );
+    assert!(seen.wsl_conf.mount_root.ends_with('/'));
+    assert_eq!(seen.wsl_conf.complete, seen.wsl_conf.complete || seen.wsl_conf.problems.is_empty());
+    assert!(!seen.wsl.name().is_empty() && !seen.distro.id.is_empty());
+    for account in accounts(world) {
+        assert!(account.name.is_empty() || by_name(world, &account.name).is_some(), "who is listed is found");
+    }
+    for file in &seen.containers.files {
+        assert!(file.keys.values().all(|setting| setting.line > 0 && !setting.value.is_empty()));
+    }
+    assert!(
+        seen.kernel.version().is_none_or(|v| seen.kernel.release.contains(&v.major().to_string()))
+            || seen.kernel.release.contains('0')
+    );
+    Shape::of(mounts.to_string().len().min(30))
+        .few(withheld.len())
+        .few(seen.packages.installed.len())
+        .few(seen.packages.candidates.len())
+        .few(seen.containers.files.len())
+        .and(seen.wsl.is_two())
+        .and(seen.arch.is_some())
+        .and(seen.distro.version.is_some())
+        .and(seen.subids.uids > 0)
+        .and(seen.windows.profile.is_some())
+        .and(seen.witness.pid1_start > 0)
+        .and(seen.cgroup.is_isolated())
+        .and(seen.wsl_conf.systemd.map(|(on, _)| on))
+        .and(seen.tools.crun.as_ref().map(|crun| crun.version.is_some()))
+}
+
+/// The plan is made on any facts, and says why.
+fn plan(world: &dyn World, seen: &Facts, by: usize) {
+    let provider = Provider::ALL[by / 64 % Provider::ALL.len()];
+    let mut answers = Answers::default();
+    answers.give("provider", provider.name());
+    let selection = Selection { guide: (by / 256).is_multiple_of(2), ..Selection::default() };
+    match Plan::make(world, seen, &answers, &selection) {
+        Ok(plan) => assert!(plan.stages.iter().all(|stage| !stage.why.is_empty())),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fn doctor(input: &[u8]) -> Shape {
+    let (first, rest) = input.split_first().unwrap_or((&0, &[]));
+    let provider = Provider::ALL[usize::from(*first) % Provider::ALL.len()];
+    let (place, bytes) = place(rest, &[&ASKED[..], &PLACES[..]].concat());
+    let world = Machine::usual(place, bytes);
+    let facts = Facts::probe(&world, dev());
+    let mut answers = Answers::default();
+    answers.give("provider", provider.name());
+    let patient = Patient { world: &world, facts: &facts, answers: &answers };
+    let mut shape = Shape::of(provider.name()).and(place);
+    for seen in examine(&patient, &examinations(), |_| {}) {
+        let found = &seen.finding;
+        assert!(!found.evidence.is_empty() && !found.evidence.starts_with("this check crashed"), "{seen:?}");
+        let is_bad = matches!(found.verdict, Verdict::Wrong | Verdict::Doubtful);
+        assert_eq!(is_bad, !found.consequence.is_empty() && !found.fix.is_empty(), "{seen:?}");
+        shape = shape.and(std::mem::discriminant(&found.verdict));
+    }
+    shape
+}
+
+/// First line: nothing, or the user's name; the rest is what a report recorded.
+fn report(input: &[u8]) -> Shape {
+    let (_, json) = order(input);
+    let Ok(recording) = serde_json::from_slice::<Recording>(json) else { return Shape::of("no recording") };
+    let again = serde_json::to_string(&recording).expect("it can be written");
+    assert_eq!(
+        serde_json::from_str::<Recording>(&again).ok().as_ref(),
+        Some(&recording),
+        "it is read as it was"
+    );
+    let replay = Replay(recording);
+    let seen = Facts::probe(&replay, dev());
+    let shape = about(&seen, &replay).few(replay.0.files.len()).few(replay.0.commands.len());
+    let by = choice(input);
+    if by.is_multiple_of(8) {
+        plan(&replay, &seen, by);
+    }
+    shape
+}
