@@ -93,3 +93,38 @@ fn the_document_of_the_stages_is_up_to_date() {
 fn the_document_of_known_errors_is_up_to_date() {
     is_up_to_date("troubleshooting.md", &troubleshooting());
 }
+
+/// Every document of ours, by its path in the repository.
+fn documents() -> Vec<std::path::PathBuf> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let markdown = |dir: &str| {
+        let files = std::fs::read_dir(root.join(dir)).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>()
+    };
+    ["", "docs", "assets", "windows", "tests/vm"].into_iter().flat_map(markdown).collect()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_to_a_file() {
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(document.parent().unwrap().join(file).exists(), "{}: {link}", document.display());
+        }
+    }
+}
+
+#[test]
+fn every_document_is_in_the_table_of_contents() {
+    let contents = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SUMMARY.md")).unwrap();
+    for document in documents().iter().filter(|path| path.parent().unwrap().ends_with("docs")) {
+        let name = document.file_name().unwrap().to_str().unwrap();
+        let link = format!("]({name})");
+        let is_named = name == "SUMMARY.md" || contents.contains(&link);
+        assert!(is_named, "docs/{name} is not in docs/SUMMARY.md");
+    }
+}
