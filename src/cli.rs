@@ -5,6 +5,7 @@ mod diagnosis;
 mod doctor;
 mod explain;
 mod fetch;
+mod inspect;
 mod kind;
 mod plan;
 mod report;
@@ -70,6 +71,8 @@ enum Command {
     Undo(undo::Undo),
     /// Say what a stage is for, or what an error message means and whether its cause is on this machine.
     Explain(explain::Explain),
+    /// Show where a cluster's processes live, what is delegated to them, and who they are outside.
+    Inspect(inspect::Inspect),
     /// Write down this machine, the plan and the journal, for a bug report or for `plan --facts`.
     Report(report::Report),
     /// Run kind with podman as its provider, in a cgroup that may limit its nodes.
@@ -222,6 +225,7 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Doctor(command) => command.run(global),
         Command::Undo(command) => command.run(global),
         Command::Explain(command) => command.run(global),
+        Command::Inspect(command) => command.run(global),
         Command::Report(command) => command.run(global),
         Command::Kind(command) => command.run(global),
         Command::Crun(command) => command.run(global),

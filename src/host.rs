@@ -8,6 +8,7 @@
 
 mod account;
 mod cmd;
+mod folder;
 mod fs;
 mod fuse;
 mod locks;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, REPORTS, Runner};
+pub use folder::Folder;
 pub use fs::{Lock, digest, directory, hex, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
@@ -124,6 +126,12 @@ pub trait World {
 
     /// The numeric owner that `owner` comes to on this machine: without root everything is the caller's.
     fn ids(&self, owner: Owner) -> (u32, u32);
+
+    /// Where a directory really is once every link is followed, for [`Folder`]; `None` where this world has no files of
+    /// its own, or none at this path.
+    fn real(&self, _dir: &Utf8Path) -> Option<std::path::PathBuf> {
+        None
+    }
 
     /// The text of a file, for readers of small system files: absent and unreadable are both `None`,
     /// bytes that are not UTF-8 are replaced.

@@ -24,6 +24,7 @@ pub mod explain;
 pub mod facts;
 pub mod fetch;
 pub mod host;
+pub mod inspect;
 pub mod journal;
 pub mod near;
 pub mod plan;

@@ -70,6 +70,10 @@ impl World for View<'_> {
         self.base.resolve(path)
     }
 
+    fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
+        self.base.real(dir)
+    }
+
     fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
         self.base.query(cmd)
     }

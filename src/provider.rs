@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stage::Answers;
+use crate::host::{Account, Cmd, World};
 
 /// One of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +24,6 @@ impl Provider {
     /// All of them, the recommended one first.
     pub const ALL: [Self; 3] = [Self::Podman, Self::Docker, Self::Nerdctl];
 
-    /// The one that was chosen; podman where nobody was asked.
-    #[must_use]
-    pub fn of(answers: &Answers) -> Self {
-        answers.parse("provider").unwrap_or_default()
-    }
-
     /// As kind, the answers and the command line write it: `KIND_EXPERIMENTAL_PROVIDER` takes it
     /// (kind `pkg/internal/runtime/runtime.go`).
     #[must_use]
@@ -46,6 +40,29 @@ impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What kind reads, in the words that start it.
+const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
+
+/// A command line inside the wrapper.
+pub(crate) fn in_wrapper<'w>(words: impl IntoIterator<Item = &'w str>) -> Cmd {
+    Cmd::new(WRAPPER[0], WRAPPER[1..].iter().copied().chain(words))
+}
+
+/// Whether there is a user manager to ask for the wrapper's scope; without one kind is started as it is.
+pub(crate) fn can_be_wrapped(world: &dyn World, user: &Account) -> bool {
+    let init = world.text("/proc/1/comm").unwrap_or_default();
+    init.trim() == "systemd" && world.exists(&format!("{}/bus", user.runtime_dir()))
+}
+
+/// What docker and nerdctl are asked, in kind's words (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
+pub(crate) const INFO: [&str; 3] = ["info", "--format", "{{json .}}"];
+
+/// The address of the user's own Docker.
+#[must_use]
+pub(crate) fn docker_host(user: &Account) -> String {
+    format!("unix://{}/docker.sock", user.runtime_dir())
 }
 
 /// No such provider.

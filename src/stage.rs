@@ -246,6 +246,12 @@ impl Answers {
         self.get(id)?.parse().ok()
     }
 
+    /// The provider that was chosen; podman where nobody was asked.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.parse("provider").unwrap_or_default()
+    }
+
     /// Notes an answer.
     pub fn give(&mut self, id: &str, answer: impl Into<String>) {
         self.0.insert(id.to_owned(), answer.into());
@@ -289,7 +295,7 @@ impl Check {
     /// Whether it matters with the provider that was chosen.
     #[must_use]
     pub fn counts(&self, answers: &Answers) -> bool {
-        self.provider.is_none_or(|p| p == Provider::of(answers))
+        self.provider.is_none_or(|p| p == answers.provider())
     }
 }
 

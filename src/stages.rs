@@ -24,10 +24,6 @@ mod rootless;
 
 /// The lowest crun that serves on this machine.
 pub(crate) use crun::floor as crun_floor_here;
-/// Where the user's own Docker listens, and what it is asked.
-pub(crate) use verify::{INFO, docker_host};
-/// The words that start kind, and podman when it is asked what kind will see.
-pub(crate) use verify::{can_be_wrapped, in_wrapper};
 
 /// The stage of that name.
 ///
@@ -69,7 +65,7 @@ impl UnknownStage {
 
 /// What another provider than podman makes needless.
 fn not_podman(answers: &Answers) -> Option<Need> {
-    let provider = Provider::of(answers);
+    let provider = answers.provider();
     (provider != Provider::Podman).then(|| Need::not_here(format!("the provider is {provider}")))
 }
 

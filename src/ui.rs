@@ -1,7 +1,9 @@
 //! The screen: the only place that prints, asks or draws a bar.
 
 mod ask;
+pub mod cgroups;
 mod json;
+pub mod live;
 mod plain;
 pub mod render;
 mod term;
@@ -15,7 +17,7 @@ use crate::engine::Face;
 use crate::error::Failure;
 
 pub use ask::{Consent, ask, confirm, consent};
-pub use json::{Json, line as json_line};
+pub use json::{Json, VERSION, line as json_line, whole as json_whole};
 pub use plain::Plain;
 pub use term::Term;
 pub use text::{columns, shorten, width, wrap};

@@ -40,7 +40,7 @@ impl Crun {
 impl List {
     fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let catalogue = catalogue::crun().map_err(|e| Failure::new(e.to_string(), None))?;
-        let session = Session::new(global, None).ok();
+        let session = Session::local(global, None).ok();
         let facts = session.map(|s| s.facts());
         let arch = facts.as_ref().and_then(|f| f.arch).unwrap_or(Arch::Amd64);
         let floor = facts.as_ref().map_or_else(|| crun_floor((0, 0), None), crun_floor_here);

@@ -44,7 +44,7 @@ impl Fetch {
             check_mirror(mirror)
                 .map_err(|e| Failure::usage(format!("`--mirror`: {e}"), e.hint().unwrap_or_default()))?;
         }
-        let session = Session::new(global, None)?;
+        let session = Session::local(global, None)?;
         let arch = self.arch(&session)?;
         let source = Source { mirror: self.mirror.clone(), ..Source::default() };
         let wanted = self.wanted(arch)?;

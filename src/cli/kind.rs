@@ -5,11 +5,9 @@ use clap::Args;
 use super::Global;
 use super::session::Session;
 use crate::error::{Exit, Failure};
-use crate::facts::Facts;
 use crate::host::replace;
-use crate::provider::Provider;
+use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
 use crate::stage::Answers;
-use crate::stages::{can_be_wrapped, docker_host, in_wrapper};
 
 /// The arguments of `kind`.
 #[derive(Debug, Args)]
@@ -22,7 +20,7 @@ pub(crate) struct Kind {
 
 impl Kind {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let session = Session::new(global, None)?;
+        let session = Session::local(global, None)?;
         if session.host.is_root() {
             let text = "kind would run as root, and the cluster is the user's";
             let hint = format!("run it as `{}`", session.user.name);
@@ -35,7 +33,7 @@ impl Kind {
                 Some("`kind-wsl setup --only tools` installs it".to_owned()),
             ));
         };
-        let (program, args) = line(&session, &facts, kind.as_str(), &self.args);
+        let (program, args) = line(&session, kind.as_str(), &self.args);
         let error = replace(&program, &args, &environment(&session, global));
         Err(Failure::new(
             format!("cannot run `{program}`: {error}"),
@@ -45,8 +43,8 @@ impl Kind {
 }
 
 /// kind inside a scope with every controller of the user manager, where there is one.
-fn line(session: &Session, facts: &Facts, kind: &str, args: &[String]) -> (String, Vec<String>) {
-    if can_be_wrapped(&session.host, facts) {
+fn line(session: &Session, kind: &str, args: &[String]) -> (String, Vec<String>) {
+    if can_be_wrapped(&session.host, &session.user) {
         let wrapped = in_wrapper([kind].into_iter().chain(args.iter().map(String::as_str)));
         return (wrapped.program, wrapped.args);
     }
@@ -58,7 +56,7 @@ fn line(session: &Session, facts: &Facts, kind: &str, args: &[String]) -> (Strin
 fn environment(session: &Session, global: &Global) -> Vec<(String, String)> {
     let said =
         |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
-    let ours = Provider::of(&Answers(session.ledger.answers.clone()));
+    let ours = Answers(session.ledger.answers.clone()).provider();
     let mut wanted = vec![("KIND_EXPERIMENTAL_PROVIDER", ours.name().to_owned())];
     // Another Docker than the one that we set up has an address of its own.
     let is_ours = said("KIND_EXPERIMENTAL_PROVIDER").is_none_or(|theirs| theirs == ours.name());

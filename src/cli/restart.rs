@@ -14,8 +14,8 @@ use crate::engine::Awaited;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{Cmd, World};
+use crate::provider::docker_host;
 use crate::stage::Answers;
-use crate::stages::docker_host;
 use crate::ui::{self, CYAN, YELLOW, err, out, styled};
 use crate::windows::{self, Driver, Interop, Outcome};
 

@@ -49,7 +49,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// For what looks at `.wslconfig`, which is in a directory that only Windows may know.
     pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
+        let mut session = Self::local(global, windows_profile)?;
+        ask_for_profile(&mut session.host);
+        if let Some(profile) = windows_profile {
+            session.check_profile(profile)?;
+        }
+        Ok(session)
+    }
+
+    /// For what has nothing to do with Windows: nobody is asked there.
+    pub(crate) fn local(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let root = absolute(&global.root)?;
         let program = program().map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
         let env = global.env.clone().into_iter().chain(program);
@@ -60,15 +71,10 @@ impl Session {
         if let Some(profile) = windows_profile.or(kept) {
             host.tell("KIND_WSL_WINDOWS_PROFILE", profile.as_str());
         }
-        ask_for_profile(&mut host);
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
-        let session = Self { host, user, ledger };
-        if let Some(profile) = windows_profile {
-            session.check_profile(profile)?;
-        }
-        Ok(session)
+        Ok(Self { host, user, ledger })
     }
 
     /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the change at hand is finished first.

@@ -194,7 +194,7 @@ impl Setup {
             engine.setup(answers, chosen).map_err(goes_on)?
         };
         let Ended::Restart(awaited) = &ended else {
-            return Ok(self.end(session, &ended, Provider::of(answers)));
+            return Ok(self.end(session, &ended, answers.provider()));
         };
         let restarting = Restarting {
             session,

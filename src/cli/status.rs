@@ -27,11 +27,11 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
-        let session = Session::new(global, None)?;
         if self.waiting {
-            tell_waiting(&session);
+            tell_waiting(&Session::local(global, None)?);
             return Ok(Exit::Done);
         }
+        let session = Session::new(global, None)?;
         let facts = session.facts();
         let answers = Choosing::default().answers(global, &session, &facts)?;
         let answers = with_defaults(&facts, &answers);

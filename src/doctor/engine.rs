@@ -21,7 +21,7 @@ pub(super) static CHECKS: &[Examination] = &[
 ];
 
 fn engine(patient: &Patient<'_>, provider: Provider) -> Finding {
-    let chosen = Provider::of(patient.answers);
+    let chosen = patient.answers.provider();
     if chosen != provider {
         return Finding::not_here(format!("the provider is {chosen}"));
     }

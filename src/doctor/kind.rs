@@ -13,8 +13,7 @@ use super::session::ESSENTIAL;
 use super::{Examination, Finding, Patient};
 use crate::facts::engines::Info;
 use crate::host::{Cmd, Output};
-use crate::provider::Provider;
-use crate::stages::{INFO, can_be_wrapped, docker_host, in_wrapper};
+use crate::provider::{INFO, Provider, can_be_wrapped, docker_host, in_wrapper};
 use crate::version::Version;
 
 pub(super) static CHECKS: &[Examination] = &[
@@ -114,7 +113,7 @@ pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
 /// Foretells kind's verdict.
 #[must_use]
 pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
-    let provider = Provider::of(patient.answers);
+    let provider = patient.answers.provider();
     if view == View::Shell
         && let Some(name) = detected(patient).filter(|name| *name != provider.name())
     {
@@ -149,7 +148,9 @@ fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, S
     }
     // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
     let mut cmd = match view {
-        View::Wrapper if can_be_wrapped(patient.world, patient.facts) => in_wrapper(words.iter().copied()),
+        View::Wrapper if can_be_wrapped(patient.world, &patient.facts.user) => {
+            in_wrapper(words.iter().copied())
+        }
         View::Shell | View::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
     };
     let told = patient.world.env("DOCKER_HOST").filter(|host| !host.is_empty());
@@ -316,7 +317,7 @@ fn kind(patient: &Patient<'_>) -> Finding {
         );
     };
     // podman 6 prints labels as a list (kind commit 955ea974, first in 0.33.0).
-    let is_six = Provider::of(patient.answers) == Provider::Podman
+    let is_six = patient.answers.provider() == Provider::Podman
         && podman_version(patient).is_some_and(|v| v.major() >= 6);
     if is_six && version < Version::from([0, 33]) {
         let fix = "kind-wsl setup --only tools";
@@ -330,7 +331,7 @@ fn kind(patient: &Patient<'_>) -> Finding {
 }
 
 fn clusters(patient: &Patient<'_>) -> Finding {
-    let provider = Provider::of(patient.answers);
+    let provider = patient.answers.provider();
     let storage = match provider {
         Provider::Podman => "containers/storage",
         Provider::Docker => "docker",

@@ -60,7 +60,7 @@ fn is_installed(patient: &Patient<'_>) -> bool {
 
 /// Where another provider was chosen, podman is nobody's business.
 fn elsewhere(patient: &Patient<'_>) -> Option<Finding> {
-    let provider = Provider::of(patient.answers);
+    let provider = patient.answers.provider();
     (provider != Provider::Podman).then(|| Finding::not_here(format!("the provider is {provider}")))
 }
 

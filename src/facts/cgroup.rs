@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{Cmd, World};
 
-const ROOT: &str = "/sys/fs/cgroup";
+/// Where the hierarchy is mounted.
+pub const ROOT: &str = "/sys/fs/cgroup";
 
 /// The controllers that the guide delegates, in its order. kind insists on cpu, memory and pids
 /// (kind `pkg/cluster/internal/create/create.go`, `validateProvider`).
@@ -191,7 +192,8 @@ impl Cgroup {
 }
 
 /// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself.
-fn systemd_root(world: &dyn World) -> String {
+#[must_use]
+pub fn systemd_root(world: &dyn World) -> String {
     let own = world.text("/proc/1/cgroup").unwrap_or_default();
     let path = v2_path(&own).unwrap_or_default();
     path.trim_end_matches('/').trim_end_matches("/init.scope").to_owned()

@@ -313,6 +313,13 @@ impl World for Host {
         Ok(done)
     }
 
+    fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
+        if self.is_live() {
+            return Some(dir.into());
+        }
+        self.resolve(dir).ok().map(|real| self.join(&real).into())
+    }
+
     fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
         self.start(cmd, &mut |_| {})
     }

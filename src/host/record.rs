@@ -123,6 +123,11 @@ impl World for Recorder<'_> {
         Ok(to)
     }
 
+    // What is read in bulk (the cgroup tree) is not written down: it would be the most of a report, and says little elsewhere.
+    fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
+        self.world.real(dir)
+    }
+
     fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
         if let Some(Some(output)) = self.notes.borrow().commands.get(&cmd.to_string()) {
             return Ok(output.clone());

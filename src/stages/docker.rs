@@ -38,7 +38,7 @@ fn ours(facts: &Facts) -> Vec<&'static str> {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
-    let provider = Provider::of(answers);
+    let provider = answers.provider();
     if provider != Provider::Docker {
         return Need::not_here(format!("the provider is {provider}"));
     }

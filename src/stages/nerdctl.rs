@@ -34,7 +34,7 @@ fn ours(facts: &Facts) -> Vec<&'static str> {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
-    let provider = Provider::of(answers);
+    let provider = answers.provider();
     if provider != Provider::Nerdctl {
         return Need::not_here(format!("the provider is {provider}"));
     }

@@ -60,7 +60,7 @@ pub(super) fn podman(facts: &Facts) -> Option<Version> {
 }
 
 fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
-    let names = match Provider::of(answers) {
+    let names = match answers.provider() {
         Provider::Podman => podman_names(facts, manager),
         other => rootless::packages(facts, other, manager),
     };
@@ -85,7 +85,7 @@ fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
-    let provider = Provider::of(answers);
+    let provider = answers.provider();
     let Some(manager) = facts.packages.manager else {
         let what = format!("{} has none of apt, dnf, zypper and pacman", facts.distro.name);
         return Need::blocked(what, "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`");

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::facts::Facts;
 use crate::facts::cgroup::{Mounts, user_manager};
 use crate::facts::engines::Info;
-use crate::host::{Account, Cmd, World};
-use crate::provider::Provider;
+use crate::host::World;
+use crate::provider::{INFO, Provider, docker_host, in_wrapper};
 use crate::stage::{Answers, Check, Fault, Need, Stage};
 
 pub(super) static STAGE: Stage = Stage {
@@ -34,21 +34,8 @@ pub(super) static STAGE: Stage = Stage {
     ],
 };
 
-/// What kind reads, in the words that start it.
-const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
-
-/// A command line inside the wrapper.
-pub(crate) fn in_wrapper<'w>(words: impl IntoIterator<Item = &'w str>) -> Cmd {
-    Cmd::new(WRAPPER[0], WRAPPER[1..].iter().copied().chain(words))
-}
-
-/// Whether there is a user manager to ask for the wrapper's scope; without one kind is started as it is.
-pub(crate) fn can_be_wrapped(world: &dyn World, facts: &Facts) -> bool {
-    facts.systemd.is_running() && world.exists(&format!("{}/bus", facts.user.runtime_dir()))
-}
-
 fn needed(facts: &Facts, answers: &Answers) -> Need {
-    let provider = Provider::of(answers);
+    let provider = answers.provider();
     let is_there = match provider {
         Provider::Podman => facts.packages.installed.contains_key("podman"),
         Provider::Docker => facts.engines.docker.is_some(),
@@ -98,15 +85,6 @@ pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fau
         return Err(broken(format!("podman info ended with exit code {}: {}", output.code, output.stderr.trim())));
     }
     serde_json::from_str(&output.stdout).map_err(|e| broken(format!("podman info printed no JSON: {e}")))
-}
-
-/// What docker and nerdctl are asked, in kind's words (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
-pub(crate) const INFO: [&str; 3] = ["info", "--format", "{{json .}}"];
-
-/// The address of the user's own Docker.
-#[must_use]
-pub(crate) fn docker_host(user: &Account) -> String {
-    format!("unix://{}/docker.sock", user.runtime_dir())
 }
 
 fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String, Fault> {

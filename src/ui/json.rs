@@ -1,5 +1,7 @@
 //! JSON lines, for programs: one object an event, each with the version of this form.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
 use super::out;
@@ -7,7 +9,7 @@ use crate::change::Tick;
 use crate::engine::{Event, Face};
 
 /// The version of this form; documented in `docs/json.md`.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// One JSON object for each thing that happened.
 #[derive(Debug)]
@@ -19,6 +21,13 @@ pub fn line(mut object: Value) {
         map.insert("v".to_owned(), VERSION.into());
     }
     out(&object.to_string());
+}
+
+/// Prints something that may be large, as it is made; it brings the version itself.
+pub fn whole(object: &impl serde::Serialize) {
+    let mut stream = std::io::BufWriter::new(std::io::stdout().lock());
+    let _ = serde_json::to_writer(&mut stream, object);
+    let _ = writeln!(stream).and_then(|()| stream.flush());
 }
 
 impl Face for Json {

@@ -1,0 +1,160 @@
+//! Many small files in many directories: `/sys/fs/cgroup` and `/proc`.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "reads where World::read would resolve every name of every path again"
+)]
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::World;
+
+/// A directory whose links were resolved once, so that each file in it costs an open, a read and a close.
+pub struct Folder<'w> {
+    world: &'w dyn World,
+    path: Utf8PathBuf,
+    /// Where it really is; `None` in a world that has no files of its own.
+    real: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Folder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Folder").field(&self.path).finish()
+    }
+}
+
+impl<'w> Folder<'w> {
+    /// The directory at `path`, be it there or not.
+    #[must_use]
+    pub fn new(world: &'w dyn World, path: &Utf8Path) -> Self {
+        Self { world, path: path.to_owned(), real: world.real(path) }
+    }
+
+    /// A directory in it, be it there or not.
+    #[must_use]
+    pub fn enter(&self, name: &str) -> Self {
+        let real = self.real.as_ref().map(|real| real.join(name));
+        Self { world: self.world, path: self.path.join(name), real }
+    }
+
+    /// Its path, without our root.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The bytes of a file in it, into a buffer that is used again; `None` where there is nothing that we may read, for
+    /// example because the process or the cgroup has ended.
+    #[must_use]
+    pub fn bytes<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+        buffer.clear();
+        match &self.real {
+            Some(real) => {
+                let mut file = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(nix::libc::O_NOFOLLOW)
+                    .open(real.join(name))
+                    .ok()?;
+                read_small(&mut file, buffer).ok()?;
+            }
+            None => buffer.extend(self.world.read(&self.path.join(name)).ok()??),
+        }
+        Some(buffer)
+    }
+
+    /// As [`Folder::bytes`], as text.
+    #[must_use]
+    pub fn text<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
+        std::str::from_utf8(self.bytes(name, buffer)?).ok()
+    }
+
+    /// Whether there is something of that name, which may be a path; links are followed.
+    #[must_use]
+    pub fn has(&self, name: &str) -> Option<bool> {
+        match &self.real {
+            // A link of /proc leads into another mount namespace: only the kernel can follow it.
+            Some(real) => match fs::metadata(real.join(name)) {
+                Ok(_) => Some(true),
+                Err(e) if super::fs::is_absent(&e) => Some(false),
+                Err(_) => None,
+            },
+            None => Some(self.world.exists(self.path.join(name).as_str())),
+        }
+    }
+
+    /// The sorted names of the directories in it.
+    #[must_use]
+    pub fn folders(&self) -> Vec<String> {
+        let Some(real) = &self.real else { return self.folders_by_path() };
+        // Two links are its own name and its `.`; each directory in it adds its `..` (cgroupfs, ext4 and tmpfs count so;
+        // file systems that do not count, such as btrfs, say 1).
+        if fs::symlink_metadata(real).map_or(true, |meta| meta.nlink() == 2) {
+            return Vec::new();
+        }
+        let Ok(entries) = fs::read_dir(real) else { return Vec::new() };
+        let folders = entries.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut names: Vec<String> = folders.filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn folders_by_path(&self) -> Vec<String> {
+        let mut names = self.world.list(&self.path).unwrap_or_default();
+        let is_dir = |name: &String| {
+            let stat = self.world.stat(&self.path.join(name)).ok().flatten();
+            stat.is_some_and(|stat| stat.kind == super::Kind::Dir)
+        };
+        names.retain(is_dir);
+        names
+    }
+}
+
+/// Reads to the end, where the kernel answers a page at most at a time: what is well below a page was the last.
+fn read_small(file: &mut fs::File, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    const PAGE: usize = 4096;
+    loop {
+        let end = buffer.len();
+        buffer.resize(end + PAGE, 0);
+        let read = match file.read(&mut buffer[end..]) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => 0,
+            other => other.inspect_err(|_| buffer.truncate(end))?,
+        };
+        buffer.truncate(end + read);
+        if read < PAGE / 2 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8Path;
+
+    use super::Folder;
+    use crate::host::{Host, Process, World};
+
+    #[test]
+    fn a_long_file_is_read_whole_and_only_directories_are_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let long = "12345\n".repeat(10_000);
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::create_dir_all(root.join("a/a")).unwrap();
+        std::fs::write(root.join("a/long"), &long).unwrap();
+        std::os::unix::fs::symlink("long", root.join("a/link")).unwrap();
+        let host = Host::new(root, Box::new(Process::new(root)), []);
+        let folder = Folder::new(&host as &dyn World, Utf8Path::new("/a"));
+        let mut buffer = Vec::new();
+        assert_eq!(folder.text("long", &mut buffer), Some(long.as_str()));
+        assert_eq!(folder.text("link", &mut buffer), None);
+        assert_eq!(folder.text("none", &mut buffer), None);
+        assert_eq!(folder.folders(), ["a", "b"]);
+        assert_eq!(folder.enter("b").folders(), [""; 0]);
+        assert_eq!((folder.has("long"), folder.has("b/c")), (Some(true), Some(false)));
+    }
+}

@@ -1,0 +1,79 @@
+//! Where the processes of a cluster's nodes live, what is delegated to them, and who they are outside.
+//!
+//! [`Tree`] is read from `/sys/fs/cgroup` and `/proc` in one pass, without root and without asking anybody; what ends
+//! while it is read is simply not in it. Names come from those who give them: the provider for nodes ([`node`]), crictl
+//! in a node for pods ([`pods`]). A provider that does not answer costs the names, not the tree.
+
+pub mod json;
+pub mod node;
+pub mod pods;
+pub mod process;
+mod remark;
+pub mod tree;
+pub mod view;
+
+use camino::Utf8Path;
+
+use crate::facts::cgroup::{Mounts, ROOT, systemd_root, user_manager};
+use crate::host::{Account, World};
+use crate::provider::Provider;
+
+pub use node::{Condition, Node};
+pub use pods::Pods;
+pub use process::{Process, Reader, UserMap};
+pub use remark::{Remark, of as remark};
+pub use tree::{Cgroup, Tree};
+
+/// What there is to see.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What is mounted.
+    pub mounts: Mounts,
+    /// The nodes, or why the provider does not say.
+    pub nodes: Result<Vec<Node>, String>,
+    /// The tree; `None` where cgroup v2 is not mounted at `/sys/fs/cgroup`.
+    pub tree: Option<Tree>,
+    /// Whether the tree begins at the user's service manager.
+    pub at_manager: bool,
+}
+
+impl Inspection {
+    /// Asks the provider for nodes, and reads the tree: from the user manager down where every node that runs is below
+    /// it, otherwise from where systemd's begins.
+    #[must_use]
+    pub fn of(world: &dyn World, user: &Account, provider: Provider) -> Self {
+        let nodes = node::list(world, user, provider);
+        Self::with(world, user, nodes)
+    }
+
+    /// The same with what the provider said, at another time.
+    #[must_use]
+    pub fn with(world: &dyn World, user: &Account, mut nodes: Result<Vec<Node>, String>) -> Self {
+        let mounts = Mounts::of(world);
+        if !mounts.is_pure_v2() {
+            return Self { mounts, nodes, tree: None, at_manager: false };
+        }
+        let known = nodes.as_mut().map_or(&mut [][..], |nodes| &mut nodes[..]);
+        let manager = user_manager(world, user.uid).map(|level| level.path);
+        let mut at_manager = manager.is_some();
+        let base = || format!("{ROOT}{}", systemd_root(world));
+        let mut tree = Tree::read(world, Utf8Path::new(&manager.unwrap_or_else(base)));
+        node::place(known, &tree);
+        let strays = |nodes: &[Node]| nodes.iter().any(|node| node.is_running() && node.cgroup.is_none());
+        if at_manager && strays(known) {
+            let whole = Tree::read(world, Utf8Path::new(&base()));
+            node::place(known, &whole);
+            (tree, at_manager) = (whole, false);
+        }
+        for node in known {
+            node.examine(world, &tree);
+        }
+        Self { mounts, nodes, tree: Some(tree), at_manager }
+    }
+
+    /// The nodes that the provider named; none where it did not answer.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        self.nodes.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,270 @@
+//! The nodes of kind's clusters: who they are by the provider, where they live by the tree, and whether what kind's
+//! entrypoint asks for holds in them.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::process::{Reader, UserMap};
+use super::tree::{Tree, Type};
+use crate::host::{Account, Cmd, Folder, HostError, Output, World};
+use crate::provider::{Provider, docker_host};
+
+/// What kind's entrypoint and its kubelet insist on (kind `images/base/files/usr/local/bin/entrypoint`).
+const ESSENTIAL: [&str; 3] = ["cpu", "memory", "pids"];
+/// The open files that the entrypoint asks for.
+const OPEN_FILES: u64 = 64_000;
+/// A provider that takes longer hangs: its daemon, or its store's lock.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The label that kind gives its containers (kind `pkg/cluster/constants`, `pkg/cluster/internal/providers/*/constants.go`).
+const CLUSTER: &str = "io.x-k8s.kind.cluster";
+const ROLE: &str = "io.x-k8s.kind.role";
+
+/// A container that is a node of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Its name, such as `kind-control-plane`.
+    pub name: String,
+    /// Its cluster.
+    pub cluster: String,
+    /// Its role: `control-plane`, `worker`, `external-load-balancer`.
+    pub role: String,
+    /// The container's id, 64 hexadecimal digits.
+    pub id: String,
+    /// `running`, `exited`, `paused` …, in the provider's word.
+    pub state: String,
+    /// Its first process, as it is numbered here.
+    pub pid: Option<u32>,
+    /// The cgroup that it has for its root.
+    pub cgroup: Option<String>,
+    /// The index of that one in the tree.
+    #[serde(skip)]
+    pub at: Option<usize>,
+    /// The user namespace that it is in.
+    #[serde(skip)]
+    pub users: Vec<UserMap>,
+    /// What it needs, and whether that holds; empty for one that does not run.
+    pub conditions: Vec<Condition>,
+}
+
+/// Something that a node needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// Its name.
+    pub id: &'static str,
+    /// Whether it holds; `None` where that could not be seen.
+    pub holds: Option<bool>,
+    /// What was seen.
+    pub evidence: String,
+}
+
+impl Condition {
+    fn new(id: &'static str, holds: impl Into<Option<bool>>, evidence: impl Into<String>) -> Self {
+        Self { id, holds: holds.into(), evidence: evidence.into() }
+    }
+}
+
+impl Node {
+    /// Whether it has processes: also a paused one has.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state.starts_with("running") || self.state.starts_with("paused") || self.state.starts_with("Up")
+    }
+
+    /// What is wrong with it.
+    pub fn faults(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().filter(|condition| condition.holds == Some(false))
+    }
+
+    /// Looks at its first process, its user namespace and its conditions.
+    pub(super) fn examine(&mut self, world: &dyn World, tree: &Tree) {
+        let Some(at) = self.at else { return };
+        let mut reader = Reader::new(world);
+        let init = tree.child(at, "init.scope").unwrap_or(at);
+        let is_first = |pid: &u32| reader.read(*pid).is_some_and(|p| p.pid_inside.unwrap_or(p.pid) == 1);
+        self.pid = tree.cgroups[init].processes.iter().copied().filter(|pid| *pid != 0).find(is_first);
+        self.cgroup = Some(tree.path_of(at).into_string());
+        self.conditions = vec![controllers(tree, at), empty(tree, at)];
+        let Some(pid) = self.pid else { return };
+        self.users = reader.maps(&pid.to_string());
+        let folder = Folder::new(world, Utf8Path::new("/proc")).enter(&pid.to_string());
+        self.conditions.extend([
+            open_files(&folder),
+            there(&folder, "fuse", "dev/fuse"),
+            there(&folder, "modules", "lib/modules"),
+        ]);
+    }
+}
+
+fn controllers(tree: &Tree, at: usize) -> Condition {
+    let cgroup = &tree.cgroups[at];
+    let missing = tree.lacks(cgroup.offered, &ESSENTIAL);
+    let has: Vec<&str> = tree.names(cgroup.offered).collect();
+    let has = if has.is_empty() { "no controller".to_owned() } else { has.join(", ") };
+    if missing.is_empty() {
+        return Condition::new("controllers", true, has);
+    }
+    // The first one up the tree that was given the controller and does not pass it on.
+    let keeps = |above: &usize| tree.lacks(tree.cgroups[*above].offered, &[missing[0].as_str()]).is_empty();
+    let at = match tree.ancestors(at).skip(1).find(keeps) {
+        Some(above) => format!("{} does not pass {} on", tree.path_of(above), missing[0]),
+        None => format!("{} does not have {} itself", tree.path, missing[0]),
+    };
+    Condition::new("controllers", false, format!("{has}; {} missing: {at}", missing.join(", ")))
+}
+
+/// kind's kubelet writes `cgroup.subtree_control` of the node's root, which the kernel refuses while processes are in it
+/// (kind `images/base/files/kind/bin/create-kubelet-cgroup-v2.sh`).
+fn empty(tree: &Tree, at: usize) -> Condition {
+    let cgroup = &tree.cgroups[at];
+    match cgroup.processes.len() {
+        0 => Condition::new("root-empty", true, "no process in the node's own cgroup: those below hold them"),
+        n if cgroup.kind == Type::Domain => {
+            Condition::new("root-empty", false, format!("{n} processes in the node's own cgroup"))
+        }
+        n => Condition::new(
+            "root-empty",
+            false,
+            format!("{n} processes in it, and it is {}", cgroup.kind.name()),
+        ),
+    }
+}
+
+fn open_files(process: &Folder<'_>) -> Condition {
+    let mut buffer = Vec::new();
+    let limits = process.text("limits", &mut buffer).unwrap_or_default();
+    // Soft, then hard.
+    let hard =
+        limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_ascii_whitespace().nth(1));
+    match hard {
+        Some("unlimited") => Condition::new("open-files", true, "no limit"),
+        Some(hard) => {
+            let enough = hard.parse::<u64>().is_ok_and(|n| n >= OPEN_FILES);
+            Condition::new("open-files", enough, format!("the hard limit is {hard}"))
+        }
+        None => Condition::new("open-files", None, "its limits can not be read"),
+    }
+}
+
+/// Whether the node sees a path, looked at through its first process.
+fn there(process: &Folder<'_>, id: &'static str, path: &str) -> Condition {
+    let evidence = match process.has(&format!("root/{path}")) {
+        Some(true) => return Condition::new(id, true, format!("/{path} is in the node")),
+        Some(false) => return Condition::new(id, false, format!("there is no /{path} in the node")),
+        None => format!("/{path} in the node can not be looked at"),
+    };
+    Condition::new(id, None, evidence)
+}
+
+/// Finds the cgroup of each node in a tree: the one that is named after the container.
+pub(super) fn place(nodes: &mut [Node], tree: &Tree) {
+    for node in nodes.iter_mut().filter(|node| !node.id.is_empty() && node.is_running()) {
+        // podman's monitor has a cgroup of its own that is named after the container as well.
+        let is_its = |name: &str| name.contains(&node.id) && !name.contains("conmon");
+        let mut found = tree.cgroups.iter().position(|cgroup| is_its(&cgroup.name));
+        // With the systemd manager crun puts what is in the scope into `container` (crun `src/libcrun/cgroup-systemd.c`).
+        if let Some(below) = found.and_then(|at| tree.child(at, "container")) {
+            found = Some(below);
+        }
+        node.at = found;
+        node.cgroup = found.map(|at| tree.path_of(at).into_string());
+    }
+}
+
+/// Asks the provider for every node, running or not.
+///
+/// # Errors
+/// Why the provider does not say.
+pub fn list(world: &dyn World, user: &Account, provider: Provider) -> Result<Vec<Node>, String> {
+    // docker's `json` is one object a line; podman's template would leave the labels without their names.
+    let format = if provider == Provider::Podman { "json" } else { "{{json .}}" };
+    let label = format!("label={CLUSTER}");
+    let args = ["ps", "--all", "--no-trunc", "--filter", &label, "--format", format];
+    let mut cmd = Cmd::new(provider.name(), args).as_user(user).within(PATIENCE);
+    if provider == Provider::Docker {
+        let told = world.env("DOCKER_HOST").filter(|host| !host.is_empty());
+        cmd = cmd.with_env("DOCKER_HOST", &told.unwrap_or_else(|| docker_host(user)));
+    }
+    match world.query(&cmd) {
+        Ok(Output { code: 0, stdout, .. }) => {
+            parse(&stdout).ok_or_else(|| format!("{provider} ps printed no JSON"))
+        }
+        Ok(Output { code, stderr, .. }) => {
+            let said = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing").trim();
+            Err(format!("{provider} ps ended with exit code {code}: {said}"))
+        }
+        Err(HostError::Slow { seconds, .. }) => Err(format!("{provider} did not answer within {seconds} s")),
+        Err(HostError::Start { .. }) => Err(format!("{provider} is not installed")),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// One array of objects (podman), or an object a line (docker, nerdctl).
+fn parse(said: &str) -> Option<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for value in serde_json::Deserializer::from_str(said).into_iter::<Value>() {
+        match value.ok()? {
+            Value::Array(all) => nodes.extend(all.iter().map(node)),
+            Value::Null => {}
+            one => nodes.push(node(&one)),
+        }
+    }
+    nodes.retain(|node| !node.cluster.is_empty());
+    nodes.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
+    Some(nodes)
+}
+
+fn node(value: &Value) -> Node {
+    let text = |keys: &[&str]| {
+        let found = keys.iter().find_map(|key| value.get(key));
+        match found {
+            Some(Value::Array(all)) => all.first().and_then(Value::as_str).unwrap_or_default().to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            _ => String::new(),
+        }
+    };
+    let label = |name: &str| match value.get("Labels") {
+        Some(Value::Object(labels)) => {
+            labels.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+        Some(Value::String(labels)) => {
+            let value = |pair: &str| Some(pair.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+            labels.split(',').find_map(value).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    Node {
+        name: text(&["Names", "Name"]).trim_start_matches('/').to_owned(),
+        cluster: label(CLUSTER),
+        role: label(ROLE),
+        id: text(&["Id", "ID"]),
+        // nerdctl gives no State, and its Status is "Up" while it runs.
+        state: text(&["State", "Status"]),
+        ..Node::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, parse};
+
+    fn summary(said: &str) -> Vec<(String, String, String, String, bool)> {
+        let of = |n: &Node| (n.name.clone(), n.cluster.clone(), n.role.clone(), n.id.clone(), n.is_running());
+        parse(said).unwrap().iter().map(of).collect()
+    }
+
+    #[test]
+    fn the_three_providers_are_understood() {
+        let node = |running| ("c-worker".into(), "c".into(), "worker".into(), "ab".into(), running);
+        let podman = r#"[{"Id":"ab","Names":["c-worker"],"State":"running","Labels":{"io.x-k8s.kind.cluster":"c","io.x-k8s.kind.role":"worker"}}]"#;
+        let docker = r#"{"ID":"ab","Names":"c-worker","State":"exited","Status":"Exited (137) 2 days ago","Labels":"x=y,io.x-k8s.kind.cluster=c,io.x-k8s.kind.role=worker"}"#;
+        let nerdctl = r#"{"ID":"ab","Names":"c-worker","Status":"Up","Labels":"io.x-k8s.kind.role=worker,io.x-k8s.kind.cluster=c"}"#;
+        assert_eq!(summary(podman), [node(true)]);
+        assert_eq!(summary(docker), [node(false)]);
+        assert_eq!(summary(&format!("{nerdctl}\n{nerdctl}\n")), [node(true), node(true)]);
+        assert_eq!((summary(""), summary("[]"), summary("null")), (vec![], vec![], vec![]));
+        assert_eq!(parse("Error: no"), None);
+    }
+}

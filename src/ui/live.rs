@@ -1,0 +1,173 @@
+//! A screen that is drawn again and again, with keys.
+
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
+
+/// What was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A character.
+    Char(char),
+    /// Enter.
+    Enter,
+    /// An arrow.
+    Up,
+    /// An arrow.
+    Down,
+    /// An arrow.
+    Left,
+    /// An arrow.
+    Right,
+    /// A page back.
+    PageUp,
+    /// A page on.
+    PageDown,
+    /// Ctrl-C, or the end of the input.
+    End,
+}
+
+/// The terminal, taken over until this is dropped.
+pub struct Live {
+    before: Termios,
+    /// What was typed and not yet taken.
+    typed: Vec<u8>,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Live")
+    }
+}
+
+/// Another screen, without its cursor and without breaking lines, so that what was there comes back at the end.
+const BEGIN: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+const END: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+impl Live {
+    /// Takes the terminal over; `None` where standard input and output are not one.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn begin() -> std::io::Result<Option<Self>> {
+        let input = std::io::stdin();
+        if !input.is_terminal() || !std::io::stdout().is_terminal() {
+            return Ok(None);
+        }
+        let before = termios::tcgetattr(input.as_fd())?;
+        let mut raw = before.clone();
+        // Keys come one by one and unseen. Output is not touched, and Ctrl-C comes as a key, so that we can tidy up.
+        raw.local_flags &= !(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG);
+        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
+        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        termios::tcsetattr(input.as_fd(), SetArg::TCSANOW, &raw)?;
+        write(BEGIN);
+        Ok(Some(Self { before, typed: Vec::new() }))
+    }
+
+    /// Rows and columns.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let (rows, columns) = dialoguer::console::Term::stdout().size();
+        (rows.into(), columns.into())
+    }
+
+    /// Draws the whole screen, at once so that it does not flicker.
+    pub fn draw(&self, lines: &[String]) {
+        let plain = anstream::stdout().current_choice() == anstream::ColorChoice::Never;
+        let mut text = String::from("\x1b[H");
+        for (number, line) in lines.iter().enumerate() {
+            if number > 0 {
+                text.push_str("\r\n");
+            }
+            text.push_str(&if plain { anstream::adapter::strip_str(line).to_string() } else { line.clone() });
+            text.push_str("\x1b[K");
+        }
+        text.push_str("\x1b[J");
+        write(&text);
+    }
+
+    /// Waits for a key; `None` when the time is up.
+    pub fn key(&mut self, within: Duration) -> Option<Key> {
+        if self.typed.is_empty() {
+            let input = std::io::stdin();
+            let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+            let within = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+            // A change of size ends the wait as well: then it is time to draw again.
+            if !poll(&mut fds, within).is_ok_and(|ready| ready > 0) {
+                return None;
+            }
+            let mut bytes = [0; 64];
+            match nix::unistd::read(input.as_fd(), &mut bytes) {
+                Ok(0) | Err(_) => return Some(Key::End),
+                Ok(count) => self.typed.extend(&bytes[..count]),
+            }
+        }
+        take(&mut self.typed)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        write(END);
+        let _ = termios::tcsetattr(std::io::stdin().as_fd(), SetArg::TCSANOW, &self.before);
+    }
+}
+
+/// Past anstream, which would take the cursor's movements away with the colours.
+fn write(text: &str) {
+    let mut stream = std::io::stdout().lock();
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+/// Takes the first key; an unknown sequence is taken as a whole and is none.
+fn take(typed: &mut Vec<u8>) -> Option<Key> {
+    const SEQUENCES: [(&[u8], Key); 10] = [
+        (b"\x1b[A", Key::Up),
+        (b"\x1bOA", Key::Up),
+        (b"\x1b[B", Key::Down),
+        (b"\x1bOB", Key::Down),
+        (b"\x1b[C", Key::Right),
+        (b"\x1bOC", Key::Right),
+        (b"\x1b[D", Key::Left),
+        (b"\x1bOD", Key::Left),
+        (b"\x1b[5~", Key::PageUp),
+        (b"\x1b[6~", Key::PageDown),
+    ];
+    if let Some((bytes, key)) = SEQUENCES.iter().find(|(bytes, _)| typed.starts_with(bytes)) {
+        typed.drain(..bytes.len());
+        return Some(*key);
+    }
+    let first = *typed.first()?;
+    if first == 0x1b && typed.len() > 1 {
+        typed.clear();
+        return None;
+    }
+    typed.remove(0);
+    Some(match first {
+        0x03 | 0x04 => Key::End,
+        b'\r' | b'\n' => Key::Enter,
+        0x1b => Key::Char('q'),
+        other => Key::Char(char::from(other)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, take};
+
+    #[test]
+    fn keys_that_come_at_once_are_taken_one_by_one() {
+        let mut typed = b"j\x1b[B\r\x1b[99~".to_vec();
+        let keys: Vec<_> = (0..4).map(|_| take(&mut typed)).collect();
+        assert_eq!(keys, [Some(Key::Char('j')), Some(Key::Down), Some(Key::Enter), None]);
+        assert!(typed.is_empty());
+        assert_eq!(
+            (take(&mut b"\x1b".to_vec()), take(&mut b"\x03".to_vec())),
+            (Some(Key::Char('q')), Some(Key::End))
+        );
+    }
+}
