@@ -1,4 +1,4 @@
-//! `crictl pods [-o json]` and `crictl ps [-q|-o json]`, in the form in which the real one (cri-tools 1.26) prints what containerd answers.
+//! `crictl pods -o json` and `crictl ps [-a] [-q|-o json]`, in the form in which the real one (cri-tools 1.26) prints what containerd answers.
 //! The numbers are the fields of CRI's `api.proto` (k8s.io/cri-api, runtime/v1).
 use crate::cri::call;
 use crate::message::Message;
@@ -7,12 +7,13 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["pods", "-o", "json"] => println!("{}", pods()?),
-        ["ps", "-o", "json"] => println!("{}", list("containers", &running()?.iter().map(container).collect::<Vec<_>>())),
-        ["ps", "-q"] => running()?.iter().for_each(|c| println!("{}", c.string(1))),
+        ["ps", "-o", "json"] => println!("{}", containers(running())?),
+        ["ps", "-a", "-o", "json"] => println!("{}", containers(Message::default())?),
+        ["ps", "-q"] => call("ListContainers", &running())?.messages(1).iter().for_each(|c| println!("{}", c.string(1))),
         ["--version"] => println!("crictl version v1.26.0 (stand-in)"),
         // kind's calls of it carry nothing that is read
         ["config", ..] | ["info"] => {}
-        other => return Err(format!("this stand-in for crictl knows `pods -o json`, `ps -o json` and `ps -q`, not {other:?}")),
+        other => return Err(format!("this stand-in for crictl knows `pods -o json`, `ps [-a] -o json` and `ps -q`, not {other:?}")),
     }
     Ok(())
 }
@@ -22,11 +23,14 @@ fn pods() -> Result<String, String> {
     Ok(list("items", &answer.messages(1).iter().map(pod).collect::<Vec<_>>()))
 }
 
+fn containers(wanted: Message) -> Result<String, String> {
+    Ok(list("containers", &call("ListContainers", &wanted)?.messages(1).iter().map(container).collect::<Vec<_>>()))
+}
+
 /// Without `-a` crictl shows what runs.
-fn running() -> Result<Vec<Message>, String> {
+fn running() -> Message {
     let state = Message::default().number(1, 1);
-    let answer = call("ListContainers", &Message::default().message(1, &Message::default().message(2, &state)))?;
-    Ok(answer.messages(1))
+    Message::default().message(1, &Message::default().message(2, &state))
 }
 
 fn pod(item: &Message) -> String {
