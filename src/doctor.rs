@@ -7,6 +7,7 @@
 mod engine;
 mod kind;
 mod machine;
+mod node;
 mod podman;
 mod session;
 
@@ -121,8 +122,16 @@ pub struct Diagnosis {
 /// Every check, in the order in which a failure would hide the next.
 #[must_use]
 pub fn examinations() -> Vec<&'static Examination> {
-    let parts =
-        [machine::FIRST, session::CHECKS, podman::CHECKS, engine::CHECKS, machine::LAST, kind::CHECKS];
+    let parts = [
+        machine::FIRST,
+        session::CHECKS,
+        podman::CHECKS,
+        engine::CHECKS,
+        machine::LAST,
+        kind::FIRST,
+        node::CHECKS,
+        kind::LAST,
+    ];
     parts.into_iter().flatten().collect()
 }
 

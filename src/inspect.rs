@@ -21,7 +21,7 @@ use crate::provider::Provider;
 pub use node::{Condition, Node};
 pub use pods::Pods;
 pub use process::{Process, Reader, UserMap};
-pub use remark::{Remark, of as remark};
+pub use remark::{Remark, consequence, of as remark};
 pub use tree::{Cgroup, Tree};
 
 /// What there is to see.

@@ -8,7 +8,7 @@
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
 //! | engine | [`engine`], [`plan`], [`doctor`] | the only caller of effects; the preview; the examination |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
-//! | knowledge | [`explain`] | what a pasted error means, and whether its cause is here |
+//! | knowledge | [`explain`], [`inspect`], [`provider`] | what a pasted error means, and whether its cause is here; what a node's processes are; how the engines are asked |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |

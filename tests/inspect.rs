@@ -4,8 +4,9 @@
 #![allow(clippy::disallowed_methods, clippy::expect_used, reason = "a test makes its machine, or fails")]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -61,7 +62,7 @@ impl Machine {
     /// The same with the guide's cluster in it, one pod, and two processes of nginx.
     fn with_cluster() -> Self {
         let machine = Self::new();
-        let node = machine.node();
+        let node = node();
         let tree: [(&str, &str, &[u32]); 9] = [
             ("", ALL, &[]),
             ("/init.scope", "", &[70678]),
@@ -114,10 +115,6 @@ impl Machine {
         machine
     }
 
-    fn node(&self) -> String {
-        format!("{MANAGER}/app.slice/{ID}")
-    }
-
     /// podman and crictl, as they answer; the node in this state.
     fn podman(&self, state: &str) {
         let labels = r#"{"io.x-k8s.kind.cluster":"kind","io.x-k8s.kind.role":"control-plane"}"#;
@@ -148,7 +145,7 @@ impl Machine {
     }
 
     fn cgroup(&self, path: &str, kind: &str, enabled: &str, pids: &[u32]) {
-        let pids: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
+        let pids = pids.iter().fold(String::new(), |all, pid| all + &pid.to_string() + "\n");
         let files = [
             ("cgroup.type", kind),
             ("cgroup.subtree_control", enabled),
@@ -173,7 +170,7 @@ impl Machine {
         self.file(&format!("/proc/{pid}/status"), &status);
         self.file(
             &format!("/proc/{pid}/cmdline"),
-            &command.iter().map(|word| format!("{word}\0")).collect::<String>(),
+            &command.iter().fold(String::new(), |all, word| all + word + "\0"),
         );
         self.file(&format!("/proc/{pid}/uid_map"), &format!("{map}\n"));
     }
@@ -200,19 +197,361 @@ impl Machine {
     }
 }
 
+/// The node's own cgroup.
+fn node() -> String {
+    format!("{MANAGER}/app.slice/{ID}")
+}
+
 /// The cgroup at a path of names below the tree's first.
 fn find<'v>(tree: &'v Value, path: &[&str]) -> &'v Value {
     path.iter().fold(tree, |at, name| {
         let children = at["children"].as_array().expect("children");
-        children.iter().find(|child| child["name"] == *name).unwrap_or_else(|| panic!("no {name} in {at}"))
+        children.iter().find(|child| child["name"] == *name).expect(name)
     })
+}
+
+/// The words of the first line in which a text stands, so that columns may move.
+fn words<'t>(screen: &'t str, part: &str) -> Vec<&'t str> {
+    let line = screen.lines().find(|line| line.contains(part));
+    line.unwrap_or_default().split_whitespace().collect()
 }
 
 #[test]
 fn the_guides_tree_is_one_screen() {
     let seen = Machine::with_cluster().inspect(&[]);
-    println!("{}{}", seen.stdout, seen.stderr);
-    println!("{}", Machine::with_cluster().inspect(&["--processes"]).stdout);
-    println!("{}", Machine::new().inspect(&[]).stdout);
     assert_eq!((seen.code, seen.stderr.as_str()), (0, ""), "{}", seen.stdout);
+    let screen = &seen.stdout;
+    assert!(
+        screen.lines().count() <= 34 && screen.lines().all(|line| line.chars().count() <= 130),
+        "{screen}"
+    );
+    assert!(screen.starts_with(&format!("cgroup v2, from the service manager of dev down: {MANAGER}\nkind-control-plane (control-plane of kind): running\n")), "{screen}");
+    assert_eq!(
+        words(screen, "a4cfc6bc8a38…")[3..],
+        ["kind-control-plane:", "control-plane", "of", "kind", "8.0", "MiB", "1.5", "s", "2/18000"]
+    );
+    assert_eq!(words(screen, "init.scope").last(), Some(&"init"));
+    assert_eq!(words(screen, "containerd.service")[7..], ["containerd,", "containerd-shim-runc-v2"]);
+    assert!(
+        screen.contains("│  │  │  no processes here: a domain cgroup whose children hold them"),
+        "{screen}"
+    );
+    assert!(
+        words(screen, "pod6f1c_22.slice").ends_with(&[
+            "pod",
+            "default/web",
+            "8.0",
+            "MiB",
+            "1.5",
+            "s",
+            "2/18000"
+        ]),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("└─ 1 cgroup more with 1 process"),
+        "what is not a node's is not shown: {screen}"
+    );
+    assert!(screen.contains("0 (root) inside is 1000 (dev) outside"), "{screen}");
+    assert_eq!(screen.matches("  ok  ").count(), 5, "all five conditions hold: {screen}");
+}
+
+#[test]
+fn a_process_is_shown_with_its_two_users_and_its_pod() {
+    let screen = Machine::with_cluster().inspect(&["--processes"]).stdout;
+    assert!(
+        screen.contains("80001 (1 inside)  dev (root inside)  nginx: master process nginx -g daemon off;"),
+        "{screen}"
+    );
+    assert!(screen.contains("80002 (29 inside)  100100 (101 inside)  nginx: worker process"), "{screen}");
+    assert!(screen.contains("containerd-shim-runc-v2 -namespace k8s.io -id 4796ab87414f… -address /run/containerd/containerd.sock  [pod default/web]"), "{screen}");
+}
+
+#[test]
+fn programs_read_the_whole_tree() {
+    let machine = Machine::with_cluster();
+    let seen = machine.json(&[]);
+    assert_eq!((&seen["v"], &seen["schema"], &seen["provider"]), (&1.into(), &1.into(), &"podman".into()));
+    assert_eq!(seen["nodes"][0]["pid"], 70678);
+    assert_eq!(seen["nodes"][0]["cgroup"], node());
+    assert_eq!(
+        seen["users"][1],
+        serde_json::json!({ "node": "kind-control-plane", "inside": 1, "outside": 100_000, "count": 65536 })
+    );
+    let tree = &seen["tree"];
+    assert_eq!((&tree["path"], &tree["name"]), (&MANAGER.into(), &"user@1000.service".into()));
+    let root = find(tree, &["app.slice", ID]);
+    assert_eq!(root["offered"], serde_json::json!(["cpuset", "cpu", "io", "memory", "pids"]));
+    assert_eq!((&root["type"], &root["processes"]), (&"domain".into(), &serde_json::json!([])));
+    assert_eq!(root["memory"], serde_json::json!({ "current": 8_388_608, "max": null }));
+    assert_eq!(root["pids"], serde_json::json!({ "current": 2, "max": 18_000 }));
+    let pod = find(
+        root,
+        &[
+            "kubelet.slice",
+            "kubelet-kubepods.slice",
+            "kubelet-kubepods-pod6f1c_22.slice",
+            "cri-containerd-bbbb.scope",
+        ],
+    );
+    let nginx = &pod["processes"][1];
+    assert_eq!(
+        (&nginx["uid"], &nginx["uid_inside"], &nginx["pid_inside"]),
+        (&100_100.into(), &101.into(), &29.into())
+    );
+    assert_eq!(pod["label"], "container nginx of default/web");
+    // What is hidden on the screen is there for programs.
+    assert_eq!(find(tree, &["init.scope"])["processes"][0]["name"], "systemd");
+    let shallow = machine.json(&["--depth", "1"]);
+    assert_eq!(find(&shallow["tree"], &["app.slice"]).get("children"), None);
+}
+
+#[test]
+fn all_and_depth_say_how_much_is_shown() {
+    let machine = Machine::with_cluster();
+    let all = machine.inspect(&["--all"]).stdout;
+    assert!(all.contains("dbus.service") && !all.contains(" more with "), "{all}");
+    let shallow = machine.inspect(&["--depth", "1"]).stdout;
+    assert!(shallow.contains("kubelet.slice") && !shallow.contains("kubelet.service"), "{shallow}");
+    assert!(shallow.contains("└─ 4 cgroups more with 3 processes"), "{shallow}");
+}
+
+#[test]
+fn a_picture_is_drawn_into_a_file() {
+    let machine = Machine::with_cluster();
+    let file = machine.root.join("tree.svg");
+    let seen = machine.inspect(&["--svg", file.as_str()]);
+    let picture = fs::read_to_string(&file).expect("the picture");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(
+        picture.starts_with("<svg ") && picture.contains("kubelet.service") && !picture.contains('\u{1b}'),
+        "{picture}"
+    );
+    let refused = machine.inspect(&["--svg", "/nowhere/tree.svg"]);
+    assert_eq!(
+        (refused.code, refused.stderr.lines().next()),
+        (1, Some("error: cannot write `/nowhere/tree.svg`: No such file or directory (os error 2)"))
+    );
+}
+
+#[test]
+fn what_the_node_lacks_is_told_where_it_is_missing_and_ends_with_4() {
+    let machine = Machine::with_cluster();
+    machine.file(&format!("{MANAGER}/app.slice/cgroup.subtree_control"), "memory pids\n");
+    machine.file(&format!("{}/cgroup.procs", node()), "70678\n");
+    machine.file(
+        "/proc/70678/limits",
+        "Max open files            1024                 4096              files     \n",
+    );
+    fs::remove_file(machine.root.join("proc/70678/root/dev/fuse")).expect("it was there");
+    let seen = machine.inspect(&[]);
+    assert_eq!(seen.code, 4, "{}", seen.stdout);
+    for part in [
+        "the node's entrypoint ends with \"controller needs to be delegated\": memory, pids; cpu missing: ",
+        "user@1000.service/app.slice does not pass cpu on",
+        "kubelet does not start: its script needs the node's own cgroup to be empty: 1 process in the node's own cgroup",
+        "wrong    open-files    the hard limit is 4096",
+        "wrong    fuse          there is no /dev/fuse in the node",
+    ] {
+        assert!(seen.stdout.contains(part), "{part}: {}", seen.stdout);
+    }
+}
+
+#[test]
+fn a_node_that_does_not_run_is_told_of_and_a_frozen_one_is_explained() {
+    let machine = Machine::with_cluster();
+    machine.podman("exited");
+    let seen = machine.inspect(&[]);
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(
+        seen.stdout.contains(
+            "kind-control-plane (control-plane of kind): exited; it has no processes and no cgroup"
+        ),
+        "{}",
+        seen.stdout
+    );
+    machine.podman("paused");
+    machine.file(&format!("{}/cgroup.events", node()), "populated 1\nfrozen 1\n");
+    let seen = machine.inspect(&[]);
+    assert!(
+        seen.stdout.contains("): paused\n")
+            && seen.stdout.contains("frozen: nothing in it runs until it is thawed"),
+        "{}",
+        seen.stdout
+    );
+}
+
+#[test]
+fn without_a_cluster_the_delegation_is_shown() {
+    let seen = Machine::new().inspect(&[]);
+    assert_eq!((seen.code, seen.stderr.as_str()), (0, ""));
+    assert!(
+        seen.stdout.contains("podman has no cluster; `kind-wsl kind create cluster` makes one"),
+        "{}",
+        seen.stdout
+    );
+    assert!(
+        seen.stdout.contains("│  controllers: cpuset cpu io memory pids, all passed on")
+            && seen.stdout.contains("dbus-daemon"),
+        "{}",
+        seen.stdout
+    );
+}
+
+#[test]
+fn an_unknown_cluster_is_an_error_that_names_those_that_are_there() {
+    let seen = Machine::with_cluster().inspect(&["knd"]);
+    assert_eq!(seen.code, 2);
+    assert_eq!(
+        seen.stderr,
+        "error: there is no cluster `knd`\nhint: did you mean `kind`? The clusters of podman are: kind\n"
+    );
+    let seen = Machine::new().inspect(&["kind"]);
+    assert_eq!(
+        seen.stderr,
+        "error: there is no cluster `kind`\nhint: podman has no cluster at all; `kind-wsl kind create cluster` makes one\n"
+    );
+    let machine = Machine::with_cluster();
+    for chosen in ["kind", "kind-control-plane"] {
+        assert_eq!(machine.inspect(&[chosen]).code, 0, "{chosen}");
+    }
+}
+
+#[test]
+fn on_cgroup_v1_it_says_what_it_sees() {
+    let machine = Machine::new();
+    machine.file(
+        "/proc/mounts",
+        "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n",
+    );
+    let seen = machine.inspect(&[]);
+    assert_eq!(seen.code, 4);
+    assert_eq!(
+        seen.stdout,
+        "/sys/fs/cgroup is a tmpfs with cgroup v1 (memory): there is no tree of cgroup v2 to be seen.\n`kind-wsl plan` shows what gives this machine one.\n"
+    );
+    assert_eq!(machine.json(&[])["cgroup"], "a tmpfs with cgroup v1 (memory)");
+}
+
+#[test]
+fn a_provider_that_hangs_or_fails_costs_the_names_and_not_the_tree() {
+    let machine = Machine::with_cluster();
+    machine.program("podman", "sleep 100");
+    let begun = Instant::now();
+    let seen = machine.inspect(&[]);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(seen.code, 4);
+    assert!(
+        seen.stdout.contains("podman did not answer within 10 s: the names and states of nodes are missing"),
+        "{}",
+        seen.stdout
+    );
+    assert!(seen.stdout.contains("app.slice"), "{}", seen.stdout);
+    machine.program("podman", "echo 'Error: no such thing' >&2; exit 125");
+    let seen = machine.inspect(&[]).stdout;
+    assert!(seen.contains("podman ps ended with exit code 125: Error: no such thing: the names"), "{seen}");
+}
+
+#[test]
+fn where_crictl_does_not_answer_the_pods_have_no_names_and_the_rest_is_shown() {
+    let machine = Machine::with_cluster();
+    let script = fs::read_to_string(machine.root.join("usr/bin/podman")).expect("the script");
+    let exec = script.find("exec)").expect("its part");
+    let script = format!("{}exec) echo 'sh: crictl: not found' >&2; exit 127;; esac", &script[..exec]);
+    machine.program("podman", script.trim_start_matches("#!/bin/sh\n"));
+    let seen = machine.inspect(&[]);
+    assert_eq!(seen.code, 0);
+    assert!(
+        seen.stdout.contains("crictl in kind-control-plane does not name the pods: sh: crictl: not found"),
+        "{}",
+        seen.stdout
+    );
+    assert!(seen.stdout.contains("cri-containerd-bbbb.scope"), "{}", seen.stdout);
+}
+
+#[test]
+fn a_node_outside_the_user_manager_is_found_from_systemds_root_down() {
+    let machine = Machine::new();
+    machine.podman("running");
+    machine.cgroup("/sys/fs/cgroup", "domain", ALL, &[]);
+    machine.file("/sys/fs/cgroup/cgroup.controllers", ALL);
+    let scope = format!("/sys/fs/cgroup/system.slice/docker-{ID}.scope");
+    machine.cgroup("/sys/fs/cgroup/system.slice", "domain", ALL, &[]);
+    machine.cgroup(&scope, "domain", ALL, &[]);
+    machine.cgroup(&format!("{scope}/init.scope"), "domain", "", &[]);
+    let seen = machine.inspect(&[]);
+    assert!(seen.stdout.starts_with("cgroup v2, from /sys/fs/cgroup down; "), "{}", seen.stdout);
+    assert!(seen.stdout.contains("docker-a4cfc6bc8a38….scope  kind-control-plane"), "{}", seen.stdout);
+    assert!(!seen.stdout.contains("user@1000.service"), "the rest is folded: {}", seen.stdout);
+}
+
+#[test]
+fn processes_that_end_while_they_are_looked_at_are_left_out() {
+    let machine = Machine::with_cluster();
+    fs::remove_dir_all(machine.root.join("proc/74284")).expect("it was there");
+    let seen = machine.inspect(&["--processes"]);
+    assert_eq!(seen.code, 0);
+    assert!(!seen.stdout.contains("containerd-shim") && seen.stdout.contains("70837"), "{}", seen.stdout);
+}
+
+#[test]
+fn watching_needs_a_terminal() {
+    let seen = Machine::with_cluster().inspect(&["--watch"]);
+    assert_eq!(
+        (seen.code, seen.stderr.as_str()),
+        (
+            2,
+            "error: `--watch` needs a terminal\nhint: without `--watch` it is printed once; `--json` is for programs\n"
+        )
+    );
+}
+
+#[test]
+fn watching_takes_keys_and_leaves_the_terminal_as_it_was() {
+    let machine = Machine::with_cluster();
+    let line = format!(
+        "stty rows 40 cols 130; '{}' --root '{}' --user dev inspect --watch; echo ended $?; stty -a",
+        env!("CARGO_BIN_EXE_kind-wsl"),
+        machine.root
+    );
+    // `script` makes the terminal, and types what comes on its standard input.
+    let mut child = Command::new("script")
+        .args(["-qfec", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let (mut keys, mut screen) =
+        (child.stdin.take().expect("its input"), child.stdout.take().expect("its output"));
+    let mut seen = String::new();
+    let mut until = |wanted: &str| {
+        let begun = Instant::now();
+        let mut bytes = [0; 4096];
+        while !seen.contains(wanted) {
+            assert!(begun.elapsed() < Duration::from_mins(1), "{wanted} did not come: {seen}");
+            let count = screen.read(&mut bytes).expect("the screen");
+            assert!(count > 0, "{wanted} did not come: {seen}");
+            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        std::mem::take(&mut seen)
+    };
+    let first = until("q quit");
+    assert!(
+        first.contains("\x1b[?1049h")
+            && first.contains("kubelet.service")
+            && first.contains("sorted by name"),
+        "{first}"
+    );
+    // Down to app.slice, and fold it.
+    keys.write_all(b"j ").expect("a key");
+    let folded = until("11 cgroups more");
+    assert!(folded.contains("\x1b[7m"), "the cursor shows: {folded}");
+    keys.write_all(b"s").expect("a key");
+    until("sorted by memory");
+    keys.write_all(b"q").expect("a key");
+    let end = until("ended 0");
+    assert!(end.contains("\x1b[?1049l") && end.contains("\x1b[?25h"), "{end}");
+    let modes = until("echoe");
+    assert!(modes.contains(" icanon") && modes.contains(" isig"), "{modes}");
+    child.wait().expect("it ended");
 }

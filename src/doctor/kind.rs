@@ -16,9 +16,10 @@ use crate::host::{Cmd, Output};
 use crate::provider::{INFO, Provider, can_be_wrapped, docker_host, in_wrapper};
 use crate::version::Version;
 
-pub(super) static CHECKS: &[Examination] = &[
-    Examination { id: "kind", what: "kind is there, and knows this provider", look: kind },
-    Examination { id: "clusters", what: "the nodes of clusters run", look: clusters },
+pub(super) static FIRST: &[Examination] =
+    &[Examination { id: "kind", what: "kind is there, and knows this provider", look: kind }];
+
+pub(super) static LAST: &[Examination] = &[
     Examination {
         id: "kind-shell",
         what: "kind accepts this machine, typed in this shell",
@@ -328,44 +329,6 @@ fn kind(patient: &Patient<'_>) -> Finding {
         );
     }
     Finding::ok(format!("{path} is kind {version}"))
-}
-
-fn clusters(patient: &Patient<'_>) -> Finding {
-    let provider = patient.answers.provider();
-    let storage = match provider {
-        Provider::Podman => "containers/storage",
-        Provider::Docker => "docker",
-        Provider::Nerdctl => "containerd",
-    };
-    let storage = patient.facts.user.home.join(".local/share").join(storage);
-    if !patient.world.exists(storage.as_str()) {
-        return Finding::not_here(format!("{provider} has made nothing yet"));
-    }
-    let args =
-        ["ps", "--all", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}} {{.State}}"];
-    let mut cmd = Cmd::new(provider.name(), args).as_user(&patient.facts.user);
-    if provider == Provider::Docker {
-        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&patient.facts.user));
-    }
-    let Some(said) = patient.world.answer(&cmd) else {
-        return Finding::unknown(format!("{provider} does not list its containers"));
-    };
-    let nodes: Vec<(&str, &str)> = said.lines().filter_map(|l| l.split_once(' ')).collect();
-    if nodes.is_empty() {
-        return Finding::not_here("there is no cluster");
-    }
-    let stopped: Vec<&str> =
-        nodes.iter().filter(|(_, state)| !state.starts_with("running")).map(|(name, _)| *name).collect();
-    if stopped.is_empty() {
-        return Finding::ok(format!("{} of {} nodes run", nodes.len(), nodes.len()));
-    }
-    let consequence =
-        format!("kubectl can not connect; kind can not start a node of {provider} again (kind#3190)");
-    Finding::wrong(
-        format!("stopped: {}", stopped.join(", ")),
-        &consequence,
-        "kind-wsl kind delete cluster, then kind-wsl kind create cluster",
-    )
 }
 
 fn last_line(text: &str) -> String {

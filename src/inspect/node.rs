@@ -119,17 +119,23 @@ fn controllers(tree: &Tree, at: usize) -> Condition {
 /// (kind `images/base/files/kind/bin/create-kubelet-cgroup-v2.sh`).
 fn empty(tree: &Tree, at: usize) -> Condition {
     let cgroup = &tree.cgroups[at];
-    match cgroup.processes.len() {
-        0 => Condition::new("root-empty", true, "no process in the node's own cgroup: those below hold them"),
-        n if cgroup.kind == Type::Domain => {
-            Condition::new("root-empty", false, format!("{n} processes in the node's own cgroup"))
+    let held = match cgroup.processes.len() {
+        0 => {
+            return Condition::new(
+                "root-empty",
+                true,
+                "no process in the node's own cgroup: those below hold them",
+            );
         }
-        n => Condition::new(
-            "root-empty",
-            false,
-            format!("{n} processes in it, and it is {}", cgroup.kind.name()),
-        ),
-    }
+        1 => "1 process".to_owned(),
+        n => format!("{n} processes"),
+    };
+    let kind = if cgroup.kind == Type::Domain {
+        String::new()
+    } else {
+        format!(", which is {}", cgroup.kind.name())
+    };
+    Condition::new("root-empty", false, format!("{held} in the node's own cgroup{kind}"))
 }
 
 fn open_files(process: &Folder<'_>) -> Condition {

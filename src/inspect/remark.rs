@@ -77,7 +77,8 @@ fn of_node(cgroup: &Cgroup, node: &Node) -> Vec<Remark> {
 }
 
 /// What comes of it where a condition does not hold.
-fn consequence(id: &str) -> &'static str {
+#[must_use]
+pub fn consequence(id: &str) -> &'static str {
     match id {
         "controllers" => "the node's entrypoint ends with \"controller needs to be delegated\"",
         "root-empty" => "kubelet does not start: its script needs the node's own cgroup to be empty",

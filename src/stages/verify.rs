@@ -6,6 +6,7 @@ use crate::facts::Facts;
 use crate::facts::cgroup::{Mounts, user_manager};
 use crate::facts::engines::Info;
 use crate::host::World;
+use crate::inspect::{Inspection, consequence};
 use crate::provider::{INFO, Provider, docker_host, in_wrapper};
 use crate::stage::{Answers, Check, Fault, Need, Stage};
 
@@ -31,6 +32,7 @@ pub(super) static STAGE: Stage = Stage {
         Check { id: "storage", what: "podman stores layers with overlay", provider: Some(Provider::Podman), look: storage },
         Check { id: "docker", what: "docker, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Docker), look: |w, f, _| engine(w, f, Provider::Docker) },
         Check { id: "nerdctl", what: "nerdctl, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Nerdctl), look: |w, f, _| engine(w, f, Provider::Nerdctl) },
+        Check { id: "node", what: "nodes that run have what kind's entrypoint asks for", provider: None, look: node },
     ],
 };
 
@@ -113,6 +115,21 @@ fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String
     }
     let seen = format!("{provider} does not limit {} (cgroup driver {})", info.missing.join(", "), info.cgroup_driver);
     Err(Fault::new(seen, format!("`kind-wsl setup --only controllers,delegation,restart,{provider}`")))
+}
+
+fn node(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
+    // What hinders the provider itself is the other checks' business.
+    let seen = Inspection::of(world, &facts.user, answers.provider());
+    let nodes = seen.nodes().iter().filter(|node| node.at.is_some());
+    let mut names = Vec::new();
+    for node in nodes {
+        if let Some(fault) = node.faults().next() {
+            let seen = format!("{}: {}, because {}", node.name, consequence(fault.id), fault.evidence);
+            return Err(Fault::new(seen, "`kind-wsl inspect` shows it; a node that is made again gets what is delegated now"));
+        }
+        names.push(node.name.as_str());
+    }
+    Ok(if names.is_empty() { "no node runs".to_owned() } else { names.join(", ") })
 }
 
 fn text<'v>(info: &'v Value, pointer: &str) -> &'v str {

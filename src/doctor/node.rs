@@ -1,0 +1,92 @@
+//! The nodes that are there: whether they run, and whether they have what kind's entrypoint asks for.
+
+use super::{Examination, Finding, Patient};
+use crate::inspect::{Condition, Inspection, Node, consequence, node};
+use crate::provider::Provider;
+
+pub(super) static CHECKS: &[Examination] = &[
+    Examination { id: "clusters", what: "the nodes of clusters run", look: clusters },
+    Examination { id: "node", what: "the nodes have what kind's entrypoint asks for", look: conditions },
+];
+
+/// The nodes that the provider names, or what there is to say where it names none.
+fn nodes(patient: &Patient<'_>) -> Result<Vec<Node>, Finding> {
+    let provider = patient.answers.provider();
+    let storage = match provider {
+        Provider::Podman => "containers/storage",
+        Provider::Docker => "docker",
+        Provider::Nerdctl => "containerd",
+    };
+    let storage = patient.facts.user.home.join(".local/share").join(storage);
+    if !patient.world.exists(storage.as_str()) {
+        return Err(Finding::not_here(format!("{provider} has made nothing yet")));
+    }
+    match node::list(patient.world, &patient.facts.user, provider) {
+        Ok(nodes) if nodes.is_empty() => Err(Finding::not_here("there is no cluster")),
+        Ok(nodes) => Ok(nodes),
+        Err(why) => Err(Finding::unknown(why)),
+    }
+}
+
+fn clusters(patient: &Patient<'_>) -> Finding {
+    let nodes = match nodes(patient) {
+        Ok(nodes) => nodes,
+        Err(finding) => return finding,
+    };
+    let stopped: Vec<&str> = nodes.iter().filter(|n| !n.is_running()).map(|n| n.name.as_str()).collect();
+    if stopped.is_empty() {
+        return Finding::ok(format!("{} of {} nodes run", nodes.len(), nodes.len()));
+    }
+    let provider = patient.answers.provider();
+    let consequence =
+        format!("kubectl can not connect; kind can not start a node of {provider} again (kind#3190)");
+    Finding::wrong(
+        format!("stopped: {}", stopped.join(", ")),
+        &consequence,
+        "kind-wsl kind delete cluster, then kind-wsl kind create cluster",
+    )
+}
+
+fn conditions(patient: &Patient<'_>) -> Finding {
+    let nodes = match nodes(patient) {
+        Ok(nodes) => nodes,
+        Err(finding) => return finding,
+    };
+    let seen = Inspection::with(patient.world, &patient.facts.user, Ok(nodes));
+    let running = || seen.nodes().iter().filter(|node| node.at.is_some());
+    let names: Vec<&str> = running().map(|node| node.name.as_str()).collect();
+    if names.is_empty() {
+        return Finding::not_here("no node runs in a cgroup that can be seen");
+    }
+    let faults: Vec<(&Node, &Condition)> =
+        running().flat_map(|node| node.faults().map(move |fault| (node, fault))).collect();
+    let Some((node, first)) = faults.iter().find(|(_, f)| is_fatal(f)).or(faults.first()) else {
+        return Finding::ok(format!("{}: {}", names.join(", "), held(running())));
+    };
+    let others = if faults.len() > 1 {
+        format!("; {} more, which `kind-wsl inspect` shows", faults.len() - 1)
+    } else {
+        String::new()
+    };
+    let evidence = format!("{}: {}{others}", node.name, first.evidence);
+    match first.id {
+        "controllers" => Finding::wrong(
+            evidence,
+            consequence(first.id),
+            "kind-wsl setup --only controllers,delegation,restart, then make the cluster again with kind-wsl kind",
+        ),
+        "root-empty" => Finding::wrong(evidence, consequence(first.id), "kind-wsl inspect --processes"),
+        _ => Finding::doubtful(evidence, consequence(first.id), "kind-wsl inspect"),
+    }
+}
+
+/// Without these the node's Kubernetes does not start.
+fn is_fatal(condition: &Condition) -> bool {
+    ["controllers", "root-empty"].contains(&condition.id)
+}
+
+/// The conditions that hold in the first of the nodes, by name.
+fn held<'n>(mut nodes: impl Iterator<Item = &'n Node>) -> String {
+    let conditions = nodes.next().map_or(&[][..], |node| &node.conditions);
+    conditions.iter().filter(|c| c.holds == Some(true)).map(|c| c.id).collect::<Vec<_>>().join(", ")
+}
