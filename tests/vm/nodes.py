@@ -10,7 +10,7 @@ CLUSTER, NODE = "kind", "kind-control-plane"
 WRAPPER = "systemd-run --user --scope -q -p Delegate=yes -- "
 PODS = {"kube-system/kube-apiserver-kind-control-plane": "kube-apiserver", "default/nginx": "nginx", "default/limited": "sleeper"}
 # The memory of a quiet cgroup moves a little, and the kernel counts it in batches.
-BATCH = 1 << 20
+BATCH = 2 << 20
 
 # One line a cgroup of the tree, from nothing but the kernel's files.
 READ = r"""cd "$1" && find . -type d | while read -r dir; do
@@ -19,6 +19,16 @@ READ = r"""cd "$1" && find . -type d | while read -r dir; do
   for file in cgroup.type cgroup.controllers cgroup.subtree_control cgroup.procs pids.current pids.max memory.current memory.max cpu.max cgroup.freeze; do one $file; done
   printf '|%s\n' "$(sed -n 's/^oom_kill //p' "$dir/memory.events" 2>/dev/null)"
 done"""
+
+# Each type that a cgroup can have, in a scope that may make them: the process that makes them has to leave for `own`.
+TYPES = r"""cd "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)" && mkdir -p own top/invalid top/threads mid/leaf || exit 1
+(echo $BASHPID > mid/leaf/cgroup.procs && exec sleep 600) & sleeper=$!
+until grep -q . mid/leaf/cgroup.procs; do :; done
+echo $BASHPID > own/cgroup.procs && echo threaded > top/threads/cgroup.type && echo '+memory +pids' > cgroup.subtree_control || exit 1
+echo '+memory +pids' > mid/cgroup.subtree_control && echo +pids > mid/leaf/cgroup.subtree_control || exit 1
+kind-wsl inspect --json
+find * -type d | while read -r dir; do echo "$dir|$(cat "$dir/cgroup.type")|$(cat "$dir/cgroup.subtree_control")"; done
+kill $sleeper; wait; until rmdir mid/leaf 2>/dev/null; do :; done; rmdir mid top/invalid top/threads top"""
 
 
 class Reading:
@@ -82,6 +92,20 @@ class Nodes:
             expect(self.json()["nodes"] == [], "nodes, where there are none")
             result = self.subject.call("inspect nosuch", code=2)
             expect("there is no cluster `nosuch`" in result.err and "no cluster at all" in result.err, result.text)
+
+        with self.story.check("every type that a cgroup can have is told as the kernel tells it, also a leaf that is the top of threads"):
+            self.types()
+
+    def types(self):
+        text = self.scope(TYPES).out
+        document, end = json.JSONDecoder().raw_decode(text)
+        cgroups = flat(document["tree"])
+        lines = [line.split("|") for line in text[end:].split("\n") if "|" in line]
+        expect({kind for _, kind, _ in lines} == {"domain", "domain threaded", "domain invalid", "threaded"}, f"the kernel made {lines}")
+        expect(["mid/leaf", "domain threaded", "pids"] in lines, f"{lines}")
+        for path, kind, enabled in lines:
+            found = [c for at, c in cgroups.items() if at.endswith(f".scope/{path}")]
+            expect(len(found) == 1 and (found[0]["type"], found[0]["enabled"]) == (kind, enabled.split()), f"{path} is {kind}, passes on {enabled!r}; inspect: {found}")
 
     # -- with one
 
@@ -224,22 +248,27 @@ class Nodes:
         expect(not left, f"what hung still runs: {left}")
 
     def thousand(self):
-        make = 'own=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cd "$own" && mkdir many && seq 0 999 | sed s,^,many/c, | xargs mkdir || exit 1'
+        make = 'own=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cd "$own" && mkdir many && seq 0 999 | sed s,^,many/x, | xargs mkdir || exit 1'
         look = "TIMEFORMAT='%R'; time kind-wsl inspect --json"
         cat = "TIMEFORMAT='%R'; time (find many -name cgroup.procs -exec cat {} + | wc -l)"
-        whole = self.timed(f"{make}; {look}; {cat}; rmdir many/c* many")
+        whole = self.timed(f"{make}; {look}; {cat}; rmdir many/x* many")
         with self.another_podman("exit 1"):
-            tree = self.timed(f"{make}; {look}; rmdir many/c* many")
+            tree = self.timed(f"{make}; {look}; rmdir many/x* many")
         self.story.say(f"inspect --json with 1,000 cgroups more: {whole[0]} s; {tree[0]} s where podman and crictl need not be waited for; cat of one file of each: {whole[1]} s")
         left = self.machine.run("find /sys/fs/cgroup -name many").out
         expect(not left, f"left: {left}")
 
-    def timed(self, script):
-        """The seconds that the parts of a script took in a scope that may make cgroups; its inspect has to see all of them."""
+    def scope(self, script):
+        """A script in a scope that may make cgroups."""
         result = self.machine.exec(["/usr/bin/systemd-run", *WRAPPER.split()[1:], "/bin/bash", "-c", script])
         expect(result.code == 0, f"exit {result.code}: {result.text[-1000:]}")
+        return result
+
+    def timed(self, script):
+        """The seconds that the parts of a script took in a scope that may make cgroups; its inspect has to see all of them."""
+        result = self.scope(script)
         document, _ = json.JSONDecoder().raw_decode(result.out)
-        count = sum(1 for path in flat(document["tree"]) if re.search(r"/many/c\d+$", path))
+        count = sum(1 for path in flat(document["tree"]) if re.search(r"/many/x\d+$", path))
         expect(count == 1000, f"{count} of 1,000 cgroups were seen")
         return re.findall(r"^[0-9]+\.[0-9]+$", result.err, re.MULTILINE)
 
@@ -248,7 +277,7 @@ class Nodes:
         expect(result.code in (0, 4), f"doctor ended with {result.code}:\n{result.text[-1500:]}")
         found = {c["id"]: (c["verdict"], c["evidence"]) for c in json.loads(result.out)["checks"] if c["id"] in ("clusters", "node")}
         self.story.say("\n".join(f"{name}: {verdict}, {evidence[:200]}" for name, (verdict, evidence) in found.items()))
-        expect("clusters" in found and all(verdict == "ok" for verdict, _ in found.values()), f"{found}")
+        expect(found.keys() == {"clusters", "node"} and all(verdict == "ok" for verdict, _ in found.values()), f"{found}")
 
     def paused(self):
         try:

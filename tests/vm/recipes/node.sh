@@ -4,6 +4,9 @@
 # where Kubernetes would be, a kubelet that starts pods in containerd by itself, crictl, and a script that answers kind's calls (node/).
 . "$(dirname "$0")/lib.sh"; out=$1; export NODE=$here/../node
 
+# What imports it, made beside the rest.
+mmdebstrap --variant=minbase --include=podman --skip=cleanup/apt bookworm tools & tools=$!
+
 # The image of the pods: a pause, busybox, and Debian's nginx with the libraries that it names.
 suite_apt bookworm get download nginx libc6 libcrypt1 libpcre2-8-0 libssl3 zlib1g busybox-static
 mkdir x pod
@@ -39,7 +42,8 @@ ln -s kubelet "$R/usr/bin/crictl"
 for s in kubeadm kubectl; do ln -s stand-in "$R/usr/local/bin/$s"; done
 chroot "$R" systemctl enable -q containerd.service kubelet.service
 ln -sf /lib/systemd/system/multi-user.target "$R/etc/systemd/system/default.target"
-for u in systemd-udevd.service systemd-udev-trigger.service getty.target systemd-logind.service getty@tty1.service systemd-timesyncd.service; do
+for u in systemd-udevd.service systemd-udev-trigger.service getty.target systemd-logind.service getty@tty1.service systemd-timesyncd.service \
+  proc-sys-fs-binfmt_misc.automount sys-kernel-{config,debug,tracing}.mount e2scrub_{all.timer,reap.service} apt-daily{,-upgrade}.timer dpkg-db-backup.timer; do
   ln -sf /dev/null "$R/etc/systemd/system/$u"
 done
 : > "$R/etc/machine-id"
@@ -51,7 +55,7 @@ E
 mmdebstrap --variant=minbase --include=systemd-sysv,iproute2,iptables,procps,hostname,mount,kmod,containerd,runc --skip=cleanup/apt \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --customize-hook="bash $PWD/customize \"\$1\"" bookworm node.tar
 
-mmdebstrap --variant=minbase --include=podman --skip=cleanup/apt bookworm tools
+wait $tools
 mkdir tools/store && mv node.tar tools/
 cat > import <<'E'
 set -eu
@@ -59,7 +63,7 @@ mount --bind tools tools
 mount -t proc proc tools/proc
 mount --rbind /dev tools/dev
 chroot tools podman --root /store --runroot /run/store --storage-driver overlay --cgroup-manager cgroupfs --events-backend file \
-  import --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' /node.tar localhost/node:stand-in
+  import --change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' --change 'STOPSIGNAL SIGRTMIN+3' /node.tar localhost/node:stand-in
 E
 unshare --mount bash import
 # root of the user's namespace is the user: every file is his, and no file needs a set-uid bit
