@@ -222,7 +222,7 @@ fn the_guides_tree_is_one_screen() {
     assert_eq!((seen.code, seen.stderr.as_str()), (0, ""), "{}", seen.stdout);
     let screen = &seen.stdout;
     assert!(
-        screen.lines().count() <= 34 && screen.lines().all(|line| line.chars().count() <= 130),
+        screen.lines().count() <= 34 && screen.lines().all(|line| line.chars().count() <= 150),
         "{screen}"
     );
     assert!(screen.starts_with(&format!("cgroup v2, from the service manager of dev down: {MANAGER}\nkind-control-plane (control-plane of kind): running\n")), "{screen}");
@@ -231,7 +231,10 @@ fn the_guides_tree_is_one_screen() {
         ["kind-control-plane:", "control-plane", "of", "kind", "8.0", "MiB", "1.5", "s", "2/18000"]
     );
     assert_eq!(words(screen, "init.scope").last(), Some(&"init"));
-    assert_eq!(words(screen, "containerd.service")[7..], ["containerd,", "containerd-shim-runc-v2"]);
+    assert!(
+        words(screen, "containerd.service").ends_with(&["containerd,", "containerd-shim-runc-v2"]),
+        "{screen}"
+    );
     assert!(
         screen.contains("│  │  │  no processes here: a domain cgroup whose children hold them"),
         "{screen}"
@@ -544,14 +547,13 @@ fn watching_takes_keys_and_leaves_the_terminal_as_it_was() {
     );
     // Down to app.slice, and fold it.
     keys.write_all(b"j ").expect("a key");
-    let folded = until("11 cgroups more");
+    let folded = until("10 cgroups more with 7 processes");
     assert!(folded.contains("\x1b[7m"), "the cursor shows: {folded}");
     keys.write_all(b"s").expect("a key");
     until("sorted by memory");
     keys.write_all(b"q").expect("a key");
-    let end = until("ended 0");
-    assert!(end.contains("\x1b[?1049l") && end.contains("\x1b[?25h"), "{end}");
-    let modes = until("echoe");
-    assert!(modes.contains(" icanon") && modes.contains(" isig"), "{modes}");
+    let end = until("echoe");
+    assert!(end.contains("\x1b[?1049l") && end.contains("\x1b[?25h") && end.contains("ended 0"), "{end}");
+    assert!(end.contains("icanon") && !end.contains("-icanon") && !end.contains("-isig"), "{end}");
     child.wait().expect("it ended");
 }

@@ -8,7 +8,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -16,10 +16,15 @@ use super::World;
 
 /// A directory whose links were resolved once, so that each file in it costs an open, a read and a close.
 pub struct Folder<'w> {
-    world: &'w dyn World,
     path: Utf8PathBuf,
-    /// Where it really is; `None` in a world that has no files of its own.
-    real: Option<PathBuf>,
+    place: Place<'w>,
+}
+
+enum Place<'w> {
+    /// Where it really is.
+    Real(PathBuf),
+    /// In a world that has no files of its own.
+    World(&'w dyn World),
 }
 
 impl std::fmt::Debug for Folder<'_> {
@@ -28,18 +33,39 @@ impl std::fmt::Debug for Folder<'_> {
     }
 }
 
+impl Folder<'static> {
+    /// A directory by where it is on this machine and by what it is called: what another thread may be given.
+    #[must_use]
+    pub fn real(path: Utf8PathBuf, real: PathBuf) -> Self {
+        Self { path, place: Place::Real(real) }
+    }
+}
+
 impl<'w> Folder<'w> {
     /// The directory at `path`, be it there or not.
     #[must_use]
     pub fn new(world: &'w dyn World, path: &Utf8Path) -> Self {
-        Self { world, path: path.to_owned(), real: world.real(path) }
+        let place = world.real(path).map_or(Place::World(world), Place::Real);
+        Self { path: path.to_owned(), place }
     }
 
     /// A directory in it, be it there or not.
     #[must_use]
     pub fn enter(&self, name: &str) -> Self {
-        let real = self.real.as_ref().map(|real| real.join(name));
-        Self { world: self.world, path: self.path.join(name), real }
+        let place = match &self.place {
+            Place::Real(real) => Place::Real(real.join(name)),
+            Place::World(world) => Place::World(*world),
+        };
+        Self { path: self.path.join(name), place }
+    }
+
+    /// Where it is on this machine; `None` in a world that has no files of its own.
+    #[must_use]
+    pub fn place(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Real(real) => Some(real),
+            Place::World(_) => None,
+        }
     }
 
     /// Its path, without our root.
@@ -53,8 +79,8 @@ impl<'w> Folder<'w> {
     #[must_use]
     pub fn bytes<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
         buffer.clear();
-        match &self.real {
-            Some(real) => {
+        match &self.place {
+            Place::Real(real) => {
                 let mut file = OpenOptions::new()
                     .read(true)
                     .custom_flags(nix::libc::O_NOFOLLOW)
@@ -62,7 +88,7 @@ impl<'w> Folder<'w> {
                     .ok()?;
                 read_small(&mut file, buffer).ok()?;
             }
-            None => buffer.extend(self.world.read(&self.path.join(name)).ok()??),
+            Place::World(world) => buffer.extend(world.read(&self.path.join(name)).ok()??),
         }
         Some(buffer)
     }
@@ -76,21 +102,24 @@ impl<'w> Folder<'w> {
     /// Whether there is something of that name, which may be a path; links are followed.
     #[must_use]
     pub fn has(&self, name: &str) -> Option<bool> {
-        match &self.real {
+        match &self.place {
             // A link of /proc leads into another mount namespace: only the kernel can follow it.
-            Some(real) => match fs::metadata(real.join(name)) {
+            Place::Real(real) => match fs::metadata(real.join(name)) {
                 Ok(_) => Some(true),
                 Err(e) if super::fs::is_absent(&e) => Some(false),
                 Err(_) => None,
             },
-            None => Some(self.world.exists(self.path.join(name).as_str())),
+            Place::World(world) => Some(world.exists(self.path.join(name).as_str())),
         }
     }
 
     /// The sorted names of the directories in it.
     #[must_use]
     pub fn folders(&self) -> Vec<String> {
-        let Some(real) = &self.real else { return self.folders_by_path() };
+        let real = match &self.place {
+            Place::Real(real) => real,
+            Place::World(world) => return folders_by_path(*world, &self.path),
+        };
         // Two links are its own name and its `.`; each directory in it adds its `..` (cgroupfs, ext4 and tmpfs count so;
         // file systems that do not count, such as btrfs, say 1).
         if fs::symlink_metadata(real).map_or(true, |meta| meta.nlink() == 2) {
@@ -102,16 +131,16 @@ impl<'w> Folder<'w> {
         names.sort_unstable();
         names
     }
+}
 
-    fn folders_by_path(&self) -> Vec<String> {
-        let mut names = self.world.list(&self.path).unwrap_or_default();
-        let is_dir = |name: &String| {
-            let stat = self.world.stat(&self.path.join(name)).ok().flatten();
-            stat.is_some_and(|stat| stat.kind == super::Kind::Dir)
-        };
-        names.retain(is_dir);
-        names
-    }
+fn folders_by_path(world: &dyn World, path: &Utf8Path) -> Vec<String> {
+    let mut names = world.list(path).unwrap_or_default();
+    let is_dir = |name: &String| {
+        let stat = world.stat(&path.join(name)).ok().flatten();
+        stat.is_some_and(|stat| stat.kind == super::Kind::Dir)
+    };
+    names.retain(is_dir);
+    names
 }
 
 /// Reads to the end, where the kernel answers a page at most at a time: what is well below a page was the last.
