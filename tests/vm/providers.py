@@ -116,7 +116,7 @@ class Docker:
     def use(self):
         machine, check = self.machine, self.story.check
         with check("docker knows the stand-in node image", needed=True):
-            change = """--change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]' --change 'STOPSIGNAL SIGRTMIN+3'"""
+            change = """--change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]'"""
             result = machine.must(f"docker import {change} /mnt/c/node.tar {NODE}", timeout=1200)
             self.story.say(f"imported in {result.seconds:.0f} s")
         with check("kind-wsl kind creates a cluster in it"):
