@@ -6,11 +6,11 @@ import shutil
 import images
 from agreement import Agreement
 from machine import Failed
+from nodes import WRAPPER, Nodes
 from report import StoryEnds, expect
 from snapshot import Snapshot, sort_out, summary
 
 NODE = "localhost/node:stand-in"
-WRAPPER = "systemd-run --user --scope -q -p Delegate=yes -- "
 CONTROLLERS = {"cpu", "memory", "pids", "io", "cpuset"}
 KIND = "env KIND_EXPERIMENTAL_PROVIDER=podman kind"
 SCRIPTS_MADE = [(r"/etc/(inputrc|networks)", "made by the scripts of packages that were brought (readline-common, netbase)"),
@@ -179,15 +179,19 @@ class Story:
             expect(re.match("running|degraded", state.out) and "systemd" in state.out, state.text)
         # podman 3.0 fetches quay.io/libpod/rootless-cni-infra for the first rootless network, from a host that is not there.
         if self.with_kind and self.system != "debian-11":
+            nodes = Nodes(self.story, machine, self.subject, restarted=self.layout == "isolated-poor")
+            nodes.without_cluster()
             with check("kind-wsl kind creates a cluster"):
                 result = self.subject.call(f"kind create cluster --image {NODE}")
                 self.story.say(f"{result.seconds:.0f} s")
-                nodes = self.subject.call("kind get nodes").out.split()
-                expect(nodes == ["kind-control-plane"], f"nodes: {nodes}")
+                names = self.subject.call("kind get nodes").out.split()
+                expect(names == ["kind-control-plane"], f"nodes: {names}")
+            nodes.with_cluster()
             with check("kind-wsl kind deletes it"):
                 self.subject.call("kind delete cluster")
                 left = machine.must("podman ps -aq").out.split()
                 expect(not left, f"containers left: {left}")
+            nodes.deleted()
 
     def undo(self):
         machine, subject, check = self.machine, self.subject, self.story.check

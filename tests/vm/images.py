@@ -87,7 +87,8 @@ def disk(system, warm):
 
 
 def node_store():
-    return artifact("node", "node.sh") / "store.tar"
+    folder = HERE / "node"
+    return artifact("node", "node.sh", inputs=sorted(path for path in folder.rglob("*") if path.is_file())) / "store.tar"
 
 
 def crun():

@@ -10,10 +10,11 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import deep_dive
 import images
 import providers
 import windows
-from checks import Subject, tell
+from checks import NODE, Subject, tell
 from interop import ByHand, FromWindows, Typed
 from machine import LAYOUTS, Machine, throw_away
 from report import Report, expect
@@ -153,6 +154,22 @@ def demo(system, layout):
             machine.end()
 
 
+def dive(system, layout):
+    """Takes the outputs of docs/deep-dive.md in a machine with a cluster, and puts them in."""
+    with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
+        machine, subject = machine_for_person(system, layout, folder)
+        try:
+            subject.call(f"setup --yes --no-restart {subject.flags}", code=3, timeout=1500)
+            machine.wsl_shutdown()
+            subject.call(f"setup --yes {subject.flags}", timeout=1500)
+            machine.must("sudo tar -C ~/.local/share/containers/storage -xf /mnt/c/store.tar")
+            subject.call(f"kind create cluster --image {NODE}")
+            deep_dive.take(machine)
+        finally:
+            machine.end()
+    return deep_dive.fill()
+
+
 def shell(system, layout):
     with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
         machine, subject = machine_for_person(system, layout, folder)
@@ -174,6 +191,7 @@ def main():
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")
     parser.add_argument("--keep", action="store_true", help="keep the machines' disks and consoles")
+    parser.add_argument("--deep-dive", action="store_true", help="take the outputs of docs/deep-dive.md anew, and put them in")
     parser.add_argument("--docker", action="store_true", help="the story of the provider docker on Debian 12")
     args = parser.parse_args()
     unknown = [layout for layout in args.layouts if layout not in LAYOUTS]
@@ -184,6 +202,8 @@ def main():
     if args.demo or args.shell:
         layout = (args.layouts or ["classic" if args.system == "debian-12" else "modern"])[0]
         return (demo if args.demo else shell)(args.system, layout)
+    if args.deep_dive:
+        return dive(args.system, (args.layouts or ["modern"])[0])
     if args.docker:
         return docker(args.keep)
     return test(args.system, args.layouts, args.keep)

@@ -113,14 +113,15 @@ impl Reading {
     /// (`memory.events` counts what is below as well); without a controller its files are not there.
     fn one(&mut self, folder: &Folder<'_>, above: &Above, is_leaf: bool) -> (Cgroup, Option<u64>) {
         let offered = above.enabled;
-        let enabled = if is_leaf { None } else { self.controllers(folder, "cgroup.subtree_control") }
-            .unwrap_or_default();
+        let enabled = self.controllers(folder, "cgroup.subtree_control").unwrap_or_default();
         let events = self.text(folder, "cgroup.events").map(str::to_owned);
         let says = |name| events.as_deref().and_then(|text| keyed(text, name)).map(|value| value == 1);
         // The root of the hierarchy has no cgroup.events; it surely has processes.
         let populated = above.populated && says("populated").unwrap_or(true);
-        let kind = if is_leaf && self.has_domain_controller(offered) {
-            // It can be neither threaded, below one that enables these, nor the top of what is not there.
+        let enables_nothing = enabled == Controllers::default();
+        let kind = if is_leaf && enables_nothing && self.has_domain_controller(offered) {
+            // It can be neither threaded, below one that enables these, nor the top of threads: that takes threaded
+            // cgroups below it, or processes in it and pids or cpu enabled for a below that need not be there yet.
             Type::Domain
         } else {
             self.text(folder, "cgroup.type").map_or(Type::Root, |text| Type::parse(text).unwrap_or_default())
@@ -346,6 +347,29 @@ mod tests {
             assert_eq!(tree.names(below.offered).collect::<Vec<_>>(), ["pids"]);
             assert_eq!(tree.path_of(at + 1), format!("/sys/fs/cgroup/m/c{number:03}/below"));
         }
+    }
+
+    #[test]
+    fn a_leaf_may_enable_controllers_and_so_be_the_top_of_threads() {
+        // As the kernel (6.1) answers after `echo +pids > leaf/cgroup.subtree_control` with a process in it.
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let above = [("cgroup.controllers", "memory pids"), ("cgroup.subtree_control", "memory pids")];
+        cgroup(root, "m", &above);
+        cgroup(
+            root,
+            "m/leaf",
+            &[
+                ("cgroup.subtree_control", "pids"),
+                ("cgroup.type", "domain threaded"),
+                ("cgroup.events", "populated 1\nfrozen 0"),
+                ("cgroup.procs", "7"),
+            ],
+        );
+        let tree = read(root);
+        let leaf = &tree.cgroups[1];
+        assert_eq!(tree.names(leaf.enabled).collect::<Vec<_>>(), ["pids"]);
+        assert_eq!((leaf.kind, &leaf.processes), (Type::DomainThreaded, &vec![7]));
     }
 
     #[test]

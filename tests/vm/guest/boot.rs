@@ -26,6 +26,7 @@ struct Distro {
 static DISTRO: Mutex<Distro> = Mutex::new(Distro { waiter: 0, first: 0, asked: false });
 
 pub fn mini_init() {
+    raise_limits();
     let _ = mount_on("proc", "/proc", "proc", 0, "");
     let _ = mount_on("sysfs", "/sys", "sysfs", 0, "");
     let _ = mount_on("devtmpfs", "/dev", "devtmpfs", 0, "");

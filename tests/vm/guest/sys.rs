@@ -12,6 +12,7 @@ extern "C" {
     fn setgroups(count: usize, groups: *const u32) -> c_int;
     fn setgid(gid: u32) -> c_int;
     fn setuid(uid: u32) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     pub fn fork() -> c_int;
     pub fn unshare(flags: c_int) -> c_int;
@@ -71,6 +72,16 @@ pub fn load_module(path: &str) -> Result<()> {
 
 pub fn set_hostname(name: &str) {
     unsafe { sethostname(name.as_ptr().cast(), name.len()) };
+}
+
+/// The open files and the locked memory that WSL gives every process of the machine (WSL `src/linux/init/main.cpp`, `Initialize`).
+pub fn raise_limits() {
+    const MEMLOCK: c_int = 8;
+    const NOFILE: c_int = 7;
+    unsafe {
+        setrlimit(NOFILE, &[10 * 1024, 1024 * 1024]);
+        setrlimit(MEMLOCK, &[0x400_0000, 0x400_0000]);
+    }
 }
 
 /// Waits for any child; its pid, or None when there is none.
