@@ -15,7 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::host::{Account, World, accounts};
 use crate::inspect::json::Below;
 use crate::inspect::view::{Options, Scene};
-use crate::inspect::{Inspection, Node, Pods, Reader, UserMap};
+use crate::inspect::{Condition, Inspection, Node, Pods, Reader, UserMap};
 use crate::near::closest;
 use crate::provider::Provider;
 use crate::stage::Answers;
@@ -29,7 +29,7 @@ const PICTURE: usize = 150;
 /// The flags of `inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code: 4 where a node lacks something that kind needs, or where there is nothing to see because of a fault.\n\n\
+    after_help = "Exit code: 4 where a node lacks what its Kubernetes needs to start, or where there is nothing to see because of a fault.\n\n\
                   Examples:\n  kind-wsl inspect                   every cluster\n  kind-wsl inspect dev --processes   one, with each process and its two users\n  \
                   kind-wsl inspect --watch           again and again, with keys\n  kind-wsl inspect --svg tree.svg    a picture for a bug report"
 )]
@@ -214,7 +214,7 @@ impl Look {
         let nodes = self.seen.nodes();
         self.seen.tree.is_none()
             || self.seen.nodes.is_err()
-            || nodes.iter().any(|node| node.faults().next().is_some())
+            || nodes.iter().any(|node| node.faults().any(Condition::is_fatal))
     }
 
     /// What is seen, in a line or two.

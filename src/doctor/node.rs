@@ -60,7 +60,7 @@ fn conditions(patient: &Patient<'_>) -> Finding {
     }
     let faults: Vec<(&Node, &Condition)> =
         running().flat_map(|node| node.faults().map(move |fault| (node, fault))).collect();
-    let Some((node, first)) = faults.iter().find(|(_, f)| is_fatal(f)).or(faults.first()) else {
+    let Some((node, first)) = faults.iter().find(|(_, fault)| fault.is_fatal()).or(faults.first()) else {
         return Finding::ok(format!("{}: {}", names.join(", "), held(running())));
     };
     let others = if faults.len() > 1 {
@@ -78,11 +78,6 @@ fn conditions(patient: &Patient<'_>) -> Finding {
         "root-empty" => Finding::wrong(evidence, consequence(first.id), "kind-wsl inspect --processes"),
         _ => Finding::doubtful(evidence, consequence(first.id), "kind-wsl inspect"),
     }
-}
-
-/// Without these the node's Kubernetes does not start.
-fn is_fatal(condition: &Condition) -> bool {
-    ["controllers", "root-empty"].contains(&condition.id)
 }
 
 /// The conditions that hold in the first of the nodes, by name.

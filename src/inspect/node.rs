@@ -64,6 +64,12 @@ impl Condition {
     fn new(id: &'static str, holds: impl Into<Option<bool>>, evidence: impl Into<String>) -> Self {
         Self { id, holds: holds.into(), evidence: evidence.into() }
     }
+
+    /// Whether the node's Kubernetes does not start where this does not hold; kind only warns of the others.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        ["controllers", "root-empty"].contains(&self.id)
+    }
 }
 
 impl Node {

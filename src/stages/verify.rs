@@ -123,7 +123,7 @@ fn node(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, F
     let nodes = seen.nodes().iter().filter(|node| node.at.is_some());
     let mut names = Vec::new();
     for node in nodes {
-        if let Some(fault) = node.faults().next() {
+        if let Some(fault) = node.faults().find(|fault| fault.is_fatal()) {
             let seen = format!("{}: {}, because {}", node.name, consequence(fault.id), fault.evidence);
             return Err(Fault::new(seen, "`kind-wsl inspect` shows it; a node that is made again gets what is delegated now"));
         }
