@@ -14,7 +14,7 @@ use super::{
     EVERYWHERE, Engine, Export, Step, Text, entry_words, expectation, how, is_of_user, library, local,
     manager, noted, unsigned,
 };
-use crate::change::{Body, Change, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit};
+use crate::change::{Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit};
 use crate::host::{Cmd, Owner};
 
 /// What a playbook can not do.
@@ -33,6 +33,7 @@ pub(super) fn write(export: &Export) -> Text {
         used: BTreeSet::new(),
         dirs: BTreeSet::new(),
         handlers: BTreeSet::new(),
+        waits: false,
         notes: Vec::new(),
     };
     play.all(export);
@@ -51,6 +52,8 @@ struct Play<'e> {
     used: BTreeSet<&'static str>,
     dirs: BTreeSet<String>,
     handlers: BTreeSet<&'static str>,
+    /// Whether something was notified since the last flush.
+    waits: bool,
     notes: Vec<String>,
 }
 
@@ -181,11 +184,12 @@ impl Play<'_> {
             let list: Vec<String> = names.iter().map(|n| yaml(n, 6)).collect();
             self.keyword(&format!("notify: [{}]", list.join(", ")));
             self.handlers.extend(names);
+            self.waits = true;
         }
     }
 
     fn flush(&mut self) {
-        if !self.handlers.is_empty() {
+        if std::mem::take(&mut self.waits) {
             self.tasks.push_str(
                 "    - name: \"What follows at once\"\n      ansible.builtin.meta: flush_handlers\n",
             );
@@ -311,6 +315,10 @@ impl Engine for Play<'_> {
         }
         self.option("mode", &mode);
         self.owned(put.owner);
+        if !matches!(put.body, Body::Text(_)) {
+            // get_url looks for a directory that --check did not make.
+            self.keyword("ignore_errors: \"{{ ansible_check_mode }}\"");
+        }
         self.notifies(put.follow.as_ref(), put.restart.is_some());
         self.tags();
     }
@@ -330,7 +338,11 @@ impl Engine for Play<'_> {
             call.push(' ');
             call.push_str(&word(w));
         }
-        let name = Change::Entry(entry.clone()).target().to_string();
+        let name = match entry.edit {
+            // Its line names the user of another machine.
+            Edit::Subid { .. } => format!("edit {}: sub-ids for the user", entry.path),
+            _ => Change::Entry(entry.clone()).target().to_string(),
+        };
         self.call(
             &name,
             entry.owner,

@@ -41,7 +41,7 @@ pub(super) fn write(export: &Export) -> Text {
     let suite = codename.map_or_else(String::new, |c| quoted(&Piece::text(&c.to_lowercase()), &none));
     let _ = write!(
         text,
-        "set -eu\n\nuser=${{KIND_WSL_USER:-}}\n[ -n \"$user\" ] || user={user}\nsuite={suite}\n"
+        "# shellcheck disable=SC2016\nset -eu\n\nuser=${{KIND_WSL_USER:-}}\n[ -n \"$user\" ] || user={user}\nsuite={suite}\n"
     );
     text.push_str(include_str!("sh/image.sh"));
     let _ = write!(

@@ -92,8 +92,8 @@ impl<'e> Script<'e> {
             text.push_str(&comment(line));
             text.push('\n');
         }
-        // Functions are called by name, and not every variable is needed by every plan.
-        text.push_str("# shellcheck disable=SC2317,SC2329,SC2034\nset -eu\numask 022\n\n");
+        text.push_str("#\n# Functions are called by their names, not every plan needs every variable, and what is in single quotes is meant so.\n");
+        text.push_str("# shellcheck disable=SC2317,SC2329,SC2034,SC2016\nset -eu\numask 022\n\n");
         text.push_str(&library(&self.used));
         let user = shell(&Piece::text(self.export.places.user()), &param);
         let _ = write!(text, "\n[ -n \"$user\" ] || user={user}\n\n");
@@ -106,7 +106,7 @@ impl<'e> Script<'e> {
             self.export.flags.iter().map(|f| format!(" {}", shell(&Piece::text(f), &param))).collect();
         let _ = write!(
             text,
-            "# The same step by kind-wsl, with the answers of this plan.\nwith_kind_wsl() {{\n  \"$program\" --root \"${{root:-/}}\" --user \"$user\" setup --yes --no-restart --only \"$stage\"{flags}\n}}\n\n"
+            "# The same step by kind-wsl, with the answers of this plan.\nwith_kind_wsl() {{\n  \"$program\" --root \"${{root:-/}}\" --user \"$user\" --quiet setup --yes --no-restart --only \"$stage\"{flags}\n}}\n\n"
         );
         text.push_str(include_str!("sh/begin.sh"));
         text.push_str(&self.body);
@@ -141,14 +141,20 @@ impl<'e> Script<'e> {
         }
         let of_windows = words.iter().flatten().any(|p| *p == Piece::Param(Param::Profile));
         self.needs_profile |= of_windows;
-        if of_windows {
-            self.line("if has_profile; then");
+        if !of_windows {
+            self.line(&line);
+            self.follow(follow);
+            return;
         }
-        self.line(&line);
+        self.line("if has_profile; then");
+        self.line(&format!("  {line}"));
+        let at = self.body.len();
         self.follow(follow);
-        if of_windows {
-            self.line("fi");
+        let followers = self.body.split_off(at);
+        for follower in followers.lines() {
+            self.line(follower);
         }
+        self.line("fi");
     }
 
     fn follow(&mut self, (follow, restarts): Follows<'_>) {

@@ -19,10 +19,9 @@ if [ "${1:-}" = --do ]; then
   exit 0
 fi
 
-[ -r "$0" ] && [ -f "$0" ] || die 'this script is not in a file' 'save it first: it starts itself again for each change'
+[ -f "$0" ] || die 'this script is not in a file' 'save it first: it starts itself again for each change'
 [ "$(id -u)" = 0 ] || [ -n "$root" ] || die 'this needs root' "sudo sh $0"
 export KIND_WSL_USER="$user"
-# shellcheck disable=SC2016 # awk's own
 entry=$(awk -F: '$1 == ENVIRON["KIND_WSL_USER"]' "$root/etc/passwd")
 [ -n "$entry" ] || [ -n "$root" ] || entry=$(getent passwd "$user" || :)
 [ -n "$entry" ] || die "there is no user $user" 'name one: KIND_WSL_USER=NAME'
@@ -85,7 +84,7 @@ by_kind_wsl() {
   before=$(cksum "$root$1")
   if [ -z "$check" ]; then
     status=0
-    with_kind_wsl >&2 || status=$?
+    with_kind_wsl >/dev/null || status=$?
     # 3: a restart is needed, which is seen to below.
     case $status in
     0 | 3) ;;

@@ -6,7 +6,6 @@ inside() {
 # version MANAGER NAME: the version that is installed; nothing where it is not.
 version() {
   case $1 in
-  # shellcheck disable=SC2016 # dpkg-query puts these in
   apt) inside dpkg-query -W -f '${db:Status-Status} ${Version}' -- "$2" 2>/dev/null | sed -n 's/^installed //p' ;;
   dnf | zypper) inside rpm -q --qf '%{VERSION}' -- "$2" 2>/dev/null || : ;;
   pacman) inside pacman -Q -- "$2" 2>/dev/null | sed 's/^[^ ]* //' ;;

@@ -4,10 +4,15 @@ toml_lines='
     if (s ~ /^"[^"\\]*"$/ || s ~ /^(true|false)$/) return s
     if (s ~ /^[+-]?(0|[1-9][0-9]*)$/ && length(s) < 18) { sub(/^\+/, "", s); return s }
     if (s ~ /^\047[^\047]*\047$/) { inner = substr(s, 2, length(s) - 2); if (inner ~ /["\\]/) exit 3; return "\"" inner "\"" }
-    if (s !~ /^\[[ \t]*("[^"\\]*"[ \t]*(,[ \t]*"[^"\\]*"[ \t]*)*(,[ \t]*)?)?\]$/) exit 3
-    inner = "["
-    while (match(s, /"[^"\\]*"/)) { inner = inner (inner == "[" ? "" : ", ") substr(s, RSTART, RLENGTH); s = substr(s, RSTART + RLENGTH) }
-    return inner "]"
+    if (s !~ /^\[.*\]$/) exit 3
+    s = substr(s, 2, length(s) - 2); inner = ""
+    while (match(s, /^[ \t]*"[^"\\]*"[ \t]*/)) {
+      inner = inner (inner == "" ? "" : ", ") trim(substr(s, 1, RLENGTH)); s = substr(s, RLENGTH + 1)
+      if (s == "") break
+      if (!sub(/^,/, "", s)) exit 3
+    }
+    if (s !~ /^[ \t]*$/) exit 3
+    return "[" inner "]"
   }
   END {
     table = ENVIRON["table"]; key = ENVIRON["key"]; value = ENVIRON["value"]
@@ -15,9 +20,11 @@ toml_lines='
     for (i = 1; i <= n; i++) {
       s = line[i]
       if (s ~ /^[ \t]*(#.*)?$/) continue
-      if (s ~ /^[ \t]*\[[ \t]*[A-Za-z0-9_-]+([ \t]*\.[ \t]*[A-Za-z0-9_-]+)*[ \t]*\][ \t]*(#.*)?$/) {
-        at = s; sub(/^[ \t]*\[/, "", at); sub(/\].*/, "", at); gsub(/[ \t]/, "", at)
-        if (at in heads) exit 3
+      if (s ~ /^[ \t]*\[/) {
+        at = s; sub(/^[ \t]*\[/, "", at)
+        if (at !~ /^[^]#]*\][ \t]*(#.*)?$/) exit 3
+        sub(/\].*/, "", at); gsub(/[ \t]*\.[ \t]*/, ".", at); at = trim(at)
+        if (("." at) !~ /^(\.[A-Za-z0-9_-]+)+$/ || at in heads) exit 3
         heads[at] = 1
         if (at == table) header = anchor = i
         continue
