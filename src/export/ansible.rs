@@ -385,7 +385,7 @@ impl Engine for Play<'_> {
         let _ = writeln!(self.tasks, "        name: [{}]\n        state: present", list.join(", "));
         match package.manager {
             Manager::Apt => {
-                self.tasks.push_str("        update_cache: true\n        install_recommends: false\n")
+                self.tasks.push_str("        update_cache: true\n        install_recommends: false\n");
             }
             Manager::Dnf => self.tasks.push_str("        install_weak_deps: false\n"),
             Manager::Zypper | Manager::Pacman => {}

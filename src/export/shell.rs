@@ -102,8 +102,8 @@ impl<'e> Script<'e> {
             text.push('\n');
         }
         text.push_str(&self.helpers);
-        let flags: String =
-            self.export.flags.iter().map(|f| format!(" {}", shell(&Piece::text(f), &param))).collect();
+        let flags = self.export.flags.iter().map(|f| shell(&Piece::text(f), &param));
+        let flags = std::iter::once(String::new()).chain(flags).collect::<Vec<_>>().join(" ");
         let _ = write!(
             text,
             "# The same step by kind-wsl, with the answers of this plan.\nwith_kind_wsl() {{\n  \"$program\" --root \"${{root:-/}}\" --user \"$user\" --quiet setup --yes --no-restart --only \"$stage\"{flags}\n}}\n\n"

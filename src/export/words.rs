@@ -1,5 +1,7 @@
 //! What differs from machine to machine, and the two functions that quote.
 
+use std::fmt::Write;
+
 use camino::Utf8PathBuf;
 
 use crate::facts::Facts;
@@ -175,9 +177,15 @@ pub fn yaml(text: &str, indent: usize) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             c if is_printable(c) => quoted.push(c),
-            c if u32::from(c) <= 0xff => quoted.push_str(&format!("\\x{:02X}", u32::from(c))),
-            c if u32::from(c) <= 0xffff => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c if u32::from(c) <= 0xff => {
+                let _ = write!(quoted, "\\x{:02X}", u32::from(c));
+            }
+            c if u32::from(c) <= 0xffff => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => {
+                let _ = write!(quoted, "\\U{:08X}", u32::from(c));
+            }
         }
     }
     quoted.push('"');

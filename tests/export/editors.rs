@@ -100,6 +100,43 @@ const WSL: [&str; 17] = [
     "; no comment",
 ];
 
+const TOML: [&str; 20] = [
+    "",
+    "# note",
+    "[engine]",
+    "[containers]",
+    "[ engine . runtimes ] # x",
+    "[storage.options]",
+    "cgroup_manager = \"systemd\" # why",
+    "  cgroup_manager='cgroupfs'",
+    "pids_limit = 0",
+    "pids_limit=+65536",
+    "crun = [\"/a b\", '/b']",
+    "crun = [ \"/usr/bin/crun\" , ]",
+    "crun=[\"/home/x/crun\",\"/usr/bin/crun\"]",
+    "\tindented = true",
+    "runtimes.crun = [\"/z\"]",
+    "float = 1.5",
+    "broken",
+    "text = \"a \\\" b\"",
+    "runtimes = {}",
+    "list = []",
+];
+
+const FSTAB: [&str; 8] = [
+    "",
+    "# note",
+    "LABEL=x / ext4 defaults 0 1",
+    "cgroup2  /sys/fs/cgroup\tcgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0",
+    "cgroup2 /sys/fs/cgroup/ cgroup2 ro 0 0",
+    "none none swap sw",
+    "a\\040b /c ext4 x 0 0",
+    "  # /sys/fs/cgroup x",
+];
+
+const SUBIDS: [&str; 6] =
+    ["", "other:100000:65536", "dev:200000:10", "broken line", "x:y:z", "other:165536:1000"];
+
 #[test]
 fn wsl_conf() {
     let key = |section: &str, key: &str, value: Option<&str>| Edit::WslConf {
@@ -143,51 +180,17 @@ fn containers_conf() {
             Value::StrList(vec!["/home/x/crun".to_owned(), "/usr/bin/crun".to_owned()]),
         ),
     ];
-    const POOL: [&str; 20] = [
-        "",
-        "# note",
-        "[engine]",
-        "[containers]",
-        "[ engine . runtimes ] # x",
-        "[storage.options]",
-        "cgroup_manager = \"systemd\" # why",
-        "  cgroup_manager='cgroupfs'",
-        "pids_limit = 0",
-        "pids_limit=+65536",
-        "crun = [\"/a b\", '/b']",
-        "crun = [ \"/usr/bin/crun\" , ]",
-        "crun=[\"/home/x/crun\",\"/usr/bin/crun\"]",
-        "\tindented = true",
-        "runtimes.crun = [\"/z\"]",
-        "float = 1.5",
-        "broken",
-        "text = \"a \\\" b\"",
-        "runtimes = {}",
-        "list = []",
-    ];
-    agree_on("/etc/containers/containers.conf", edits, &POOL, 12);
+    agree_on("/etc/containers/containers.conf", edits, &TOML, 12);
 }
 
 #[test]
 fn fstab_and_sub_ids() {
     let line = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0";
     let fstab = Edit::Fstab { mount_point: "/sys/fs/cgroup".to_owned(), line: line.to_owned() };
-    const TABLE: [&str; 8] = [
-        "",
-        "# note",
-        "LABEL=x / ext4 defaults 0 1",
-        "cgroup2  /sys/fs/cgroup\tcgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0",
-        "cgroup2 /sys/fs/cgroup/ cgroup2 ro 0 0",
-        "none none swap sw",
-        "a\\040b /c ext4 x 0 0",
-        "  # /sys/fs/cgroup x",
-    ];
-    agree_on("/etc/fstab", vec![fstab], &TABLE, 30);
+    agree_on("/etc/fstab", vec![fstab], &FSTAB, 30);
     // The ids that the plan names are free there; a range of the user's that is whole is judged before, by the stage.
     let subid = Edit::Subid { user: "dev".to_owned(), start: 500_000, count: 65536 };
-    const IDS: [&str; 6] =
-        ["", "other:100000:65536", "dev:200000:10", "broken line", "x:y:z", "other:165536:1000"];
-    agree_on("/etc/subuid", vec![subid], &IDS, 40);
+    agree_on("/etc/subuid", vec![subid], &SUBIDS, 40);
 }
 
 #[test]

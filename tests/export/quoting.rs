@@ -118,7 +118,8 @@ fn yaml_reads_every_hostile_value_as_it_was() {
 fn a_real_reader_of_yaml_agrees_where_one_is_named() {
     let mut document = String::from("values:\n");
     for (at, value) in HOSTILE.iter().enumerate() {
-        document.push_str(&format!("  k{at}: {}\n", quoted_for_yaml(value, 2)));
+        let line = format!("  k{at}: {}\n", quoted_for_yaml(value, 2));
+        document.push_str(&line);
     }
     let Some(reader) = std::env::var_os("KIND_WSL_YAML_READER") else {
         // Without one, at least nothing can have left its place.
