@@ -12,7 +12,6 @@ mod shell;
 mod words;
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use crate::change::{
     Body, Change, Due, Edit, Entry, Expect, Link, Manager, Package, Put, Restart, Run, Scope, Unit,
@@ -374,13 +373,5 @@ pub(crate) fn manager(manager: Manager) -> &'static str {
         Manager::Dnf => "dnf",
         Manager::Zypper => "zypper",
         Manager::Pacman => "pacman",
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        <Self as clap::ValueEnum>::from_str(text, false)
     }
 }

@@ -53,7 +53,7 @@ impl ExportCommand {
             let answers = with_defaults(&facts, &answers);
             let plan = Plan::make(&replay, &facts, &answers, &selection)?;
             let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
-            return self.write(&host, &plan, &Ledger::default(), &facts, &answers, "a report");
+            return self.write(global.quiet, &host, &plan, &Ledger::default(), &facts, &answers, "a report");
         }
         let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
         let facts = session.facts();
@@ -61,11 +61,13 @@ impl ExportCommand {
         settle_crun(&session, &facts, &mut answers, &source(&self.choosing.chosen(&session.ledger)?), false)?;
         let answers = with_defaults(&facts, &answers);
         let plan = session.plan(&facts, &answers, &selection)?;
-        self.write(&session.host, &plan, &session.ledger, &facts, &answers, "one machine")
+        self.write(global.quiet, &session.host, &plan, &session.ledger, &facts, &answers, "one machine")
     }
 
+    #[allow(clippy::too_many_arguments, reason = "the parts of one run, each from elsewhere")]
     fn write(
         &self,
+        quiet: bool,
         host: &Host,
         plan: &Plan,
         ledger: &Ledger,
@@ -83,7 +85,8 @@ impl ExportCommand {
         export.mirror.clone_from(&self.choosing.mirror);
         export.flags = flags(answers, &self.choosing.selection()?);
         let text = self.format.write(&export);
-        for note in &text.notes {
+        // They are in the file too.
+        for note in text.notes.iter().filter(|_| !quiet) {
             err(&format!("note: {note}"));
         }
         match &self.output {

@@ -3,19 +3,22 @@
 //! Files, downloads, packages and units are tasks of their modules. An entry in a file of others is the same edit as in
 //! the script, by the same library: the module for INI files is not among ansible's own, and would not know WSL's grammar.
 
+mod template;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use camino::Utf8Path;
 
 use super::shell::comment;
-use super::words::{Param, Piece, shell, yaml};
+use super::words::{Param, Piece, yaml};
 use super::{
     EVERYWHERE, Engine, Export, Step, Text, entry_words, expectation, how, is_of_user, library, local,
     manager, noted, unsigned,
 };
 use crate::change::{Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit};
 use crate::host::{Cmd, Owner};
+use template::{literal, template, word};
 
 /// What a playbook can not do.
 const NOTES: [&str; 4] = [
@@ -55,48 +58,6 @@ struct Play<'e> {
     /// Whether something was notified since the last flush.
     waits: bool,
     notes: Vec<String>,
-}
-
-/// Text that ansible's templates leave as it is.
-fn literal(text: &str) -> String {
-    // Piece by piece, so that a brace that is put in is not taken for one that was there.
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|sign| rest.find(sign)).min() {
-        out.push_str(&rest[..at]);
-        let _ = write!(out, "{{{{ '{}' }}}}", &rest[at..at + 2]);
-        rest = &rest[at + 2..];
-    }
-    out + rest
-}
-
-fn variable(param: Param) -> &'static str {
-    match param {
-        Param::Home => "kind_home",
-        Param::User => "kind_user",
-        Param::Profile => "kind_windows_profile",
-        Param::Program => "kind_wsl_program",
-    }
-}
-
-/// A template.
-fn template(pieces: &[Piece]) -> String {
-    let one = |piece: &Piece| match piece {
-        Piece::Text(text) => literal(text),
-        Piece::Param(param) => format!("{{{{ {} }}}}", variable(*param)),
-    };
-    pieces.iter().map(one).collect()
-}
-
-/// A word of a shell in a template.
-fn word(pieces: &[Piece]) -> String {
-    // The marks hold no character that either of the two would touch; a NUL is in no path and no argument.
-    let mark = |param: Param| format!("\0{}\0", variable(param));
-    let quoted = shell(pieces, &mark);
-    let part = |(at, part): (usize, &str)| {
-        if at % 2 == 0 { literal(part) } else { format!("{{{{ {part} | quote }}}}") }
-    };
-    quoted.split('\0').enumerate().map(part).collect()
 }
 
 const LIBRARY: &str = "set -eu; eval \"$KIND_WSL_LIBRARY\"";

@@ -12,11 +12,16 @@ use crate::support::{Layout, Machine, answers};
 const LAYOUTS: [Layout; 4] = [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain];
 
 fn export_of(machine: &Machine, guide: bool) -> (Plan, Export) {
+    export_for(machine, guide, "podman")
+}
+
+fn export_for(machine: &Machine, guide: bool, provider: &str) -> (Plan, Export) {
     let host = machine.host(Fuse::default());
     let facts = machine.facts();
     let selection = Selection { guide, ..Selection::default() };
     let mut answers = answers();
     answers.give("tools", "both");
+    answers.give("provider", provider);
     let plan = Plan::make(&host, &facts, &answers, &selection).unwrap();
     let ledger = journal::read(&host).unwrap();
     let export = Export::new(&plan, &ledger, &facts, "a test".to_owned());
@@ -66,8 +71,12 @@ fn every_change_of_the_plan_is_in_every_format() {
     for layout in LAYOUTS {
         for guide in [false, true] {
             let machine = Machine::new(layout);
-            let (plan, export) = export_of(&machine, guide);
+            // Docker's stage is made of links, of settings of the user's and of the system's, and of a set-up tool.
+            let provider = if layout == Layout::Plain && guide { "docker" } else { "podman" };
+            let (plan, export) = export_for(&machine, guide, provider);
             assert!(plan.changes().count() > 5, "{layout:?}");
+            let is_made_of = |kind: fn(&Change) -> bool| plan.changes().any(kind);
+            assert!(provider == "podman" || is_made_of(|c| matches!(c, Change::Link(_))));
             for format in Format::ALL {
                 let text = format.write(&export).text;
                 for change in plan.changes() {
