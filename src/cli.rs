@@ -5,6 +5,7 @@ mod crun;
 mod diagnosis;
 mod doctor;
 mod explain;
+mod export;
 mod fetch;
 mod inspect;
 mod kind;
@@ -66,6 +67,8 @@ enum Command {
     Setup(setup::Setup),
     /// Show what set-up would do: each stage, every file, downloads, the restart. Changes nothing, needs no root.
     Plan(plan::PlanCommand),
+    /// Write the plan for many machines: as a script, a playbook, user-data or the recipe of an image.
+    Export(export::ExportCommand),
     /// Show where a set-up stands, and how to go on.
     Status(status::Status),
     /// Look for what is wrong, and say what kind would say.
@@ -145,7 +148,7 @@ impl Given {
 }
 
 /// The commands that take answers.
-const ASKING: [&str; 2] = ["setup", "plan"];
+const ASKING: [&str; 3] = ["setup", "plan", "export"];
 
 /// The whole command line, with the flags that the stages' questions bring.
 #[must_use]
@@ -228,6 +231,7 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
     match command {
         Command::Setup(command) => command.run(global),
         Command::Plan(command) => command.run(global),
+        Command::Export(command) => command.run(global),
         Command::Status(command) => command.run(global),
         Command::Doctor(command) => command.run(global),
         Command::Undo(command) => command.run(global),

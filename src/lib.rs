@@ -6,7 +6,7 @@
 //! | layer | modules | what it is |
 //! | --- | --- | --- |
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
-//! | engine | [`engine`], [`plan`], [`doctor`] | the only caller of effects; the preview; the examination |
+//! | engine | [`engine`], [`plan`], [`export`], [`doctor`] | the only caller of effects; the preview; the plan in other engines' words; the examination |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
 //! | knowledge | [`explain`], [`inspect`], [`provider`] | what a pasted error means, and whether its cause is here; what a node's processes are; how the engines are asked |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
@@ -21,6 +21,7 @@ pub mod edit;
 pub mod engine;
 pub mod error;
 pub mod explain;
+pub mod export;
 pub mod facts;
 pub mod fetch;
 pub mod host;

@@ -54,8 +54,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Runs the programs of the tree at `root`; with another root than `/` they are that tree's own, started by
-    /// their path there with `KIND_WSL_ROOT` in their environment.
+    /// Runs the programs of the tree at `root`. With another root than `/` they are that tree's own: started in a chroot
+    /// there, for what a real tree has would work on this machine otherwise (its apt-get would install here); what only
+    /// stands in for a program, and itself lies outside, by its path there with `KIND_WSL_ROOT` in its environment.
     #[must_use]
     pub fn new(root: &Utf8Path) -> Self {
         Self { root: root.to_owned() }
@@ -64,13 +65,20 @@ impl Process {
     #[allow(clippy::disallowed_methods, reason = "the one place that starts programs")]
     fn command(&self, cmd: &Cmd) -> io::Result<Command> {
         let program = self.find(&cmd.program).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        let mut command = Command::new(program);
+        let enters = self.root != "/" && is_at_home(&self.root, &program);
+        let within = program.strip_prefix(&self.root).map(|p| Utf8Path::new("/").join(p));
+        let mut command = match within {
+            Ok(within) if enters => Command::new(within),
+            _ => Command::new(program),
+        };
         command.args(&cmd.args);
         if nix::unistd::geteuid().is_root() {
             command.env_clear().envs(kept_for_root());
         }
         command.env("LC_ALL", "C.UTF-8").env("PATH", SYSTEM_PATH.join(":")).envs(&cmd.env);
-        if self.root != "/" {
+        if enters {
+            enter(&mut command, &self.root, cmd.user.as_ref())?;
+        } else if self.root != "/" {
             command.env("KIND_WSL_ROOT", self.root.as_str());
         }
         if cmd.reports {
@@ -101,6 +109,44 @@ impl Process {
         }
         SYSTEM_PATH.iter().find_map(|dir| at(&Utf8Path::new(dir).join(program)))
     }
+}
+
+/// Whether a program is one of the tree's: a binary, or a script whose interpreter is in the tree too.
+#[allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
+fn is_at_home(root: &Utf8Path, program: &Utf8Path) -> bool {
+    let mut start = Vec::new();
+    // The kernel looks at no more of a first line (binfmt_script, BINPRM_BUF_SIZE).
+    let read = std::fs::File::open(program).and_then(|file| file.take(256).read_to_end(&mut start));
+    if read.is_err() {
+        return true;
+    }
+    let Some(line) = start.strip_prefix(b"#!") else { return true };
+    let line = String::from_utf8_lossy(line);
+    let interpreter = line.split_ascii_whitespace().next().unwrap_or_default().trim_start_matches('/');
+    // Its last step may be a link, which leads somewhere only in the tree.
+    !interpreter.is_empty() && std::fs::symlink_metadata(root.join(interpreter)).is_ok()
+}
+
+/// Starts the child in the tree, as the user where there is one: with no group but their own, for the groups of the
+/// tree are not those of this machine.
+fn enter(command: &mut Command, root: &Utf8Path, user: Option<&Account>) -> io::Result<()> {
+    let root = std::ffi::CString::new(root.as_str())?;
+    let ids = user.map(|u| (nix::unistd::Uid::from_raw(u.uid), Gid::from_raw(u.gid)));
+    // SAFETY: between fork and exec only bare system calls are made, on a string that was allocated before the fork.
+    #[allow(unsafe_code, reason = "std has no stable way to start a program in another root")]
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::chroot(root.as_c_str())?;
+            nix::unistd::chdir(c"/")?;
+            if let Some((uid, gid)) = ids {
+                nix::unistd::setgroups(&[])?;
+                nix::unistd::setgid(gid)?;
+                nix::unistd::setuid(uid)?;
+            }
+            Ok(())
+        });
+    }
+    Ok(())
 }
 
 /// Gives the child its standard output as descriptor [`REPORTS`] as well.
@@ -274,9 +320,34 @@ pub fn environment() -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use camino::Utf8Path;
 
     use super::{Cmd, Process, REPORTS, Runner};
+
+    /// A tree that lacks the libraries of its programs: started there they can not run, started here they would.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test")]
+    fn a_program_of_another_tree_does_not_run_on_this_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        std::fs::create_dir_all(root.join("usr/bin")).unwrap();
+        std::fs::create_dir_all(root.join("opt")).unwrap();
+        std::fs::copy("/bin/sh", root.join("usr/bin/sh")).unwrap();
+        let script = |name: &str, interpreter: &str| {
+            let path = root.join("usr/bin").join(name);
+            std::fs::write(&path, format!("#!{interpreter}\necho \"$KIND_WSL_ROOT\"\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        script("at-home", "/usr/bin/sh");
+        script("stand-in", "/bin/sh");
+        let run = |cmd: Cmd| Process::new(root).run(&cmd, &mut |_| {});
+        assert!(run(Cmd::new("sh", ["-c", "exit 0"])).is_err(), "the binary ran on this machine");
+        assert!(run(Cmd::line("at-home")).is_err(), "the script ran on this machine");
+        // One whose interpreter is no part of the tree is told where the tree is.
+        assert_eq!(run(Cmd::line("stand-in")).unwrap().stdout, format!("{root}\n"));
+    }
 
     #[test]
     fn what_is_reported_on_its_descriptor_comes_with_the_output() {

@@ -53,7 +53,8 @@ fn no_shell_is_started_but_where_it_is_argued() {
     for file in files {
         let name = file.strip_prefix(top).unwrap().to_str().unwrap().to_owned();
         // What people paste is looked for there, and nothing is run.
-        if name.starts_with("src/explain") {
+        // An export is a text for others to run; its values go through one function that quotes (tests/export.rs).
+        if name.starts_with("src/explain") || name.starts_with("src/export") {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();

@@ -1,0 +1,113 @@
+//! `kind-wsl export`: the plan for many machines, in the words of engines that exist.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use super::report::Dossier;
+use super::session::{Session, source, with_defaults};
+use super::trust::settle_crun;
+use super::{Choosing, Global};
+use crate::error::{Exit, Failure};
+use crate::export::{Export, Format};
+use crate::facts::Facts;
+use crate::host::{Host, Process, Replay};
+use crate::journal::Ledger;
+use crate::plan::{Plan, Selection};
+use crate::stage::Answers;
+use crate::stages;
+use crate::ui::{err, out};
+
+/// The flags of `export`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kind-wsl export --format sh > kind.sh                 a script\n  kind-wsl export --format ansible -o kind.yml           a playbook\n  \
+                  kind-wsl export --format cloud-init --facts report.json  user-data for machines like somebody else's\n  kind-wsl export --format wsl-image > image.sh           \
+                  makes a distribution to import\n\nWhat an engine can not express is said on standard error, and in the file at its place. docs/fleet.md says which format when."
+)]
+pub(crate) struct ExportCommand {
+    #[command(flatten)]
+    choosing: Choosing,
+    /// In whose words.
+    #[arg(long, value_enum)]
+    format: Format,
+    /// Plan for machines like the one that a report describes.
+    #[arg(long, value_name = "FILE")]
+    facts: Option<Utf8PathBuf>,
+    /// Where to write it; standard output without this.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
+}
+
+impl ExportCommand {
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let selection = self.choosing.selection()?;
+        self.choosing.check_source()?;
+        if let Some(path) = &self.facts {
+            let dossier = Dossier::read(path)?;
+            let replay = Replay(dossier.recording);
+            let facts = Facts::probe(&replay, dossier.user);
+            let mut answers = Answers::default();
+            for given in &global.given {
+                given.accept(&mut answers, &facts)?;
+            }
+            let answers = with_defaults(&facts, &answers);
+            let plan = Plan::make(&replay, &facts, &answers, &selection)?;
+            let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
+            return self.write(global.quiet, &host, &plan, &Ledger::default(), &facts, &answers, "a report");
+        }
+        let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
+        let facts = session.facts();
+        let mut answers = self.choosing.answers(global, &session, &facts)?;
+        settle_crun(&session, &facts, &mut answers, &source(&self.choosing.chosen(&session.ledger)?), false)?;
+        let answers = with_defaults(&facts, &answers);
+        let plan = session.plan(&facts, &answers, &selection)?;
+        self.write(global.quiet, &session.host, &plan, &session.ledger, &facts, &answers, "one machine")
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one run, each from elsewhere")]
+    fn write(
+        &self,
+        quiet: bool,
+        host: &Host,
+        plan: &Plan,
+        ledger: &Ledger,
+        facts: &Facts,
+        answers: &Answers,
+        of: &str,
+    ) -> Result<Exit, Failure> {
+        if let Some(stage) = plan.blocked() {
+            let text = format!("stage `{}` can not be set up on such a machine: {}", stage.id, stage.why);
+            return Err(Failure::new(text, stage.hint.clone()));
+        }
+        let of =
+            format!("{of}: {}, {}, kernel {}", facts.distro.name, facts.wsl.name(), facts.kernel.release);
+        let mut export = Export::new(plan, ledger, facts, of);
+        export.mirror.clone_from(&self.choosing.mirror);
+        export.flags = flags(answers, &self.choosing.selection()?);
+        let text = self.format.write(&export);
+        // They are in the file too.
+        for note in text.notes.iter().filter(|_| !quiet) {
+            err(&format!("note: {note}"));
+        }
+        match &self.output {
+            None => out(&text.text),
+            Some(path) => save(host, path, &text.text)?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The answers and the choice as flags of `setup`.
+fn flags(answers: &Answers, selection: &Selection) -> Vec<String> {
+    let known = stages::questions().filter_map(|q| Some(format!("--{}={}", q.flag(), answers.get(q.id)?)));
+    // A file of this machine is on no other.
+    let known = known.filter(|f| !f.starts_with("--crun-binary="));
+    known.chain(selection.guide.then(|| "--guide".to_owned())).collect()
+}
+
+fn save(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
+    host.write_outside(path, text.as_bytes()).map_err(|e| {
+        let hint = "`--output` takes the name of a file in a directory that you may write to";
+        Failure::new(format!("cannot write the export to `{path}`: {e}"), Some(hint.to_owned()))
+    })
+}
