@@ -5,12 +5,15 @@
     reason = "reads where World::read would resolve every name of every path again"
 )]
 
-use std::fs::{self, OpenOptions};
+use std::cell::OnceCell;
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, fstat};
 
 use super::World;
 
@@ -21,10 +24,17 @@ pub struct Folder<'w> {
 }
 
 enum Place<'w> {
-    /// Where it really is.
-    Real(PathBuf),
+    /// Where it really is, and the open directory once something in it was asked for: its files are then found by their
+    /// names alone, and the kernel walks the long path once.
+    Real(PathBuf, OnceCell<Option<OwnedFd>>),
     /// In a world that has no files of its own.
     World(&'w dyn World),
+}
+
+impl Place<'_> {
+    fn at(real: PathBuf) -> Self {
+        Self::Real(real, OnceCell::new())
+    }
 }
 
 impl std::fmt::Debug for Folder<'_> {
@@ -37,7 +47,7 @@ impl Folder<'static> {
     /// A directory by where it is on this machine and by what it is called: what another thread may be given.
     #[must_use]
     pub fn real(path: Utf8PathBuf, real: PathBuf) -> Self {
-        Self { path, place: Place::Real(real) }
+        Self { path, place: Place::at(real) }
     }
 }
 
@@ -45,7 +55,7 @@ impl<'w> Folder<'w> {
     /// The directory at `path`, be it there or not.
     #[must_use]
     pub fn new(world: &'w dyn World, path: &Utf8Path) -> Self {
-        let place = world.real(path).map_or(Place::World(world), Place::Real);
+        let place = world.real(path).map_or(Place::World(world), Place::at);
         Self { path: path.to_owned(), place }
     }
 
@@ -53,7 +63,7 @@ impl<'w> Folder<'w> {
     #[must_use]
     pub fn enter(&self, name: &str) -> Self {
         let place = match &self.place {
-            Place::Real(real) => Place::Real(real.join(name)),
+            Place::Real(real, _) => Place::at(real.join(name)),
             Place::World(world) => Place::World(*world),
         };
         Self { path: self.path.join(name), place }
@@ -63,7 +73,7 @@ impl<'w> Folder<'w> {
     #[must_use]
     pub fn place(&self) -> Option<&Path> {
         match &self.place {
-            Place::Real(real) => Some(real),
+            Place::Real(real, _) => Some(real),
             Place::World(_) => None,
         }
     }
@@ -80,13 +90,10 @@ impl<'w> Folder<'w> {
     pub fn bytes<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
         buffer.clear();
         match &self.place {
-            Place::Real(real) => {
-                let mut file = OpenOptions::new()
-                    .read(true)
-                    .custom_flags(nix::libc::O_NOFOLLOW)
-                    .open(real.join(name))
-                    .ok()?;
-                read_small(&mut file, buffer).ok()?;
+            Place::Real(..) => {
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let file = openat(self.dir()?, name, flags, Mode::empty()).ok()?;
+                read_small(&mut fs::File::from(file), buffer).ok()?;
             }
             Place::World(world) => buffer.extend(world.read(&self.path.join(name)).ok()??),
         }
@@ -99,12 +106,19 @@ impl<'w> Folder<'w> {
         std::str::from_utf8(self.bytes(name, buffer)?).ok()
     }
 
+    fn dir(&self) -> Option<&OwnedFd> {
+        let Place::Real(real, dir) = &self.place else { return None };
+        // A link is followed here: `/proc/self` is one.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        dir.get_or_init(|| open(real, flags, Mode::empty()).ok()).as_ref()
+    }
+
     /// Whether there is something of that name, which may be a path; links are followed.
     #[must_use]
     pub fn has(&self, name: &str) -> Option<bool> {
         match &self.place {
             // A link of /proc leads into another mount namespace: only the kernel can follow it.
-            Place::Real(real) => match fs::metadata(real.join(name)) {
+            Place::Real(real, _) => match fs::metadata(real.join(name)) {
                 Ok(_) => Some(true),
                 Err(e) if super::fs::is_absent(&e) => Some(false),
                 Err(_) => None,
@@ -117,12 +131,12 @@ impl<'w> Folder<'w> {
     #[must_use]
     pub fn folders(&self) -> Vec<String> {
         let real = match &self.place {
-            Place::Real(real) => real,
+            Place::Real(real, _) => real,
             Place::World(world) => return folders_by_path(*world, &self.path),
         };
         // Two links are its own name and its `.`; each directory in it adds its `..` (cgroupfs, ext4 and tmpfs count so;
         // file systems that do not count, such as btrfs, say 1).
-        if fs::symlink_metadata(real).map_or(true, |meta| meta.nlink() == 2) {
+        if self.dir().and_then(|dir| fstat(dir).ok()).is_none_or(|stat| stat.st_nlink == 2) {
             return Vec::new();
         }
         let Ok(entries) = fs::read_dir(real) else { return Vec::new() };
