@@ -10,7 +10,7 @@ use super::{Choosing, Global};
 use crate::error::{Exit, Failure};
 use crate::export::{Export, Format};
 use crate::facts::Facts;
-use crate::host::{Host, Process, Replay};
+use crate::host::{Host, Process};
 use crate::journal::Ledger;
 use crate::plan::{Plan, Selection};
 use crate::stage::Answers;
@@ -43,15 +43,7 @@ impl ExportCommand {
         let selection = self.choosing.selection()?;
         self.choosing.check_source()?;
         if let Some(path) = &self.facts {
-            let dossier = Dossier::read(path)?;
-            let replay = Replay(dossier.recording);
-            let facts = Facts::probe(&replay, dossier.user);
-            let mut answers = Answers::default();
-            for given in &global.given {
-                given.accept(&mut answers, &facts)?;
-            }
-            let answers = with_defaults(&facts, &answers);
-            let plan = Plan::make(&replay, &facts, &answers, &selection)?;
+            let (plan, facts, answers) = Dossier::read(path)?.plan(global, &selection)?;
             let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
             return self.write(global.quiet, &host, &plan, &Ledger::default(), &facts, &answers, "a report");
         }

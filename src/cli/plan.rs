@@ -5,14 +5,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::report::Dossier;
-use super::session::{Session, source, with_defaults};
+use super::session::{Session, source};
 use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
-use crate::host::Replay;
 use crate::plan::Plan;
-use crate::stage::Answers;
 use crate::ui::{json_line, out, render};
 
 /// The flags of `plan`.
@@ -37,14 +35,7 @@ impl PlanCommand {
         let selection = self.choosing.selection()?;
         self.choosing.check_source()?;
         if let Some(path) = &self.facts {
-            let dossier = Dossier::read(path)?;
-            let replay = Replay(dossier.recording);
-            let facts = Facts::probe(&replay, dossier.user);
-            let mut answers = Answers::default();
-            for given in &global.given {
-                given.accept(&mut answers, &facts)?;
-            }
-            let plan = Plan::make(&replay, &facts, &with_defaults(&facts, &answers), &selection)?;
+            let (plan, facts, _) = Dossier::read(path)?.plan(global, &selection)?;
             return Ok(self.show(&plan, &facts));
         }
         let session = Session::new(global, self.choosing.windows_profile.as_ref())?;

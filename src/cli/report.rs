@@ -13,7 +13,7 @@ use crate::edit::without_secrets;
 use crate::engine::with_ledger;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
-use crate::host::{Account, Host, Process, Recorder, Recording};
+use crate::host::{Account, Host, Process, Recorder, Recording, Replay};
 use crate::journal::{self, Phase};
 use crate::plan::{Plan, Selection};
 use crate::stage::Answers;
@@ -122,6 +122,23 @@ fn write(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
 }
 
 impl Dossier {
+    /// The plan of the machine that it describes, with the answers that were given here and defaults for the rest.
+    pub(crate) fn plan(
+        self,
+        global: &Global,
+        selection: &Selection,
+    ) -> Result<(Plan, Facts, Answers), Failure> {
+        let replay = Replay(self.recording);
+        let facts = Facts::probe(&replay, self.user);
+        let mut answers = Answers::default();
+        for given in &global.given {
+            given.accept(&mut answers, &facts)?;
+        }
+        let answers = with_defaults(&facts, &answers);
+        let plan = Plan::make(&replay, &facts, &answers, selection)?;
+        Ok((plan, facts, answers))
+    }
+
     /// Reads a report; that of another schema is refused in words.
     pub(crate) fn read(path: &Utf8Path) -> Result<Self, Failure> {
         let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::session::ESSENTIAL;
 use super::{Examination, Finding, Patient};
+use crate::facts::cgroup::ESSENTIAL;
 use crate::facts::engines::Info;
 use crate::host::{Cmd, Output};
 use crate::provider::{INFO, Provider, can_be_wrapped, docker_host, in_wrapper};

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::{Examination, Finding, Patient};
-use crate::facts::cgroup::WANTED;
+use crate::facts::cgroup::{ESSENTIAL, WANTED};
 use crate::facts::user::SUBIDS;
 use crate::host::{Cmd, Kind};
 
@@ -22,9 +22,6 @@ pub(super) static CHECKS: &[Examination] = &[
     Examination { id: "fuse", what: "/dev/fuse is there", look: fuse },
     Examination { id: "modules-dir", what: "/lib/modules is there", look: modules_dir },
 ];
-
-/// What kind requires (kind `pkg/cluster/internal/create/create.go`, `validateProvider`).
-pub(super) const ESSENTIAL: [&str; 3] = ["cpu", "memory", "pids"];
 
 fn user(patient: &Patient<'_>) -> Finding {
     let user = &patient.facts.user;

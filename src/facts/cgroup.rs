@@ -9,8 +9,11 @@ use crate::host::{Cmd, World};
 /// Where the hierarchy is mounted.
 pub const ROOT: &str = "/sys/fs/cgroup";
 
-/// The controllers that the guide delegates, in its order. kind insists on cpu, memory and pids
-/// (kind `pkg/cluster/internal/create/create.go`, `validateProvider`).
+/// The controllers that kind insists on (kind `pkg/cluster/internal/create/create.go`, `validateProvider`), and its node's
+/// entrypoint after it (kind `images/base/files/usr/local/bin/entrypoint`).
+pub const ESSENTIAL: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// The controllers that the guide delegates, in its order.
 pub const WANTED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// The hierarchy as systemd and the user manager see it.

@@ -9,11 +9,10 @@ use serde_json::Value;
 
 use super::process::{Reader, UserMap};
 use super::tree::{Tree, Type};
+use crate::facts::cgroup::ESSENTIAL;
 use crate::host::{Account, Cmd, Folder, HostError, Output, World};
 use crate::provider::{Provider, docker_host};
 
-/// What kind's entrypoint and its kubelet insist on (kind `images/base/files/usr/local/bin/entrypoint`).
-const ESSENTIAL: [&str; 3] = ["cpu", "memory", "pids"];
 /// The open files that the entrypoint asks for.
 const OPEN_FILES: u64 = 64_000;
 /// A provider that takes longer hangs: its daemon, or its store's lock.
@@ -91,7 +90,6 @@ impl Node {
         let init = tree.child(at, "init.scope").unwrap_or(at);
         let is_first = |pid: &u32| reader.read(*pid).is_some_and(|p| p.pid_inside.unwrap_or(p.pid) == 1);
         self.pid = tree.cgroups[init].processes.iter().copied().filter(|pid| *pid != 0).find(is_first);
-        self.cgroup = Some(tree.path_of(at).into_string());
         self.conditions = vec![controllers(tree, at), empty(tree, at)];
         let Some(pid) = self.pid else { return };
         self.users = reader.maps(&pid.to_string());

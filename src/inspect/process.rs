@@ -52,11 +52,6 @@ impl UserMap {
         let within = |map: &&Self| uid.checked_sub(map.outside).is_some_and(|n| n < map.count);
         maps.iter().find(within).map(|map| map.inside + (uid - map.outside))
     }
-
-    /// Whether these are all ids, each as itself: a process in our own user namespace.
-    fn is_own(maps: &[Self], own: &[Self]) -> bool {
-        maps == own
-    }
 }
 
 /// Reads processes.
@@ -96,7 +91,7 @@ impl<'w> Reader<'w> {
             command.pop();
         }
         let maps = self.maps(&pid.to_string());
-        let uid_inside = if UserMap::is_own(&maps, &self.own) { None } else { UserMap::into(&maps, uid) };
+        let uid_inside = if maps == self.own { None } else { UserMap::into(&maps, uid) };
         Some(Process {
             pid,
             pid_inside: inside.filter(|inside| *inside != pid),

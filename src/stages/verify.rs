@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::facts::Facts;
-use crate::facts::cgroup::{Mounts, user_manager};
+use crate::facts::cgroup::{ESSENTIAL, Mounts, user_manager};
 use crate::facts::engines::Info;
 use crate::host::World;
 use crate::inspect::{Inspection, consequence};
@@ -71,7 +71,7 @@ fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Faul
         let hint = format!("`systemctl status user@{uid}.service` says why; another distribution that runs with systemd is the usual cause (WSL#13188)");
         return Err(Fault::new(format!("user@{uid}.service does not run"), hint));
     };
-    let missing = level.lacks(&["cpu", "memory", "pids"]);
+    let missing = level.lacks(&ESSENTIAL);
     if missing.is_empty() {
         return Ok(format!("{} has {}", level.path, level.controllers.join(", ")));
     }
@@ -147,7 +147,7 @@ fn controllers(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, 
         return Ok("cgroup v2; this podman does not name its controllers".to_owned());
     };
     let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
-    let missing: Vec<&str> = ["cpu", "memory", "pids"].into_iter().filter(|c| !names.contains(c)).collect();
+    let missing: Vec<&str> = ESSENTIAL.into_iter().filter(|c| !names.contains(c)).collect();
     if missing.is_empty() {
         return Ok(format!("cgroup v2 with {}", names.join(", ")));
     }

@@ -2,10 +2,8 @@
 
 use super::{Here, not_for_root, only_on_wsl};
 use crate::facts::Facts;
+use crate::facts::cgroup::ESSENTIAL;
 use crate::host::World;
-
-/// What kind insists on.
-const INSISTED: [&str; 3] = ["cpu", "memory", "pids"];
 
 pub(super) fn controllers(_: &dyn World, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
@@ -14,7 +12,7 @@ pub(super) fn controllers(_: &dyn World, facts: &Facts) -> Here {
     let Some(level) = &facts.cgroup.manager else {
         return Here::unknown(format!("user@{}.service does not run", facts.user.uid));
     };
-    let lacks = level.lacks(&INSISTED);
+    let lacks = level.lacks(&ESSENTIAL);
     if !lacks.is_empty() {
         return Here::Present(format!("{} lacks {}", level.path, lacks.join(", ")));
     }
