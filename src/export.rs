@@ -1,6 +1,6 @@
 //! The plan in the words of engines that set up many machines: a script, a playbook, user-data, a recipe for an image.
 //!
-//! There is one source, the changes of the plan, and one function a primitive in each engine ([`Engine`]): a new stage
+//! There is one source, the changes of the plan, and one function a primitive in each engine (the trait `Engine`): a new stage
 //! needs nothing here, and a new primitive does not compile before every engine has words for it. A format is pure:
 //! an [`Export`] in, a [`Text`] out. What an engine can not express is said twice: as a comment at the place, and in
 //! [`Text::notes`].
