@@ -16,7 +16,6 @@ use camino::Utf8Path;
 
 use crate::facts::cgroup::{Mounts, ROOT, systemd_root, user_manager};
 use crate::host::{Account, World};
-use crate::provider::Provider;
 
 pub use node::{Condition, Node};
 pub use pods::Pods;
@@ -38,26 +37,20 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Asks the provider for nodes, and reads the tree: from the user manager down where every node that runs is below
-    /// it, otherwise from where systemd's begins.
+    /// Reads the tree, and meanwhile has the provider asked ([`node::list`]), or whoever knows the nodes: from the user
+    /// manager down where every node that runs is below it, otherwise from where systemd's begins.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account, provider: Provider) -> Self {
-        let nodes = node::list(world, user, provider);
-        Self::with(world, user, nodes)
-    }
-
-    /// The same with what the provider said, at another time.
-    #[must_use]
-    pub fn with(world: &dyn World, user: &Account, mut nodes: Result<Vec<Node>, String>) -> Self {
+    pub fn of(world: &dyn World, user: &Account, ask: impl FnOnce() -> Result<Vec<Node>, String>) -> Self {
         let mounts = Mounts::of(world);
         if !mounts.is_pure_v2() {
-            return Self { mounts, nodes, tree: None, at_manager: false };
+            return Self { mounts, nodes: ask(), tree: None, at_manager: false };
         }
-        let known = nodes.as_mut().map_or(&mut [][..], |nodes| &mut nodes[..]);
         let manager = user_manager(world, user.uid).map(|level| level.path);
         let mut at_manager = manager.is_some();
         let base = || format!("{ROOT}{}", systemd_root(world));
-        let mut tree = Tree::read(world, Utf8Path::new(&manager.unwrap_or_else(base)));
+        let (mut tree, mut nodes) =
+            Tree::read_while(world, Utf8Path::new(&manager.unwrap_or_else(base)), ask);
+        let known = nodes.as_mut().map_or(&mut [][..], |nodes| &mut nodes[..]);
         node::place(known, &tree);
         let strays = |nodes: &[Node]| nodes.iter().any(|node| node.is_running() && node.cgroup.is_none());
         if at_manager && strays(known) {

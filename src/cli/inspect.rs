@@ -15,7 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::host::{Account, World, accounts};
 use crate::inspect::json::Below;
 use crate::inspect::view::{Options, Scene};
-use crate::inspect::{Condition, Inspection, Node, Pods, Reader, UserMap};
+use crate::inspect::{Condition, Inspection, Node, Pods, Reader, UserMap, node};
 use crate::near::closest;
 use crate::provider::Provider;
 use crate::stage::Answers;
@@ -70,9 +70,7 @@ impl Inspect {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::local(global, None)?;
         let provider = provider(&session);
-        let mut look = Look::at(&session, provider);
-        look.choose(self.cluster.as_deref(), provider)?;
-        look.name_pods(&session, provider);
+        let look = Look::at(&session, provider, self.cluster.as_deref())?;
         if self.json {
             self.print_json(&session, provider, &look);
         } else if self.watch {
@@ -174,40 +172,26 @@ fn width_of_screen() -> Option<usize> {
 }
 
 impl Look {
-    fn at(session: &Session, provider: Provider) -> Self {
-        let seen = Inspection::of(&session.host, &session.user, provider);
-        let silent =
-            seen.nodes.as_ref().err().map(|why| format!("{why}: the names and states of nodes are missing"));
-        Self { seen, pods: Pods::default(), silent: silent.into_iter().collect() }
-    }
-
-    /// Keeps one cluster.
-    fn choose(&mut self, cluster: Option<&str>, provider: Provider) -> Result<(), Failure> {
-        let (Some(wanted), Ok(nodes)) = (cluster, &mut self.seen.nodes) else { return Ok(()) };
-        let is_it = |node: &Node| node.cluster == wanted || node.name == wanted;
-        if nodes.iter().any(is_it) {
-            nodes.retain(is_it);
-            return Ok(());
-        }
-        let mut names: Vec<&str> = nodes.iter().map(|node| node.cluster.as_str()).collect();
-        names.dedup();
-        let near = closest(wanted, names.iter().copied())
-            .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-        let hint = if names.is_empty() {
-            format!("{provider} has no cluster at all; `kind-wsl kind create cluster` makes one")
-        } else {
-            format!("{near}The clusters of {provider} are: {}", names.join(", "))
-        };
-        Err(Failure::usage(format!("there is no cluster `{wanted}`"), hint))
-    }
-
-    fn name_pods(&mut self, session: &Session, provider: Provider) {
-        // A paused node would answer when it is thawed.
-        let running =
-            self.seen.nodes().iter().filter(|node| node.at.is_some() && !node.state.starts_with("paused"));
-        let (pods, silent) = Pods::ask(&session.host, &session.user, provider, running);
-        self.pods = pods;
-        self.silent.extend(silent);
+    /// Looks at one cluster, or at all: the provider and the nodes are asked while the tree is read.
+    fn at(session: &Session, provider: Provider, cluster: Option<&str>) -> Result<Self, Failure> {
+        let (host, user) = (&session.host, &session.user);
+        let (mut pods, mut silent, mut unknown) = (Pods::default(), Vec::new(), None);
+        let seen = Inspection::of(host, user, || {
+            let mut nodes = node::list(host, user, provider);
+            match &mut nodes {
+                Ok(nodes) => {
+                    unknown = cluster.and_then(|cluster| choose(nodes, cluster, provider).err());
+                    // A paused node would answer when it is thawed.
+                    let answers = |node: &&Node| node.is_running() && !node.state.starts_with("paused");
+                    if unknown.is_none() {
+                        (pods, silent) = Pods::ask(host, user, provider, nodes.iter().filter(answers));
+                    }
+                }
+                Err(why) => silent.push(format!("{why}: the names and states of nodes are missing")),
+            }
+            nodes
+        });
+        unknown.map_or(Ok(Self { seen, pods, silent }), Err)
     }
 
     fn is_at_fault(&self) -> bool {
@@ -271,6 +255,25 @@ impl Look {
         }
         lines
     }
+}
+
+/// Keeps one cluster.
+fn choose(nodes: &mut Vec<Node>, wanted: &str, provider: Provider) -> Result<(), Failure> {
+    let is_it = |node: &Node| node.cluster == wanted || node.name == wanted;
+    if nodes.iter().any(is_it) {
+        nodes.retain(is_it);
+        return Ok(());
+    }
+    let mut names: Vec<&str> = nodes.iter().map(|node| node.cluster.as_str()).collect();
+    names.dedup();
+    let near = closest(wanted, names.iter().copied())
+        .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    let hint = if names.is_empty() {
+        format!("{provider} has no cluster at all; `kind-wsl kind create cluster` makes one")
+    } else {
+        format!("{near}The clusters of {provider} are: {}", names.join(", "))
+    };
+    Err(Failure::usage(format!("there is no cluster `{wanted}`"), hint))
 }
 
 /// Under the tree: what a node needs, and who its users are outside.

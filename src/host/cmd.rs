@@ -114,6 +114,14 @@ pub struct Output {
     pub stderr: String,
 }
 
+impl Output {
+    /// The last line of its complaint that says something: programs end with what they could not do.
+    #[must_use]
+    pub fn complaint(&self) -> Option<&str> {
+        self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty())
+    }
+}
+
 /// Runs commands. The real one is [`super::Process`]; tests bring their own machine.
 pub trait Runner {
     /// Runs `cmd` to its end, handing each line of its standard output to `out` as it comes.

@@ -24,12 +24,15 @@ pub struct Folder<'w> {
 }
 
 enum Place<'w> {
-    /// Where it really is, and the open directory once something in it was asked for: its files are then found by their
-    /// names alone, and the kernel walks the long path once.
+    /// Where it really is, and the open directory once something in it was asked for: what is in it is then found by its
+    /// name alone, and the kernel walks the long path once.
     Real(PathBuf, OnceCell<Option<OwnedFd>>),
     /// In a world that has no files of its own.
     World(&'w dyn World),
 }
+
+/// How a directory is opened; a link to one is followed, for `/proc/self` is one.
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Place<'_> {
     fn at(real: PathBuf) -> Self {
@@ -63,7 +66,10 @@ impl<'w> Folder<'w> {
     #[must_use]
     pub fn enter(&self, name: &str) -> Self {
         let place = match &self.place {
-            Place::Real(real, _) => Place::at(real.join(name)),
+            Place::Real(real, _) => {
+                let dir = self.dir().and_then(|above| openat(above, name, DIRECTORY, Mode::empty()).ok());
+                Place::Real(real.join(name), OnceCell::from(dir))
+            }
             Place::World(world) => Place::World(*world),
         };
         Self { path: self.path.join(name), place }
@@ -88,16 +94,18 @@ impl<'w> Folder<'w> {
     /// example because the process or the cgroup has ended.
     #[must_use]
     pub fn bytes<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
-        buffer.clear();
         match &self.place {
             Place::Real(..) => {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let file = openat(self.dir()?, name, flags, Mode::empty()).ok()?;
-                read_small(&mut fs::File::from(file), buffer).ok()?;
+                let end = read_small(&mut fs::File::from(file), buffer).ok()?;
+                Some(&buffer[..end])
             }
-            Place::World(world) => buffer.extend(world.read(&self.path.join(name)).ok()??),
+            Place::World(world) => {
+                *buffer = world.read(&self.path.join(name)).ok()??;
+                Some(buffer)
+            }
         }
-        Some(buffer)
     }
 
     /// As [`Folder::bytes`], as text.
@@ -108,9 +116,7 @@ impl<'w> Folder<'w> {
 
     fn dir(&self) -> Option<&OwnedFd> {
         let Place::Real(real, dir) = &self.place else { return None };
-        // A link is followed here: `/proc/self` is one.
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        dir.get_or_init(|| open(real, flags, Mode::empty()).ok()).as_ref()
+        dir.get_or_init(|| open(real, DIRECTORY, Mode::empty()).ok()).as_ref()
     }
 
     /// Whether there is something of that name, which may be a path; links are followed.
@@ -157,19 +163,22 @@ fn folders_by_path(world: &dyn World, path: &Utf8Path) -> Vec<String> {
     names
 }
 
-/// Reads to the end, where the kernel answers a page at most at a time: what is well below a page was the last.
-fn read_small(file: &mut fs::File, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+/// Reads to the end, where the kernel answers a page at most at a time: what is well below a page was the last. Returns
+/// how many bytes at the beginning of the buffer are the file's; the buffer only grows, so that it is cleared once.
+fn read_small(file: &mut fs::File, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
     const PAGE: usize = 4096;
+    let mut end = 0;
     loop {
-        let end = buffer.len();
-        buffer.resize(end + PAGE, 0);
+        if buffer.len() < end + PAGE {
+            buffer.resize(end + PAGE, 0);
+        }
         let read = match file.read(&mut buffer[end..]) {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => 0,
-            other => other.inspect_err(|_| buffer.truncate(end))?,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            other => other?,
         };
-        buffer.truncate(end + read);
+        end += read;
         if read < PAGE / 2 {
-            return Ok(());
+            return Ok(end);
         }
     }
 }

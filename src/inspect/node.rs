@@ -201,9 +201,9 @@ pub fn list(world: &dyn World, user: &Account, provider: Provider) -> Result<Vec
         Ok(Output { code: 0, stdout, .. }) => {
             parse(&stdout).ok_or_else(|| format!("{provider} ps printed no JSON"))
         }
-        Ok(Output { code, stderr, .. }) => {
-            let said = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing").trim();
-            Err(format!("{provider} ps ended with exit code {code}: {said}"))
+        Ok(output) => {
+            let said = output.complaint().unwrap_or("nothing");
+            Err(format!("{provider} ps ended with exit code {}: {said}", output.code))
         }
         Err(HostError::Slow { seconds, .. }) => Err(format!("{provider} did not answer within {seconds} s")),
         Err(HostError::Start { .. }) => Err(format!("{provider} is not installed")),

@@ -44,12 +44,7 @@ impl Pods {
             match said {
                 Ok(output) if output.code == 0 && pods.learn(&output.stdout).is_some() => {}
                 Ok(output) => {
-                    let why = output
-                        .stderr
-                        .lines()
-                        .rfind(|line| !line.trim().is_empty())
-                        .unwrap_or("no JSON")
-                        .trim();
+                    let why = output.complaint().unwrap_or("no JSON");
                     silent.push(format!("crictl in {} does not name the pods: {why}", node.name));
                 }
                 Err(e) => silent.push(format!("crictl in {} does not name the pods: {e}", node.name)),
@@ -83,11 +78,13 @@ impl Pods {
     #[must_use]
     pub fn of_cgroup(&self, name: &str) -> Option<&str> {
         let stem = name.trim_end_matches(".slice").trim_end_matches(".scope");
-        if let Some(found) = stem.rsplit(['-', ':']).next().and_then(|id| self.by_id.get(id)) {
+        let last = stem.rsplit(['-', ':']).next()?;
+        if let Some(found) = self.by_id.get(last) {
             return Some(found);
         }
-        // The systemd driver writes a pod's uid with underscores, since a hyphen means a slice above.
-        let uid = stem.rsplit_once("pod").map(|(_, uid)| uid.replace('_', "-"))?;
+        // The systemd driver writes a pod's uid with underscores, since a hyphen means a slice above; that of cgroupfs
+        // writes it as it is, and nothing before `pod`.
+        let uid = last.strip_prefix("pod").or_else(|| stem.strip_prefix("pod"))?.replace('_', "-");
         self.by_id.get(&uid).map(String::as_str)
     }
 

@@ -1,5 +1,7 @@
 //! Processes as they look from outside: who they are there, and who they are inside their user namespace.
 
+use std::borrow::Cow;
+
 use camino::Utf8Path;
 use serde::Serialize;
 
@@ -119,7 +121,7 @@ impl Process {
             Some(_) => program.as_str(),
             None => program.rsplit('/').next().unwrap_or(program),
         };
-        let line = args.iter().fold(program.to_owned(), |line, arg| line + " " + &shorter(arg));
+        let line = args.iter().fold(program.to_owned(), |line, arg| line + " " + &short_ids(arg));
         match room {
             Some(room) if line.chars().count() > room => {
                 line.chars().take(room.saturating_sub(1)).chain(['…']).collect()
@@ -140,10 +142,15 @@ impl Process {
     }
 }
 
-/// An id of 64 digits says no more than its first 12, as podman and crictl print them.
-fn shorter(word: &str) -> String {
-    let is_id = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id { format!("{}…", &word[..12]) } else { word.to_owned() }
+/// A text whose id of 64 digits is cut to the 12 that podman and crictl print: the others say no more.
+pub(super) fn short_ids(text: &str) -> Cow<'_, str> {
+    let is_hex = |byte: u8| byte.is_ascii_hexdigit();
+    let bytes = text.as_bytes();
+    let start = (0..bytes.len().saturating_sub(63)).find(|&at| {
+        bytes[at..at + 64].iter().all(|byte| is_hex(*byte))
+            && bytes.get(at + 64).is_none_or(|byte| !is_hex(*byte))
+    });
+    start.map_or(Cow::Borrowed(text), |at| format!("{}…{}", &text[..at + 12], &text[at + 64..]).into())
 }
 
 #[cfg(test)]

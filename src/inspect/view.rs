@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::node::Node;
 use super::pods::Pods;
-use super::process::{Process, Reader};
+use super::process::{Process, Reader, short_ids};
 use super::remark;
 use super::tree::{Controllers, Cpu, Tree, Usage};
 use crate::host::Account;
@@ -230,7 +230,9 @@ impl Scene<'_> {
         };
         // The first one's name is its whole path, which the heading says.
         let name = cgroup.name.rsplit('/').next().unwrap_or_default();
-        let (stem, name) = (stem.to_owned(), shorter(name));
+        // In a unit's name systemd writes a hyphen so.
+        let name = name.replace("\\x2d", "-");
+        let (stem, name) = (stem.to_owned(), short_ids(&name).into_owned());
         Line { kind: Kind::Cgroup(at), stem, name, label: self.label(at), usage: self.usage(at), processes }
     }
 
@@ -344,21 +346,6 @@ fn summary(processes: &[Process], unseen: usize) -> String {
         all.push(format!("{unseen} that can not be seen from here"));
     }
     all.join(", ")
-}
-
-/// A name with ids of 64 digits cut to the 12 that podman prints; systemd's `\x2d` read as the hyphen that it is.
-fn shorter(name: &str) -> String {
-    let name = name.replace("\\x2d", "-");
-    let is_hex = |byte: u8| byte.is_ascii_hexdigit();
-    let bytes = name.as_bytes();
-    let start = (0..bytes.len().saturating_sub(63)).find(|&at| {
-        bytes[at..at + 64].iter().all(|byte| is_hex(*byte))
-            && bytes.get(at + 64).is_none_or(|byte| !is_hex(*byte))
-    });
-    match start {
-        Some(at) => format!("{}…{}", &name[..at + 12], &name[at + 64..]),
-        None => name,
-    }
 }
 
 /// Bytes in the unit that leaves at most four digits.

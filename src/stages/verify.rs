@@ -6,7 +6,7 @@ use crate::facts::Facts;
 use crate::facts::cgroup::{ESSENTIAL, Mounts, user_manager};
 use crate::facts::engines::Info;
 use crate::host::World;
-use crate::inspect::{Inspection, consequence};
+use crate::inspect::{Inspection, consequence, node};
 use crate::provider::{INFO, Provider, docker_host, in_wrapper};
 use crate::stage::{Answers, Check, Fault, Need, Stage};
 
@@ -32,7 +32,7 @@ pub(super) static STAGE: Stage = Stage {
         Check { id: "storage", what: "podman stores layers with overlay", provider: Some(Provider::Podman), look: storage },
         Check { id: "docker", what: "docker, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Docker), look: |w, f, _| engine(w, f, Provider::Docker) },
         Check { id: "nerdctl", what: "nerdctl, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Nerdctl), look: |w, f, _| engine(w, f, Provider::Nerdctl) },
-        Check { id: "node", what: "nodes that run have what kind's entrypoint asks for", provider: None, look: node },
+        Check { id: "node", what: "nodes that run have what kind's entrypoint asks for", provider: None, look: nodes },
     ],
 };
 
@@ -117,9 +117,9 @@ fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String
     Err(Fault::new(seen, format!("`kind-wsl setup --only controllers,delegation,restart,{provider}`")))
 }
 
-fn node(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
+fn nodes(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
     // What hinders the provider itself is the other checks' business.
-    let seen = Inspection::of(world, &facts.user, answers.provider());
+    let seen = Inspection::of(world, &facts.user, || node::list(world, &facts.user, answers.provider()));
     let nodes = seen.nodes().iter().filter(|node| node.at.is_some());
     let mut names = Vec::new();
     for node in nodes {

@@ -26,12 +26,12 @@ pub fn line(mut object: Value) {
 /// A text of JSON as it may be printed.
 #[must_use]
 pub fn text(json: &str) -> String {
-    safe::json(json)
+    safe::json(json).into_owned()
 }
 
 /// Prints something that may be large, as it is made; it brings the version itself.
 pub fn whole(object: &impl serde::Serialize) {
-    let mut stream = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut stream = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let _ = object.serialize(&mut serde_json::Serializer::with_formatter(&mut stream, Safe));
     let _ = writeln!(stream).and_then(|()| stream.flush());
 }

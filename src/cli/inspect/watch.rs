@@ -82,7 +82,7 @@ impl Watch<'_> {
     /// Reads the tree again; the provider is asked only when the user says so.
     fn again(&mut self) {
         let nodes = std::mem::replace(&mut self.look.seen.nodes, Ok(Vec::new()));
-        self.look.seen = Inspection::with(&self.session.host, &self.session.user, nodes);
+        self.look.seen = Inspection::of(&self.session.host, &self.session.user, || nodes);
         self.measure(Instant::now());
     }
 
@@ -181,10 +181,11 @@ impl Watch<'_> {
             (Key::Char('p'), _) => self.options.processes = !self.options.processes,
             (Key::Char('a'), _) => self.options.all = !self.options.all,
             (Key::Char('r'), _) => {
-                self.look = Look::at(self.session, self.provider);
+                let look = |cluster| Look::at(self.session, self.provider, cluster);
                 // A cluster that is gone meanwhile leaves what there is.
-                let _ = self.look.choose(self.cluster, self.provider);
-                self.look.name_pods(self.session, self.provider);
+                if let Ok(look) = look(self.cluster).or_else(|_| look(None)) {
+                    self.look = look;
+                }
                 self.measure(Instant::now());
             }
             _ => {}

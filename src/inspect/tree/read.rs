@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::Utf8Path;
 
 use super::{Cgroup, Controllers, Cpu, Tree, Type, Usage};
-use crate::host::{Folder, World};
+use crate::host::Folder;
 
 /// Controllers whose cgroups may hold single threads; all others need whole processes ("Threads" in cgroup-v2.rst).
 const THREADED: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
 
-/// Reads the tree that begins at a path.
-pub(super) fn tree(world: &dyn World, path: &Utf8Path) -> Tree {
-    let tree = Tree { path: path.to_owned(), ..Tree::default() };
+/// Reads the tree that begins at a directory.
+pub(super) fn tree(folder: &Folder<'_>) -> Tree {
+    let tree = Tree { path: folder.path().to_owned(), ..Tree::default() };
     let mut reading = Reading { tree, buffer: Vec::new(), may_share: true };
-    reading.begin(&Folder::new(world, path));
+    reading.begin(folder);
     reading.tree
 }
 
@@ -114,10 +114,11 @@ impl Reading {
     fn one(&mut self, folder: &Folder<'_>, above: &Above, is_leaf: bool) -> (Cgroup, Option<u64>) {
         let offered = above.enabled;
         let enabled = self.controllers(folder, "cgroup.subtree_control").unwrap_or_default();
-        let events = self.text(folder, "cgroup.events").map(str::to_owned);
-        let says = |name| events.as_deref().and_then(|text| keyed(text, name)).map(|value| value == 1);
+        let events = self.text(folder, "cgroup.events").unwrap_or_default();
+        let [populated, frozen] =
+            ["populated", "frozen"].map(|name| keyed(events, name).map(|value| value == 1));
         // The root of the hierarchy has no cgroup.events; it surely has processes.
-        let populated = above.populated && says("populated").unwrap_or(true);
+        let populated = above.populated && populated.unwrap_or(true);
         let enables_nothing = enabled == Controllers::default();
         let kind = if is_leaf && enables_nothing && self.has_domain_controller(offered) {
             // It can be neither threaded, below one that enables these, nor the top of threads: that takes threaded
@@ -142,7 +143,7 @@ impl Reading {
             pids: if has_pids { self.usage(folder, "pids.current", "pids.max") } else { None },
             cpu: self.cpu(folder, has_cpu),
             populated,
-            frozen: says("frozen").unwrap_or(false),
+            frozen: frozen.unwrap_or(false),
             oom_kills: oom_kills.unwrap_or(0),
             processes,
             ..Cgroup::default()
