@@ -4,6 +4,7 @@ use std::error::Error;
 
 use crate::engine::EngineError;
 use crate::facts::UserError;
+use crate::fetch::FetchError;
 use crate::host::HostError;
 use crate::journal::JournalError;
 use crate::plan::PlanError;
@@ -63,6 +64,12 @@ impl Failure {
             source = cause.source();
         }
         Self { text: error.to_string(), causes, hint, exit }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self::of(&error, error.hint(), Exit::Failed)
     }
 }
 

@@ -3,9 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::plan::Planned;
 use super::report::Dossier;
-use super::session::{Session, source, with_defaults};
-use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::error::{Exit, Failure};
 use crate::export::{Export, Format};
@@ -47,12 +46,7 @@ impl ExportCommand {
             let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
             return self.write(global.quiet, &host, &plan, &Ledger::default(), &facts, &answers, "a report");
         }
-        let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
-        let facts = session.facts();
-        let mut answers = self.choosing.answers(global, &session, &facts)?;
-        settle_crun(&session, &facts, &mut answers, &source(&self.choosing.chosen(&session.ledger)?), false)?;
-        let answers = with_defaults(&facts, &answers);
-        let plan = session.plan(&facts, &answers, &selection)?;
+        let Planned { session, facts, answers, plan } = Planned::here(&self.choosing, global, &selection)?;
         self.write(global.quiet, &session.host, &plan, &session.ledger, &facts, &answers, "one machine")
     }
 

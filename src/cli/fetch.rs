@@ -131,7 +131,6 @@ fn fetch(
     dir: &Utf8PathBuf,
     quiet: bool,
 ) -> Result<Fetched, Failure> {
-    let failed = |e: FetchError| Failure::new(e.to_string(), e.hint());
     let path = dir.join(&artifact.file);
     let had = host.open_outside(&path).ok().map(|mut file| sha256_in(&mut file));
     match had.transpose() {
@@ -159,7 +158,7 @@ fn fetch(
         host.pause(length);
         true
     };
-    stage(artifact, &artifact.file, source, &staging, &mut pause, &mut progress).map_err(failed)?;
+    stage(artifact, &artifact.file, source, &staging, &mut pause, &mut progress)?;
     drop(face);
     if !artifact.signed {
         return Ok(Fetched { text: path.to_string(), is_doubtful: false });
@@ -167,10 +166,12 @@ fn fetch(
     let (text, is_doubtful) = match signature::look(host, artifact, source, &path) {
         Ok(Look::Good { fingerprint }) => {
             // The other machine looks at it again.
-            let bytes = signature_of(artifact, source).map_err(failed)?;
+            let bytes = signature_of(artifact, source)?;
             let kept = host.write_outside(&dir.join(format!("{}.asc", artifact.file)), &bytes);
-            kept.map_err(|why| {
-                failed(FetchError::Unwritable { name: "the signature".to_owned(), received: 0, why })
+            kept.map_err(|why| FetchError::Unwritable {
+                name: "the signature".to_owned(),
+                received: 0,
+                why,
             })?;
             (format!("signed by {fingerprint}"), false)
         }
@@ -178,7 +179,7 @@ fn fetch(
         Ok(Look::NoGpgv) => ("without `gpgv` its signature was not looked at".to_owned(), true),
         Err(e) => {
             let _ = staging.remove(&artifact.file);
-            return Err(failed(e));
+            return Err(e.into());
         }
     };
     Ok(Fetched { text: format!("{path}, {text}"), is_doubtful })

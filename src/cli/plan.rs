@@ -5,12 +5,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::report::Dossier;
-use super::session::{Session, source};
+use super::session::{Session, source, with_defaults};
 use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
-use crate::plan::Plan;
+use crate::plan::{Plan, Selection};
+use crate::stage::Answers;
 use crate::ui::{json_line, out, render};
 
 /// The flags of `plan`.
@@ -38,12 +39,8 @@ impl PlanCommand {
             let (plan, facts, _) = Dossier::read(path)?.plan(global, &selection)?;
             return Ok(self.show(&plan, &facts));
         }
-        let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
-        let facts = session.facts();
-        let mut answers = self.choosing.answers(global, &session, &facts)?;
-        settle_crun(&session, &facts, &mut answers, &source(&self.choosing.chosen(&session.ledger)?), false)?;
-        let plan = session.plan(&facts, &answers, &selection)?;
-        Ok(self.show(&plan, &facts))
+        let here = Planned::here(&self.choosing, global, &selection)?;
+        Ok(self.show(&here.plan, &here.facts))
     }
 
     /// A plan that is blocked is a plan all the same: it says by what.
@@ -56,5 +53,25 @@ impl PlanCommand {
             out(&render::plan(plan, facts));
         }
         Exit::Done
+    }
+}
+
+/// This machine by the flags: every question answered, and what is left to do.
+pub(crate) struct Planned {
+    pub(crate) session: Session,
+    pub(crate) facts: Facts,
+    pub(crate) answers: Answers,
+    pub(crate) plan: Plan,
+}
+
+impl Planned {
+    pub(crate) fn here(choosing: &Choosing, global: &Global, selection: &Selection) -> Result<Self, Failure> {
+        let session = Session::new(global, choosing.windows_profile.as_ref())?;
+        let facts = session.facts();
+        let mut answers = choosing.answers(global, &session, &facts)?;
+        settle_crun(&session, &facts, &mut answers, &source(&choosing.chosen(&session.ledger)?), false)?;
+        let answers = with_defaults(&facts, &answers);
+        let plan = session.plan(&facts, &answers, selection)?;
+        Ok(Self { session, facts, answers, plan })
     }
 }

@@ -40,16 +40,13 @@ impl Distrust {
 
 impl From<Distrust> for Failure {
     fn from(error: Distrust) -> Self {
-        let hint = match &error {
-            Distrust::Fetch(e) => e.hint(),
-            Distrust::NoGpgv(_) => {
-                Some("install the package `gpgv`, or give its checksum: `--crun-sha256 HASH`".to_owned())
-            }
-            Distrust::NoSignature(_) => Some("give its checksum: `--crun-sha256 HASH`".to_owned()),
+        let text = error.to_string();
+        let hint = match error {
+            Distrust::Fetch(e) => return e.into(),
+            Distrust::NoGpgv(_) => "install the package `gpgv`, or give its checksum: `--crun-sha256 HASH`",
+            Distrust::NoSignature(_) => "give its checksum: `--crun-sha256 HASH`",
         };
-        let mut failure = Self::new(error.to_string(), hint);
-        failure.causes.extend(std::error::Error::source(&error).map(ToString::to_string));
-        failure
+        Self::new(text, Some(hint.to_owned()))
     }
 }
 

@@ -168,7 +168,7 @@ fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, S
                 None => Ok(info),
             }
         }
-        Ok(Output { stderr, .. }) => Err(last_line(&stderr)),
+        Ok(output) => Err(output.complaint().unwrap_or("nothing").to_owned()),
         Err(e) => Err(e.to_string()),
     }
 }
@@ -329,8 +329,4 @@ fn kind(patient: &Patient<'_>) -> Finding {
         );
     }
     Finding::ok(format!("{path} is kind {version}"))
-}
-
-fn last_line(text: &str) -> String {
-    text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("nothing").trim().to_owned()
 }
