@@ -5,20 +5,22 @@
 
 mod error;
 mod event;
+mod make;
 mod resume;
 mod undo;
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::change::{Change, ChangeError, Context, Follow, Restart, Scope, State};
+use crate::change::{Change, Restart, Scope, State};
 use crate::facts::Facts;
 use crate::fetch::Fetcher;
-use crate::host::{Account, Host, HostError, Owner, Recorder, Witness, World};
-use crate::journal::{Chosen, Entry, Intent, Journal, JournalError, Ledger, Phase, Record};
+use crate::host::{Account, Host, Owner, Recorder, Witness};
+use crate::journal::{Chosen, Entry, Journal, Ledger, Phase, Record};
 use crate::plan::{Verdict, judge, pending};
 use crate::stage::{Answers, Stage};
 use crate::stages::STAGES;
+
+use make::{Batch, TRIES, failed};
 
 pub use error::EngineError;
 pub use event::{Event, Face};
@@ -74,16 +76,6 @@ pub struct Awaited {
     pub again: bool,
     /// Its name in the journal.
     pub id: String,
-}
-
-/// How often a change is looked at and made anew where others write to the same file at the same moment.
-const TRIES: usize = 5;
-
-/// Work that waits for the commands that have to follow it.
-#[derive(Debug, Default)]
-struct Batch {
-    follow: BTreeSet<Follow>,
-    done: Vec<Record>,
 }
 
 impl Engine<'_> {
@@ -207,148 +199,6 @@ impl Engine<'_> {
         Ok(Stepped::Made(made))
     }
 
-    /// Makes one change; where somebody else writes at that very moment, looks again and goes by what is there now.
-    fn make(
-        &mut self,
-        journal: &mut Journal<'_>,
-        batch: &mut Batch,
-        stage: &str,
-        change: &Change,
-    ) -> Result<bool, EngineError> {
-        for _ in 1..TRIES {
-            match self.make_once(journal, batch, stage, change) {
-                Err(e) if e.is_meanwhile() => {}
-                other => return other,
-            }
-        }
-        self.make_once(journal, batch, stage, change)
-    }
-
-    /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
-    fn make_once(
-        &mut self,
-        journal: &mut Journal<'_>,
-        batch: &mut Batch,
-        stage: &str,
-        change: &Change,
-    ) -> Result<bool, EngineError> {
-        let failed = |source: ChangeError| failed(stage, change, source);
-        let now = change.observe(self.host).map_err(failed)?;
-        let aim = change.aim(self.host).map_err(failed)?;
-        let target = change.target();
-        if change.holds(&now, &aim.state) {
-            return Ok(false);
-        }
-        if change.is_command() {
-            self.flush(journal, batch)?;
-        }
-        // An interrupted intent on the same thing knows what was there before us; what is there now may be half done.
-        let open = journal.ledger.open().find(|e| same_thing(&e.intent.change, change)).cloned();
-        let mut dirs = match change.makes() {
-            Some((path, _)) => self.host.missing_dirs(path).map_err(|e| failed(e.into()))?,
-            None => Vec::new(),
-        };
-        let before = match &open {
-            Some(open) => {
-                dirs.extend(
-                    open.intent.dirs.iter().filter(|d| !dirs.contains(d)).cloned().collect::<Vec<_>>(),
-                );
-                dirs.sort_by_key(|d| d.as_str().len());
-                // Of a file that is neither as before nor as we wanted it, somebody else is the author since.
-                if change.is_whole() && !has_bytes_of(&now, &open.intent.after) {
-                    now.clone()
-                } else {
-                    open.intent.before.clone()
-                }
-            }
-            None => now.clone(),
-        };
-        self.save(journal, &before)?;
-        let id = journal.next_id();
-        let replaces = open.map(|e| e.intent.id);
-        let intent = Intent {
-            id,
-            stage: stage.to_owned(),
-            change: change.clone(),
-            before,
-            after: aim.state.clone(),
-            dirs,
-            replaces,
-        };
-        journal.append(Record::Intent(Box::new(intent.clone())))?;
-        self.face.event(&Event::Change { target: &target });
-        let made = self.carry_out(&intent, &now);
-        if matches!(made, Err(ChangeError::Stopped(_))) && intent.replaces.is_none() {
-            // Nothing was begun, and what others install meanwhile is theirs.
-            journal.append(Record::Undone { id })?;
-        }
-        made.map_err(failed)?;
-        let mut after = change.observe(self.host).map_err(failed)?;
-        if !change.holds(&after, &aim.state) {
-            return Err(EngineError::DidNotTake {
-                stage: stage.to_owned(),
-                target: target.to_string(),
-                seen: after.to_string(),
-            });
-        }
-        // What we left is what we wrote: what others wrote since is no part of it.
-        if change.is_whole() {
-            after = aim.state;
-        }
-        self.face.event(&Event::Changed { target: &target });
-        batch.follow.extend(change.follow().cloned());
-        batch.done.push(Record::Done { id, after, witness: Witness::of(self.host) });
-        if change.follow().is_none() {
-            self.flush(journal, batch)?;
-        }
-        Ok(true)
-    }
-
-    /// Makes the directories, then the change itself.
-    fn carry_out(&mut self, intent: &Intent, seen: &State) -> Result<(), ChangeError> {
-        if let Some((_, owner)) = intent.change.makes() {
-            for dir in &intent.dirs {
-                self.host.make_dir(dir, owner)?;
-            }
-        }
-        let face = &mut *self.face;
-        let mut tick = |tick| face.event(&Event::Tick(&tick));
-        let Self { host, stop, .. } = *self;
-        let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen };
-        intent.change.set(&mut context, &intent.after, None)
-    }
-
-    /// Keeps the bytes of a file that is about to be changed.
-    fn save(&self, journal: &Journal<'_>, before: &State) -> Result<(), EngineError> {
-        let Some(file) = Change::file_of(before) else { return Ok(()) };
-        let bytes = self.host.read(&file.path).map_err(JournalError::from)?.unwrap_or_default();
-        // An interrupted intent saved them already, and the file may be another by now.
-        if crate::host::digest(&bytes) == file.sha256 {
-            journal.save(&file.sha256, &bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Runs what has to follow the batch, once each, then writes that it is done.
-    fn flush(&mut self, journal: &mut Journal<'_>, batch: &mut Batch) -> Result<(), EngineError> {
-        for follow in std::mem::take(&mut batch.follow) {
-            let Some(cmd) = follow.command(self.host) else { continue };
-            self.face.event(&Event::Follow { command: &cmd });
-            match self.host.run(&cmd, &mut |_| {}) {
-                Ok(_) => {}
-                // Other people's modules may fail there; ours were chosen because they exist.
-                Err(e @ HostError::Failed { .. }) if follow == Follow::LoadModules => {
-                    self.face.event(&Event::Warn(&e.to_string()));
-                }
-                Err(e) => return Err(EngineError::Follow(e)),
-            }
-        }
-        for record in batch.done.drain(..) {
-            journal.append(record)?;
-        }
-        Ok(())
-    }
-
     fn restart(&mut self, journal: &mut Journal<'_>, restart: &Restart) -> Result<Ended, EngineError> {
         let Restart { scope, why, until } = restart.clone();
         let witness = Witness::of(self.host);
@@ -393,36 +243,6 @@ impl Engine<'_> {
 enum Stepped {
     Made(usize),
     Ended(Ended),
-}
-
-/// Whether two changes are about the same thing, so that one takes the place of the other.
-fn same_thing(a: &Change, b: &Change) -> bool {
-    if a == b {
-        return true;
-    }
-    let (at, bt) = (a.target(), b.target());
-    matches!(
-        (a, b),
-        (Change::Put(_), Change::Put(_))
-            | (Change::Link(_), Change::Link(_))
-            | (Change::Package(_), Change::Package(_))
-    ) && at.object == bt.object
-}
-
-/// Whether a file has the bytes that it was to get, whatever its mode and owner.
-fn has_bytes_of(now: &State, wanted: &State) -> bool {
-    match (Change::file_of(now), Change::file_of(wanted)) {
-        (Some(now), Some(wanted)) => now.sha256 == wanted.sha256,
-        _ => false,
-    }
-}
-
-fn failed(stage: &str, change: &Change, source: ChangeError) -> EngineError {
-    EngineError::Change {
-        stage: stage.to_owned(),
-        target: change.target().to_string(),
-        source: Box::new(source),
-    }
 }
 
 /// Puts what the journal knows into facts: which changes wait for a restart, and whether all was verified.
