@@ -14,6 +14,7 @@ use crate::engine::Awaited;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{Cmd, World};
+use crate::inspect::node;
 use crate::provider::docker_host;
 use crate::stage::Answers;
 use crate::ui::{self, CYAN, YELLOW, err, out, styled};
@@ -91,8 +92,8 @@ fn nodes(session: &Session) -> Vec<String> {
         ("docker", "/run/docker.sock", None),
         ("docker", own.as_str(), Some(docker_host(&session.user))),
     ];
-    // The label is kind's own (pkg/cluster/internal/providers/common/constants.go).
-    let list = ["ps", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}"];
+    let label = format!("label={}", node::CLUSTER);
+    let list = ["ps", "--filter", &label, "--format", "{{.Names}}"];
     let is_used = |(_, sign, _): &(_, &str, _)| session.host.exists(sign);
     let nodes = asked.into_iter().filter(is_used).filter_map(|(provider, _, address)| {
         let cmd = Cmd::new(provider, list).as_user(&session.user).within(Duration::from_secs(10));

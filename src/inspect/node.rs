@@ -18,7 +18,7 @@ const OPEN_FILES: u64 = 64_000;
 /// A provider that takes longer hangs: its daemon, or its store's lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The label that kind gives its containers (kind `pkg/cluster/constants`, `pkg/cluster/internal/providers/*/constants.go`).
-const CLUSTER: &str = "io.x-k8s.kind.cluster";
+pub const CLUSTER: &str = "io.x-k8s.kind.cluster";
 const ROLE: &str = "io.x-k8s.kind.role";
 
 /// A container that is a node of a cluster.
