@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 import deep_dive
+import disk
 import images
 import providers
 import windows
@@ -108,13 +109,13 @@ def test(system, layouts, keep):
     return report.close()
 
 
-def docker(keep):
-    """Debian 12 with another provider than podman."""
+def aside(name, tell, keep):
+    """A story of its own on one machine of Debian 12."""
     report = Report()
     binary, releases = prepare("debian-12", []), Releases()
     folder = Path(tempfile.mkdtemp(prefix="kind-wsl-vm-"))
     folder.chmod(0o711)
-    providers.tell(Machine("debian-12", "modern", folder / "docker"), releases, binary, report.story("debian-12 docker"))
+    tell(Machine("debian-12", "modern", folder / name), releases, binary, report.story(f"debian-12 {name}"))
     if keep:
         report.line("", f"the machine's disk and console are in {folder}")
     else:
@@ -193,6 +194,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the machines' disks and consoles")
     parser.add_argument("--deep-dive", action="store_true", help="take the outputs of docs/deep-dive.md anew, and put them in")
     parser.add_argument("--docker", action="store_true", help="the story of the provider docker on Debian 12")
+    parser.add_argument("--disk", action="store_true", help="the journal on a disk that fails")
     args = parser.parse_args()
     unknown = [layout for layout in args.layouts if layout not in LAYOUTS]
     if unknown:
@@ -205,7 +207,9 @@ def main():
     if args.deep_dive:
         return dive(args.system, (args.layouts or ["modern"])[0])
     if args.docker:
-        return docker(args.keep)
+        return aside("docker", providers.tell, args.keep)
+    if args.disk:
+        return aside("disk", disk.tell, args.keep)
     return test(args.system, args.layouts, args.keep)
 
 
