@@ -94,6 +94,25 @@ fn after_a_set_up_what_the_set_up_made_is_well() {
 }
 
 #[test]
+fn each_setting_that_was_lost_is_set_again_by_the_stage_that_sets_it() {
+    let case = Case::new(Layout::Isolated);
+    case.run(&format!("setup {}", agreed()));
+    case.machine.boot(2);
+    case.run("setup").expect(0, "");
+    let case = case.file("/home/dev/.config/containers/containers.conf", "");
+    let document = diagnosed(&case, 4);
+    for (id, stage) in [("crun", "crun"), ("logs", "podman"), ("cgroup-manager", "podman")] {
+        let found = check(&document, id);
+        assert_eq!(found["fix"], format!("`kind-wsl setup --only {stage}`"), "{found}");
+    }
+    case.run(&format!("setup --only crun,podman {}", agreed())).expect(0, "");
+    let document = diagnosed(&case, 4);
+    for id in ["crun", "logs", "cgroup-manager"] {
+        assert_eq!(check(&document, id)["verdict"], "ok", "{}", check(&document, id));
+    }
+}
+
+#[test]
 fn one_check_alone_and_their_list() {
     let case = Case::new(Layout::Classic);
     let seen = case.run("doctor --only cgroup").expect(4, "");

@@ -165,11 +165,15 @@ fn logs(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> 
     Err(wins(facts, "containers.log_driver", &format!("log driver `{driver}`, events logger `{events}`")))
 }
 
+/// The one setting of containers.conf that is another stage's than `podman`'s.
+const RUNTIME: &str = "engine.runtimes.crun";
+
 /// A setting that is not ours: which file says so.
 fn wins(facts: &Facts, key: &str, seen: &str) -> Fault {
+    let stage = if key == RUNTIME { "crun" } else { "podman" };
     let hint = match facts.containers.winner(key) {
         Some(winner) => format!("{winner} sets {key} to {}, and is read last", winner.setting.value),
-        None => "`kind-wsl setup --only podman`".to_owned(),
+        None => format!("`kind-wsl setup --only {stage}`"),
     };
     Fault::new(seen, hint)
 }
@@ -194,7 +198,7 @@ fn crun(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> 
     if version.starts_with("crun ") && number.is_some_and(|v: crate::version::Version| v >= floor) {
         return Ok(format!("{path} is {version}"));
     }
-    Err(wins(facts, "engine.runtimes.crun", &format!("podman runs {path}, which is `{version}`; crun {floor} or later is needed")))
+    Err(wins(facts, RUNTIME, &format!("podman runs {path}, which is `{version}`; crun {floor} or later is needed")))
 }
 
 fn storage(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {

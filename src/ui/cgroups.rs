@@ -24,7 +24,9 @@ pub fn table(lines: &[Line], width: Option<usize>) -> Vec<String> {
         cgroups().map(|line| chars(&line.usage[column])).max().unwrap_or(0).max(HEADS[column].len())
     });
     let figures: usize = usage.iter().map(|size| size + 2).sum();
-    let first = width.map_or(widest, |width| widest.min(width.saturating_sub(figures).max(24)));
+    // The last column keeps the room that its head takes.
+    let others = figures + 2 + HEADS[3].len();
+    let first = width.map_or(widest, |width| widest.min(width.saturating_sub(others).max(24)));
     let rest = width.map(|width| width.saturating_sub(first + figures + 2));
     let shape = Shape { first, usage, rest, width };
     let mut table = vec![shape.head()];
@@ -91,5 +93,31 @@ impl Shape {
         let room = self.width.map(|width| width.saturating_sub(line.stem.chars().count()).max(20));
         let rows = wrap(&line.name, room);
         rows.iter().map(|row| format!("{}{}", styled(DIM, &line.stem), styled(style, row))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_screen_and_the_processes_keep_their_room() {
+        let line = Line {
+            kind: Kind::Cgroup(0),
+            stem: "│  │  └─ ".to_owned(),
+            name: "kubelet-kubepods-besteffort.slice".to_owned(),
+            label: "container kube-apiserver of kube-system/kube-apiserver".to_owned(),
+            usage: ["150 MiB", "2 min 11 s", "1/4683"].map(ToOwned::to_owned),
+            processes: "containerd, containerd-shim-runc-v2 ×3".to_owned(),
+        };
+        for width in [60, 80, 100, 120, 200] {
+            let shown = table(std::slice::from_ref(&line), Some(width));
+            for row in &shown {
+                let row = anstream::adapter::strip_str(row).to_string();
+                assert!(row.chars().count() <= width, "{width}: {row}");
+            }
+            let last = anstream::adapter::strip_str(&shown[1]).to_string();
+            assert!(width < 80 || last.contains("containe"), "{width}: {last}");
+        }
     }
 }

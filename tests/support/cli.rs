@@ -227,7 +227,7 @@ fn unindented(text: &str) -> String {
 
 /// Where the journal is.
 pub(crate) const JOURNAL: &str = "/var/lib/kind-wsl/journal.jsonl";
-const BIN: &str = env!("CARGO_BIN_EXE_kind-wsl");
+pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_kind-wsl");
 
 /// What differs between two snapshots.
 pub(crate) fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
