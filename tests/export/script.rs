@@ -228,7 +228,7 @@ fn a_text_of_any_kind_arrives_as_it_is() {
 fn windows_is_asked_for_the_profile_by_the_full_path_wherever_its_drive_is_mounted() {
     let machine = machine(Layout::Modern);
     let program = |path: &str, body: &str| {
-        machine.write(path, &format!("#!/bin/sh\n{body}\n"));
+        machine.write(path, format!("#!/bin/sh\n{body}\n"));
         fs::set_permissions(machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
     };
     let drive = machine.path("/drives/c");
