@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use kind_wsl::change::{Change, Edit, Entry, Put};
@@ -221,4 +221,38 @@ fn a_text_of_any_kind_arrives_as_it_is() {
     let (code, _, err) = run(&machine, &script, &[], &[("KIND_WSL_USER", "dev")]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(machine.text("/etc/o'dd \"file"), text);
+}
+
+/// sudo takes Windows' directories out of PATH (`secure_path`), and a program called cmd.exe in what is left is not Windows' own.
+#[test]
+fn windows_is_asked_for_the_profile_by_the_full_path_wherever_its_drive_is_mounted() {
+    let machine = machine(Layout::Modern);
+    let program = |path: &str, body: &str| {
+        machine.write(path, format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let drive = machine.path("/drives/c");
+    fs::create_dir_all(drive.join("Users/Ann Smith")).unwrap();
+    program(
+        "/bin/wslpath",
+        &format!(
+            "case $2 in 'C:\\') echo '{drive}/' ;; 'C:\\Users\\Ann Smith') echo '{drive}/Users/Ann Smith' ;; *) exit 1 ;; esac"
+        ),
+    );
+    program(
+        "/drives/c/Windows/System32/cmd.exe",
+        "[ \"$PWD\" = \"$drive\" ] && printf 'C:\\\\Users\\\\Ann Smith\\r\\n'",
+    );
+    program("/bin/cmd.exe", "echo another >&2; exit 1");
+    let library = include_str!("../../src/export/sh/profile.sh");
+    let script = format!(
+        "as_user() {{ \"$@\"; }}\ndie() {{ echo \"$1\"; exit 1; }}\nroot= profile=\n{library}has_profile\nprintf %s \"$profile\""
+    );
+    let output = Command::new("sh")
+        .args(["-euc", &script])
+        .env("PATH", format!("{}:/usr/bin:/bin", machine.path("/bin")))
+        .env("drive", &drive)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{drive}/Users/Ann Smith"));
 }

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import deep_dive
 import disk
+import fleet
 import images
 import providers
+import whole
 import windows
 from checks import NODE, Subject, tell
 from interop import ByHand, FromWindows, Typed
@@ -109,15 +111,20 @@ def test(system, layouts, keep):
     return report.close()
 
 
-def aside(name, tell, keep):
-    """A story of its own on one machine of Debian 12."""
+def one_machine(name, tell):
+    """The story of one machine of Debian 12."""
+    return lambda folder, releases, binary, report: tell(Machine("debian-12", "modern", folder / name), releases, binary, report.story(f"debian-12 {name}"))
+
+
+def told(story, keep):
+    """A story of its own on Debian 12: `story(folder, releases, binary, report)`."""
     report = Report()
     binary, releases = prepare("debian-12", []), Releases()
     folder = Path(tempfile.mkdtemp(prefix="kind-wsl-vm-"))
     folder.chmod(0o711)
-    tell(Machine("debian-12", "modern", folder / name), releases, binary, report.story(f"debian-12 {name}"))
+    story(folder, releases, binary, report)
     if keep:
-        report.line("", f"the machine's disk and console are in {folder}")
+        report.line("", f"the machines' disks and consoles are in {folder}")
     else:
         throw_away(folder)
     return report.close()
@@ -195,6 +202,9 @@ def main():
     parser.add_argument("--deep-dive", action="store_true", help="take the outputs of docs/deep-dive.md anew, and put them in")
     parser.add_argument("--docker", action="store_true", help="the story of the provider docker on Debian 12")
     parser.add_argument("--disk", action="store_true", help="the journal on a disk that fails")
+    parser.add_argument("--fleet", action="store_true", help="machines set up by kind-wsl and by its exports: are they equal?")
+    parser.add_argument("--whole", action="store_true", help="the time of a whole set-up, and of the guide typed by hand (tests/bench/run whole)")
+    parser.add_argument("--figures", metavar="FILE", help="with --whole: the figures as JSON")
     args = parser.parse_args()
     unknown = [layout for layout in args.layouts if layout not in LAYOUTS]
     if unknown:
@@ -207,9 +217,13 @@ def main():
     if args.deep_dive:
         return dive(args.system, (args.layouts or ["modern"])[0])
     if args.docker:
-        return aside("docker", providers.tell, args.keep)
+        return told(one_machine("docker", providers.tell), args.keep)
     if args.disk:
-        return aside("disk", disk.tell, args.keep)
+        return told(one_machine("disk", disk.tell), args.keep)
+    if args.fleet:
+        return told(fleet.Fleet((args.layouts or ["classic"])[0]).tell, args.keep)
+    if args.whole:
+        return told(whole.Whole(args.figures).tell, args.keep)
     return test(args.system, args.layouts, args.keep)
 
 

@@ -5,6 +5,7 @@ has_profile() {
     printf 'left out: .wslconfig is no part of the tree at %s\n' "$root" >&2
     return 1
   fi
-  profile=$(as_user sh -c 'cd /mnt/c && wslpath -u "$(cmd.exe /c "echo %USERPROFILE%" | tr -d "\r")"' 2>/dev/null) || profile=
+  # By its full path: sudo takes Windows' part of PATH away.
+  profile=$(as_user sh -c 'cd "$(wslpath -u "C:\\")" && wslpath -u "$(./Windows/System32/cmd.exe /c "echo %USERPROFILE%" | tr -d "\r")"' 2>/dev/null) || profile=
   [ -d "$profile" ] || die 'cannot tell which Windows profile holds .wslconfig' 'name it: KIND_WSL_WINDOWS_PROFILE=/mnt/c/Users/NAME'
 }
