@@ -212,12 +212,13 @@ impl Host {
     /// Removes a directory that we made, where it is empty.
     ///
     /// # Errors
-    /// What the kernel refuses, but not that it is in use or gone.
+    /// What the kernel refuses, but not that it is in use or gone: what is in it, or mounted on it, is somebody's.
     pub fn remove_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+        use io::ErrorKind::{DirectoryNotEmpty, ResourceBusy};
         self.effect("remove the directory", path)?;
         let _as_user = AsUser::new(self, owner);
         match fs::remove_dir(self.under(path)?) {
-            Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(e) if is_absent(&e) || matches!(e.kind(), DirectoryNotEmpty | ResourceBusy) => Ok(()),
             other => other.map_err(failed("remove the directory", path)),
         }
     }

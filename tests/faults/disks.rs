@@ -99,6 +99,22 @@ fn boot_in(mounts: &Mounts, case: &Case, boot: u32) {
 }
 
 #[test]
+fn a_directory_on_which_somebody_mounted_a_disk_stays_and_the_undo_ends_well() {
+    let case = Case::new(Layout::Isolated);
+    let dir = case.machine.root.join("var/lib/kind-wsl");
+    let Some(mounts) = Mounts::new(&format!("mkdir -p {dir}; mount -t tmpfs -o mode=0755 tmpfs {dir}"))
+    else {
+        return;
+    };
+    let before = tree(&mounts, &case);
+    let case = finish_in(&mounts, case);
+    let (seen, case) = run(&mounts, case, "undo --yes --packages");
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert_eq!(diff(&before, &tree(&mounts, &case)), Vec::<String>::new());
+    assert_eq!(mounts.sh(&format!("ls -A {dir}")), "");
+}
+
+#[test]
 fn a_disk_that_is_full_at_each_write_in_turn_is_told_and_gone_on_with() {
     let pages = if all() { 1 } else { 4 };
     let (mut full, mut kib) = (0, 0);
