@@ -67,20 +67,78 @@ impl fmt::Display for Value {
     }
 }
 
+/// A text that is parsed once, however much is asked of it.
+#[derive(Debug)]
+pub struct Reader<'t> {
+    /// Without a byte order mark.
+    text: &'t str,
+    document: Document<&'t str>,
+}
+
+impl<'t> Reader<'t> {
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// When they are not UTF-8, or not TOML.
+    pub fn of(bytes: &'t [u8]) -> Result<Self, EditError> {
+        Self::of_text(lines::utf8(bytes)?)
+    }
+
+    fn of_text(text: &'t str) -> Result<Self, EditError> {
+        let text = without_mark(text);
+        Ok(Self { text, document: parse(text)? })
+    }
+
+    /// The value at a path; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// When something of another type stands at the path or on the way.
+    pub fn get(&self, path: &[&str]) -> Result<Option<Value>, EditError> {
+        match self.place(path)? {
+            Place::Found { item, key_at, .. } => match item.as_value().and_then(Value::of) {
+                Some(value) => Ok(Some(value)),
+                None => Err(wrong_type(
+                    self.text,
+                    path,
+                    key_at,
+                    item,
+                    "a string, number, boolean or list of strings",
+                )),
+            },
+            Place::Missing { .. } => Ok(None),
+        }
+    }
+
+    /// The line of the value at a path, counted from 1; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// When something else than a table stands on the way.
+    pub fn line_of(&self, path: &[&str]) -> Result<Option<usize>, EditError> {
+        Ok(match self.place(path)? {
+            Place::Found { key_at, .. } => Some(lines::number(self.text, key_at)),
+            Place::Missing { .. } => None,
+        })
+    }
+
+    /// The keys that stand above all tables and are no tables themselves. podman reads `containers.conf` by table and
+    /// passes over these without a word.
+    #[must_use]
+    pub fn keys_outside_tables(&self) -> Vec<String> {
+        let bare = self.document.iter().filter(|(_, item)| item.is_value() && !item.is_inline_table());
+        bare.map(|(key, _)| key.to_owned()).collect()
+    }
+
+    fn place(&self, path: &[&str]) -> Result<Place<'_>, EditError> {
+        locate(self.text, self.document.as_item(), path)
+    }
+}
+
 /// The value at a path; `None` if there is nothing.
 ///
 /// # Errors
 /// When the text is not TOML, or something of another type stands at the path or on the way.
 pub fn get(text: &str, path: &[&str]) -> Result<Option<Value>, EditError> {
-    let text = without_mark(text);
-    let document = parse(text)?;
-    match locate(text, document.as_item(), path)? {
-        Place::Found { item, key_at, .. } => match item.as_value().and_then(Value::of) {
-            Some(value) => Ok(Some(value)),
-            None => Err(wrong_type(text, path, key_at, item, "a string, number, boolean or list of strings")),
-        },
-        Place::Missing { .. } => Ok(None),
-    }
+    Reader::of_text(text)?.get(path)
 }
 
 /// The text with the value at a path: in the place of the old one, else after the last key of its table, else in a new
@@ -130,15 +188,12 @@ pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, Edit
     Ok(with_mark_of(text, new))
 }
 
-/// The keys that stand above all tables and are no tables themselves. podman reads `containers.conf` by table and
-/// passes over these without a word.
+/// [`Reader::keys_outside_tables`] of a text.
 ///
 /// # Errors
 /// When the text is not TOML.
 pub fn keys_outside_tables(text: &str) -> Result<Vec<String>, EditError> {
-    let document = parse(without_mark(text))?;
-    let bare = document.iter().filter(|(_, item)| item.is_value() && !item.is_inline_table());
-    Ok(bare.map(|(key, _)| key.to_owned()).collect())
+    Ok(Reader::of_text(text)?.keys_outside_tables())
 }
 
 /// The value at a path in the bytes of a file, as TOML text.
@@ -170,12 +225,7 @@ pub fn line_in(bytes: &[u8], path: &[&str]) -> Option<usize> {
 
 /// The line of the value at a path.
 pub(super) fn line_of(text: &str, path: &[&str]) -> Result<Option<usize>, EditError> {
-    let text = without_mark(text);
-    let document = parse(text)?;
-    Ok(match locate(text, document.as_item(), path)? {
-        Place::Found { key_at, .. } => Some(lines::number(text, key_at)),
-        Place::Missing { .. } => None,
-    })
+    Reader::of_text(text)?.line_of(path)
 }
 
 fn parse(text: &str) -> Result<Document<&str>, EditError> {

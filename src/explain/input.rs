@@ -27,6 +27,9 @@ impl Input {
     pub fn read(mut source: &mut dyn Read) -> io::Result<Self> {
         let mut head = Vec::new();
         Read::take(&mut source, KEPT as u64).read_to_end(&mut head)?;
+        if head.len() < KEPT {
+            return Ok(Self { text: decoded(&head), left_out: 0 });
+        }
         let mut tail: VecDeque<u8> = VecDeque::new();
         let mut chunk = vec![0; 1 << 16];
         let (mut read, mut left_out) = (head.len() as u64, 0_u64);

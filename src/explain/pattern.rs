@@ -97,6 +97,9 @@ pub(super) struct Index {
     bits: Vec<u64>,
     /// The parts with this anchor: pattern and part.
     anchors: HashMap<u64, Vec<(usize, usize)>>,
+    /// The number of each pattern's first part among all parts, and how many there are.
+    firsts: Vec<usize>,
+    parts: usize,
 }
 
 fn hash(key: u64) -> usize {
@@ -106,8 +109,11 @@ fn hash(key: u64) -> usize {
 
 impl Index {
     pub(super) fn new(patterns: Vec<Pattern>) -> Self {
-        let mut index = Self { bits: vec![0; 1024], anchors: HashMap::new(), patterns: Vec::new() };
+        let (bits, anchors) = (vec![0; 1024], HashMap::new());
+        let mut index = Self { bits, anchors, patterns: Vec::new(), firsts: Vec::new(), parts: 0 };
         for (number, pattern) in patterns.iter().enumerate() {
+            index.firsts.push(index.parts);
+            index.parts += pattern.parts.len();
             for (part, key) in pattern.parts.iter().map(Part::key).enumerate() {
                 index.bits[hash(key) / 64] |= 1 << (hash(key) % 64);
                 index.anchors.entry(key).or_default().push((number, part));
@@ -119,8 +125,7 @@ impl Index {
 
     /// The patterns that are in the text, and where each begins: at the first place of its first part.
     pub(super) fn find(&self, text: &Squeezed) -> Vec<(usize, usize)> {
-        let mut places: Vec<Vec<Option<usize>>> =
-            self.patterns.iter().map(|p| vec![None; p.parts.len()]).collect();
+        let mut places: Vec<Option<usize>> = vec![None; self.parts];
         let mut key = 0_u64;
         for (last, byte) in text.bytes.iter().enumerate() {
             key = key << 8 | u64::from(*byte);
@@ -129,14 +134,18 @@ impl Index {
                 continue;
             }
             for &(pattern, part) in self.anchors.get(&key).into_iter().flatten() {
-                let place = &mut places[pattern][part];
+                let place = &mut places[self.firsts[pattern] + part];
                 if place.is_none() {
                     *place = self.patterns[pattern].parts[part].begin(text, last + 1 - ANCHOR);
                 }
             }
         }
-        let found = places.iter().enumerate().filter(|(_, parts)| parts.iter().all(Option::is_some));
-        found.filter_map(|(pattern, parts)| Some((pattern, (*parts.first()?)?))).collect()
+        let all = self.patterns.iter().zip(&self.firsts).enumerate();
+        all.filter_map(|(number, (pattern, &first))| {
+            let parts = &places[first..first + pattern.parts.len()];
+            parts.iter().all(Option::is_some).then_some((number, (*parts.first()?)?))
+        })
+        .collect()
     }
 }
 

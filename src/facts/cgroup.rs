@@ -160,7 +160,9 @@ impl Level {
 }
 
 impl Cgroup {
-    pub(super) fn of(world: &dyn World, uid: u32) -> Self {
+    /// Looks.
+    #[must_use]
+    pub fn of(world: &dyn World, uid: u32) -> Self {
         let mounts = Mounts::of(world);
         let systemd_root = systemd_root(world);
         let own = world.text("/proc/self/cgroup").as_deref().and_then(v2_path).unwrap_or_default().to_owned();

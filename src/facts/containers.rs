@@ -69,7 +69,9 @@ impl std::fmt::Display for Winner<'_> {
 }
 
 impl Containers {
-    pub(super) fn of(world: &dyn World, user: &Account) -> Self {
+    /// Reads the files, in the order in which podman does.
+    #[must_use]
+    pub fn of(world: &dyn World, user: &Account) -> Self {
         let files = order(world, user).into_iter().filter_map(|path| ConfFile::of(world, path)).collect();
         let driver = |path: Utf8PathBuf| {
             let bytes = world.read(&path).ok().flatten()?;
@@ -138,16 +140,19 @@ fn order(world: &dyn World, user: &Account) -> Vec<Utf8PathBuf> {
 impl ConfFile {
     fn of(world: &dyn World, path: Utf8PathBuf) -> Option<Self> {
         let bytes = world.read(&path).ok().flatten()?;
+        let Ok(read) = toml::Reader::of(&bytes) else {
+            return Some(Self { keys: BTreeMap::new(), ignored: Vec::new(), path });
+        };
         let value = |key: &&str| {
             let path: Vec<&str> = key.split('.').collect();
-            let value = toml::read(&bytes, &path).ok().flatten()?;
-            let line = toml::line_in(&bytes, &path).unwrap_or_default();
+            let value = read.get(&path).ok().flatten()?.to_string();
+            let line = read.line_of(&path).ok().flatten().unwrap_or_default();
             Some(((*key).to_owned(), Setting { value, line }))
         };
-        let ignored = std::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|t| toml::keys_outside_tables(t).ok())
-            .unwrap_or_default();
-        Some(Self { keys: KEYS.iter().filter_map(value).collect(), ignored, path })
+        Some(Self {
+            keys: KEYS.iter().filter_map(value).collect(),
+            ignored: read.keys_outside_tables(),
+            path,
+        })
     }
 }

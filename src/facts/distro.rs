@@ -22,14 +22,17 @@ pub struct Distro {
 }
 
 impl Distro {
-    pub(super) fn of(world: &dyn World) -> Self {
+    /// Reads `/etc/os-release`.
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
         Self::parse(&world.text("/etc/os-release").unwrap_or_default())
     }
 
     fn parse(text: &str) -> Self {
         let value = |key: &str| {
             let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))?;
-            Some(line.trim().trim_matches(['"', '\'']).to_owned())
+            // An empty one says as little as none.
+            Some(line.trim().trim_matches(['"', '\''])).filter(|v| !v.is_empty()).map(ToOwned::to_owned)
         };
         Self {
             id: value("ID").unwrap_or_else(|| "linux".to_owned()),
@@ -59,7 +62,9 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    pub(super) fn of(world: &dyn World, packages: &Packages) -> Self {
+    /// Looks; its version is that of its package, where there is one.
+    #[must_use]
+    pub fn of(world: &dyn World, packages: &Packages) -> Self {
         let init = world.resolve("/sbin/init".into()).ok();
         let init = init.filter(|p| world.stat(p).ok().flatten().is_some()).map(Into::into);
         let version = packages.version("systemd").or_else(|| {
@@ -127,7 +132,9 @@ const ASKED: [&str; 29] = [
 ];
 
 impl Packages {
-    pub(super) fn of(world: &dyn World) -> Self {
+    /// Asks the package manager.
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
         let has = |program: &str| {
             ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|d| world.exists(&format!("{d}/{program}")))
         };

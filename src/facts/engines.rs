@@ -42,7 +42,9 @@ pub struct Engines {
 }
 
 impl Engines {
-    pub(super) fn of(world: &dyn World, user: &Account) -> Self {
+    /// Looks, and asks each for its version.
+    #[must_use]
+    pub fn of(world: &dyn World, user: &Account) -> Self {
         let find = |name: &str, more: &[&str]| {
             let places = BINS.iter().chain(more).map(|dir| format!("{dir}/{name}"));
             places.into_iter().find(|path| world.exists(path))

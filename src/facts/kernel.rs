@@ -47,7 +47,9 @@ pub enum Module {
 }
 
 impl Kernel {
-    pub(super) fn of(world: &dyn World) -> Self {
+    /// Looks.
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
         let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         let settings = SETTINGS.into_iter().filter_map(|name| {
             let text = world.text(&format!("/proc/sys/{}", name.replace('.', "/")))?;

@@ -50,7 +50,9 @@ pub fn private_kind(user: &Account) -> Utf8PathBuf {
 }
 
 impl Tools {
-    pub(super) fn of(world: &dyn World, user: &Account, containers: &Containers) -> Self {
+    /// Looks; the configuration says which crun podman takes.
+    #[must_use]
+    pub fn of(world: &dyn World, user: &Account, containers: &Containers) -> Self {
         let is_file = |path: &Utf8Path| {
             let stat = world.resolve(path).and_then(|p| world.stat(&p)).ok().flatten();
             stat.is_some_and(|s| s.kind == Kind::File && s.mode & 0o111 != 0)

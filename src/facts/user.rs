@@ -22,7 +22,9 @@ pub struct Subids {
 }
 
 impl Subids {
-    pub(super) fn of(world: &dyn World, user: &Account) -> Self {
+    /// Reads both files.
+    #[must_use]
+    pub fn of(world: &dyn World, user: &Account) -> Self {
         let in_uids = subid_ranges(&world.text("/etc/subuid").unwrap_or_default());
         let in_gids = subid_ranges(&world.text("/etc/subgid").unwrap_or_default());
         let is_own = |owner: &str| owner == user.name || owner == user.uid.to_string();

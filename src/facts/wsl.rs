@@ -30,7 +30,8 @@ pub enum Wsl {
 impl Wsl {
     /// Looks: WSL 1 has `Microsoft` in its kernel release (WSL `src/linux/init/util.cpp:1567`, `UtilIsUtilityVm`),
     /// WSL 2 has the directory of its interop sockets. A container on WSL 2 has the release, but not that directory.
-    pub(super) fn of(world: &dyn World) -> Self {
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
         let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default();
         if release.contains("Microsoft") {
             return Self::One { distro: distro(world) };
@@ -133,7 +134,9 @@ impl WslConf {
         }
     }
 
-    pub(crate) fn of(world: &dyn World) -> Self {
+    /// Reads it; a file that is not there is empty.
+    #[must_use]
+    pub fn of(world: &dyn World) -> Self {
         Self::of_bytes(&world.read(Utf8Path::new(WSL_CONF)).ok().flatten().unwrap_or_default())
     }
 }
@@ -160,7 +163,9 @@ pub struct Windows {
 const NOBODY: [&str; 6] = ["Public", "Default", "Default User", "All Users", "desktop.ini", "defaultuser0"];
 
 impl Windows {
-    pub(super) fn of(world: &dyn World, wsl: &Wsl, conf: &WslConf) -> Self {
+    /// Looks, where it is WSL 2.
+    #[must_use]
+    pub fn of(world: &dyn World, wsl: &Wsl, conf: &WslConf) -> Self {
         if !wsl.is_two() {
             return Self::default();
         }

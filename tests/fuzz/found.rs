@@ -128,3 +128,10 @@ fn a_bit_that_flips_in_the_journal_is_noticed() {
     let read = journal::read(&Machine::bare(journal::PATH, written.as_bytes()));
     assert!(matches!(read, Err(JournalError::Damaged { line: 1, .. })), "{read:?}");
 }
+
+#[test]
+fn a_distribution_whose_id_is_empty_has_none() {
+    let world = Machine::usual("/etc/os-release", b"ID=\nPRETTY_NAME=\"\"\n");
+    let seen = Facts::probe(&world, dev()).distro;
+    assert_eq!((seen.id.as_str(), seen.name.as_str()), ("linux", "an unknown distribution"));
+}

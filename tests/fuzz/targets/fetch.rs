@@ -12,7 +12,7 @@ use reqwest::Url;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::world::Machine;
-use super::{Shape, Target, order};
+use super::{Shape, Target, choice, order};
 
 #[path = "../../../src/fetch/wait.rs"]
 #[allow(unreachable_pub, dead_code, missing_docs, reason = "the program's own, as it is")]
@@ -168,10 +168,12 @@ fn catalogue(input: &[u8]) -> Shape {
     for pair in read.releases.windows(2) {
         assert!(pair[0].version > pair[1].version, "newest first, and none twice");
     }
-    for release in &read.releases {
+    if let Some(release) = read.releases.get(choice(input) % read.releases.len().max(1)) {
         let version = release.version.as_str();
         assert_eq!(read.find(&release.version), Some(release));
         assert_eq!(read.near_match(version).map(str::parse::<Version>), Some(Ok(release.version.clone())));
+    }
+    for release in &read.releases {
         for (arch, build) in &release.builds {
             let is_sha256 =
                 build.sha256.len() == 64 && build.sha256.bytes().all(|b| b"0123456789abcdef".contains(&b));

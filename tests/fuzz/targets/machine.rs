@@ -1,8 +1,13 @@
 //! Facts, doctor and reports: a machine on which one file or one answer is anything. The first byte says which.
 
-use kind_wsl::doctor::{Patient, Verdict, examinations, examine};
-use kind_wsl::facts::Facts;
-use kind_wsl::host::{Recording, Replay, World, accounts, by_name};
+use std::sync::LazyLock;
+
+use kind_wsl::doctor::{Examination, Patient, Verdict, examinations, examine};
+use kind_wsl::facts::{
+    Cgroup, Containers, Distro, Engines, Facts, Kernel, Packages, Subids, Systemd, Tools, Windows, Wsl,
+    WslConf,
+};
+use kind_wsl::host::{Recording, Replay, Witness, World, accounts, by_name};
 use kind_wsl::plan::{Plan, Selection};
 use kind_wsl::provider::Provider;
 use kind_wsl::stage::Answers;
@@ -177,6 +182,9 @@ const ASKED: [&str; 8] = [
     "$",
 ];
 
+static ALL: LazyLock<Vec<&str>> = LazyLock::new(|| [&ASKED[..], &PLACES[..]].concat());
+static CHECKS: LazyLock<Vec<&Examination>> = LazyLock::new(examinations);
+
 fn place<'p>(input: &'p [u8], places: &[&'static str]) -> (&'static str, &'p [u8]) {
     let (&first, rest) = input.split_first().unwrap_or((&0, &[]));
     // Letters and digits first, so that a corpus can be read.
@@ -186,11 +194,17 @@ fn place<'p>(input: &'p [u8], places: &[&'static str]) -> (&'static str, &'p [u8
 fn facts(input: &[u8]) -> Shape {
     let (place, bytes) = place(input, &PLACES);
     let world = Machine::usual(place, bytes);
-    let seen = Facts::probe(&world, dev());
-    let shape = about(&seen, &world).and(place);
+    let seen = facts_of(&world);
     let by = choice(input);
+    let shape = about(&seen, &world, by).and(place);
     if by.is_multiple_of(32) {
         let json = serde_json::to_string(&seen).expect("facts can be written");
+        let whole = Facts::probe(&world, dev());
+        assert_eq!(
+            serde_json::to_string(&whole).ok().as_ref(),
+            Some(&json),
+            "{place} has no part in the rest"
+        );
         let again: Facts = serde_json::from_str(&json).expect("and read");
         assert_eq!(serde_json::to_string(&again).ok(), Some(json), "and are the same then");
     }
@@ -200,8 +214,62 @@ fn facts(input: &[u8]) -> Shape {
     shape
 }
 
+static USUAL: LazyLock<Facts> = LazyLock::new(|| Facts::probe(&Machine::usual("", b""), dev()));
+
+/// The facts of a machine. What its place has no part in is as on the usual one and not looked at again; [`facts`] asks now and
+/// then whether that is so.
+fn facts_of(world: &Machine<'_>) -> Facts {
+    let (mut seen, user) = (USUAL.clone(), dev());
+    match world.place {
+        "/etc/passwd"
+        | "/etc/fstab"
+        | "/proc/self/limits"
+        | "/proc/self/mountinfo"
+        | "$getent"
+        | "$podman info"
+        | "$docker info"
+        | "$nerdctl info"
+        | "$podman --version"
+        | "$getcap" => {}
+        "/etc/group" | "$dockerd --version" | "$nerdctl --version" | "$containerd --version" => {
+            seen.engines = Engines::of(world, &user);
+        }
+        "/etc/subuid" | "/etc/subgid" => seen.subids = Subids::of(world, &user),
+        "/etc/os-release" => seen.distro = Distro::of(world),
+        "/proc/1/comm" => seen.systemd = Systemd::of(world, &seen.packages),
+        "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => seen.witness = Witness::of(world),
+        "/proc/mounts" | "/proc/1/cgroup" | "/proc/self/cgroup" => seen.cgroup = Cgroup::of(world, user.uid),
+        "$crun --version" => seen.tools = Tools::of(world, &user, &seen.containers),
+        "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::of(world),
+        "$dpkg-query" | "$apt-cache policy" => {
+            seen.packages = Packages::of(world);
+            seen.systemd = Systemd::of(world, &seen.packages);
+        }
+        "/etc/wsl.conf" | "/proc/1/environ" | "%PATH" | "%KIND_WSL_WINDOWS_PROFILE" => {
+            seen.wsl_conf = WslConf::of(world);
+            seen.windows = Windows::of(world, &seen.wsl, &seen.wsl_conf);
+        }
+        place if place.starts_with("/mnt/c") => seen.windows = Windows::of(world, &seen.wsl, &seen.wsl_conf),
+        place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
+            seen.containers = Containers::of(world, &user);
+            seen.tools = Tools::of(world, &user, &seen.containers);
+        }
+        place if place.starts_with("/sys/fs/cgroup") => seen.cgroup = Cgroup::of(world, user.uid),
+        place
+            if ["/proc/cmdline", "/proc/modules", "$uname -m"].contains(&place)
+                || place.starts_with("/lib/modules")
+                || place.starts_with("/proc/sys/fs") =>
+        {
+            seen.kernel = Kernel::of(world);
+            seen.arch = seen.kernel.machine.parse().ok();
+        }
+        _ => return Facts::probe(world, user),
+    }
+    seen
+}
+
 /// What holds on every machine.
-fn about(seen: &Facts, world: &dyn World) -> Shape {
+fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
     let mounts = &seen.cgroup.mounts;
     assert!(!mounts.is_pure_v2() || !mounts.has_v1());
     assert!(!mounts.to_string().is_empty());
@@ -222,7 +290,8 @@ fn about(seen: &Facts, world: &dyn World) -> Shape {
     assert!(seen.wsl_conf.mount_root.ends_with('/'));
     assert_eq!(seen.wsl_conf.complete, seen.wsl_conf.complete || seen.wsl_conf.problems.is_empty());
     assert!(!seen.wsl.name().is_empty() && !seen.distro.id.is_empty());
-    for account in accounts(world) {
+    let accounts = accounts(world);
+    if let Some(account) = accounts.get(by % accounts.len().max(1)) {
         assert!(account.name.is_empty() || by_name(world, &account.name).is_some(), "who is listed is found");
     }
     for file in &seen.containers.files {
@@ -263,14 +332,14 @@ fn plan(world: &dyn World, seen: &Facts, by: usize) {
 fn doctor(input: &[u8]) -> Shape {
     let (first, rest) = input.split_first().unwrap_or((&0, &[]));
     let provider = Provider::ALL[usize::from(*first) % Provider::ALL.len()];
-    let (place, bytes) = place(rest, &[&ASKED[..], &PLACES[..]].concat());
+    let (place, bytes) = place(rest, &ALL);
     let world = Machine::usual(place, bytes);
-    let facts = Facts::probe(&world, dev());
+    let facts = facts_of(&world);
     let mut answers = Answers::default();
     answers.give("provider", provider.name());
     let patient = Patient { world: &world, facts: &facts, answers: &answers };
     let mut shape = Shape::of(provider.name()).and(place);
-    for seen in examine(&patient, &examinations(), |_| {}) {
+    for seen in examine(&patient, &CHECKS, |_| {}) {
         let found = &seen.finding;
         assert!(!found.evidence.is_empty() && !found.evidence.starts_with("this check crashed"), "{seen:?}");
         let is_bad = matches!(found.verdict, Verdict::Wrong | Verdict::Doubtful);
@@ -292,8 +361,8 @@ fn report(input: &[u8]) -> Shape {
     );
     let replay = Replay(recording);
     let seen = Facts::probe(&replay, dev());
-    let shape = about(&seen, &replay).few(replay.0.files.len()).few(replay.0.commands.len());
     let by = choice(input);
+    let shape = about(&seen, &replay, by).few(replay.0.files.len()).few(replay.0.commands.len());
     if by.is_multiple_of(8) {
         plan(&replay, &seen, by);
     }

@@ -12,7 +12,7 @@ use kind_wsl::stages::{self, questions};
 use kind_wsl::version::Version;
 
 use super::world::{Machine, dev};
-use super::{Shape, Target};
+use super::{Shape, Target, choice};
 
 pub(crate) const ANSWERS: Target = Target {
     name: "answers",
@@ -158,13 +158,18 @@ fn answers(input: &[u8]) -> Shape {
 /// Three lines: three versions.
 fn version(input: &[u8]) -> Shape {
     let text = String::from_utf8_lossy(input);
+    let by = choice(input);
     let mut versions = Vec::new();
     for line in text.split('\n').take(3) {
         let Ok(version) = line.parse::<Version>() else {
             let error = line.parse::<Version>().expect_err("as before").to_string();
             assert!(error.contains(line.trim()), "{error}");
-            let name: String = line.chars().take(20).collect();
-            assert!(stages::by_id(&name).is_err_and(|error| !error.hint().is_empty()) || !name.is_empty());
+            if by.is_multiple_of(16) {
+                let name: String = line.chars().take(20).collect();
+                assert!(
+                    stages::by_id(&name).is_err_and(|error| !error.hint().is_empty()) || !name.is_empty()
+                );
+            }
             continue;
         };
         assert_eq!(version.as_str(), line.trim(), "it is shown as it was written");
@@ -174,11 +179,11 @@ fn version(input: &[u8]) -> Shape {
             "its numbers alone are the same version"
         );
         assert!(version.release().bytes().all(|b| b.is_ascii_digit() || b == b'.'));
-        let json = serde_json::to_string(&version).expect("a text");
-        assert_eq!(
-            serde_json::from_str::<Version>(&json).map(|v| v.to_string()).ok(),
-            Some(version.to_string())
-        );
+        if by % 4 == 1 {
+            let json = serde_json::to_string(&version).expect("a text");
+            let again = serde_json::from_str::<Version>(&json).map(|v| v.to_string());
+            assert_eq!(again.ok(), Some(version.to_string()));
+        }
         assert_eq!((version.major(), version.minor()), (version.number(0), version.number(1)));
         versions.push(version);
     }
@@ -189,13 +194,15 @@ fn version(input: &[u8]) -> Shape {
         assert_eq!(a == b, a.cmp(b) == Ordering::Equal);
         assert_eq!(a == b, Shape::of(a).hash() == Shape::of(b).hash(), "equal ones have one hash");
         assert!(!(a <= b && b <= c) || a <= c, "what is before what is before is before");
-        let mut lines = text.split('\n');
-        let mut word = || lines.next().unwrap_or_default().chars().take(20).collect::<String>();
-        let (word, other) = (word(), word());
-        assert_eq!(
-            closest(&word, [word.as_str(), other.as_str()]).as_deref().map(str::to_lowercase),
-            Some(word.to_lowercase())
-        );
+        if by % 4 == 2 {
+            let mut lines = text.split('\n');
+            let mut word = || lines.next().unwrap_or_default().chars().take(20).collect::<String>();
+            let (word, other) = (word(), word());
+            assert_eq!(
+                closest(&word, [word.as_str(), other.as_str()]).as_deref().map(str::to_lowercase),
+                Some(word.to_lowercase())
+            );
+        }
         return shape.and(a.cmp(b)).and(b.cmp(c)).and(a.number(2) > 0).and(a.as_str() == a.release());
     }
     shape
@@ -222,11 +229,14 @@ fn explain(input: &[u8]) -> Shape {
         );
         assert!(one.line_number(&text) >= 1 && one.line_number(&text) <= text.matches('\n').count() + 1);
     }
+    let by = choice(input);
     // More text never takes away what was found.
-    let more = format!("nothing is known of this\n\n{text}\n\nnor of this");
-    let more = rows(&diagnose(&more));
-    assert!(all.iter().all(|row| more.contains(row)), "{all:?} became {more:?}");
-    if !text.contains(['\r', '\x1b', '\\', '^', '#', '[']) {
+    if !all.is_empty() || by.is_multiple_of(8) {
+        let more = format!("nothing is known of this\n\n{text}\n\nnor of this");
+        let more = rows(&diagnose(&more));
+        assert!(all.iter().all(|row| more.contains(row)), "{all:?} became {more:?}");
+    }
+    if (!all.is_empty() || by % 8 == 1) && !text.contains(['\r', '\x1b', '\\', '^', '#', '[']) {
         assert_eq!(rows(&diagnose(&text.replace('\n', "\r\n"))), all, "line ends make no difference");
     }
     Shape::of(all).few(found.len())
