@@ -236,9 +236,7 @@ impl Catalogue {
         if !self.url.starts_with("https://") {
             return Err((self.url.clone(), "is not https"));
         }
-        if self.file.contains('/') || format!("{}{}", self.file, self.url).contains("disable-systemd") {
-            return Err((self.file.clone(), "is not the name of a build that can be offered"));
-        }
+        can_be_offered(&self.file, &self.url)?;
         for pair in self.releases.windows(2) {
             if pair[0].version == pair[1].version {
                 return Err((pair[0].version.to_string(), "is there twice"));
@@ -246,6 +244,11 @@ impl Catalogue {
         }
         for release in &self.releases {
             release.rules()?;
+            // A version may bring what the forms alone do not have.
+            for arch in release.builds.keys() {
+                let filled = self.describe(release.version.as_str(), *arch, "", Trust::User);
+                can_be_offered(&filled.file, &filled.url)?;
+            }
         }
         self.recommended.iter().try_for_each(|version| {
             let why = match self.find(version) {
@@ -330,6 +333,17 @@ impl Catalogue {
             signed: self.signed,
         }
     }
+}
+
+/// Whether a build may have this name and this address: it is stored under the name, and no build without systemd is offered.
+fn can_be_offered(file: &str, url: &str) -> Result<(), (String, &'static str)> {
+    let is_name = !file.is_empty()
+        && !file.starts_with('.')
+        && file.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    if is_name && ![file, url].into_iter().any(|text| text.contains("disable-systemd")) {
+        return Ok(());
+    }
+    Err((file.to_owned(), "is not the name of a build that can be offered"))
 }
 
 impl Release {

@@ -123,6 +123,23 @@ fn a_version_that_leads_out_of_its_directory_is_no_release() {
 }
 
 #[test]
+fn a_version_can_not_bring_the_build_without_systemd() {
+    let text = include_str!("corpus/catalogue/good");
+    let error = |from: &str, to: &str| {
+        assert!(text.contains(from));
+        Catalogue::parse("crun", &text.replace(from, to)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        error("\"1.28\"", "\"1.28-disable-systemd\""),
+        "catalogue `crun`: crun-1.28-disable-systemd-linux-amd64 is not the name of a build that can be offered"
+    );
+    for name in ["..", "", "a b", "a\\u0000"] {
+        let error = error("file = \"crun-{version}-linux-{arch}\"", &format!("file = \"{name}\""));
+        assert!(error.ends_with("is not the name of a build that can be offered"), "{error:?}");
+    }
+}
+
+#[test]
 fn a_bit_that_flips_in_the_journal_is_noticed() {
     let written = Record::Undone { id: 12 }.line().replace("12", "16");
     let read = journal::read(&Machine::bare(journal::PATH, written.as_bytes()));

@@ -182,11 +182,11 @@ fn catalogue(input: &[u8]) -> Shape {
             assert!(build.independent() <= build.sources.len());
             let artifact = read.artifact(&release.version, *arch).expect("its checksum is known");
             assert!(artifact.url.starts_with("https://") && artifact.sha256 == build.sha256);
-            assert!(
-                !artifact.file.contains(['/', '\0']) && artifact.file != ".." && artifact.file != ".",
-                "{:?} is no file's name",
-                artifact.file
-            );
+            let is_name = |name: &str| {
+                let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+                !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_plain)
+            };
+            assert!(is_name(&artifact.file), "{:?} is no file's name", artifact.file);
             assert!(!artifact.file.contains("disable-systemd") && !artifact.url.contains("disable-systemd"));
         }
     }
@@ -340,9 +340,13 @@ fn address(input: &[u8]) -> Shape {
     };
     let begin = text.find("//").filter(is_scheme).map_or(0, |at| at + 2);
     let authority = text[begin..].split(['/', '\\', '?', '#']).next().unwrap_or_default();
-    let has_secret = authority
-        .rsplit_once('@')
-        .is_some_and(|(user, host)| user.contains("secret") && !host.contains("secret"));
+    // A host is shown as it is meant: in small letters, decoded.
+    let is_host = |host: &str| {
+        let meant = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        host.contains("secret") || meant.contains("secret")
+    };
+    let has_secret =
+        authority.rsplit_once('@').is_some_and(|(user, host)| user.contains("secret") && !is_host(host));
     let elsewhere = text.matches("secret").count() > authority.matches("secret").count();
     let shape =
         Shape::of(checked.is_ok()).and(has_secret).and(url.as_ref().map(|url| url.scheme() == "https"));
