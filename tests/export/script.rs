@@ -223,36 +223,42 @@ fn a_text_of_any_kind_arrives_as_it_is() {
     assert_eq!(machine.text("/etc/o'dd \"file"), text);
 }
 
-/// sudo takes Windows' directories out of PATH (`secure_path`), and a program called cmd.exe in what is left is not Windows' own.
-#[test]
-fn windows_is_asked_for_the_profile_by_the_full_path_wherever_its_drive_is_mounted() {
-    let machine = machine(Layout::Modern);
-    let program = |path: &str, body: &str| {
+/// What `has_profile` finds where these programs are in PATH and this is in the environment of WSL's init.
+fn profile_found(machine: &Machine, environ: &str, programs: &[(&str, String)]) -> String {
+    for (path, body) in programs {
         machine.write(path, format!("#!/bin/sh\n{body}\n"));
         fs::set_permissions(machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    let drive = machine.path("/drives/c");
-    fs::create_dir_all(drive.join("Users/Ann Smith")).unwrap();
-    program(
-        "/bin/wslpath",
-        &format!(
-            "case $2 in 'C:\\') echo '{drive}/' ;; 'C:\\Users\\Ann Smith') echo '{drive}/Users/Ann Smith' ;; *) exit 1 ;; esac"
-        ),
-    );
-    program(
-        "/drives/c/Windows/System32/cmd.exe",
-        "[ \"$PWD\" = \"$drive\" ] && printf 'C:\\\\Users\\\\Ann Smith\\r\\n'",
-    );
-    program("/bin/cmd.exe", "echo another >&2; exit 1");
+    }
     let library = include_str!("../../src/export/sh/profile.sh");
     let script = format!(
-        "as_user() {{ \"$@\"; }}\ndie() {{ echo \"$1\"; exit 1; }}\nroot= profile=\n{library}has_profile\nprintf %s \"$profile\""
+        "as_user() {{ \"$@\"; }}\ndie() {{ printf %s \"$1\"; exit 1; }}\ncat() {{ printf '{environ}'; }}\nroot= profile=\n{library}has_profile\nprintf %s \"$profile\""
     );
-    let output = Command::new("sh")
-        .args(["-euc", &script])
-        .env("PATH", format!("{}:/usr/bin:/bin", machine.path("/bin")))
-        .env("drive", &drive)
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{drive}/Users/Ann Smith"));
+    let path = format!("{}:/usr/bin:/bin", machine.path("/bin"));
+    let output = Command::new("sh").args(["-euc", &script]).env("PATH", path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// sudo takes Windows' directories out of PATH (`secure_path`), and a program called cmd.exe in what is left is not Windows' own.
+#[test]
+fn the_profile_is_what_init_has_or_windows_says_by_its_full_path_wherever_its_drive_is_mounted() {
+    let machine = machine(Layout::Modern);
+    let drive = machine.path("/drives/c");
+    let home = drive.join("Users/Ann Smith");
+    fs::create_dir_all(&home).unwrap();
+    let wslpath = format!(
+        "case $2 in 'C:\\') echo '{drive}/' ;; 'C:\\Users\\Ann Smith') echo '{home}' ;; *) exit 1 ;; esac"
+    );
+    let another = "echo 'C:\\Users\\another'".to_owned();
+    let cmd = "/drives/c/Windows/System32/cmd.exe";
+    let says = format!("[ \"$PWD\" = '{drive}' ] && printf 'C:\\\\Users\\\\Ann Smith\\r\\n'");
+    let asked = [("/bin/wslpath", wslpath.clone()), ("/bin/cmd.exe", another.clone()), (cmd, says)];
+    assert_eq!(profile_found(&machine, "A=b\\0", &asked), home.as_str());
+    // A systemd-binfmt that somebody else's configuration starts may have taken interop away.
+    let silent = [("/bin/wslpath", wslpath), (cmd, "exit 126".to_owned())];
+    let init = "A=b\\0WSL2_USER_PROFILE=C:\\\\Users\\\\Ann Smith\\0";
+    assert_eq!(profile_found(&machine, init, &silent), home.as_str());
+    assert_eq!(
+        profile_found(&machine, "A=b\\0", &silent),
+        "cannot tell which Windows profile holds .wslconfig"
+    );
 }

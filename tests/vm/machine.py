@@ -118,7 +118,8 @@ class Machine(Channel):
 
     def order(self, word):
         """To the virtual machine's own first process."""
-        with socket.create_connection(("127.0.0.1", self.control), timeout=60) as link:
+        # long enough for a host that is busy: a disk that is cut off in the middle has no journal to mend it
+        with socket.create_connection(("127.0.0.1", self.control), timeout=300) as link:
             link.sendall(f"{word}\n".encode())
             return link.makefile().readline().strip()
 

@@ -1,8 +1,9 @@
 """The whole way to a cluster, by the clock: `kind-wsl setup` on one fresh machine, the guide's steps typed by hand on another.
 
-Both are of the same image, fetch from the same places, and are judged by the real kind: what it says at the end, and, where it refuses,
-what had to follow. A person's reading, thinking and typing take no time here. What each took is printed, and how much had to be typed.
+Both are of the same image, run side by side, fetch from the same places, and are judged by the real kind: what it says at the end, and,
+where it refuses, what had to follow. A person's reading, thinking and typing take no time here. What each took is printed, and how much had to be typed.
 """
+import concurrent.futures
 import contextlib
 import json
 import statistics
@@ -40,9 +41,9 @@ def guide(releases):
         Step(written("/etc/wsl.conf", "[boot]\nsystemd=true", append=True), root=True),
         Step(written("/mnt/c/Users/dev/.wslconfig", "[wsl2]\nkernelCommandLine = cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1", append=True),
              adapted="into .wslconfig, the second of the two places that the guide names: in wsl.conf, the first, WSL does not look for it"),
+        Step(written("/etc/fstab", "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0", append=True), root=True,
+             adapted="before the restart, and so without `mount -a`: with the kernel's words alone this machine's systemd ends with `Failed to allocate manager object`"),
         Step(RESTART),
-        Step(written("/etc/fstab", "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0", append=True), root=True),
-        Step("mount -a", root=True),
         Step("sudo apt-get update"),
         Step("sudo apt-get install -y podman"),
         Step("mkdir -p /etc/containers", root=True, adapted="in case that the folder is not there"),
@@ -89,15 +90,15 @@ class Way:
         return verdict(self.machine.run(line, timeout=300).text)
 
     def measure(self):
-        """None where it did not come to its end."""
+        """Whether it came to its end."""
         with contextlib.suppress(StoryEnds):
             with self.story.check("a cluster can be made", needed=True):
                 self.machine.start()
                 self.subject.install()
                 self.go()
                 self.story.say(f"{self.seconds:.0f} s in {len(self.typed)} things to type ({sum(map(len, self.typed))} characters) and {self.restarts} restart(s)")
-            return self
-        return None
+            return True
+        return False
 
     def end(self):
         self.machine.end()
@@ -113,7 +114,7 @@ class Setup(Way):
         expect(said == "accepts", f"kind says {said}")
 
     def beside(self):
-        """On the machine that is set up: nothing to do, and doctor beside podman's own word."""
+        """On the machine that is set up: nothing to do, and doctor beside podman's own word. Seconds; nothing where one of them fails."""
         with self.story.check("a set-up with nothing to do, and doctor beside podman info"):
             seconds = {"setup": [], "doctor": [], "podman info": []}
             for _ in range(BESIDE):
@@ -147,17 +148,20 @@ class Whole:
         self.out = out
 
     def tell(self, folder, releases, binary, report):
-        """One pair, one machine after the other; the figures go to `out` as JSON."""
-        figures = {}
-        for kind_of in (Setup, ByHand):
-            way = kind_of(kind_of.__name__, folder, releases, binary, report)
-            try:
-                if way.measure():
-                    figures[way.name] = {"seconds": way.seconds, "typed": len(way.typed), "characters": sum(map(len, way.typed)), "restarts": way.restarts}
-                    if kind_of is Setup:
-                        figures["beside"] = way.beside()
-            finally:
+        """One pair, side by side: what else the host does weighs on both. The figures go to `out` as JSON."""
+        ways, figures = [], {}
+        try:
+            for kind_of in (Setup, ByHand):
+                ways.append(kind_of(kind_of.__name__, folder, releases, binary, report))
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                done = list(pool.map(Way.measure, ways))
+            ways[1].machine.cut()
+            if all(done):
+                figures = {way.name: {"seconds": way.seconds, "typed": len(way.typed), "characters": sum(map(len, way.typed)), "restarts": way.restarts} for way in ways}
+                figures["beside"] = ways[0].beside()
+        finally:
+            for way in ways:
                 way.end()
-        if self.out:
+        if self.out and figures.get("beside"):
             with open(self.out, "w") as file:
                 json.dump(figures, file)
