@@ -15,6 +15,7 @@ mod handed;
 mod identity;
 mod locks;
 mod open;
+mod pipes;
 mod process;
 mod record;
 mod scratch;

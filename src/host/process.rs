@@ -1,16 +1,16 @@
 //! Real commands: started in a process group of their own, bounded in time, ended with all they started.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Gid, Pid};
 
+use super::pipes::Pipes;
 use super::{Account, Cmd, Output, REPORTS, Runner};
 
 /// The directories of the system's own programs. The caller's PATH plays no role: on WSL it ends in Windows
@@ -44,9 +44,6 @@ const KEPT_FOR_ROOT: [&str; 19] = [
     "NO_PROXY",
     "no_proxy",
 ];
-/// The most that is kept of what a program prints: a program of the user's must not fill the memory of root.
-const MOST_OUTPUT: u64 = 64 << 20;
-
 /// Runs programs of the system at a root.
 #[derive(Debug)]
 pub struct Process {
@@ -188,46 +185,27 @@ impl Runner for Process {
         let mut command = self.command(cmd)?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let lines = child.stdout.take().map(read_lines);
-        let errors = child.stderr.take().map(read_all);
         let deadline = Instant::now() + Duration::from_secs(cmd.seconds);
-        let mut stdout = String::new();
-        if let Some(lines) = lines
-            && !relay(&lines, deadline, &mut stdout, out)
-        {
-            return Err(end(&mut child));
-        }
-        let status = wait(&mut child, deadline)?;
-        let stderr = errors.and_then(|r| r.recv_timeout(Duration::from_millis(200)).ok()).unwrap_or_default();
-        Ok(Output { code: code(status), stdout, stderr })
-    }
-}
-
-/// Hands lines on until the pipe closes; `false` when the time is up first.
-fn relay(lines: &Receiver<String>, deadline: Instant, all: &mut String, out: &mut dyn FnMut(&str)) -> bool {
-    loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => {
-                out(line.trim_end_matches(['\r', '\n']));
-                all.push_str(&line);
+        let mut pipes = Pipes::of(&mut child)?;
+        while pipes.out.is_open() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(end(&mut child));
             }
-            Err(RecvTimeoutError::Disconnected) => return true,
-            Err(RecvTimeoutError::Timeout) => return false,
+            pipes.wait(left)?;
+            pipes.out.lines(out);
         }
-    }
-}
-
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
-    // The pipe is closed, so the program is about to end; only one that closed it on purpose keeps us here.
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() >= deadline {
-            return Err(end(child));
-        }
-        #[allow(clippy::disallowed_methods, reason = "bounded wait for a process that closed its output")]
-        std::thread::sleep(Duration::from_millis(1));
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if Instant::now() >= deadline {
+                return Err(end(&mut child));
+            }
+            // The pipe is closed, so the program is about to end; only one that closed it on purpose keeps us here.
+            pipes.wait(Duration::from_millis(1))?;
+        };
+        Ok(Output { code: code(status), stdout: pipes.out.said(), stderr: pipes.err.said() })
     }
 }
 
@@ -238,32 +216,6 @@ fn end(child: &mut Child) -> io::Error {
     }
     let _ = child.wait();
     io::Error::from(io::ErrorKind::TimedOut)
-}
-
-fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (send, receive) = channel();
-    std::thread::spawn(move || {
-        // Its end closes the pipe, and who goes on writing is told so by the kernel.
-        let mut pipe = BufReader::new(pipe.take(MOST_OUTPUT));
-        let mut line = Vec::new();
-        while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
-                return;
-            }
-            line.clear();
-        }
-    });
-    receive
-}
-
-fn read_all(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (send, receive) = channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.take(MOST_OUTPUT).read_to_end(&mut bytes);
-        let _ = send.send(String::from_utf8_lossy(&bytes).into_owned());
-    });
-    receive
 }
 
 fn code(status: ExitStatus) -> i32 {
@@ -321,10 +273,11 @@ pub fn environment() -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::time::{Duration, Instant};
 
     use camino::Utf8Path;
 
-    use super::{Cmd, Process, REPORTS, Runner};
+    use super::{Cmd, Output, Process, REPORTS, Runner};
 
     /// A tree that lacks the libraries of its programs: started there they can not run, started here they would.
     #[test]
@@ -355,5 +308,31 @@ mod tests {
         let cmd = Cmd::new("sh", ["-c", script.as_str()]).reporting();
         let output = Process::new(Utf8Path::new("/")).run(&cmd, &mut |_| {}).unwrap();
         assert_eq!((output.code, output.stdout.as_str()), (0, "said\nreported\n"), "{output:?}");
+    }
+
+    fn sh(script: &str) -> (Output, Vec<String>) {
+        let mut lines = Vec::new();
+        let output = Process::new(Utf8Path::new("/"))
+            .run(&Cmd::new("sh", ["-c", script]), &mut |line| lines.push(line.to_owned()));
+        (output.unwrap(), lines)
+    }
+
+    #[test]
+    fn what_a_program_said_is_there_at_once_though_what_it_left_behind_holds_the_pipe() {
+        let begin = Instant::now();
+        let (output, _) = sh("sleep 20 > /dev/null & echo $!; echo no >&2; exit 3");
+        assert_eq!((output.code, output.stderr.as_str()), (3, "no\n"));
+        assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+        let left = output.stdout.trim().parse().unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(left), nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn much_on_both_outputs_at_once_comes_whole_and_lines_end_where_they_end() {
+        let many = "head -c 300000 /dev/zero | tr '\\0'";
+        let (output, lines) = sh(&format!("{many} y >&2 & {many} x; wait; printf 'one\\r\\ntwo\\nlast'"));
+        assert_eq!((output.stderr.len(), output.stdout.len()), (300_000, 300_000 + 13));
+        assert_eq!((lines.len(), lines[0].len()), (3, 300_003));
+        assert_eq!(lines[1..], ["two", "last"]);
     }
 }
