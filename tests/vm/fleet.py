@@ -27,6 +27,13 @@ OURS = [(r"/var/lib/kind-wsl(/.*)?", "the journal, which is what an export has n
 ENGINES = [(r"/home/dev/\.ansible(/.*)?|/root/\.ansible(/.*)?", "ansible's own folder on the machine")]
 
 
+def steady(found):
+    """A check without what moves from second to second: how far the clock is from the hardware's, when that is well."""
+    if found["id"] == "clock" and found["verdict"] == "ok":
+        return found | {"evidence": re.sub(r"^\d+ s", "", found["evidence"])}
+    return found
+
+
 class Outcome:
     """What a machine is like when it is set up."""
 
@@ -83,15 +90,12 @@ class Member:
             self.story.say(f"{' '.join(f'{s:.1f}' for s in seconds)} s")
 
     def start_again(self):
-        """With the user's manager: on a host that is busy, the emulated machine takes longer to start it than WSL waits, and then it does not run at all."""
-        for _ in range(3):
-            self.machine.wsl_shutdown()
-            expect(not self.machine.warnings(), f"WSL warns: {self.machine.warnings()}")
-            state = self.machine.run("systemctl is-active user@1000.service", timeout=240)
-            if state.out.split() == ["active"]:
-                return
-            self.story.say(f"the user's manager did not start in time: {state.text.strip()}")
-        expect(False, "three starts, and no user manager")
+        """With the user's manager. On a host that is busy it takes longer than WSL waits for it where the machine's own start still goes on beside it."""
+        self.machine.wsl_shutdown()
+        expect(not self.machine.warnings(), f"WSL warns: {self.machine.warnings()}")
+        self.machine.root("systemctl is-system-running --wait || true", timeout=600)
+        state = self.machine.run("systemctl is-active user@1000.service", timeout=240)
+        expect(state.out.split() == ["active"], f"no user manager: {state.text}")
 
     def begins(self):
         """What has to be on the machine for this way."""
@@ -126,7 +130,7 @@ class Exported(Member):
             return
         with check("doctor finds the same: every verdict, every evidence, what kind will say"):
             expect(mine.checks.keys() == theirs.checks.keys(), f"other checks: {mine.checks.keys() ^ theirs.checks.keys()}")
-            unlike = [f"{name}: {theirs.checks[name]}\n   here: {found}" for name, found in mine.checks.items() if found != theirs.checks[name]]
+            unlike = [f"{name}: {theirs.checks[name]}\n   here: {found}" for name, found in mine.checks.items() if steady(found) != steady(theirs.checks[name])]
             expect(not unlike, "\n".join(unlike))
             expect(mine.document["prediction"] == theirs.document["prediction"], f"{mine.document['prediction']}, not {theirs.document['prediction']}")
             self.story.say(f"{len(mine.checks)} checks; kind {mine.document['prediction']['wrapper']['says']}")
@@ -139,7 +143,8 @@ class Exported(Member):
             expect(mine.packages == theirs.packages, f"more: {sorted(mine.packages - theirs.packages)}; fewer: {sorted(theirs.packages - mine.packages)}")
         with check("kind-wsl's own plan finds nothing to do"):
             verdicts, _ = self.subject.plan()
-            needed = [stage for stage, verdict in verdicts.items() if verdict == "needed"]
+            # `verify` asks podman once and notes that in the journal, which is not here
+            needed = [stage for stage, verdict in verdicts.items() if verdict == "needed" and stage != "verify"]
             expect(not needed, f"needed: {needed}")
 
     def cluster(self):
