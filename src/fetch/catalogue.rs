@@ -281,8 +281,9 @@ impl Catalogue {
     /// the newer one where two are as near.
     #[must_use]
     pub fn near_match(&self, typed: &str) -> Option<&str> {
-        let typed = typed.trim().trim_start_matches('v');
-        let distance = |release: &&Release| edits(typed, release.version.as_str());
+        let bare = |version: &str| version.trim().trim_start_matches('v').to_owned();
+        let typed = bare(typed);
+        let distance = |release: &&Release| edits(&typed, &bare(release.version.as_str()));
         let nearest = self.releases.iter().min_by_key(distance)?;
         (distance(&nearest) <= 2.min(typed.len() / 2)).then(|| nearest.version.as_str())
     }

@@ -140,6 +140,13 @@ fn a_version_can_not_bring_the_build_without_systemd() {
 }
 
 #[test]
+fn a_version_with_a_v_in_front_is_its_own_near_match() {
+    let text = include_str!("corpus/catalogue/good").replace("\"1.28\"", "\"v1\"");
+    let catalogue = Catalogue::parse("crun", &text).unwrap();
+    assert_eq!([catalogue.near_match("v1"), catalogue.near_match("1")], [Some("v1"); 2]);
+}
+
+#[test]
 fn a_bit_that_flips_in_the_journal_is_noticed() {
     let written = Record::Undone { id: 12 }.line().replace("12", "16");
     let read = journal::read(&Machine::bare(journal::PATH, written.as_bytes()));

@@ -340,14 +340,15 @@ fn address(input: &[u8]) -> Shape {
     };
     let begin = text.find("//").filter(is_scheme).map_or(0, |at| at + 2);
     let authority = text[begin..].split(['/', '\\', '?', '#']).next().unwrap_or_default();
-    // A host is shown as it is meant: in small letters, decoded.
+    // A host is shown as it is meant: in small letters, decoded; a scheme in small letters.
     let is_host = |host: &str| {
         let meant = url.as_ref().and_then(Url::host_str).unwrap_or_default();
         host.contains("secret") || meant.contains("secret")
     };
     let has_secret =
         authority.rsplit_once('@').is_some_and(|(user, host)| user.contains("secret") && !is_host(host));
-    let elsewhere = text.matches("secret").count() > authority.matches("secret").count();
+    let count = |text: &str| text.to_ascii_lowercase().matches("secret").count();
+    let elsewhere = count(&text) > count(authority);
     let shape =
         Shape::of(checked.is_ok()).and(has_secret).and(url.as_ref().map(|url| url.scheme() == "https"));
     match checked {
