@@ -37,7 +37,7 @@ pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
 pub use handed::{HANDED, parent, take_over};
 pub use locks::Holder;
-pub use process::{Process, environment, program, replace, settle_umask, sudo};
+pub use process::{OF_PROXIES, OF_SESSION, Process, environment, program, replace, settle_umask, sudo};
 pub use record::{Recorder, Recording, Replay};
 pub use scratch::Scratch;
 pub use staging::{PartFile, Staging};

@@ -21,7 +21,7 @@ use std::time::Instant;
 use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
 use kind_wsl::host::Fuse;
 use machines::Row;
-use support::{Layout, Machine, answers};
+use support::{Layout, Machine, all, answers};
 
 type Tree = BTreeMap<String, String>;
 
@@ -86,7 +86,7 @@ fn differences(a: &Tree, b: &Tree) -> Vec<String> {
 
 /// Which of `count` effects are looked at: all of them, or one of each `step` in a row, by chance.
 fn looked_at(row: &Row, count: u64) -> Vec<u64> {
-    let step = if row.whole || std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all") { 1 } else { 12 };
+    let step = if row.whole || all() { 1 } else { 12 };
     let mut chance = Chance::of(row.name);
     (0..count.div_ceil(step)).map(|n| n * step + chance.below(step)).filter(|at| *at < count).collect()
 }

@@ -552,9 +552,9 @@ fn broken_toml_and_wrong_types_are_told_with_their_place() {
 
 #[test]
 fn keys_above_all_tables_are_found() {
-    let keys = toml::keys_outside_tables(TOMLS[5]).expect("it is TOML");
+    let keys = toml::Reader::of(TOMLS[5].as_bytes()).expect("it is TOML").keys_outside_tables();
     assert_eq!(keys, ["cgroup_manager"]);
-    assert_eq!(toml::keys_outside_tables(TOMLS[6]).expect("it is TOML"), [""; 0]);
+    assert_eq!(toml::Reader::of(TOMLS[6].as_bytes()).expect("it is TOML").keys_outside_tables(), [""; 0]);
 }
 
 // ---------------------------------------------------------------- tables

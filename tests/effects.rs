@@ -26,14 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kind_wsl::engine::{DriftPolicy, Ended};
 use kind_wsl::host::Fuse;
-use support::{Machine, answers};
+use support::{Machine, all, answers};
 
 type Tree = BTreeMap<String, String>;
-
-/// Whether every case of a large table is wanted: `tests/kill/run` says so.
-fn all() -> bool {
-    std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
-}
 
 /// Sets up until all is done, as if somebody restarts the machine when it is asked for.
 fn finish(machine: &Machine) {

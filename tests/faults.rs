@@ -30,14 +30,9 @@ mod two_runs;
 
 use std::collections::BTreeMap;
 
-use support::Layout;
+use support::{Layout, all};
 
 type Tree = BTreeMap<String, String>;
-
-/// Whether every case of a large table is wanted: `tests/kill/run` says so.
-fn all() -> bool {
-    std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
-}
 
 /// Sets up until all is done, as if somebody restarts the machine when it is asked for.
 fn finished(case: &cli::Case) {

@@ -11,34 +11,26 @@ use crate::engine::with_ledger;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::{FetchError, Source, check_mirror};
-use crate::host::{Account, Cmd, HANDED, Host, Kind, Process, World, directory, program, replace, sudo};
+use crate::host::{
+    Account, Cmd, HANDED, Host, Kind, OF_PROXIES, OF_SESSION, Process, World, directory, program, replace,
+    sudo,
+};
 use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question, answers_in};
 use crate::stages;
 use crate::windows::{self, Helper, Interop, Look};
 
-/// Variables that are carried over to root on sudo's command line: the rest stays the user's.
-const CARRIED: [&str; 11] = [
-    "PATH",
-    "TERM",
-    "LANG",
-    "NO_COLOR",
-    "WSL_INTEROP",
-    "WSL_DISTRO_NAME",
-    "WSLENV",
-    "CONTAINERS_CONF",
-    "CONTAINERS_CONF_OVERRIDE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
+/// Whether a variable is carried over to root on sudo's command line: the rest stays the user's.
+fn is_carried(name: &str) -> bool {
+    name == "PATH" || OF_SESSION.contains(&name)
+}
 
 /// Variables that root takes over from us without anybody reading them on a command line: a proxy may have a password,
 /// and so may a mirror, which is one of our own.
 pub(crate) fn is_handed_over(name: &str) -> bool {
-    let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
     let ours = name.starts_with("KIND_WSL_") && name != "KIND_WSL_PROGRAM" && name != HANDED;
-    ours || proxies.iter().any(|proxy| name == *proxy || name == proxy.to_lowercase())
+    ours || OF_PROXIES.contains(&name)
 }
 
 /// The machine and the user.
@@ -145,7 +137,7 @@ impl Session {
     /// Becomes root, through sudo, with the same environment as far as we look at it.
     pub(crate) fn become_root(&self, global: &Global, args: Vec<String>, chosen: Option<&Chosen>) -> Failure {
         let program = self.program();
-        let carried = global.env.iter().filter(|(name, _)| CARRIED.contains(&name.as_str()));
+        let carried = global.env.iter().filter(|(name, _)| is_carried(name));
         let mut line = vec!["--".to_owned(), "/usr/bin/env".to_owned()];
         line.extend(carried.map(|(name, value)| format!("{name}={value}")));
         line.push(program.clone());

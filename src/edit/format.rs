@@ -69,7 +69,7 @@ impl Format {
             (Self::Wsl(dialect), [section, key]) => {
                 Ok(wslconf::Document::parse(bytes, dialect).line_of(section, key))
             }
-            (Self::Toml, path) => toml::line_of(lines::utf8(bytes)?, path),
+            (Self::Toml, path) => toml::Reader::of(bytes)?.line_of(path),
             (Self::Fstab, [mount_point]) => {
                 Ok(table::fstab_entry(lines::utf8(bytes)?, mount_point).map(|entry| entry.line))
             }

@@ -188,14 +188,6 @@ pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, Edit
     Ok(with_mark_of(text, new))
 }
 
-/// [`Reader::keys_outside_tables`] of a text.
-///
-/// # Errors
-/// When the text is not TOML.
-pub fn keys_outside_tables(text: &str) -> Result<Vec<String>, EditError> {
-    Ok(Reader::of_text(text)?.keys_outside_tables())
-}
-
 /// The value at a path in the bytes of a file, as TOML text.
 ///
 /// # Errors
@@ -215,17 +207,6 @@ pub fn put(bytes: &[u8], path: &[&str], value: Option<&Value>) -> Result<Vec<u8>
         None => unset(text, path, true)?,
     };
     Ok(new.into_bytes())
-}
-
-/// The line of the value at a path in the bytes of a file, counted from 1.
-#[must_use]
-pub fn line_in(bytes: &[u8], path: &[&str]) -> Option<usize> {
-    line_of(lines::utf8(bytes).ok()?, path).ok().flatten()
-}
-
-/// The line of the value at a path.
-pub(super) fn line_of(text: &str, path: &[&str]) -> Result<Option<usize>, EditError> {
-    Reader::of_text(text)?.line_of(path)
 }
 
 fn parse(text: &str) -> Result<Document<&str>, EditError> {

@@ -20,10 +20,8 @@ const SYSTEM_PATH: [&str; 6] =
 
 /// Where sudo is besides: NixOS keeps its setuid programs there.
 const WRAPPERS: &str = "/run/wrappers/bin";
-/// What a program that root starts gets of our environment, beside what its [`Cmd`] says. Anything else could tell it
-/// what to load, where to write or what to run (`LD_PRELOAD`, `TMPDIR`, `APT_CONFIG`, `XDG_CONFIG_HOME`, `GCONV_PATH`);
-/// sudo takes that away by itself, `sudo -E` and a root shell do not.
-const KEPT_FOR_ROOT: [&str; 19] = [
+/// Variables of a session that mean the same to root as to who became it: they neither load, write nor run anything.
+pub const OF_SESSION: [&str; 10] = [
     "TERM",
     "LANG",
     "NO_COLOR",
@@ -32,9 +30,11 @@ const KEPT_FOR_ROOT: [&str; 19] = [
     "WSLENV",
     "CONTAINERS_CONF",
     "CONTAINERS_CONF_OVERRIDE",
-    "DOCKER_HOST",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+];
+/// Those of proxies; they may hold a password.
+pub const OF_PROXIES: [&str; 8] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
@@ -44,6 +44,7 @@ const KEPT_FOR_ROOT: [&str; 19] = [
     "NO_PROXY",
     "no_proxy",
 ];
+
 /// Runs programs of the system at a root.
 #[derive(Debug)]
 pub struct Process {
@@ -239,9 +240,13 @@ pub fn sudo() -> Option<Utf8PathBuf> {
     system.find("sudo").or_else(|| system.find(&format!("{WRAPPERS}/sudo")))
 }
 
+/// What a program that root starts gets of our environment, beside what its [`Cmd`] says. Anything else could tell it
+/// what to load, where to write or what to run (`LD_PRELOAD`, `TMPDIR`, `APT_CONFIG`, `XDG_CONFIG_HOME`, `GCONV_PATH`);
+/// sudo takes that away by itself, `sudo -E` and a root shell do not.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn kept_for_root() -> Vec<(OsString, OsString)> {
-    let kept = KEPT_FOR_ROOT.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let names = OF_SESSION.into_iter().chain(OF_PROXIES).chain(["DOCKER_HOST"]);
+    let kept = names.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let own = [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root")];
     kept.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
 }

@@ -17,6 +17,11 @@
 
 pub mod fake;
 
+/// Whether every case of a large table is wanted: `tests/kill/run` says so.
+pub fn all() -> bool {
+    std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
+}
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
