@@ -55,6 +55,14 @@ fn a_file_that_was_made_utf_16_twice_is_repaired_at_once() {
 }
 
 #[test]
+fn a_key_behind_a_continuation_that_ends_the_file_in_a_cr_is_no_part_of_it() {
+    let mut document = Document::parse(b"[boot]\ncommand=a\\\r", Dialect::WslConfig);
+    assert_eq!(document.set("boot", "systemd", "true"), Ok(()));
+    assert_eq!(document.to_bytes(), b"[boot]\ncommand=a\\\r\r\nsystemd=true");
+    assert_eq!((document.get("boot", "command"), document.get("boot", "systemd")), (Some("a"), Some("true")));
+}
+
+#[test]
 fn a_cr_at_the_end_of_a_file_is_part_of_the_last_column() {
     assert_eq!(table::subid_ranges("dev:1:2\r\nkind:3:4\r"), [("dev".to_owned(), 1, 2)]);
     assert_eq!(table::fstab_entry("a /b ext4\r", "/b").unwrap().fields[2], "ext4\r");

@@ -5,6 +5,8 @@ use std::time::Duration;
 /// The longest time for each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
+    /// Until a new process is at work; Windows may look through the program first.
+    pub start: Duration,
     /// Until the Linux side has written its journal to the disk and says so.
     pub ready: Duration,
     /// One `wsl.exe --terminate` or `--shutdown`. WSL itself gives the machine 30 s + 30 s (WslCoreVm.h:34-35), and a
@@ -30,6 +32,7 @@ pub struct Bounds {
 impl Bounds {
     /// What people get.
     pub const NORMAL: Bounds = Bounds {
+        start: Duration::from_secs(10),
         ready: Duration::from_secs(120),
         stop: Duration::from_secs(90),
         gone: Duration::from_secs(60),
@@ -41,12 +44,13 @@ impl Bounds {
         pause: Duration::from_millis(500),
     };
 
-    /// No step longer than so many seconds: `--patience`, for tests.
+    /// No step but the start of a process longer than so many seconds: `--patience`, for tests.
     #[must_use]
     pub fn with_patience(patience: Option<u32>) -> Bounds {
         let most = patience.map_or(Duration::MAX, |s| Duration::from_secs(s.into()));
         let n = Bounds::NORMAL;
         Bounds {
+            start: n.start,
             ready: n.ready.min(most),
             stop: n.stop.min(most),
             gone: n.gone.min(most),

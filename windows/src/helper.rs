@@ -176,10 +176,18 @@ fn start(order: &Order) -> Result<String, Refusal> {
         }
         other => other,
     };
-    let id = started.map_err(failed)?;
+    let copy = started.map_err(failed)?;
+    // Not before it holds its log: until then another start with this ID would not see that one is under way.
+    let limit = Instant::now() + bounds.start;
+    while !files.log.is_file() && Instant::now() < limit {
+        if sys::wait(&copy, Duration::from_millis(20)) && !files.log.is_file() {
+            return Err(failed(io::Error::new(io::ErrorKind::Other, "it ended at once")));
+        }
+    }
     let show = |key: &str, path: &Path| format!("{key}={}\n", path.display());
     Ok(format!(
-        "started={id}\n{}{}{}",
+        "started={}\n{}{}{}",
+        copy.id,
         show("log", &files.log),
         show("result", &files.result),
         show("ready", &files.ready)
@@ -202,7 +210,10 @@ impl Work {
             Err(_) => return exit::FOLDER,
         };
         let files = Files::of(&place, &order.id);
-        let log = Log::open(&files.log);
+        let log = match Log::open(&files.log) {
+            Ok(log) => log,
+            Err(_) => return exit::FOLDER, // another copy has this ID
+        };
         let last_words = log.clone();
         std::panic::set_hook(Box::new(move |what| last_words.line(&format!("internal error: {what}"))));
         let (bounds, report) = (Bounds::with_patience(order.patience), Report::new(&order));

@@ -4,9 +4,8 @@ use std::ffi::{c_void, OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Error, Read};
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::os::windows::io::AsRawHandle;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -197,8 +196,7 @@ pub fn keep_standard_handles() {
 }
 
 /// Starts a program that has nothing of this one: no handles, no console, no process group, and where `breakaway`, no job.
-/// Returns its process ID.
-pub fn start_detached(program: &Path, command_line: &str, directory: &Path, breakaway: bool) -> io::Result<u32> {
+pub fn start_detached(program: &Path, command_line: &str, directory: &Path, breakaway: bool) -> io::Result<Detached> {
     const DETACHED_PROCESS: u32 = 0x8;
     const NEW_PROCESS_GROUP: u32 = 0x200;
     const BREAKAWAY_FROM_JOB: u32 = 0x0100_0000;
@@ -227,16 +225,30 @@ pub fn start_detached(program: &Path, command_line: &str, directory: &Path, brea
         );
         checked(result)?;
         CloseHandle(started.thread);
-        CloseHandle(started.process);
+        // SAFETY: the handle is open, and nobody else's.
+        Ok(Detached { id: started.process_id, process: OwnedHandle::from_raw_handle(started.process.cast()) })
     }
-    Ok(started.process_id)
 }
 
-/// Waits for a child's end, no longer than so long. Whether it ended.
-pub fn wait(child: &Child, bound: Duration) -> bool {
+/// A process of [`start_detached`]. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct Detached {
+    /// Its number.
+    pub id: u32,
+    process: OwnedHandle,
+}
+
+/// Waits for the end of a child or a [`Detached`], no longer than so long. Whether it ended.
+pub fn wait(process: &impl AsRawHandle, bound: Duration) -> bool {
     let milliseconds = u32::try_from(bound.as_millis()).unwrap_or(u32::MAX - 1);
-    // SAFETY: the handle is the child's and open as long as `child` is.
-    unsafe { WaitForSingleObject(child.as_raw_handle().cast(), milliseconds) == 0 }
+    // SAFETY: the handle is the process's and open as long as `process` is.
+    unsafe { WaitForSingleObject(process.as_raw_handle().cast(), milliseconds) == 0 }
+}
+
+impl AsRawHandle for Detached {
+    fn as_raw_handle(&self) -> RawHandle {
+        self.process.as_raw_handle()
+    }
 }
 
 /// A console window of this process.

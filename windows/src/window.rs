@@ -13,26 +13,23 @@ use std::time::Instant;
 /// The log: seconds since the start, then what was done.
 #[derive(Debug, Clone)]
 pub struct Log {
-    file: Arc<Mutex<Option<File>>>,
+    file: Arc<Mutex<File>>,
     begin: Instant,
 }
 
 impl Log {
-    /// Nobody else may write or delete it as long as this process lives; reading is free.
-    pub fn open(path: &Path) -> Log {
+    /// Nobody else may write or delete it as long as this process lives; reading is free. Fails where another copy holds it.
+    pub fn open(path: &Path) -> io::Result<Log> {
         const SHARE_READ: u32 = 1;
-        let file = OpenOptions::new().create(true).append(true).share_mode(SHARE_READ).open(path).ok();
-        Log { file: Arc::new(Mutex::new(file)), begin: Instant::now() }
+        let file = OpenOptions::new().create(true).append(true).share_mode(SHARE_READ).open(path)?;
+        Ok(Log { file: Arc::new(Mutex::new(file)), begin: Instant::now() })
     }
 
     /// One line.
     pub fn line(&self, text: &str) {
         if let Ok(mut file) = self.file.lock() {
-            if let Some(file) = file.as_mut() {
-                let _ = file.write_all(
-                    format!("{:9.3} {}\n", self.begin.elapsed().as_secs_f64(), text::one_line(text)).as_bytes(),
-                );
-            }
+            let line = format!("{:9.3} {}\n", self.begin.elapsed().as_secs_f64(), text::one_line(text));
+            let _ = file.write_all(line.as_bytes());
         }
     }
 }

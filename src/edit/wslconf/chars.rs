@@ -169,6 +169,10 @@ impl<'a> Chars<'a> {
         (0..self.units.len()).find_map(|index| self.eol(index)).map(|(eol, _)| eol)
     }
 
+    pub(super) fn ends_in_cr(&self) -> bool {
+        self.units.last().is_some_and(|&(unit, _)| unit == CR)
+    }
+
     pub(super) fn end(&self) -> usize {
         self.end
     }

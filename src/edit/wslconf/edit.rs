@@ -117,8 +117,8 @@ impl Document {
             let end = items[anchor].bytes.end;
             let text = match items[anchor].eol {
                 Some(eol) => format!("{entry}{}", eol.to_write()),
-                // At the end of the file, where the last byte may even be the line end of a continuation.
-                None => format!("{}{entry}", self.eol()),
+                // At the end of the file, where the last character may even be the line end of a continuation.
+                None => format!("{}{entry}", self.eol_at_end()),
             };
             return self.spliced(end..end, &text);
         }
@@ -139,6 +139,15 @@ impl Document {
             (Some(eol), _) => eol.to_write(),
             (None, Dialect::WslConf) => Eol::Lf.to_write(),
             (None, Dialect::WslConfig) => Eol::CrLf.to_write(),
+        }
+    }
+
+    /// The line end to write at the end of a file that has none there. A lone line feed behind a CR would become one
+    /// line end with it, and of a continuation, where text mode joins the two.
+    fn eol_at_end(&self) -> &'static str {
+        match (Chars::decode(&self.bytes, self.dialect).ends_in_cr(), self.dialect) {
+            (true, Dialect::WslConfig) => Eol::CrLf.to_write(),
+            _ => self.eol(),
         }
     }
 
