@@ -14,6 +14,7 @@
 //! `SSL_CERT_DIR` for the root certificates of the system.)
 
 mod ahead;
+mod arch;
 pub mod catalogue;
 mod error;
 mod fit;

@@ -60,6 +60,9 @@ struct Play<'e> {
     notes: Vec<String>,
 }
 
+const HEAD: &str = include_str!("ansible/head.yml");
+/// Those that every play begins with.
+const TASKS: &str = include_str!("ansible/tasks.yml");
 const LIBRARY: &str = "set -eu; eval \"$KIND_WSL_LIBRARY\"";
 
 impl Play<'_> {
@@ -76,16 +79,8 @@ impl Play<'_> {
             text.push('\n');
         }
         let user = yaml(&literal(self.export.places.user()), 4);
-        let entry =
-            "((ansible_facts.getent_passwd | default({}))[kind_user] | default(['', '', '', '', '', '']))";
-        let _ = write!(
-            text,
-            "- name: \"Kind in rootless containers\"\n  hosts: all\n  become: true\n  gather_facts: false\n  vars:\n    kind_user: {user}\n    kind_uid: \"{{{{ {entry}[1] }}}}\"\n    kind_gid: \"{{{{ {entry}[2] }}}}\"\n    kind_home: \"{{{{ {entry}[4] }}}}\"\n    kind_root: \"\"\n    kind_offline: \"\"\n    kind_windows_profile: \"\"\n    kind_wsl_program: /usr/local/bin/kind-wsl\n    kind_wsl_library: {}\n",
-            yaml(&literal(&library(&self.used)), 4)
-        );
-        text.push_str(
-            "  environment:\n    KIND_WSL_LIBRARY: \"{{ kind_wsl_library }}\"\n    KIND_WSL_ROOT: \"{{ kind_root }}\"\n    KIND_WSL_CHECK: \"{{ ansible_check_mode | ternary('1', '') }}\"\n    KIND_WSL_OFFLINE: \"{{ kind_offline }}\"\n    KIND_WSL_USER: \"{{ kind_user }}\"\n    KIND_WSL_UID: \"{{ kind_uid }}\"\n    KIND_WSL_GID: \"{{ kind_gid }}\"\n    KIND_WSL_HOME: \"{{ kind_home }}\"\n",
-        );
+        let library = yaml(&literal(&library(&self.used)), 4);
+        text.push_str(&HEAD.replacen("@user@", &user, 1).replacen("@library@", &library, 1));
         if !self.handlers.is_empty() {
             text.push_str("  handlers:\n");
         }
@@ -97,9 +92,7 @@ impl Play<'_> {
                 yaml(command, 8)
             );
         }
-        text.push_str(
-            "  tasks:\n    - name: \"The user\"\n      ansible.builtin.getent:\n        database: passwd\n        key: \"{{ kind_user }}\"\n      when: kind_root | length == 0\n      tags: [always]\n    - name: \"The user is known, and not root\"\n      ansible.builtin.assert:\n        that:\n          - kind_uid | string | length > 0\n          - kind_uid | string != '0'\n        fail_msg: \"kind_user names an ordinary user; with kind_root, kind_uid, kind_gid and kind_home are said too\"\n        quiet: true\n      tags: [always]\n",
-        );
+        text.push_str(TASKS);
         text.push_str(&self.tasks);
         text
     }

@@ -8,15 +8,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::version::Version;
 
 use super::{Artifact, Trust, is_sha256, mirror_path};
 
+pub use super::arch::{Arch, UnknownArch};
 pub use super::fit::{CRUN_FLOORS, Fit, Floor, crun_floor, crun_floor_for, fit};
 
 /// How many independent sources a checksum needs before its release may be recommended.
@@ -128,63 +128,6 @@ impl Build {
             owner.map_or_else(|| source.clone(), str::to_owned)
         };
         self.sources.iter().map(publisher).collect::<BTreeSet<_>>().len()
-    }
-}
-
-/// A processor architecture for which releases are built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// x86-64.
-    Amd64,
-    /// 64-bit ARM.
-    Arm64,
-    /// 64-bit POWER, little endian.
-    Ppc64le,
-    /// 64-bit RISC-V.
-    Riscv64,
-    /// IBM Z.
-    S390x,
-}
-
-/// A machine name that stands for none of the architectures.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no release is built for the architecture `{0}`")]
-pub struct UnknownArch(String);
-
-impl Arch {
-    /// The name that release files carry: `amd64`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-            Self::Ppc64le => "ppc64le",
-            Self::Riscv64 => "riscv64",
-            Self::S390x => "s390x",
-        }
-    }
-}
-
-impl FromStr for Arch {
-    type Err = UnknownArch;
-
-    /// Reads what `uname -m` or `dpkg --print-architecture` prints.
-    fn from_str(machine: &str) -> Result<Self, UnknownArch> {
-        Ok(match machine.trim() {
-            "x86_64" | "amd64" => Self::Amd64,
-            "aarch64" | "arm64" => Self::Arm64,
-            "ppc64le" | "ppc64el" => Self::Ppc64le,
-            "riscv64" => Self::Riscv64,
-            "s390x" => Self::S390x,
-            other => return Err(UnknownArch(other.to_owned())),
-        })
-    }
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -1,0 +1,170 @@
+//! What a line of the journal can say.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::seal::sealed;
+use crate::change::{Change, Expect, Scope, State};
+use crate::host::Witness;
+use crate::stage::Selection;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The first line.
+    Begin {
+        /// [`VERSION`](super::VERSION).
+        version: u32,
+        /// The program that wrote it.
+        tool: String,
+        /// When, UTC.
+        at: String,
+        /// The user who is set up.
+        user: String,
+    },
+    /// Answers of a person, so that a resume asks nothing twice.
+    Answers {
+        /// By question.
+        answers: BTreeMap<String, String>,
+    },
+    /// What was chosen on the command line, so that a resume needs no flag.
+    Chosen(Chosen),
+    /// A change is about to be made.
+    Intent(Box<Intent>),
+    /// It was made, and its follow-ups ran.
+    Done {
+        /// Which.
+        id: u64,
+        /// What was there afterwards.
+        after: State,
+        /// The start of the machine in which it was made.
+        witness: Witness,
+    },
+    /// It was undone, or handed over to someone who changed it.
+    Undone {
+        /// Which.
+        id: u64,
+    },
+    /// A restart is waited for.
+    Waiting {
+        /// How much.
+        scope: Scope,
+        /// Why.
+        why: Vec<String>,
+        /// By what it will be seen.
+        until: Vec<Expect>,
+        /// The start of the machine that has to end.
+        witness: Witness,
+        /// By what the resumed run, the helper's files and the journal know that they speak of the same restart.
+        #[serde(default)]
+        id: String,
+    },
+    /// The restart that is waited for was agreed to and given to a program of Windows.
+    Handed {
+        /// The directory on the Windows side that was made for it, as this distribution sees it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Utf8PathBuf>,
+    },
+    /// Whoever was asked does not want Windows to do it any more.
+    Withdrawn,
+    /// The restart took place and helped.
+    Restarted,
+    /// Every check of `verify` held.
+    Verified {
+        /// When, UTC.
+        at: String,
+    },
+    /// An undo came to its end and left something standing: packages, or other stages.
+    TakenBack {
+        /// When, UTC.
+        at: String,
+        /// Whether every stage was to be taken back: the answers are then asked for again.
+        whole: bool,
+    },
+    /// The run came to its end.
+    Finished {
+        /// When, UTC.
+        at: String,
+    },
+}
+
+impl Record {
+    /// The line that stands for it, its checksum and its line end included.
+    #[must_use]
+    pub fn line(&self) -> String {
+        sealed(&serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+/// What was chosen on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Which stages.
+    pub selection: Selection,
+    /// `--mirror`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// `--offline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Utf8PathBuf>,
+    /// `--windows-profile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows_profile: Option<Utf8PathBuf>,
+}
+
+impl Chosen {
+    /// As it may stand in a file that everybody may read: without the user and password of a mirror. A run that goes
+    /// on and still has to download is told so by that mirror, and needs the address again.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mirror = self.mirror.as_deref().map(crate::fetch::without_user);
+        Self { mirror, ..self.clone() }
+    }
+}
+
+/// A change that is about to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Its number in this journal.
+    pub id: u64,
+    /// The stage that wanted it.
+    pub stage: String,
+    /// The change itself.
+    pub change: Change,
+    /// What was there before us.
+    pub before: State,
+    /// What shall be there.
+    pub after: State,
+    /// Directories that we made for it, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dirs: Vec<Utf8PathBuf>,
+    /// An interrupted intent whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chosen;
+
+    #[test]
+    fn the_password_of_a_mirror_is_not_written_down() {
+        let kept = |mirror: &str| {
+            Chosen { mirror: Some(mirror.to_owned()), ..Chosen::default() }.without_secrets().mirror.unwrap()
+        };
+        assert_eq!(kept("https://me:pa@ss@mirror.test:8443/a@b"), "https://mirror.test:8443/a@b");
+        assert_eq!(kept("https://mirror.test/a@b"), "https://mirror.test/a@b");
+        assert_eq!(kept("https://me@mirror.test"), "https://mirror.test");
+        // Addresses all the same.
+        for mirror in [
+            "https:me:pass@mirror.test/a",
+            "https:\\\\me:pass@mirror.test/a",
+            "ht\ttps:/me:pass@mirror.test/a",
+        ] {
+            assert_eq!(kept(mirror), "https://mirror.test/a");
+        }
+    }
+}
