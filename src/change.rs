@@ -26,7 +26,7 @@ use crate::host::{Account, Host, Owner, World, temporary};
 pub use entry::{Edit, Entry};
 pub use error::ChangeError;
 pub use files::SAVED;
-pub(crate) use files::{expect_file, regular, restore, seen, write_all};
+pub(crate) use files::{expect_file, regular, restore, saved, seen, write_all};
 pub use link::Link;
 pub use package::{Manager, Package, PackageFile};
 pub use put::{Body, Put};

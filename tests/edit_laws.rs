@@ -100,7 +100,7 @@ fn wsl_laws(input: &[u8], dialect: Dialect, section: &str, key: &str, value: &st
     assert_eq!(values_but(&out, &name), values_but(&before, &name), "no other key moves: {}", about());
     if before.get(section, key).is_none() && !is_open {
         if !before.has_section(section) {
-            assert_eq!(out.remove_section(section), Ok(true), "{}", about());
+            assert_eq!(out.remove_empty_section(section), Ok(true), "{}", about());
         }
         let out = out.to_bytes();
         assert_eq!(
@@ -398,6 +398,22 @@ fn the_guides_dead_section_is_taken_out_of_wsl_conf_whole() {
     let mut document = Document::parse(b"[boot]\nsystemd=true\n\n[wsl2]\nkernelCommandLine=x", CONF);
     assert_eq!(document.remove_section("WSL2"), Ok(true));
     assert_eq!(document.to_bytes(), b"[boot]\nsystemd=true");
+}
+
+#[test]
+fn a_section_in_which_somebody_wrote_anything_is_not_empty() {
+    let empty = |text: &str| {
+        let mut document = Document::parse(text.as_bytes(), CONF);
+        let removed = document.remove_empty_section("boot").unwrap();
+        (removed, String::from_utf8(document.to_bytes()).unwrap())
+    };
+    assert_eq!(empty("[user]\n\n[boot]\n\n"), (true, "[user]\n".to_owned()));
+    assert_eq!(empty("[boot]\n\n[user]\n"), (true, "[user]\n".to_owned()));
+    for text in
+        ["[boot]\n# theirs\n", "[boot]\ncommand=x\n", "[boot]\n[user]\n[boot]\ncommand=x\n", "[user]\n"]
+    {
+        assert_eq!(empty(text), (false, text.to_owned()));
+    }
 }
 
 #[test]

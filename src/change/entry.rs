@@ -4,8 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, regular, restore, seen,
-    write_all,
+    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, regular, restore, saved,
+    seen, write_all,
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document};
@@ -155,6 +155,31 @@ impl Edit {
         }
     }
 
+    /// The bytes with the entry as it was before us, where others wrote to the file since. With our key goes the section
+    /// that came for it, unless somebody has put something there, or the file as it was `before` is lost.
+    fn take_back(
+        &self,
+        bytes: &[u8],
+        value: Option<&str>,
+        before: Option<&[u8]>,
+    ) -> Result<Vec<u8>, EditError> {
+        let new = self.put(bytes, value)?;
+        let (dialect, section) = match self {
+            Self::WslConf { section, .. } => (Dialect::WslConf, section.as_str()),
+            Self::Wslconfig { section, .. } => (Dialect::WslConfig, section.as_str()),
+            Self::KernelWords { .. } => (Dialect::WslConfig, KERNEL.0),
+            _ => return Ok(new),
+        };
+        let is_theirs = |before| Document::parse(before, dialect).has_section(section);
+        if value.is_some() || before.is_none_or(is_theirs) {
+            return Ok(new);
+        }
+        let mut document = Document::parse(&new, dialect);
+        // An empty section is no reason to leave our key where it is.
+        let _ = document.remove_empty_section(section);
+        Ok(document.to_bytes())
+    }
+
     /// Whether taking out only our part, when others wrote to the file since, is possible.
     fn is_reversible(&self) -> bool {
         !matches!(self, Self::DropSection { .. } | Self::Repair)
@@ -186,14 +211,18 @@ impl Entry {
     }
 
     /// Edits the file as it is now.
-    fn edit(&self, context: &mut Context<'_>, value: Option<&str>) -> Result<(), ChangeError> {
+    fn edit(
+        &self,
+        context: &mut Context<'_>,
+        edited: impl FnOnce(&[u8]) -> Result<Vec<u8>, EditError>,
+    ) -> Result<(), ChangeError> {
         let Now { path, file, bytes, .. } = self.now(context.host)?;
         let seen = seen(context.seen);
         // What was saved is what was seen: an edit of anything else could not be taken back.
         if seen != Seen::Anything && seen != file.as_ref().map_or(Seen::Nothing, |f| Seen::File(&f.sha256)) {
             return Err(HostError::Meanwhile(path).into());
         }
-        let new = self.edit.put(&bytes, value).map_err(|e| self.failed(e))?;
+        let new = edited(&bytes).map_err(|e| self.failed(e))?;
         if file.is_some() && new == bytes {
             return Ok(());
         }
@@ -248,7 +277,9 @@ impl Primitive for Entry {
         let State::Entry { file: to_file, value } = to else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
-        let Some(left) = left else { return self.edit(context, value.as_deref()) };
+        let Some(left) = left else {
+            return self.edit(context, |bytes| self.edit.put(bytes, value.as_deref()));
+        };
         let State::Entry { file: left_file, .. } = left else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
@@ -257,7 +288,11 @@ impl Primitive for Entry {
         if untouched || !self.edit.is_reversible() {
             return restore(context, &path, to_file.as_ref(), self.owner);
         }
-        self.edit(context, value.as_deref())
+        let before = match to_file {
+            Some(file) => saved(context.host, file).ok(),
+            None => Some(Vec::new()),
+        };
+        self.edit(context, |bytes| self.edit.take_back(bytes, value.as_deref(), before.as_deref()))
     }
 
     fn goes_back(&self, now: &State, left: &State) -> bool {

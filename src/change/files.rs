@@ -66,7 +66,8 @@ pub(crate) fn write_all(
 /// Where the engine keeps the bytes of files that it changes.
 pub const SAVED: &str = "/var/lib/kind-wsl/saved";
 
-fn saved(host: &Host, file: &FileState) -> Result<Vec<u8>, ChangeError> {
+/// The bytes of a file as it was, from where the engine keeps them.
+pub(crate) fn saved(host: &Host, file: &FileState) -> Result<Vec<u8>, ChangeError> {
     let bytes = host.read(&Utf8Path::new(SAVED).join(&file.sha256))?;
     bytes
         .filter(|b| digest(b) == file.sha256)

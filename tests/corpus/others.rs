@@ -143,12 +143,15 @@ impl Edit {
                 return Err(format!("a line of before is gone: {}", String::from_utf8_lossy(line)));
             }
         }
-        // And nothing of ours, but for the headers of sections, which may be anybody's by now.
+        // And nothing of ours. The header of a section stays where they wrote below it.
+        let is_ours = |line: &[u8]| {
+            sets(line) || matches!(self, Self::Prepend | Self::ChangeTheirs) && bare(line).starts_with(b"[")
+        };
         for at in written(before, ours) {
             let line = &lines(ours)[at];
             let still = is.iter().any(|l| bare(l) == bare(line));
             let count = |lines: &Lines| lines.iter().filter(|l| bare(l) == bare(line)).count();
-            if sets(line) && still && !kept && count(&left_lines) > count(&was) {
+            if is_ours(line) && still && !kept && count(&left_lines) > count(&was) {
                 return Err(format!("a line of ours is left: {}", String::from_utf8_lossy(line)));
             }
         }

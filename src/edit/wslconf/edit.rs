@@ -95,6 +95,20 @@ impl Document {
         Ok(true)
     }
 
+    /// Takes out the sections of a name, as [`Document::remove_section`] does, unless there is more below one than blank
+    /// lines. False if nothing was taken out.
+    ///
+    /// # Errors
+    /// Those of [`Document::remove_section`].
+    pub fn remove_empty_section(&mut self, section: &str) -> Result<bool, EditError> {
+        let items = &self.scan.items;
+        let is_blank = |item: &&Item| matches!(item.what, What::Blank);
+        let is_empty = self.headers(section).all(|header| {
+            items[header + 1..].iter().find(|item| !is_blank(item)).is_none_or(Item::is_header)
+        });
+        if is_empty { self.remove_section(section) } else { Ok(false) }
+    }
+
     /// Where the comment block right above an item begins if a blank line sets it apart, else the item itself.
     fn start_of_comments_above(&self, item: usize, floor: usize) -> usize {
         let is = |at: usize, wanted: fn(&What) -> bool| wanted(&self.scan.items[at].what);
