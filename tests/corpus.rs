@@ -29,7 +29,7 @@ use kind_wsl::facts::Facts;
 use kind_wsl::host::{Fuse, Host};
 use kind_wsl::plan::{Plan, Selection};
 use others::Edit;
-use support::{Layout, Machine, answers};
+use support::{Layout, Machine, answers, differing};
 
 /// A machine that wants all of the guide, with the file in its place.
 fn machine(file: &File, place: Place) -> Machine {
@@ -79,11 +79,6 @@ fn set_up(machine: &Machine, name: &str) {
 
 fn undo(machine: &Machine, drift: DriftPolicy) -> Result<usize, EngineError> {
     machine.undo(&host(machine), drift).map(|undone| undone.kept.len())
-}
-
-fn differing(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<String> {
-    let paths: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
-    paths.into_iter().filter(|path| a.get(*path) != b.get(*path)).cloned().collect()
 }
 
 #[derive(Debug, Default)]

@@ -15,15 +15,12 @@
 mod machines;
 mod support;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
 use kind_wsl::host::Fuse;
 use machines::Row;
-use support::{Layout, Machine, all, answers};
-
-type Tree = BTreeMap<String, String>;
+use support::{Layout, Machine, Tree, all, answers, changes};
 
 /// A whole set-up without a crash: before, after, and the effects of each run until it was done: one before each restart
 /// and one after the last.
@@ -60,28 +57,8 @@ fn crash(row: &Row, machine: &Machine, leg: usize, at: u64) {
     assert!(error.is_crash(), "{}: leg {leg}, effect {at}: {error}", row.name);
 }
 
-/// Runs set-up until it is done, with the restarts that it asks for, at most one for what it left to do.
 fn finish(row: &Row, machine: &Machine) {
-    for boot in 3..6 {
-        match row.setup(machine, &machine.host(Fuse::default())).unwrap() {
-            Ended::Done { .. } => return,
-            Ended::Restart(_) => machine.boot(boot),
-            Ended::Interrupted => panic!("nobody interrupted it"),
-        }
-    }
-    panic!("it asks for restart after restart");
-}
-
-fn undo(machine: &Machine) {
-    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
-}
-
-fn differences(a: &Tree, b: &Tree) -> Vec<String> {
-    let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
-    keys.into_iter()
-        .filter(|k| a.get(*k) != b.get(*k))
-        .map(|k| format!("{k}: {:?} / {:?}", a.get(k), b.get(k)))
-        .collect()
+    machine.finish(|host| row.setup(machine, host));
 }
 
 /// Which of `count` effects are looked at: all of them, or one of each `step` in a row, by chance.
@@ -119,7 +96,7 @@ fn sweep(row: &Row) {
             let machine = row.machine();
             crash(row, &machine, leg, at);
             finish(row, &machine);
-            let left = differences(&calm.after, &machine.snapshot());
+            let left = changes(&calm.after, &machine.snapshot());
             assert_eq!(left, Vec::<String>::new(), "{} leg {leg} effect {at}: resumed", row.name);
             crashes += 1;
             undone += undo_with_crashes(&calm, row, leg, at);
@@ -150,7 +127,7 @@ fn undo_with_crashes(calm: &Calm, row: &Row, leg: usize, at: u64) -> u64 {
             Err(e) => panic!("{} leg {leg} effect {at}: undo: {e}", row.name),
         };
         if crashed {
-            undo(&machine);
+            machine.take_back();
         }
         runs += 1;
         let left = row.left(&calm.before, &machine.snapshot());
@@ -183,7 +160,7 @@ fn undo_of_all(calm: &Calm, row: &Row) -> (usize, u64) {
         let machine = finished();
         let crashed = machine.undo(&machine.host(Fuse::after(*stop)), DriftPolicy::Stop).unwrap_err();
         assert!(crashed.is_crash(), "{}: undo ended at {stop}: {crashed}", row.name);
-        undo(&machine);
+        machine.take_back();
         let left = row.left(&calm.before, &machine.snapshot());
         assert_eq!(left, Vec::<String>::new(), "{}: undo ended at {stop}", row.name);
         assert!(!machine.has_journal(), "{}: undo ended at {stop}", row.name);
@@ -234,8 +211,8 @@ fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
     assert!(!machine.path("/etc/systemd/system/multi-user.target.wants/containerd.service").is_symlink());
     let ended = row.setup(&machine, &machine.host(Fuse::default())).unwrap();
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
-    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
-    assert_eq!(differences(&before, &machine.snapshot()), Vec::<String>::new());
+    machine.take_back();
+    assert_eq!(changes(&before, &machine.snapshot()), Vec::<String>::new());
 }
 
 #[test]
@@ -265,10 +242,10 @@ fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
         }
         seen += 1;
         finish(row, &machine);
-        assert_eq!(differences(&calm.after, &machine.snapshot()), Vec::<String>::new(), "effect {at}");
+        assert_eq!(changes(&calm.after, &machine.snapshot()), Vec::<String>::new(), "effect {at}");
         let machine = row.machine();
         half(&machine);
-        machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+        machine.take_back();
         assert_eq!(row.left(&calm.before, &machine.snapshot()), Vec::<String>::new(), "effect {at}: undone");
     }
     assert!(seen > 0, "no crash fell before the set-up tool");
@@ -288,7 +265,7 @@ fn a_second_set_up_changes_nothing() {
     let before = machine.snapshot();
     let ended = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap();
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
-    assert_eq!(differences(&before, &machine.snapshot()), Vec::<String>::new());
+    assert_eq!(changes(&before, &machine.snapshot()), Vec::<String>::new());
 }
 
 #[test]
@@ -317,7 +294,7 @@ fn what_others_install_after_an_interrupted_installation_is_theirs() {
         // Half of it was installed when the power went, and then somebody installed an editor.
         machine
             .write("/fake/packages", machine.text("/fake/packages") + "conmon 2.1\npodman 4.3.1\nvim 9.0\n");
-        machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+        machine.take_back();
         let left = machine.text("/fake/packages");
         assert!(
             left.contains("vim") && !left.contains("podman") && !left.contains("conmon"),

@@ -22,38 +22,9 @@ mod records;
 #[path = "faults/refused.rs"]
 mod refused;
 
-use std::collections::{BTreeMap, BTreeSet};
+use support::{Machine, Tree, all, answers, changes, same};
 
-use kind_wsl::engine::{DriftPolicy, Ended};
-use kind_wsl::host::Fuse;
-use support::{Machine, all, answers};
-
-type Tree = BTreeMap<String, String>;
-
-/// Sets up until all is done, as if somebody restarts the machine when it is asked for.
+/// Sets up until all is done.
 fn finish(machine: &Machine) {
-    for boot in 10..13 {
-        match machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap() {
-            Ended::Done { .. } => return,
-            Ended::Restart(_) => machine.boot(boot),
-            Ended::Interrupted => panic!("nobody interrupted it"),
-        }
-    }
-    panic!("it asks for restart after restart");
-}
-
-fn undo(machine: &Machine) {
-    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
-}
-
-/// What differs between two snapshots.
-fn changes(before: &Tree, after: &Tree) -> Vec<String> {
-    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differing = paths.into_iter().filter(|path| before.get(*path) != after.get(*path));
-    differing.map(|path| format!("{path}: {:?} / {:?}", before.get(path), after.get(path))).collect()
-}
-
-#[track_caller]
-fn same(wanted: &Tree, seen: &Tree, when: &str) {
-    assert_eq!(changes(wanted, seen), Vec::<String>::new(), "{when}");
+    machine.finish(|host| machine.setup(host, &answers(), false));
 }

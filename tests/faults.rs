@@ -28,11 +28,7 @@ mod root;
 #[path = "faults/two_runs.rs"]
 mod two_runs;
 
-use std::collections::BTreeMap;
-
-use support::{Layout, all};
-
-type Tree = BTreeMap<String, String>;
+use support::{Layout, Tree, all, same};
 
 /// Sets up until all is done, as if somebody restarts the machine when it is asked for.
 fn finished(case: &cli::Case) {
@@ -63,9 +59,4 @@ fn recovers(case: &cli::Case, (before, after): &(Tree, Tree)) {
     case.run("undo --yes --packages").expect(0, "");
     same(before, &case.machine.snapshot(), "undone");
     assert!(!case.machine.has_journal());
-}
-
-#[track_caller]
-fn same(wanted: &Tree, seen: &Tree, when: &str) {
-    assert_eq!(cli::changes(wanted, seen), Vec::<String>::new(), "{when}");
 }

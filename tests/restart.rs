@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 use kind_wsl::host::World;
 use kind_wsl::windows;
 
-use crate::cli::{Case, agreed, changes};
-use crate::support::Layout;
+use crate::cli::{Case, agreed};
+use crate::support::{Layout, changes};
 
 const PLACE: &str = "/mnt/c/Users/dev/AppData/Local/kind-wsl";
 const SYSTEM: &str = "/mnt/c/Windows/System32";

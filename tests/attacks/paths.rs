@@ -11,9 +11,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 
-use crate::cli::{Case, Seen, changes, is_root};
+use crate::cli::{Case, Seen, is_root};
 use crate::seen::{Written, everything, exactly, tree, written};
-use crate::support::Layout;
+use crate::support::{Layout, changes};
 
 /// What is planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

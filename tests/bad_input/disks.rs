@@ -7,8 +7,8 @@ use kind_wsl::error::Failure;
 use kind_wsl::host::HostError;
 use nix::libc;
 
-use crate::cli::{Case, agreed, changes, is_root};
-use crate::support::Layout;
+use crate::cli::{Case, agreed, is_root};
+use crate::support::{Layout, changes};
 
 /// The words that run a script in a mount namespace of its own and then `kind-wsl` in it; none where we may not.
 fn in_own_mounts(script: &str) -> Option<Vec<String>> {

@@ -9,8 +9,8 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::cli::{Case, agreed, changes};
-use crate::support::Layout;
+use crate::cli::{Case, agreed};
+use crate::support::{Layout, changes};
 
 #[test]
 fn a_restart_that_did_not_happen_is_asked_for_again() {

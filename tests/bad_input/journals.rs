@@ -2,8 +2,8 @@
 
 use std::fs::{self, File};
 
-use crate::cli::{Case, JOURNAL, changes};
-use crate::support::Layout;
+use crate::cli::{Case, JOURNAL};
+use crate::support::{Layout, changes};
 
 const BEGIN: &str =
     r#"{"record":"begin","version":1,"tool":"kind-wsl 0.1.0","at":"2026-01-01T00:00:00Z","user":"dev"}"#;

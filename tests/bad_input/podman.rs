@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::cli::{Case, changes};
-use crate::support::Layout;
+use crate::cli::Case;
+use crate::support::{Layout, changes};
 
 const CONF: &str = "/home/dev/.config/containers/containers.conf";
 

@@ -1,4 +1,4 @@
-"""The whole set-up in a virtual machine, `kind-wsl setup` against the guide typed by hand; and on the machine that is set up, doctor beside `podman info`.
+"""The whole set-up in a virtual machine, `kind-wsl setup` against the guide typed by hand; and on the machine that is set up, doctor beside what it asks podman.
 
 Each pair starts two fresh machines and takes ten minutes and more, so that `tests/bench/run` runs it only by its name: tests/bench/run whole.
 It needs what tests/vm/run needs: a Debian 12 host and root. ROUNDS says how many pairs.
@@ -33,12 +33,12 @@ def main():
             rounds.append(json.loads(figures.read_text()))
     us, them = ([r[way] for r in rounds] for way in ("Setup", "ByHand"))
     whole = ratio([u["seconds"] for u in us], [t["seconds"] for t in them])
-    noop, doctor, podman = (median(s for r in rounds for s in r["beside"][what]) for what in ("setup", "doctor", "podman info"))
-    more = median(d - p for r in rounds for d, p in zip(r["beside"]["doctor"], r["beside"]["podman info"]))
+    noop, doctor, podman = (median(s for r in rounds for s in r["beside"][what]) for what in ("setup", "doctor", "podman"))
+    more = median(d - p for r in rounds for d, p in zip(r["beside"]["doctor"], r["beside"]["podman"]))
     print(
         f"whole: {median(u['seconds'] for u in us):.0f} s and {us[0]['typed']} things to type, by hand {median(t['seconds'] for t in them):.0f} s and {them[0]['typed']} "
         f"({them[0]['characters']} characters), ratio {whole:.2f} (goal: at most {GOAL_RATIO:.2f}); nothing to do {noop:.2f} s (goal: at most {GOAL_NOOP_S:.0f}); "
-        f"doctor {doctor:.2f} s, podman info {podman:.2f} s, {more:.2f} s more (goal: at most {GOAL_DOCTOR_S:.0f}); {ROUNDS} pair(s) of emulated machines"
+        f"doctor {doctor:.2f} s, what it asks podman {podman:.2f} s, {more:.2f} s more (goal: at most {GOAL_DOCTOR_S:.0f}); {ROUNDS} pair(s) of emulated machines"
     )
     return 0 if whole <= GOAL_RATIO and noop <= GOAL_NOOP_S and more <= GOAL_DOCTOR_S else 1
 

@@ -9,7 +9,7 @@ use kind_wsl::host::Host;
 use kind_wsl::journal::Chosen;
 use kind_wsl::plan::Selection;
 
-use crate::{Layout, Machine, Tree, answers, differences};
+use crate::{Layout, Machine, Tree, answers, changes};
 
 /// One machine, and how it is set up.
 #[derive(Clone, Copy)]
@@ -199,7 +199,7 @@ impl Row {
 
     /// What stays after an undo, without what the provider's own tool leaves behind (docs/providers.md).
     pub(crate) fn left(&self, before: &Tree, after: &Tree) -> Vec<String> {
-        let mut left = differences(before, after);
+        let mut left = changes(before, after);
         if self.provider == "docker" {
             left.retain(|line| !line.starts_with("home/dev/.docker"));
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use kind_wsl::engine::{DriftPolicy, Ended, EngineError};
 use kind_wsl::host::Fuse;
 
-use super::{changes, finish, undo};
+use super::{changes, finish};
 use crate::support::{Layout, Machine, answers};
 
 /// What somebody writes into a file: a comment in every grammar that we edit.
@@ -81,7 +81,7 @@ fn takes_edits_in(layout: Layout, guide: bool) -> Vec<String> {
         {
             machine.boot(3);
         }
-        undo(&machine);
+        machine.take_back();
         assert!(has_edit(&machine, &file), "effect {at}: the edit of {file} is gone after the undo");
         let left = changes(&before, &machine.snapshot());
         let above = |line: &String| {
@@ -180,7 +180,7 @@ fn an_edit_between_two_runs_survives_the_second_and_the_undo() {
         let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
         seen += usize::from(ledger.open().any(|e| e.intent.change.target().object == "/etc/wsl.conf"));
         finish(&machine);
-        undo(&machine);
+        machine.take_back();
         for file in ["/etc/wsl.conf", "/mnt/c/Users/dev/.wslconfig", "/etc/fstab"] {
             assert!(has_edit(&machine, file), "effect {at}: the edit of {file} is gone");
             let text = machine.text(file);
@@ -224,7 +224,7 @@ fn a_file_of_somebodys_in_the_place_of_one_that_is_no_longer_wanted_stays() {
         }
         assert!(matches!(ended, Some(Ended::Done { .. })), "{ended:?}");
         assert_eq!(machine.text(path), "mine\n", "effect {at}");
-        undo(&machine);
+        machine.take_back();
         assert_eq!(machine.text(path), "mine\n", "effect {at}: gone after the undo");
     }
     assert!(seen > 0, "no crash fell before the write of {path}");

@@ -6,7 +6,7 @@ use kind_wsl::engine::{DriftPolicy, EngineError};
 use kind_wsl::host::{Fuse, Host};
 use kind_wsl::journal::{self, JournalError, Ledger};
 
-use super::{Tree, all, finish, same, undo};
+use super::{Tree, all, finish, same};
 use crate::support::{Layout, Machine, answers};
 
 /// Where it is.
@@ -85,7 +85,7 @@ fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
         finish(&machine);
         same(&after, &machine.snapshot(), &format!("effect {at}"));
         let machine = torn(seed + 31).unwrap();
-        undo(&machine);
+        machine.take_back();
         same(&before, &machine.snapshot(), &format!("effect {at}: undone"));
         assert!(!machine.has_journal(), "effect {at}");
     }

@@ -5,7 +5,7 @@ use kind_wsl::error::Failure;
 use kind_wsl::host::Fuse;
 use nix::libc;
 
-use super::{Tree, all, finish, same, undo};
+use super::{Tree, all, finish, same};
 use crate::support::{Layout, Machine, answers};
 
 const ERRNOS: [i32; 5] = [libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EROFS, libc::EACCES];
@@ -83,10 +83,10 @@ fn refused_set_ups(layout: Layout) {
                 let machine = refused();
                 finish(&machine);
                 same(&calm.after, &machine.snapshot(), &name);
-                undo(&machine);
+                machine.take_back();
                 same(&calm.before, &machine.snapshot(), &name);
                 let machine = refused();
-                undo(&machine);
+                machine.take_back();
                 same(&calm.before, &machine.snapshot(), &format!("{name}: undone at once"));
                 assert!(!machine.has_journal(), "{name}");
                 cases += 1;
@@ -109,7 +109,7 @@ fn refused_undos(layout: Layout) {
                 Ok(_) => assert!(at > 0, "{name}: nothing was refused"),
             }
             is_tidy(&machine, lasting, &name);
-            undo(&machine);
+            machine.take_back();
             same(&calm.before, &machine.snapshot(), &name);
             assert!(!machine.has_journal(), "{name}");
             cases += 1;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use camino::Utf8Path;
 use kind_wsl::host::digest;
 
-use crate::support::{CRUN, Layout, Machine, fake};
+use crate::support::{CRUN, Layout, Machine, changes, fake};
 
 /// A machine, and the environment in which `kind-wsl` is typed there.
 pub(crate) struct Case {
@@ -228,14 +228,6 @@ fn unindented(text: &str) -> String {
 /// Where the journal is.
 pub(crate) const JOURNAL: &str = "/var/lib/kind-wsl/journal.jsonl";
 pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_kind-wsl");
-
-/// What differs between two snapshots.
-pub(crate) fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
-    let paths: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
-    let differs = |path: &&&String| before.get(**path) != after.get(**path);
-    let line = |path: &String| format!("{path}: {:?} / {:?}", before.get(path), after.get(path));
-    paths.iter().filter(differs).map(|path| line(path)).collect()
-}
 
 /// Whether we may do what only root may.
 pub(crate) fn is_root() -> bool {

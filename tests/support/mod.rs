@@ -22,7 +22,7 @@ pub fn all() -> bool {
     std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
 }
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -262,9 +262,26 @@ impl Machine {
         work(&mut Engine { host, fetcher: &mut fetcher, user: &self.user(), face: &mut Silent, stop: &stop })
     }
 
+    /// Goes on with a set-up until all is done, as if somebody restarts the machine when it is asked for.
+    pub fn finish(&self, setup: impl Fn(&Host) -> Result<Ended, EngineError>) {
+        for boot in 10..13 {
+            match setup(&self.host(Fuse::default())).unwrap() {
+                Ended::Done { .. } => return,
+                Ended::Restart(_) => self.boot(boot),
+                Ended::Interrupted => panic!("nobody interrupted it"),
+            }
+        }
+        panic!("it asks for restart after restart");
+    }
+
+    /// Takes everything back, of which nobody else changed anything.
+    pub fn take_back(&self) {
+        self.undo(&self.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+    }
+
     /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.
-    pub fn snapshot(&self) -> BTreeMap<String, String> {
-        let mut seen = BTreeMap::new();
+    pub fn snapshot(&self) -> Tree {
+        let mut seen = Tree::new();
         for dir in ["etc", "home", "mnt", "sbin", "usr", "var", "fake", "root", "proc/sys/fs"] {
             walk(&self.root, &self.root.join(dir), &mut seen);
         }
@@ -279,7 +296,27 @@ impl Machine {
     }
 }
 
-fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut BTreeMap<String, String>) {
+/// A machine's files by path.
+pub type Tree = BTreeMap<String, String>;
+
+/// What differs between two trees: path, before, after.
+pub fn changes(before: &Tree, after: &Tree) -> Vec<String> {
+    let line = |path: &String| format!("{path}: {:?} / {:?}", before.get(path), after.get(path));
+    differing(before, after).iter().map(line).collect()
+}
+
+/// The paths in which two trees differ.
+pub fn differing(before: &Tree, after: &Tree) -> Vec<String> {
+    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
+}
+
+#[track_caller]
+pub fn same(wanted: &Tree, seen: &Tree, when: &str) {
+    assert_eq!(changes(wanted, seen), Vec::<String>::new(), "{when}");
+}
+
+fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut Tree) {
     let Ok(meta) = fs::symlink_metadata(path) else { return };
     let what = if meta.is_symlink() {
         format!("link {}", fs::read_link(path).unwrap().display())
