@@ -183,7 +183,7 @@ fn an_undo_takes_its_part_out_of_a_file_that_others_wrote_to_as_well() {
     case.run("undo --yes").expect(0, "");
     assert_eq!(
         case.machine.text("/etc/wsl.conf"),
-        "# by the distribution\n[automount]\nenabled=true\n\n[boot]\n[network]\nhostname=box\n"
+        "# by the distribution\n[automount]\nenabled=true\n\n[network]\nhostname=box\n"
     );
 }
 
