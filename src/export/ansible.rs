@@ -78,9 +78,10 @@ impl Play<'_> {
             text.push_str(&comment(line));
             text.push('\n');
         }
+        // The user last: their name is not ours to search.
         let user = yaml(&literal(self.export.places.user()), 4);
         let library = yaml(&literal(&library(&self.used)), 4);
-        text.push_str(&HEAD.replacen("@user@", &user, 1).replacen("@library@", &library, 1));
+        text.push_str(&HEAD.replacen("@library@", &library, 1).replacen("@user@", &user, 1));
         if !self.handlers.is_empty() {
             text.push_str("  handlers:\n");
         }
