@@ -63,6 +63,21 @@ fn a_key_behind_a_continuation_that_ends_the_file_in_a_cr_is_no_part_of_it() {
 }
 
 #[test]
+fn a_key_put_into_a_table_in_braces_leaves_the_comment_at_the_end_of_the_line() {
+    let value = toml::Value::parse("2", "engine.m").unwrap();
+    let set = |text| toml::set(text, &["engine", "m"], &value).unwrap();
+    assert_eq!(set("engine = { n = 0 # none\n}\n"), "engine = { n = 0, m = 2 # none\n}\n");
+}
+
+#[test]
+fn a_value_is_taken_out_of_braces_with_the_comma_that_is_its_own() {
+    let unset = |text| toml::unset(text, &["engine", "m"], true).unwrap();
+    assert_eq!(unset("engine = { m = 1,  }\n"), "engine = {  }\n");
+    assert_eq!(unset("engine = { m = 1 # a, b\n, n = 2 }\n"), "engine = { n = 2 }\n");
+    assert_eq!(unset("engine = { n = 2, m = 1, }\n"), "engine = { n = 2, }\n");
+}
+
+#[test]
 fn a_cr_at_the_end_of_a_file_is_part_of_the_last_column() {
     assert_eq!(table::subid_ranges("dev:1:2\r\nkind:3:4\r"), [("dev".to_owned(), 1, 2)]);
     assert_eq!(table::fstab_entry("a /b ext4\r", "/b").unwrap().fields[2], "ext4\r");

@@ -154,11 +154,21 @@ fn inline_removal(text: &str, braces: &InlineTable, value: &Range<usize>) -> Ran
         return before.end..value.end;
     }
     let open = braces.span().map_or(value.start, |span| span.start + 1);
+    let comma = behind_comma(text, value.end);
     if leaves.len() == 1 {
-        return open..value.end;
+        return open..comma;
     }
     let first_key = value.start - text[open..value.start].trim_start().len();
-    let comma = text[value.end..].find(',').map_or(value.end, |at| value.end + at + 1);
     let next_key = text.len() - text[comma..].trim_start_matches([' ', '\t']).len();
     first_key..next_key
+}
+
+/// The place behind the comma that follows a value in braces, blank lines and comments between them; the value's own end
+/// where none follows.
+fn behind_comma(text: &str, value_end: usize) -> usize {
+    let mut rest = text[value_end..].trim_start();
+    while rest.starts_with('#') {
+        rest = rest.split_once('\n').map_or("", |(_, below)| below).trim_start();
+    }
+    rest.strip_prefix(',').map_or(value_end, |behind| text.len() - behind.len())
 }

@@ -62,6 +62,11 @@ fn values_but(text: &str, path: &[&str]) -> Vec<(String, String)> {
                 walk(item, &format!("{path}/{}", key.replace('/', "//")), found);
             }
         } else {
+            // A comment behind the last value of a table in braces stays where it is when another value comes behind that.
+            let mut item = item.clone();
+            if let Some(value) = item.as_value_mut() {
+                value.decor_mut().clear();
+            }
             found.push((path.to_owned(), item.to_string().trim().to_owned()));
         }
     }
