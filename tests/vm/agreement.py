@@ -36,6 +36,7 @@ class Agreement:
         with self.story.check(f"it starts again, {'with' if session else 'without'} a user manager", needed=True):
             self.machine.terminate()
             self.machine.ensure()
+            self.machine.settle()
             state = self.machine.run("systemctl is-active user@1000.service; ls /run/user/1000/bus", timeout=240)
             there = "active" in state.out.split() and "/bus" in state.out
             journal = self.machine.root("journalctl -b -u user@1000.service -u systemd-logind --no-pager | tail -20").out

@@ -90,10 +90,10 @@ class Member:
             self.story.say(f"{' '.join(f'{s:.1f}' for s in seconds)} s")
 
     def start_again(self):
-        """With the user's manager. On a host that is busy it takes longer than WSL waits for it where the machine's own start still goes on beside it."""
+        """With the user's manager."""
         self.machine.wsl_shutdown()
         expect(not self.machine.warnings(), f"WSL warns: {self.machine.warnings()}")
-        self.machine.root("systemctl is-system-running --wait || true", timeout=600)
+        self.machine.settle()
         state = self.machine.run("systemctl is-active user@1000.service", timeout=240)
         expect(state.out.split() == ["active"], f"no user manager: {state.text}")
 

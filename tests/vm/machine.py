@@ -158,6 +158,10 @@ class Machine(Channel):
         self.stop()
         return self.start()
 
+    def settle(self):
+        """Waits until systemd's own start is over. On a busy host the user's manager, for which WSL waits only so long, may else not come in time beside it."""
+        self.root("systemctl is-system-running --wait || true", timeout=600)
+
     def save(self, path):
         """Keeps the disk of this machine, which is down."""
         copy_sparse(self.disk, path)
