@@ -20,7 +20,7 @@ use std::time::Instant;
 use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
 use kind_wsl::host::Fuse;
 use machines::Row;
-use support::{Layout, Machine, Tree, all, answers, changes};
+use support::{Layout, Machine, Tree, all, answers, changes, same};
 
 /// A whole set-up without a crash: before, after, and the effects of each run until it was done: one before each restart
 /// and one after the last.
@@ -212,7 +212,7 @@ fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
     let ended = row.setup(&machine, &machine.host(Fuse::default())).unwrap();
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
     machine.take_back();
-    assert_eq!(changes(&before, &machine.snapshot()), Vec::<String>::new());
+    same(&before, &machine.snapshot(), "undone");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
         }
         seen += 1;
         finish(row, &machine);
-        assert_eq!(changes(&calm.after, &machine.snapshot()), Vec::<String>::new(), "effect {at}");
+        same(&calm.after, &machine.snapshot(), &format!("effect {at}"));
         let machine = row.machine();
         half(&machine);
         machine.take_back();
@@ -265,7 +265,7 @@ fn a_second_set_up_changes_nothing() {
     let before = machine.snapshot();
     let ended = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap();
     assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
-    assert_eq!(changes(&before, &machine.snapshot()), Vec::<String>::new());
+    same(&before, &machine.snapshot(), "a second set-up");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use kind_wsl::host::World;
 use kind_wsl::windows;
 
 use crate::cli::{Case, agreed};
-use crate::support::{Layout, changes};
+use crate::support::{Layout, same};
 
 const PLACE: &str = "/mnt/c/Users/dev/AppData/Local/kind-wsl";
 const SYSTEM: &str = "/mnt/c/Windows/System32";
@@ -128,7 +128,7 @@ fn the_helper_restarts_wsl_and_the_run_goes_on_and_takes_back_what_was_for_the_r
     assert!(!case.machine.path("/etc/profile.d/kind-wsl.sh").exists(), "the notice is still there");
     assert_eq!(waiting(&case), None);
     case.run("undo --yes --packages").expect(0, "");
-    assert_eq!(changes(&before, &case.machine.snapshot()), Vec::<String>::new());
+    same(&before, &case.machine.snapshot(), "undone");
 }
 
 #[test]

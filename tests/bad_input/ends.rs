@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cli::{Case, agreed};
-use crate::support::{Layout, changes};
+use crate::support::{Layout, same};
 
 #[test]
 fn a_restart_that_did_not_happen_is_asked_for_again() {
@@ -28,7 +28,7 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
           wsl.exe -d Debian --cd ~ --exec [BIN] setup
         ",
     );
-    assert_eq!(changes(&before, &case.machine.snapshot()), Vec::<String>::new());
+    same(&before, &case.machine.snapshot(), "refused");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn waiting_for_a_package_manager_ends_with_a_polite_signal() {
     let rest: Vec<String> = rest.collect();
     assert!(rest.iter().any(|line| line == "Stopped between two changes; nothing is half done."), "{rest:?}");
     case.end(child).expect(130, "");
-    assert_eq!(changes(&before, &case.machine.snapshot()), Vec::<String>::new());
+    same(&before, &case.machine.snapshot(), "stopped");
     lock.set(libc::F_UNLCK);
     case.run("setup --yes --only packages").expect(0, "");
 }
@@ -217,7 +217,7 @@ fn a_polite_signal_ends_the_run_between_two_changes_and_the_next_one_goes_on() {
         ",
     );
     let case = finished(case);
-    assert_eq!(changes(&calm.machine.snapshot(), &case.machine.snapshot()), Vec::<String>::new());
+    same(&calm.machine.snapshot(), &case.machine.snapshot(), "gone on with");
 }
 
 /// Sets up to the end, with the restarts that are asked for, at most two.
@@ -255,9 +255,9 @@ fn survives(layout: Layout, hooks: &[(&str, &str)]) {
     for (hook, command) in hooks {
         let at = format!("{hook} `{command}`");
         let case = finished(killed(layout, hook, command));
-        assert_eq!(changes(&calm, &case.machine.snapshot()), Vec::<String>::new(), "{at}: not as a calm run");
+        same(&calm, &case.machine.snapshot(), &format!("{at}: not as a calm run"));
         case.run("undo --yes --packages").expect(0, "");
-        assert_eq!(changes(&untouched, &case.machine.snapshot()), Vec::<String>::new(), "{at}: not undone");
+        same(&untouched, &case.machine.snapshot(), &format!("{at}: not undone"));
         assert!(!case.machine.has_journal(), "{at}");
     }
 }
@@ -300,7 +300,7 @@ fn a_run_that_is_killed_and_not_gone_on_with_is_undone() {
     {
         let case = killed(Layout::Classic, "kill-after", command);
         case.run("undo --yes --packages").expect(0, "");
-        assert_eq!(changes(&untouched, &case.machine.snapshot()), Vec::<String>::new(), "{command}");
+        same(&untouched, &case.machine.snapshot(), command);
         assert!(!case.machine.has_journal(), "{command}");
     }
 }
@@ -320,7 +320,7 @@ fn an_undo_that_is_killed_at_a_command_is_gone_on_with() {
         let seen = case.run("undo --yes --packages");
         assert_eq!((seen.code, seen.stderr.as_str()), (137, ""), "{hook} `{command}`");
         case.run("undo --yes --packages").expect(0, "");
-        assert_eq!(changes(&untouched, &case.machine.snapshot()), Vec::<String>::new(), "{hook} `{command}`");
+        same(&untouched, &case.machine.snapshot(), &format!("{hook} `{command}`"));
         assert!(!case.machine.has_journal(), "{hook} `{command}`");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 
 use crate::cli::{Case, JOURNAL};
-use crate::support::{Layout, changes};
+use crate::support::{Layout, same};
 
 const BEGIN: &str =
     r#"{"record":"begin","version":1,"tool":"kind-wsl 0.1.0","at":"2026-01-01T00:00:00Z","user":"dev"}"#;
@@ -170,7 +170,7 @@ fn an_undo_restores_what_was_before_us_where_it_is_told_to() {
     case.run("setup --yes --only limits").expect(0, "");
     let case = case.file("/etc/sysctl.d/99-kind-wsl.conf", "# mine now\n");
     case.run("undo --yes --drift restore").expect(0, "").says("\n3 changes taken back.\n");
-    assert_eq!(changes(&before, &case.machine.snapshot()), Vec::<String>::new());
+    same(&before, &case.machine.snapshot(), "restored");
     assert!(!case.machine.has_journal());
 }
 

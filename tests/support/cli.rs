@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "shared by several test programs, each of which uses a part")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use camino::Utf8Path;
 use kind_wsl::host::digest;
 
-use crate::support::{CRUN, Layout, Machine, changes, fake};
+use crate::support::{CRUN, Layout, Machine, Tree, fake, same};
 
 /// A machine, and the environment in which `kind-wsl` is typed there.
 pub(crate) struct Case {
@@ -162,13 +161,13 @@ impl Case {
         let had_journal = self.machine.has_journal();
         let before = self.everything();
         let seen = self.run(args).expect(code, stderr);
-        assert_eq!(changes(&before, &self.everything()), Vec::<String>::new(), "`{args}` changed something");
+        same(&before, &self.everything(), &format!("`{args}` changed something"));
         assert_eq!(self.machine.has_journal(), had_journal, "`{args}` began a journal");
         seen
     }
 
     /// The machine, and the bytes of the journal, which [`Machine::snapshot`] leaves out.
-    fn everything(&self) -> BTreeMap<String, String> {
+    fn everything(&self) -> Tree {
         let mut seen = self.machine.snapshot();
         let journal = fs::read(self.machine.path(JOURNAL)).map(|bytes| digest(&bytes)).unwrap_or_default();
         seen.insert("the journal".to_owned(), journal);
