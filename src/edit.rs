@@ -28,4 +28,5 @@ mod secrets;
 
 pub use error::EditError;
 pub use format::Format;
+pub(crate) use lines::utf8 as text;
 pub use secrets::without_secrets;

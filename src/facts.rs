@@ -8,6 +8,7 @@ pub mod containers;
 pub mod distro;
 pub mod engines;
 pub mod kernel;
+pub mod subids;
 pub mod tools;
 pub mod user;
 pub mod wsl;
@@ -26,7 +27,8 @@ pub use distro::{Distro, Packages, Systemd};
 pub use engines::Engines;
 pub use kernel::Kernel;
 pub use tools::Tools;
-pub use user::{Subids, UserError};
+pub use subids::Subids;
+pub use user::UserError;
 pub use wsl::{Windows, Wsl, WslConf};
 
 /// The version of this form of facts and reports.
@@ -55,7 +57,7 @@ pub struct Facts {
     pub cgroup: Cgroup,
     /// Packages, installed and on offer.
     pub packages: Packages,
-    /// The user's sub-ids.
+    /// The user's subordinate IDs.
     pub subids: Subids,
     /// podman's configuration.
     pub containers: Containers,

@@ -25,6 +25,8 @@ mod child;
 mod cli;
 mod support;
 
+#[path = "attacks/accounts.rs"]
+mod accounts;
 #[path = "attacks/environment.rs"]
 mod environment;
 #[path = "attacks/jail.rs"]

@@ -626,16 +626,46 @@ fn an_fstab_line_with_the_same_columns_stays_as_it_is_written() {
 fn subordinate_ids_never_overlap_those_of_another_owner() {
     let text = "alice:100000:65536\nbob:165536:65536";
     let error = table::subid_add(text, "carol", 165_000, 1000).expect_err("they are taken");
-    assert_eq!(error.to_string(), "line 1: the ids 165000 to 165999 for `carol` overlap those of `alice`");
-    let ranges = table::subid_ranges(text);
-    let free = table::subid_free_start(&ranges, 65536, 100_000).expect("there is room");
+    assert_eq!(error.to_string(), "line 1: the IDs 165000 to 165999 for `carol` overlap those of `alice`");
+    let free = table::subid_free_start(&taken(text), 65536, 100_000, u32::MAX).expect("there is room");
     assert_eq!(free, 231_072);
     let new = table::subid_add(text, "carol", free, 65536).expect("they are free");
     assert_eq!(new, format!("{text}\ncarol:231072:65536"));
     assert_eq!(table::subid_remove(&new, "carol", free, 65536), text);
-    assert_eq!(table::subid_free_start(&[], 65536, u32::MAX - 10), None);
-    let moved = table::put_subid(text.as_bytes(), "alice", Some((300_000, 65536))).expect("they are free");
-    assert_eq!(moved, b"alice:300000:65536\nbob:165536:65536");
+}
+
+#[test]
+fn a_range_of_subordinate_ids_stays_within_its_bounds() {
+    let free = |taken: &[_], count, min, max| table::subid_free_start(taken, count, min, max);
+    assert_eq!(free(&[], 65536, u32::MAX - 10, u32::MAX), None);
+    assert_eq!(free(&[], 10, 100, 109), Some(100));
+    assert_eq!(free(&[], 10, 100, 108), None);
+    assert_eq!(free(&[105..106], 10, 100, 115), Some(106));
+    assert_eq!(free(&[105..106], 10, 100, 114), None);
+    // 2^32 - 1 is no ID.
+    assert_eq!(free(&[], 1, u32::MAX, u32::MAX), None);
+}
+
+#[test]
+fn a_range_is_added_beside_the_ranges_of_its_owner() {
+    let text = "alice:100000:1000\nbob:165536:65536\n";
+    let added = table::subid_add(text, "alice", 300_000, 65536).expect("they are free");
+    assert_eq!(added, format!("{text}alice:300000:65536\n"));
+    let grown = format!("{added}alice:400000:10\n");
+    assert_eq!(table::subid_remove(&grown, "alice", 300_000, 65536), format!("{text}alice:400000:10\n"));
+}
+
+#[test]
+fn a_range_that_only_shadow_understands_is_taken() {
+    for line in ["bob:0x186a0:65536", "bob:0303240:65536", "bob:100000:99999999999", "bob:100000:65536:note"] {
+        let error = table::subid_add(line, "alice", 100_500, 65536).expect_err(line);
+        assert!(matches!(error, EditError::Overlap { .. }), "{line}: {error}");
+    }
+}
+
+/// The IDs of every range of a file.
+fn taken(text: &str) -> Vec<std::ops::Range<u64>> {
+    table::subid_ranges(text).into_iter().map(|(_, start, count)| start..start.saturating_add(count)).collect()
 }
 
 // ---------------------------------------------------------------- command lines
@@ -682,20 +712,16 @@ proptest! {
         if !ends {
             text.truncate(text.trim_end().len());
         }
-        let ranges = table::subid_ranges(&text);
-        if let Some(start) = table::subid_free_start(&ranges, count, 100_000) {
-            let clash = ranges.iter().any(|&(_, other, many)| {
-                u64::from(start) < u64::from(other) + u64::from(many)
-                    && u64::from(other) < u64::from(start) + u64::from(count)
-            });
-            prop_assert!(!clash);
-            let put = |bytes: &[u8], range| table::put_subid(bytes, "kind", range).expect("free");
-            let after = put(text.as_bytes(), Some((start, count)));
-            prop_assert_eq!(table::get_subid(&after, "kind"), Ok(Some((start, count))));
-            prop_assert_eq!(&put(&after, Some((start, count))), &after);
-            prop_assert_eq!(put(&after, None), text.as_bytes());
-            let range = format!("{start}:{count}");
-            prop_assert_eq!(Format::Subid.put(text.as_bytes(), &["kind"], Some(&range)), Ok(after));
+        let taken = taken(&text);
+        if let Some(start) = table::subid_free_start(&taken, count, 100_000, u32::MAX) {
+            let end = u64::from(start) + u64::from(count);
+            prop_assert!(!taken.iter().any(|other| u64::from(start) < other.end && other.start < end));
+            let add = |text: &str| table::subid_add(text, "kind", start, count).expect("free");
+            let after = add(&text);
+            prop_assert!(table::subid_has(&after, "kind", start, count));
+            prop_assert!(!table::subid_has(&text, "kind", start, count));
+            prop_assert_eq!(&add(&after), &after);
+            prop_assert_eq!(table::subid_remove(&after, "kind", start, count), text);
         }
     }
 

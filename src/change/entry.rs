@@ -9,7 +9,7 @@ use super::{
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document};
-use crate::edit::{EditError, Format, cmdline, table, toml, wslconf};
+use crate::edit::{EditError, cmdline, table, text, toml, wslconf};
 use crate::host::{HostError, Owner, Seen, World, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
@@ -77,11 +77,11 @@ pub enum Edit {
         /// The whole line.
         line: String,
     },
-    /// A range of `/etc/subuid` or `/etc/subgid`.
+    /// A range added to `/etc/subuid` or `/etc/subgid`: this line and no other.
     Subid {
         /// Login name.
         user: String,
-        /// First id.
+        /// First ID.
         start: u32,
         /// How many.
         count: u32,
@@ -110,7 +110,9 @@ impl Edit {
             }
             Self::Toml { path, .. } => toml::read(bytes, &strs(path)),
             Self::Fstab { mount_point, .. } => table::get_fstab(bytes, mount_point),
-            Self::Subid { user, .. } => Format::Subid.get(bytes, &[user]),
+            Self::Subid { user, start, count } => {
+                Ok(table::subid_has(text(bytes)?, user, *start, *count).then(|| format!("{start}:{count}")))
+            }
         }
     }
 
@@ -123,7 +125,6 @@ impl Edit {
             Self::Repair => Some("readable to its end".to_owned()),
             Self::Toml { value, .. } => Some(value.to_string()),
             Self::Fstab { line, .. } => Some(line.clone()),
-            // A range that is long enough stays, wherever it starts.
             Self::Subid { start, count, .. } => Some(format!("{start}:{count}")),
         }
     }
@@ -151,7 +152,20 @@ impl Edit {
                 toml::put(bytes, &strs(path), value.as_ref())
             }
             Self::Fstab { mount_point, .. } => table::put_fstab(bytes, mount_point, value),
-            Self::Subid { user, .. } => Format::Subid.put(bytes, &[user], value),
+            Self::Subid { user, start, count } => {
+                let text = text(bytes)?;
+                let ours = format!("{start}:{count}");
+                Ok(match value.and_then(|value| value.split_once(':').filter(|_| value != ours)) {
+                    None if value.is_some() => table::subid_add(text, user, *start, *count)?,
+                    None => table::subid_remove(text, user, *start, *count),
+                    // Undo of an older program, which wrote ours in the place of the user's first range.
+                    Some((first, many)) => {
+                        let [first, many] = [first, many].map(|n| n.parse().unwrap_or_default());
+                        table::subid_add(&table::subid_remove(text, user, *start, *count), user, first, many)?
+                    }
+                }
+                .into_bytes())
+            }
         }
     }
 

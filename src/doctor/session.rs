@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::{Examination, Finding, Patient};
 use crate::facts::cgroup::{ESSENTIAL, WANTED};
-use crate::facts::user::SUBIDS;
+use crate::facts::subids::SUBIDS;
 use crate::host::{Cmd, Kind};
 
 pub(super) static CHECKS: &[Examination] = &[

@@ -73,8 +73,8 @@ pub enum EditError {
         /// What the edit needs there.
         wanted: &'static str,
     },
-    /// A range of subordinate ids that somebody else has already.
-    #[error("line {line}: the ids {start} to {last} for `{owner}` overlap those of `{other}`")]
+    /// A range of subordinate IDs that is taken.
+    #[error("line {line}: the IDs {start} to {last} for `{owner}` overlap those of `{other}`")]
     Overlap {
         /// The line of the other range.
         line: usize,
@@ -82,10 +82,10 @@ pub enum EditError {
         owner: String,
         /// Who has it.
         other: String,
-        /// The first id asked for.
-        start: u32,
-        /// The last id asked for.
-        last: u32,
+        /// The first ID asked for.
+        start: u64,
+        /// The last ID asked for.
+        last: u64,
     },
 }
 

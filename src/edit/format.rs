@@ -10,7 +10,6 @@ use super::{EditError, lines, table, toml, wslconf};
 /// | `Wsl` | section, key | the value as WSL takes it, unescaped |
 /// | `Toml` | the path | a TOML value as it would stand in a file: `"text"`, `3`, `["a", "b"]` |
 /// | `Fstab` | mount point | the whole line |
-/// | `Subid` | owner | `start:count` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `/etc/wsl.conf` or `.wslconfig`.
@@ -19,8 +18,6 @@ pub enum Format {
     Toml,
     /// `/etc/fstab`.
     Fstab,
-    /// `/etc/subuid` or `/etc/subgid`.
-    Subid,
 }
 
 impl Format {
@@ -33,9 +30,6 @@ impl Format {
             (Self::Wsl(dialect), [section, key]) => wslconf::get(bytes, dialect, section, key),
             (Self::Toml, path) => toml::read(bytes, path),
             (Self::Fstab, [mount_point]) => table::get_fstab(bytes, mount_point),
-            (Self::Subid, [owner]) => {
-                Ok(table::get_subid(bytes, owner)?.map(|(start, count)| format!("{start}:{count}")))
-            }
             _ => Err(self.bad_key(key)),
         }
     }
@@ -52,10 +46,6 @@ impl Format {
                 toml::put(bytes, path, value.as_ref())
             }
             (Self::Fstab, [mount_point]) => table::put_fstab(bytes, mount_point, value),
-            (Self::Subid, [owner]) => {
-                let range = value.map(|text| table::parse_range(text, owner)).transpose()?;
-                table::put_subid(bytes, owner, range)
-            }
             _ => Err(self.bad_key(key)),
         }
     }
@@ -73,7 +63,6 @@ impl Format {
             (Self::Fstab, [mount_point]) => {
                 Ok(table::fstab_entry(lines::utf8(bytes)?, mount_point).map(|entry| entry.line))
             }
-            (Self::Subid, [owner]) => table::line_of_subid(bytes, owner),
             _ => Err(self.bad_key(key)),
         }
     }
@@ -83,7 +72,6 @@ impl Format {
             Self::Wsl(_) => "a section and a key are needed",
             Self::Toml => "a path is needed",
             Self::Fstab => "a mount point is needed",
-            Self::Subid => "an owner is needed",
         };
         EditError::BadKey { key: key.join("."), why }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::EditError;
 
 /// The bytes as text.
-pub(super) fn utf8(bytes: &[u8]) -> Result<&str, EditError> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, EditError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let valid = &bytes[..error.valid_up_to()];
         EditError::NotUtf8 { line: valid.split(|&byte| byte == b'\n').count() }

@@ -144,106 +144,64 @@ fn identity(fields: &[String]) -> Option<(&str, Option<&str>)> {
     Some((place(mount_point), is_nowhere.then_some(device.as_str())))
 }
 
-/// The ranges of subordinate ids as `(owner, start, count)`. Lines that are none are passed over, as shadow does.
+/// The ranges of subordinate IDs as `(owner, start, count)`; lines without one are skipped, as shadow skips them.
 #[must_use]
-pub fn subid_ranges(text: &str) -> Vec<(String, u32, u32)> {
+pub fn subid_ranges(text: &str) -> Vec<(String, u64, u64)> {
     subids(text).map(|(_, range)| (range.owner.to_owned(), range.start, range.count)).collect()
 }
 
-/// The text with this range in it, at the end if it is not there yet.
+/// The text with this range added at the end, unless it is there already. No other line changes.
 ///
 /// # Errors
-/// When the range is none, or overlaps that of another owner.
+/// If the range is invalid, or overlaps another one.
 pub fn subid_add(text: &str, owner: &str, start: u32, count: u32) -> Result<String, EditError> {
     let new = Subid::new(owner, start, count)?;
-    if subids(text).any(|(_, range)| range == new) {
+    if subid_has(text, owner, start, count) {
         return Ok(text.to_owned());
     }
     new.check_overlap(text)?;
     Ok(lines::insert(text, text.len(), &new.line()))
 }
 
-/// The text without this very range.
+/// Whether the text has this very range.
+#[must_use]
+pub fn subid_has(text: &str, owner: &str, start: u32, count: u32) -> bool {
+    let wanted = subid_line(owner, start, count);
+    lines::spans(text).any(|(_, line)| lines::content(line) == wanted)
+}
+
+/// The text without this very range. No other line changes.
 #[must_use]
 pub fn subid_remove(text: &str, owner: &str, start: u32, count: u32) -> String {
-    lines::without(text, |line| Subid::parse(line) == Some(Subid { owner, start, count }))
+    let ours = subid_line(owner, start, count);
+    lines::without(text, |line| line == ours)
 }
 
-/// The first start at or above `floor` of a range of `count` ids that overlaps none of these; `None` if there is no
-/// room. `useradd` begins at 100000 (`SUB_UID_MIN` in `/etc/login.defs`).
+/// The first start from `min` on of `count` IDs that are at most `max` and overlap none of these ranges.
 #[must_use]
-pub fn subid_free_start(existing: &[(String, u32, u32)], count: u32, floor: u32) -> Option<u32> {
-    let mut taken: Vec<(u64, u64)> = existing
-        .iter()
-        .map(|&(_, start, count)| (u64::from(start), u64::from(start) + u64::from(count)))
-        .collect();
-    taken.sort_unstable();
-    let mut free = u64::from(floor);
-    for (start, end) in taken {
-        if free + u64::from(count) <= start {
+pub fn subid_free_start(taken: &[Range<u64>], count: u32, min: u32, max: u32) -> Option<u32> {
+    let mut taken = taken.to_vec();
+    taken.sort_unstable_by_key(|range| range.start);
+    let mut free = u64::from(min);
+    for range in taken.iter().filter(|range| !range.is_empty()) {
+        if free.saturating_add(count.into()) <= range.start {
             break;
         }
-        free = free.max(end);
+        free = free.max(range.end);
     }
-    // The id 2^32 - 1 means "no id" to the kernel.
-    u32::try_from(free + u64::from(count)).ok()?;
-    u32::try_from(free).ok()
+    // The kernel reserves 2^32 - 1 for "no ID".
+    let max = max.min(u32::MAX - 1);
+    (free.saturating_add(count.into()) <= u64::from(max) + 1).then(|| u32::try_from(free).ok()).flatten()
 }
 
-/// The first range of an owner in the bytes of a file.
-///
-/// # Errors
-/// When the bytes are not UTF-8.
-pub fn get_subid(bytes: &[u8], owner: &str) -> Result<Option<(u32, u32)>, EditError> {
-    let found = subids(lines::utf8(bytes)?).find(|(_, range)| range.owner == owner);
-    Ok(found.map(|(_, range)| (range.start, range.count)))
+fn subid_line(owner: &str, start: u32, count: u32) -> String {
+    format!("{owner}:{start}:{count}")
 }
 
-/// The bytes of a file with this as the owner's first range, or with `None` with no range of that owner.
-///
-/// An owner's first range is changed in place, further ones stay.
-///
-/// # Errors
-/// When the bytes are not UTF-8, or the range is none, or overlaps that of another owner.
-pub fn put_subid(bytes: &[u8], owner: &str, range: Option<(u32, u32)>) -> Result<Vec<u8>, EditError> {
-    let text = lines::utf8(bytes)?;
-    let Some((start, count)) = range else {
-        let is_ours = |line: &str| Subid::parse(line).is_some_and(|range| range.owner == owner);
-        return Ok(lines::without(text, is_ours).into_bytes());
-    };
-    let new = Subid::new(owner, start, count)?;
-    let first = subids(text).find(|(_, range)| range.owner == owner);
-    let new = match first {
-        Some((_, range)) if range == new => text.to_owned(),
-        Some((at, _)) => {
-            new.check_overlap(text)?;
-            lines::splice(text, at, &new.line())
-        }
-        None => subid_add(text, owner, start, count)?,
-    };
-    Ok(new.into_bytes())
-}
-
-/// The line of the first range of an owner.
-pub(super) fn line_of_subid(bytes: &[u8], owner: &str) -> Result<Option<usize>, EditError> {
-    let text = lines::utf8(bytes)?;
-    let found = subids(text).find(|(_, range)| range.owner == owner);
-    Ok(found.map(|(at, _)| lines::number(text, at.start)))
-}
-
-/// `start:count`, as in the two last columns.
-pub(super) fn parse_range(text: &str, owner: &str) -> Result<(u32, u32), EditError> {
-    Subid::parse(&format!("_:{text}")).map(|range| (range.start, range.count)).ok_or_else(|| {
-        let why = format!("`{text}` is not `start:count`");
-        EditError::BadValue { key: owner.to_owned(), why }
-    })
-}
-
-#[derive(PartialEq, Eq)]
 struct Subid<'a> {
     owner: &'a str,
-    start: u32,
-    count: u32,
+    start: u64,
+    count: u64,
 }
 
 impl<'a> Subid<'a> {
@@ -253,35 +211,33 @@ impl<'a> Subid<'a> {
             return Err(EditError::BadKey { key: owner.to_owned(), why });
         }
         if count == 0 || start.checked_add(count).is_none() {
-            let why = format!("{count} ids from {start} on are not a range below 2^32");
+            let why = format!("{count} IDs from {start} on are not a range below 2^32");
             return Err(EditError::BadValue { key: owner.to_owned(), why });
         }
-        Ok(Self { owner, start, count })
+        Ok(Self { owner, start: start.into(), count: count.into() })
     }
 
+    /// Accepts what shadow accepts (`lib/subordinate_io.c`, `subordinate_parse`): further columns are ignored, numbers
+    /// have up to 64 bits and may be hexadecimal or octal. A range that shadow grants must not be granted again.
     fn parse(line: &'a str) -> Option<Self> {
         let mut columns = line.split(':');
         let (owner, start, count) = (columns.next()?, columns.next()?, columns.next()?);
-        let is_range = columns.next().is_none() && !owner.is_empty();
-        is_range.then_some(Self { owner, start: start.parse().ok()?, count: count.parse().ok()? })
+        (!owner.is_empty()).then_some(Self { owner, start: c_number(start)?, count: c_number(count)? })
     }
 
     fn line(&self) -> String {
         format!("{}:{}:{}", self.owner, self.start, self.count)
     }
 
-    fn last(&self) -> u32 {
-        self.start.saturating_add(self.count.saturating_sub(1))
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.count)
     }
 
-    /// Refuses ids of somebody else: two users who share ids can touch each other's files.
+    /// Refuses IDs that are taken: two users who share IDs can access each other's files, and the kernel refuses a map
+    /// with the same ID twice.
     fn check_overlap(&self, text: &str) -> Result<(), EditError> {
-        let clash = subids(text).find(|(_, other)| {
-            other.count > 0
-                && other.owner != self.owner
-                && other.start <= self.last()
-                && self.start <= other.last()
-        });
+        let overlaps = |other: &Subid<'_>| other.start < self.end() && self.start < other.end();
+        let clash = subids(text).find(|(_, other)| other.count > 0 && overlaps(other));
         match clash {
             None => Ok(()),
             Some((at, other)) => Err(EditError::Overlap {
@@ -289,10 +245,22 @@ impl<'a> Subid<'a> {
                 owner: self.owner.to_owned(),
                 other: other.owner.to_owned(),
                 start: self.start,
-                last: self.last(),
+                last: self.end() - 1,
             }),
         }
     }
+}
+
+/// A number as `strtoull` reads it with base 0.
+pub(crate) fn c_number(text: &str) -> Option<u64> {
+    let digits = text.trim_start().trim_start_matches('+');
+    let is_digits = |d: &str| !d.is_empty() && d.bytes().all(|b| b.is_ascii_alphanumeric());
+    let (digits, radix) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => (&digits[1..], 8),
+        None => (digits, 10),
+    };
+    u64::from_str_radix(digits, radix).ok().filter(|_| is_digits(digits))
 }
 
 fn subids(text: &str) -> impl Iterator<Item = (Range<usize>, Subid<'_>)> {

@@ -1,47 +1,6 @@
-//! The user: who it is, and which sub-ids they have.
+//! The user that a setup is for.
 
-use serde::{Deserialize, Serialize};
-
-use crate::edit::table::{subid_free_start, subid_ranges};
 use crate::host::{Account, Kind, World, accounts, by_name};
-
-/// How many sub-ids a user namespace needs to hold every ordinary id (subuid(5); podman's rootless tutorial).
-pub const SUBIDS: u32 = 65536;
-
-/// Sub-ids of the user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subids {
-    /// Ids in `/etc/subuid`.
-    pub uids: u32,
-    /// Ids in `/etc/subgid`.
-    pub gids: u32,
-    /// First id of a free range, the same in both files.
-    pub free: u32,
-    /// Whether `newuidmap` is there.
-    pub newuidmap: bool,
-}
-
-impl Subids {
-    /// Reads both files.
-    #[must_use]
-    pub fn of(world: &dyn World, user: &Account) -> Self {
-        let in_uids = subid_ranges(&world.text("/etc/subuid").unwrap_or_default());
-        let in_gids = subid_ranges(&world.text("/etc/subgid").unwrap_or_default());
-        let is_own = |owner: &str| owner == user.name || owner == user.uid.to_string();
-        let own = |ranges: &[(String, u32, u32)]| {
-            ranges.iter().filter(|(owner, ..)| is_own(owner)).map(|(.., count)| *count).max().unwrap_or(0)
-        };
-        // A whole range that the user has in one of the files already is the one that the other shall have too.
-        let taken = |(owner, _, count): &&(String, u32, u32)| !is_own(owner) || *count < SUBIDS;
-        let all: Vec<_> = in_uids.iter().chain(&in_gids).filter(taken).cloned().collect();
-        Self {
-            uids: own(&in_uids),
-            gids: own(&in_gids),
-            free: subid_free_start(&all, SUBIDS, 100_000).unwrap_or(100_000),
-            newuidmap: world.exists("/usr/bin/newuidmap"),
-        }
-    }
-}
 
 /// Why there is nobody to set up a cluster for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

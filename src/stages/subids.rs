@@ -1,19 +1,20 @@
-//! Sub-ids for the user.
+//! Subordinate IDs for the user.
 
 use crate::change::{Change, Edit, Entry};
 use crate::facts::Facts;
-use crate::facts::user::SUBIDS;
+use crate::facts::subids::{Obstacle, SUBIDS};
 use crate::host::Owner;
 use crate::stage::{Answers, Need, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "subids",
-    title: "sub-ids for the user",
+    title: "subordinate IDs for the user",
     from: "beyond the guide",
-    why: "A rootless container has users of its own; they are made from ids that /etc/subuid and /etc/subgid give to \
-          the user. useradd does so by itself, but users of imported distributions often lack a range, and podman \
-          then stops with `newuidmap: write to uid_map failed` (podman#2788, #12637). 65536 ids are given, where no \
-          other user's range is.",
+    why: "A rootless container has its own users. Their IDs come from the ranges that /etc/subuid and /etc/subgid give \
+          the user. useradd adds ranges, but users of imported distributions often have none, and podman then fails \
+          with `newuidmap: write to uid_map failed` (podman#2788, #12637). A range of 65536 IDs is added, more if \
+          SUB_UID_COUNT in /etc/login.defs is higher. It lies between SUB_UID_MIN and SUB_UID_MAX and contains no ID of \
+          an account or group and no ID of another range. Existing ranges stay as they are.",
     questions: &[],
     needed,
     changes,
@@ -25,17 +26,33 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
     if facts.user.uid == 0 {
         return Need::blocked("the user would be root, and rootless containers need an ordinary user", "name one: `--user NAME`");
     }
+    let found = format!("`{name}` has {} subordinate user IDs and {} subordinate group IDs", ids.uids, ids.gids);
     if ids.uids >= SUBIDS && ids.gids >= SUBIDS {
-        return Need::satisfied(format!("`{name}` has {} user and {} group sub-ids", ids.uids, ids.gids));
+        return Need::satisfied(found);
     }
-    Need::needed(format!("`{name}` has {} user and {} group sub-ids, and needs {SUBIDS}", ids.uids, ids.gids))
+    let found = format!("{found}; rootless containers need {SUBIDS}");
+    match &ids.obstacle {
+        None => Need::needed(found),
+        Some(Obstacle::Source { name: source }) => Need::blocked(
+            format!("{found}. They come from `{source}` (/etc/nsswitch.conf, `subid`), not from /etc/subuid"),
+            format!("have the administrator of `{source}` assign {SUBIDS} IDs to `{name}`; `getsubids {name}` shows them"),
+        ),
+        Some(Obstacle::Unlisted { command }) => Need::blocked(
+            format!("{found}. `{command}` failed, so IDs of other accounts cannot be ruled out"),
+            format!("run `{command}` to see why it fails, then run the same command again"),
+        ),
+        Some(Obstacle::Full) => Need::blocked(
+            format!("{found}. No {SUBIDS} IDs in a row are free between SUB_UID_MIN and SUB_UID_MAX of /etc/login.defs"),
+            "raise SUB_UID_MAX and SUB_GID_MAX in /etc/login.defs, or remove unused ranges from /etc/subuid and /etc/subgid",
+        ),
+    }
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    let entry = |path: &str| {
-        let edit = Edit::Subid { user: facts.user.name.clone(), start: facts.subids.free, count: SUBIDS };
-        Change::Entry(Entry { path: path.into(), edit, owner: Owner::Root, follow: None, restart: None })
+    let entry = |(path, range): (&str, Option<(u32, u32)>)| {
+        let (start, count) = range?;
+        let edit = Edit::Subid { user: facts.user.name.clone(), start, count };
+        Some(Change::Entry(Entry { path: path.into(), edit, owner: Owner::Root, follow: None, restart: None }))
     };
-    let short = [("/etc/subuid", facts.subids.uids), ("/etc/subgid", facts.subids.gids)];
-    short.into_iter().filter(|(_, count)| *count < SUBIDS).map(|(path, _)| entry(path)).collect()
+    [("/etc/subuid", facts.subids.new_uids), ("/etc/subgid", facts.subids.new_gids)].into_iter().filter_map(entry).collect()
 }

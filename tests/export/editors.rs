@@ -212,3 +212,19 @@ fn sub_ids_that_somebody_else_has_are_passed_over() {
     assert_eq!(machine.text("/etc/subuid"), "other:100000:65536\ndev:231072:65536\n");
     assert_eq!(machine.text("/etc/subgid"), "other:165536:65536\ndev:231072:65536\n");
 }
+
+#[test]
+fn the_script_adds_a_range_without_the_id_of_an_account_beside_a_short_one() {
+    let machine = Machine::new(Layout::Modern);
+    machine.write("/etc/passwd", "dev:x:1000:1000::/home/dev:/bin/sh\nfrank:x:110000:50::/home/frank:/bin/sh\n");
+    machine.write("/etc/group", "team:x:120000:dev\n");
+    machine.write("/etc/subuid", "dev:100000:10\n");
+    machine.write("/etc/subgid", "");
+    let edit = Edit::Subid { user: "dev".to_owned(), start: 100_010, count: 65536 };
+    let path = Utf8PathBuf::from("/etc/subuid");
+    let entry = Entry { path, edit, owner: Owner::Root, follow: None, restart: None };
+    let script = Format::Sh.write(&of(vec![Change::Entry(entry)])).text;
+    let (code, _, err) = run(&machine, &script, &[], &[("KIND_WSL_USER", "dev")]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(machine.text("/etc/subuid"), "dev:100000:10\ndev:120001:65536\n");
+}

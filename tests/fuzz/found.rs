@@ -85,10 +85,11 @@ fn a_cr_at_the_end_of_a_file_is_part_of_the_last_column() {
 
 #[test]
 fn an_entry_behind_a_cr_at_the_end_does_not_make_an_entry_of_that_line() {
-    let file = b"dev:1:2\r";
-    let after = table::put_subid(file, "dev", Some((7, 1))).unwrap();
-    assert_eq!(table::get_subid(&after, "dev"), Ok(Some((7, 1))));
-    assert_eq!(table::put_subid(&after, "dev", None).as_deref(), Ok(&file[..]));
+    let file = "dev:1:2\r";
+    let after = table::subid_add(file, "dev", 7, 1).unwrap();
+    assert!(table::subid_has(&after, "dev", 7, 1));
+    assert_eq!(table::subid_ranges(&after), [("dev".to_owned(), 7, 1)]);
+    assert_eq!(table::subid_remove(&after, "dev", 7, 1), file);
 }
 
 #[test]

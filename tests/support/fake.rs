@@ -33,7 +33,7 @@ impl Answer {
 }
 
 /// The programs that the machine has.
-pub(crate) const PROGRAMS: [&str; 16] = [
+pub(crate) const PROGRAMS: [&str; 17] = [
     "apt-get",
     "apt-cache",
     "dpkg",
@@ -45,6 +45,7 @@ pub(crate) const PROGRAMS: [&str; 16] = [
     "systemd-run",
     "podman",
     "getent",
+    "getsubids",
     "crun",
     "modprobe",
     "newuidmap",
@@ -84,7 +85,11 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
             Ok(version) => Answer::said(version),
             Err(_) => Answer::failed(127, ""),
         },
-        "getent" => Answer::failed(2, ""),
+        // What a name service lists: a test puts it into `/fake/getent-passwd` and `/fake/getent-group`.
+        "getent" | "getsubids" => match fs::read_to_string(root.join(format!("fake/{program}-{}", args.join("-")))) {
+            Ok(listed) => Answer::said(listed),
+            Err(_) => Answer::failed(2, ""),
+        },
         "dpkg-query" => listing(root),
         "apt-cache" => policy(root, &args),
         "apt-get" => apt(root, &args),

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use super::{Here, is_below, only_on_wsl};
 use crate::facts::Facts;
 use crate::facts::kernel::Module;
-use crate::facts::user::SUBIDS;
+use crate::facts::subids::SUBIDS;
 use crate::host::{Cmd, World};
 
 pub(super) fn root_private(world: &dyn World, _: &Facts) -> Here {

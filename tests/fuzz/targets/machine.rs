@@ -231,7 +231,7 @@ fn facts_of(world: &Machine<'_>) -> Facts {
         | "$nerdctl info"
         | "$podman --version"
         | "$getcap" => {}
-        "/etc/group" | "$dockerd --version" | "$nerdctl --version" | "$containerd --version" => {
+        "$dockerd --version" | "$nerdctl --version" | "$containerd --version" => {
             seen.engines = Engines::of(world, &user);
         }
         "/etc/subuid" | "/etc/subgid" => seen.subids = Subids::of(world, &user),
@@ -276,17 +276,17 @@ fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
     assert!(!mounts.is_pure_v2() || mounts.root.as_deref() == Some("cgroup2"));
     let withheld = seen.cgroup.withheld();
     assert!(withheld.iter().all(|w| facts::cgroup::WANTED.contains(&w.as_str())));
-    let ranges = ["/etc/subuid", "/etc/subgid"]
-        .map(|file| edit::table::subid_ranges(&world.text(file).unwrap_or_default()));
-    let others = ranges.iter().flatten().filter(|(owner, ..)| owner != "dev" && owner != "1000");
-    let free = u64::from(seen.subids.free);
-    let is_taken = others.map(|r| (u64::from(r.1), u64::from(r.2))).any(|(start, count)| {
-        count > 0 && start < free + u64::from(facts::user::SUBIDS) && free < start + count
-    });
-    assert!(
-        !is_taken || edit::table::subid_free_start(&ranges.concat(), facts::user::SUBIDS, 100_000).is_none(),
-        "free ids are free"
-    );
+    let files = ["/etc/subuid", "/etc/subgid"];
+    for (file, new) in files.into_iter().zip([seen.subids.new_uids, seen.subids.new_gids]) {
+        let ranges = edit::table::subid_ranges(&world.text(file).unwrap_or_default());
+        let ids = kind_wsl::host::accounts(world).into_iter().map(|a| (a.name, u64::from(a.uid), 1));
+        for (_, start, count) in ranges.into_iter().chain(ids).filter(|_| new.is_some()) {
+            let (first, many) = new.map(|(first, many)| (u64::from(first), u64::from(many))).unwrap_or_default();
+            assert!(first + many < 1 << 32 && many >= u64::from(facts::subids::SUBIDS));
+            let is_taken = count > 0 && start < first + many && first < start.saturating_add(count);
+            assert!(!is_taken, "a new range is free");
+        }
+    }
     assert!(seen.wsl_conf.mount_root.ends_with('/'));
     assert_eq!(seen.wsl_conf.complete, seen.wsl_conf.complete || seen.wsl_conf.problems.is_empty());
     assert!(!seen.wsl.name().is_empty() && !seen.distro.id.is_empty());
