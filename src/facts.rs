@@ -26,8 +26,8 @@ pub use containers::Containers;
 pub use distro::{Distro, Packages, Systemd};
 pub use engines::Engines;
 pub use kernel::Kernel;
-pub use tools::Tools;
 pub use subids::Subids;
+pub use tools::Tools;
 pub use user::UserError;
 pub use wsl::{Windows, Wsl, WslConf};
 

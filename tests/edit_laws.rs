@@ -657,7 +657,8 @@ fn a_range_is_added_beside_the_ranges_of_its_owner() {
 
 #[test]
 fn a_range_that_only_shadow_understands_is_taken() {
-    for line in ["bob:0x186a0:65536", "bob:0303240:65536", "bob:100000:99999999999", "bob:100000:65536:note"] {
+    for line in ["bob:0x186a0:65536", "bob:0303240:65536", "bob:100000:99999999999", "bob:100000:65536:note"]
+    {
         let error = table::subid_add(line, "alice", 100_500, 65536).expect_err(line);
         assert!(matches!(error, EditError::Overlap { .. }), "{line}: {error}");
     }
@@ -665,7 +666,10 @@ fn a_range_that_only_shadow_understands_is_taken() {
 
 /// The IDs of every range of a file.
 fn taken(text: &str) -> Vec<std::ops::Range<u64>> {
-    table::subid_ranges(text).into_iter().map(|(_, start, count)| start..start.saturating_add(count)).collect()
+    table::subid_ranges(text)
+        .into_iter()
+        .map(|(_, start, count)| start..start.saturating_add(count))
+        .collect()
 }
 
 // ---------------------------------------------------------------- command lines

@@ -70,8 +70,8 @@ impl Subids {
             let obstacle = Some(Obstacle::Source { name: name.to_owned() });
             return Self { uids, gids, obstacle, newuidmap, ..Self::default() };
         }
-        let files = ["/etc/subuid", "/etc/subgid"]
-            .map(|file| subid_ranges(&world.text(file).unwrap_or_default()));
+        let files =
+            ["/etc/subuid", "/etc/subgid"].map(|file| subid_ranges(&world.text(file).unwrap_or_default()));
         let is_own = |owner: &str| owner == user.name || owner == user.uid.to_string();
         let own = |ranges: &Ranges| -> Vec<Range<u64>> {
             ranges.iter().filter(|(owner, ..)| is_own(owner)).map(spanned).collect()
@@ -104,8 +104,8 @@ impl Subids {
             owns[there].iter().find_map(|range| {
                 let start = u32::try_from(range.start).ok()?;
                 let count = u32::try_from(range.end - range.start).ok()?;
-                let is_free = start >= bounds.min
-                    && subid_free_start(&taken, count, start, bounds.max) == Some(start);
+                let is_free =
+                    start >= bounds.min && subid_free_start(&taken, count, start, bounds.max) == Some(start);
                 (count >= SUBIDS && is_free).then_some((start, count))
             })
         };
@@ -154,7 +154,9 @@ impl Bounds {
     /// A range of `count` IDs, but at least of as many as a container needs.
     fn free(&self, taken: &[Range<u64>]) -> Option<(u32, u32)> {
         let counts = [self.count.max(SUBIDS), SUBIDS];
-        counts.into_iter().find_map(|count| Some((subid_free_start(taken, count, self.min, self.max)?, count)))
+        counts
+            .into_iter()
+            .find_map(|count| Some((subid_free_start(taken, count, self.min, self.max)?, count)))
     }
 }
 

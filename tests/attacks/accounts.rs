@@ -55,7 +55,9 @@ fn a_new_range_contains_no_id_of_an_account_or_group() {
 #[test]
 fn a_new_range_contains_no_id_that_a_name_service_lists() {
     let listed = |database: &str, line: &str| {
-        machine().file(&format!("/fake/getent-{database}"), line).file("/etc/nsswitch.conf", "passwd: files ldap\n")
+        machine()
+            .file(&format!("/fake/getent-{database}"), line)
+            .file("/etc/nsswitch.conf", "passwd: files ldap\n")
     };
     let case = listed("passwd", "frank:*:120000:130000:Frank:/home/frank:/bin/sh\n");
     adds(&case, "dev:130001:65536");
@@ -131,7 +133,8 @@ fn the_range_in_one_file_is_added_to_the_other_if_it_is_free_there() {
 fn undo_keeps_ranges_that_were_added_later() {
     let case = machine();
     assert_eq!(case.run("setup --yes --only subids").code, 0);
-    case.machine.write("/etc/subuid", "dev:900000:10\nother:300000:65536\ndev:100000:65536\ndev:400000:65536\n");
+    case.machine
+        .write("/etc/subuid", "dev:900000:10\nother:300000:65536\ndev:100000:65536\ndev:400000:65536\n");
     assert_eq!(case.run("undo --yes").code, 0);
     let left = "dev:900000:10\nother:300000:65536\ndev:400000:65536\n";
     assert_eq!(case.machine.text("/etc/subuid"), left);

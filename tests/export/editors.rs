@@ -216,7 +216,8 @@ fn sub_ids_that_somebody_else_has_are_passed_over() {
 #[test]
 fn the_script_adds_a_range_without_the_id_of_an_account_beside_a_short_one() {
     let machine = Machine::new(Layout::Modern);
-    machine.write("/etc/passwd", "dev:x:1000:1000::/home/dev:/bin/sh\nfrank:x:110000:50::/home/frank:/bin/sh\n");
+    machine
+        .write("/etc/passwd", "dev:x:1000:1000::/home/dev:/bin/sh\nfrank:x:110000:50::/home/frank:/bin/sh\n");
     machine.write("/etc/group", "team:x:120000:dev\n");
     machine.write("/etc/subuid", "dev:100000:10\n");
     machine.write("/etc/subgid", "");

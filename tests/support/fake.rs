@@ -86,10 +86,12 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
             Err(_) => Answer::failed(127, ""),
         },
         // What a name service lists: a test puts it into `/fake/getent-passwd` and `/fake/getent-group`.
-        "getent" | "getsubids" => match fs::read_to_string(root.join(format!("fake/{program}-{}", args.join("-")))) {
-            Ok(listed) => Answer::said(listed),
-            Err(_) => Answer::failed(2, ""),
-        },
+        "getent" | "getsubids" => {
+            match fs::read_to_string(root.join(format!("fake/{program}-{}", args.join("-")))) {
+                Ok(listed) => Answer::said(listed),
+                Err(_) => Answer::failed(2, ""),
+            }
+        }
         "dpkg-query" => listing(root),
         "apt-cache" => policy(root, &args),
         "apt-get" => apt(root, &args),

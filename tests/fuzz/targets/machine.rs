@@ -281,7 +281,8 @@ fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
         let ranges = edit::table::subid_ranges(&world.text(file).unwrap_or_default());
         let ids = kind_wsl::host::accounts(world).into_iter().map(|a| (a.name, u64::from(a.uid), 1));
         for (_, start, count) in ranges.into_iter().chain(ids).filter(|_| new.is_some()) {
-            let (first, many) = new.map(|(first, many)| (u64::from(first), u64::from(many))).unwrap_or_default();
+            let (first, many) =
+                new.map(|(first, many)| (u64::from(first), u64::from(many))).unwrap_or_default();
             assert!(first + many < 1 << 32 && many >= u64::from(facts::subids::SUBIDS));
             let is_taken = count > 0 && start < first + many && first < start.saturating_add(count);
             assert!(!is_taken, "a new range is free");
