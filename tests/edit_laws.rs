@@ -640,8 +640,8 @@ fn a_range_of_subordinate_ids_stays_within_its_bounds() {
     assert_eq!(free(&[], 65536, u32::MAX - 10, u32::MAX), None);
     assert_eq!(free(&[], 10, 100, 109), Some(100));
     assert_eq!(free(&[], 10, 100, 108), None);
-    assert_eq!(free(&[105..106], 10, 100, 115), Some(106));
-    assert_eq!(free(&[105..106], 10, 100, 114), None);
+    assert_eq!(free(&taken("x:105:1"), 10, 100, 115), Some(106));
+    assert_eq!(free(&taken("x:105:1"), 10, 100, 114), None);
     // 2^32 - 1 is no ID.
     assert_eq!(free(&[], 1, u32::MAX, u32::MAX), None);
 }
