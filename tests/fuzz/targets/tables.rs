@@ -1,7 +1,7 @@
 //! fstab (first line: the entry to put) and the sub-ids (first line: `owner:start:count`).
 
-use kind_wsl::edit::table;
 use kind_wsl::edit::EditError;
+use kind_wsl::edit::table;
 
 use super::{Shape, Target, order};
 
