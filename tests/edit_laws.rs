@@ -10,7 +10,7 @@ mod verdicts;
 
 use std::path::{Path, PathBuf};
 
-use kind_wsl::edit::wslconf::{self, Dialect, Document, ProblemKind, RepairKind, Why, parse_bool};
+use kind_wsl::edit::wslconf::{self, Dialect, Document, Grammar, ProblemKind, RepairKind, Why, parse_bool};
 use kind_wsl::edit::{EditError, Format, cmdline, table, toml};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -100,7 +100,7 @@ fn wsl_laws(input: &[u8], dialect: Dialect, section: &str, key: &str, value: &st
     assert_eq!(values_but(&out, &name), values_but(&before, &name), "no other key moves: {}", about());
     if before.get(section, key).is_none() && !is_open {
         if !before.has_section(section) {
-            assert_eq!(out.remove_empty_section(section), Ok(true), "{}", about());
+            assert_eq!(out.remove_added_section(section, &before), Ok(true), "{}", about());
         }
         let out = out.to_bytes();
         assert_eq!(
@@ -254,10 +254,10 @@ fn an_empty_value_with_a_comment_keeps_the_comment_apart() {
 }
 
 #[test]
-fn a_new_key_follows_the_last_key_of_its_section() {
+fn a_new_key_follows_its_commented_default() {
     let text = "# mine\n[boot] # b\ncommand=x\n# systemd=true\n\n# net\n[network]\nhostname=h\n";
     let expected =
-        "# mine\n[boot] # b\ncommand=x\nsystemd=true\n# systemd=true\n\n# net\n[network]\nhostname=h\n";
+        "# mine\n[boot] # b\ncommand=x\n# systemd=true\nsystemd=true\n\n# net\n[network]\nhostname=h\n";
     assert_eq!(set(text, CONF, "boot", "systemd", "true"), expected);
 }
 
@@ -368,7 +368,7 @@ fn utf16_stays_in_wslconfig_and_becomes_utf8_in_wsl_conf() {
     let input = utf16("[wsl2]\r\nswap = 1 # ü\r\n");
     let put = |key, value| wslconf::put(&input, CONFIG, "wsl2", key, Some(value)).expect("it can be set");
     assert_eq!(put("swap", "0"), utf16("[wsl2]\r\nswap = 0 # ü\r\n"));
-    assert_eq!(put("memory", "8GB"), utf16("[wsl2]\r\nswap = 1 # ü\r\nmemory=8GB\r\n"));
+    assert_eq!(put("memory", "8GB"), utf16("[wsl2]\r\nswap = 1 # ü\r\nmemory = 8GB\r\n"));
     let mut document = Document::parse(&input, CONF);
     assert!(!document.complete());
     assert_eq!(document.repair()[0].kind, RepairKind::Reencoded);
@@ -401,19 +401,123 @@ fn the_guides_dead_section_is_taken_out_of_wsl_conf_whole() {
 }
 
 #[test]
-fn a_section_in_which_somebody_wrote_anything_is_not_empty() {
-    let empty = |text: &str| {
-        let mut document = Document::parse(text.as_bytes(), CONF);
-        let removed = document.remove_empty_section("boot").unwrap();
+fn only_a_section_that_set_added_and_that_is_still_empty_is_removed() {
+    let removed = |before: &str, now: &str| {
+        let before = Document::parse(before.as_bytes(), CONF);
+        let mut document = Document::parse(now.as_bytes(), CONF);
+        let removed = document.remove_added_section("boot", &before).unwrap();
         (removed, String::from_utf8(document.to_bytes()).unwrap())
     };
-    assert_eq!(empty("[user]\n\n[boot]\n\n"), (true, "[user]\n".to_owned()));
-    assert_eq!(empty("[boot]\n\n[user]\n"), (true, "[user]\n".to_owned()));
+    assert_eq!(removed("[user]\n", "[user]\n\n[boot]\n\n"), (true, "[user]\n".to_owned()));
+    assert_eq!(removed("[user]\n\n", "[user]\n\n[boot]\n"), (true, "[user]\n\n".to_owned()));
+    assert_eq!(removed("[user]\n", "[boot]\n\n[user]\n"), (true, "[user]\n".to_owned()));
     for text in
         ["[boot]\n# theirs\n", "[boot]\ncommand=x\n", "[boot]\n[user]\n[boot]\ncommand=x\n", "[user]\n"]
     {
-        assert_eq!(empty(text), (false, text.to_owned()));
+        assert_eq!(removed("", text), (false, text.to_owned()));
     }
+}
+
+#[test]
+fn a_broken_header_is_commented_out_with_its_keys_so_that_no_other_section_gets_them() {
+    let repaired = |text: &str| {
+        let mut document = Document::parse(text.as_bytes(), CONF);
+        document.repair();
+        String::from_utf8(document.to_bytes()).unwrap()
+    };
+    for (text, wanted) in [
+        (
+            "[interop]\nappendWindowsPath=false\n\n[ automount ]\nenabled=false\n",
+            "[interop]\nappendWindowsPath=false\n\n# [ automount ]\n# enabled=false\n",
+        ),
+        (
+            "[interop]\r\n[auto-mount] ; x\r\nenabled=false\r\n; y\r\nroot=/w\r\n[user]\r\ndefault=a\r\n",
+            "[interop]\r\n# [auto-mount] ; x\r\n# enabled=false\r\n# y\r\n# root=/w\r\n[user]\r\ndefault=a\r\n",
+        ),
+        (
+            "[interop]\n[network\nhostname=a \\\n b\n[]\nenabled=0",
+            "[interop]\n# [network\n# hostname=a \\\n#  b\n# []\n# enabled=0",
+        ),
+    ] {
+        assert_eq!(repaired(text), wanted);
+    }
+}
+
+#[test]
+fn comments_right_above_a_header_stay_when_the_section_above_is_removed() {
+    let removed = |text: &str| {
+        let mut document = Document::parse(text.as_bytes(), CONF);
+        assert_eq!(document.remove_section("wsl2"), Ok(true));
+        String::from_utf8(document.to_bytes()).unwrap()
+    };
+    let dead = "[wsl2]\nkernelCommandLine=cgroup_no_v1=all\n";
+    assert_eq!(removed(&format!("{dead}# network settings\n[network]\n")), "# network settings\n[network]\n");
+    assert_eq!(removed(&format!("{dead}# a\n# b\n[network]\n")), "# a\n# b\n[network]\n");
+    assert_eq!(removed(&format!("{dead}# dead\n\n# b\n[network]\n")), "# b\n[network]\n");
+}
+
+#[test]
+fn utf16_without_a_mark_is_refused_in_wslconfig() {
+    let units = |unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        "[wsl2]\r\nmemory=4GB\r\n".encode_utf16().flat_map(unit).collect()
+    };
+    for input in [units(u16::to_le_bytes), units(u16::to_be_bytes)] {
+        let found = wslconf::put(&input, CONFIG, "wsl2", "swap", Some("0"));
+        assert!(matches!(found, Err(EditError::Unreadable { line: 1, .. })), "{found:?}");
+    }
+}
+
+#[test]
+fn a_note_behind_a_value_becomes_a_comment() {
+    assert_eq!(
+        set("[boot]\nsystemd=true ; yes\n", CONF, "boot", "systemd", "true"),
+        "[boot]\nsystemd=true # yes\n"
+    );
+    assert_eq!(
+        set("[boot]\r\n systemd = false\t;keep # x\r\n", CONF, "boot", "systemd", "true"),
+        "[boot]\r\n systemd = true # keep # x\r\n"
+    );
+    assert_eq!(set("[boot]\nsystemd=\"a ; b\"\n", CONF, "boot", "systemd", "true"), "[boot]\nsystemd=true\n");
+}
+
+#[test]
+fn a_new_key_is_written_as_its_neighbors_are() {
+    let systemd = |text: &str| set(text, CONF, "boot", "systemd", "true");
+    assert_eq!(systemd("[boot]\n  command = x\n"), "[boot]\n  command = x\n  systemd = true\n");
+    assert_eq!(
+        systemd("[boot]\n\n[user]\n\tdefault = x\n"),
+        "[boot]\n\tsystemd = true\n\n[user]\n\tdefault = x\n"
+    );
+    assert_eq!(systemd("[user]\ndefault=x\n"), "[user]\ndefault=x\n\n[boot]\nsystemd=true\n");
+    let aligned = "[boot]\ncommand       = x\nprotectBinfmt = true\n";
+    assert_eq!(systemd(aligned), format!("{aligned}systemd       = true\n"));
+}
+
+#[test]
+fn a_new_section_needs_no_second_blank_line_and_stays_above_a_modeline() {
+    let systemd = |text: &str| set(text, CONF, "boot", "systemd", "true");
+    assert_eq!(systemd("[user]\ndefault=x\n\n"), "[user]\ndefault=x\n\n[boot]\nsystemd=true\n");
+    assert_eq!(
+        systemd("[user]\ndefault=x\n\n# vim: ft=dosini\n"),
+        "[user]\ndefault=x\n\n[boot]\nsystemd=true\n\n# vim: ft=dosini\n"
+    );
+    assert_eq!(
+        systemd("[user]\ndefault=x\n# vim: ft=dosini"),
+        "[user]\ndefault=x\n\n[boot]\nsystemd=true\n\n# vim: ft=dosini"
+    );
+}
+
+#[test]
+fn an_edit_is_right_for_the_versions_of_wsl_that_skip_a_bad_line_too() {
+    // From 2.9.13 on the first line is dropped for its escaped CR, so the second one counts there.
+    let text = "[boot]\r\nsystemd=true\\\r\nsystemd=false\r\n";
+    let bytes = wslconf::put(text.as_bytes(), CONF, "boot", "systemd", Some("true")).expect("it can be set");
+    for grammar in [Grammar::Stop, Grammar::Skip] {
+        let document = Document::parse_as(&bytes, CONF, grammar);
+        assert_eq!(document.get("boot", "systemd"), Some("true"), "{grammar:?}");
+    }
+    let skipping = Document::parse_as(b"; note\n[boot]\nsystemd=true\n", CONF, Grammar::Skip);
+    assert_eq!((skipping.get("boot", "systemd"), skipping.complete()), (Some("true"), true));
 }
 
 #[test]

@@ -184,13 +184,13 @@ impl Edit {
             Self::KernelWords { .. } => (Dialect::WslConfig, KERNEL.0),
             _ => return Ok(new),
         };
-        let is_theirs = |before| Document::parse(before, dialect).has_section(section);
-        if value.is_some() || before.is_none_or(is_theirs) {
+        let before = before.map(|before| Document::parse(before, dialect));
+        let Some(before) = before.filter(|before| value.is_none() && !before.has_section(section)) else {
             return Ok(new);
-        }
+        };
         let mut document = Document::parse(&new, dialect);
         // An empty section is no reason to leave our key where it is.
-        let _ = document.remove_empty_section(section);
+        let _ = document.remove_added_section(section, &before);
         Ok(document.to_bytes())
     }
 

@@ -37,6 +37,16 @@ pub enum Dialect {
     WslConfig,
 }
 
+/// What a version of WSL does with a line of wsl.conf that it cannot read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Grammar {
+    /// Up to WSL 2.9.12: reading ends there (`configfile.cpp:807`).
+    Stop,
+    /// From WSL 2.9.13 on: that line alone is skipped (microsoft/WSL PR 41606), and a backslash before a carriage return
+    /// makes a line invalid (PR 41591).
+    Skip,
+}
+
 /// One file: its bytes, and what WSL takes from them.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -138,7 +148,13 @@ impl Document {
     /// Reads the bytes as WSL would. Any bytes will do.
     #[must_use]
     pub fn parse(bytes: &[u8], dialect: Dialect) -> Self {
-        Self { scan: Scan::of(&Chars::decode(bytes, dialect)), bytes: bytes.to_vec(), dialect }
+        Self::parse_as(bytes, dialect, Grammar::Stop)
+    }
+
+    /// Reads the bytes as the versions of WSL with this grammar do.
+    #[must_use]
+    pub fn parse_as(bytes: &[u8], dialect: Dialect, grammar: Grammar) -> Self {
+        Self { scan: Scan::of(&Chars::decode(bytes, dialect), grammar), bytes: bytes.to_vec(), dialect }
     }
 
     /// The file's bytes; those given to [`parse`](Self::parse) as long as nothing was edited.

@@ -37,6 +37,17 @@ impl Encoding {
         }
     }
 
+    pub(super) fn decode(self, bytes: &[u8]) -> String {
+        let units = |unit: fn([u8; 2]) -> u16| -> Vec<u16> {
+            bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect()
+        };
+        match self {
+            Self::Bytes | Self::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
+            Self::Utf16Le => String::from_utf16_lossy(&units(u16::from_le_bytes)),
+            Self::Utf16Be => String::from_utf16_lossy(&units(u16::from_be_bytes)),
+        }
+    }
+
     pub(super) fn encode(self, text: &str) -> Vec<u8> {
         match self {
             Self::Bytes | Self::Utf8 => text.as_bytes().to_vec(),

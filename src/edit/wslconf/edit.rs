@@ -2,8 +2,9 @@
 //! asked for and nothing else.
 
 use super::chars::{Chars, Encoding, Eol};
+use super::repair::is_unmarked_utf16;
 use super::scan::{Item, What};
-use super::{Dialect, Document, full_name};
+use super::{Dialect, Document, Grammar, full_name};
 use crate::edit::EditError;
 
 impl Document {
@@ -21,24 +22,43 @@ impl Document {
             check_name(part, &name)?;
         }
         let literal = self.literal(&name, value)?;
+        self.check_encoding(&name)?;
         let new = match self.counting(&name) {
-            Some(entry) if entry.value == value.as_bytes() => return Ok(()),
+            Some(_) if self.is_set(&name, value) => return Ok(()),
             Some(entry) => {
+                let comment = if value.contains(';') { String::new() } else { self.note_behind(&entry.raw) };
                 let gap = if entry.raw.is_empty() && self.chars_at(entry.raw.end) == '#' { " " } else { "" };
-                self.spliced(entry.raw, &format!("{literal}{gap}"))
+                self.spliced(entry.raw, &format!("{literal}{comment}{gap}"))
             }
             None => {
                 self.check_readable(&name)?;
-                self.with_entry(section, &format!("{key}={literal}"))
+                self.with_entry(section, key, &literal)
             }
         };
         let before = self.clone();
         self.adopt(&new, &name, |other| other == name)?;
-        if self.counting(&name).is_some_and(|entry| entry.value == value.as_bytes()) {
+        if self.is_set(&name, value) {
             return Ok(());
         }
         *self = before;
         Err(EditError::BadValue { key: name, why: "WSL would read something else".to_owned() })
+    }
+
+    /// Whether every version of WSL reads this value.
+    fn is_set(&self, name: &str, value: &str) -> bool {
+        let reads =
+            |document: &Self| document.counting(name).is_some_and(|entry| entry.value == value.as_bytes());
+        reads(self) && reads(&Self::parse_as(&self.bytes, self.dialect, Grammar::Skip))
+    }
+
+    /// What the owner wrote behind a value with `;`, which WSL takes for a part of the value, as a comment.
+    fn note_behind(&self, raw: &std::ops::Range<usize>) -> String {
+        let text = self.encoding().decode(&self.bytes[raw.clone()]);
+        let note = text.split_once([' ', '\t']).map(|(_, rest)| rest.trim_start());
+        match note.and_then(|rest| rest.strip_prefix(';')) {
+            Some(note) if !text.contains(['"', '\\']) => format!(" # {}", note.trim()),
+            _ => String::new(),
+        }
     }
 
     /// Takes a key out: every line that sets it, as the second would count once the first is gone. The section's
@@ -64,8 +84,8 @@ impl Document {
 
     /// Takes out every section of a name, with the lines below it up to the next header. False if there is none.
     ///
-    /// A comment block that stands apart and right above the next header is taken to belong to that, and stays. The
-    /// blank line above a section at the end of the file goes with it.
+    /// Comments right above the next header belong to that header, and stay. The blank line above a section at the end of
+    /// the file goes with it.
     ///
     /// # Errors
     /// When WSL stops reading inside the section, so that its end is not known, or when a key of another section would
@@ -95,39 +115,50 @@ impl Document {
         Ok(true)
     }
 
-    /// Takes out the sections of a name, as [`Document::remove_section`] does, unless there is more below one than blank
-    /// lines. False if nothing was taken out.
+    /// Takes out the section that [`Document::set`] added to the document as it was `before`, unless there is more below
+    /// its header than blank lines. False if nothing was taken out.
     ///
     /// # Errors
-    /// Those of [`Document::remove_section`].
-    pub fn remove_empty_section(&mut self, section: &str) -> Result<bool, EditError> {
+    /// When a key would change. The document is then as it was.
+    pub fn remove_added_section(&mut self, section: &str, before: &Self) -> Result<bool, EditError> {
         let items = &self.scan.items;
-        let is_blank = |item: &&Item| matches!(item.what, What::Blank);
-        let is_empty = self.headers(section).all(|header| {
-            items[header + 1..].iter().find(|item| !is_blank(item)).is_none_or(Item::is_header)
-        });
-        if is_empty { self.remove_section(section) } else { Ok(false) }
-    }
-
-    /// Where the comment block right above an item begins if a blank line sets it apart, else the item itself.
-    fn start_of_comments_above(&self, item: usize, floor: usize) -> usize {
-        let is = |at: usize, wanted: fn(&What) -> bool| wanted(&self.scan.items[at].what);
-        let mut start = item;
-        while start - 1 > floor && is(start - 1, |what| matches!(what, What::Comment)) {
-            start -= 1;
+        let rest = self.end_of_sections();
+        let mut doomed = vec![false; items.len()];
+        for header in self.headers(section) {
+            let is_blank = |at: &usize| matches!(items[*at].what, What::Blank);
+            let next = (header + 1..items.len()).find(|at| !is_blank(at)).unwrap_or(items.len());
+            if next < rest && !items[next].is_header() {
+                return Ok(false);
+            }
+            let is_last = next >= rest;
+            let ours_above = is_last && before.needs_blank_above(before.end_of_sections());
+            let blank_above =
+                header.checked_sub(1).filter(|&above| ours_above && items[above].is_blank_line());
+            doomed[blank_above.unwrap_or(header)..next].fill(true);
         }
-        if start - 1 > floor && is(start - 1, |what| matches!(what, What::Blank)) { start } else { item }
+        if !doomed.contains(&true) {
+            return Ok(false);
+        }
+        let new = self.without(&doomed);
+        self.adopt(&new, section, |_| false)?;
+        Ok(true)
     }
 
-    /// The bytes with a line for a new key.
-    fn with_entry(&self, section: &str, entry: &str) -> Vec<u8> {
+    /// Where the comments right above an item begin: they belong to it.
+    fn start_of_comments_above(&self, item: usize, floor: usize) -> usize {
+        let is_comment = |at: usize| matches!(self.scan.items[at].what, What::Comment);
+        (floor + 1..item).rev().take_while(|&at| is_comment(at)).last().unwrap_or(item)
+    }
+
+    /// The bytes with a line for a new key, written as its neighbors are.
+    fn with_entry(&self, section: &str, key: &str, literal: &str) -> Vec<u8> {
         let items = &self.scan.items;
+        let entry = self.line(section, key, literal);
         if let Some(header) = self.headers(section).next() {
-            let anchor = (header + 1..items.len())
-                .take_while(|&at| !items[at].is_header())
-                .filter(|&at| matches!(items[at].what, What::Entry { .. }))
-                .last()
-                .unwrap_or(header);
+            let in_section = || (header + 1..items.len()).take_while(|&at| !items[at].is_header());
+            let last_key = in_section().filter(|&at| matches!(items[at].what, What::Entry { .. })).last();
+            let default = in_section().filter(|&at| self.is_commented_default(&items[at], key)).last();
+            let anchor = default.or(last_key).unwrap_or(header);
             let end = items[anchor].bytes.end;
             let text = match items[anchor].eol {
                 Some(eol) => format!("{entry}{}", eol.to_write()),
@@ -137,14 +168,92 @@ impl Document {
             return self.spliced(end..end, &text);
         }
         let eol = self.eol();
+        let at = self.end_of_sections();
+        if at < items.len() {
+            let start = items[at].bytes.start;
+            let blank = if self.needs_blank_above(at) { eol } else { "" };
+            return self.spliced(start..start, &format!("{blank}[{section}]{eol}{entry}{eol}{eol}"));
+        }
         let (before, after) = match items.last() {
             // A line feed behind a lone CR would be part of the same line end.
             None | Some(Item { eol: Some(Eol::Cr), .. }) => (String::new(), eol),
-            Some(Item { eol: Some(_), .. }) => (eol.to_owned(), eol),
+            Some(Item { eol: Some(_), .. }) if self.needs_blank_above(at) => (eol.to_owned(), eol),
+            Some(Item { eol: Some(_), .. }) => (String::new(), eol),
             Some(Item { eol: None, .. }) => (eol.repeat(2), ""),
         };
         let end = Chars::decode(&self.bytes, self.dialect).end();
         self.spliced(end..end, &format!("{before}[{section}]{eol}{entry}{after}"))
+    }
+
+    /// The item before which a new section goes: a modeline at the end of the file, which editors look for there
+    /// (vim's `modeline`), else the end.
+    fn end_of_sections(&self) -> usize {
+        let items = &self.scan.items;
+        let last = items.iter().rposition(|item| !matches!(item.what, What::Blank));
+        let is_modeline = |item: &Item| {
+            let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
+            matches!(item.what, What::Comment)
+                && [" vim:", " vi:", " ex:"].iter().any(|mark| text.contains(mark))
+        };
+        last.filter(|&at| is_modeline(&items[at])).unwrap_or(items.len())
+    }
+
+    /// Whether a section before this item has to be set apart from what stands above.
+    fn needs_blank_above(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|above| !self.scan.items[above].is_blank_line())
+    }
+
+    /// Whether it is a comment that shows this key, such as `#systemd = false`.
+    fn is_commented_default(&self, item: &Item, key: &str) -> bool {
+        let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
+        let text = text.trim_start_matches(['#', ' ', '\t']);
+        let name = text.split_once('=').map(|(name, _)| name.trim_end());
+        matches!(item.what, What::Comment) && name.is_some_and(|name| name.eq_ignore_ascii_case(key))
+    }
+
+    /// The line for a key, with the indent and the blanks around `=` of its neighbors: the keys of the same section, else
+    /// the last one of the file.
+    fn line(&self, section: &str, key: &str, literal: &str) -> String {
+        let styles = |name: &str| -> Vec<Style> {
+            let prefix = full_name(name, "");
+            let items = self.scan.items.iter();
+            items.filter_map(|item| self.style(item, &prefix)).collect()
+        };
+        let (mut styles, all) = (styles(section), styles(""));
+        if styles.is_empty() {
+            styles.extend(all.into_iter().next_back());
+        }
+        let Some(style) = styles.last() else { return format!("{key}={literal}") };
+        let is_aligned = styles.len() > 1
+            && styles.iter().all(|other| other.column == style.column)
+            && styles.iter().any(|other| other.key_len != style.key_len);
+        let written = style.indent.chars().count() + key.len();
+        let before = match style.column.checked_sub(written) {
+            Some(gap) if is_aligned && gap > 0 => " ".repeat(gap),
+            _ if style.is_spaced => " ".to_owned(),
+            _ => String::new(),
+        };
+        format!("{}{key}{before}={}{literal}", style.indent, style.after)
+    }
+
+    /// How an entry whose name begins so is written.
+    fn style(&self, item: &Item, prefix: &str) -> Option<Style> {
+        let What::Entry { name, raw, .. } = &item.what else { return None };
+        if !name.starts_with(prefix.trim_start_matches('.')) {
+            return None;
+        }
+        let line = self.encoding().decode(&self.bytes[item.bytes.start..raw.start]);
+        let (left, after) = line.split_once('=')?;
+        let key = left.trim();
+        let indent = left.split(key).next().unwrap_or_default().to_owned();
+        Some(Style {
+            column: left.chars().count(),
+            key_len: key.len(),
+            is_spaced: left.ends_with([' ', '\t']),
+            // More blanks stand before values that are aligned among each other.
+            after: if after.is_empty() { "" } else { " " },
+            indent,
+        })
     }
 
     /// The line end to write where no neighbour shows one: the file's first, else that of the file's home.
@@ -191,23 +300,40 @@ impl Document {
         bytes
     }
 
-    /// Becomes the new bytes, if in them every key has its value except those that were meant.
+    /// Becomes the new bytes, if every version of WSL takes the value from them that it took before for each key except
+    /// those that were meant.
     fn adopt(&mut self, bytes: &[u8], key: &str, meant: impl Fn(&str) -> bool) -> Result<(), EditError> {
-        let new = Self::parse(bytes, self.dialect);
-        let mut before = self.values().filter(|(name, _)| !meant(name));
-        let mut after = new.values().filter(|(name, _)| !meant(name));
-        loop {
-            match (before.next(), after.next()) {
-                (None, None) => break,
-                (left, right) if left == right => {}
-                (left, right) => {
-                    let other = left.or(right).map(|(name, _)| name).unwrap_or_default();
-                    return Err(EditError::SideEffect { key: key.to_owned(), other });
+        for grammar in [Grammar::Stop, Grammar::Skip] {
+            let [before, after] =
+                [&self.bytes, bytes].map(|bytes| Self::parse_as(bytes, self.dialect, grammar));
+            let mut before = before.values().filter(|(name, _)| !meant(name));
+            let mut after = after.values().filter(|(name, _)| !meant(name));
+            loop {
+                match (before.next(), after.next()) {
+                    (None, None) => break,
+                    (left, right) if left == right => {}
+                    (left, right) => {
+                        let other = left.or(right).map(|(name, _)| name).unwrap_or_default();
+                        return Err(EditError::SideEffect { key: key.to_owned(), other });
+                    }
                 }
             }
         }
-        drop((before, after));
-        *self = new;
+        *self = Self::parse(bytes, self.dialect);
+        Ok(())
+    }
+
+    /// Refuses UTF-16 without its mark: Windows reads it as UTF-8, so WSL finds nothing in it, and text added to it would
+    /// be neither.
+    fn check_encoding(&self, key: &str) -> Result<(), EditError> {
+        if self.dialect == Dialect::WslConfig && is_unmarked_utf16(&self.bytes) {
+            return Err(EditError::Unreadable {
+                line: 1,
+                text: String::new(),
+                why: "UTF-16 without a byte order mark".to_owned(),
+                key: key.to_owned(),
+            });
+        }
         Ok(())
     }
 
@@ -276,6 +402,18 @@ impl Item {
     fn is_header(&self) -> bool {
         matches!(self.what, What::Header { .. } | What::Invalid { header: true })
     }
+}
+
+/// How a line that sets a key is written.
+struct Style {
+    indent: String,
+    /// Where its `=` stands, in characters.
+    column: usize,
+    key_len: usize,
+    /// Whether a blank stands before the `=`.
+    is_spaced: bool,
+    /// What stands behind the `=`.
+    after: &'static str,
 }
 
 /// Names are `isalpha isalnum*` (`configfile.cpp:456`, `:571`).

@@ -1,6 +1,9 @@
 //! Making a file readable to its end.
 
+use std::ops::Range;
+
 use super::chars::{UTF8_BOM, UTF16BE_BOM, UTF16LE_BOM};
+use super::scan::{Item, What};
 use super::{Dialect, Document};
 
 /// One change that [`Document::repair`] made, for showing to a person.
@@ -30,11 +33,12 @@ pub enum RepairKind {
 }
 
 impl Document {
-    /// Changes as little as makes WSL read the file to its end: UTF-16 becomes UTF-8, a byte order mark goes, and in
-    /// wsl.conf every invalid line becomes a comment (`;` at its beginning becomes `#`).
+    /// Changes as little as makes every version of WSL read the file to its end: UTF-16 becomes UTF-8, a byte order mark
+    /// goes, and in wsl.conf every invalid line becomes a comment (`;` at its beginning becomes `#`). A header that WSL
+    /// cannot read takes the keys below it along: without it they would count for the section above.
     ///
-    /// Keys below the place where WSL used to stop come to count. In a .wslconfig, of which WSL reads all but the
-    /// invalid lines anyway, those lines stay. Afterwards the document is [`complete`](Self::complete).
+    /// Keys below the place where WSL used to stop take effect. In a .wslconfig, of which WSL reads all but the invalid
+    /// lines anyway, those lines stay. Afterwards the document is [`complete`](Self::complete).
     pub fn repair(&mut self) -> Vec<Repair> {
         let mut repairs = Vec::new();
         // One may hide the other.
@@ -42,12 +46,30 @@ impl Document {
             repairs.push(repair);
         }
         if self.dialect == Dialect::WslConf {
-            while let Some(stop) = self.scan.items.last().filter(|_| !self.scan.complete) {
-                let (line, range) = (stop.line, stop.bytes.clone());
+            let mut broken_header = None;
+            while let Some((line, range, is_header)) = self.next_to_comment_out(broken_header) {
+                broken_header = if is_header { Some(range.start) } else { broken_header };
                 repairs.extend(self.comment_out(line, range));
             }
         }
         repairs
+    }
+
+    /// The line and the bytes of the next item that has to become a comment, and whether it was meant as a header.
+    fn next_to_comment_out(&self, broken_header: Option<usize>) -> Option<(usize, Range<usize>, bool)> {
+        let below = |item: &&Item| broken_header.is_some_and(|header| item.bytes.start >= header);
+        let items = || self.scan.items.iter();
+        let orphan = items()
+            .filter(below)
+            .take_while(|item| !matches!(item.what, What::Header { .. }))
+            .find(|item| matches!(item.what, What::Entry { .. }));
+        if let Some(orphan) = orphan {
+            let text = &self.bytes[orphan.bytes.clone()];
+            let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+            return Some((orphan.line, orphan.bytes.start..orphan.bytes.start + end, false));
+        }
+        let stop = items().next_back().filter(|_| !self.scan.complete)?;
+        Some((stop.line, stop.bytes.clone(), matches!(stop.what, What::Invalid { header: true })))
     }
 
     fn reencode(&mut self) -> Option<Repair> {
@@ -71,7 +93,7 @@ impl Document {
     }
 
     /// Comments out the lines of an item that ends where WSL stumbled.
-    fn comment_out(&mut self, line: usize, item: std::ops::Range<usize>) -> Vec<Repair> {
+    fn comment_out(&mut self, line: usize, item: Range<usize>) -> Vec<Repair> {
         let is_eol = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let tail = &self.bytes[item.end..];
         let end = item.end + tail.iter().position(is_eol).unwrap_or(tail.len());
@@ -108,6 +130,11 @@ fn commented(line: &[u8]) -> (RepairKind, Vec<u8>) {
         }
         _ => (RepairKind::CommentedOut, [b"# ", line.as_slice()].concat()),
     }
+}
+
+/// Whether it is UTF-16 text without a mark, of either byte order.
+pub(super) fn is_unmarked_utf16(bytes: &[u8]) -> bool {
+    Utf16::detect(bytes).is_some_and(|utf16| !utf16.marked)
 }
 
 /// UTF-16 text, known by its mark or, when it is all ASCII, by every other byte being NUL.

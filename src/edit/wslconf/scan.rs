@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::chars::{Chars, Encoding, Eol, low_byte};
-use super::{Problem, ProblemKind, Why};
+use super::{Grammar, Problem, ProblemKind, Why};
 
 /// The file as a list of items that cover it, and what WSL would warn about.
 #[derive(Debug, Clone)]
@@ -59,9 +59,10 @@ pub(super) enum What {
 }
 
 impl Scan {
-    pub(super) fn of(chars: &Chars<'_>) -> Self {
+    pub(super) fn of(chars: &Chars<'_>, grammar: Grammar) -> Self {
         let mut scanner = Scanner {
             chars,
+            grammar,
             at: 0,
             line: 1,
             key: Vec::new(),
@@ -98,6 +99,7 @@ type Read = (What, usize, Option<Eol>);
 
 struct Scanner<'a> {
     chars: &'a Chars<'a>,
+    grammar: Grammar,
     at: usize,
     line: usize,
     /// WSL's one buffer for the section and the key: `section`, then `section.key`.
@@ -200,6 +202,9 @@ impl Scanner<'_> {
                         Some(b'b') => value.push(0x08),
                         Some(b'n') => value.push(b'\n'),
                         Some(b't') => value.push(b'\t'),
+                        Some(b'\r') if self.grammar == Grammar::Skip => {
+                            return Err(invalid(start, Why::Escape));
+                        }
                         // WSL skips `\` and one character, so of CRLF the LF is left, and that ends the value.
                         Some(b'\r') if matches!(self.chars.eol(at), Some((Eol::CrLf, _))) => {
                             (trimmed_len, raw_end, escaped_eol) = (value.len(), at, true);
@@ -254,11 +259,12 @@ impl Scanner<'_> {
         (what, end, eol)
     }
 
-    /// `InvalidLine`: wsl.conf ends here (`configfile.cpp:807`), .wslconfig goes on after the next line feed.
+    /// `InvalidLine`: up to WSL 2.9.12 wsl.conf ends here (`configfile.cpp:807`); otherwise reading continues after the
+    /// next line feed.
     fn invalid(&mut self, start: usize, invalid: &Invalid) -> Read {
         self.problem(start, ProblemKind::InvalidLine { why: invalid.why });
         let what = What::Invalid { header: invalid.header };
-        if self.chars.encoding == Encoding::Bytes {
+        if self.chars.encoding == Encoding::Bytes && self.grammar == Grammar::Stop {
             self.scan.complete = false;
             return (what, invalid.at, None);
         }
