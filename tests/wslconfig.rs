@@ -101,3 +101,46 @@ fn a_last_line_without_an_end_is_not_run_together_with_ours() {
     let after = String::from_utf8(set_up(Some(b"[wsl2]\nmemory=4GB"))).unwrap();
     assert!(after.starts_with("[wsl2]\nmemory=4GB\n"), "{after:?}");
 }
+
+#[test]
+fn a_command_line_that_the_kernel_would_cut_off_is_refused_with_its_length() {
+    let machine = Machine::new(Layout::Classic);
+    let words: Vec<String> = (0..89).map(|n| format!("mod{n}.param=value{n}")).collect();
+    let text = format!("[wsl2]\r\nkernelCommandLine={}\r\n", words.join(" "));
+    machine.write(PATH, &text);
+    let error = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap_err();
+    let text_of = |error: &dyn std::error::Error| {
+        std::iter::successors(Some(error), |e| e.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
+    };
+    let said = text_of(&error);
+    assert!(said.contains("the kernel reads 2047 bytes") && said.contains("would have 1"), "{said}");
+    assert_eq!(machine.text(PATH), text);
+}
+
+#[test]
+fn undo_leaves_a_line_that_was_shadowed_before_and_counts_since_ours_is_gone() {
+    let machine = Machine::new(Layout::Modern);
+    let conf = "/etc/wsl.conf";
+    machine.write(conf, "[BOOT]\nSystemD = FALSE\n[Boot]\nsystemd=true\n");
+    machine.finish(|host| machine.setup(host, &answers(), false));
+    assert_eq!(machine.text(conf), "[BOOT]\nSystemD = true\n[Boot]\nsystemd=true\n");
+    machine.write(conf, "[BOOT]\n[Boot]\nsystemd=true\n");
+    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+    assert_eq!(machine.text(conf), "[BOOT]\n[Boot]\nsystemd=true\n");
+}
+
+#[test]
+fn undo_takes_out_only_its_own_line_where_others_have_set_the_key_since() {
+    let machine = Machine::new(Layout::Modern);
+    let conf = "/etc/wsl.conf";
+    machine.write(conf, "[user]\ndefault=dev\n");
+    machine.finish(|host| machine.setup(host, &answers(), false));
+    let theirs = "\n[boot]\nsystemd = true # mine\n";
+    machine.write(conf, machine.text(conf) + theirs);
+    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+    assert!(machine.text(conf).ends_with("systemd = true # mine\n"), "{}", machine.text(conf));
+    assert_eq!(machine.text(conf).matches("systemd").count(), 1);
+}

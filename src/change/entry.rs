@@ -89,6 +89,9 @@ pub enum Edit {
 }
 
 const KERNEL: (&str, &str) = ("wsl2", "kernelCommandLine");
+/// What WSL puts before the user's value on the kernel command line, in bytes (WSL `src/windows/service/exe/WslCoreVm.cpp:1576`:
+/// about 300 on a machine with default settings; paths and debug options add to it).
+const WSL_PART: usize = 400;
 
 impl Edit {
     /// The entry as it is in these bytes.
@@ -109,6 +112,7 @@ impl Edit {
                 Ok(Some(if complete { "readable to its end" } else { "not readable to its end" }.to_owned()))
             }
             Self::Toml { path, .. } => toml::read(bytes, &strs(path)),
+            Self::Fstab { line, .. } if table::has_fstab(bytes, line)? => Ok(Some(line.clone())),
             Self::Fstab { mount_point, .. } => table::get_fstab(bytes, mount_point),
             Self::Subid { user, start, count } => {
                 Ok(table::subid_has(text(bytes)?, user, *start, *count).then(|| format!("{start}:{count}")))
@@ -136,7 +140,19 @@ impl Edit {
             Self::Wslconfig { section, key, .. } => {
                 wslconf::put(bytes, Dialect::WslConfig, section, key, value)
             }
-            Self::KernelWords { .. } => wslconf::put(bytes, Dialect::WslConfig, KERNEL.0, KERNEL.1, value),
+            Self::KernelWords { .. } => {
+                let is_longer = value.map(str::len) > self.get(bytes)?.map(|now| now.len());
+                if let Some(value) = value.filter(|value| is_longer && !cmdline::fits(value, WSL_PART)) {
+                    let why = format!(
+                        "the kernel reads {} bytes of its command line, WSL needs about {WSL_PART} of them, and this value \
+                         would have {}",
+                        cmdline::LIMIT - 1,
+                        value.len()
+                    );
+                    return Err(EditError::BadValue { key: KERNEL.1.to_owned(), why });
+                }
+                wslconf::put(bytes, Dialect::WslConfig, KERNEL.0, KERNEL.1, value)
+            }
             Self::DropSection { section } => {
                 let mut document = Document::parse(bytes, Dialect::WslConf);
                 document.remove_section(section)?;
@@ -177,21 +193,40 @@ impl Edit {
         value: Option<&str>,
         before: Option<&[u8]>,
     ) -> Result<Vec<u8>, EditError> {
-        let new = self.put(bytes, value)?;
-        let (dialect, section) = match self {
-            Self::WslConf { section, .. } => (Dialect::WslConf, section.as_str()),
-            Self::Wslconfig { section, .. } => (Dialect::WslConfig, section.as_str()),
-            Self::KernelWords { .. } => (Dialect::WslConfig, KERNEL.0),
-            _ => return Ok(new),
-        };
-        let before = before.map(|before| Document::parse(before, dialect));
-        let Some(before) = before.filter(|before| value.is_none() && !before.has_section(section)) else {
-            return Ok(new);
-        };
-        let mut document = Document::parse(&new, dialect);
-        // An empty section is no reason to leave our key where it is.
-        let _ = document.remove_added_section(section, &before);
-        Ok(document.to_bytes())
+        let place = self.place().zip(before);
+        let Some(((dialect, section, key), before)) = place else { return self.put(bytes, value) };
+        let left = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
+        let left = Document::parse(&left.unwrap_or_default(), dialect);
+        let before = Document::parse(before, dialect);
+        let mut now = Document::parse(bytes, dialect);
+        let ours = left.lines_of(section, key).first().map(|line| line.to_vec());
+        let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
+        let theirs = before.lines_of(section, key);
+        // Our line is gone, and one counts now that stood there before us without effect.
+        if counting != ours && counting.is_some_and(|line| theirs.iter().skip(1).any(|other| *other == line))
+        {
+            return Ok(bytes.to_vec());
+        }
+        let ours = ours.filter(|_| value.is_none());
+        let is_out = ours.map_or(Ok(false), |line| now.unset_line(section, key, &line))?;
+        if !is_out {
+            now = Document::parse(&self.put(bytes, value)?, dialect);
+        }
+        if value.is_none() && !before.has_section(section) {
+            // An empty section is no reason to leave our key where it is.
+            let _ = now.remove_added_section(section, &before);
+        }
+        Ok(now.to_bytes())
+    }
+
+    /// The grammar, the section and the key of an entry that WSL reads.
+    fn place(&self) -> Option<(Dialect, &str, &str)> {
+        match self {
+            Self::WslConf { section, key, .. } => Some((Dialect::WslConf, section, key)),
+            Self::Wslconfig { section, key, .. } => Some((Dialect::WslConfig, section, key)),
+            Self::KernelWords { .. } => Some((Dialect::WslConfig, KERNEL.0, KERNEL.1)),
+            _ => None,
+        }
     }
 
     /// Whether taking out only our part, when others wrote to the file since, is possible.

@@ -47,9 +47,11 @@ pub fn fstab_set(text: &str, line: &str) -> Result<String, EditError> {
         let why = format!("`{line}` is not one line with a device, a mount point and a type");
         return Err(EditError::BadValue { key, why });
     }
+    if has_fields(text, &fields) {
+        return Ok(text.to_owned());
+    }
     let same = fstab_entries(text).find(|(_, entry)| identity(&entry.fields) == identity(&fields));
     Ok(match same {
-        Some((_, entry)) if entry.fields == fields => text.to_owned(),
         Some((range, _)) => lines::splice(text, range, line),
         None => lines::insert(text, text.len(), line),
     })
@@ -72,6 +74,18 @@ pub fn fstab_unset(text: &str, first_fields: &[&str]) -> String {
 /// When the bytes are not UTF-8.
 pub fn get_fstab(bytes: &[u8], mount_point: &str) -> Result<Option<String>, EditError> {
     Ok(fstab_entry(lines::utf8(bytes)?, mount_point).map(|entry| entry.text))
+}
+
+/// Whether one of the entries has the columns of this line, however they are set apart.
+///
+/// # Errors
+/// When the bytes are not UTF-8.
+pub fn has_fstab(bytes: &[u8], line: &str) -> Result<bool, EditError> {
+    Ok(has_fields(lines::utf8(bytes)?, &fields(line)))
+}
+
+fn has_fields(text: &str, wanted: &[String]) -> bool {
+    fstab_entries(text).any(|(_, entry)| entry.fields == wanted)
 }
 
 /// The bytes of a file with a line for a mount point, or with `None` with no entry for it.

@@ -274,6 +274,24 @@ pub fn put(
     Ok(document.bytes)
 }
 
+/// The first key, other than those that were `meant` to change, whose effective value differs between two texts for any
+/// version of WSL: the law for every edit.
+#[must_use]
+pub fn moved(before: &[u8], after: &[u8], dialect: Dialect, meant: impl Fn(&str) -> bool) -> Option<String> {
+    [Grammar::Stop, Grammar::Skip].into_iter().find_map(|grammar| {
+        let [before, after] = [before, after].map(|bytes| Document::parse_as(bytes, dialect, grammar));
+        let mut before = before.values().filter(|(name, _)| !meant(name));
+        let mut after = after.values().filter(|(name, _)| !meant(name));
+        loop {
+            match (before.next(), after.next()) {
+                (None, None) => return None,
+                (left, right) if left == right => {}
+                (left, right) => return left.or(right).map(|(name, _)| name),
+            }
+        }
+    })
+}
+
 /// A boolean as WSL reads one: `true`, `false` in any case, `1`, `0`, and nothing else.
 ///
 /// `yes` and `on` warn and keep the default (WSL `stringshared.h`, `ParseBool`).

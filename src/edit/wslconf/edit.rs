@@ -4,7 +4,7 @@
 use super::chars::{Chars, Encoding, Eol};
 use super::repair::is_unmarked_utf16;
 use super::scan::{Item, What};
-use super::{Dialect, Document, Grammar, full_name};
+use super::{Dialect, Document, Entry, Grammar, full_name};
 use crate::edit::EditError;
 
 impl Document {
@@ -25,6 +25,10 @@ impl Document {
         self.check_encoding(&name)?;
         let new = match self.counting(&name) {
             Some(_) if self.is_set(&name, value) => return Ok(()),
+            Some(entry) if self.is_spelled_specially(&entry) => {
+                let patched = self.patched(&entry, &name, value);
+                patched.unwrap_or_else(|| self.spliced(entry.raw, &literal))
+            }
             Some(entry) => {
                 let comment = if value.contains(';') { String::new() } else { self.note_behind(&entry.raw) };
                 let gap = if entry.raw.is_empty() && self.chars_at(entry.raw.end) == '#' { " " } else { "" };
@@ -49,6 +53,40 @@ impl Document {
         let reads =
             |document: &Self| document.counting(name).is_some_and(|entry| entry.value == value.as_bytes());
         reads(self) && reads(&Self::parse_as(&self.bytes, self.dialect, Grammar::Skip))
+    }
+
+    /// Whether quotes, escapes or continued lines spell a value.
+    fn is_spelled_specially(&self, entry: &Entry<'_>) -> bool {
+        self.bytes[entry.raw.clone()].iter().any(|byte| matches!(byte, b'"' | b'\\'))
+    }
+
+    /// The bytes with only the part of a value replaced that changes, so that its owner's quotes and continued lines stay;
+    /// `None` if no such replacement is read as the value.
+    fn patched(&self, entry: &Entry<'_>, name: &str, value: &str) -> Option<Vec<u8>> {
+        let same = |pair: &(char, char)| pair.0 == pair.1;
+        let bytes =
+            |pairs: usize, chars: std::str::Chars<'_>| chars.take(pairs).map(char::len_utf8).sum::<usize>();
+        let start = entry.text.chars().zip(value.chars()).take_while(same).count();
+        let start = bytes(start, value.chars());
+        let (old, new) = (&entry.text[start..], &value[start..]);
+        let end = old.chars().rev().zip(new.chars().rev()).take_while(same).count();
+        let end = new.chars().rev().take(end).map(char::len_utf8).sum::<usize>();
+        let (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
+        let new = self.encoding().encode(&self.literal(name, new).ok()?.replace('"', ""));
+        let old = self.encoding().encode(old);
+        let raw = &self.bytes[entry.raw.clone()];
+        // The last place first, for what is new usually comes at the end, but within the owner's quotes.
+        let within = raw
+            .ends_with(&self.encoding().encode("\""))
+            .then(|| raw.len() - self.encoding().encode("\"").len());
+        let places = within.into_iter().chain((0..=raw.len().checked_sub(old.len())?).rev());
+        let mut candidates = places.filter(|&at| raw[at..].starts_with(&old)).map(|at| {
+            let mut bytes = self.bytes.clone();
+            let at = entry.raw.start + at;
+            bytes.splice(at..at + old.len(), new.iter().copied());
+            bytes
+        });
+        candidates.find(|bytes| Self::parse(bytes, self.dialect).is_set(name, value))
     }
 
     /// What the owner wrote behind a value with `;`, which WSL takes for a part of the value, as a comment.
@@ -80,6 +118,37 @@ impl Document {
         let new = self.without(&doomed);
         self.adopt(&new, &name, |other| other == name)?;
         Ok(true)
+    }
+
+    /// Takes out one line that sets a key, as [`Document::lines_of`] has it. False if there is no such line.
+    ///
+    /// # Errors
+    /// When another key would change. The document is then as it was.
+    pub fn unset_line(&mut self, section: &str, key: &str, line: &[u8]) -> Result<bool, EditError> {
+        let name = full_name(section, key);
+        let mut doomed = vec![false; self.scan.items.len()];
+        let found = self.scan.items.iter().position(|item| {
+            matches!(&item.what, What::Entry { name: other, .. } if *other == name)
+                && self.line_at(item) == line
+        });
+        let Some(found) = found else { return Ok(false) };
+        doomed[found] = true;
+        let new = self.without(&doomed);
+        self.adopt(&new, &name, |other| other == name)?;
+        Ok(true)
+    }
+
+    /// The lines that set a key, without their line ends; the first is the one that counts.
+    #[must_use]
+    pub fn lines_of(&self, section: &str, key: &str) -> Vec<&[u8]> {
+        let name = full_name(section, key);
+        let of_key = |item: &&Item| matches!(&item.what, What::Entry { name: other, .. } if *other == name);
+        self.scan.items.iter().filter(of_key).map(|item| self.line_at(item)).collect()
+    }
+
+    fn line_at(&self, item: &Item) -> &[u8] {
+        let eol = item.eol.map_or(0, |eol| self.encoding().encode(eol.as_str()).len());
+        &self.bytes[item.bytes.start..item.bytes.end - eol]
     }
 
     /// Takes out every section of a name, with the lines below it up to the next header. False if there is none.
@@ -303,21 +372,8 @@ impl Document {
     /// Becomes the new bytes, if every version of WSL takes the value from them that it took before for each key except
     /// those that were meant.
     fn adopt(&mut self, bytes: &[u8], key: &str, meant: impl Fn(&str) -> bool) -> Result<(), EditError> {
-        for grammar in [Grammar::Stop, Grammar::Skip] {
-            let [before, after] =
-                [&self.bytes, bytes].map(|bytes| Self::parse_as(bytes, self.dialect, grammar));
-            let mut before = before.values().filter(|(name, _)| !meant(name));
-            let mut after = after.values().filter(|(name, _)| !meant(name));
-            loop {
-                match (before.next(), after.next()) {
-                    (None, None) => break,
-                    (left, right) if left == right => {}
-                    (left, right) => {
-                        let other = left.or(right).map(|(name, _)| name).unwrap_or_default();
-                        return Err(EditError::SideEffect { key: key.to_owned(), other });
-                    }
-                }
-            }
+        if let Some(other) = super::moved(&self.bytes, bytes, self.dialect, meant) {
+            return Err(EditError::SideEffect { key: key.to_owned(), other });
         }
         *self = Self::parse(bytes, self.dialect);
         Ok(())

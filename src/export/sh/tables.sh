@@ -5,12 +5,13 @@ fstab() {
     function fields(s) { s = trim(s); gsub(/[ \t]+/, " ", s); return s }
     END {
       want = ENVIRON["want"]
-      for (i = 1; i <= n && !found; i++) {
+      for (i = 1; i <= n; i++) {
         if (line[i] ~ /^[ \t]*#/) continue
         if (index(line[i], "\\")) exit 3
-        if (split(trim(line[i]), column, /[ \t]+/) > 1 && at(column[2]) == at(ENVIRON["place"])) found = i
+        if (fields(line[i]) == fields(want)) { all(); exit }
+        if (!found && split(trim(line[i]), column, /[ \t]+/) > 1 && at(column[2]) == at(ENVIRON["place"])) found = i
       }
-      if (found) { if (fields(line[found]) != fields(want)) line[found] = want }
+      if (found) line[found] = want
       else if (n) add(n, want, first)
       else tail = want first
       all()

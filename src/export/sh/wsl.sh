@@ -4,7 +4,13 @@ wsl_lines='
     section = tolower(ENVIRON["section"]); key = section "." tolower(ENVIRON["key"])
     for (i = 1; i <= n; i++) {
       s = line[i]
-      if (s ~ /^[ \t]*(#.*)?$/) continue
+      if (s ~ /^[ \t]*$/) continue
+      last = s
+      if (s ~ /^[ \t]*#/) {
+        default_of = s; sub(/^[# \t]+/, "", default_of)
+        if (mine && sub(/[ \t]*=.*/, "", default_of) && tolower(default_of) == tolower(ENVIRON["key"])) shown = i
+        continue
+      }
       if (s ~ /^[ \t]*\[[A-Za-z][A-Za-z0-9]*\][ \t]*(#.*)?$/) {
         at = s; sub(/^[ \t]*\[/, "", at); sub(/\].*/, "", at); at = tolower(at)
         mine = at == section && !header
@@ -13,7 +19,8 @@ wsl_lines='
       }
       if (s !~ /^[ \t]*[A-Za-z][A-Za-z0-9]*[ \t]*=[^"\\]*$/) exit 3
       if (mine) anchor = i
-      name = s; sub(/=.*/, "", name); name = tolower(trim(name))
+      name = s; sub(/=.*/, "", name); column = length(name); size = length(trim(name))
+      style(at == section); style(0); name = tolower(trim(name))
       if (at != "") name = at "." name
       if (name != key) continue
       same[i] = 1
@@ -23,17 +30,35 @@ wsl_lines='
       before = substr(s, 1, RSTART + RLENGTH - 1); raw = after = substr(s, RSTART + RLENGTH)
       sub(/#.*/, "", raw); sub(/[ \t]+$/, "", raw)
       after = substr(after, length(raw) + 1)
+      if (raw ~ /[ \t];/) exit 3
     }
     if (!n || eol[1] == "") first = ENVIRON["eol"] == "crlf" ? "\r\n" : "\n"
+  }
+  # How the neighbors are written: those of the same section (1), or all (0). Columns are for kind-wsl to align.
+  function style(which) {
+    if (which && seen[1] && column == columns && size != sizes) uneven = 1
+    if (which && seen[1] && column != columns) ragged = 1
+    columns = which ? column : columns; sizes = which ? size : sizes
+    seen[which] = 1
+    indent[which] = s; sub(/[^ \t].*/, "", indent[which])
+    equals[which] = (s ~ /^[^=]*[ \t]=/ ? " =" : "=") (s ~ /^[^=]*=[ \t]/ ? " " : "")
+  }
+  function entry(value,  which) {
+    which = seen[1] ? 1 : 0
+    if (uneven && !ragged) exit 3
+    return indent[which] ENVIRON["key"] (equals[which] == "" ? "=" : equals[which]) value
   }
   function set(value,  new) {
     if (value ~ /[#"\\]|^[ \t]|[ \t]$/) exit 3
     if (found) {
       if (raw != value) line[found] = before value (raw == "" && after ~ /^#/ ? " " : "") after
-    } else if (header) add(anchor, ENVIRON["key"] "=" value, eol[anchor] == "" ? first : eol[anchor])
-    else {
-      new = "[" ENVIRON["section"] "]" first ENVIRON["key"] "=" value
-      tail = !n ? new first : eol[n] == "" ? first first new : first new first
+    } else if (header) {
+      if (shown) anchor = shown
+      add(anchor, entry(value), eol[anchor] == "" ? first : eol[anchor])
+    } else {
+      if (last ~ / (vim|vi|ex):/) exit 3
+      new = "[" ENVIRON["section"] "]" first entry(value)
+      tail = !n ? new first : eol[n] == "" ? first first new : (line[n] ~ /^[ \t]*$/ ? "" : first) new first
     }
   }
   # The last token of the same name gives way, as the kernel takes the last; any other goes to the end.
