@@ -20,6 +20,8 @@ mod undo;
 
 pub use completions::script as completions;
 
+use std::ffi::OsString;
+
 use camino::Utf8PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -81,7 +83,7 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Write down this machine, the plan and the journal, for a bug report or for `plan --facts`.
     Report(report::Report),
-    /// Run kind with podman as its provider, in a cgroup that may limit its nodes.
+    /// Run kind in a delegated scope, with the provider that was set up.
     Kind(kind::Kind),
     /// Print what a shell needs to complete kind-wsl's words.
     Completions(completions::Completions),
@@ -185,7 +187,9 @@ fn flag(question: &'static Question) -> clap::Arg {
 pub fn main() -> Exit {
     take_over(session::is_handed_over);
     settle_umask();
-    let matches = match command().try_get_matches() {
+    let command = command();
+    let line = leave_to_kind(&command, std::env::args_os().collect());
+    let matches = match command.try_get_matches_from(line) {
         Ok(matches) => matches,
         Err(e) => {
             ui::usage(&e);
@@ -212,6 +216,26 @@ pub fn main() -> Exit {
         ui::fail(&failure);
         failure.exit
     })
+}
+
+/// Puts `--` behind the word `kind`: everything after it is then kind's, whatever it looks like. Options of our own are
+/// global, so clap would take `-v` and `--root` for ours anywhere.
+fn leave_to_kind(command: &clap::Command, mut line: Vec<OsString>) -> Vec<OsString> {
+    let takes_value = |word: &str| {
+        let mut options = command.get_arguments().filter(|a| a.get_action().takes_values());
+        options.any(|a| a.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long)))
+    };
+    let mut at = 1;
+    while let Some(word) = line.get(at).and_then(|word| word.to_str()).filter(|word| *word != "--") {
+        if !word.starts_with('-') {
+            if word == "kind" {
+                line.insert(at + 1, "--".into());
+            }
+            break;
+        }
+        at += 1 + usize::from(takes_value(word));
+    }
+    line
 }
 
 /// The answers on the command line and in the environment.
@@ -241,5 +265,53 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Kind(command) => command.run(global),
         Command::Completions(command) => Ok(command.run()),
         Command::Crun(command) => command.run(global),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    use clap::FromArgMatches;
+
+    use super::{Cli, Command, command, leave_to_kind};
+
+    fn parse(words: impl IntoIterator<Item = OsString>) -> Cli {
+        let line = [OsString::from("kind-wsl")].into_iter().chain(words).collect();
+        let matches = command().try_get_matches_from(leave_to_kind(&command(), line));
+        Cli::from_arg_matches(&matches.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn everything_after_the_word_kind_belongs_to_kind_byte_for_byte() {
+        let latin1 = OsString::from_vec(vec![b'n', 0xe9]);
+        let words = [
+            "-v", "1", "-q", "--quiet", "--verbose", "--", "version", "--root", "/x", "--user=me", "--color", "--help",
+            "-h", "--version", "-V", "kind", "help", "", "--", "-vq",
+        ];
+        let args: Vec<OsString> = words.into_iter().map(Into::into).chain([latin1]).collect();
+        for first in [0, 1, 5, 11] {
+            let args = &args[first..];
+            let cli = parse([OsString::from("kind")].into_iter().chain(args.iter().cloned()));
+            let Command::Kind(kind) = &cli.command else { panic!("{cli:?}") };
+            assert_eq!(kind.args, args);
+            assert!(!cli.verbose && !cli.quiet && cli.root == "/" && cli.user.is_none(), "{cli:?}");
+        }
+    }
+
+    #[test]
+    fn options_before_the_word_kind_are_ours() {
+        let words = ["-v", "--root", "kind", "--user=dev", "--color", "never", "kind", "-q"];
+        let cli = parse(words.map(Into::into));
+        let Command::Kind(kind) = &cli.command else { panic!("{cli:?}") };
+        assert_eq!(kind.args, ["-q"]);
+        assert!(cli.verbose && !cli.quiet && cli.root == "kind" && cli.user.as_deref() == Some("dev"), "{cli:?}");
+    }
+
+    #[test]
+    fn the_word_kind_after_another_command_is_that_commands() {
+        let cli = parse(["explain", "kind", "--json"].map(Into::into));
+        assert!(matches!(cli.command, Command::Explain(_)), "{cli:?}");
     }
 }

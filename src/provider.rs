@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Account, Cmd, World};
+use crate::host::{Account, Cmd, Kind, World};
 
 /// One of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,59 @@ impl fmt::Display for Provider {
 
 /// What kind reads, in the words that start it.
 const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
+
+/// A variable of the shell that leads away from the user's own session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Correction {
+    /// `XDG_RUNTIME_DIR` or `DBUS_SESSION_BUS_ADDRESS`.
+    pub(crate) name: &'static str,
+    /// The variable, its value in the shell, and what is wrong with it.
+    pub(crate) fault: String,
+    /// The right value.
+    pub(crate) right: String,
+}
+
+/// What is wrong with the shell's way to the user's systemd: `XDG_RUNTIME_DIR` is another user's or `WSLg`'s, or the bus
+/// is another one. Empty if `/run/user/UID` is not the user's, because then there is nothing to correct it to.
+pub(crate) fn corrections(world: &dyn World, user: &Account) -> Vec<Correction> {
+    let run = user.runtime_dir();
+    if !is_session_of(world, user) {
+        return Vec::new();
+    }
+    let real = |path: &str| world.resolve(Utf8Path::new(path)).unwrap_or_else(|_| path.into());
+    let said = |name: &str| world.env(name).filter(|value| !value.is_empty());
+    let mut wrong = Vec::new();
+    if let Some(dir) = said("XDG_RUNTIME_DIR").filter(|dir| real(dir) != real(&run)) {
+        let why = match world.stat(&real(&dir)) {
+            Ok(Some(stat)) if stat.kind != Kind::Dir => "is not a directory",
+            Ok(Some(stat)) if stat.uid != user.uid => "belongs to another user",
+            Ok(Some(_)) => "is not the directory of the systemd user manager",
+            _ => "does not exist",
+        };
+        wrong.push(Correction { name: "XDG_RUNTIME_DIR", fault: format!("XDG_RUNTIME_DIR={dir} {why}"), right: run.clone() });
+    }
+    let bus = format!("{run}/bus");
+    // The first address of a list, without its guid (D-Bus Specification, "Server Addresses").
+    let is_bus = |address: &str| {
+        let first = address.split([';', ',']).next().and_then(|a| a.strip_prefix("unix:path="));
+        first.is_some_and(|path| real(path) == real(&bus))
+    };
+    if let Some(address) = said("DBUS_SESSION_BUS_ADDRESS").filter(|a| world.exists(&bus) && !is_bus(a)) {
+        wrong.push(Correction {
+            name: "DBUS_SESSION_BUS_ADDRESS",
+            fault: format!("DBUS_SESSION_BUS_ADDRESS={address} is not the user's session bus"),
+            right: format!("unix:path={bus}"),
+        });
+    }
+    wrong
+}
+
+/// Whether `/run/user/UID` exists and is the user's.
+pub(crate) fn is_session_of(world: &dyn World, user: &Account) -> bool {
+    let run = world.resolve(Utf8Path::new(&user.runtime_dir()));
+    let stat = run.and_then(|run| world.stat(&run)).ok().flatten();
+    stat.is_some_and(|stat| stat.kind == Kind::Dir && stat.uid == user.uid)
+}
 
 /// A command line inside the wrapper.
 pub(crate) fn in_wrapper<'w>(words: impl IntoIterator<Item = &'w str>) -> Cmd {

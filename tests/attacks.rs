@@ -47,3 +47,5 @@ mod shells;
 mod values;
 #[path = "attacks/windows.rs"]
 mod windows;
+#[path = "attacks/wrapper.rs"]
+mod wrapper;

@@ -1,59 +1,108 @@
-//! `kind-wsl kind ARGS..`: kind, as it has to be started here.
+//! `kind-wsl kind ARGS…`: runs kind in a delegated scope, with the provider that was set up.
+
+use std::ffi::OsString;
 
 use clap::Args;
 
 use super::Global;
 use super::session::Session;
 use crate::error::{Exit, Failure};
-use crate::host::replace;
-use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
+use crate::facts::user::refuse_root;
+use crate::host::{Cmd, World, replace};
+use crate::provider::{Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of};
 use crate::stage::Answers;
+use crate::ui::err;
 
 /// The arguments of `kind`.
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true, trailing_var_arg = true)]
+#[command(
+    disable_help_flag = true,
+    trailing_var_arg = true,
+    after_help = "Options of kind-wsl stand before the word kind; everything after it belongs to kind, including --help.\n\n\
+                  Examples:\n  kind-wsl kind create cluster --name dev\n  kind-wsl kind --help      kind's own help\n  \
+                  kind-wsl -v kind version  also shows the command line"
+)]
 pub(crate) struct Kind {
-    /// What kind takes.
+    /// Arguments for kind, passed on unchanged
     #[arg(value_name = "ARGS", allow_hyphen_values = true)]
-    args: Vec<String>,
+    pub(super) args: Vec<OsString>,
 }
 
 impl Kind {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::local(global, None)?;
-        if session.host.is_root() {
-            let text = "kind would run as root, and the cluster is the user's";
-            let hint = format!("run it as `{}`", session.user.name);
-            return Err(Failure::usage(text, hint));
-        }
+        self.refuse_others(&session, global)?;
         let facts = session.facts();
         let Some(kind) = &facts.tools.kind else {
-            return Err(Failure::new(
-                "kind is not installed",
-                Some("`kind-wsl setup --only tools` installs it".to_owned()),
-            ));
+            return Err(Failure::new("kind is not installed", Some(INSTALL.to_owned())));
         };
+        let wrong = corrections(&session.host, &session.user);
+        if let Some(note) = note(&wrong) {
+            err(&note);
+        }
         let (program, args) = line(&session, kind.as_str(), &self.args);
-        let error = replace(&program, &args, &environment(&session, global));
-        Err(Failure::new(
-            format!("cannot run `{program}`: {error}"),
-            Some("`kind-wsl plan` shows what is missing".to_owned()),
-        ))
+        if global.verbose {
+            err(&format!("running `{}`", typed(&program, &args)));
+        }
+        let error = replace(&program, &args, &environment(&session, global, wrong));
+        Err(Failure::new(format!("cannot run `{program}`: {error}"), Some("kind-wsl doctor".to_owned())))
+    }
+
+    /// Refuses another tree than the running system, and another user than the caller: kind works on neither.
+    fn refuse_others(&self, session: &Session, global: &Global) -> Result<(), Failure> {
+        let (host, user) = (&session.host, &session.user);
+        let again = typed("kind-wsl", &[&["kind".into()], self.args.as_slice()].concat());
+        if !host.is_live() {
+            let text = format!("cannot run kind in `{}`: kind runs only on the running system", global.root);
+            return Err(Failure::usage(text, again));
+        }
+        if user.uid == host.uid() && !host.is_root() {
+            return Ok(());
+        }
+        refuse_root(host, user).or_else(|e| match e {
+            // Not by itself the one whose cluster it is, but the only command that helps.
+            crate::facts::UserError::Root { instead: Some(name) } => Err(other_user(&name, &again)),
+            e => Err(e.into()),
+        })?;
+        if host.is_root() && host.env("SUDO_USER").as_ref() == Some(&user.name) {
+            return Err(Failure::usage("kind would run as root, but the cluster is rootless", again));
+        }
+        Err(other_user(&user.name, &again))
     }
 }
 
-/// kind inside a scope with every controller of the user manager, where there is one.
-fn line(session: &Session, kind: &str, args: &[String]) -> (String, Vec<String>) {
-    if can_be_wrapped(&session.host, &session.user) {
-        let wrapped = in_wrapper([kind].into_iter().chain(args.iter().map(String::as_str)));
-        return (wrapped.program, wrapped.args);
-    }
-    (kind.to_owned(), args.to_vec())
+/// What installs kind, even where an earlier answer was to install nothing.
+const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
+
+fn other_user(name: &str, again: &str) -> Failure {
+    let hint = Cmd::new("su", ["-", name, "-c", again]).to_string();
+    Failure::usage(format!("kind has to run as `{name}`, who owns the cluster"), hint)
 }
 
-/// The provider that was set up, unless the user says otherwise, what it needs to be found, and the user's own bus where
-/// the shell came through sudo or su.
-fn environment(session: &Session, global: &Global) -> Vec<(String, String)> {
+/// A command line as one would type it.
+fn typed(program: &str, args: &[OsString]) -> String {
+    Cmd::new(program, args.iter().map(|arg| arg.to_string_lossy())).to_string()
+}
+
+/// One line about what the shell has wrong, if anything.
+fn note(wrong: &[Correction]) -> Option<String> {
+    let list = |part: fn(&Correction) -> &str| wrong.iter().map(part).collect::<Vec<_>>().join(" and ");
+    (!wrong.is_empty()).then(|| format!("warning: {}; using {}", list(|c| &c.fault), list(|c| &c.right)))
+}
+
+/// kind inside a scope with every controller of the systemd user manager, if that manager can be reached.
+fn line(session: &Session, kind: &str, args: &[OsString]) -> (String, Vec<OsString>) {
+    if !can_be_wrapped(&session.host, &session.user) {
+        return (kind.to_owned(), args.to_vec());
+    }
+    let wrapped = in_wrapper([kind]);
+    let before = wrapped.args.into_iter().map(OsString::from);
+    (wrapped.program, before.chain(args.iter().cloned()).collect())
+}
+
+/// The provider that was set up, unless the user says otherwise, what it needs to be found, and the user's own session
+/// where the shell has none (it came through sudo or su) or another one.
+fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Vec<(String, String)> {
     let said =
         |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
     let ours = Answers(session.ledger.answers.clone()).provider();
@@ -63,8 +112,12 @@ fn environment(session: &Session, global: &Global) -> Vec<(String, String)> {
     if ours == Provider::Docker && is_ours {
         wanted.push(("DOCKER_HOST", docker_host(&session.user)));
     }
-    wanted.extend(session.user.env());
+    // Without the directory podman does better without the variable: it takes one below /tmp.
+    let has_session = is_session_of(&session.host, &session.user);
+    let of_session = |name: &str| name == "XDG_RUNTIME_DIR" || name == "DBUS_SESSION_BUS_ADDRESS";
+    wanted.extend(session.user.env().into_iter().filter(|(name, _)| has_session || !of_session(name)));
     wanted.retain(|(name, _)| said(name).is_none());
+    wanted.extend(wrong.into_iter().map(|c| (c.name, c.right)));
     if ours == Provider::Nerdctl && is_ours {
         wanted.push(("PATH", with_sbin(said("PATH").unwrap_or_default())));
     }

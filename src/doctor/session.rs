@@ -6,6 +6,7 @@ use super::{Examination, Finding, Patient};
 use crate::facts::cgroup::{ESSENTIAL, WANTED};
 use crate::facts::subids::SUBIDS;
 use crate::host::{Cmd, Kind};
+use crate::provider::{Correction, corrections};
 
 pub(super) static CHECKS: &[Examination] = &[
     Examination { id: "user", what: "the cluster is an ordinary user's", look: user },
@@ -60,6 +61,17 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
             evidence,
             consequence,
             "kind-wsl setup --only packages (dbus-user-session), then open a new session",
+        );
+    }
+    // Of a report, or as root, the variables of the shell are somebody else's.
+    let is_own = patient.world.env("USER").is_none_or(|name| name.is_empty() || name == facts.user.name);
+    let wrong = if is_own { corrections(patient.world, &facts.user) } else { Vec::new() };
+    if !wrong.is_empty() {
+        let list = |part: fn(&Correction) -> String| wrong.iter().map(part).collect::<Vec<_>>();
+        return Finding::wrong(
+            format!("{} in this shell", list(|c| c.fault.clone()).join(" and ")),
+            "podman and kind use another session or fail in this shell; `kind-wsl kind` corrects it for itself",
+            format!("export {}", list(|c| format!("{}={}", c.name, c.right)).join(" ")),
         );
     }
     Finding::ok(format!("{dir} with its bus"))

@@ -1,6 +1,6 @@
 //! Real commands: started in a process group of their own, bounded in time, ended with all they started.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -229,7 +229,7 @@ fn code(status: ExitStatus) -> i32 {
 /// Returns only when the program can not be started.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "replaces this process")]
-pub fn replace(program: &str, args: &[String], env: &[(String, String)]) -> io::Error {
+pub fn replace(program: &str, args: &[impl AsRef<OsStr>], env: &[(String, String)]) -> io::Error {
     Command::new(program).args(args).envs(env.iter().map(|(k, v)| (k, v))).exec()
 }
 

@@ -14,7 +14,7 @@ const PASSWORD: &str = "hunter2-3b7a";
 const SMALL: [&str; 4] = ["setup", "--yes", "--only", "subids"];
 
 /// The program needs a machine that is its own, and that takes root here.
-fn jail() -> Option<Jail> {
+pub(crate) fn jail() -> Option<Jail> {
     if is_root() {
         return Some(Jail::new());
     }

@@ -2,6 +2,7 @@
 //! The kernel's own files are the real ones, to be read only.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Command, Stdio};
@@ -93,7 +94,7 @@ impl Jail {
     }
 
     /// Runs `kind-wsl` in there as this user, with this environment and no other.
-    pub(crate) fn run(&self, uid: u32, env: &[(&str, &str)], args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, uid: u32, env: &[(&str, &str)], args: &[impl AsRef<OsStr>]) -> Ended {
         let who = uid.to_string();
         let words = ["--mount", "--", "sh", "-c", ENTER, "jail", self.case.machine.root.as_str(), &who];
         let mut command = Command::new("unshare");

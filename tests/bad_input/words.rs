@@ -245,13 +245,13 @@ fn a_mirror_and_an_offline_directory_at_once_are_refused_by_clap() {
 }
 
 #[test]
-fn a_kind_that_is_not_installed_is_answered_with_the_command_that_installs_it() {
+fn kind_is_refused_in_another_tree_than_the_running_system() {
     Case::new(Layout::Isolated).typed_by_somebody().refuses(
         "kind create cluster",
-        1,
+        2,
         "
-        error: kind is not installed
-        hint: `kind-wsl setup --only tools` installs it
+        error: cannot run kind in `[ROOT]`: kind runs only on the running system
+        hint: kind-wsl kind create cluster
         ",
     );
 }
