@@ -287,8 +287,26 @@ mod tests {
     fn everything_after_the_word_kind_belongs_to_kind_byte_for_byte() {
         let latin1 = OsString::from_vec(vec![b'n', 0xe9]);
         let words = [
-            "-v", "1", "-q", "--quiet", "--verbose", "--", "version", "--root", "/x", "--user=me", "--color", "--help",
-            "-h", "--version", "-V", "kind", "help", "", "--", "-vq",
+            "-v",
+            "1",
+            "-q",
+            "--quiet",
+            "--verbose",
+            "--",
+            "version",
+            "--root",
+            "/x",
+            "--user=me",
+            "--color",
+            "--help",
+            "-h",
+            "--version",
+            "-V",
+            "kind",
+            "help",
+            "",
+            "--",
+            "-vq",
         ];
         let args: Vec<OsString> = words.into_iter().map(Into::into).chain([latin1]).collect();
         for first in [0, 1, 5, 11] {
@@ -306,7 +324,10 @@ mod tests {
         let cli = parse(words.map(Into::into));
         let Command::Kind(kind) = &cli.command else { panic!("{cli:?}") };
         assert_eq!(kind.args, ["-q"]);
-        assert!(cli.verbose && !cli.quiet && cli.root == "kind" && cli.user.as_deref() == Some("dev"), "{cli:?}");
+        assert!(
+            cli.verbose && !cli.quiet && cli.root == "kind" && cli.user.as_deref() == Some("dev"),
+            "{cli:?}"
+        );
     }
 
     #[test]

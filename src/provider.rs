@@ -74,7 +74,11 @@ pub(crate) fn corrections(world: &dyn World, user: &Account) -> Vec<Correction> 
             Ok(Some(_)) => "is not the directory of the systemd user manager",
             _ => "does not exist",
         };
-        wrong.push(Correction { name: "XDG_RUNTIME_DIR", fault: format!("XDG_RUNTIME_DIR={dir} {why}"), right: run.clone() });
+        wrong.push(Correction {
+            name: "XDG_RUNTIME_DIR",
+            fault: format!("XDG_RUNTIME_DIR={dir} {why}"),
+            right: run.clone(),
+        });
     }
     let bus = format!("{run}/bus");
     // The first address of a list, without its guid (D-Bus Specification, "Server Addresses").

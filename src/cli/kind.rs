@@ -9,7 +9,9 @@ use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::facts::user::refuse_root;
 use crate::host::{Cmd, World, replace};
-use crate::provider::{Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of};
+use crate::provider::{
+    Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of,
+};
 use crate::stage::Answers;
 use crate::ui::err;
 

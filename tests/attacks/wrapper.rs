@@ -70,7 +70,11 @@ fn a_session_of_another_user_or_of_wslg_is_corrected_and_said_in_one_line() {
         assert!(!ended.said.contains("warning"), "{ended:?}");
     }
     for (run, bus, faults) in [
-        ("/run/user/1001", good_bus, "XDG_RUNTIME_DIR=/run/user/1001 belongs to another user; using /run/user/1000"),
+        (
+            "/run/user/1001",
+            good_bus,
+            "XDG_RUNTIME_DIR=/run/user/1001 belongs to another user; using /run/user/1000",
+        ),
         ("/nowhere", good_bus, "XDG_RUNTIME_DIR=/nowhere does not exist; using /run/user/1000"),
         ("/etc/passwd", "", "XDG_RUNTIME_DIR=/etc/passwd is not a directory; using /run/user/1000"),
         (
