@@ -44,13 +44,13 @@ use crate::{stages, ui};
                   take everything back"
 )]
 pub struct Cli {
-    /// When to colour: auto looks at the terminal and at `NO_COLOR`.
+    /// When to use color; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: ui::Color,
-    /// Say more: every stage, and what commands print.
+    /// Show more: every stage, details, and the output of commands
     #[arg(short, long, global = true)]
     verbose: bool,
-    /// Say only what is wrong.
+    /// Show only what is needed or wrong
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Work on the tree at this directory instead of the running system, with the programs that are in it.
@@ -67,11 +67,11 @@ pub struct Cli {
 enum Command {
     /// Set the machine up, or go on where an earlier run ended.
     Setup(setup::Setup),
-    /// Show what set-up would do: each stage, every file, downloads, the restart. Changes nothing, needs no root.
+    /// Show what setup would do, without changing anything
     Plan(plan::PlanCommand),
     /// Write the plan for many machines: as a script, a playbook, user-data or the recipe of an image.
     Export(export::ExportCommand),
-    /// Show where a set-up stands, and how to go on.
+    /// Show whether this machine is set up, and what to do next
     Status(status::Status),
     /// Look for what is wrong, and say what kind would say.
     Doctor(doctor::Doctor),
@@ -116,6 +116,17 @@ pub(crate) struct Choosing {
     /// The Windows profile that holds .wslconfig, as this distribution sees it.
     #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
+}
+
+impl Global {
+    /// How much to show.
+    pub(crate) fn detail(&self) -> ui::Detail {
+        match (self.verbose, self.quiet) {
+            (true, _) => ui::Detail::Full,
+            (_, true) => ui::Detail::Brief,
+            _ => ui::Detail::Normal,
+        }
+    }
 }
 
 /// Everything that holds for every command.

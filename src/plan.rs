@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
 use crate::edit::without_secrets;
-use crate::facts::{Facts, Pending};
+use crate::facts::{Facts, Packages, Pending};
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
 pub use crate::stage::Selection;
 use crate::stage::{Answers, Need, Stage};
@@ -112,10 +112,9 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Self::Needed => "needed",
-            Self::Satisfied => "satisfied",
-            Self::NoEffect => "no effect",
-            Self::NotHere => "not here",
-            Self::Skipped => "left out",
+            Self::Satisfied => "done",
+            Self::NoEffect => "not needed",
+            Self::NotHere | Self::Skipped => "skipped",
             Self::Blocked => "blocked",
         }
     }
@@ -203,6 +202,7 @@ impl Plan {
                 .map_err(|source| PlanError { stage: stage.id, source })?;
             for change in &planned.changes {
                 facts.pending.extend(pending(change));
+                foresee(&mut facts, change);
                 if let Change::Restart(restart) = change {
                     plan.restart = Some(restart.scope);
                 }
@@ -246,6 +246,17 @@ impl Plan {
             Change::Package(package) => package.file.as_ref().map(|f| &f.artifact),
             _ => None,
         })
+    }
+}
+
+/// What the stages after a change will find.
+fn foresee(facts: &mut Facts, change: &Change) {
+    facts.verified = None;
+    let Change::Package(package) = change else { return };
+    let Packages { installed, candidates, .. } = &mut facts.packages;
+    for name in &package.names {
+        facts.brought.insert(name.clone());
+        installed.entry(name.clone()).or_insert_with(|| candidates.get(name).cloned().unwrap_or_default());
     }
 }
 
@@ -297,9 +308,9 @@ fn plan_stage(
         planned.verdict = Verdict::Satisfied;
         let waits = (stage.changes)(facts, answers).iter().any(|c| c.restart().is_some());
         planned.why = if waits {
-            "written; it counts after the next start".to_owned()
+            "written; takes effect after the restart".to_owned()
         } else {
-            "already so".to_owned()
+            "already configured".to_owned()
         };
     }
     Ok(planned)
@@ -314,7 +325,7 @@ pub fn judge(
     selection: &Selection,
 ) -> (Verdict, String, Option<String>) {
     if selection.leaves_out(stage) {
-        return (Verdict::Skipped, "left out by --only or --skip".to_owned(), None);
+        return (Verdict::Skipped, "by --only or --skip".to_owned(), None);
     }
     match (stage.needed)(facts, answers) {
         Need::Needed(why) => (Verdict::Needed, why, None),

@@ -49,6 +49,17 @@ pub enum Color {
     Never,
 }
 
+/// How much a command that only shows something shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// `-q`: what is wrong or needed.
+    Brief,
+    /// Neither flag.
+    Normal,
+    /// `-v`: everything.
+    Full,
+}
+
 /// Settles colours for the whole program.
 pub fn settle(color: Color) {
     let choice = match color {

@@ -169,7 +169,7 @@ fn a_helper_that_gives_up_is_told_of_with_the_lines_to_type() {
         )
         .says("  wsl.exe --shutdown\n  wsl.exe -d Debian --cd ~ --exec [BIN] setup");
     let status = case.run("status").stdout;
-    assert!(status.contains("waits for a restart; wsl.exe did not answer"), "{status}");
+    assert!(status.contains("setup is waiting for a restart; wsl.exe did not answer"), "{status}");
 }
 
 #[test]

@@ -55,28 +55,28 @@ fn on_a_current_wsl_with_ubuntu_24_04_most_of_the_guide_has_no_effect() {
     let machine = release("ubuntu", "24.04", "255.4-1ubuntu8", archive);
     let plan = plan(&machine, &Answers::default());
     let wanted = [
-        "systemd satisfied",
-        "cgroup no effect",
-        "cgroup-mount no effect",
-        "controllers no effect",
-        "user-slice no effect",
+        "systemd done",
+        "cgroup not needed",
+        "cgroup-mount not needed",
+        "controllers not needed",
+        "user-slice not needed",
         "delegation needed",
         "modules needed",
         "limits needed",
-        "idle not here",
+        "idle skipped",
         "packages needed",
-        "subids satisfied",
+        "subids done",
         "podman needed",
-        "cni not here",
-        "crun satisfied",
-        "tools satisfied",
+        "cni skipped",
+        "crun done",
+        "tools done",
         "restart needed",
-        "docker not here",
-        "nerdctl not here",
-        "verify not here",
+        "docker skipped",
+        "nerdctl skipped",
+        "verify needed",
     ];
     assert_eq!(verdicts(&plan), wanted);
-    assert_eq!(verdict(&plan, "crun").1, "the distribution's is 1.14.1; this host needs 1.9.1 or later");
+    assert_eq!(verdict(&plan, "crun").1, "1.14.1 will be installed by stage `packages`; need 1.9.1 or later");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn ubuntu_22_04_needs_the_cni_package_and_a_newer_crun() {
     let plan = plan(&machine, &Answers::default());
     let cni = "podman 3.4.4 writes network files of version 1.0.0, which its CNI plugins can not read";
     assert_eq!(verdict(&plan, "cni"), ("needed", cni));
-    assert_eq!(verdict(&plan, "crun"), ("needed", "crun 0.17; this host needs 1.9.1 or later"));
+    assert_eq!(verdict(&plan, "crun"), ("needed", "the distribution offers crun 0.17; need 1.9.1 or later"));
     let fetched: Vec<&str> = plan.downloads().map(|a| a.file.as_str()).collect();
     assert_eq!(fetched, ["containernetworking-plugins_1.1.1+ds1-3+b5_amd64.deb", "crun-1.30.1-linux-amd64"]);
     // netavark and aardvark-dns are not there before podman 4.
@@ -114,7 +114,7 @@ fn debian_11_has_a_podman_whose_plugins_read_what_it_writes() {
     let plan = plan(&machine, &Answers::default());
     assert_eq!(
         verdict(&plan, "cni"),
-        ("no effect", "podman 3.0.1 writes network files that its plugins read")
+        ("not needed", "podman 3.0.1 writes network files that its plugins read")
     );
 }
 
@@ -122,7 +122,7 @@ fn debian_11_has_a_podman_whose_plugins_read_what_it_writes() {
 fn podman_5_wants_pasta_and_a_crun_that_knows_its_specification() {
     let machine = release("debian", "13", "257.13", "podman 5.4.2+ds1-2\ncrun 1.14.1-1\n");
     let plan = plan(&machine, &Answers::default());
-    assert_eq!(verdict(&plan, "crun"), ("needed", "crun 1.14.1; this host needs 1.14.3 or later"));
+    assert_eq!(verdict(&plan, "crun"), ("needed", "the distribution offers crun 1.14.1; need 1.14.3 or later"));
     assert!(verdict(&plan, "packages").1.contains("passt"));
     assert!(
         !plan.files.iter().any(|f| f.path.as_str().ends_with("storage.conf")),
@@ -134,7 +134,7 @@ fn podman_5_wants_pasta_and_a_crun_that_knows_its_specification() {
 fn a_fresh_image_without_package_lists_is_planned_from_what_its_release_carries() {
     let machine = release("debian", "12", "252.39", "");
     let plan = plan(&machine, &Answers::default());
-    assert_eq!(verdict(&plan, "cni"), ("not here", "podman 4.3.1 uses netavark, not CNI"));
+    assert_eq!(verdict(&plan, "cni"), ("skipped", "podman 4.3.1 uses netavark, not CNI"));
     assert!(verdict(&plan, "packages").1.contains("slirp4netns"));
 }
 
@@ -164,7 +164,7 @@ fn keys_that_another_file_sets_already_are_not_set_again() {
     machine.write("/etc/containers/containers.conf", said);
     machine.write("/etc/containers/storage.conf", "[storage]\ndriver = \"overlay\"\n");
     let plan = plan(&machine, &Answers::default());
-    assert_eq!(verdict(&plan, "podman"), ("satisfied", "/etc/containers/containers.conf says all of it"));
+    assert_eq!(verdict(&plan, "podman"), ("done", "/etc/containers/containers.conf says all of it"));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn v1_that_was_chosen_in_wsl_conf_is_no_longer_chosen_and_needs_no_kernel_words(
     machine.write("/etc/wsl.conf", "[automount]\ncgroups=v1\n");
     let plan = plan(&machine, &Answers::default());
     assert_eq!(verdict(&plan, "cgroup").0, "needed");
-    assert_eq!(verdict(&plan, "cgroup-mount").0, "no effect");
+    assert_eq!(verdict(&plan, "cgroup-mount").0, "not needed");
     assert!(!plan.files.iter().any(|f| f.path.as_str().ends_with(".wslconfig")));
     let conf = plan.files.iter().find(|f| f.path == "/etc/wsl.conf").unwrap();
     assert!(!conf.after.contains("cgroups"), "{}", conf.after);
@@ -194,7 +194,7 @@ fn v1_that_was_chosen_in_wsl_conf_is_no_longer_chosen_and_needs_no_kernel_words(
 fn a_plain_host_has_no_wsl_stages() {
     let plan = plan(&Machine::new(Layout::Plain), &Answers::default());
     for id in ["systemd", "cgroup", "cgroup-mount", "idle"] {
-        assert_eq!(verdict(&plan, id).0, "not here", "{id}");
+        assert_eq!(verdict(&plan, id).0, "skipped", "{id}");
     }
     assert_eq!(plan.restart, Some(kind_wsl::change::Scope::Machine));
 }
@@ -226,7 +226,7 @@ const BOOKWORM: &str = "podman 4.3.1\ncrun 1.8.1\ndocker.io 20.10.24+dfsg1-1+deb
 fn with_docker_nothing_is_done_for_podman() {
     let plan = of_provider(&release("debian", "12", "252.39", BOOKWORM), "docker");
     for id in ["podman", "cni", "crun", "nerdctl"] {
-        assert_eq!(verdict(&plan, id), ("not here", "the provider is docker"), "{id}");
+        assert_eq!(verdict(&plan, id), ("skipped", "the provider is docker"), "{id}");
     }
     let packages = "not installed: docker.io, rootlesskit, uidmap, slirp4netns, fuse-overlayfs, dbus-user-session, iptables";
     assert_eq!(verdict(&plan, "packages"), ("needed", packages));

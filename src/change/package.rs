@@ -349,7 +349,8 @@ impl Primitive for Package {
         };
         match self.file {
             Some(_) => now == wanted,
-            None => now.keys().eq(wanted.keys()),
+            // An interrupted change that this one replaces may have had other packages in its list.
+            None => self.names.iter().all(|n| now.contains_key(n) == wanted.contains_key(n)),
         }
     }
 }

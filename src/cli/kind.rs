@@ -7,6 +7,7 @@ use clap::Args;
 use super::Global;
 use super::session::Session;
 use crate::error::{Exit, Failure};
+use crate::facts::UserError;
 use crate::facts::user::refuse_root;
 use crate::host::{Cmd, World, replace};
 use crate::provider::{
@@ -61,10 +62,9 @@ impl Kind {
         if user.uid == host.uid() && !host.is_root() {
             return Ok(());
         }
-        refuse_root(host, user).or_else(|e| match e {
-            // Not by itself the one whose cluster it is, but the only command that helps.
-            crate::facts::UserError::Root { instead: Some(name) } => Err(other_user(&name, &again)),
-            e => Err(e.into()),
+        refuse_root(host, user).map_err(|e| match e {
+            UserError::Root { instead: Some(name) } => other_user(&name, &again),
+            e => e.into(),
         })?;
         if host.is_root() && host.env("SUDO_USER").as_ref() == Some(&user.name) {
             return Err(Failure::usage("kind would run as root, but the cluster is rootless", again));
@@ -77,7 +77,7 @@ impl Kind {
 const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
 
 fn other_user(name: &str, again: &str) -> Failure {
-    let hint = Cmd::new("su", ["-", name, "-c", again]).to_string();
+    let hint = Cmd::new("su", ["-", name, "--command", again]).to_string();
     Failure::usage(format!("kind has to run as `{name}`, who owns the cluster"), hint)
 }
 

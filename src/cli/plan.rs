@@ -17,16 +17,24 @@ use crate::ui::{json_line, out, render};
 /// The flags of `plan`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl plan                      this machine\n  kind-wsl plan --guide              also what has no effect here\n  \
-                  kind-wsl plan --facts report.json  somebody else's machine, from its `kind-wsl report`"
+    after_help = "By default, the plan shows the stages that change something, every file that changes, downloads and the restart. \
+                  -v also shows the stages that need no change and why; -q shows only one line for each stage that changes \
+                  something or is blocked.\n\n\
+                  Exit codes with --exit-code: 0 nothing to do, 1 changes, 4 blocked. Without it: 0.\n\n\
+                  Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan -v                   \
+                  also why the other stages need no change\n  kind-wsl plan -q --exit-code       for scripts\n  \
+                  kind-wsl plan --facts report.json  plan for the machine of a `kind-wsl report`"
 )]
 pub(crate) struct PlanCommand {
     #[command(flatten)]
     choosing: Choosing,
-    /// Plan for the machine that a report describes.
+    /// Plan for the machine that a report describes
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
-    /// Print JSON.
+    /// Exit with 0 if there is nothing to do, 1 if there are changes, 4 if setup is blocked
+    #[arg(long)]
+    exit_code: bool,
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -37,22 +45,27 @@ impl PlanCommand {
         self.choosing.check_source()?;
         if let Some(path) = &self.facts {
             let (plan, facts, _) = Dossier::read(path)?.plan(global, &selection)?;
-            return Ok(self.show(&plan, &facts));
+            return Ok(self.show(&plan, &facts, global));
         }
         let here = Planned::here(&self.choosing, global, &selection)?;
-        Ok(self.show(&here.plan, &here.facts))
+        Ok(self.show(&here.plan, &here.facts, global))
     }
 
-    /// A plan that is blocked is a plan all the same: it says by what.
-    fn show(&self, plan: &Plan, facts: &Facts) -> Exit {
+    /// Shows a plan, blocked or not; only a script that asks for it gets another exit code.
+    fn show(&self, plan: &Plan, facts: &Facts, global: &Global) -> Exit {
         if self.json {
             json_line(
                 json!({ "schema": SCHEMA, "plan": plan, "downloads": plan.downloads().collect::<Vec<_>>() }),
             );
         } else {
-            out(&render::plan(plan, facts));
+            out(&render::detailed(plan, facts, global.detail()));
         }
-        Exit::Done
+        match plan.blocked() {
+            _ if !self.exit_code => Exit::Done,
+            Some(_) => Exit::Found,
+            None if plan.is_empty() => Exit::Done,
+            None => Exit::Failed,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! `kind-wsl status`: where a set-up stands.
+//! `kind-wsl status`: whether this machine is set up, and what to do next.
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 
 use super::session::{Session, with_defaults};
@@ -10,19 +11,92 @@ use crate::error::{Exit, Failure};
 use crate::host::Witness;
 use crate::journal::{Ledger, Phase};
 use crate::plan::{Plan, Selection};
-use crate::ui::{BOLD, json_line, out, render, styled};
+use crate::ui::{BOLD, Detail, json_line, out, render, styled};
 use crate::windows::Outcome;
 
 /// The flags of `status`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "By default, status shows the answer and the next command. -v also shows every stage and every change that \
+                  kind-wsl made; -q shows only the answer.\n\n\
+                  Examples:\n  kind-wsl status\n  kind-wsl status -v\n  kind-wsl status --json    `state` is one of not-set-up, already-satisfied, interrupted,\n                            \
+                  waiting-for-restart, restarted, set-up, drifted and packages-left"
+)]
 pub(crate) struct Status {
     /// Print the restart that was agreed to and is waited for, one `key=value` a line, and nothing where there is none:
     /// for kind-wsl.exe.
     #[arg(long, hide = true)]
     waiting: bool,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Whether the machine is set up; the spelling in JSON is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    /// kind-wsl has changed nothing, and there is something to do.
+    NotSetUp,
+    /// kind-wsl has changed nothing, and there is nothing to do.
+    AlreadySatisfied,
+    /// A setup did not end.
+    Interrupted,
+    /// A setup waits for a restart that has not happened.
+    WaitingForRestart,
+    /// The restart happened, and the setup has not resumed.
+    Restarted,
+    /// A setup ended, and everything is as it left it.
+    SetUp,
+    /// A setup ended, and something changed since.
+    Drifted,
+    /// Everything was undone except the packages.
+    PackagesLeft,
+}
+
+impl State {
+    fn of(ledger: &Ledger, witness: &Witness, plan: &Plan) -> Self {
+        match &ledger.waiting {
+            Some(waiting) if waiting.witness == *witness => return Self::WaitingForRestart,
+            Some(_) => return Self::Restarted,
+            None if ledger.is_interrupted() => return Self::Interrupted,
+            None if ledger.taken_back => return Self::PackagesLeft,
+            None => {}
+        }
+        match (ledger.finished.is_some(), plan.is_empty()) {
+            (true, true) => Self::SetUp,
+            (true, false) => Self::Drifted,
+            (false, true) => Self::AlreadySatisfied,
+            (false, false) => Self::NotSetUp,
+        }
+    }
+
+    /// In a sentence.
+    fn summary(self, ledger: &Ledger) -> String {
+        let at = |time: &Option<String>| time.clone().unwrap_or_default();
+        match self {
+            Self::NotSetUp => "not set up".to_owned(),
+            Self::AlreadySatisfied => "not set up by kind-wsl, but this machine already meets every requirement".to_owned(),
+            Self::Interrupted => format!("the setup that began at {} was interrupted", at(&ledger.began)),
+            Self::WaitingForRestart => "setup is waiting for a restart".to_owned(),
+            Self::Restarted => "the restart is done; setup can resume".to_owned(),
+            Self::SetUp => format!("set up at {}", at(&ledger.finished)),
+            Self::Drifted => format!("set up at {}, but something has changed since", at(&ledger.finished)),
+            Self::PackagesLeft => "undone, except for the packages".to_owned(),
+        }
+    }
+
+    /// The next command, and what it does.
+    fn advice(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::NotSetUp => Some(("kind-wsl setup", "sets this machine up (`kind-wsl plan` shows what it would do)")),
+            Self::Interrupted | Self::Restarted => Some(("kind-wsl setup", "resumes the setup")),
+            Self::WaitingForRestart => Some(("kind-wsl setup", "shows how to restart")),
+            Self::Drifted => Some(("kind-wsl plan", "shows what has changed")),
+            Self::PackagesLeft => Some(("kind-wsl undo --packages", "removes the packages")),
+            Self::SetUp | Self::AlreadySatisfied => None,
+        }
+    }
 }
 
 impl Status {
@@ -36,34 +110,48 @@ impl Status {
         let answers = Choosing::default().answers(global, &session, &facts)?;
         let answers = with_defaults(&facts, &answers);
         let plan = Plan::make(&session.host, &facts, &answers, &Selection::default())?;
-        let (mut state, advice) = state(&session.ledger, &Witness::of(&session.host), &plan);
-        let handed = session.ledger.waiting.as_ref().filter(|w| w.handed);
-        let outcome = handed.and_then(|w| Outcome::of(&session.host, &session.ledger.places, &w.id));
-        if let Some(outcome) = outcome {
-            state = format!("{state}; {}", outcome.name());
+        let ledger = &session.ledger;
+        let state = State::of(ledger, &Witness::of(&session.host), &plan);
+        let mut summary = state.summary(ledger);
+        let handed = ledger.waiting.as_ref().filter(|w| w.handed);
+        if let Some(outcome) = handed.and_then(|w| Outcome::of(&session.host, &ledger.places, &w.id)) {
+            summary = format!("{summary}; {}", outcome.name());
         }
         if self.json {
-            let made: Vec<_> = session.ledger.standing().map(|e| json!({
+            let made: Vec<_> = ledger.standing().map(|e| json!({
                 "stage": e.intent.stage, "target": e.intent.change.target(), "open": e.phase == Phase::Open
             })).collect();
-            json_line(json!({ "state": state, "advice": advice, "stages": plan.stages, "made": made }));
+            json_line(json!({
+                "state": state, "summary": summary, "advice": state.advice().map(|(command, _)| command),
+                "began": ledger.began, "finished": ledger.finished, "stages": plan.stages, "made": made
+            }));
             return Ok(Exit::Done);
         }
-        out(&format!("{}\n", render::table(&plan.stages)));
-        let made: Vec<_> = session.ledger.standing().collect();
-        if !made.is_empty() {
-            out(&styled(BOLD, "made by kind-wsl"));
-            for entry in made {
-                let open = if entry.phase == Phase::Open { " (interrupted)" } else { "" };
-                out(&format!("  {}: {}{open}", entry.intent.stage, entry.intent.change.target()));
-            }
-            out("");
+        out(&styled(BOLD, &summary));
+        let detail = global.detail();
+        if detail == Detail::Brief {
+            return Ok(Exit::Done);
         }
-        out(&state);
-        if let Some(advice) = advice {
-            out(&advice);
+        if let Some((command, what)) = state.advice() {
+            out(&format!("`{command}` {what}"));
+        }
+        if detail == Detail::Full {
+            out(&format!("\n{}", render::table(&plan.stages, detail)));
+            show_changes(ledger);
         }
         Ok(Exit::Done)
+    }
+}
+
+/// What kind-wsl changed on this machine and did not undo.
+fn show_changes(ledger: &Ledger) {
+    let mut changes = ledger.standing().peekable();
+    if changes.peek().is_some() {
+        out(&format!("\n{}", styled(BOLD, "changes by kind-wsl")));
+    }
+    for entry in changes {
+        let open = if entry.phase == Phase::Open { " (interrupted)" } else { "" };
+        out(&format!("  {}: {}{open}", entry.intent.stage, entry.intent.change.target()));
     }
 }
 
@@ -77,41 +165,4 @@ fn tell_waiting(session: &Session) {
     };
     let (user, program) = (&session.user.name, session.program());
     out(&format!("id={}\nscope={scope}\nuser={user}\nprogram={program}", waiting.id));
-}
-
-/// Where it stands, and how to go on.
-fn state(ledger: &Ledger, witness: &Witness, plan: &Plan) -> (String, Option<String>) {
-    let go_on = Some("`kind-wsl setup` goes on".to_owned());
-    match &ledger.waiting {
-        Some(waiting) if waiting.witness == *witness => {
-            return (
-                "a set-up waits for a restart".to_owned(),
-                Some("`kind-wsl setup` shows the lines to type".to_owned()),
-            );
-        }
-        Some(_) => return ("a set-up waits to go on after its restart".to_owned(), go_on),
-        None => {}
-    }
-    if ledger.is_interrupted() {
-        return (
-            format!("a set-up of {} was interrupted", ledger.began.as_deref().unwrap_or_default()),
-            go_on,
-        );
-    }
-    if ledger.taken_back {
-        let advice = "`kind-wsl undo --packages` takes them out".to_owned();
-        return ("taken back, but for the packages".to_owned(), Some(advice));
-    }
-    match (&ledger.finished, plan.is_empty()) {
-        (Some(at), true) => (format!("set up, finished at {at}"), None),
-        (Some(at), false) => (
-            format!("set up, finished at {at}, but something changed since"),
-            Some("`kind-wsl plan` shows what".to_owned()),
-        ),
-        (None, true) => ("everything is as it should be, without us".to_owned(), None),
-        (None, false) => (
-            "not set up".to_owned(),
-            Some("`kind-wsl setup` does it, `kind-wsl plan` shows it first".to_owned()),
-        ),
-    }
 }

@@ -109,11 +109,12 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     }
     let floor = floor(facts);
     let answer = answers.get("crun_version");
-    let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun yet") };
-    let said = format!("crun {}", present.release());
+    let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun is installed") };
+    let is_installed = facts.tools.crun.is_some();
+    let said = format!("{} crun {}", if is_installed { "found" } else { "the distribution offers" }, present.release());
     if is_too_old(facts) {
         if answer == Some("keep") {
-            let what = format!("{said} is kept as asked, but this host needs {floor} or later");
+            let what = format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
             return Need::blocked(what, "answer with `--crun-version recommended`");
         }
         return offer(facts, answers, &floor, &said);
@@ -121,10 +122,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     // Another one than a crun that serves is installed only where it was asked for.
     match answer.filter(|a| !matches!(*a, "keep" | "recommended")).and_then(|a| resolve(facts, a)) {
         Some(version) if version != present => offer(facts, answers, &floor, &said),
-        _ => {
-            let path = facts.tools.crun.as_ref().map_or("the distribution's", |c| c.path.as_str());
-            Need::satisfied(format!("{path} is {}; this host needs {floor} or later", present.release()))
-        }
+        _ => match &facts.tools.crun {
+            Some(crun) => Need::satisfied(format!("{} is {}; need {floor} or later", crun.path, present.release())),
+            None => Need::satisfied(format!("{} will be installed by stage `packages`; need {floor} or later", present.release())),
+        },
     }
 }
 
@@ -174,7 +175,7 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ne
         let hint = format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature");
         return Need::blocked(what, hint);
     }
-    is_beaten(facts).unwrap_or_else(|| Need::needed(format!("{present}; this host needs {floor} or later")))
+    is_beaten(facts).unwrap_or_else(|| Need::needed(format!("{present}; need {floor} or later")))
 }
 
 fn resolve(facts: &Facts, wanted: &str) -> Option<Version> {

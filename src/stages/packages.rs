@@ -84,6 +84,11 @@ fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     names
 }
 
+/// Those of them that are not installed.
+fn missing(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
+    names(facts, answers, manager).into_iter().filter(|n| !facts.packages.installed.contains_key(n)).collect()
+}
+
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     let provider = answers.provider();
     let Some(manager) = facts.packages.manager else {
@@ -93,8 +98,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if let Some(blocked) = rootless::unfit(facts, provider) {
         return blocked;
     }
-    let names = names(facts, answers, manager);
-    let missing: Vec<_> = names.iter().filter(|n| !facts.packages.installed.contains_key(*n)).cloned().collect();
+    let missing = missing(facts, answers, manager);
     if missing.is_empty() {
         return Need::satisfied(format!("{} and all it needs are installed", present(facts, provider)));
     }
@@ -111,6 +115,9 @@ fn present(facts: &Facts, provider: Provider) -> String {
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let package = |manager| Change::Package(Package::new(manager, names(facts, answers, manager)));
-    facts.packages.manager.map(package).into_iter().collect()
+    let Some(manager) = facts.packages.manager else { return Vec::new() };
+    match missing(facts, answers, manager) {
+        names if names.is_empty() => Vec::new(),
+        names => vec![Change::Package(Package::new(manager, names))],
+    }
 }

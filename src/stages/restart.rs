@@ -35,9 +35,9 @@ pub(super) static STAGE: Stage = Stage {
 fn needed(facts: &Facts, _: &Answers) -> Need {
     match facts.restart_due() {
         None => Need::satisfied("nothing waits for a restart"),
-        Some(_) if !facts.wsl.is_two() => Need::needed("the user manager keeps what it had until the machine is started again"),
-        Some(Scope::Distro | Scope::Machine) => Need::needed("what this distribution reads when it starts has changed"),
-        Some(Scope::Vm) => Need::needed(".wslconfig has changed, which WSL reads when its virtual machine starts"),
+        Some(_) if !facts.wsl.is_two() => Need::needed("changed settings take effect only after the machine restarts"),
+        Some(Scope::Distro | Scope::Machine) => Need::needed("changed settings take effect only after this distribution restarts"),
+        Some(Scope::Vm) => Need::needed("changed settings take effect only after WSL restarts as a whole"),
     }
 }
 
@@ -50,6 +50,11 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
             until.push(expect);
         }
     }
-    let why = facts.pending.iter().map(|p| p.why.clone()).collect();
+    let mut why: Vec<String> = Vec::new();
+    for pending in &facts.pending {
+        if !why.contains(&pending.why) {
+            why.push(pending.why.clone());
+        }
+    }
     vec![Change::Put(Put::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()).passing()), Change::Restart(Restart { scope, why, until })]
 }

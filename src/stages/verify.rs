@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::rootless;
 use crate::facts::Facts;
 use crate::facts::cgroup::{ESSENTIAL, Mounts, user_manager};
 use crate::facts::engines::Info;
@@ -38,17 +39,21 @@ pub(super) static STAGE: Stage = Stage {
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     let provider = answers.provider();
-    let is_there = match provider {
-        Provider::Podman => facts.packages.installed.contains_key("podman"),
-        Provider::Docker => facts.engines.docker.is_some(),
-        Provider::Nerdctl => facts.engines.nerdctl.is_some(),
+    let has_packages = |provider| {
+        let names = facts.packages.manager.map(|manager| rootless::packages(facts, provider, manager));
+        names.is_some_and(|names| names.iter().all(|name| facts.packages.installed.contains_key(*name)))
     };
-    if !is_there {
+    let is_installed = match provider {
+        Provider::Podman => facts.packages.installed.contains_key("podman"),
+        Provider::Docker => facts.engines.docker.is_some() || has_packages(provider),
+        Provider::Nerdctl => facts.engines.nerdctl.is_some() || has_packages(provider),
+    };
+    if !is_installed {
         return Need::not_here(format!("{provider} is not installed"));
     }
     match &facts.verified {
-        Some(when) => Need::satisfied(format!("verified at {when}, and nothing was changed since")),
-        None => Need::needed("not looked at since the last change"),
+        Some(when) => Need::satisfied(format!("verified at {when}; nothing has changed since")),
+        None => Need::needed("the result will be checked at the end"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 use similar::{ChangeTag, TextDiff};
 
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, styled, width};
+use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
 use crate::change::{Change, Scope};
 use crate::facts::{Facts, Wsl};
 use crate::plan::{FileDiff, Plan, Planned, Verdict};
@@ -34,29 +34,49 @@ pub fn machine(facts: &Facts) -> String {
     )
 }
 
-/// The table of stages.
+/// A line for each stage; without `-v` only for those that change something or are blocked.
 #[must_use]
-pub fn table(stages: &[Planned]) -> String {
-    let width = width();
-    let mut text = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width);
-    for stage in stages {
+pub fn table(stages: &[Planned], detail: Detail) -> String {
+    let is_due = |stage: &&Planned| matches!(stage.verdict, Verdict::Needed | Verdict::Blocked);
+    let row = |stage: &Planned| {
         let cells = [(stage.id, 15, Style::new()), (stage.verdict.name(), 11, style(stage.verdict))];
-        let _ = write!(text, "\n{}", columns(&cells, &stage.why, width));
+        columns(&cells, &stage.why, width())
+    };
+    let shown: Vec<_> = stages.iter().filter(|s| detail == Detail::Full || is_due(s)).map(row).collect();
+    let mut text = shown.join("\n");
+    if detail != Detail::Brief && !shown.is_empty() {
+        let heading = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width());
+        text = format!("{heading}\n{text}");
     }
-    text
+    let others = stages.len() - shown.len();
+    if detail == Detail::Normal && others > 0 {
+        let plural = if others == 1 { " needs" } else { "s need" };
+        let note = format!("{others} other stage{plural} no change; `kind-wsl plan -v` lists every stage.");
+        let _ = write!(text, "\n{}", styled(DIM, &note));
+    }
+    text.trim_start_matches('\n').to_owned()
 }
 
-/// The whole plan.
+/// The plan as setup shows it.
 #[must_use]
 pub fn plan(plan: &Plan, facts: &Facts) -> String {
-    let mut text =
-        format!("{}\n\n{}\n", super::wrap(&machine(facts), width()).join("\n"), table(&plan.stages));
+    detailed(plan, facts, Detail::Normal)
+}
+
+/// The plan: with `-q` what is needed or blocked, and how it ends; otherwise with every file, download and command.
+#[must_use]
+pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
+    let table = table(&plan.stages, detail);
+    if detail == Detail::Brief {
+        return format!("{table}\n{}", ending(plan, facts)).trim_start_matches('\n').to_owned();
+    }
+    let mut text = format!("{}\n\n{table}\n", super::wrap(&machine(facts), width()).join("\n"));
     for file in &plan.files {
         let _ = write!(text, "\n{}", diff(file));
     }
     let others: Vec<String> = plan.stages.iter().flat_map(|s| &s.besides).map(ToString::to_string).collect();
     if !others.is_empty() {
-        let _ = write!(text, "\n{}\n", styled(BOLD, "besides"));
+        let _ = write!(text, "\n{}\n", styled(BOLD, "other changes"));
         for line in others {
             let _ = writeln!(text, "{}", columns(&[("  ", 2, DIM)], &line, width()));
         }

@@ -111,9 +111,9 @@ fn without_a_runtime_directory_of_its_own_the_user_gets_none() {
 fn root_is_refused_with_the_command_of_the_user_whose_cluster_it_is() {
     let Some(jail) = with_kind() else { return };
     for (env, args, hint) in [
-        (&[][..], &["kind", "get", "clusters"][..], "su - dev -c 'kind-wsl kind get clusters'"),
-        (&[], &["--user", "dev", "kind", "version"], "su - dev -c 'kind-wsl kind version'"),
-        (&[], &["--user", "root", "kind", "version"], "su - dev -c 'kind-wsl kind version'"),
+        (&[][..], &["kind", "get", "clusters"][..], "su - dev --command 'kind-wsl kind get clusters'"),
+        (&[], &["--user", "dev", "kind", "version"], "su - dev --command 'kind-wsl kind version'"),
+        (&[], &["--user", "root", "kind", "version"], "su - dev --command 'kind-wsl kind version'"),
         (&[("SUDO_USER", "dev")], &["kind", "-v", "1"], "kind-wsl kind -v 1"),
     ] {
         let ended = jail.run(0, env, args);

@@ -97,9 +97,9 @@ fn an_offline_directory_that_lacks_a_file_ends_the_run_and_the_next_one_goes_on(
         ",
     );
     assert!(case.machine.text("/etc/sysctl.d/99-kind-wsl.conf").contains("max_user_watches"));
-    case.run("status").expect(0, "").says("a set-up of ").says(
+    case.run("status").expect(0, "").says("the setup that began at ").says(
         " was interrupted
-`kind-wsl setup` goes on
+`kind-wsl setup` resumes the setup
 ",
     );
     let end = "

@@ -31,7 +31,7 @@ fn a_second_run_says_which_process_is_at_work_and_takes_over_when_that_is_gone()
         case.refuses(command, 1, &said);
     }
     // A look needs no lock.
-    case.run("status").expect(0, "").says("`kind-wsl setup` goes on\n");
+    case.run("status").expect(0, "").says("`kind-wsl setup` resumes the setup\n");
     let child = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGKILL).unwrap();
     for child in child.split_ascii_whitespace() {
