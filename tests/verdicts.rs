@@ -122,7 +122,10 @@ fn debian_11_has_a_podman_whose_plugins_read_what_it_writes() {
 fn podman_5_wants_pasta_and_a_crun_that_knows_its_specification() {
     let machine = release("debian", "13", "257.13", "podman 5.4.2+ds1-2\ncrun 1.14.1-1\n");
     let plan = plan(&machine, &Answers::default());
-    assert_eq!(verdict(&plan, "crun"), ("needed", "the distribution offers crun 1.14.1; need 1.14.3 or later"));
+    assert_eq!(
+        verdict(&plan, "crun"),
+        ("needed", "the distribution offers crun 1.14.1; need 1.14.3 or later")
+    );
     assert!(verdict(&plan, "packages").1.contains("passt"));
     assert!(
         !plan.files.iter().any(|f| f.path.as_str().ends_with("storage.conf")),

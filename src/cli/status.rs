@@ -76,7 +76,9 @@ impl State {
         let at = |time: &Option<String>| time.clone().unwrap_or_default();
         match self {
             Self::NotSetUp => "not set up".to_owned(),
-            Self::AlreadySatisfied => "not set up by kind-wsl, but this machine already meets every requirement".to_owned(),
+            Self::AlreadySatisfied => {
+                "not set up by kind-wsl, but this machine already meets every requirement".to_owned()
+            }
             Self::Interrupted => format!("the setup that began at {} was interrupted", at(&ledger.began)),
             Self::WaitingForRestart => "setup is waiting for a restart".to_owned(),
             Self::Restarted => "the restart is done; setup can resume".to_owned(),
@@ -89,7 +91,9 @@ impl State {
     /// The next command, and what it does.
     fn advice(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::NotSetUp => Some(("kind-wsl setup", "sets this machine up (`kind-wsl plan` shows what it would do)")),
+            Self::NotSetUp => {
+                Some(("kind-wsl setup", "sets this machine up (`kind-wsl plan` shows what it would do)"))
+            }
             Self::Interrupted | Self::Restarted => Some(("kind-wsl setup", "resumes the setup")),
             Self::WaitingForRestart => Some(("kind-wsl setup", "shows how to restart")),
             Self::Drifted => Some(("kind-wsl plan", "shows what has changed")),

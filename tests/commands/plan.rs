@@ -12,7 +12,8 @@ const LAYOUTS: [Layout; 5] =
 
 /// The stage of a plan.
 fn stage(case: &Case, args: &str, id: &str) -> (String, String) {
-    let plan: Value = serde_json::from_str(&case.run(&format!("plan --json {args}")).expect(0, "").stdout).unwrap();
+    let plan: Value =
+        serde_json::from_str(&case.run(&format!("plan --json {args}")).expect(0, "").stdout).unwrap();
     let stages = plan["plan"]["stages"].as_array().unwrap();
     let stage = stages.iter().find(|s| s["id"] == id).unwrap();
     let text = |key: &str| stage[key].as_str().unwrap().to_owned();
@@ -42,7 +43,8 @@ fn the_exit_code_tells_scripts_whether_there_is_something_to_do_only_if_they_ask
 #[test]
 fn each_level_of_detail_shows_more_than_the_one_below() {
     let case = Case::new(Layout::Isolated);
-    let [brief, normal, full] = ["-q plan", "plan", "plan -v"].map(|args| case.run(args).expect(0, "").stdout);
+    let [brief, normal, full] =
+        ["-q plan", "plan", "plan -v"].map(|args| case.run(args).expect(0, "").stdout);
     let has = |text: &str, line: &str| text.lines().any(|l| l.starts_with(line));
     for (line, shown) in [
         ("limits         needed", [true, true, true]),
@@ -65,7 +67,8 @@ fn only_packages_that_are_not_installed_are_to_be_installed() {
     let case = Case::new(Layout::Generous);
     installed(&case, "podman 4.3.1\niptables 1.8.9\ncrun 1.14.1\n");
     let seen = case.run("plan --only packages").expect(0, "").stdout;
-    let line = "  install packages: uidmap slirp4netns fuse-overlayfs dbus-user-session netavark aardvark-dns\n";
+    let line =
+        "  install packages: uidmap slirp4netns fuse-overlayfs dbus-user-session netavark aardvark-dns\n";
     assert!(seen.contains(line), "{seen}");
     let run = case.run("setup --yes --only packages").expect(0, "").stdout;
     assert!(run.contains(line.trim()), "{run}");
@@ -88,8 +91,11 @@ fn a_crun_that_comes_with_the_packages_is_announced_and_one_that_is_there_is_fou
     assert_eq!((verdict.as_str(), why.as_str()), ("satisfied", wanted.trim_start_matches("crun ")));
     installed(&case, "crun 1.14.1-1\n");
     let case = case.file("/usr/bin/crun", "#!/bin/sh\necho crun version 1.14.1\n");
-    std::fs::set_permissions(case.machine.path("/usr/bin/crun"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .unwrap();
+    std::fs::set_permissions(
+        case.machine.path("/usr/bin/crun"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     assert_eq!(stage(&case, "", "crun").1, "/usr/bin/crun is 1.14.1; need 1.9.1 or later");
 }
 
@@ -98,7 +104,10 @@ fn the_final_check_is_announced_if_setup_will_run_it() {
     for provider in ["podman", "docker"] {
         let case = Case::new(Layout::Plain);
         let args = format!("--provider {provider}");
-        assert_eq!(stage(&case, &args, "verify"), ("needed".to_owned(), "the result will be checked at the end".to_owned()));
+        assert_eq!(
+            stage(&case, &args, "verify"),
+            ("needed".to_owned(), "the result will be checked at the end".to_owned())
+        );
         assert_eq!(stage(&case, &format!("{args} --skip packages"), "verify").0, "not-here", "{provider}");
     }
     let case = Case::new(Layout::Isolated);
@@ -114,12 +123,19 @@ fn the_final_check_is_announced_if_setup_will_run_it() {
 fn no_path_and_no_change_is_shown_twice() {
     for layout in LAYOUTS {
         let case = Case::new(layout);
-        for args in ["plan", "plan --guide --idle yes", "plan --provider docker", "plan --only systemd,cgroup,restart"] {
+        for args in [
+            "plan",
+            "plan --guide --idle yes",
+            "plan --provider docker",
+            "plan --only systemd,cgroup,restart",
+        ] {
             let seen = case.run(args).expect(0, "").stdout;
-            let paths: Vec<_> = seen.lines().filter(|l| l.starts_with('/')).map(|l| l.trim_end_matches(" (new)")).collect();
+            let paths: Vec<_> =
+                seen.lines().filter(|l| l.starts_with('/')).map(|l| l.trim_end_matches(" (new)")).collect();
             let different: BTreeSet<_> = paths.iter().collect();
             assert_eq!(different.len(), paths.len(), "{layout:?} {args}: {paths:?}");
-            let others: Vec<_> = seen.lines().skip_while(|l| *l != "other changes").filter(|l| !l.is_empty()).collect();
+            let others: Vec<_> =
+                seen.lines().skip_while(|l| *l != "other changes").filter(|l| !l.is_empty()).collect();
             let different: BTreeSet<_> = others.iter().collect();
             assert_eq!(different.len(), others.len(), "{layout:?} {args}: {others:?}");
             for reasons in others.iter().filter_map(|l| l.strip_prefix("  restart ")?.split_once(": ")) {

@@ -16,7 +16,10 @@ fn state(case: &Case) -> (String, Option<String>) {
     let advice = text("advice").map(|command| format!("`{command}` "));
     let mut lines = normal.lines();
     assert_eq!(lines.next(), Some(summary.as_str()));
-    assert_eq!(lines.next().is_some_and(|l| l.starts_with(advice.as_deref().unwrap_or("?"))), advice.is_some());
+    assert_eq!(
+        lines.next().is_some_and(|l| l.starts_with(advice.as_deref().unwrap_or("?"))),
+        advice.is_some()
+    );
     assert_eq!(lines.next(), None, "{normal}");
     let full = case.run("status -v").expect(0, "").stdout;
     assert!(full.starts_with(&normal) && full.contains("\nsubids         "), "{full}");
@@ -25,7 +28,8 @@ fn state(case: &Case) -> (String, Option<String>) {
 
 #[test]
 fn every_state_has_a_stable_name_and_its_next_command() {
-    let seen = |state: &str, advice: &str| (state.to_owned(), (!advice.is_empty()).then(|| advice.to_owned()));
+    let seen =
+        |state: &str, advice: &str| (state.to_owned(), (!advice.is_empty()).then(|| advice.to_owned()));
     let case = Case::new(Layout::Isolated);
     assert_eq!(state(&case), seen("not-set-up", "kind-wsl setup"));
     case.signal_at("kill-after", "=600 install --no-install-recommends podman");
@@ -38,7 +42,10 @@ fn every_state_has_a_stable_name_and_its_next_command() {
     case.run("setup").expect(0, "");
     assert_eq!(state(&case), seen("set-up", ""));
     let full = case.run("status -v").expect(0, "").stdout;
-    assert!(full.contains("\nchanges by kind-wsl\n") && full.contains("\n  subids: edit /etc/subuid"), "{full}");
+    assert!(
+        full.contains("\nchanges by kind-wsl\n") && full.contains("\n  subids: edit /etc/subuid"),
+        "{full}"
+    );
     let subuid = case.machine.text("/etc/subuid");
     case.machine.write("/etc/subuid", "");
     assert_eq!(state(&case), seen("drifted", "kind-wsl plan"));

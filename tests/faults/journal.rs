@@ -54,7 +54,11 @@ fn a_clock_that_went_back_changes_nothing_but_the_date_that_is_shown() {
     let case = case.file(JOURNAL, text);
     let seen = case.run("status").expect(0, "");
     let line = seen.stdout.lines().rev().nth(1).unwrap();
-    assert!(line.starts_with("the setup that began at 2099-") && line.ends_with(" was interrupted"), "{}", seen.stdout);
+    assert!(
+        line.starts_with("the setup that began at 2099-") && line.ends_with(" was interrupted"),
+        "{}",
+        seen.stdout
+    );
     recovers(&case, &calm);
 }
 
