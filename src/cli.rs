@@ -44,7 +44,7 @@ use crate::{stages, ui};
                   take everything back"
 )]
 pub struct Cli {
-    /// When to use color; auto: on a terminal, unless NO_COLOR is set
+    /// When to use color; auto: on a terminal, unless `NO_COLOR` is set
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: ui::Color,
     /// Show more: every stage, details, and the output of commands

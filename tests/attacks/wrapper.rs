@@ -44,7 +44,7 @@ fn kind_gets_its_arguments_byte_for_byte() {
         &["--color", "--user", "-vvq", "--root=/nowhere", ""],
     ] {
         let args = [&["kind"], line].concat();
-        let wanted: String = line.iter().map(|word| format!("<{word}>")).collect();
+        let wanted = format!("<{}>", line.join("><"));
         assert_eq!(jail.run(1000, &[], &args).said, format!("{wanted}\n{RIGHT}"), "{line:?}");
     }
     let latin1 = OsString::from_vec(vec![b'n', 0xe9]);
