@@ -31,7 +31,7 @@ pub use link::Link;
 pub use package::{Manager, Package, PackageFile};
 pub use put::{Body, Put};
 pub use restart::{Expect, Restart};
-pub use run::Run;
+pub use run::{Lines, Run};
 pub use state::{Aim, Due, FileState, Follow, Scope, State, Target, Tick};
 pub use unit::Unit;
 

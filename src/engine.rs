@@ -74,6 +74,8 @@ pub struct Awaited {
     pub why: Vec<String>,
     /// Whether an earlier run asked for it already and it has not taken place.
     pub again: bool,
+    /// Whether less than that was restarted meanwhile: the distribution, but not the virtual machine.
+    pub partial: bool,
     /// Its name in the journal.
     pub id: String,
 }
@@ -205,7 +207,7 @@ impl Engine<'_> {
         let now = format!("{} {} {}", self.host.now(), witness.boot_id, witness.pid1_start);
         let id = crate::host::digest(now.as_bytes()).get(..12).unwrap_or_default().to_owned();
         journal.append(Record::Waiting { scope, why: why.clone(), until, witness, id: id.clone() })?;
-        Ok(Ended::Restart(Awaited { scope, why, again: false, id }))
+        Ok(Ended::Restart(Awaited { scope, why, again: false, partial: false, id }))
     }
 
     /// Looks at what must hold after a stage; answers how much did.
@@ -247,8 +249,13 @@ enum Stepped {
 
 /// Puts what the journal knows into facts: which changes wait for a restart, and whether all was verified.
 pub fn with_ledger(facts: &mut Facts, ledger: &Ledger) {
-    let waits = |e: &&Entry| matches!(&e.phase, Phase::Done(witness) if *witness == facts.witness);
-    facts.pending = ledger.standing().filter(waits).filter_map(|e| pending(&e.intent.change)).collect();
+    let pending_of = |e: &Entry| match &e.phase {
+        Phase::Done(made) => {
+            pending(&e.intent.change).filter(|p| !p.due.scope.was_restarted(made, &facts.witness))
+        }
+        _ => None,
+    };
+    facts.pending = ledger.standing().filter_map(pending_of).collect();
     facts.verified.clone_from(&ledger.verified);
     facts.brought = ledger.standing().flat_map(brought).collect();
 }

@@ -3,16 +3,17 @@
 //! An append-only file of JSON lines below `/var/lib/kind-wsl`. It holds primitives, not stages, so a newer program
 //! can undo it. Everybody may read it, so that `plan` and `status` need no root; the bytes of files, which may be
 //! anybody's secrets, are saved beside it for root alone. A torn last line, as a crash leaves it, is ignored and cut off before
-//! the next record. Each line ends with a sum of itself, so that a byte that a disk lost or an editor changed is not believed:
-//! an undo goes by what stands here.
+//! the next record. Each line ends with a checksum of itself, so that a byte that a disk lost or an editor changed is noticed.
+//! An undo runs as root and goes by what the journal holds, so a journal that anybody but root can change is refused.
 
 mod ledger;
 mod record;
 mod seal;
+mod trust;
 
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::change::SAVED;
@@ -46,6 +47,14 @@ pub enum JournalError {
         /// Its writer.
         tool: String,
     },
+    /// Another user can change it, and so what an undo does as root.
+    #[error("cannot trust `{path}`: {why}")]
+    Untrusted {
+        /// The journal, or a directory above it.
+        path: Utf8PathBuf,
+        /// Who can change it.
+        why: String,
+    },
     /// A line in its middle is no record.
     #[error("line {line} of `{PATH}` is damaged: {why}")]
     Damaged {
@@ -75,6 +84,9 @@ impl JournalError {
             }
             Self::Locked(None) => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
             Self::Newer { tool, .. } => format!("use {tool} or later"),
+            Self::Untrusted { .. } => {
+                "only root may be able to change it: find out who did, then restore its owner and mode".to_owned()
+            }
             Self::Damaged { .. } => format!(
                 "keep a copy of {DIR} and report it: every change is still listed there in plain text"
             ),
@@ -107,6 +119,7 @@ pub struct Journal<'h> {
 /// # Errors
 /// When it can not be read, is damaged or of a newer version.
 pub fn read(world: &dyn World) -> Result<Ledger, JournalError> {
+    trust::check(world)?;
     let bytes = world.read(Utf8Path::new(PATH))?.unwrap_or_default();
     Ok(parse(&bytes)?.0)
 }
@@ -116,11 +129,18 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
     let mut records = Vec::new();
     for (index, line) in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
-        if seal(line) == Seal::Broken {
-            let why = "its checksum is not right".to_owned();
-            return Err(JournalError::Damaged { line: index + 1, why });
+        let seal = seal(line);
+        if seal != Seal::Broken {
+            check_version(line)?;
         }
-        check_version(line)?;
+        let broken = match seal {
+            Seal::Holds => None,
+            Seal::Broken => Some("its checksum is wrong"),
+            Seal::Missing => Some("it has no checksum"),
+        };
+        if let Some(why) = broken {
+            return Err(JournalError::Damaged { line: index + 1, why: why.to_owned() });
+        }
         let damaged = |e: serde_json::Error| {
             // The parser counts from the beginning of our line.
             let why = e.to_string().replace(" at line 1 column ", " at column ");
@@ -128,7 +148,14 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
             let why = why.replace(char::is_control, " ");
             JournalError::Damaged { line: index + 1, why }
         };
-        records.push(serde_json::from_slice(line).map_err(damaged)?);
+        let record: Record = serde_json::from_slice(line).map_err(damaged)?;
+        if let Record::Intent(intent) = &record
+            && let Some(name) = intent.odd_name()
+        {
+            let why = format!("`{name}` is not a name of a package or unit");
+            return Err(JournalError::Damaged { line: index + 1, why });
+        }
+        records.push(record);
     }
     if goes_on_after_its_end(&bytes[whole..]) {
         let why = "something stands where its end should be".to_owned();
@@ -179,6 +206,7 @@ impl<'h> Journal<'h> {
         for dir in host.missing_dirs(Utf8Path::new(PATH))? {
             host.make_dir(&dir, Owner::Root)?;
         }
+        trust::check(host)?;
         let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
         let bytes = host.read(path)?.unwrap_or_default();
@@ -259,43 +287,67 @@ pub fn exists(world: &dyn World) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{JournalError, Record, parse};
+    use super::{JournalError, Record, parse, seal::sealed};
+
+    const BEGIN: &str = r#"{"record":"begin","version":1,"tool":"t","at":"now","user":"dev"}"#;
 
     #[test]
     fn a_torn_last_line_is_ignored() {
-        let begin = r#"{"record":"begin","version":1,"tool":"t","at":"now","user":"dev"}"#;
-        let bytes = format!("{begin}\n{{\"record\":\"finis");
+        let begin = sealed(BEGIN);
+        let bytes = format!("{begin}{{\"record\":\"finis");
         let (ledger, whole) = parse(bytes.as_bytes()).unwrap();
         assert_eq!(ledger.user.as_deref(), Some("dev"));
-        assert_eq!(whole, begin.len() + 1);
+        assert_eq!(whole, begin.len());
     }
 
     #[test]
     fn a_damaged_line_in_the_middle_is_an_error_that_names_it() {
-        let found = parse(b"{\"record\":\"restarted\"}\nrubbish\n{\"record\":\"restarted\"}\n");
+        let line = Record::Restarted.line();
+        let found = parse(format!("{line}rubbish\n{line}").as_bytes());
         assert!(matches!(found, Err(JournalError::Damaged { line: 2, .. })));
     }
 
     #[test]
-    fn a_line_that_was_changed_after_it_was_written_is_not_believed() {
+    fn a_line_that_was_changed_or_has_no_checksum_is_refused() {
         let written = Record::Undone { id: 12 }.line();
         assert_eq!(written, "{\"record\":\"undone\",\"id\":12,\"sum\":\"8dd8e909166f8ae0\"}\n");
         assert!(parse(written.as_bytes()).is_ok());
-        let found = parse(written.replace("12", "13").as_bytes()).unwrap_err();
-        assert_eq!(
-            found.to_string(),
-            "line 1 of `/var/lib/kind-wsl/journal.jsonl` is damaged: its checksum is not right"
-        );
-        // An older program wrote no sums.
-        assert!(parse(b"{\"record\":\"undone\",\"id\":13}\n").is_ok());
+        for (bad, why) in [
+            (written.replace("12", "13"), "its checksum is wrong"),
+            ("{\"record\":\"undone\",\"id\":13}\n".to_owned(), "it has no checksum"),
+        ] {
+            let found = parse(bad.as_bytes()).unwrap_err();
+            assert_eq!(
+                found.to_string(),
+                format!("line 1 of `/var/lib/kind-wsl/journal.jsonl` is damaged: {why}")
+            );
+        }
     }
 
     #[test]
-    fn a_newer_version_is_refused_in_words_even_when_its_form_is_unknown() {
+    fn a_newer_version_is_refused_in_words_even_if_its_form_is_unknown() {
         let found = parse(b"{\"entirely\":\"new\",\"version\":2,\"tool\":\"kind-wsl 3.0.0\"}\n").unwrap_err();
         assert_eq!(
             found.to_string(),
             "`/var/lib/kind-wsl/journal.jsonl` has version 2, written by kind-wsl 3.0.0; this program reads up to version 1"
         );
+    }
+
+    #[test]
+    fn a_name_that_a_command_would_take_for_an_option_is_refused() {
+        let intent = |change: &str| {
+            let state = r#"{"is":"packages","has":{},"all":[]}"#;
+            sealed(&format!(
+                r#"{{"record":"intent","id":1,"stage":"x","change":{change},"before":{state},"after":{state}}}"#
+            ))
+        };
+        let package = |name: &str| intent(&format!(r#"{{"kind":"package","manager":"apt","names":["{name}"]}}"#));
+        let unit = |name: &str| intent(&format!(r#"{{"kind":"unit","name":"{name}"}}"#));
+        for good in [package("libstdc++6"), package("podman"), unit("user-0.slice")] {
+            assert!(parse(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in [package("-oDPkg::Pre-Invoke::=id"), package("x y"), unit("--root=/tmp/x.slice")] {
+            assert!(matches!(parse(bad.as_bytes()), Err(JournalError::Damaged { .. })), "{bad}");
+        }
     }
 }

@@ -31,6 +31,8 @@ mod accounts;
 mod environment;
 #[path = "attacks/jail.rs"]
 mod jail;
+#[path = "attacks/journal.rs"]
+mod journal;
 #[path = "attacks/modes.rs"]
 mod modes;
 #[path = "attacks/paths.rs"]

@@ -141,11 +141,47 @@ fn a_run_that_was_started_by_a_restart_never_starts_another() {
     );
     case.run(&format!("setup --resume {id}")).expect(3, "").says(
         "
-        WSL was not started again yet.
+        WSL was not restarted yet.
         The last time: the helper asked for the stop, and it was running all the time or came up again at once (Debian runs).
         ",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 1);
+}
+
+#[test]
+fn a_restart_of_the_distribution_alone_is_not_a_restart_of_wsl() {
+    let case = case();
+    case.run(&format!("{} --no-restart", setup())).expect(3, "");
+    case.machine.start_distro(2);
+    case.run("setup --no-restart")
+        .expect(3, "")
+        .says("Only this distribution was restarted, but WSL as a whole must restart.")
+        .says("  wsl.exe --shutdown\n");
+    assert!(case.run("status").stdout.contains("waiting for a restart"));
+    case.machine.boot(3);
+    case.run("setup").expect(0, "").says("WSL was started again; going on");
+}
+
+#[test]
+fn a_new_start_of_the_distribution_is_enough_where_no_more_is_needed() {
+    let case = Case::new(Layout::Isolated);
+    case.run(&format!("{} --no-restart", setup())).expect(3, "").says("  wsl.exe --terminate Debian\n");
+    case.machine.start_distro(2);
+    case.run("setup").expect(0, "").says("this distribution was started again; going on");
+}
+
+#[test]
+fn a_change_of_wslconfig_waits_for_a_new_boot_even_after_the_distribution_was_restarted() {
+    let case = case();
+    case.run("setup --yes --only idle --idle yes").expect(0, "");
+    let restart = || {
+        let plan: serde_json::Value = serde_json::from_str(&case.run("plan --only restart --json").expect(0, "").stdout).unwrap();
+        plan["plan"]["stages"].as_array().unwrap().iter().find(|s| s["id"] == "restart").unwrap()["verdict"].clone()
+    };
+    case.machine.start_distro(2);
+    assert_eq!(restart(), "needed");
+    case.machine.boot(3);
+    assert_ne!(restart(), "needed");
 }
 
 #[test]

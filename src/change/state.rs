@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Expect;
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, Witness, World};
 
 /// What a change is about: the line in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,21 @@ pub enum Scope {
     Vm,
     /// A machine that is not WSL.
     Machine,
+}
+
+impl Scope {
+    /// Returns whether this much was restarted between `since` and `now`.
+    ///
+    /// `wsl --terminate` gives the distribution a new PID 1 and keeps the virtual machine, and with it the kernel, its boot
+    /// ID and what WSL read from `.wslconfig` (WSL `LxssUserSession.cpp`, `_TerminateInstance`). So only a new boot ID
+    /// proves a restart of the virtual machine or the host.
+    #[must_use]
+    pub fn was_restarted(self, since: &Witness, now: &Witness) -> bool {
+        match self {
+            Self::Distro => now != since,
+            Self::Vm | Self::Machine => !now.boot_id.is_empty() && now.boot_id != since.boot_id,
+        }
+    }
 }
 
 /// A restart that a change waits for.

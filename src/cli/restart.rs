@@ -196,9 +196,10 @@ impl Restarting<'_> {
 
     fn reason(&self) -> String {
         let title = match (self.awaited.again, self.awaited.scope) {
-            (true, Scope::Machine) => "Not started again yet.",
-            (true, _) => "WSL was not started again yet.",
-            (false, _) => "One restart is needed, then the set-up goes on.",
+            _ if self.awaited.partial => "Only this distribution was restarted, but WSL as a whole must restart.",
+            (true, Scope::Machine) => "The machine was not restarted yet.",
+            (true, _) => "WSL was not restarted yet.",
+            (false, _) => "One restart is needed, then setup resumes.",
         };
         let last = || Outcome::of(&self.session.host, &self.session.ledger.places, &self.awaited.id);
         let last = self.awaited.again.then(last).flatten();

@@ -57,7 +57,7 @@ enum State {
 impl State {
     fn of(ledger: &Ledger, witness: &Witness, plan: &Plan) -> Self {
         match &ledger.waiting {
-            Some(waiting) if waiting.witness == *witness => return Self::WaitingForRestart,
+            Some(waiting) if !waiting.took_place(witness) => return Self::WaitingForRestart,
             Some(_) => return Self::Restarted,
             None if ledger.is_interrupted() => return Self::Interrupted,
             None if ledger.taken_back => return Self::PackagesLeft,

@@ -102,16 +102,17 @@ impl Engine<'_> {
     pub(super) fn after_restart(&mut self, journal: &mut Journal<'_>) -> Result<Option<Ended>, EngineError> {
         let Some(waiting) = journal.ledger.waiting.clone() else { return Ok(None) };
         let now = Witness::of(self.host);
-        if waiting.witness == now {
-            let Waiting { scope, why, id, .. } = waiting;
-            return Ok(Some(Ended::Restart(Awaited { scope, why, again: true, id })));
+        if !waiting.took_place(&now) {
+            let Waiting { scope, why, id, witness, .. } = waiting;
+            let partial = witness != now;
+            return Ok(Some(Ended::Restart(Awaited { scope, why, again: true, partial, id })));
         }
         self.face.event(&Event::Resumed(restarted(&waiting, &now)));
         self.wait_for_systemd();
         self.wait_for_manager();
         let unmet: Vec<String> = waiting.until.iter().filter_map(|e| e.unmet(self.host)).collect();
         if !unmet.is_empty() {
-            let hint = not_helped(&waiting, &now, self.host);
+            let hint = not_helped(&waiting, self.host);
             // The next run starts afresh from what it finds: nothing waits for this restart any more.
             journal.append(Record::Restarted)?;
             return Err(EngineError::NotHelped { unmet, hint });
@@ -170,12 +171,7 @@ fn restarted(waiting: &Waiting, now: &Witness) -> &'static str {
 }
 
 /// Where to look when a restart did not help.
-fn not_helped(waiting: &Waiting, now: &Witness, world: &dyn World) -> String {
-    // `wsl --terminate` keeps the virtual machine, and with it the kernel and its words.
-    let same_kernel = waiting.witness.boot_id == now.boot_id;
-    if waiting.scope == Scope::Vm && same_kernel {
-        return "only this distribution was started again, not WSL as a whole, which reads .wslconfig: `wsl.exe --shutdown` in Windows, then `kind-wsl setup`".to_owned();
-    }
+fn not_helped(waiting: &Waiting, world: &dyn World) -> String {
     let unmet = |e: &&Expect| e.unmet(world).is_some();
     match waiting.until.iter().find(unmet) {
         Some(Expect::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),

@@ -109,10 +109,7 @@ impl Engine<'_> {
             if taken {
                 undone.changes += 1;
                 self.face.event(&Event::Undone { target: &target });
-                // What took effect by a restart loses it by the next one.
-                let counted = matches!(&entry.phase, Phase::Done(then) if *then != witness);
-                undone.restart =
-                    undone.restart.max(intent.change.restart().filter(|_| counted).map(|d| d.scope));
+                undone.restart = undone.restart.max(took_effect(&entry, &witness));
             } else {
                 self.face.event(&Event::Kept { target: &target, why: "others changed it" });
                 undone.kept.push(target.to_string());
@@ -202,7 +199,7 @@ impl Engine<'_> {
             return Standing::AsBefore;
         }
         // A set-up tool that was cut off leaves something in between, which its way back knows how to take away.
-        let cut_off = *phase == Phase::Open && matches!(change, Change::Run(run) if run.back.is_some());
+        let cut_off = *phase == Phase::Open && matches!(change, Change::Run(run) if run.has_way_back());
         if cut_off { Standing::AsLeft } else { Standing::Drifted }
     }
 
@@ -239,6 +236,13 @@ impl Engine<'_> {
         let target = if detail.is_empty() { format!("`{object}`") } else { format!("`{object}` ({detail})") };
         Drift { target, left, now: shown(now) }
     }
+}
+
+/// The restart by which a change took effect, which is the one by which its undo does.
+fn took_effect(entry: &Entry, now: &Witness) -> Option<Scope> {
+    let Phase::Done(made) = &entry.phase else { return None };
+    let scope = entry.intent.change.restart()?.scope;
+    scope.was_restarted(made, now).then_some(scope)
 }
 
 fn all(state: &State) -> &[String] {

@@ -360,17 +360,18 @@ impl Engine for Play<'_> {
     }
 
     fn run(&mut self, run: &Run) {
+        let lines = run.lines();
         self.flush();
-        let owner = run.write.user.as_ref().map_or(Owner::Root, crate::change::user_owner);
-        let mut write = self.command(&run.write, &run.want);
-        if let Some(dir) = run.file.as_ref().and_then(|(path, _)| path.parent()) {
+        let owner = lines.write.user.as_ref().map_or(Owner::Root, crate::change::user_owner);
+        let mut write = self.command(&lines.write, &lines.want);
+        if let Some(dir) = lines.file.as_ref().and_then(|(path, _)| path.parent()) {
             write = format!("mkdir -p {}; {write}", word(&self.places().pieces(dir.as_str())));
         }
-        let what = word(&Piece::text(&self.places().neutral(&run.what)));
+        let what = word(&Piece::text(&self.places().neutral(&lines.what)));
         let call = format!(
             "seen() {{ {}; }}; made() {{ {write}; }}; setting {what} {} seen made",
-            self.command(&run.read, &run.want),
-            word(&Piece::text(&run.want))
+            self.command(&lines.read, &lines.want),
+            word(&Piece::text(&lines.want))
         );
         let name = Change::Run(Box::new(run.clone())).target().to_string();
         self.call(&name, owner, "setting", &call, (None, false), false);

@@ -286,24 +286,25 @@ impl Engine for Script<'_> {
     }
 
     fn run(&mut self, run: &Run) {
+        let lines = run.lines();
         self.helper += 1;
         let step = self.steps.last().map_or("step", |(_, f)| f.as_str());
         let (is, set) = (format!("{step}_{}_is", self.helper), format!("{step}_{}_set", self.helper));
-        let mut write = self.command(&run.write, &run.want);
-        if let Some((path, _)) = &run.file
+        let mut write = self.command(&lines.write, &lines.want);
+        if let Some((path, _)) = &lines.file
             && let Some(dir) = path.parent()
         {
             let dir = shell(&self.export.places.pieces(dir.as_str()), &param);
             write = format!("mkdir -p {dir}\n  {write}");
         }
-        let read = self.command(&run.read, &run.want);
+        let read = self.command(&lines.read, &lines.want);
         let _ = write!(self.helpers, "{is}() {{\n  {read}\n}}\n{set}() {{\n  {write}\n}}\n\n");
-        let owner = run.write.user.as_ref().map_or(Owner::Root, crate::change::user_owner);
-        let what = Piece::text(&self.export.places.neutral(&run.what));
+        let owner = lines.write.user.as_ref().map_or(Owner::Root, crate::change::user_owner);
+        let what = Piece::text(&self.export.places.neutral(&lines.what));
         self.change(
             owner,
             "setting",
-            &[what, Piece::text(&run.want), Piece::text(&is), Piece::text(&set)],
+            &[what, Piece::text(&lines.want), Piece::text(&is), Piece::text(&set)],
             (None, false),
         );
     }

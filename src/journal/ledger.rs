@@ -45,6 +45,14 @@ pub struct Waiting {
     pub handed: bool,
 }
 
+impl Waiting {
+    /// Returns whether the machine was restarted as far as this asks for.
+    #[must_use]
+    pub fn took_place(&self, now: &Witness) -> bool {
+        self.scope.was_restarted(&self.witness, now)
+    }
+}
+
 /// The journal, folded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {

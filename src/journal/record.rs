@@ -146,6 +146,24 @@ pub struct Intent {
     pub replaces: Option<u64>,
 }
 
+impl Intent {
+    /// Returns a name that is none, and that a package manager or systemctl could take for an option: an undo hands it
+    /// to them as root.
+    pub(super) fn odd_name(&self) -> Option<&str> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+._:~^@\\-".contains(c);
+        let is_odd = |name: &&str| !name.chars().all(plain) || name.is_empty() || name.starts_with('-');
+        let mut names: Vec<&str> = match &self.change {
+            Change::Package(package) => package.names.iter().map(String::as_str).collect(),
+            Change::Unit(unit) => vec![&unit.name],
+            _ => Vec::new(),
+        };
+        if let State::Packages { has, .. } = &self.before {
+            names.extend(has.iter().flat_map(|(name, version)| [name.as_str(), version.as_str()]));
+        }
+        names.into_iter().find(is_odd)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Chosen;

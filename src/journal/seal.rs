@@ -10,7 +10,7 @@ pub(super) enum Seal {
     Holds,
     /// Its checksum is wrong: a byte of it is another one now.
     Broken,
-    /// It has none: a program before this one wrote it.
+    /// It has none.
     Missing,
 }
 
@@ -26,7 +26,7 @@ pub(super) fn sealed(record: &str) -> String {
 }
 
 pub(super) fn seal(line: &[u8]) -> Seal {
-    // Bytes that are no text are none of ours; the parser says where.
+    // Bytes that are not text are not a record.
     let Ok(line) = std::str::from_utf8(line) else { return Seal::Missing };
     match line.rsplit_once(SEAL) {
         None => Seal::Missing,
@@ -47,7 +47,7 @@ mod tests {
     use super::{Seal, goes_on_after_its_end, seal, sealed};
 
     #[test]
-    fn a_record_is_known_by_its_checksum_and_one_without_is_an_older_programs() {
+    fn a_record_is_recognized_by_its_checksum() {
         let line = sealed(r#"{"record":"finished","at":"now"}"#);
         let line = line.trim_end().as_bytes();
         assert_eq!(seal(line), Seal::Holds);

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use crate::change::{Change, Put, Run};
 use crate::facts::Facts;
-use crate::host::Cmd;
 use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
 
 pub(super) static STAGE: Stage = Stage {
@@ -77,8 +76,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let mut now = Vec::new();
     for (name, value, _) in ours(facts, answers) {
         let _ = writeln!(text, "{name} = {value}");
-        let write = Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]);
-        now.push(Run::setting(name, Cmd::new("sysctl", ["-n", name]), value.to_string(), write).into());
+        now.push(Run::Sysctl { name: name.to_owned(), value }.into());
     }
     // For the next start, and for this one.
     std::iter::once(Change::Put(Put::config(PATH, text))).chain(now).collect()

@@ -1,13 +1,10 @@
 //! What the stages `docker` and `nerdctl` share: which versions serve, what brings them, and the changes that their
 //! set-up tools make for us. No stage itself.
 
-use std::time::Duration;
-
 use camino::Utf8Path;
 
 use crate::change::{Change, Manager, Run};
 use crate::facts::Facts;
-use crate::host::Cmd;
 use crate::provider::Provider;
 use crate::stage::Need;
 use crate::version::Version;
@@ -28,10 +25,6 @@ const CARRIED: [(&str, &str, &str, Option<&str>); 6] = [
     ("debian", "13", "containerd", Some("1.7.24")),
 ];
 
-/// Where the user's own units go (systemd.unit(5)).
-const USER_UNITS: &str = ".config/systemd/user";
-/// A set-up tool starts a daemon and waits for it; an emulated machine took two minutes.
-const TOOL_MINUTES: u64 = 10;
 
 /// Which version there will be.
 enum Offer {
@@ -189,57 +182,18 @@ pub(super) fn left_alone(facts: &Facts, ours: &[&str]) -> String {
     }
 }
 
-/// A daemon of the system's, stopped and not started at boot.
+/// A daemon of the system, stopped and not started at boot.
 pub(super) fn disabled(unit: &str) -> Change {
-    // `show` ends well whatever it finds; `is-enabled` does not.
-    let read = Cmd::new("systemctl", ["show", "--value", "-p", "UnitFileState", unit]);
-    let write = Cmd::new("systemctl", ["--quiet", "disable", "--now", unit]).within(Duration::from_mins(2));
-    // Not started again: its package goes next, or it comes with the next start.
-    let back = Cmd::new("systemctl", ["--quiet", "enable", unit]);
-    let what = format!("the system's own {unit}");
-    Run { back: Some(back), ..Run::setting(&what, read, "disabled".to_owned(), write) }.into()
+    Run::Disabled { unit: unit.to_owned() }.into()
 }
 
-/// The user's services are started at boot and outlive their last session. WSL keeps a session open itself.
+/// The user's services start at boot and outlive the last session. WSL keeps a session open itself.
 pub(super) fn linger(facts: &Facts) -> Option<Change> {
-    let name = facts.user.name.as_str();
-    let read = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger", name]);
-    let write = Cmd::new("loginctl", ["enable-linger", name]);
-    let back = Some(Cmd::new("loginctl", ["disable-linger", name]));
-    let run = Run { back, ..Run::setting(&format!("linger of {name}"), read, "yes".to_owned(), write) };
-    (!facts.wsl.is_two()).then(|| run.into())
+    (!facts.wsl.is_two()).then(|| Run::Linger { user: facts.user.name.clone() }.into())
 }
 
-/// A unit of the user's, made by a set-up tool, and running. The tool is looked up in `dir`, and looks there itself.
+/// A unit of the user, created by a setup tool, and running. The tool looks for its programs in `dir`.
 pub(super) fn service(facts: &Facts, unit: &str, tool: &Utf8Path, dir: &Utf8Path) -> [Change; 2] {
-    let user = &facts.user;
-    let of_user = |args: &[&str]| {
-        Cmd::new("systemctl", std::iter::once("--user").chain(args.iter().copied())).as_user(user)
-    };
-    let show = |property| of_user(&["show", "--value", "-p", property, unit]);
-    let path = format!("{dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    let by_tool = |verb| {
-        Cmd::new(tool.as_str(), [verb])
-            .as_user(user)
-            .with_env("PATH", &path)
-            .within(Duration::from_mins(TOOL_MINUTES))
-    };
-    let file = (user.home.join(USER_UNITS).join(unit), super::user(facts));
-    // No unit at all, one that a killed tool left and one that is in use are three different answers.
-    let made = Run {
-        what: format!("{unit} of {}", user.name),
-        read: show("UnitFileState"),
-        want: "enabled".to_owned(),
-        write: by_tool("install"),
-        back: Some(by_tool("uninstall")),
-        file: Some(file),
-    };
-    let start = of_user(&["start", unit]).within(Duration::from_mins(TOOL_MINUTES));
-    let running = Run::setting(
-        &format!("state of {unit} of {}", user.name),
-        show("ActiveState"),
-        "active".to_owned(),
-        start,
-    );
-    [made.into(), Run { back: Some(of_user(&["stop", unit])), ..running }.into()]
+    let made = Run::installed(unit, &facts.user, tool, dir);
+    [made.into(), Run::Started { unit: unit.to_owned(), user: facts.user.clone() }.into()]
 }

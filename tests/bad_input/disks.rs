@@ -31,7 +31,7 @@ fn mounted(case: Case, script: &str) -> Option<Case> {
 
 const READ_ONLY: &str = "mount --bind [ROOT]/etc [ROOT]/etc; mount -o remount,bind,ro [ROOT]/etc";
 /// A file system of one page, with a file in it that fills it.
-const FULL: &str = "mount -t tmpfs -o size=4k none $D; head -c 4096 /dev/zero > $D/other";
+const FULL: &str = "mount -t tmpfs -o size=4k,mode=755 none $D; head -c 4096 /dev/zero > $D/other";
 
 #[test]
 fn a_read_only_file_system_is_named() {

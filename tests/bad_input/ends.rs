@@ -16,11 +16,11 @@ use crate::support::{Layout, same};
 fn a_restart_that_did_not_happen_is_asked_for_again() {
     let case = Case::new(Layout::Classic);
     let setup = format!("setup {}", agreed());
-    case.run(&setup).expect(3, "").says("One restart is needed, then the set-up goes on.");
+    case.run(&setup).expect(3, "").says("One restart is needed, then setup resumes.");
     let before = case.machine.snapshot();
     case.run(&setup).expect(3, "").says(
         "
-        WSL was not started again yet.
+        WSL was not restarted yet.
         These count only then: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/delegate.conf.
         It is left to you: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
         Type these two lines in Windows (PowerShell or Command Prompt):

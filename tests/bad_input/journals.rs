@@ -57,7 +57,9 @@ fn a_damaged_line_of_the_journal_is_named() {
 
 #[test]
 fn a_torn_last_line_of_the_journal_is_no_error() {
-    let case = Case::new(Layout::Modern).file(JOURNAL, format!("{BEGIN}\n{{\"record\":\"inte"));
+    let case = Case::new(Layout::Modern).journal(&[BEGIN]);
+    let begin = case.machine.text(JOURNAL);
+    let case = case.file(JOURNAL, begin + "{\"record\":\"inte");
     case.run("setup --yes --only limits").expect(0, "");
     case.run("undo --yes").expect(0, "").says("\n3 changes taken back.\n");
     assert!(!case.machine.has_journal());

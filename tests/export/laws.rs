@@ -61,7 +61,7 @@ fn marks(change: &Change) -> Vec<String> {
         Change::Link(link) => vec![name(&link.path), link.to.clone()],
         Change::Package(package) => package.names.clone(),
         Change::Unit(unit) => vec![unit.name.clone()],
-        Change::Run(run) => vec![run.write.program.clone(), run.want.clone()],
+        Change::Run(run) => vec![run.lines().write.program, run.lines().want],
         Change::Restart(_) => vec!["estart needed".to_owned()],
     }
 }

@@ -108,9 +108,8 @@ fn refused(machine: &Machine, run: impl Fn(&Host) -> Result<(), EngineError>, li
 fn a_journal_with_any_byte_flipped_is_refused_and_nothing_is_lost() {
     let machine = interrupted();
     let (tree, whole) = everything(&machine);
-    let truth = read(&machine).unwrap();
     let step = if all() { 1 } else { 7 };
-    let (mut damaged, mut harmless) = (0, 0);
+    let mut damaged = 0;
     for at in (0..whole.len()).step_by(step) {
         for flip in [0x01, 0x20, 0x80, whole[at] ^ b'\n'] {
             if flip == 0 {
@@ -123,11 +122,7 @@ fn a_journal_with_any_byte_flipped_is_refused_and_nothing_is_lost() {
             let line = whole[..at].split(|b| *b == b'\n').count();
             let name = format!("byte {at} of line {line} flipped by {flip:#x}");
             match read(&machine) {
-                // In the name of the checksum's field: the record is read as a program without checksums wrote it.
-                Ok(said) => {
-                    assert_eq!(said, truth, "{name}");
-                    harmless += 1;
-                }
+                Ok(_) => panic!("{name}: it was not noticed"),
                 Err(JournalError::Damaged { line: said, .. }) => {
                     assert_eq!(said, line, "{name}");
                     damaged += 1;
@@ -143,6 +138,6 @@ fn a_journal_with_any_byte_flipped_is_refused_and_nothing_is_lost() {
             }
         }
     }
-    println!("journal: {damaged} flips refused, {harmless} in a field's name that change nothing");
-    assert!(harmless * 20 < damaged, "{harmless} flips were not seen, {damaged} were");
+    println!("journal: {damaged} flips refused");
+    assert!(damaged > 500, "only {damaged} flips were tried");
 }

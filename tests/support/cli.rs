@@ -174,9 +174,10 @@ impl Case {
         seen
     }
 
-    /// Puts a journal there, line by line.
+    /// Puts a journal there, line by line, with its checksums.
     pub(crate) fn journal(self, lines: &[&str]) -> Self {
-        self.machine.write(JOURNAL, lines.join("\n") + "\n");
+        let sealed: String = lines.iter().map(|line| sealed(line)).collect();
+        self.machine.write(JOURNAL, sealed);
         self
     }
 
@@ -222,6 +223,12 @@ fn unindented(text: &str) -> String {
     let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let least = lines.lines().filter(|line| !line.is_empty()).map(depth).min().unwrap_or_default();
     lines.lines().flat_map(|line| [line.get(least..).unwrap_or_default(), "\n"]).collect()
+}
+
+/// A line of the journal with its checksum.
+pub(crate) fn sealed(record: &str) -> String {
+    let open = record.strip_suffix('}').unwrap_or(record);
+    format!("{open},\"sum\":\"{}\"}}\n", &digest(open.as_bytes())[..16])
 }
 
 /// Where the journal is.

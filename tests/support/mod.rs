@@ -155,19 +155,25 @@ impl Machine {
         self.boot(1);
     }
 
-    /// Starts the machine: what WSL, the kernel and systemd then show follows from what the files say.
+    /// Boots the machine: what WSL, the kernel and systemd then show follows from what the files say.
     pub fn boot(&self, number: u32) {
-        let conf = fs::read_to_string(self.path("/etc/wsl.conf")).unwrap_or_default();
         let wslconfig = fs::read_to_string(self.path("/mnt/c/Users/dev/.wslconfig")).unwrap_or_default();
+        let no_v1 = wslconfig.contains("cgroup_no_v1=all");
+        self.write("/proc/sys/kernel/random/boot_id", format!("boot-{number}\n"));
+        self.write("/proc/cmdline", if no_v1 { "console=hvc0 cgroup_no_v1=all" } else { "console=hvc0" });
+        self.start_distro(number);
+    }
+
+    /// Starts the distribution alone, as after `wsl --terminate`: the kernel, its boot ID and its command line stay.
+    pub fn start_distro(&self, number: u32) {
+        let conf = fs::read_to_string(self.path("/etc/wsl.conf")).unwrap_or_default();
         let fstab = self.text("/etc/fstab");
         let has_init = self.path("/sbin/init").is_symlink();
         let systemd = self.layout == Layout::Plain || (has_init && conf.contains("systemd=true"));
-        let no_v1 = wslconfig.contains("cgroup_no_v1=all");
+        let no_v1 = self.text("/proc/cmdline").contains("cgroup_no_v1=all");
         let v2 = self.layout != Layout::Classic || (no_v1 && fstab.contains("cgroup2 /sys/fs/cgroup "));
-        self.write("/proc/sys/kernel/random/boot_id", format!("boot-{number}\n"));
         self.write("/proc/1/stat", format!("1 (init) S 0 {} {number} 0 0", "0 ".repeat(17)));
         self.write("/proc/1/comm", if systemd { "systemd\n" } else { "init\n" });
-        self.write("/proc/cmdline", if no_v1 { "console=hvc0 cgroup_no_v1=all" } else { "console=hvc0" });
         let mounts = match (v2, no_v1) {
             (true, _) => "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
             (false, true) => {

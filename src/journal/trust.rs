@@ -1,0 +1,55 @@
+//! Who can write the journal: an undo runs as root and goes by what is in it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{DIR, JournalError, PATH};
+use crate::host::{Kind, Owner, Stat, World};
+
+/// Writable by the group.
+const GROUP: u32 = 0o020;
+/// Writable by everybody.
+const OTHERS: u32 = 0o002;
+
+/// Refuses a journal that anybody but root can change, or to which a link leads. A run without root works on a tree of
+/// the caller, who then is the owner.
+///
+/// # Errors
+/// [`JournalError::Untrusted`], and when a directory cannot be examined.
+pub(super) fn check(world: &dyn World) -> Result<(), JournalError> {
+    let (dir, path) = (Utf8Path::new(DIR), Utf8Path::new(PATH));
+    match world.stat(dir)? {
+        Some(stat) => examine(world, dir, &stat, false)?,
+        None => return Ok(()),
+    }
+    // A link further up, such as /var on another disk, is as good as the directories that hold it and its target.
+    let real = world.resolve(dir)?;
+    let mut places: Vec<Utf8PathBuf> = [dir, &real].iter().flat_map(|d| d.ancestors()).map(Into::into).collect();
+    places.sort();
+    places.dedup();
+    for place in places {
+        if let Some(stat) = world.stat(&place)? {
+            examine(world, &place, &stat, true)?;
+        }
+    }
+    match world.stat(path)? {
+        Some(stat) => examine(world, path, &stat, false),
+        None => Ok(()),
+    }
+}
+
+fn examine(world: &dyn World, path: &Utf8Path, stat: &Stat, may_be_link: bool) -> Result<(), JournalError> {
+    let untrusted = |why: String| Err(JournalError::Untrusted { path: path.to_owned(), why });
+    let (uid, gid) = world.ids(Owner::Root);
+    if stat.uid != 0 && stat.uid != uid {
+        return untrusted(format!("it belongs to user ID {}, not to root", stat.uid));
+    }
+    if let Kind::Link(to) = &stat.kind {
+        // The mode of a link means nothing.
+        return if may_be_link { Ok(()) } else { untrusted(format!("it is a symbolic link to `{to}`")) };
+    }
+    let by_group = stat.mode & GROUP != 0 && stat.gid != 0 && stat.gid != gid;
+    if by_group || stat.mode & OTHERS != 0 {
+        return untrusted(format!("other users can write to it (mode {:o})", stat.mode));
+    }
+    Ok(())
+}
