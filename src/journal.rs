@@ -85,7 +85,8 @@ impl JournalError {
             Self::Locked(None) => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
             Self::Newer { tool, .. } => format!("use {tool} or later"),
             Self::Untrusted { .. } => {
-                "only root may be able to change it: find out who did, then restore its owner and mode".to_owned()
+                "only root may be able to change it: find out who did, then restore its owner and mode"
+                    .to_owned()
             }
             Self::Damaged { .. } => format!(
                 "keep a copy of {DIR} and report it: every change is still listed there in plain text"
@@ -341,7 +342,8 @@ mod tests {
                 r#"{{"record":"intent","id":1,"stage":"x","change":{change},"before":{state},"after":{state}}}"#
             ))
         };
-        let package = |name: &str| intent(&format!(r#"{{"kind":"package","manager":"apt","names":["{name}"]}}"#));
+        let package =
+            |name: &str| intent(&format!(r#"{{"kind":"package","manager":"apt","names":["{name}"]}}"#));
         let unit = |name: &str| intent(&format!(r#"{{"kind":"unit","name":"{name}"}}"#));
         for good in [package("libstdc++6"), package("podman"), unit("user-0.slice")] {
             assert!(parse(good.as_bytes()).is_ok(), "{good}");

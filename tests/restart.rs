@@ -175,8 +175,10 @@ fn a_change_of_wslconfig_waits_for_a_new_boot_even_after_the_distribution_was_re
     let case = case();
     case.run("setup --yes --only idle --idle yes").expect(0, "");
     let restart = || {
-        let plan: serde_json::Value = serde_json::from_str(&case.run("plan --only restart --json").expect(0, "").stdout).unwrap();
-        plan["plan"]["stages"].as_array().unwrap().iter().find(|s| s["id"] == "restart").unwrap()["verdict"].clone()
+        let plan: serde_json::Value =
+            serde_json::from_str(&case.run("plan --only restart --json").expect(0, "").stdout).unwrap();
+        plan["plan"]["stages"].as_array().unwrap().iter().find(|s| s["id"] == "restart").unwrap()["verdict"]
+            .clone()
     };
     case.machine.start_distro(2);
     assert_eq!(restart(), "needed");

@@ -99,7 +99,13 @@ impl Run {
     #[must_use]
     pub fn installed(unit: &str, user: &Account, tool: &Utf8Path, dir: &Utf8Path) -> Self {
         let file = user.home.join(USER_UNITS).join(unit);
-        Self::Installed { unit: unit.to_owned(), user: user.clone(), tool: tool.to_owned(), dir: dir.to_owned(), file }
+        Self::Installed {
+            unit: unit.to_owned(),
+            user: user.clone(),
+            tool: tool.to_owned(),
+            dir: dir.to_owned(),
+            file,
+        }
     }
 
     /// Returns the commands by which it is read, set and reverted.
@@ -180,7 +186,8 @@ impl Run {
             },
             tool => {
                 let tool = Utf8PathBuf::from(tool);
-                let is_tool = tool.is_absolute() && tool.file_name().is_some_and(|name| TOOLS.contains(&name));
+                let is_tool =
+                    tool.is_absolute() && tool.file_name().is_some_and(|name| TOOLS.contains(&name));
                 let dir = Utf8Path::new(lines.write.env.get("PATH")?.strip_suffix(PATH)?);
                 let user = lines.write.user.as_ref().filter(|_| is_tool)?;
                 Self::installed(&unit?, user, &tool, dir)
@@ -214,7 +221,9 @@ impl TryFrom<Lines> for Run {
     fn try_from(lines: Lines) -> Result<Self, String> {
         // How long a command may take is this program's to say.
         let timeless = |mut lines: Lines| {
-            for cmd in [Some(&mut lines.read), Some(&mut lines.write), lines.back.as_mut()].into_iter().flatten() {
+            for cmd in
+                [Some(&mut lines.read), Some(&mut lines.write), lines.back.as_mut()].into_iter().flatten()
+            {
                 cmd.seconds = 0;
             }
             lines

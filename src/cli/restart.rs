@@ -196,7 +196,9 @@ impl Restarting<'_> {
 
     fn reason(&self) -> String {
         let title = match (self.awaited.again, self.awaited.scope) {
-            _ if self.awaited.partial => "Only this distribution was restarted, but WSL as a whole must restart.",
+            _ if self.awaited.partial => {
+                "Only this distribution was restarted, but WSL as a whole must restart."
+            }
             (true, Scope::Machine) => "The machine was not restarted yet.",
             (true, _) => "WSL was not restarted yet.",
             (false, _) => "One restart is needed, then setup resumes.",

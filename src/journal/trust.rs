@@ -23,7 +23,8 @@ pub(super) fn check(world: &dyn World) -> Result<(), JournalError> {
     }
     // A link further up, such as /var on another disk, is as good as the directories that hold it and its target.
     let real = world.resolve(dir)?;
-    let mut places: Vec<Utf8PathBuf> = [dir, &real].iter().flat_map(|d| d.ancestors()).map(Into::into).collect();
+    let mut places: Vec<Utf8PathBuf> =
+        [dir, &real].iter().flat_map(|d| d.ancestors()).map(Into::into).collect();
     places.sort();
     places.dedup();
     for place in places {

@@ -25,7 +25,6 @@ const CARRIED: [(&str, &str, &str, Option<&str>); 6] = [
     ("debian", "13", "containerd", Some("1.7.24")),
 ];
 
-
 /// Which version there will be.
 enum Offer {
     Here(Version),

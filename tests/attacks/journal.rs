@@ -110,7 +110,11 @@ fn an_undo_runs_no_command_that_the_journal_names() {
 #[test]
 fn an_undo_writes_back_only_numbers_to_the_kernel() {
     let case = set_up();
-    let text = forged(&case, r#""before":{"is":"text","value":"128"}"#, r#""before":{"is":"text","value":"128;id"}"#);
+    let text = forged(
+        &case,
+        r#""before":{"is":"text","value":"128"}"#,
+        r#""before":{"is":"text","value":"128;id"}"#,
+    );
     let case = case.file(JOURNAL, text);
     let seen = case.run("undo --yes");
     assert_eq!(seen.code, 1, "{seen:?}");

@@ -58,7 +58,10 @@ fn sealed(input: &[u8]) -> Vec<u8> {
         let sum = digest(open.as_bytes());
         Some(format!("{open},\"sum\":\"{}\"}}\n", &sum[..16]))
     };
-    text.split_inclusive('\n').map(|line| seal(line).unwrap_or_else(|| line.to_owned())).collect::<String>().into()
+    text.split_inclusive('\n')
+        .map(|line| seal(line).unwrap_or_else(|| line.to_owned()))
+        .collect::<String>()
+        .into()
 }
 
 fn laws(input: &[u8]) -> Shape {
