@@ -65,7 +65,7 @@ fn sealed(input: &[u8]) -> Vec<u8> {
 }
 
 fn laws(input: &[u8]) -> Shape {
-    let all = if choice(input) / 4 % 4 == 0 { input.to_vec() } else { sealed(input) };
+    let all = if (choice(input) / 4).is_multiple_of(4) { input.to_vec() } else { sealed(input) };
     let input = all.as_slice();
     let found = read(input);
     let kept = whole(input);
