@@ -36,7 +36,7 @@ fn a_journal_line_without_a_checksum_is_refused_by_every_command() {
         "error: line {line} of `/var/lib/kind-wsl/journal.jsonl` is damaged: it has no checksum\n\
          hint: keep a copy of /var/lib/kind-wsl and report it: every change is still listed there in plain text\n"
     );
-    let all_but_last: String = text.lines().take(line - 1).map(|l| format!("{l}\n")).collect();
+    let all_but_last: String = text.split_inclusive('\n').take(line - 1).collect();
     let case = case.file(JOURNAL, all_but_last + &open);
     for command in ["status", "plan", "setup --yes --only limits", "undo --yes"] {
         case.refuses(command, 1, &said);
