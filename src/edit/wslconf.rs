@@ -18,6 +18,7 @@ mod chars;
 mod edit;
 mod repair;
 mod scan;
+mod style;
 
 use std::fmt;
 

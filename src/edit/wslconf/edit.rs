@@ -219,114 +219,8 @@ impl Document {
         (floor + 1..item).rev().take_while(|&at| is_comment(at)).last().unwrap_or(item)
     }
 
-    /// The bytes with a line for a new key, written as its neighbors are.
-    fn with_entry(&self, section: &str, key: &str, literal: &str) -> Vec<u8> {
-        let items = &self.scan.items;
-        let entry = self.line(section, key, literal);
-        if let Some(header) = self.headers(section).next() {
-            let in_section = || (header + 1..items.len()).take_while(|&at| !items[at].is_header());
-            let last_key = in_section().filter(|&at| matches!(items[at].what, What::Entry { .. })).last();
-            let default = in_section().filter(|&at| self.is_commented_default(&items[at], key)).last();
-            let anchor = default.or(last_key).unwrap_or(header);
-            let end = items[anchor].bytes.end;
-            let text = match items[anchor].eol {
-                Some(eol) => format!("{entry}{}", eol.to_write()),
-                // At the end of the file, where the last character may even be the line end of a continuation.
-                None => format!("{}{entry}", self.eol_at_end()),
-            };
-            return self.spliced(end..end, &text);
-        }
-        let eol = self.eol();
-        let at = self.end_of_sections();
-        if at < items.len() {
-            let start = items[at].bytes.start;
-            let blank = if self.needs_blank_above(at) { eol } else { "" };
-            return self.spliced(start..start, &format!("{blank}[{section}]{eol}{entry}{eol}{eol}"));
-        }
-        let (before, after) = match items.last() {
-            // A line feed behind a lone CR would be part of the same line end.
-            None | Some(Item { eol: Some(Eol::Cr), .. }) => (String::new(), eol),
-            Some(Item { eol: Some(_), .. }) if self.needs_blank_above(at) => (eol.to_owned(), eol),
-            Some(Item { eol: Some(_), .. }) => (String::new(), eol),
-            Some(Item { eol: None, .. }) => (eol.repeat(2), ""),
-        };
-        let end = Chars::decode(&self.bytes, self.dialect).end();
-        self.spliced(end..end, &format!("{before}[{section}]{eol}{entry}{after}"))
-    }
-
-    /// The item before which a new section goes: a modeline at the end of the file, which editors look for there
-    /// (vim's `modeline`), else the end.
-    fn end_of_sections(&self) -> usize {
-        let items = &self.scan.items;
-        let last = items.iter().rposition(|item| !matches!(item.what, What::Blank));
-        let is_modeline = |item: &Item| {
-            let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
-            matches!(item.what, What::Comment)
-                && [" vim:", " vi:", " ex:"].iter().any(|mark| text.contains(mark))
-        };
-        last.filter(|&at| is_modeline(&items[at])).unwrap_or(items.len())
-    }
-
-    /// Whether a section before this item has to be set apart from what stands above.
-    fn needs_blank_above(&self, at: usize) -> bool {
-        at.checked_sub(1).is_some_and(|above| !self.scan.items[above].is_blank_line())
-    }
-
-    /// Whether it is a comment that shows this key, such as `#systemd = false`.
-    fn is_commented_default(&self, item: &Item, key: &str) -> bool {
-        let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
-        let text = text.trim_start_matches(['#', ' ', '\t']);
-        let name = text.split_once('=').map(|(name, _)| name.trim_end());
-        matches!(item.what, What::Comment) && name.is_some_and(|name| name.eq_ignore_ascii_case(key))
-    }
-
-    /// The line for a key, with the indent and the blanks around `=` of its neighbors: the keys of the same section, else
-    /// the last one of the file.
-    fn line(&self, section: &str, key: &str, literal: &str) -> String {
-        let styles = |name: &str| -> Vec<Style> {
-            let prefix = full_name(name, "");
-            let items = self.scan.items.iter();
-            items.filter_map(|item| self.style(item, &prefix)).collect()
-        };
-        let (mut styles, all) = (styles(section), styles(""));
-        if styles.is_empty() {
-            styles.extend(all.into_iter().next_back());
-        }
-        let Some(style) = styles.last() else { return format!("{key}={literal}") };
-        let is_aligned = styles.len() > 1
-            && styles.iter().all(|other| other.column == style.column)
-            && styles.iter().any(|other| other.key_len != style.key_len);
-        let written = style.indent.chars().count() + key.len();
-        let before = match style.column.checked_sub(written) {
-            Some(gap) if is_aligned && gap > 0 => " ".repeat(gap),
-            _ if style.is_spaced => " ".to_owned(),
-            _ => String::new(),
-        };
-        format!("{}{key}{before}={}{literal}", style.indent, style.after)
-    }
-
-    /// How an entry whose name begins so is written.
-    fn style(&self, item: &Item, prefix: &str) -> Option<Style> {
-        let What::Entry { name, raw, .. } = &item.what else { return None };
-        if !name.starts_with(prefix.trim_start_matches('.')) {
-            return None;
-        }
-        let line = self.encoding().decode(&self.bytes[item.bytes.start..raw.start]);
-        let (left, after) = line.split_once('=')?;
-        let key = left.trim();
-        let indent = left.split(key).next().unwrap_or_default().to_owned();
-        Some(Style {
-            column: left.chars().count(),
-            key_len: key.len(),
-            is_spaced: left.ends_with([' ', '\t']),
-            // More blanks stand before values that are aligned among each other.
-            after: if after.is_empty() { "" } else { " " },
-            indent,
-        })
-    }
-
     /// The line end to write where no neighbour shows one: the file's first, else that of the file's home.
-    fn eol(&self) -> &'static str {
+    pub(super) fn eol(&self) -> &'static str {
         match (Chars::decode(&self.bytes, self.dialect).first_eol(), self.dialect) {
             (Some(eol), _) => eol.to_write(),
             (None, Dialect::WslConf) => Eol::Lf.to_write(),
@@ -336,7 +230,7 @@ impl Document {
 
     /// The line end to write at the end of a file that has none there. A lone line feed behind a CR would become one
     /// line end with it, and of a continuation, where text mode joins the two.
-    fn eol_at_end(&self) -> &'static str {
+    pub(super) fn eol_at_end(&self) -> &'static str {
         match (Chars::decode(&self.bytes, self.dialect).ends_in_cr(), self.dialect) {
             (true, Dialect::WslConfig) => Eol::CrLf.to_write(),
             _ => self.eol(),
@@ -363,7 +257,7 @@ impl Document {
         bytes
     }
 
-    fn spliced(&self, range: std::ops::Range<usize>, text: &str) -> Vec<u8> {
+    pub(super) fn spliced(&self, range: std::ops::Range<usize>, text: &str) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         bytes.splice(range, self.encoding().encode(text));
         bytes
@@ -433,7 +327,7 @@ impl Document {
         Ok(if needs_quotes { format!("\"{literal}\"") } else { literal })
     }
 
-    fn encoding(&self) -> Encoding {
+    pub(super) fn encoding(&self) -> Encoding {
         Encoding::of(&self.bytes, self.dialect)
     }
 
@@ -445,7 +339,7 @@ impl Document {
 
 impl Item {
     /// Whether it is a blank line such as a new section is set apart with.
-    fn is_blank_line(&self) -> bool {
+    pub(super) fn is_blank_line(&self) -> bool {
         matches!(self.what, What::Blank) && matches!(self.eol, Some(Eol::Lf | Eol::CrLf))
     }
 
@@ -455,21 +349,9 @@ impl Item {
     }
 
     /// Whether it begins another section, or was meant to.
-    fn is_header(&self) -> bool {
+    pub(super) fn is_header(&self) -> bool {
         matches!(self.what, What::Header { .. } | What::Invalid { header: true })
     }
-}
-
-/// How a line that sets a key is written.
-struct Style {
-    indent: String,
-    /// Where its `=` stands, in characters.
-    column: usize,
-    key_len: usize,
-    /// Whether a blank stands before the `=`.
-    is_spaced: bool,
-    /// What stands behind the `=`.
-    after: &'static str,
 }
 
 /// Names are `isalpha isalnum*` (`configfile.cpp:456`, `:571`).

@@ -1,0 +1,125 @@
+//! How a new line is written: as its neighbors are, so that the diff looks as if the file's owner had made it.
+
+use super::chars::{Chars, Eol};
+use super::scan::{Item, What};
+use super::{Document, full_name};
+
+impl Document {
+    /// The bytes with a line for a new key, written as its neighbors are.
+    pub(super) fn with_entry(&self, section: &str, key: &str, literal: &str) -> Vec<u8> {
+        let items = &self.scan.items;
+        let entry = self.line(section, key, literal);
+        if let Some(header) = self.headers(section).next() {
+            let in_section = || (header + 1..items.len()).take_while(|&at| !items[at].is_header());
+            let last_key = in_section().filter(|&at| matches!(items[at].what, What::Entry { .. })).last();
+            let default = in_section().filter(|&at| self.is_commented_default(&items[at], key)).last();
+            let anchor = default.or(last_key).unwrap_or(header);
+            let end = items[anchor].bytes.end;
+            let text = match items[anchor].eol {
+                Some(eol) => format!("{entry}{}", eol.to_write()),
+                // At the end of the file, where the last character may even be the line end of a continuation.
+                None => format!("{}{entry}", self.eol_at_end()),
+            };
+            return self.spliced(end..end, &text);
+        }
+        let eol = self.eol();
+        let at = self.end_of_sections();
+        if at < items.len() {
+            let start = items[at].bytes.start;
+            let blank = if self.needs_blank_above(at) { eol } else { "" };
+            return self.spliced(start..start, &format!("{blank}[{section}]{eol}{entry}{eol}{eol}"));
+        }
+        let (before, after) = match items.last() {
+            // A line feed behind a lone CR would be part of the same line end.
+            None | Some(Item { eol: Some(Eol::Cr), .. }) => (String::new(), eol),
+            Some(Item { eol: Some(_), .. }) if self.needs_blank_above(at) => (eol.to_owned(), eol),
+            Some(Item { eol: Some(_), .. }) => (String::new(), eol),
+            Some(Item { eol: None, .. }) => (eol.repeat(2), ""),
+        };
+        let end = Chars::decode(&self.bytes, self.dialect).end();
+        self.spliced(end..end, &format!("{before}[{section}]{eol}{entry}{after}"))
+    }
+
+    /// The item before which a new section goes: a modeline at the end of the file, which editors look for there
+    /// (vim's `modeline`), else the end.
+    pub(super) fn end_of_sections(&self) -> usize {
+        let items = &self.scan.items;
+        let last = items.iter().rposition(|item| !matches!(item.what, What::Blank));
+        let is_modeline = |item: &Item| {
+            let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
+            matches!(item.what, What::Comment)
+                && [" vim:", " vi:", " ex:"].iter().any(|mark| text.contains(mark))
+        };
+        last.filter(|&at| is_modeline(&items[at])).unwrap_or(items.len())
+    }
+
+    /// Whether a section before this item has to be set apart from what stands above.
+    pub(super) fn needs_blank_above(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|above| !self.scan.items[above].is_blank_line())
+    }
+
+    /// Whether it is a comment that shows this key, such as `#systemd = false`.
+    fn is_commented_default(&self, item: &Item, key: &str) -> bool {
+        let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
+        let text = text.trim_start_matches(['#', ' ', '\t']);
+        let name = text.split_once('=').map(|(name, _)| name.trim_end());
+        matches!(item.what, What::Comment) && name.is_some_and(|name| name.eq_ignore_ascii_case(key))
+    }
+
+    /// The line for a key, with the indent and the blanks around `=` of its neighbors: the keys of the same section, else
+    /// the last one of the file.
+    fn line(&self, section: &str, key: &str, literal: &str) -> String {
+        let styles = |name: &str| -> Vec<Style> {
+            let prefix = full_name(name, "");
+            let items = self.scan.items.iter();
+            items.filter_map(|item| self.style(item, &prefix)).collect()
+        };
+        let (mut styles, all) = (styles(section), styles(""));
+        if styles.is_empty() {
+            styles.extend(all.into_iter().next_back());
+        }
+        let Some(style) = styles.last() else { return format!("{key}={literal}") };
+        let is_aligned = styles.len() > 1
+            && styles.iter().all(|other| other.column == style.column)
+            && styles.iter().any(|other| other.key_len != style.key_len);
+        let written = style.indent.chars().count() + key.len();
+        let before = match style.column.checked_sub(written) {
+            Some(gap) if is_aligned && gap > 0 => " ".repeat(gap),
+            _ if style.is_spaced => " ".to_owned(),
+            _ => String::new(),
+        };
+        format!("{}{key}{before}={}{literal}", style.indent, style.after)
+    }
+
+    /// How an entry whose name begins so is written.
+    fn style(&self, item: &Item, prefix: &str) -> Option<Style> {
+        let What::Entry { name, raw, .. } = &item.what else { return None };
+        if !name.starts_with(prefix.trim_start_matches('.')) {
+            return None;
+        }
+        let line = self.encoding().decode(&self.bytes[item.bytes.start..raw.start]);
+        let (left, after) = line.split_once('=')?;
+        let key = left.trim();
+        let indent = left.split(key).next().unwrap_or_default().to_owned();
+        Some(Style {
+            column: left.chars().count(),
+            key_len: key.len(),
+            is_spaced: left.ends_with([' ', '\t']),
+            // More blanks stand before values that are aligned among each other.
+            after: if after.is_empty() { "" } else { " " },
+            indent,
+        })
+    }
+}
+
+/// How a line that sets a key is written.
+struct Style {
+    indent: String,
+    /// Where its `=` stands, in characters.
+    column: usize,
+    key_len: usize,
+    /// Whether a blank stands before the `=`.
+    is_spaced: bool,
+    /// What stands behind the `=`.
+    after: &'static str,
+}
