@@ -670,9 +670,58 @@ fn a_new_toml_key_takes_the_indent_of_its_neighbour_or_a_table_of_its_own() {
     let new = toml::set(TOMLS[3], &path, &crun).expect("it can be set");
     assert_eq!(new, format!("{}    crun = [\"/usr/bin/crun\"]\n", TOMLS[3]));
     let new = toml::set(TOMLS[2], &path, &crun).expect("it can be set");
-    assert_eq!(new, format!("{}\n[engine.runtimes]\ncrun = [\"/usr/bin/crun\"]\n", TOMLS[2]));
+    assert_eq!(new, format!("{}\n[engine.runtimes]\ncrun=[\"/usr/bin/crun\"]\n", TOMLS[2]));
     let new = toml::set("engine = { a = 1 }\n", &path, &crun).expect("it can be set");
     assert_eq!(new, "engine = { a = 1, runtimes.crun = [\"/usr/bin/crun\"] }\n");
+}
+
+#[test]
+fn a_new_toml_key_goes_below_its_commented_default_and_is_written_as_its_neighbors_are() {
+    let driver =
+        |text: &str| toml::set(text, &["containers", "log_driver"], &toml::Value::Str("k8s-file".to_owned()));
+    let text = "[containers]\n# How logs are kept.\n#\n#log_driver = \"\"\n\n# Lines.\n#\n#log_size_max = -1\n\n[engine]\n#log_driver = 1\n";
+    assert_eq!(
+        driver(text).unwrap(),
+        text.replace("#log_driver = \"\"\n", "#log_driver = \"\"\nlog_driver = \"k8s-file\"\n")
+    );
+    assert_eq!(
+        driver("[containers]\n\tpids_limit=1\n").unwrap(),
+        "[containers]\n\tpids_limit=1\n\tlog_driver=\"k8s-file\"\n"
+    );
+    assert_eq!(
+        driver("[engine]\nruntime=\"crun\"\n").unwrap(),
+        "[engine]\nruntime=\"crun\"\n\n[containers]\nlog_driver=\"k8s-file\"\n"
+    );
+    let crun = toml::Value::StrList(vec!["/x".to_owned()]);
+    let text = "[engine.runtimes]\n#crun = [\n#  \"/usr/bin/crun\",\n#]\n\n#runc = []\n";
+    assert_eq!(
+        toml::set(text, &["engine", "runtimes", "crun"], &crun).unwrap(),
+        text.replace("#]\n", "#]\ncrun = [\"/x\"]\n")
+    );
+}
+
+#[test]
+fn an_item_goes_to_the_front_of_a_list_and_out_again_with_the_owners_comments_kept() {
+    let path = ["engine", "runtimes", "crun"];
+    let list = |items: &[&str]| toml::Value::StrList(items.iter().map(|item| (*item).to_owned()).collect());
+    for (text, front) in [
+        (
+            "[engine.runtimes]\ncrun = [\n  \"/opt/crun\",   # our own build\n  \"/usr/bin/crun\",\n]\n",
+            "  \"/home/dev/.local/bin/crun\",\n",
+        ),
+        (
+            "[engine.runtimes]\ncrun = [\"/opt/crun\", \"/usr/bin/crun\"] # ours\n",
+            "\"/home/dev/.local/bin/crun\", ",
+        ),
+    ] {
+        let theirs = ["/opt/crun", "/usr/bin/crun"];
+        let new =
+            toml::set(text, &path, &list(&[&["/home/dev/.local/bin/crun"], theirs.as_slice()].concat()))
+                .unwrap();
+        assert!(new.contains(&format!("{front}\"/opt/crun\"").replace("\n\"", "\n  \"")), "{new}");
+        assert_eq!(new.matches("# our").count(), text.matches("# our").count());
+        assert_eq!(toml::set(&new, &path, &list(&theirs)).unwrap(), text);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! `toml_edit` parses and says where everything stands; the edit itself is a splice of the text. Its own printer would
 //! turn CRLF into LF, and a splice keeps every byte by construction.
 
+mod list;
 mod place;
 
 use std::fmt;
@@ -155,7 +156,10 @@ pub fn set(text: &str, path: &[&str], value: &Value) -> Result<String, EditError
             Some(toml_edit::Value::InlineTable(_)) | None => {
                 return Err(wrong_type(body, path, key_at, item, "a plain value"));
             }
-            Some(_) => lines::splice(body, span, &value.to_string()),
+            Some(old) => {
+                let list = old.as_array().and_then(|old| list::with(body, old, value));
+                list.unwrap_or_else(|| lines::splice(body, span, &value.to_string()))
+            }
         },
         Place::Missing { gap } => gap.fill(body, value),
     };

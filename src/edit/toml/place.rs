@@ -31,24 +31,26 @@ pub(super) enum Removal {
 /// Where a new value goes.
 pub(super) enum Gap {
     /// A line of its own at the start of a line, or the end.
-    Line { at: usize, indent: String, key: String },
+    Line { at: usize, indent: String, key: String, equals: &'static str },
     /// Into the braces of an inline table.
     Inline { at: usize, before: &'static str, key: String },
     /// A new table at the end of the text.
-    Table { header: String, key: String },
+    Table { header: String, key: String, equals: &'static str },
 }
 
 impl Gap {
     pub(super) fn fill(&self, text: &str, value: &Value) -> String {
         match self {
-            Self::Line { at, indent, key } => lines::insert(text, *at, &format!("{indent}{key} = {value}")),
+            Self::Line { at, indent, key, equals } => {
+                lines::insert(text, *at, &format!("{indent}{key}{equals}{value}"))
+            }
             Self::Inline { at, before, key } => {
                 lines::splice(text, *at..*at, &format!("{before}{key} = {value}"))
             }
-            Self::Table { header, key } => {
+            Self::Table { header, key, equals } => {
                 let eol = lines::eol(text);
                 let blank = if text.is_empty() { "" } else { eol };
-                lines::insert(text, text.len(), &format!("{blank}[{header}]{eol}{key} = {value}"))
+                lines::insert(text, text.len(), &format!("{blank}[{header}]{eol}{key}{equals}{value}"))
             }
         }
     }
@@ -71,7 +73,7 @@ pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Pl
             return Err(wrong_type(text, &path[..depth], at, item, "a table"));
         };
         let Some((found_key, found)) = table.get_key_value(key) else {
-            return Ok(Place::Missing { gap: gap(text, &home, item, path, depth) });
+            return Ok(Place::Missing { gap: gap(text, root, &home, item, path, depth) });
         };
         let key_at = found_key.span().map_or(0, |span| span.start);
         item = found;
@@ -92,7 +94,7 @@ pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Pl
 }
 
 /// Where `path` goes, of which `depth` keys lead to `table`, which has no next one.
-fn gap(text: &str, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -> Gap {
+fn gap(text: &str, root: &Item, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -> Gap {
     let key = dotted(&path[home.depth..]);
     if let Some(braces) = home.item.as_inline_table() {
         let open = braces.span().map_or(0, |span| span.start + 1);
@@ -106,24 +108,82 @@ fn gap(text: &str, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -
     let is_last_key = depth + 1 == path.len();
     let owner = home.item.as_table().filter(|_| is_last_key || is_dotted);
     let header = owner.filter(|owner| !owner.is_implicit()).and_then(Table::span);
-    let last = owner.and_then(|owner| leaves(owner).pop());
-    if let Some(last) = last {
-        let start = lines::start(text, last.start);
-        let line = &text[start..];
-        let indent = line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned();
-        return Gap::Line { at: lines::end(text, last.end), indent, key };
+    let leaves = owner.map(|owner| leaves(owner)).unwrap_or_default();
+    if let Some(at) = header.as_ref().and_then(|header| below_default(text, header.end, &key, &leaves)) {
+        let equals = equals_of(text, leaves.last());
+        return Gap::Line {
+            at,
+            indent: leaves.last().map(|l| indent_of(text, l)).unwrap_or_default(),
+            key,
+            equals,
+        };
     }
+    if let Some(last) = leaves.last() {
+        let at = lines::end(text, last.end);
+        return Gap::Line { at, indent: indent_of(text, last), key, equals: equals_of(text, Some(last)) };
+    }
+    let equals = equals_of(text, root.as_table().and_then(last_value).as_ref());
+    let indent = String::new();
     match header {
         _ if home.depth == 0 && owner.is_some() => {
             let has_header = owner.is_some_and(|root| !root.is_empty());
-            Gap::Line { at: if has_header { 0 } else { text.len() }, indent: String::new(), key }
+            Gap::Line { at: if has_header { 0 } else { text.len() }, indent, key, equals }
         }
-        Some(header) => Gap::Line { at: lines::end(text, header.end), indent: String::new(), key },
+        Some(header) => Gap::Line { at: lines::end(text, header.end), indent, key, equals },
         None => match path {
-            [parents @ .., last] => Gap::Table { header: dotted(parents), key: dotted(&[last]) },
-            [] => Gap::Line { at: text.len(), indent: String::new(), key },
+            [parents @ .., last] => Gap::Table { header: dotted(parents), key: dotted(&[last]), equals },
+            [] => Gap::Line { at: text.len(), indent, key, equals },
         },
     }
+}
+
+/// The blanks before the line of a value.
+fn indent_of(text: &str, value: &Range<usize>) -> String {
+    let line = &text[lines::start(text, value.start)..];
+    line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned()
+}
+
+/// What stands between a key and its value, as it does for a neighbor.
+fn equals_of(text: &str, neighbor: Option<&Range<usize>>) -> &'static str {
+    if neighbor.is_some_and(|value| text[..value.start].ends_with('=')) { "=" } else { " = " }
+}
+
+/// Where the last value of all tables stands.
+fn last_value(table: &Table) -> Option<Range<usize>> {
+    let inner = table.iter().filter_map(|(_, item)| match item {
+        Item::Table(table) => last_value(table),
+        item => item.as_value().and_then(toml_edit::Value::span),
+    });
+    inner.max_by_key(|value| value.start)
+}
+
+/// The place below the comment that shows a key's default, such as `#log_driver = "k8s-file"`, in the table whose header
+/// ends here. A list may go on over several commented lines.
+fn below_default(text: &str, header_end: usize, key: &str, values: &[Range<usize>]) -> Option<usize> {
+    let mut at = lines::end(text, header_end);
+    let comment = |line: &str| line.trim_start().strip_prefix('#').map(|rest| rest.trim().to_owned());
+    while at < text.len() {
+        let end = lines::end(text, at);
+        let line = &text[at..end];
+        if line.trim_start().starts_with('[') && !values.iter().any(|value| value.contains(&at)) {
+            return None;
+        }
+        let default = comment(line)
+            .and_then(|rest| Some(rest.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim().to_owned()));
+        if let Some(default) = default.filter(|_| !values.iter().any(|value| value.contains(&at))) {
+            let mut end = end;
+            let mut is_open = default.starts_with('[') && !default.ends_with(']');
+            while is_open && end < text.len() {
+                let next = lines::end(text, end);
+                let Some(rest) = comment(&text[end..next]) else { break };
+                is_open = !rest.ends_with(']');
+                end = next;
+            }
+            return Some(end);
+        }
+        at = end;
+    }
+    None
 }
 
 fn dotted(path: &[&str]) -> String {

@@ -19,7 +19,11 @@ toml_lines='
     if ((table "." key) !~ /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$/) exit 3
     for (i = 1; i <= n; i++) {
       s = line[i]
-      if (s ~ /^[ \t]*(#.*)?$/) continue
+      if (s ~ /^[ \t]*(#.*)?$/) {
+        sub(/^[ \t]*#[ \t]*/, "", s)
+        if (at == table && index(s, key) == 1 && substr(s, length(key) + 1) ~ /^[ \t]*=/) default_of = 1
+        continue
+      }
       if (s ~ /^[ \t]*\[/) {
         at = s; sub(/^[ \t]*\[/, "", at)
         if (at !~ /^[^]#]*\][ \t]*(#.*)?$/) exit 3
@@ -35,13 +39,13 @@ toml_lines='
       if (full in keys) exit 3
       keys[full] = 1
       match(s, /=[ \t]*/)
-      before = substr(s, 1, RSTART + RLENGTH - 1); raw = substr(s, RSTART + RLENGTH)
+      before = substr(s, 1, RSTART + RLENGTH - 1); last = before ~ /=$/ ? "=" : " = "; raw = substr(s, RSTART + RLENGTH)
       if (!match(raw, /^("[^"\\]*"|\047[^\047]*\047|\[[^]#\047]*\]|[A-Za-z0-9+-]+)/)) exit 3
       after = substr(raw, RLENGTH + 1); raw = substr(raw, 1, RLENGTH)
       if (after !~ /^[ \t]*(#.*)?$/) exit 3
       now = plain(raw)
       if (at != table) continue
-      anchor = i; indent = s; sub(/[^ \t].*/, "", indent)
+      anchor = i; indent = s; sub(/[^ \t].*/, "", indent); equals = last
       if (name == key) { found = i; new = now == value ? line[i] : before value after }
     }
     # A name that is both a table and a value, or an inline table on the way.
@@ -50,9 +54,10 @@ toml_lines='
     if ((table "." key) in heads) exit 3
     for (h in heads) if (index(h, table "." key ".") == 1) exit 3
     if (found) line[found] = new
-    else if (header) add(anchor, indent key " = " value, first)
+    else if (header && default_of) exit 3
+    else if (header) add(anchor, indent key (equals ? equals : last ? last : " = ") value, first)
     else {
-      s = "[" table "]" first key " = " value
+      s = "[" table "]" first key (last ? last : " = ") value
       tail = !n ? s first : eol[n] == "" ? first first s : first s first
     }
     all()
