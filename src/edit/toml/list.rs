@@ -18,8 +18,9 @@ pub(super) fn with(text: &str, old: &Array, new: &Value) -> Option<String> {
         let is_own_line = line.trim().is_empty();
         let apart = if is_own_line { format!("{}{line}", lines::eol(text)) } else { " ".to_owned() };
         let front = &wanted[..wanted.len() - items.len()];
-        let front: String =
-            front.iter().map(|item| format!("{},{apart}", toml_edit::Value::from(*item))).collect();
+        let spelled =
+            |item: &&str| [toml_edit::Value::from(*item).to_string(), ",".to_owned(), apart.clone()].concat();
+        let front = front.iter().map(spelled).collect::<Vec<_>>().concat();
         return Some(lines::splice(text, first..first, &front));
     }
     if ends_with(&items, &wanted) {
