@@ -28,7 +28,9 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::host::{environment, settle_umask, take_over};
+use crate::host::{
+    environment, forget_untrusted_files, is_aborted, settle_signals, settle_umask, take_over, words,
+};
 use crate::stage::{AnswerError, Answers, Form, Question};
 use crate::{stages, ui};
 
@@ -134,6 +136,9 @@ impl Global {
 pub(crate) struct Global {
     pub(crate) verbose: bool,
     pub(crate) quiet: bool,
+    pub(crate) color: ui::Color,
+    /// The command line, without the program.
+    pub(crate) words: Vec<String>,
     pub(crate) root: Utf8PathBuf,
     pub(crate) user: Option<String>,
     /// Answers by flag and environment, before they are looked at.
@@ -196,7 +201,9 @@ fn flag(question: &'static Question) -> clap::Arg {
 /// Parses, runs, reports.
 #[must_use]
 pub fn main() -> Exit {
-    take_over(session::is_handed_over);
+    settle_signals();
+    take_over(&session::handed_over());
+    let forgotten = forget_untrusted_files(&["SSL_CERT_FILE", "SSL_CERT_DIR"]);
     settle_umask();
     let command = command();
     let line = leave_to_kind(&command, std::env::args_os().collect());
@@ -215,9 +222,14 @@ pub fn main() -> Exit {
         }
     };
     ui::settle(cli.color);
+    for (name, value) in forgotten {
+        ui::err(&format!("warning: ignoring {name}: another user can change `{value}`"));
+    }
     let global = Global {
         verbose: cli.verbose,
         quiet: cli.quiet,
+        color: cli.color,
+        words: words(),
         root: cli.root,
         user: cli.user,
         given: given(&matches),
@@ -225,7 +237,7 @@ pub fn main() -> Exit {
     };
     run(cli.command, &global).unwrap_or_else(|failure| {
         ui::fail(&failure);
-        failure.exit
+        if is_aborted() { Exit::Interrupted } else { failure.exit }
     })
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::change::{Change, Restart, Scope, State};
 use crate::facts::Facts;
 use crate::fetch::Fetcher;
-use crate::host::{Account, Host, Owner, Recorder, Witness};
+use crate::host::{Account, Host, Owner, Recorder, Witness, is_aborted};
 use crate::journal::{Chosen, Entry, Journal, Ledger, Phase, Record};
 use crate::plan::{Verdict, judge, pending};
 use crate::stage::{Answers, Stage};
@@ -87,7 +87,7 @@ impl Engine<'_> {
     /// [`EngineError`]; what was done stays done and in the journal, and the next run goes on from there.
     pub fn setup(&mut self, answers: &Answers, chosen: &Chosen) -> Result<Ended, EngineError> {
         match self.walk(answers, chosen) {
-            Err(e) if e.is_stop() => Ok(Ended::Interrupted),
+            Err(e) if e.is_stop() || is_aborted() => Ok(Ended::Interrupted),
             other => other,
         }
     }

@@ -94,7 +94,7 @@ impl Facts {
     #[must_use]
     pub fn probe(world: &dyn World, user: Account) -> Self {
         let wsl_conf = WslConf::of(world);
-        let wsl = Wsl::of(world);
+        let wsl = Wsl::of(world, &user);
         let kernel = Kernel::of(world);
         let packages = Packages::of(world);
         let containers = Containers::of(world, &user);

@@ -13,14 +13,17 @@ mod fs;
 mod fuse;
 mod handed;
 mod identity;
+mod interrupts;
 mod locks;
 mod open;
-mod pipes;
+mod outputs;
 mod process;
 mod record;
 mod scratch;
 mod staging;
+mod start;
 mod time;
+mod trusted;
 mod write;
 
 use std::cell::RefCell;
@@ -35,13 +38,16 @@ pub use folder::Folder;
 pub use fs::{Lock, digest, directory, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
-pub use handed::{HANDED, parent, take_over};
+pub use handed::{BECOMES_ROOT, HANDED, forget_untrusted_files, parent, take_over};
+pub use interrupts::{Interrupt, is_aborted, settle_signals, watch};
 pub use locks::Holder;
-pub use process::{OF_PROXIES, OF_SESSION, Process, environment, program, replace, settle_umask, sudo};
+pub use process::{Process, environment, program, replace, settle_umask, words};
 pub use record::{Recorder, Recording, Replay};
 pub use scratch::Scratch;
 pub use staging::{PartFile, Staging};
+pub use start::{OF_PROXIES, OF_SESSION, sudo};
 pub use time::Witness;
+pub use trusted::is_roots_own;
 pub use write::Seen;
 
 /// What is at a path, without following a link in its last component.
@@ -148,8 +154,17 @@ pub trait World {
 
     /// The standard output of a command that ended well, trimmed; `None` otherwise.
     fn answer(&self, cmd: &Cmd) -> Option<String> {
-        self.query(cmd).ok().filter(|o| o.code == 0).map(|o| o.stdout.trim().to_owned())
+        match self.query(cmd) {
+            Ok(output) => (output.code == 0).then(|| output.stdout.trim().to_owned()),
+            Err(error) => {
+                self.note_unanswered(cmd, error);
+                None
+            }
+        }
     }
+
+    /// Notes that a program could not be asked, which is another thing than a program that is not installed.
+    fn note_unanswered(&self, _cmd: &Cmd, _error: HostError) {}
 
     /// The standard output of a command that has to end well.
     ///
@@ -179,6 +194,7 @@ pub struct Host {
     gid: u32,
     fuse: Fuse,
     theirs: RefCell<identity::Theirs>,
+    unanswered: RefCell<Option<HostError>>,
 }
 
 impl std::fmt::Debug for Host {
@@ -255,6 +271,20 @@ impl HostError {
     #[must_use]
     pub fn is_meanwhile(&self) -> bool {
         matches!(self, Self::Meanwhile(_))
+    }
+
+    /// Whether a program is installed, as far as this failure tells, but could not be asked.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Slow { .. } => true,
+            // A program for another machine is none.
+            Self::Start { source, .. } => {
+                source.kind() != std::io::ErrorKind::NotFound
+                    && source.raw_os_error() != Some(nix::libc::ENOEXEC)
+            }
+            _ => false,
+        }
     }
 
     /// What a person can do about it, where we know.

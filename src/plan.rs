@@ -79,6 +79,10 @@ impl World for View<'_> {
         self.base.query(cmd)
     }
 
+    fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
+        self.base.note_unanswered(cmd, error);
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.base.env(name)
     }

@@ -90,6 +90,11 @@ pub fn err(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", safe::shown(text.trim_end_matches('\n')));
 }
 
+/// Writes to standard error from another thread, above the bar of a terminal if there is one.
+pub fn notice(text: &str) {
+    term::above_bar(|| err(text));
+}
+
 /// Shows what the parser of the command line says. It quotes what was typed, which may hold anything.
 pub fn usage(said: &clap::Error) {
     let plain = said.to_string();

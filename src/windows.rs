@@ -10,4 +10,4 @@ mod session;
 
 pub use helper::{Helper, Look, Order, Outcome, Stop, clear, forget, give_the_word};
 pub use interop::{Interop, InteropError};
-pub use session::{Driver, inherit};
+pub use session::{Driver, OF_DRIVER, inherit};

@@ -27,6 +27,8 @@ mod support;
 
 #[path = "attacks/accounts.rs"]
 mod accounts;
+#[path = "attacks/caller.rs"]
+mod caller;
 #[path = "attacks/environment.rs"]
 mod environment;
 #[path = "attacks/jail.rs"]

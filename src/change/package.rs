@@ -227,10 +227,10 @@ impl Package {
         };
         let goal = put.aim(context.host)?.state;
         put.set(context, &goal, None)?;
-        let path = context.host.root().join(FETCHED.trim_start_matches('/'));
+        // Below another root dpkg runs in a chroot.
         let result = Self::command(
             context,
-            &Cmd::new("dpkg", ["-i", path.as_str()]).within(Duration::from_secs(INSTALL_SECONDS)),
+            &Cmd::new("dpkg", ["-i", FETCHED]).within(Duration::from_secs(INSTALL_SECONDS)),
         );
         context.host.remove(Utf8Path::new(FETCHED), Owner::Root)?;
         result

@@ -38,8 +38,11 @@ impl Bystanders {
     /// Looks who is there now.
     pub(crate) fn of(session: &Session, facts: &Facts, scope: Scope) -> Self {
         let own = facts.wsl.distro();
-        let running =
-            || Interop::new(&session.host).and_then(|interop| interop.running()).unwrap_or_default();
+        let running = || {
+            Interop::new(&session.host, &session.user)
+                .and_then(|interop| interop.running())
+                .unwrap_or_default()
+        };
         let mut others = match (scope, Driver::of(&session.host)) {
             (Scope::Vm, Some(driver)) => driver.others,
             (Scope::Vm, None) => running(),

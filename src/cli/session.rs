@@ -10,28 +10,33 @@ use super::{Choosing, Global};
 use crate::engine::with_ledger;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
-use crate::fetch::{FetchError, Source, check_mirror};
+use crate::fetch::{FetchError, Source, check_mirror, without_user};
 use crate::host::{
-    Account, Cmd, HANDED, Host, Kind, OF_PROXIES, OF_SESSION, Process, World, directory, program, replace,
-    sudo,
+    Account, BECOMES_ROOT, Cmd, HANDED, Host, Interrupt, Kind, OF_PROXIES, OF_SESSION, Process, World,
+    directory, program, replace, sudo, watch,
 };
 use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
 use crate::stage::{Answers, Question, answers_in};
 use crate::stages;
+use crate::ui;
 use crate::windows::{self, Helper, Interop, Look};
 
-/// Whether a variable is carried over to root on sudo's command line: the rest stays the user's.
+/// Whether a variable is carried over to root on sudo's command line, which sudo has to allow as a whole.
 fn is_carried(name: &str) -> bool {
-    name == "PATH" || OF_SESSION.contains(&name)
+    name == "PATH" || name == PROFILE || windows::OF_DRIVER.contains(&name) || OF_SESSION.contains(&name)
 }
 
-/// Variables that root takes over from us without anybody reading them on a command line: a proxy may have a password,
-/// and so may a mirror, which is one of our own.
-pub(crate) fn is_handed_over(name: &str) -> bool {
-    let ours = name.starts_with("KIND_WSL_") && name != "KIND_WSL_PROGRAM" && name != HANDED;
-    ours || OF_PROXIES.contains(&name)
+/// Variables that root takes over from the sudo that we became, because they may hold a password, which everybody could
+/// read on a command line.
+pub(crate) fn handed_over() -> Vec<&'static str> {
+    OF_PROXIES.into_iter().chain([MIRROR]).collect()
 }
+
+/// The variable of `--windows-profile`.
+const PROFILE: &str = "KIND_WSL_WINDOWS_PROFILE";
+/// The variable in which a session notes its own path.
+const PROGRAM: &str = "KIND_WSL_PROGRAM";
 
 /// The machine and the user.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ impl Session {
     /// For what looks at `.wslconfig`, which is in a directory that only Windows may know.
     pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let mut session = Self::local(global, windows_profile)?;
-        ask_for_profile(&mut session.host);
+        ask_for_profile(&mut session.host, &session.user);
         if let Some(profile) = windows_profile {
             session.check_profile(profile)?;
         }
@@ -55,14 +60,17 @@ impl Session {
     /// For what has nothing to do with Windows: nobody is asked there.
     pub(crate) fn local(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let root = absolute(&global.root)?;
-        let program = program().map(|p| ("KIND_WSL_PROGRAM".to_owned(), p.to_string()));
-        let env = global.env.clone().into_iter().chain(program);
+        let program = program().map(|p| (PROGRAM.to_owned(), p.to_string()));
+        // What a session notes for itself is not for the caller to choose.
+        let env =
+            global.env.clone().into_iter().filter(|(name, _)| name != PROGRAM && name != facts::wsl::ASKED);
+        let env = env.chain(program);
         let mut host = Host::new(&root, Box::new(Process::new(&root)), env);
         windows::inherit(&mut host);
         let ledger = journal::read(&host)?;
         let kept = ledger.chosen.windows_profile.as_ref().filter(|_| ledger.is_interrupted());
         if let Some(profile) = windows_profile.or(kept) {
-            host.tell("KIND_WSL_WINDOWS_PROFILE", profile.as_str());
+            host.tell(PROFILE, profile.as_str());
         }
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
@@ -75,19 +83,24 @@ impl Session {
         Ok(Self { host, user, ledger })
     }
 
-    /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the change at hand is finished first.
+    /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the current change is finished first.
     pub(crate) fn stop() -> Arc<AtomicBool> {
         let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // Without the hook Ctrl-C kills us as SIGKILL would, which the journal survives as well.
-            let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-        }
+        watch(Arc::clone(&stop), |interrupt| {
+            ui::notice(match interrupt {
+                Interrupt::Stop(true) => {
+                    "Finishing this step, then stopping. Press Ctrl-C again to abort it."
+                }
+                Interrupt::Stop(false) => "Finishing this step, then stopping.",
+                Interrupt::Abort => "Aborting this step.",
+            });
+        });
         stop
     }
 
     /// The absolute path of this program, as one can start it again.
     pub(crate) fn program(&self) -> String {
-        self.host.env("KIND_WSL_PROGRAM").unwrap_or_else(|| "kind-wsl".to_owned())
+        self.host.env(PROGRAM).unwrap_or_else(|| "kind-wsl".to_owned())
     }
 
     /// Refuses a Windows profile that is not there: a `.wslconfig` in it would be read by nobody.
@@ -131,34 +144,57 @@ impl Session {
         answers: &Answers,
         selection: &Selection,
     ) -> Result<Plan, Failure> {
+        if let Some(error) = self.host.take_unanswered() {
+            return Err(error.into());
+        }
         Ok(Plan::make(&self.host, facts, &with_defaults(facts, answers), selection)?)
     }
 
     /// Becomes root, through sudo, with the same environment as far as we look at it.
     pub(crate) fn become_root(&self, global: &Global, args: Vec<String>, chosen: Option<&Chosen>) -> Failure {
-        let program = self.program();
+        let Some(sudo) = sudo() else {
+            let hint = format!("run this as root: `{}`", self.same_as_root(global));
+            return Failure::new("cannot become root: sudo is not installed", Some(hint));
+        };
         let carried = global.env.iter().filter(|(name, _)| is_carried(name));
-        let mut line = vec!["--".to_owned(), "/usr/bin/env".to_owned()];
+        let mut line = BECOMES_ROOT.map(ToOwned::to_owned).to_vec();
         line.extend(carried.map(|(name, value)| format!("{name}={value}")));
-        line.push(program.clone());
-        line.extend(args.iter().cloned());
+        line.push(self.program());
+        line.extend(args);
         let mut handed = vec![(HANDED.to_owned(), std::process::id().to_string())];
         handed.extend(chosen.and_then(|c| c.mirror.clone()).map(|mirror| (MIRROR.to_owned(), mirror)));
-        let error = sudo().map_or_else(
-            || std::io::Error::from_raw_os_error(nix::libc::ENOENT),
-            |sudo| replace(sudo.as_str(), &line, &handed),
-        );
-        let typed = Cmd::new(&program, args);
-        Failure::new(format!("cannot become root: sudo: {error}"), Some(format!("as root, run `{typed}`")))
+        let error = replace(sudo.as_str(), &line, &handed);
+        let why = match error.kind() {
+            std::io::ErrorKind::ArgumentListTooLong => "the environment is too large".to_owned(),
+            std::io::ErrorKind::PermissionDenied => format!("`{sudo}` is not executable for this user"),
+            kind => kind.to_string(),
+        };
+        let hint = format!("run this as root: `{}`", self.same_as_root(global));
+        Failure::new(format!("cannot become root: cannot run `{sudo}`: {why}"), Some(hint))
+    }
+
+    /// What the user typed, as root would type it for them.
+    fn same_as_root(&self, global: &Global) -> Cmd {
+        let program = self.program();
+        let is_in_path = ["/usr/local/bin/", "/usr/bin/"].iter().any(|dir| program.starts_with(dir));
+        let program = if is_in_path { "kind-wsl" } else { &program };
+        // A mirror's password is not repeated.
+        let shown = |word: &String| match word.find("http") {
+            Some(at) => format!("{}{}", &word[..at], without_user(&word[at..])),
+            None => word.clone(),
+        };
+        let words = global.words.iter().map(shown);
+        let user = global.user.is_none().then(|| format!("--user={}", self.user.name));
+        Cmd::new(program, words.chain(user))
     }
 }
 
 /// Asks Windows for the profile of the account that this is, where nothing here says it for sure.
-fn ask_for_profile(host: &mut Host) {
+fn ask_for_profile(host: &mut Host, user: &Account) {
     if !host.is_live() || !host.exists("/run/WSL") || !facts::wsl::is_profile_unsure(host) {
         return;
     }
-    let asked = Interop::new(host).ok().and_then(|interop| {
+    let asked = Interop::new(host, user).ok().and_then(|interop| {
         let helper = Helper::find(host)?.lend().ok()?;
         let look = Look::of(&interop, &helper.path()).ok()?;
         interop.path(&look.profile)
@@ -170,7 +206,13 @@ fn ask_for_profile(host: &mut Host) {
 
 /// The flags, among those that are on, that mean the same to the run as root.
 pub(crate) fn switches(global: &Global, own: &[(&str, bool)]) -> impl Iterator<Item = String> {
-    let general = [("--verbose", global.verbose), ("--quiet", global.quiet)];
+    let color = |color| global.color == color;
+    let general = [
+        ("--verbose", global.verbose),
+        ("--quiet", global.quiet),
+        ("--color=always", color(ui::Color::Always)),
+        ("--color=never", color(ui::Color::Never)),
+    ];
     let on = general.iter().chain(own).filter(|(_, on)| *on).map(|(flag, _)| (*flag).to_owned());
     on.collect::<Vec<_>>().into_iter()
 }

@@ -12,6 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::fetch::Fetcher;
+use crate::host::is_aborted;
 use crate::journal::Chosen;
 use crate::plan::{Plan, Selection};
 use crate::provider::Provider;
@@ -268,10 +269,12 @@ impl Setup {
             Ended::Restart(_) => Exit::Restart,
             Ended::Interrupted => {
                 if !self.json {
-                    out(&format!(
-                        "\n{}",
-                        styled(YELLOW, "Stopped between two changes; nothing is half done.")
-                    ));
+                    let text = if is_aborted() {
+                        "Aborted in the middle of a step."
+                    } else {
+                        "Stopped between two changes; nothing is half done."
+                    };
+                    out(&format!("\n{}", styled(YELLOW, text)));
                     out(&next("kind-wsl setup", "goes on"));
                 }
                 Exit::Interrupted

@@ -269,7 +269,11 @@ fn networking(patient: &Patient<'_>) -> Finding {
     if !patient.facts.wsl.is_two() {
         return Finding::not_here("no WSL");
     }
-    match patient.world.answer(&Cmd::line("wslinfo --networking-mode")).as_deref() {
+    match patient
+        .world
+        .answer(&Cmd::line("wslinfo --networking-mode").as_user(&patient.facts.user))
+        .as_deref()
+    {
         None => Finding::unknown("this WSL does not say its networking mode"),
         Some("mirrored") => {
             let fix = "if kubectl in Windows can not connect: `networkingMode=nat` below [wsl2] in .wslconfig, then `wsl.exe --shutdown`";

@@ -1,5 +1,6 @@
 //! Going on after a crash or a restart.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::undo::Standing;
@@ -110,6 +111,9 @@ impl Engine<'_> {
         self.face.event(&Event::Resumed(restarted(&waiting, &now)));
         self.wait_for_systemd();
         self.wait_for_manager();
+        if self.is_stopped() {
+            return Ok(Some(Ended::Interrupted));
+        }
         let unmet: Vec<String> = waiting.until.iter().filter_map(|e| e.unmet(self.host)).collect();
         if !unmet.is_empty() {
             let hint = not_helped(&waiting, self.host);
@@ -132,12 +136,19 @@ impl Engine<'_> {
         // Asked before systemd listens it fails at once; asked while systemd executes itself again it may never
         // answer (seen with 252), so it is asked more than once, with a bound.
         for _ in 0..SYSTEMD_TRIES {
+            if self.is_stopped() {
+                return;
+            }
             match self.host.query(&cmd) {
                 Ok(output) if matches!(output.stdout.trim(), "running" | "degraded") => return,
                 Ok(_) => self.host.pause(Duration::from_secs(1)),
                 Err(_) => {}
             }
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn wait_for_manager(&mut self) {
@@ -148,6 +159,9 @@ impl Engine<'_> {
         }
         self.face.event(&Event::Waiting("waiting for the user manager"));
         for tried in 0..MANAGER_TRIES {
+            if self.is_stopped() {
+                return;
+            }
             let said = self.host.query(&active).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
             if matches!(said.as_str(), "active" | "failed") {
                 return;

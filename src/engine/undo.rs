@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 
 use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, user_owner};
 use crate::edit::without_secrets;
-use crate::host::{Witness, World};
+use crate::host::{Witness, World, is_aborted};
 use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
 use crate::windows;
 
@@ -100,7 +100,7 @@ impl Engine<'_> {
                 self.flush(&mut journal, &mut batch)?;
             }
             let taken = match self.take_back(&entry, options.drift) {
-                Err(e) if e.is_stop() => {
+                Err(e) if e.is_stop() || is_aborted() => {
                     undone.interrupted = true;
                     break;
                 }

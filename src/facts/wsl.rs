@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::edit::wslconf::{Dialect, Document, parse_bool};
-use crate::host::{Cmd, World};
+use crate::host::{Account, Cmd, World};
 use crate::version::Version;
 
 /// Whether this is WSL.
@@ -31,7 +31,7 @@ impl Wsl {
     /// Looks: WSL 1 has `Microsoft` in its kernel release (WSL `src/linux/init/util.cpp:1567`, `UtilIsUtilityVm`),
     /// WSL 2 has the directory of its interop sockets. A container on WSL 2 has the release, but not that directory.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
+    pub fn of(world: &dyn World, user: &Account) -> Self {
         let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default();
         if release.contains("Microsoft") {
             return Self::One { distro: distro(world) };
@@ -39,7 +39,8 @@ impl Wsl {
         if !world.exists("/run/WSL") {
             return Self::No;
         }
-        let version = world.answer(&Cmd::line("wslinfo --version")).and_then(|v| v.parse().ok());
+        let version =
+            world.answer(&Cmd::line("wslinfo --version").as_user(user)).and_then(|v| v.parse().ok());
         Self::Two { version, distro: distro(world) }
     }
 

@@ -66,6 +66,10 @@ pub fn accounts(world: &dyn World) -> Vec<Account> {
 pub fn by_name(world: &dyn World, name: &str) -> Option<Account> {
     let wanted = |a: &Account| a.name == name || name.parse().is_ok_and(|uid: u32| uid == a.uid);
     accounts(world).into_iter().find(wanted).or_else(|| {
+        // getent would take the former for an option; no name service has an account with the others.
+        if name.is_empty() || name.starts_with('-') || name.contains(|c: char| c == ':' || c.is_control()) {
+            return None;
+        }
         let line = world.answer(&super::Cmd::new("getent", ["passwd", name]))?;
         Account::parse(&line)
     })

@@ -29,6 +29,9 @@ pub struct Cmd {
     /// that one from the programs it starts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
+    /// Changes the machine: it must be able to end its work without us.
+    #[serde(skip)]
+    pub changes: bool,
 }
 
 impl Cmd {
@@ -45,6 +48,7 @@ impl Cmd {
             user: None,
             seconds: 30,
             reports: false,
+            changes: false,
         }
     }
 

@@ -15,6 +15,9 @@ use super::fuse::Blown;
 use super::open::{Bounded, regular};
 use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Staging, Stat, World};
 
+/// Programs whose versions and candidates decide what the setup changes.
+const DECIDING: [&str; 4] = ["crun", "systemctl", "wslinfo", "apt-cache"];
+
 /// Links followed before we call it a loop: the kernel's own bound (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
@@ -76,7 +79,14 @@ impl Host {
             gid: nix::unistd::getegid().as_raw(),
             fuse: Fuse::default(),
             theirs: RefCell::default(),
+            unanswered: RefCell::default(),
         }
+    }
+
+    /// Why a program whose answer decides on the setup could not be asked, if one could not.
+    #[must_use]
+    pub fn take_unanswered(&self) -> Option<HostError> {
+        self.unanswered.take()
     }
 
     /// Adds a variable to the caller's environment.
@@ -130,7 +140,7 @@ impl Host {
             Blown::Crashed => HostError::Crashed(format!("run {cmd}")),
             Blown::Refused(source) => HostError::Start { command: cmd.to_string(), source },
         })?;
-        let output = self.start(cmd, out)?;
+        let output = self.start(&Cmd { changes: true, ..cmd.clone() }, out)?;
         if output.code == 0 {
             return Ok(output);
         }
@@ -344,6 +354,15 @@ impl World for Host {
 
     fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
         self.start(cmd, &mut |_| {})
+    }
+
+    fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
+        let program = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
+        // A crun may have any name.
+        let decides = DECIDING.contains(&program) || program.contains("crun");
+        if decides && error.is_unanswered() {
+            *self.unanswered.borrow_mut() = Some(error);
+        }
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -1,48 +1,89 @@
-//! What a run hands to the same run as root without saying it: variables that may hold a password.
+//! Passes what may hold a password from a run to the same run as root: the proxy settings and the mirror.
 //!
-//! sudo takes them away (`env_reset`, sudoers(5)), and on its command line everybody could read them (`ps`). So the run
-//! becomes sudo with its environment as it is and says by its process id who it was; root finds that process among its
-//! ancestors, and `/proc/PID/environ` is for root and the user to read (`proc_pid_environ(5)`). That needs no rule in
-//! sudoers, as `--preserve-env=LIST` does (the tag SETENV), and no file.
+//! sudo removes them (`env_reset`, sudoers(5)), and on its command line everybody could read them (`ps`). So the run
+//! becomes sudo with its environment as it is, and root reads them in `/proc/PID/environ` of that sudo
+//! (`proc_pid_environ(5)`). That needs no rule in sudoers, as `--preserve-env=LIST` does (the tag SETENV), and no file.
+//!
+//! Whoever starts sudo chooses its environment. So it counts only if the process is sudo and runs `env`, as
+//! `cli::session` starts it: sudo has then allowed the caller to run anything as root, with any variable.
 
 use camino::Utf8Path;
 
-use super::{Host, Process, World};
+use super::{Host, Process, World, sudo};
 
-/// Says in sudo's environment which process it is that hands over: its own id, which no child of it has.
+/// Marks the sudo that passes something on: its value is the process's own ID, which a child that inherits the variable
+/// does not have.
 pub const HANDED: &str = "KIND_WSL_HANDED";
-/// How many ancestors are looked at: sudo itself, and the monitor that it puts between where it makes a terminal.
-const GENERATIONS: usize = 8;
+/// How a run becomes root: what comes before the variables on sudo's command line.
+pub const BECOMES_ROOT: [&str; 2] = ["--", "/usr/bin/env"];
+/// Processes of sudo above us: sudo itself, and the monitor of a terminal that it made (sudoers(5), `use_pty`).
+const GENERATIONS: usize = 2;
 
-/// Takes what an ancestor handed over into our environment, where we are root: what of it `wanted` says. To be called
-/// first of all: nothing else may run in this process yet.
+/// As root, takes the variables `wanted` from the sudo that our own run became. Must be called first of all: nothing else
+/// may run in this process yet.
 #[allow(clippy::disallowed_methods, reason = "part of the one place that touches the environment")]
-pub fn take_over(wanted: impl Fn(&str) -> bool) {
+pub fn take_over(wanted: &[&str]) {
     let root = Utf8Path::new("/");
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    for (name, value) in handed(&Host::new(root, Box::new(Process::new(root)), [])) {
-        if wanted(&name) && !name.is_empty() {
-            // SAFETY: there is no other thread yet that could read the environment.
-            #[allow(unsafe_code, reason = "the HTTP client and clap read the process's environment")]
-            unsafe {
-                std::env::set_var(name, value);
-            }
+    let host = Host::new(root, Box::new(Process::new(root)), []);
+    for (name, value) in handed(&host, &is_sudo, wanted) {
+        // SAFETY: there is no other thread yet that could read the environment.
+        #[allow(unsafe_code, reason = "the HTTP client and clap read the process's environment")]
+        unsafe {
+            std::env::set_var(name, value);
         }
     }
 }
 
-/// The environment of the ancestor that handed over; empty where none did.
-fn handed(world: &dyn World) -> Vec<(String, String)> {
+/// As root, forgets variables that name a file which another user could have written or could exchange; answers which.
+/// Must be called before any thread is started.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "part of the one place that touches the environment")]
+pub fn forget_untrusted_files(names: &[&'static str]) -> Vec<(&'static str, String)> {
+    if !nix::unistd::geteuid().is_root() {
+        return Vec::new();
+    }
+    let mut forgotten = Vec::new();
+    for name in names {
+        let Some(value) = std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()) else { continue };
+        if value.is_empty() || value.split(':').all(|path| super::is_roots_own(Utf8Path::new(path))) {
+            continue;
+        }
+        // SAFETY: there is no other thread yet that could read the environment.
+        #[allow(unsafe_code, reason = "the HTTP client reads the process's environment")]
+        unsafe {
+            std::env::remove_var(name);
+        }
+        forgotten.push((*name, value));
+    }
+    forgotten
+}
+
+/// Whether a process runs the program that we start as sudo.
+#[allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
+fn is_sudo(pid: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = |path: &str| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino(), meta.uid()));
+    let ours = sudo().and_then(|path| file(path.as_str()));
+    let runs = file(&format!("/proc/{pid}/exe"));
+    runs.is_some_and(|(.., owner)| owner == 0) && runs == ours
+}
+
+/// The wanted variables of the sudo above us; none if it is not one that a run of ours became.
+fn handed(world: &dyn World, is_sudo: &dyn Fn(&str) -> bool, wanted: &[&str]) -> Vec<(String, String)> {
     let mut pid = "self".to_owned();
     for _ in 0..GENERATIONS {
         let stat = world.text(&format!("/proc/{pid}/stat"));
-        let Some(parent) = stat.as_deref().and_then(parent) else { break };
+        let Some(parent) = stat.as_deref().and_then(parent).filter(|pid| is_sudo(pid)) else { break };
+        let line = world.text(&format!("/proc/{parent}/cmdline")).unwrap_or_default();
         let environ = world.text(&format!("/proc/{parent}/environ")).unwrap_or_default();
         let pairs = || environ.split('\0').filter_map(|pair| pair.split_once('='));
-        if pairs().any(|(name, value)| name == HANDED && value == parent) {
-            return pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let is_marked = pairs().any(|(name, value)| name == HANDED && value == parent);
+        if is_marked && line.split('\0').skip(1).take(BECOMES_ROOT.len()).eq(BECOMES_ROOT) {
+            let ours = pairs().filter(|(name, _)| wanted.contains(name));
+            return ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         }
         pid = parent;
     }
@@ -58,12 +99,15 @@ pub fn parent(stat: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a pretended /proc")]
+#[allow(clippy::disallowed_methods, reason = "a fake /proc")]
 mod tests {
     use camino::Utf8Path;
 
     use super::super::{Host, Process};
     use super::{handed, parent};
+
+    const OURS: &str = "sudo\0--\0/usr/bin/env\0TERM=dumb\0/usr/bin/kind-wsl\0setup\0";
+    const PROXY: &str = "HTTPS_PROXY=http://me:pass@proxy:1\0";
 
     #[test]
     fn the_parent_is_found_behind_a_name_with_parentheses() {
@@ -71,26 +115,58 @@ mod tests {
         assert_eq!(parent("1 (systemd) S 0 1 1 0"), None);
     }
 
-    /// Two processes of sudo between the run and itself: what the one says that handed over counts, and a variable that
-    /// a child of it merely inherited says nothing.
-    #[test]
-    fn what_was_handed_over_is_found_with_the_process_that_says_so_itself() {
+    /// What is taken over, with a monitor (80) between us and the sudo (70) that has this command line and environment.
+    fn taken(line: &str, environ: &str, is_sudo: &dyn Fn(&str) -> bool) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
-        let put = |pid: &str, ppid: u32, environ: &str| {
-            std::fs::create_dir_all(root.join("proc").join(pid)).unwrap();
-            std::fs::write(root.join(format!("proc/{pid}/stat")), format!("1 (sudo) S {ppid} 1 1 0"))
-                .unwrap();
-            std::fs::write(root.join(format!("proc/{pid}/environ")), environ).unwrap();
+        let put = |pid: &str, ppid: u32, line: &str, environ: &str| {
+            let dir = root.join("proc").join(pid);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("stat"), format!("1 (sudo) S {ppid} 1 1 0")).unwrap();
+            std::fs::write(dir.join("cmdline"), line).unwrap();
+            std::fs::write(dir.join("environ"), environ).unwrap();
         };
-        put("self", 80, "");
-        put("80", 70, "KIND_WSL_HANDED=70\0HTTPS_PROXY=of the monitor\0");
-        put("70", 60, "HTTPS_PROXY=http://me:pass@proxy:1\0KIND_WSL_HANDED=70\0");
+        put("self", 80, "kind-wsl\0", "");
+        put("80", 70, OURS, "KIND_WSL_HANDED=70\0HTTPS_PROXY=of the monitor\0");
+        put("70", 60, line, environ);
+        put("60", 0, OURS, &format!("{PROXY}KIND_WSL_HANDED=60\0"));
         let host = Host::new(root, Box::new(Process::new(root)), []);
-        let said = handed(&host);
-        assert!(said.contains(&("HTTPS_PROXY".to_owned(), "http://me:pass@proxy:1".to_owned())), "{said:?}");
-        put("70", 60, "HTTPS_PROXY=http://me:pass@proxy:1\0KIND_WSL_HANDED=7\0");
-        put("60", 0, "");
-        assert_eq!(handed(&host), []);
+        let taken = handed(&host, is_sudo, &["HTTPS_PROXY", "KIND_WSL_MIRROR"]);
+        taken.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    #[test]
+    fn the_proxy_comes_from_the_sudo_that_marked_itself() {
+        let environ = format!("{PROXY}KIND_WSL_HANDED=70\0");
+        assert_eq!(taken(OURS, &environ, &|_| true), ["HTTPS_PROXY=http://me:pass@proxy:1"]);
+        let not_marked = format!("{PROXY}KIND_WSL_HANDED=7\0");
+        assert_eq!(taken(OURS, &not_marked, &|_| true), [""; 0]);
+    }
+
+    #[test]
+    fn nothing_but_the_wanted_names_is_taken_over() {
+        let environ = "KIND_WSL_HELPER=/x\0KIND_WSL_IDLE=yes\0LD_PRELOAD=/x\0KIND_WSL_HANDED=70\0";
+        assert_eq!(taken(OURS, environ, &|_| true), [""; 0]);
+    }
+
+    #[test]
+    fn nothing_is_taken_from_a_sudo_that_may_run_one_command_only() {
+        let environ = format!("{PROXY}KIND_WSL_HANDED=70\0");
+        for line in [
+            "sudo\0kind-wsl\0status\0",
+            "sudo\0--\0/usr/local/bin/kind-wsl\0status\0",
+            "sudo\0kind-wsl\0status\0--\0/usr/bin/env\0",
+            "--\0/usr/bin/env\0",
+            "",
+        ] {
+            assert_eq!(taken(line, &environ, &|_| true), [""; 0], "{line}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_from_a_process_that_is_not_sudo() {
+        let environ = format!("{PROXY}KIND_WSL_HANDED=70\0");
+        assert_eq!(taken(OURS, &environ, &|pid| pid != "70"), [""; 0]);
+        assert_eq!(taken(OURS, &environ, &|pid| pid != "80"), [""; 0]);
     }
 }

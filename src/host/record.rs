@@ -145,6 +145,10 @@ impl World for Recorder<'_> {
         output
     }
 
+    fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
+        self.world.note_unanswered(cmd, error);
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         let value = self.world.env(name);
         self.notes.borrow_mut().env.insert(name.to_owned(), value.clone());

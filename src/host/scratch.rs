@@ -1,4 +1,4 @@
-//! Files for a moment, in a directory that nobody else may enter.
+//! Temporary files, in a directory of our own.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A directory of our own below `/tmp`; it goes away with all that is in it when it is dropped.
+/// A directory below `/tmp` that only we may enter; it is removed with its files when it is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     dir: Utf8PathBuf,
@@ -34,6 +34,15 @@ impl Scratch {
         fs::write(&path, bytes)?;
         fs::set_permissions(&path, PermissionsExt::from_mode(0o700))?;
         Ok(path)
+    }
+
+    /// Lets everybody enter the directory, and read and run this file.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn show(&self, name: &str) -> io::Result<()> {
+        fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o755))?;
+        fs::set_permissions(&self.dir, PermissionsExt::from_mode(0o711))
     }
 
     /// Where a file of that name is.

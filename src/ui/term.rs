@@ -1,5 +1,6 @@
 //! A terminal: one line a change, with a bar while it is made.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +9,18 @@ use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled,
 use crate::change::Tick;
 use crate::engine::{Event, Face};
 use crate::plan::Verdict;
+
+/// The bar that is shown now.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Prints above the bar, from any thread.
+pub(super) fn above_bar(print: impl FnOnce()) {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
 
 /// A terminal and the bar on its last line.
 #[derive(Debug)]
@@ -54,6 +67,7 @@ impl Term {
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::no_length();
             bar.enable_steady_tick(Duration::from_millis(120));
+            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
             bar
         });
         if self.shape != Some(shape) {
@@ -67,6 +81,7 @@ impl Term {
 
     fn end_bar(&mut self) {
         if let Some(bar) = self.bar.take() {
+            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = None;
             bar.finish_and_clear();
         }
         self.shape = None;

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Interop, InteropError};
 use crate::change::Scope;
-use crate::host::{Account, Cmd, Host, HostError, Kind, Owner, Scratch, Stat, World};
+use crate::host::{Account, Cmd, Host, HostError, Kind, Owner, Scratch, Stat, World, is_roots_own};
 
 /// Its name.
 const NAME: &str = "kind-wsl-helper.exe";
@@ -53,11 +53,18 @@ impl Lent {
 }
 
 impl Helper {
-    /// The one that `KIND_WSL_HELPER` names, the one beside this program, or the one that was built in.
+    /// The one beside this program, if only root can have put it there; otherwise the one that was built in.
     #[must_use]
     pub fn find(host: &Host) -> Option<Self> {
-        let beside = || Some(Utf8PathBuf::from(host.env("KIND_WSL_PROGRAM")?).with_file_name(NAME));
+        let beside = || {
+            let path = Utf8PathBuf::from(host.env("KIND_WSL_PROGRAM")?).with_file_name(NAME);
+            is_roots_own(&path).then_some(path)
+        };
+        // Tests bring their own.
+        #[cfg(feature = "test-seams")]
         let named = host.env("KIND_WSL_HELPER").map(Utf8PathBuf::from);
+        #[cfg(not(feature = "test-seams"))]
+        let named = None;
         let read = |path: Utf8PathBuf| {
             let mut bytes = Vec::new();
             host.open_outside(&path).ok()?.read_to_end(&mut bytes).ok()?;
@@ -77,6 +84,7 @@ impl Helper {
         }
         let scratch = Scratch::new()?;
         scratch.put(NAME, &self.bytes)?;
+        scratch.show(NAME)?;
         Ok(Lent::Made(scratch))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::facts::wsl::{WslConf, windows_path};
-use crate::host::{Cmd, HostError, Output, World};
+use crate::host::{Account, Cmd, HostError, Output, World};
 
 /// How long a Windows program may take to answer. Where interop is off but its entry is there, WSL gives up after 10 s
 /// itself (WSL `src/linux/init/binfmt.cpp:27`).
@@ -41,9 +41,11 @@ fn is_distribution(name: &str) -> bool {
     begins && name.len() <= 256 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// Where Windows programs are started from.
+/// Starts Windows programs, always as the user: the caller's environment chooses what `WSL_INTEROP` leads to, and a
+/// program on a Windows drive can be exchanged by the user.
 pub struct Interop<'w> {
     world: &'w dyn World,
+    user: Account,
     mount_root: String,
 }
 
@@ -59,10 +61,10 @@ impl<'w> Interop<'w> {
     /// # Errors
     /// [`InteropError::NoSession`] where it can not be one: WSL starts what it likes for such a caller in a job
     /// that ends with the virtual machine (WSL `src/windows/service/exe/WslCoreInstance.cpp:430`).
-    pub fn new(world: &'w dyn World) -> Result<Self, InteropError> {
+    pub fn new(world: &'w dyn World, user: &Account) -> Result<Self, InteropError> {
         world.env("WSL_INTEROP").filter(|v| !v.is_empty()).ok_or(InteropError::NoSession)?;
         let conf = WslConf::of(world);
-        Ok(Self { world, mount_root: conf.mount_root })
+        Ok(Self { world, user: user.clone(), mount_root: conf.mount_root })
     }
 
     /// A command line for a Windows program, in this session.
@@ -72,7 +74,7 @@ impl<'w> Interop<'w> {
         let crossing = self.world.env("WSLENV").unwrap_or_default();
         // wsl.exe then writes UTF-8 (WSL src/windows/common/wslutil.cpp:1497).
         let crossing = if crossing.is_empty() { String::new() } else { format!("{crossing}:") };
-        let mut cmd = Cmd::new(program.as_str(), args).within(PATIENCE);
+        let mut cmd = Cmd::new(program.as_str(), args).as_user(&self.user).within(PATIENCE);
         cmd = cmd.with_env("WSL_INTEROP", &session).with_env("WSL_UTF8", "1");
         cmd.with_env("WSLENV", &format!("{crossing}WSL_UTF8/w"))
     }
@@ -112,7 +114,7 @@ impl<'w> Interop<'w> {
     /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.
     #[must_use]
     pub fn path(&self, windows: &str) -> Option<Utf8PathBuf> {
-        let asked = self.world.answer(&Cmd::new("wslpath", ["-u", windows]));
+        let asked = self.world.answer(&Cmd::new("wslpath", ["-u", windows]).as_user(&self.user));
         asked
             .filter(|p| p.starts_with('/'))
             .map(Into::into)

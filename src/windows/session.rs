@@ -4,6 +4,8 @@ use crate::host::{Host, World, parent};
 
 /// The variables by which a process belongs to a session of `wsl.exe` (WSL `src/linux/init/init.cpp:1672`).
 const OF_THE_SESSION: [&str; 2] = ["WSL_INTEROP", "WSL_DISTRO_NAME"];
+/// The variables with which `kind-wsl.exe` starts us (windows/README.md).
+pub const OF_DRIVER: [&str; 2] = ["KIND_WSL_DRIVER", "KIND_WSL_RUNNING"];
 /// How many ancestors are looked at: a shell in a multiplexer in an editor in a shell is far below that.
 const GENERATIONS: usize = 64;
 
@@ -41,8 +43,9 @@ impl Driver {
     /// The one that started us, if any.
     #[must_use]
     pub fn of(world: &dyn World) -> Option<Self> {
-        world.env("KIND_WSL_DRIVER").filter(|v| !v.is_empty())?;
-        let running = world.env("KIND_WSL_RUNNING").unwrap_or_default();
+        let [driver, running] = OF_DRIVER;
+        world.env(driver).filter(|v| !v.is_empty())?;
+        let running = world.env(running).unwrap_or_default();
         Some(Self { others: running.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect() })
     }
 }

@@ -1,10 +1,10 @@
 //! What the caller's environment can do to root, and what of it others can read.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 
 use crate::cli::{Case, is_root};
-use crate::jail::{Jail, TOOL};
+use crate::jail::{Ended, Jail, TOOL};
 use crate::seen::tree;
 use crate::support::Layout;
 
@@ -137,6 +137,149 @@ fn what_root_starts_sees_nothing_of_a_hostile_environment() {
         assert_eq!((words[2], words[4]), (words[3], "0"), "not a session of its own: {sessions}");
     }
     println!("{roots} commands as root, {users} as the user");
+}
+
+/// A sudo that the user starts, marked as one of ours, with these variables.
+fn through_marked_sudo(jail: &Jail, variables: &str, command: &str) -> Ended {
+    let script = format!("exec env KIND_WSL_HANDED=$$ {variables} sh -c 'exec sudo {command}'");
+    jail.run_program(1000, &[("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")], &["sh", "-c", &script])
+}
+
+/// A program of the user's that notes as whom it runs, and answers as the helper does.
+const NOTES_USER: &str = "#!/bin/sh
+id -u >> /fake/ran-as
+echo 'profile=/home/dev'
+echo 'able=yes'
+";
+
+fn put_program(jail: &Jail, path: &str, text: &str, owner: u32, mode: u32) {
+    jail.case.machine.write(path, text);
+    fs::set_permissions(jail.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    chown(jail.path(path), Some(owner), Some(owner)).unwrap();
+}
+
+/// The layout of WSL, in which Windows is asked for the profile.
+fn jail_on_wsl() -> Option<Jail> {
+    let jail = jail()?;
+    fs::create_dir_all(jail.path("/run/WSL")).unwrap();
+    Some(jail)
+}
+
+/// sudoers may allow `kind-wsl status` alone. Whoever has that chooses the environment of sudo itself.
+#[test]
+fn root_takes_no_answer_and_no_helper_from_the_environment_of_the_callers_sudo() {
+    let Some(jail) = jail_on_wsl() else { return };
+    put_program(&jail, "/home/dev/helper", NOTES_USER, 1000, 0o755);
+    let variables =
+        "KIND_WSL_HELPER=/home/dev/helper WSL_INTEROP=/x KIND_WSL_DMESG=yes KIND_WSL_MIRROR=http://x";
+    let by_hand = through_marked_sudo(&jail, variables, "-- /opt/kind-wsl plan --only limits");
+    assert_eq!(by_hand.code, Some(0), "{by_hand:?}");
+    assert!(!by_hand.said.contains("dmesg_restrict"), "{by_hand:?}");
+    let ours =
+        through_marked_sudo(&jail, variables, "-- /usr/bin/env TERM=dumb /opt/kind-wsl plan --only limits");
+    // Of a sudo that may run anything the mirror counts, and is refused for what it is.
+    assert!(ours.code == Some(2) && ours.said.contains("only https is accepted"), "{ours:?}");
+    assert!(!jail.path("/fake/ran-as").exists(), "{}", jail.case.machine.text("/fake/ran-as"));
+    // The variable does decide if root sets it.
+    let said = jail.run(0, &[("KIND_WSL_DMESG", "yes")], &["plan", "--only", "limits", "--user", "dev"]).said;
+    assert!(said.contains("dmesg_restrict"), "{said}");
+}
+
+#[test]
+fn a_windows_program_runs_as_the_user_although_root_asks() {
+    let Some(jail) = jail_on_wsl() else { return };
+    put_program(&jail, "/opt/kind-wsl-helper.exe", NOTES_USER, 0, 0o755);
+    let ended = jail.run(0, &[("WSL_INTEROP", "/x")], &["plan", "--user", "dev"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let users = jail.case.machine.text("/fake/ran-as");
+    assert!(!users.is_empty() && users.lines().all(|uid| uid == "1000"), "{users}");
+    let environments = jail.environments();
+    let with_interop: Vec<_> =
+        environments.iter().filter(|(.., env)| env.iter().any(|v| v.starts_with("WSL_INTEROP="))).collect();
+    assert!(with_interop.iter().all(|(_, uid, _)| *uid == 1000), "{with_interop:?}");
+}
+
+#[test]
+fn a_helper_that_another_user_can_exchange_is_not_used() {
+    let Some(jail) = jail_on_wsl() else { return };
+    let ask = |program: &str| {
+        jail.run_program(0, &[("WSL_INTEROP", "/x")], &[program, "plan", "--user", "dev"]);
+        let has_run = jail.path("/fake/ran-as").exists();
+        let _ = fs::remove_file(jail.path("/fake/ran-as"));
+        has_run
+    };
+    put_program(&jail, "/opt/kind-wsl-helper.exe", NOTES_USER, 0, 0o755);
+    assert!(ask("/opt/kind-wsl"), "a helper of root's beside the program is used");
+    put_program(&jail, "/opt/kind-wsl-helper.exe", NOTES_USER, 0, 0o777);
+    assert!(!ask("/opt/kind-wsl"), "everybody may write to it");
+    put_program(&jail, "/opt/kind-wsl-helper.exe", NOTES_USER, 1000, 0o755);
+    assert!(!ask("/opt/kind-wsl"), "the user owns it");
+    for (place, owner, mode) in [("/home/dev/.local/bin", 1000, 0o755), ("/srv/bin", 0, 0o777)] {
+        fs::create_dir_all(jail.path(place)).unwrap();
+        fs::copy(jail.path("/opt/kind-wsl"), jail.path(place).join("kind-wsl")).unwrap();
+        put_program(&jail, &format!("{place}/kind-wsl-helper.exe"), NOTES_USER, 0, 0o755);
+        chown(jail.path(place), Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(jail.path(place), fs::Permissions::from_mode(mode)).unwrap();
+        assert!(!ask(&format!("{place}/kind-wsl")), "{place} is not root's own");
+    }
+}
+
+#[test]
+fn a_store_of_certificates_that_another_user_can_change_is_ignored_by_root() {
+    let Some(jail) = jail() else { return };
+    let path = |path: &str| {
+        (path.to_owned(), format!("warning: ignoring SSL_CERT_FILE: another user can change `{path}`"))
+    };
+    for (path, warning) in ["/home/dev/ca.pem", "/tmp/ca.pem", "relative.pem", "/etc/link.pem"].map(path) {
+        put_program(&jail, "/home/dev/ca.pem", "", 1000, 0o644);
+        put_program(&jail, "/tmp/ca.pem", "", 0, 0o644);
+        let _ = std::os::unix::fs::symlink("/home/dev/ca.pem", jail.path("/etc/link.pem"));
+        let ended = jail.run(0, &[("SSL_CERT_FILE", &path)], &["plan", "--user", "dev", "--only", "limits"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.said.contains(&warning), "{path}: {ended:?}");
+    }
+    put_program(&jail, "/etc/ca.pem", "", 0, 0o644);
+    let ended =
+        jail.run(0, &[("SSL_CERT_FILE", "/etc/ca.pem")], &["plan", "--user", "dev", "--only", "limits"]);
+    assert!(ended.code == Some(0) && !ended.said.contains("warning"), "{ended:?}");
+    let seen: Vec<_> = jail
+        .environments()
+        .into_iter()
+        .flat_map(|(.., env)| env)
+        .filter(|v| v.starts_with("SSL_CERT"))
+        .collect();
+    assert!(!seen.is_empty() && seen.iter().all(|v| v.contains("/etc/ca.pem")), "{seen:?}");
+}
+
+#[test]
+fn the_choice_of_color_reaches_the_run_as_root() {
+    let Some(jail) = jail() else { return };
+    let ended = jail.run(1000, &[("PATH", "/usr/bin:/bin")], &[&["--color", "always"], &SMALL[..]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.seen.iter().any(|line| line.contains("sudo\0") && line.contains("\0--color=always")),
+        "{:?}",
+        ended.seen
+    );
+}
+
+#[test]
+fn without_sudo_the_hint_is_what_was_typed_for_root() {
+    let Some(jail) = jail() else { return };
+    fs::remove_file(jail.path("/usr/bin/sudo")).unwrap();
+    let mirror = format!("--mirror=https://me:{PASSWORD}@mirror.test");
+    let ended = jail.run(1000, &[], &[&SMALL[..], &[mirror.as_str()]].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let said = ended
+        .said
+        .split("error: ")
+        .nth(1)
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let wanted = "cannot become root: sudo is not installed hint: run this as root: `/opt/kind-wsl setup --yes --only subids --mirror=https://mirror.test --user=dev`";
+    assert_eq!(said, wanted, "{ended:?}");
 }
 
 #[test]

@@ -95,10 +95,16 @@ impl Jail {
 
     /// Runs `kind-wsl` in there as this user, with this environment and no other.
     pub(crate) fn run(&self, uid: u32, env: &[(&str, &str)], args: &[impl AsRef<OsStr>]) -> Ended {
+        let program = [OsStr::new("/opt/kind-wsl")].into_iter();
+        self.run_program(uid, env, &program.chain(args.iter().map(AsRef::as_ref)).collect::<Vec<_>>())
+    }
+
+    /// Runs another program in there.
+    pub(crate) fn run_program(&self, uid: u32, env: &[(&str, &str)], line: &[impl AsRef<OsStr>]) -> Ended {
         let who = uid.to_string();
         let words = ["--mount", "--", "sh", "-c", ENTER, "jail", self.case.machine.root.as_str(), &who];
         let mut command = Command::new("unshare");
-        command.args(words).arg("/opt/kind-wsl").args(args);
+        command.args(words).args(line);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
         let mut child = command.spawn().unwrap();

@@ -197,7 +197,8 @@ fn waiting_for_a_package_manager_ends_with_a_polite_signal() {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     let rest: Vec<String> = rest.collect();
     assert!(rest.iter().any(|line| line == "Stopped between two changes; nothing is half done."), "{rest:?}");
-    case.end(child).expect(130, "");
+    let said = "Finishing this step, then stopping. Press Ctrl-C again to abort it.\n";
+    case.end(child).expect(130, said);
     same(&before, &case.machine.snapshot(), "stopped");
     lock.set(libc::F_UNLCK);
     case.run("setup --yes --only packages").expect(0, "");
@@ -208,7 +209,8 @@ fn a_polite_signal_ends_the_run_between_two_changes_and_the_next_one_goes_on() {
     let calm = finished(Case::new(Layout::Classic));
     let case = Case::new(Layout::Classic);
     case.signal_at("term-at", "apt-get -y");
-    case.run(&format!("setup {}", agreed())).expect(130, "").says(
+    let said = "Finishing this step, then stopping.\n";
+    case.run(&format!("setup {}", agreed())).expect(130, said).says(
         "
           done: install packages: systemd-sysv
 

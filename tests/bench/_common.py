@@ -23,8 +23,8 @@ def cargo(*words):
 
 
 def program():
-    """The program itself, as it is released; KIND_WSL_BIN names another."""
-    return os.environ.get("KIND_WSL_BIN") or cargo("--release", "--bin", "kind-wsl")["kind-wsl"]
+    """The program as it is released, but for the seam that lets the scripts of a fake machine run; KIND_WSL_BIN names another."""
+    return os.environ.get("KIND_WSL_BIN") or cargo("--release", "--features", "test-seams", "--bin", "kind-wsl")["kind-wsl"]
 
 
 @functools.cache

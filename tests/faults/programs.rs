@@ -1,5 +1,7 @@
 //! Programs of the machine that hang, fail, or stop half-way.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use super::{calm, finished, recovers, same};
@@ -156,4 +158,24 @@ fn an_apt_that_fails_half_way_is_quoted_gone_on_with_and_undone() {
     case.run("undo --yes --packages").expect(0, "");
     let before: super::Tree = calm.0;
     same(&before, &case.machine.snapshot(), "the half was undone");
+}
+
+/// An interpreter that is a directory: the kernel refuses to start it (EACCES), as it does on a file system without exec.
+#[test]
+fn a_crun_that_cannot_be_asked_is_an_error_and_not_an_old_crun() {
+    let case = Case::new(Layout::Isolated).file("/usr/bin/crun", "#!/tmp\n");
+    fs::set_permissions(case.machine.path("/usr/bin/crun"), fs::Permissions::from_mode(0o755)).unwrap();
+    for command in ["plan", "setup --yes"] {
+        case.refuses(
+            command,
+            1,
+            "
+            error: cannot run `/usr/bin/crun --version`
+              because: Permission denied (os error 13)
+            ",
+        );
+    }
+    // One for another machine is no crun, and is replaced.
+    let case = case.file("/usr/bin/crun", "\x7fELF of another machine");
+    assert_eq!(case.run("plan").code, 0);
 }

@@ -125,7 +125,8 @@ fn a_password_is_not_shown_where_the_user_is_taken_for_a_scheme() {
 
 #[test]
 fn a_sentence_for_people_is_no_distribution_and_utf_16_is_read() {
-    let running = |said: &[u8]| Interop::new(&Machine::usual("$wsl.exe", said)).unwrap().running().unwrap();
+    let running =
+        |said: &[u8]| Interop::new(&Machine::usual("$wsl.exe", said), &dev()).unwrap().running().unwrap();
     assert!(running("Es gibt keine ausgeführten Distributionen.\r\n".as_bytes()).is_empty());
     let wide: Vec<u8> =
         "\u{feff}Ubuntu-24.04\r\nDebian\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -50,7 +50,7 @@ impl Restarting<'_> {
             self.note(Record::Handed { place: None })?;
             return Ok(By::Driver);
         }
-        let interop = Interop::new(host).map_err(|e| Some(chain(&e)))?;
+        let interop = Interop::new(host, &self.session.user).map_err(|e| Some(chain(&e)))?;
         match Helper::find(host) {
             None => self.prompt(&interop).map_err(|e| Some(chain(&*e))),
             Some(helper) => self.helper(&interop, &helper).or_else(|refusal| match refusal {

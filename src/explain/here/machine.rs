@@ -180,7 +180,7 @@ pub(super) fn mirrored(world: &dyn World, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }
-    match world.answer(&Cmd::line("wslinfo --networking-mode")) {
+    match world.answer(&Cmd::line("wslinfo --networking-mode").as_user(&facts.user)) {
         Some(mode) => Here::when(mode == "mirrored", format!("the networking mode is {mode}")),
         None => Here::unknown("this WSL does not say its networking mode"),
     }

@@ -40,7 +40,7 @@ as_user() {
   [ -z "$root" ] || groups=--clear-groups
   env HOME="$root$home" USER="$user" LOGNAME="$user" XDG_RUNTIME_DIR="/run/user/$uid" \
     DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$uid/bus" \
-    setpriv --reuid="$uid" --regid="$gid" "$groups" -- "$@"
+    setsid --wait -- setpriv --reuid="$uid" --regid="$gid" "$groups" -- "$@"
 }
 
 # Puts $text into a file: beside it first, then in its place. A file that is there keeps its mode and owner.

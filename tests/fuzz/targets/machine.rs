@@ -240,7 +240,7 @@ fn facts_of(world: &Machine<'_>) -> Facts {
         "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => seen.witness = Witness::of(world),
         "/proc/mounts" | "/proc/1/cgroup" | "/proc/self/cgroup" => seen.cgroup = Cgroup::of(world, user.uid),
         "$crun --version" => seen.tools = Tools::of(world, &user, &seen.containers),
-        "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::of(world),
+        "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::of(world, &user),
         "$dpkg-query" | "$apt-cache policy" => {
             seen.packages = Packages::of(world);
             seen.systemd = Systemd::of(world, &seen.packages);

@@ -8,7 +8,7 @@ use kind_wsl_windows::report::{Report, State};
 use kind_wsl_windows::restart::Outcome;
 use kind_wsl_windows::{names, quote, text, waiting, wslenv};
 
-use super::world::Machine;
+use super::world::{Machine, dev};
 use super::{Shape, Target, choice, order};
 
 pub(crate) const WINDOWS: Target = Target {
@@ -103,7 +103,7 @@ fn list(bytes: &[u8]) -> Shape {
     let windows = text::names(&decoded);
     assert!(windows.iter().all(|name| names::is_distribution(name)));
     let world = Machine::usual("$wsl.exe", bytes);
-    let interop = Interop::new(&world).expect("there is a session");
+    let interop = Interop::new(&world, &dev()).expect("there is a session");
     let Ok(linux) = interop.running() else { return Shape::of("none") };
     assert!(linux.iter().all(|name| names::is_distribution(name)), "{linux:?}");
     Shape::default().few(windows.len()).few(linux.len()).and(windows == linux).and(bytes.contains(&0))
@@ -126,7 +126,7 @@ fn result(bytes: &[u8]) -> Shape {
 
 fn look(bytes: &[u8]) -> Shape {
     let world = Machine::usual("$helper.exe", bytes);
-    let interop = Interop::new(&world).expect("there is a session");
+    let interop = Interop::new(&world, &dev()).expect("there is a session");
     let Ok(look) = Look::of(&interop, Utf8Path::new("/x/helper.exe")) else { return Shape::of("none") };
     let text = String::from_utf8_lossy(bytes);
     assert!(look.unable.is_some() || text.contains("able=yes"), "it is not able unless it says so");
