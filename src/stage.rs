@@ -331,11 +331,18 @@ pub struct Fault {
     pub seen: String,
     /// What to do.
     pub hint: String,
+    /// Whether kind works all the same, so that setup does not fail.
+    pub is_warning: bool,
 }
 
 impl Fault {
-    /// Short for building.
+    /// A fault that keeps kind from working.
     pub fn new(seen: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { seen: seen.into(), hint: hint.into() }
+        Self { seen: seen.into(), hint: hint.into(), is_warning: false }
+    }
+
+    /// A fault with which kind works, though not well.
+    pub fn warning(seen: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { is_warning: true, ..Self::new(seen, hint) }
     }
 }

@@ -24,6 +24,7 @@ mod rootless;
 
 /// The lowest crun that serves on this machine.
 pub(crate) use crun::floor as crun_floor_here;
+pub(crate) use podman::{Pids, is_enough, pids_limit};
 
 /// The stage of that name.
 ///

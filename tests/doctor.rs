@@ -172,3 +172,103 @@ fn whom_a_plain_kind_asks_is_compared_with_the_provider_that_was_set_up() {
     assert_eq!(document["prediction"]["shell"]["name"], "podman");
     assert_eq!(document["prediction"]["shell"]["wanted"], "docker");
 }
+
+/// A storage of podman that holds an image, as podman leaves it with the driver vfs.
+const IMAGES: &str = "/home/dev/.local/share/containers/storage/vfs-images/images.json";
+
+#[test]
+fn setup_finishes_on_a_storage_with_vfs_and_nothing_in_it_is_lost() {
+    let case = Case::new(Layout::Isolated).file(IMAGES, "[{}]");
+    let plan = case.run(&format!("plan {}", agreed().replace("--yes ", ""))).expect(0, "").stdout;
+    let words = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("warning: the existing storage stays on vfs"), "{plan}");
+    assert!(!plan.contains("storage.conf"), "podman would not follow it: {plan}");
+    case.run(&format!("setup {}", agreed())).expect(3, "");
+    case.machine.boot(2);
+    let seen = case.run("setup").expect(0, "").says("Ready: `dev` can create clusters in rootless podman.");
+    assert!(seen.stdout.contains("  warning: podman stores layers with overlay: "), "{}", seen.stdout);
+    assert_eq!(case.machine.text(IMAGES), "[{}]");
+    let document = diagnosed(&case, 4);
+    let storage = check(&document, "storage");
+    assert_eq!(storage["verdict"], "doubtful", "{storage}");
+    assert!(storage["fix"].as_str().unwrap().starts_with("nothing has to be done; to change"), "{storage}");
+    case.run("plan").expect(0, "").says("nothing to do");
+}
+
+#[test]
+fn a_node_of_the_cgroupfs_manager_has_no_limit_on_its_processes() {
+    let case = Case::new(Layout::Isolated);
+    case.run("setup --yes --only podman").expect(0, "");
+    let conf = "/home/dev/.config/containers/containers.conf";
+    assert!(!case.machine.text(conf).contains("pids_limit"), "{}", case.machine.text(conf));
+    let document = diagnosed(&case, 4);
+    let pids = check(&document, "pids");
+    assert_eq!(pids["verdict"], "ok", "{pids}");
+    assert!(pids["evidence"].as_str().unwrap().starts_with("no limit: "), "{pids}");
+}
+
+#[test]
+fn a_node_of_the_systemd_manager_gets_a_limit_that_suffices() {
+    let case = Case::new(Layout::Isolated);
+    let before = case.machine.snapshot();
+    case.run("setup --yes --only podman --cgroup-manager systemd").expect(0, "");
+    let conf = "/home/dev/.config/containers/containers.conf";
+    assert!(case.machine.text(conf).contains("pids_limit = 65536\n"), "{}", case.machine.text(conf));
+    assert_eq!(check(&diagnosed(&case, 4), "pids")["verdict"], "ok");
+    // Earlier versions wrote it with cgroupfs too: what stands in the journal is undone.
+    case.run("setup --yes --only podman --cgroup-manager cgroupfs").expect(0, "");
+    case.run("undo --yes").expect(0, "");
+    crate::support::same(&before, &case.machine.snapshot(), "undone");
+}
+
+#[test]
+fn the_limit_of_a_node_that_runs_counts_and_not_what_the_files_say() {
+    let case = Case::new(Layout::Isolated).program("/usr/bin/podman");
+    case.run("setup --yes --only podman").expect(0, "");
+    let manager = "/sys/fs/cgroup/wsl-user/distro-2/systemd/user.slice/user-1000.slice/user@1000.service";
+    let scope = format!("{manager}/user.slice/libpod-{}.scope", "ab".repeat(32));
+    let node = format!("{scope}/container");
+    for path in
+        [format!("{manager}/user.slice"), scope.clone(), node.clone(), format!("{node}/kubelet.slice")]
+    {
+        case.machine.write(&format!("{path}/cgroup.controllers"), "cpu memory pids");
+        case.machine.write(&format!("{path}/cgroup.subtree_control"), "cpu memory pids");
+    }
+    case.machine.write(&format!("{manager}/cgroup.subtree_control"), "cpu memory pids");
+    let limit = |limit: &str| {
+        for (path, max) in [(&scope, limit), (&node, "max\n")] {
+            case.machine.write(&format!("{path}/pids.current"), "7\n");
+            case.machine.write(&format!("{path}/pids.max"), max);
+        }
+        check(&diagnosed(&case, 4), "pids").clone()
+    };
+    let low = limit("2048\n");
+    assert_eq!(low["verdict"], "doubtful", "{low}");
+    assert_eq!(low["evidence"], "pids.max of the node in libpod-abababababab….scope is 2048");
+    assert!(low["fix"].as_str().unwrap().starts_with("new clusters get the configured limit"), "{low}");
+    assert_eq!(limit("65536\n")["verdict"], "ok");
+    assert_eq!(limit("max\n")["verdict"], "ok");
+}
+
+#[test]
+fn no_fix_deletes_what_belongs_to_the_user() {
+    let destroys = |fix: &str| {
+        ["system reset", "rm -rf", "rm -r ", "delete cluster", "prune", "--unregister", "volume rm", "rmi "]
+            .into_iter()
+            .find(|words| fix.contains(words))
+            .map(|words| format!("`{words}` in: {fix}"))
+    };
+    let mut fixes: Vec<String> =
+        kind_wsl::explain::table().unwrap().symptoms.iter().map(|s| s.fix.clone()).collect();
+    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
+        let case = Case::new(layout).file(IMAGES, "[{}]").file("/fake/nodes", "kind-control-plane exited\n");
+        case.run(&format!("setup {}", agreed()));
+        let document = diagnosed(&case, 4);
+        fixes.extend(
+            document["checks"].as_array().unwrap().iter().map(|c| c["fix"].as_str().unwrap().to_owned()),
+        );
+    }
+    assert!(fixes.iter().any(|fix| fix.contains("`podman start kind-control-plane`")), "the node is stopped");
+    let found: Vec<String> = fixes.iter().filter_map(|fix| destroys(fix)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}

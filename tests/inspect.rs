@@ -5,6 +5,8 @@
 
 #[path = "support/cluster.rs"]
 mod cluster;
+#[path = "inspect/names.rs"]
+mod names;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -99,7 +101,10 @@ fn programs_read_the_whole_tree() {
     let root = find(tree, &["app.slice", ID]);
     assert_eq!(root["offered"], serde_json::json!(["cpuset", "cpu", "io", "memory", "pids"]));
     assert_eq!((&root["type"], &root["processes"]), (&"domain".into(), &serde_json::json!([])));
-    assert_eq!(root["memory"], serde_json::json!({ "current": 8_388_608, "max": null }));
+    assert_eq!(
+        root["memory"],
+        serde_json::json!({ "current": 8_388_608, "max": null, "working_set": 8_388_608 })
+    );
     assert_eq!(root["pids"], serde_json::json!({ "current": 2, "max": 18_000 }));
     let pod = find(
         root,
@@ -269,20 +274,29 @@ fn a_provider_that_hangs_or_fails_costs_the_names_and_not_the_tree() {
 }
 
 #[test]
-fn where_crictl_does_not_answer_the_pods_have_no_names_and_the_rest_is_shown() {
+fn page_cache_is_not_memory_in_use() {
     let machine = Machine::with_cluster();
-    let script = fs::read_to_string(machine.root.join("usr/bin/podman")).expect("the script");
-    let exec = script.find("exec)").expect("its part");
-    let script = format!("{}exec) echo 'sh: crictl: not found' >&2; exit 127;; esac", &script[..exec]);
-    machine.program("podman", script.trim_start_matches("#!/bin/sh\n"));
-    let seen = machine.inspect(&[]);
-    assert_eq!(seen.code, 0);
+    let path = format!("{}/kubelet.slice/kubelet.service", node());
+    for (name, text) in [
+        ("memory.current", "67108864\n"),
+        ("memory.max", "70000000\n"),
+        ("memory.stat", "anon 204800\nfile 66904064\ninactive_file 66060288\n"),
+    ] {
+        machine.file(&format!("{path}/{name}"), text);
+    }
+    let file = machine.root.join("tree.svg");
+    let seen = machine.inspect(&["--svg", file.as_str()]);
+    let picture = fs::read_to_string(&file).expect("the picture");
     assert!(
-        seen.stdout.contains("crictl in kind-control-plane does not name the pods: sh: crictl: not found"),
+        !seen.stdout.contains("nearly used up") && !picture.contains("nearly used up"),
         "{}",
         seen.stdout
     );
-    assert!(seen.stdout.contains("cri-containerd-bbbb.scope"), "{}", seen.stdout);
+    assert_eq!(words(&seen.stdout, "kubelet.service")[5..8], ["1.0", "MiB/67", "MiB"], "{}", seen.stdout);
+    let tree = &machine.json(&[])["tree"];
+    let kubelet = find(tree, &["app.slice", ID, "kubelet.slice", "kubelet.service"]);
+    assert_eq!(kubelet["memory"]["working_set"], 1_048_576);
+    assert_eq!(kubelet.get("remark"), None);
 }
 
 #[test]

@@ -191,6 +191,9 @@ impl Look {
             }
             nodes
         });
+        if let Some(tree) = seen.tree.as_ref().filter(|_| !silent.is_empty()) {
+            pods.learn_shims(tree, &mut Reader::new(host));
+        }
         unknown.map_or(Ok(Self { seen, pods, silent }), Err)
     }
 

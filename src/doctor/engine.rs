@@ -59,6 +59,6 @@ fn engine(patient: &Patient<'_>, provider: Provider) -> Finding {
     let Some(check) = check else { return Finding::unknown(format!("there is no check `{provider}`")) };
     match (check.look)(patient.world, patient.facts, patient.answers) {
         Ok(seen) => Finding::ok(format!("{provider} {}: {seen}", version.release())),
-        Err(Fault { seen, hint }) => Finding::wrong(seen, "kind refuses, or finds no provider", hint),
+        Err(Fault { seen, hint, .. }) => Finding::wrong(seen, "kind refuses, or finds no provider", hint),
     }
 }

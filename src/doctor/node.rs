@@ -38,13 +38,11 @@ fn clusters(patient: &Patient<'_>) -> Finding {
         return Finding::ok(format!("{} of {} nodes run", nodes.len(), nodes.len()));
     }
     let provider = patient.answers.provider();
-    let consequence =
-        format!("kubectl can not connect; kind can not start a node of {provider} again (kind#3190)");
-    Finding::wrong(
-        format!("stopped: {}", stopped.join(", ")),
-        &consequence,
-        "kind-wsl kind delete cluster, then kind-wsl kind create cluster",
-    )
+    let names = stopped.join(" ");
+    let fix = format!(
+        "start the nodes with `{provider} start {names}`; kind does not support this (kind#3190), so a node may stay unready"
+    );
+    Finding::wrong(format!("stopped: {}", stopped.join(", ")), "kubectl cannot connect to the cluster", fix)
 }
 
 fn conditions(patient: &Patient<'_>) -> Finding {

@@ -1,9 +1,11 @@
 //! podman: is it there, which, and what it says of itself where kind asks it.
 
 use super::{Examination, Finding, Patient};
+use crate::explain::Here;
+use crate::explain::here::podman as here;
 use crate::provider::Provider;
 use crate::stage::Fault;
-use crate::stages;
+use crate::stages::{self, Pids};
 use crate::version::Version;
 
 pub(super) static CHECKS: &[Examination] = &[
@@ -39,7 +41,7 @@ pub(super) static CHECKS: &[Examination] = &[
     Examination {
         id: "storage",
         what: "podman stores layers with overlay",
-        look: |p| asked(p, "storage", "every layer is copied: a node takes minutes and gigabytes"),
+        look: |p| asked(p, "storage", "creating a node takes longer and needs more disk space"),
     },
     Examination {
         id: "storage-place",
@@ -126,7 +128,8 @@ fn asked(patient: &Patient<'_>, id: &str, consequence: &str) -> Finding {
     let Some(check) = check else { return Finding::unknown(format!("there is no check `{id}`")) };
     match (check.look)(patient.world, patient.facts, patient.answers) {
         Ok(seen) => Finding::ok(seen),
-        Err(Fault { seen, hint }) => Finding::wrong(seen, consequence, hint),
+        Err(Fault { seen, hint, is_warning: true }) => Finding::doubtful(seen, consequence, hint),
+        Err(Fault { seen, hint, .. }) => Finding::wrong(seen, consequence, hint),
     }
 }
 
@@ -215,26 +218,23 @@ fn network(patient: &Patient<'_>) -> Finding {
     ))
 }
 
-/// What kind's page asks for.
-const PIDS: i64 = 65_536;
-
 fn pids(patient: &Patient<'_>) -> Finding {
     if let Some(elsewhere) = elsewhere(patient) {
         return elsewhere;
     }
-    let winner = patient.facts.containers.winner("containers.pids_limit");
-    let limit = winner.and_then(|w| w.setting.value.parse::<i64>().ok());
-    match limit {
-        Some(limit) if limit >= PIDS || limit <= 0 => Finding::ok(format!("pids_limit is {limit}")),
-        _ if !is_installed(patient) => Finding::not_here("podman is not installed"),
-        limit => {
-            // containers.conf(5).
-            let evidence = limit.map_or_else(
-                || "pids_limit is podman's own, 2048".to_owned(),
-                |n| format!("pids_limit is {n}"),
-            );
+    match here::pids_limit(patient.world, patient.facts) {
+        Here::Absent(evidence) => Finding::ok(evidence),
+        Here::Unknown(why) => Finding::unknown(why),
+        Here::Present(_) if !is_installed(patient) => Finding::not_here("podman is not installed"),
+        Here::Present(evidence) => {
             let consequence = "a node is one container: pods fail with \"Resource temporarily unavailable\"";
-            Finding::doubtful(evidence, consequence, "kind-wsl setup --only podman")
+            let is_needed = matches!(stages::pids_limit(&patient.facts.containers), Pids::TooLow(_));
+            let fix = if is_needed {
+                "kind-wsl setup --only podman"
+            } else {
+                "new clusters get the configured limit; a node keeps the limit that it was created with"
+            };
+            Finding::doubtful(evidence, consequence, fix)
         }
     }
 }

@@ -5,7 +5,7 @@
 
 mod cgroups;
 mod machine;
-mod podman;
+pub(crate) mod podman;
 mod session;
 
 use serde::Serialize;

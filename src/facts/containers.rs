@@ -30,6 +30,9 @@ pub struct Containers {
     pub storage: Option<(Utf8PathBuf, String)>,
     /// Whether the user's storage holds something already, so that its driver is settled.
     pub storage_used: bool,
+    /// The driver of that storage; `None` if it has none yet or several.
+    #[serde(default)]
+    pub stored: Option<String>,
 }
 
 /// One file and the keys of ours that it sets.
@@ -87,8 +90,15 @@ impl Containers {
                 world.env(name).filter(|v| !v.is_empty()).map(|file| format!("{name}={file}"))
             }),
             storage,
-            storage_used: world.exists(user.home.join(".local/share/containers/storage").as_str()),
+            storage_used: world.exists(storage_dir(user).as_str()),
+            stored: stored(world, user),
         }
+    }
+
+    /// Whether the existing storage uses vfs: podman then keeps that driver, whatever storage.conf sets.
+    #[must_use]
+    pub fn is_on_vfs(&self) -> bool {
+        self.stored.as_deref() == Some("vfs")
     }
 
     /// The value of a dotted key that counts.
@@ -117,6 +127,20 @@ pub fn containers_conf(user: &Account) -> Utf8PathBuf {
 #[must_use]
 pub fn storage_conf(user: &Account) -> Utf8PathBuf {
     user.home.join(".config/containers/storage.conf")
+}
+
+/// Where podman keeps the user's images and containers by default.
+#[must_use]
+pub fn storage_dir(user: &Account) -> Utf8PathBuf {
+    user.home.join(".local/share/containers/storage")
+}
+
+/// The driver that the storage was created with: it keeps a directory `DRIVER-images` there (containers/storage
+/// `store.go`).
+fn stored(world: &dyn World, user: &Account) -> Option<String> {
+    let names = world.list(&storage_dir(user)).unwrap_or_default();
+    let mut drivers = names.iter().filter_map(|name| name.strip_suffix("-images"));
+    drivers.next().filter(|_| drivers.next().is_none()).map(ToOwned::to_owned)
 }
 
 fn order(world: &dyn World, user: &Account) -> Vec<Utf8PathBuf> {

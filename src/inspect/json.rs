@@ -47,7 +47,8 @@ impl Serialize for Below<'_, '_> {
         }
         map.serialize_entry("cpu", &cgroup.cpu)?;
         map.serialize_entry("frozen", &cgroup.frozen)?;
-        map.serialize_entry("oom_kills", &cgroup.oom_kills)?;
+        map.serialize_entry("oom_kills", &cgroup.memory_events.oom_kill)?;
+        map.serialize_entry("memory_events", &cgroup.memory_events)?;
         let label = self.scene.label(self.at);
         if !label.is_empty() {
             map.serialize_entry("label", &label)?;

@@ -7,9 +7,9 @@ use camino::Utf8Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::process::{Reader, UserMap};
+use super::process::{Reader, UserMap, short_ids};
 use super::tree::{Tree, Type};
-use crate::facts::cgroup::ESSENTIAL;
+use crate::facts::cgroup::{ESSENTIAL, user_manager};
 use crate::host::{Account, Cmd, Folder, HostError, Output, World};
 use crate::provider::{Provider, docker_host};
 
@@ -181,6 +181,32 @@ pub(super) fn place(nodes: &mut [Node], tree: &Tree) {
         node.at = found;
         node.cgroup = found.map(|at| tree.path_of(at).into_string());
     }
+}
+
+/// The limits on the processes of the nodes that run, by the cgroup of each; `None` means no limit. The provider is not
+/// asked: a node is a container in whose cgroup kind makes one for the kubelet (kind
+/// `images/base/files/kind/bin/create-kubelet-cgroup-v2.sh`).
+pub(crate) fn pids_limits(world: &dyn World, user: &Account) -> Vec<(String, Option<u64>)> {
+    let Some(manager) = user_manager(world, user.uid) else { return Vec::new() };
+    let tree = Tree::read(world, Utf8Path::new(&manager.path));
+    let is_kubelet = |at: usize| ["kubelet", "kubelet.slice"].contains(&tree.cgroups[at].name.as_str());
+    // With the systemd manager the limit is the scope's, above `container`.
+    let of_container =
+        |at: &usize| is_container(&tree.cgroups[*at].name) || tree.cgroups[*at].name == "container";
+    let mut limits = Vec::new();
+    for kubelet in (1..tree.cgroups.len()).filter(|at| is_kubelet(*at)) {
+        let cgroups: Vec<usize> = tree.ancestors(kubelet).skip(1).take_while(of_container).collect();
+        let Some(last) = cgroups.last().filter(|at| is_container(&tree.cgroups[**at].name)) else { continue };
+        let limit = cgroups.iter().filter_map(|at| tree.cgroups[*at].pids?.max).min();
+        limits.push((short_ids(&tree.cgroups[*last].name).into_owned(), limit));
+    }
+    limits.dedup_by(|a, b| a.0 == b.0);
+    limits
+}
+
+/// Whether a cgroup is named after a container: its name has an ID of 64 hexadecimal digits.
+fn is_container(name: &str) -> bool {
+    name.split(|c: char| !c.is_ascii_hexdigit()).any(|part| part.len() == 64)
 }
 
 /// Asks the provider for every node, running or not.

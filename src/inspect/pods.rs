@@ -6,12 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::node::Node;
-use crate::host::{Account, Cmd, World};
+use super::process::{Reader, short_ids};
+use super::tree::Tree;
+use crate::host::{Account, Cmd, Output, World};
 use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
 
-/// Two questions in one go: a start in the node costs more than both answers. Nothing of ours is put into it.
-const ASK: &str = "crictl pods -o json && crictl ps -a -o json";
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Two questions in one go: a start in the node costs more than both answers. Nothing of ours is put into it. By default
+/// crictl waits 2 s for each answer, which a busy node exceeds.
+const ASK: &str = "crictl --timeout 10s pods -o json && crictl --timeout 10s ps -a -o json";
+/// Both answers, and the start in the node.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Pods and containers by the ids that cgroups and command lines show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,15 +44,16 @@ impl Pods {
             if provider == Provider::Docker {
                 cmd = cmd.with_env("DOCKER_HOST", &docker_host(user));
             }
-            let said = world.query(&cmd.as_user(user).within(PATIENCE));
-            match said {
-                Ok(output) if output.code == 0 && pods.learn(&output.stdout).is_some() => {}
-                Ok(output) => {
-                    let why = output.complaint().unwrap_or("no JSON");
-                    silent.push(format!("crictl in {} does not name the pods: {why}", node.name));
-                }
-                Err(e) => silent.push(format!("crictl in {} does not name the pods: {e}", node.name)),
-            }
+            let said = match world.query(&cmd.as_user(user).within(PATIENCE)) {
+                // What it printed before it failed is an answer too.
+                Ok(output) if pods.learn(&output.stdout).is_some() && output.code == 0 => continue,
+                Ok(output) => why(&output),
+                Err(e) => e.to_string(),
+            };
+            silent.push(format!(
+                "cannot list the pods of node {}: {said}; pods without a name are shown by ID",
+                node.name
+            ));
         }
         (pods, silent)
     }
@@ -73,27 +78,76 @@ impl Pods {
         Some(())
     }
 
+    /// Takes the IDs of pods from the command lines of their shims, for pods that crictl did not name.
+    pub fn learn_shims(&mut self, tree: &Tree, reader: &mut Reader<'_>) {
+        for pid in tree.cgroups.iter().flat_map(|cgroup| &cgroup.processes) {
+            let Some(process) = reader.read(*pid) else { continue };
+            let Some(id) = shim_of(&process.command).filter(|id| !self.by_id.contains_key(*id)) else {
+                continue;
+            };
+            let text = format!("pod {}", short_ids(id));
+            // The cgroup of the pod is the one above that of its first container, which has the pod's own ID.
+            let own = tree.cgroups.iter().find(|cgroup| last_part(&cgroup.name) == Some(id));
+            if let Some(uid) = own.and_then(|own| uid_of(&tree.cgroups[own.parent].name)) {
+                self.by_id.entry(uid).or_insert_with(|| text.clone());
+            }
+            self.by_id.insert(id.to_owned(), text);
+        }
+    }
+
     /// What the name of a cgroup stands for: kubelet names those of pods after their uid, containerd those of containers
     /// after their id (kubelet `pkg/kubelet/cm/pod_container_manager_linux.go`, containerd `internal/cri`).
     #[must_use]
     pub fn of_cgroup(&self, name: &str) -> Option<&str> {
-        let stem = name.trim_end_matches(".slice").trim_end_matches(".scope");
-        let last = stem.rsplit(['-', ':']).next()?;
-        if let Some(found) = self.by_id.get(last) {
-            return Some(found);
-        }
-        // The systemd driver writes a pod's uid with underscores, since a hyphen means a slice above; that of cgroupfs
-        // writes it as it is, and nothing before `pod`.
-        let uid = last.strip_prefix("pod").or_else(|| stem.strip_prefix("pod"))?.replace('_', "-");
-        self.by_id.get(&uid).map(String::as_str)
+        let of_container = last_part(name).and_then(|id| self.by_id.get(id));
+        of_container.or_else(|| self.by_id.get(&uid_of(name)?)).map(String::as_str)
     }
 
     /// The pod that a shim is there for: `-id` on its command line, as the guide finds it.
     #[must_use]
     pub fn of_command(&self, command: &[String]) -> Option<&str> {
-        let at = command.iter().position(|word| word == "-id")?;
-        self.by_id.get(command.get(at + 1)?).map(String::as_str)
+        self.by_id.get(shim_of(command)?).map(String::as_str)
     }
+}
+
+/// The ID of the pod that a command line is the shim of: `containerd-shim-runc-v2 -namespace k8s.io -id ID …`
+/// (containerd `pkg/shim/shim.go`).
+fn shim_of(command: &[String]) -> Option<&str> {
+    let value = |flag: &str| {
+        let at = command.iter().position(|word| word == flag)?;
+        command.get(at + 1).map(String::as_str)
+    };
+    value("-id").filter(|_| value("-namespace") == Some("k8s.io"))
+}
+
+/// What the name of a container's cgroup ends with: its ID.
+fn last_part(name: &str) -> Option<&str> {
+    name.trim_end_matches(".slice").trim_end_matches(".scope").rsplit(['-', ':']).next()
+}
+
+/// The UID of the pod whose cgroup has this name. The systemd driver writes it with underscores, since a hyphen means a
+/// slice above; that of cgroupfs writes it as it is, and nothing before `pod`.
+fn uid_of(name: &str) -> Option<String> {
+    let stem = name.trim_end_matches(".slice");
+    let last = last_part(name)?;
+    let uid = last.strip_prefix("pod").or_else(|| stem.strip_prefix("pod"))?;
+    Some(uid.replace('_', "-"))
+}
+
+/// Why crictl did not answer, without its log line: `time="…" level=fatal msg="listing pod sandboxes: rpc error: …"`, in
+/// older versions `FATA[0002] listing …` (cri-tools `cmd/crictl`, logrus).
+fn why(output: &Output) -> String {
+    let said = output.complaint().unwrap_or("it printed no JSON");
+    if said.contains("DeadlineExceeded") || said.contains("deadline exceeded") {
+        return "crictl got no answer within 10 s".to_owned();
+    }
+    if output.code == 127 || output.code == 126 {
+        return "crictl is not installed in it".to_owned();
+    }
+    let text = said.split_once("msg=\"").map_or(said, |(_, text)| text.strip_suffix('"').unwrap_or(text));
+    let text =
+        if text.starts_with("FATA[") { text.split_once(' ').map_or(text, |(_, text)| text) } else { text };
+    format!("crictl failed: {}", text.replace("\\\"", "\""))
 }
 
 fn items<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
@@ -107,7 +161,8 @@ fn text(value: &Value, pointer: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Pods;
+    use super::{Pods, why};
+    use crate::host::Output;
 
     const SAID: &str = r#"{"items":[{"id":"aaaa","metadata":{"name":"web","namespace":"default","uid":"6f1c-22"}}]}
         {"containers":[{"id":"bbbb","podSandboxId":"aaaa","metadata":{"name":"nginx"},
@@ -140,6 +195,23 @@ mod tests {
         );
         let shim = ["containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", "aaaa"].map(str::to_owned);
         assert_eq!((pods.of_command(&shim), pods.of_command(&shim[..4])), (Some("pod default/web"), None));
+    }
+
+    #[test]
+    fn why_crictl_failed_is_a_sentence_and_not_its_log_line() {
+        let why = |code, stderr: &str| why(&Output { code, stderr: stderr.into(), ..Output::default() });
+        let late = r#"time="2026-11-27T10:00:02Z" level=fatal msg="listing pod sandboxes: rpc error: code = DeadlineExceeded desc = context deadline exceeded""#;
+        assert_eq!(why(1, late), "crictl got no answer within 10 s");
+        assert_eq!(
+            why(1, "FATA[0010] listing containers: rpc error: code = DeadlineExceeded desc = x"),
+            "crictl got no answer within 10 s"
+        );
+        assert_eq!(
+            why(1, r#"time="x" level=fatal msg="validate service connection: no such file \"a\"""#),
+            r#"crictl failed: validate service connection: no such file "a""#
+        );
+        assert_eq!(why(1, "FATA[0000] connect: refused"), "crictl failed: connect: refused");
+        assert_eq!(why(127, "sh: 1: crictl: not found"), "crictl is not installed in it");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a state means, told where it is seen.
 
 use super::node::Node;
-use super::tree::{Cgroup, Tree, Type, Usage};
+use super::tree::{Cgroup, Memory, Tree, Type, Usage};
+use super::view::bytes;
 
 /// A word on a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,17 +46,31 @@ pub fn of(tree: &Tree, at: usize, nodes: &[Node]) -> Vec<Remark> {
             "frozen: nothing in it runs until it is thawed (podman unpause, docker unpause)",
         ));
     }
-    let below: u64 = tree.children(at).map(|child| tree.cgroups[child].oom_kills).sum();
-    let own = cgroup.oom_kills.saturating_sub(below);
-    if own > 0 {
-        let processes = if own == 1 { "process was" } else { "processes were" };
-        said.push(Remark::fault(format!("{own} {processes} killed here because memory ran out")));
+    let own = |count: fn(&Cgroup) -> u64| {
+        let below: u64 = tree.children(at).map(|child| count(&tree.cgroups[child])).sum();
+        count(cgroup).saturating_sub(below)
+    };
+    let (killed, ran_out) = (own(|c| c.memory_events.oom_kill), own(|c| c.memory_events.oom));
+    if killed > 0 {
+        let processes = if killed == 1 { "process was" } else { "processes were" };
+        said.push(Remark::fault(format!("{killed} {processes} killed here because memory ran out")));
+    } else if ran_out > 0 {
+        let times = if ran_out == 1 { "once" } else { "more than once" };
+        said.push(Remark::fault(format!("memory ran out here {times}; no process was killed")));
     }
-    let nearly = |usage: Option<Usage>| usage.filter(|u| u.max.is_some_and(|max| u.current >= max / 10 * 9));
-    if nearly(cgroup.memory).is_some() {
-        said.push(Remark::fault("its memory is nearly used up: what comes next is reclaimed, then killed"));
+    let nearly = |usage: &Usage| usage.max.is_some_and(|max| usage.current >= max / 10 * 9);
+    if let Some(Usage { current, max: Some(max) }) = cgroup.memory.map(Memory::in_use).filter(nearly) {
+        let reclaimed = match own(|c| c.memory_events.max) {
+            0 => String::new(),
+            count => format!("; the limit was reached {count} times"),
+        };
+        said.push(Remark::fault(format!(
+            "its memory is nearly used up: {} of {} besides page cache{reclaimed}",
+            bytes(current),
+            bytes(max)
+        )));
     }
-    if nearly(cgroup.pids).is_some() {
+    if cgroup.pids.as_ref().is_some_and(nearly) {
         said.push(Remark::fault(
             "its tasks are nearly used up: fork will fail with \"Resource temporarily unavailable\"",
         ));
@@ -92,7 +107,7 @@ pub fn consequence(id: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::of;
-    use crate::inspect::tree::{Cgroup, Tree, Usage};
+    use crate::inspect::tree::{Cgroup, Memory, MemoryEvents, Tree, Usage};
     use crate::inspect::{Condition, Node};
 
     /// What is said, each in a line, a fault with `! ` before it.
@@ -121,19 +136,43 @@ mod tests {
 
     #[test]
     fn killed_frozen_and_full_cgroups_are_faults_and_a_calm_one_says_nothing() {
-        let usage = |current, max| Some(Usage { current, max });
         let bad = Cgroup {
             frozen: true,
-            oom_kills: 1,
-            memory: usage(95, Some(100)),
-            pids: usage(9, Some(10)),
+            memory_events: MemoryEvents { max: 3, oom: 1, oom_kill: 1 },
+            memory: memory(95, 95, Some(100)),
+            pids: Some(Usage { current: 9, max: Some(10) }),
             ..Cgroup::default()
         };
         let bad = said(bad, None);
         assert_eq!(bad.lines().filter(|line| line.starts_with("! ")).count(), 4, "{bad}");
-        assert_eq!(
-            said(Cgroup { memory: usage(9, None), pids: usage(1, Some(10)), ..Cgroup::default() }, None),
-            ""
+        assert!(
+            bad.contains("nearly used up: 95 B of 100 B besides page cache; the limit was reached 3 times"),
+            "{bad}"
         );
+        let pids = Some(Usage { current: 1, max: Some(10) });
+        assert_eq!(said(Cgroup { memory: memory(9, 9, None), pids, ..Cgroup::default() }, None), "");
+    }
+
+    fn memory(current: u64, working_set: u64, max: Option<u64>) -> Option<Memory> {
+        Some(Memory { current, max, working_set })
+    }
+
+    #[test]
+    fn page_cache_that_the_kernel_can_drop_does_not_use_memory_up() {
+        // As the kernel showed a pod that had read a file: anon 0.2 MB, inactive_file 66 MB of a limit of 67 MB.
+        let cgroup = |working_set| Cgroup {
+            memory: memory(67_000_000, working_set, Some(67_108_864)),
+            memory_events: MemoryEvents { max: 40, ..MemoryEvents::default() },
+            ..Cgroup::default()
+        };
+        assert_eq!(said(cgroup(1_000_000), None), "");
+        assert!(said(cgroup(66_000_000), None).contains("nearly used up: 63 MiB of 64 MiB"));
+    }
+
+    #[test]
+    fn memory_that_ran_out_without_a_killed_process_is_a_fault() {
+        let cgroup =
+            Cgroup { memory_events: MemoryEvents { max: 1, oom: 1, oom_kill: 0 }, ..Cgroup::default() };
+        assert_eq!(said(cgroup, None), "! memory ran out here once; no process was killed\n");
     }
 }

@@ -51,13 +51,44 @@ impl Type {
     }
 }
 
-/// How much of something is used.
+/// How much of something is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Usage {
     /// Now: bytes of memory, or tasks.
     pub current: u64,
     /// The limit; `None` where there is none.
     pub max: Option<u64>,
+}
+
+/// Memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Memory {
+    /// Everything that is charged, page cache included: `memory.current`.
+    pub current: u64,
+    /// The limit; `None` if there is none.
+    pub max: Option<u64>,
+    /// What the kubelet counts and `kubectl top` shows: `memory.current` without `inactive_file`, the page cache that
+    /// the kernel drops first (cAdvisor `container/libcontainer/handler.go`, `setMemoryStats`).
+    pub working_set: u64,
+}
+
+impl Memory {
+    /// The working set against the limit.
+    #[must_use]
+    pub fn in_use(self) -> Usage {
+        Usage { current: self.working_set, max: self.max }
+    }
+}
+
+/// How often memory ran out in a cgroup or below: `memory.events`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct MemoryEvents {
+    /// The limit was about to be exceeded, and memory was reclaimed.
+    pub max: u64,
+    /// Reclaiming did not free enough.
+    pub oom: u64,
+    /// A process was killed.
+    pub oom_kill: u64,
 }
 
 /// Processor time.
@@ -88,8 +119,8 @@ pub struct Cgroup {
     pub offered: Controllers,
     /// `cgroup.subtree_control`: what it lets those below have.
     pub enabled: Controllers,
-    /// Memory in bytes, where the controller is here.
-    pub memory: Option<Usage>,
+    /// Memory, if the controller is enabled for it.
+    pub memory: Option<Memory>,
     /// Tasks, where the controller is here.
     pub pids: Option<Usage>,
     /// Processor time.
@@ -98,8 +129,8 @@ pub struct Cgroup {
     pub populated: bool,
     /// Whether its processes are frozen.
     pub frozen: bool,
-    /// Processes in it or below that were killed because memory ran out.
-    pub oom_kills: u64,
+    /// How often memory ran out in it or below.
+    pub memory_events: MemoryEvents,
     /// The processes in it; 0 stands for one that our pid namespace can not see.
     pub processes: Vec<u32>,
 }

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::pods::Pods;
 use super::process::{Process, Reader, short_ids};
 use super::remark;
-use super::tree::{Controllers, Cpu, Tree, Usage};
+use super::tree::{Cgroup, Controllers, Cpu, Memory, Tree, Usage};
 use crate::host::Account;
 
 /// How it is shown.
@@ -192,7 +192,7 @@ impl Scene<'_> {
         let amount = |usage: Option<Usage>| usage.map_or(0, |usage| usage.current);
         match options.sort {
             Sort::Name => {}
-            Sort::Memory => shown.sort_by_key(|at| std::cmp::Reverse(amount(cgroup(at).memory))),
+            Sort::Memory => shown.sort_by_key(|at| std::cmp::Reverse(amount(in_use(cgroup(at))))),
             Sort::Tasks => shown.sort_by_key(|at| std::cmp::Reverse(amount(cgroup(at).pids))),
             Sort::Cpu => shown.sort_by(|a, b| self.busy(*b).total_cmp(&self.busy(*a))),
         }
@@ -263,7 +263,7 @@ impl Scene<'_> {
             None => seconds(cgroup.cpu.usage_usec),
         };
         [
-            limited(cgroup.memory, bytes),
+            limited(in_use(cgroup), bytes),
             format!("{cpu}{}", quota(cgroup.cpu)),
             limited(cgroup.pids, |n| n.to_string()),
         ]
@@ -323,6 +323,10 @@ impl Scene<'_> {
         let (label, processes) = (String::new(), String::new());
         Line { kind: Kind::More, stem, name, label, usage: Default::default(), processes }
     }
+}
+
+fn in_use(cgroup: &Cgroup) -> Option<Usage> {
+    cgroup.memory.map(Memory::in_use)
 }
 
 /// Processes by name, and how many of each; `unseen` are in a pid namespace that is not below ours.

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use crate::change::{Change, Edit, Entry};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
-use crate::facts::containers::{Winner, containers_conf, storage_conf};
+use crate::facts::containers::{Containers, Winner, containers_conf, storage_conf};
 use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
 use crate::version::Version;
 
@@ -16,10 +16,13 @@ pub(super) static STAGE: Stage = Stage {
     why: "kind reads the node's log within 30 s (kind pkg/cluster/internal/providers/common/cgroups.go), and with the \
           journald driver `podman logs -f` can come back empty for want of read rights or too late (podman#26910, \
           kind's rootless page); k8s-file and the file events logger belong together. A node is one container, so \
-          podman's limit of 2048 processes holds a whole node (kind#3451). The guide writes its keys outside any \
+          podman's limit of 2048 processes applies to a whole node (kind#3451); pids_limit raises it. With the cgroupfs \
+          manager rootless podman sets no limit at all (measured: HostConfig.PidsLimit is 0 and the node's pids.max is \
+          max), so pids_limit is written only for the systemd manager. The guide writes its keys outside any \
           table, where podman ignores them without a word, and over what was there. Here they go into their tables \
           in the user's own containers.conf, which is read after root's. Debian 12's podman falls back to the storage \
-          driver vfs, which copies every layer; overlay is set where the storage is still empty. The cgroup manager is \
+          driver vfs, which copies every layer; overlay is set if there is no storage yet. An existing storage keeps its \
+          driver: kind works on vfs too, but takes more time and disk space. The cgroup manager is \
           the guide's cgroupfs, but systemd with a podman before 3.3, which can not start a rootless container otherwise.",
     questions: &[Question {
         id: "cgroup_manager",
@@ -60,17 +63,19 @@ pub(super) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
 fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
     let manager = manager(facts, answers);
     let text = |s: &str| Value::Str(s.to_owned());
-    let keys = [
+    let mut keys = vec![
         ("containers.log_driver", text("k8s-file")),
-        ("containers.pids_limit", Value::Int(65536)),
+        ("containers.pids_limit", Value::Int(PIDS)),
         ("engine.events_logger", text("file")),
         ("engine.cgroup_manager", text(manager)),
     ];
+    if manager == "cgroupfs" {
+        keys.retain(|(key, _)| *key != "containers.pids_limit");
+    }
     let said = |key: &str, value: &Value| {
         let Some(winner) = facts.containers.winner(key) else { return false };
         let now = &winner.setting.value;
-        // 0 and less stand for no limit (containers.conf(5)).
-        let enough = |now: i64| key == "containers.pids_limit" && (now >= 65536 || now <= 0);
+        let enough = |now: i64| key == "containers.pids_limit" && is_enough(now);
         *now == value.to_string() || now.parse().is_ok_and(enough)
     };
     keys.into_iter().filter(|(key, value)| !said(key, value)).collect()
@@ -80,6 +85,39 @@ fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
 fn falls_to_vfs(facts: &Facts) -> bool {
     let old = super::packages::podman(facts).is_some_and(|v| v.major() < 5);
     old && facts.containers.storage.is_none() && !facts.containers.storage_used
+}
+
+/// The processes that a node may have, of kind's rootless page.
+const PIDS: i64 = 65536;
+
+/// Whether a `pids_limit` suffices for a node; 0 and less mean no limit (containers.conf(5)).
+pub(crate) fn is_enough(limit: i64) -> bool {
+    limit >= PIDS || limit <= 0
+}
+
+/// The limit on the processes of a node that podman will create, as the files set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pids {
+    /// Enough, or none.
+    Enough(String),
+    /// Too low for a node.
+    TooLow(String),
+}
+
+/// What the files say about the processes of a node.
+pub(crate) fn pids_limit(containers: &Containers) -> Pids {
+    let value = |key| containers.winner(key).map(|winner| (winner, winner.setting.value.trim_matches('"')));
+    if let Some((winner, "cgroupfs")) = value("engine.cgroup_manager") {
+        return Pids::Enough(format!("no limit: {winner} sets the cgroup manager cgroupfs"));
+    }
+    match value("containers.pids_limit") {
+        Some((winner, limit)) => {
+            let text = format!("{winner} sets containers.pids_limit to {limit}");
+            if limit.parse().is_ok_and(is_enough) { Pids::Enough(text) } else { Pids::TooLow(text) }
+        }
+        // containers.conf(5).
+        None => Pids::TooLow("containers.pids_limit is not set: podman's default is 2048".to_owned()),
+    }
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
@@ -112,11 +150,15 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if falls_to_vfs(facts) {
         why.push("podman would store layers with vfs".to_owned());
     }
-    if differing.is_empty() && !falls_to_vfs(facts) {
+    let is_needed = !differing.is_empty() || falls_to_vfs(facts);
+    if !is_needed {
         let path = facts.containers.winner("containers.log_driver").map_or(ours.as_path(), |w| w.path);
-        return Need::satisfied(format!("{path} says all of it"));
+        why.push(format!("{path} has every setting"));
     }
-    Need::needed(why.join("; "))
+    if facts.containers.is_on_vfs() {
+        why.push("warning: the existing storage stays on vfs, with which kind is slower and needs more disk space".to_owned());
+    }
+    if is_needed { Need::needed(why.join("; ")) } else { Need::satisfied(why.join("; ")) }
 }
 
 /// A file that has the last word over ours.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::rootless;
 use crate::facts::Facts;
 use crate::facts::cgroup::{ESSENTIAL, Mounts, user_manager};
+use crate::facts::containers::storage_dir;
 use crate::facts::engines::Info;
 use crate::host::World;
 use crate::inspect::{Inspection, consequence, node};
@@ -212,6 +213,19 @@ fn storage(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Faul
     if driver != "vfs" {
         return Ok(format!("storage driver {driver}"));
     }
-    let hint = "vfs copies every layer. `podman system reset` (it deletes all containers and images), then `kind-wsl setup --only podman`";
-    Err(Fault::new("storage driver vfs", hint))
+    let seen = "the storage driver is vfs: kind works, but podman copies every layer";
+    Err(Fault::warning(seen, to_overlay(facts)))
+}
+
+/// How to change from vfs to overlay without deleting anything.
+fn to_overlay(facts: &Facts) -> String {
+    let first = match &facts.containers.storage {
+        Some((file, driver)) if driver == "vfs" => format!("remove `driver = \"vfs\"` from {file}, "),
+        _ => String::new(),
+    };
+    let place = storage_dir(&facts.user);
+    format!(
+        "nothing has to be done; to change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \
+         sees the images, containers and volumes in it) and then `kind-wsl setup --only podman,verify`"
+    )
 }

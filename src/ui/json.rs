@@ -64,7 +64,7 @@ impl Face for Json {
                 json!({ "event": "check", "what": what, "holds": true, "seen": seen })
             }
             Event::Check { what, seen: Err(fault) } => {
-                json!({ "event": "check", "what": what, "holds": false, "seen": fault.seen, "hint": fault.hint })
+                json!({ "event": "check", "what": what, "holds": false, "warning": fault.is_warning, "seen": fault.seen, "hint": fault.hint })
             }
             Event::Resumed(text) => json!({ "event": "resumed", "text": text }),
             Event::Waiting(text) => json!({ "event": "waiting", "text": text }),

@@ -36,7 +36,8 @@ impl Face for Plain {
             Event::Follow { command } => out(&format!("  then: {command}")),
             Event::Check { what, seen: Ok(seen) } => out(&format!("  holds: {what}: {seen}")),
             Event::Check { what, seen: Err(fault) } => {
-                out(&format!("  does not hold: {what}: {}", fault.seen));
+                let word = if fault.is_warning { "warning" } else { "does not hold" };
+                out(&format!("  {word}: {what}: {}", fault.seen));
                 out(&format!("    hint: {}", fault.hint));
             }
             Event::Resumed(text) | Event::Waiting(text) => out(text),

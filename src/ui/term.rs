@@ -134,7 +134,8 @@ impl Face for Term {
             Event::Follow { command } => self.mark("·", DIM, &format!("then {command}")),
             Event::Check { what, seen: Ok(seen) } => self.mark("✓", GREEN, &format!("{what}: {seen}")),
             Event::Check { what, seen: Err(fault) } => {
-                self.mark("✗", RED, &format!("{what}, but {}", fault.seen));
+                let (mark, style) = if fault.is_warning { ("!", YELLOW) } else { ("✗", RED) };
+                self.mark(mark, style, &format!("{what}, but {}", fault.seen));
                 self.mark(" ", CYAN, &format!("hint: {}", fault.hint));
             }
             Event::Resumed(text) => self.mark("·", CYAN, text),

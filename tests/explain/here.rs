@@ -135,7 +135,7 @@ fn files_and_settings_tell_about_the_rest() {
     absent(&machine, 35, "/usr/bin/newuidmap is there");
     present(&machine, 47, "net.ipv4.ip_unprivileged_port_start is 1024");
     present(&machine, 50, "fs.inotify.max_user_watches is 8192, fs.inotify.max_user_instances is 128");
-    present(&machine, 51, "no file sets containers.pids_limit, so podman's own 2048 counts");
+    present(&machine, 51, "containers.pids_limit is not set: podman's default is 2048");
     present(&machine, 62, "there is no program `iptables`");
     present(&machine, 63, "ip6_tables, ip6table_nat, ip_tables, iptable_nat could be loaded, and are not");
     absent(&machine, 38, "the kernel is 6.6.87.2-microsoft-standard-WSL2");

@@ -542,8 +542,14 @@ fn podman_info(root: &Path) -> Answer {
         if has("events_logger = \"file\"") { "file" } else { "journald" },
         if has("log_driver = \"k8s-file\"") { "k8s-file" } else { "journald" },
         if has("cgroup_manager = \"cgroupfs\"") { "cgroupfs" } else { "systemd" },
-        // podman 5 takes it by itself.
-        if storage.contains("overlay") || podman.starts_with("5.") { "overlay" } else { "vfs" },
+        // An existing storage keeps its driver; podman 5 takes overlay by itself.
+        if root.join("home/dev/.local/share/containers/storage/vfs-images").exists() {
+            "vfs"
+        } else if storage.contains("overlay") || podman.starts_with("5.") {
+            "overlay"
+        } else {
+            "vfs"
+        },
     ))
 }
 

@@ -3,6 +3,8 @@
 use super::{Here, is_below};
 use crate::facts::Facts;
 use crate::host::{Cmd, World};
+use crate::inspect::node;
+use crate::stages::{self, Pids, is_enough};
 use crate::version::Version;
 
 /// The crun that podman will run, with its version.
@@ -100,11 +102,18 @@ pub(super) fn log_driver(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn pids_limit(_: &dyn World, facts: &Facts) -> Here {
-    match told(facts, "containers.pids_limit") {
-        // 0 and less stand for no limit (containers.conf(5)).
-        Some((value, said)) => Here::when(value.parse().is_ok_and(|n: i64| n > 0 && n < 65536), said),
-        None => Here::Present("no file sets containers.pids_limit, so podman's own 2048 counts".to_owned()),
+/// The limit of the nodes that run; if none does, the one that podman will set.
+pub(crate) fn pids_limit(world: &dyn World, facts: &Facts) -> Here {
+    let limits = node::pids_limits(world, &facts.user);
+    let lowest = limits.iter().min_by_key(|(_, limit)| limit.unwrap_or(u64::MAX));
+    if let Some((cgroup, limit)) = lowest {
+        let text = limit.map_or_else(|| "max".to_owned(), |limit| limit.to_string());
+        let is_low = limit.is_some_and(|limit| i64::try_from(limit).is_ok_and(|limit| !is_enough(limit)));
+        return Here::when(is_low, format!("pids.max of the node in {cgroup} is {text}"));
+    }
+    match stages::pids_limit(&facts.containers) {
+        Pids::Enough(evidence) => Here::Absent(evidence),
+        Pids::TooLow(evidence) => Here::Present(evidence),
     }
 }
 

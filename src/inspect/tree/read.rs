@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::Utf8Path;
 
-use super::{Cgroup, Controllers, Cpu, Tree, Type, Usage};
+use super::{Cgroup, Controllers, Cpu, Memory, MemoryEvents, Tree, Type, Usage};
 use crate::host::Folder;
 
 /// Controllers whose cgroups may hold single threads; all others need whole processes ("Threads" in cgroup-v2.rst).
@@ -25,8 +25,8 @@ struct Above {
     enabled: Controllers,
     /// Whether there are processes in it or below.
     populated: bool,
-    /// Processes killed in it and below; `None` where that is not known.
-    oom_kills: Option<u64>,
+    /// How often memory ran out in it and below; `None` if that is not known.
+    memory_events: Option<MemoryEvents>,
 }
 
 struct Reading {
@@ -44,7 +44,7 @@ impl Reading {
     /// The first one, of which nothing is known beforehand.
     fn begin(&mut self, folder: &Folder<'_>) {
         let Some(offered) = self.controllers(folder, "cgroup.controllers") else { return };
-        let above = Above { enabled: offered, populated: true, oom_kills: None };
+        let above = Above { enabled: offered, populated: true, memory_events: None };
         let name = self.tree.path.to_string();
         self.descend(folder, name, (0, 0), &above);
     }
@@ -53,8 +53,8 @@ impl Reading {
         let folders = folder.folders();
         let at = self.tree.cgroups.len();
         let is_leaf = folders.is_empty() && depth > 0;
-        let (cgroup, oom_kills) = self.one(folder, above, is_leaf);
-        let own = Above { enabled: cgroup.enabled, populated: cgroup.populated, oom_kills };
+        let (cgroup, memory_events) = self.one(folder, above, is_leaf);
+        let own = Above { enabled: cgroup.enabled, populated: cgroup.populated, memory_events };
         self.tree.cgroups.push(Cgroup { name, parent, depth, ..cgroup });
         if let (true, Some(place)) = (self.may_share && folders.len() >= MANY, folder.place()) {
             self.share(folder.path(), place, &folders, (at, depth + 1), &own);
@@ -109,9 +109,9 @@ impl Reading {
     }
 
     /// Reads one cgroup, and asks only for what does not follow from the one above: a cgroup is offered what that one
-    /// enables; nobody is in it when nobody is below that one; nobody was killed in it when nobody was below that one
+    /// enables; nobody is in it when nobody is below that one; memory did not run out in it if it did not below that one
     /// (`memory.events` counts what is below as well); without a controller its files are not there.
-    fn one(&mut self, folder: &Folder<'_>, above: &Above, is_leaf: bool) -> (Cgroup, Option<u64>) {
+    fn one(&mut self, folder: &Folder<'_>, above: &Above, is_leaf: bool) -> (Cgroup, Option<MemoryEvents>) {
         let offered = above.enabled;
         let enabled = self.controllers(folder, "cgroup.subtree_control").unwrap_or_default();
         let events = self.text(folder, "cgroup.events").unwrap_or_default();
@@ -130,25 +130,28 @@ impl Reading {
         let processes = if populated { self.processes(folder, kind) } else { Vec::new() };
         let has = |name| self.tree.bit(name).is_some_and(|bit| offered.0 & bit != 0);
         let (has_memory, has_pids, has_cpu) = (has("memory"), has("pids"), has("cpu"));
-        let oom_kills = match above.oom_kills {
-            Some(0) => Some(0),
-            _ if has_memory => self.text(folder, "memory.events").and_then(|text| keyed(text, "oom_kill")),
+        let memory_events = match above.memory_events {
+            Some(above) if above == MemoryEvents::default() => Some(above),
+            _ if has_memory => self.text(folder, "memory.events").map(|text| {
+                let count = |name| keyed(text, name).unwrap_or_default();
+                MemoryEvents { max: count("max"), oom: count("oom"), oom_kill: count("oom_kill") }
+            }),
             _ => None,
         };
         let cgroup = Cgroup {
             kind,
             offered,
             enabled,
-            memory: if has_memory { self.usage(folder, "memory.current", "memory.max") } else { None },
+            memory: if has_memory { self.memory(folder) } else { None },
             pids: if has_pids { self.usage(folder, "pids.current", "pids.max") } else { None },
             cpu: self.cpu(folder, has_cpu),
             populated,
             frozen: frozen.unwrap_or(false),
-            oom_kills: oom_kills.unwrap_or(0),
+            memory_events: memory_events.unwrap_or_default(),
             processes,
             ..Cgroup::default()
         };
-        (cgroup, oom_kills)
+        (cgroup, memory_events)
     }
 
     fn text(&mut self, folder: &Folder<'_>, name: &str) -> Option<&str> {
@@ -163,6 +166,13 @@ impl Reading {
         // The root of the hierarchy has the controller and no such files.
         let current = self.number(folder, current)?;
         Some(Usage { current, max: self.number(folder, max) })
+    }
+
+    fn memory(&mut self, folder: &Folder<'_>) -> Option<Memory> {
+        let Usage { current, max } = self.usage(folder, "memory.current", "memory.max")?;
+        let stat = if current == 0 { None } else { self.text(folder, "memory.stat") };
+        let cache = stat.and_then(|text| keyed(text, "inactive_file")).unwrap_or_default();
+        Some(Memory { current, max, working_set: current.saturating_sub(cache) })
     }
 
     fn cpu(&mut self, folder: &Folder<'_>, has_limit: bool) -> Cpu {
@@ -208,7 +218,7 @@ mod tests {
     use camino::Utf8Path;
 
     use crate::host::{Host, Process};
-    use crate::inspect::tree::{Tree, Type, Usage};
+    use crate::inspect::tree::{Memory, MemoryEvents, Tree, Type, Usage};
 
     /// A cgroup's files, as the kernel writes them.
     fn cgroup(root: &Utf8Path, path: &str, files: &[(&str, &str)]) {
@@ -238,7 +248,8 @@ mod tests {
                 ("cgroup.procs", ""),
                 ("memory.current", "4096"),
                 ("memory.max", "8192"),
-                ("memory.events", "low 0\nhigh 0\nmax 0\noom 1\noom_kill 2\noom_group_kill 0"),
+                ("memory.stat", "anon 1000\nfile 3000\ninactive_anon 0\nactive_file 96\ninactive_file 3000"),
+                ("memory.events", "low 0\nhigh 0\nmax 7\noom 1\noom_kill 2\noom_group_kill 0"),
                 ("pids.current", "3"),
                 ("pids.max", "max"),
                 ("cpu.stat", "usage_usec 70\nuser_usec 1"),
@@ -300,13 +311,14 @@ mod tests {
         assert_eq!(tree.names(first.offered).collect::<Vec<_>>(), ["cpu", "memory", "pids", "novel"]);
         assert_eq!(tree.names(tree.cgroups[2].offered).collect::<Vec<_>>(), ["cpu", "memory"]);
         assert_eq!(tree.lacks(tree.cgroups[2].offered, &["cpu", "pids"]), ["pids"]);
-        assert_eq!(first.memory, Some(Usage { current: 4096, max: Some(8192) }));
+        assert_eq!(first.memory, Some(Memory { current: 4096, max: Some(8192), working_set: 1096 }));
         assert_eq!(first.pids, Some(Usage { current: 3, max: None }));
         assert_eq!(
             (first.cpu.usage_usec, first.cpu.quota_usec, first.cpu.period_usec),
             (70, Some(50_000), 100_000)
         );
-        assert_eq!((first.oom_kills, tree.cgroups[2].oom_kills), (2, 0));
+        assert_eq!(first.memory_events, MemoryEvents { max: 7, oom: 1, oom_kill: 2 });
+        assert_eq!(tree.cgroups[2].memory_events, MemoryEvents::default());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use crate::message::Message;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 const SOCKET: &str = "/run/containerd/containerd.sock";
 const WINDOW: u32 = 16 << 20;
@@ -17,9 +19,16 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
+/// How long an answer is waited for, in seconds; 0 is without an end.
+pub static TIMEOUT: AtomicU64 = AtomicU64::new(0);
+
 /// The answer to `runtime.v1.RuntimeService/NAME`.
 pub fn call(name: &str, request: &Message) -> std::result::Result<Message, String> {
-    let say = |error: Error| format!("containerd, {name}: {error}");
+    let say = |error: Error| match error.kind() {
+        // as the real crictl (cri-tools 1.30) says it
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("level=fatal msg=\"{name}: rpc error: code = DeadlineExceeded desc = context deadline exceeded\""),
+        _ => format!("containerd, {name}: {error}"),
+    };
     match unary(name, request.bytes()).map_err(say)? {
         Some(bytes) => Message::read(&bytes).ok_or_else(|| format!("containerd, {name}: the answer is no protocol buffer")),
         None => Err(format!("containerd refused {name}; `journalctl -u containerd` says why")),
@@ -28,6 +37,7 @@ pub fn call(name: &str, request: &Message) -> std::result::Result<Message, Strin
 
 fn unary(name: &str, request: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut link = UnixStream::connect(SOCKET)?;
+    link.set_read_timeout(Some(Duration::from_secs(TIMEOUT.load(Relaxed))).filter(|time| !time.is_zero()))?;
     link.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
     // INITIAL_WINDOW_SIZE, and as much for the connection: no answer here is longer
     let mut window = vec![0, 4];

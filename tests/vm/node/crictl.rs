@@ -1,11 +1,18 @@
 //! `crictl pods -o json` and `crictl ps [-a] [-q|-o json]`, in the form in which the real one (cri-tools 1.26) prints what containerd answers.
 //! The numbers are the fields of CRI's `api.proto` (k8s.io/cri-api, runtime/v1).
-use crate::cri::call;
+use crate::cri::{TIMEOUT, call};
 use crate::message::Message;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    // a global flag, so before the command: a number with its unit; without the flag 2 s
+    let (timeout, words) = match words.as_slice() {
+        ["--timeout" | "-t", time, command @ ..] => (time.strip_suffix('s').and_then(|n| n.parse().ok()).ok_or_else(|| format!("invalid value {time:?} for flag -timeout"))?, command),
+        all => (2, all),
+    };
+    TIMEOUT.store(timeout, Relaxed);
+    match words {
         ["pods", "-o", "json"] => println!("{}", pods()?),
         ["ps", "-o", "json"] => println!("{}", containers(running())?),
         ["ps", "-a", "-o", "json"] => println!("{}", containers(Message::default())?),
