@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
 
+use crate::explain::Here;
 use crate::facts::Facts;
 use crate::host::World;
 use crate::stage::Answers;
@@ -95,6 +96,15 @@ impl Finding {
 
     fn unknown(evidence: impl Into<String>) -> Self {
         Self::new(Verdict::Unknown, evidence)
+    }
+
+    /// The finding on a fact that `explain` judges too: what it means is added only if the cause is present.
+    fn of(here: Here, present: impl FnOnce(String) -> Self) -> Self {
+        match here {
+            Here::Present(evidence) => present(evidence),
+            Here::Absent(evidence) => Self::ok(evidence),
+            Here::Unknown(why) => Self::unknown(why),
+        }
     }
 
     fn wrong(evidence: impl Into<String>, consequence: &str, fix: impl Into<String>) -> Self {

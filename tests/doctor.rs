@@ -272,3 +272,17 @@ fn no_fix_deletes_what_belongs_to_the_user() {
     let found: Vec<String> = fixes.iter().filter_map(|fix| destroys(fix)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
+
+#[test]
+fn a_wsl_without_a_network_is_an_error() {
+    let case = Case::new(Layout::Modern).file("/fake/networking-mode", "none\n");
+    let seen = case.run("doctor --only networking --json").expect(4, "");
+    let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+    let found = check(&document, "networking");
+    assert_eq!(
+        (&found["verdict"], &found["evidence"]),
+        (&"wrong".into(), &"the networking mode is none".into())
+    );
+    let case = Case::new(Layout::Modern);
+    case.run("doctor --only networking").expect(0, "").says("the networking mode is nat");
+}

@@ -14,6 +14,8 @@
 mod cli;
 mod support;
 
+#[path = "explain/agree.rs"]
+mod agree;
 #[path = "explain/forms.rs"]
 mod forms;
 #[path = "explain/here.rs"]

@@ -167,7 +167,7 @@ fn keys_that_another_file_sets_already_are_not_set_again() {
     machine.write("/etc/containers/containers.conf", said);
     machine.write("/etc/containers/storage.conf", "[storage]\ndriver = \"overlay\"\n");
     let plan = plan(&machine, &Answers::default());
-    assert_eq!(verdict(&plan, "podman"), ("done", "/etc/containers/containers.conf says all of it"));
+    assert_eq!(verdict(&plan, "podman"), ("done", "/etc/containers/containers.conf has every setting"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Examination, Finding, Patient};
+use crate::explain::{Here, here};
 use crate::facts::cgroup::ESSENTIAL;
 use crate::facts::engines::Info;
 use crate::host::{Cmd, Output};
@@ -105,10 +106,9 @@ impl fmt::Display for Prediction {
     }
 }
 
-/// podman's version, as it says itself.
+/// The version of the podman that runs.
 pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
-    let said = patient.world.answer(&Cmd::line("podman --version").as_user(&patient.facts.user))?;
-    said.split_ascii_whitespace().nth(2)?.parse().ok()
+    here::podman::version(patient.world, patient.facts)
 }
 
 /// Foretells kind's verdict.
@@ -317,16 +317,11 @@ fn kind(patient: &Patient<'_>) -> Finding {
             format!("`{path} version` shows it"),
         );
     };
-    // podman 6 prints labels as a list (kind commit 955ea974, first in 0.33.0).
-    let is_six = patient.answers.provider() == Provider::Podman
-        && podman_version(patient).is_some_and(|v| v.major() >= 6);
-    if is_six && version < Version::from([0, 33]) {
+    if patient.answers.provider() == Provider::Podman
+        && let Here::Present(evidence) = here::podman::labels(patient.world, patient.facts)
+    {
         let fix = "kind-wsl setup --only tools";
-        return Finding::wrong(
-            format!("kind {version} with podman 6"),
-            "kind does not see its own nodes",
-            fix,
-        );
+        return Finding::wrong(evidence, "kind does not find its own nodes", fix);
     }
     Finding::ok(format!("{path} is kind {version}"))
 }

@@ -1,7 +1,8 @@
 //! WSL, the kernel, PID 1 and the cgroup hierarchy; and what the network of a node needs.
 
-use super::{Examination, Finding, Patient};
+use super::{Examination, Finding, Patient, Verdict};
 use crate::edit::cmdline;
+use crate::explain::{Here, here};
 use crate::facts::Wsl;
 use crate::facts::kernel::Module;
 use crate::host::Cmd;
@@ -49,20 +50,13 @@ fn wsl(patient: &Patient<'_>) -> Finding {
 }
 
 fn systemd(patient: &Patient<'_>) -> Finding {
-    let systemd = &patient.facts.systemd;
-    match systemd.pid1.as_str() {
-        "" => Finding::unknown("the name of PID 1 can not be read"),
-        "systemd" => Finding::ok("PID 1 is systemd"),
-        other => {
-            let consequence = "there is no user manager, so no cgroup is delegated to a user: kind refuses, or a node is never ready";
-            let fix = if patient.facts.wsl.is_two() {
-                "kind-wsl setup --only systemd,restart"
-            } else {
-                "start this machine with systemd; without it rootless kind is not possible"
-            };
-            Finding::wrong(format!("PID 1 is `{other}`"), consequence, fix)
-        }
-    }
+    let fix = if patient.facts.wsl.is_two() {
+        "kind-wsl setup --only systemd,restart"
+    } else {
+        "start this machine with systemd; without it rootless kind is not possible"
+    };
+    let consequence = "there is no user manager, so no cgroup is delegated to a user: kind refuses, or a node is never ready";
+    Finding::of(here::session::systemd(patient.world, patient.facts), |e| Finding::wrong(e, consequence, fix))
 }
 
 fn restart(patient: &Patient<'_>) -> Finding {
@@ -78,27 +72,19 @@ fn interop(patient: &Patient<'_>) -> Finding {
     if !patient.facts.wsl.is_two() {
         return Finding::not_here("no WSL");
     }
-    let entry = "/proc/sys/fs/binfmt_misc/WSLInterop";
-    let conf =
-        "the restart in the middle of a set-up is then left to you; kind itself needs no Windows program";
-    let text = patient.world.text(entry);
-    match text.as_deref().map(|t| t.lines().next().unwrap_or_default() == "enabled") {
+    match here::machine::interop(patient.world, patient.facts) {
         // The entry proves little: interop may be off for this distribution. That is found out when it is needed.
-        Some(true) if patient.facts.windows.interop => {
-            Finding::ok(format!("{entry} is enabled, and wsl.exe opened this session"))
+        Here::Absent(entry) => {
+            let how = if patient.facts.windows.interop { "was" } else { "was not" };
+            Finding::ok(format!("{entry}; this session {how} opened by wsl.exe"))
         }
-        Some(true) => Finding::ok(format!("{entry} is enabled; this session was not opened by wsl.exe")),
-        _ => {
-            let late = patient.world.exists(&format!("{entry}-late"));
-            if late {
-                return Finding::ok(format!("{entry}-late is there"));
-            }
+        other => Finding::of(other, |evidence| {
             Finding::doubtful(
-                format!("{entry} is not there"),
-                conf,
+                evidence,
+                "the restart in the middle of a setup is manual; kind itself needs no Windows program",
                 "in Windows: `wsl.exe --shutdown`, then a new shell (WSL#8843: systemd-binfmt drops it; `sudo systemctl mask systemd-binfmt` keeps it)",
             )
-        }
+        }),
     }
 }
 
@@ -147,75 +133,63 @@ fn isolation(patient: &Patient<'_>) -> Finding {
 }
 
 fn inotify(patient: &Patient<'_>) -> Finding {
-    let now = |name: &str| patient.facts.kernel.settings.get(name).copied();
-    let (watches, instances) = (now("fs.inotify.max_user_watches"), now("fs.inotify.max_user_instances"));
-    let (Some(watches), Some(instances)) = (watches, instances) else {
-        return Finding::unknown("the limits can not be read");
-    };
-    let evidence = format!("fs.inotify.max_user_watches is {watches}, max_user_instances is {instances}");
-    if watches >= 524_288 && instances >= 512 {
-        return Finding::ok(evidence);
-    }
-    Finding::doubtful(evidence, "with several nodes: \"too many open files\"", "kind-wsl setup --only limits")
+    Finding::of(here::machine::inotify(patient.world, patient.facts), |evidence| {
+        Finding::doubtful(
+            evidence,
+            "with several nodes: \"too many open files\"",
+            "kind-wsl setup --only limits",
+        )
+    })
 }
 
 fn ports(patient: &Patient<'_>) -> Finding {
-    match patient.facts.kernel.settings.get("net.ipv4.ip_unprivileged_port_start") {
-        None => Finding::unknown("net.ipv4.ip_unprivileged_port_start can not be read"),
-        Some(first @ 0..=80) => Finding::ok(format!("ports from {first} on are free for users")),
-        // Nobody needs them who publishes an ingress elsewhere.
-        Some(first) => Finding::ok(format!(
-            "ports below {first} are root's: publish an ingress on 8080 and 8443, or `kind-wsl setup --only limits --privileged-ports yes`"
-        )),
-    }
+    // Nobody needs them who publishes an ingress elsewhere.
+    Finding::of(here::machine::low_ports(patient.world, patient.facts), |evidence| {
+        Finding::ok(format!(
+            "{evidence}: publish an ingress on 8080 and 8443, or `kind-wsl setup --only limits --privileged-ports yes`"
+        ))
+    })
 }
 
 fn iptables(patient: &Patient<'_>) -> Finding {
-    let facts = patient.facts;
-    let found = ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"]
-        .into_iter()
-        .find(|p| patient.world.exists(p));
-    let consequence = "a node's network can not be set up";
-    let Some(path) = found else {
-        return Finding::wrong("there is no iptables", consequence, "kind-wsl setup --only packages");
-    };
-    let said = patient.world.answer(&Cmd::new(path, ["--version"])).unwrap_or_default();
-    let missing = facts.kernel.modules_that_are(Module::Missing);
-    let idle = facts.kernel.modules_that_are(Module::Loadable);
-    let is_nft = said.contains("nf_tables");
-    match (missing.is_empty(), idle.is_empty()) {
-        (false, _) if !is_nft => {
-            let evidence = format!(
-                "{path} works with the kernel's own tables, and the kernel has no {}",
-                missing.join(", ")
-            );
-            Finding::wrong(
-                evidence,
-                consequence,
-                "sudo update-alternatives --set iptables /usr/sbin/iptables-nft",
-            )
+    let (world, facts) = (patient.world, patient.facts);
+    let consequence = "a node's network cannot be set up";
+    let program = Finding::of(here::machine::iptables(world, facts), |evidence| {
+        Finding::wrong(evidence, consequence, "kind-wsl setup --only packages")
+    });
+    if program.verdict != Verdict::Ok {
+        return program;
+    }
+    match here::machine::modules_unloaded(world, facts) {
+        Here::Present(evidence) if facts.kernel.modules_that_are(Module::Loadable).is_empty() => {
+            let fix = "sudo update-alternatives --set iptables /usr/sbin/iptables-nft";
+            Finding::wrong(evidence, consequence, fix)
         }
-        (_, false) => {
-            let evidence = format!("not loaded: {}", idle.join(", "));
-            Finding::doubtful(
-                evidence,
-                "a rootless node may not load them itself",
-                "kind-wsl setup --only modules",
-            )
-        }
-        _ => Finding::ok(if said.is_empty() { path.to_owned() } else { said }),
+        Here::Present(evidence) => Finding::doubtful(
+            evidence,
+            "a rootless node may not load them itself",
+            "kind-wsl setup --only modules",
+        ),
+        Here::Absent(_) | Here::Unknown(_) => program,
     }
 }
 
 fn ipv6(patient: &Patient<'_>) -> Finding {
-    let off = cmdline::has(&patient.facts.kernel.cmdline, "ipv6.disable=1");
-    if patient.world.exists("/proc/net/if_inet6") && !off {
-        return Finding::ok("/proc/net/if_inet6 is there");
-    }
-    // kind itself tries again without (providers/podman/network.go).
-    let fix =
-        "nothing to do for kind; take `ipv6.disable=1` from the kernel's command line where pods need IPv6";
-    Finding::doubtful("the kernel has no IPv6", "kind makes its network without IPv6", fix)
+    Finding::of(here::machine::ipv6(patient.world, patient.facts), |evidence| {
+        match here::machine::ipv6_off(patient.world) {
+            Some(name) => Finding::doubtful(
+                evidence,
+                "kind's network has an IPv6 subnet, and netavark can fail: \"failed to set ip address … Permission denied\"",
+                format!("sudo sysctl -w {name}=0"),
+            ),
+            // kind itself tries again without (providers/podman/network.go).
+            None => Finding::doubtful(
+                evidence,
+                "kind creates its network without IPv6",
+                "nothing has to be done for kind; if pods need IPv6, remove `ipv6.disable=1` from the kernel command line",
+            ),
+        }
+    })
 }
 
 fn resolv(patient: &Patient<'_>) -> Finding {
@@ -269,20 +243,16 @@ fn networking(patient: &Patient<'_>) -> Finding {
     if !patient.facts.wsl.is_two() {
         return Finding::not_here("no WSL");
     }
-    match patient
-        .world
-        .answer(&Cmd::line("wslinfo --networking-mode").as_user(&patient.facts.user))
-        .as_deref()
-    {
-        None => Finding::unknown("this WSL does not say its networking mode"),
-        Some("mirrored") => {
-            let fix = "if kubectl in Windows can not connect: `networkingMode=nat` below [wsl2] in .wslconfig, then `wsl.exe --shutdown`";
-            Finding::doubtful(
-                "networking mode mirrored",
-                "ports that podman publishes may not be reached from Windows (WSL#11468)",
-                fix,
-            )
-        }
-        Some(mode) => Finding::ok(format!("networking mode {mode}")),
+    let nat = "set `networkingMode=nat` below [wsl2] in .wslconfig, then run `wsl.exe --shutdown` in Windows";
+    if here::machine::networking_mode(patient.world, patient.facts).as_deref() == Some("none") {
+        let consequence = "this machine has no network, so no image can be pulled";
+        return Finding::wrong("the networking mode is none", consequence, nat);
     }
+    Finding::of(here::machine::mirrored(patient.world, patient.facts), |evidence| {
+        Finding::doubtful(
+            evidence,
+            "ports that podman publishes may not be reached from Windows (WSL#11468)",
+            format!("if kubectl in Windows cannot connect: {nat}"),
+        )
+    })
 }

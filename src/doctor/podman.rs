@@ -1,8 +1,7 @@
 //! podman: is it there, which, and what it says of itself where kind asks it.
 
-use super::{Examination, Finding, Patient};
-use crate::explain::Here;
-use crate::explain::here::podman as here;
+use super::{Examination, Finding, Patient, Verdict};
+use crate::explain::{Here, here};
 use crate::provider::Provider;
 use crate::stage::Fault;
 use crate::stages::{self, Pids};
@@ -11,17 +10,7 @@ use crate::version::Version;
 pub(super) static CHECKS: &[Examination] = &[
     Examination { id: "podman", what: "podman is there, and new enough", look: podman },
     Examination { id: "podman-conf", what: "podman reads the configuration that we wrote", look: conf },
-    Examination {
-        id: "crun",
-        what: "podman runs a crun that suits",
-        look: |p| {
-            asked(
-                p,
-                "crun",
-                "a node fails at its start: \"unknown version specified\", or \"chmod run/shm: Operation not supported\"",
-            )
-        },
-    },
+    Examination { id: "crun", what: "podman runs a crun that suits", look: crun },
     Examination {
         id: "logs",
         what: "podman logs and events go to files",
@@ -133,6 +122,21 @@ fn asked(patient: &Patient<'_>, id: &str, consequence: &str) -> Finding {
     }
 }
 
+fn crun(patient: &Patient<'_>) -> Finding {
+    let consequence = "a node fails at its start: \"unknown version specified\", or \"chmod run/shm: Operation not supported\"";
+    let asked = asked(patient, "crun", consequence);
+    let known = [here::podman::crun_1_21, here::podman::crun_1_29];
+    let known = known.into_iter().map(|look| look(patient.world, patient.facts));
+    let Some(evidence) = known.into_iter().find_map(|here| match here {
+        Here::Present(evidence) if asked.verdict == Verdict::Ok => Some(evidence),
+        _ => None,
+    }) else {
+        return asked;
+    };
+    let consequence = "containers or terminals can fail: this release has known faults";
+    Finding::doubtful(evidence, consequence, "kind-wsl setup --only crun --crun-version recommended")
+}
+
 /// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
 const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];
 
@@ -160,24 +164,13 @@ fn place(patient: &Patient<'_>) -> Finding {
 }
 
 fn overlay(patient: &Patient<'_>) -> Finding {
-    let facts = patient.facts;
-    let (major, minor) = facts.kernel.major_minor();
-    // kind's rootless page, "Restrictions": Debian's and Ubuntu's kernels allowed it before.
-    let early = ["debian", "ubuntu"].contains(&facts.distro.id.as_str()) && !facts.wsl.is_two();
-    if (major, minor) >= (5, 11) || early {
-        return Finding::ok(format!("Linux {major}.{minor}"));
-    }
-    if major == 0 {
-        return Finding::unknown("the kernel's release can not be read");
-    }
-    if patient.world.exists("/usr/bin/fuse-overlayfs") {
-        return Finding::ok(format!("Linux {major}.{minor} does not; fuse-overlayfs does it"));
-    }
-    Finding::wrong(
-        format!("Linux {major}.{minor}, and no fuse-overlayfs"),
-        "a node's containerd can not mount its images",
-        "kind-wsl setup --only packages",
-    )
+    Finding::of(here::machine::kernel_overlay(patient.world, patient.facts), |evidence| {
+        Finding::wrong(
+            format!("{evidence}, and fuse-overlayfs is not installed"),
+            "a node's containerd cannot mount its images",
+            "kind-wsl setup --only packages",
+        )
+    })
 }
 
 fn network(patient: &Patient<'_>) -> Finding {
@@ -187,42 +180,30 @@ fn network(patient: &Patient<'_>) -> Finding {
     if !is_installed(patient) {
         return Finding::not_here("podman is not installed");
     }
-    let has = |name: &str| {
-        ["/usr/bin", "/usr/sbin", "/usr/lib/podman", "/usr/libexec/podman", "/usr/lib/cni"]
-            .iter()
-            .any(|d| patient.world.exists(&format!("{d}/{name}")))
-    };
-    let version = super::kind::podman_version(patient);
-    let is_five = version.as_ref().is_some_and(|v| v.major() >= 5);
-    let (program, package) = if is_five { ("pasta", "passt") } else { ("slirp4netns", "slirp4netns") };
-    if !has("pasta") && !has("slirp4netns") {
-        let consequence = "no rootless network: \"could not find pasta\", or slirp4netns";
-        return Finding::wrong(
-            format!("there is no {program}"),
-            consequence,
-            format!("kind-wsl setup --only packages ({package})"),
-        );
+    let (world, facts) = (patient.world, patient.facts);
+    let way_out = Finding::of(here::podman::rootless_network(world, facts), |evidence| {
+        let name = here::podman::network_program(world, facts);
+        let consequence = format!("containers have no network: \"could not find {name}\"");
+        Finding::wrong(evidence, &consequence, "kind-wsl setup --only packages")
+    });
+    if way_out.verdict != Verdict::Ok {
+        return way_out;
     }
-    if !has("netavark") && !has("bridge") {
-        let consequence = "podman can not make the network `kind`";
-        return Finding::wrong(
-            "there is neither netavark nor the CNI plugins",
-            consequence,
-            "kind-wsl setup --only packages,cni",
-        );
+    let network = Finding::of(here::podman::cni_missing(world, facts), |evidence| {
+        let consequence = "podman cannot create the network `kind`";
+        Finding::wrong(evidence, consequence, "kind-wsl setup --only packages,cni")
+    });
+    match network.verdict {
+        Verdict::Ok => Finding::ok(format!("{}; {}", way_out.evidence, network.evidence)),
+        _ => network,
     }
-    Finding::ok(format!(
-        "{} and {}",
-        if has("pasta") { "pasta" } else { "slirp4netns" },
-        if has("netavark") { "netavark" } else { "CNI" }
-    ))
 }
 
 fn pids(patient: &Patient<'_>) -> Finding {
     if let Some(elsewhere) = elsewhere(patient) {
         return elsewhere;
     }
-    match here::pids_limit(patient.world, patient.facts) {
+    match here::podman::pids_limit(patient.world, patient.facts) {
         Here::Absent(evidence) => Finding::ok(evidence),
         Here::Unknown(why) => Finding::unknown(why),
         Here::Present(_) if !is_installed(patient) => Finding::not_here("podman is not installed"),

@@ -3,9 +3,10 @@
 use camino::Utf8Path;
 
 use super::{Examination, Finding, Patient};
+use crate::explain::{Here, here};
 use crate::facts::cgroup::{ESSENTIAL, WANTED};
 use crate::facts::subids::SUBIDS;
-use crate::host::{Cmd, Kind};
+use crate::host::Kind;
 use crate::provider::{Correction, corrections};
 
 pub(super) static CHECKS: &[Examination] = &[
@@ -78,28 +79,19 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
 }
 
 fn manager(patient: &Patient<'_>) -> Finding {
-    let facts = patient.facts;
+    let (world, facts) = (patient.world, patient.facts);
     if !facts.systemd.is_running() {
         return Finding::not_here("without systemd there is none");
     }
-    let unit = format!("user@{}.service", facts.user.uid);
-    let said =
-        patient.world.query(&Cmd::new("systemctl", ["is-active", &unit])).map(|o| o.stdout.trim().to_owned());
-    match said.as_deref() {
-        Ok("active") => Finding::ok(format!("{unit} is active")),
-        Ok("") | Err(_) => Finding::unknown(format!("systemd does not say how {unit} is")),
-        Ok(state) => {
-            let show = Cmd::new("systemctl", ["show", "--value", "-p", "ExecMainStatus", &unit]);
-            let status = patient.world.answer(&show).unwrap_or_default();
-            let consequence = "no cgroup is delegated to the user: kind refuses, or podman falls back";
-            let fix = match status.as_str() {
-                // 219 is CGROUP (systemd.exec(5)); WSL#13188.
-                "219" => "another distribution runs with systemd in the same cgroups: in Windows `wsl.exe --shutdown`, then start this one alone, or update WSL".to_owned(),
-                _ => format!("`systemctl status {unit}` and `journalctl -b -u {unit}` say why; WSL makes it once a start, so restart the distribution afterwards"),
-            };
-            Finding::wrong(format!("{unit} is {state}"), consequence, fix)
-        }
-    }
+    Finding::of(here::session::user_manager(world, facts), |evidence| {
+        let unit = format!("user@{}.service", facts.user.uid);
+        let consequence = "no cgroup is delegated to the user: kind refuses, or podman falls back";
+        let fix = match here::session::manager_refused(world, facts) {
+            Here::Present(_) => "another distribution runs with systemd in the same cgroups: in Windows `wsl.exe --shutdown`, then start this one alone, or update WSL".to_owned(),
+            _ => format!("run `systemctl status {unit}` and `journalctl -b -u {unit}` to see why; restart the distribution afterwards"),
+        };
+        Finding::wrong(evidence, consequence, fix)
+    })
 }
 
 fn controllers(patient: &Patient<'_>) -> Finding {
@@ -134,24 +126,12 @@ fn controllers(patient: &Patient<'_>) -> Finding {
 }
 
 fn subids(patient: &Patient<'_>) -> Finding {
-    let (ids, user) = (&patient.facts.subids, &patient.facts.user.name);
-    let fix = "kind-wsl setup --only packages,subids";
-    let consequence = "podman can not make a user namespace: \"cannot set up namespace using newuidmap\"";
-    if ids.uids < SUBIDS || ids.gids < SUBIDS {
-        let evidence =
-            format!("`{user}` has {} user and {} group sub-ids, and needs {SUBIDS}", ids.uids, ids.gids);
-        return Finding::wrong(evidence, consequence, fix);
-    }
-    if !ids.newuidmap {
-        return Finding::wrong("there is no /usr/bin/newuidmap", consequence, fix);
-    }
-    let stat = patient.world.stat(Utf8Path::new("/usr/bin/newuidmap")).ok().flatten();
-    let caps = || patient.world.answer(&Cmd::line("getcap /usr/bin/newuidmap")).unwrap_or_default();
-    if stat.is_some_and(|s| s.mode & 0o4000 != 0) || caps().contains("cap_setuid") {
-        return Finding::ok(format!("{} and {} sub-ids; newuidmap may set them", ids.uids, ids.gids));
-    }
-    let fix = "sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap";
-    Finding::wrong("/usr/bin/newuidmap has neither setuid nor the capability", consequence, fix)
+    let ids = &patient.facts.subids;
+    let setup = "kind-wsl setup --only packages,subids";
+    let is_set_up = ids.uids >= SUBIDS && ids.gids >= SUBIDS && ids.newuidmap;
+    let fix = if is_set_up { "sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap" } else { setup };
+    let consequence = "podman cannot make a user namespace: \"cannot set up namespace using newuidmap\"";
+    Finding::of(here::machine::subids(patient.world, patient.facts), |e| Finding::wrong(e, consequence, fix))
 }
 
 fn shared_root(patient: &Patient<'_>) -> Finding {

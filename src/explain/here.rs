@@ -1,12 +1,13 @@
 //! Whether a cause is present on this machine: one named look for each cause that leaves a trace.
 //!
-//! A look reads facts and small files, and starts nothing that changes anything; podman in particular is not asked
-//! (see [`crate::facts::Facts::probe`]).
+//! A look reads facts and small files, and starts nothing that changes anything; `podman info` in particular is not run
+//! (see [`crate::facts::Facts::probe`]). If `doctor` judges the same fact, it uses the look of this module, so that both
+//! give one answer.
 
 mod cgroups;
-mod machine;
+pub(crate) mod machine;
 pub(crate) mod podman;
-mod session;
+pub(crate) mod session;
 
 use serde::Serialize;
 
@@ -27,8 +28,8 @@ pub enum Here {
 }
 
 impl Here {
-    /// Present where it holds, absent where not, with the same evidence.
-    fn when(is_present: bool, evidence: impl Into<String>) -> Self {
+    /// Present if it holds, otherwise absent, with the same evidence.
+    pub(crate) fn when(is_present: bool, evidence: impl Into<String>) -> Self {
         if is_present { Self::Present(evidence.into()) } else { Self::Absent(evidence.into()) }
     }
 

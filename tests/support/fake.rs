@@ -81,6 +81,10 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match program {
         "uname" => Answer::said("x86_64\n"),
+        "wslinfo" if args == ["--networking-mode"] => {
+            let mode = fs::read_to_string(root.join("fake/networking-mode"));
+            Answer::said(mode.unwrap_or_else(|_| "nat\n".to_owned()))
+        }
         "wslinfo" => match fs::read_to_string(root.join("fake/wsl-version")) {
             Ok(version) => Answer::said(version),
             Err(_) => Answer::failed(127, ""),

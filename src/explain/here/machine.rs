@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::{Here, is_below, only_on_wsl};
+use crate::edit::cmdline;
 use crate::facts::Facts;
 use crate::facts::kernel::Module;
 use crate::facts::subids::SUBIDS;
@@ -17,24 +18,30 @@ pub(super) fn root_private(world: &dyn World, _: &Facts) -> Here {
     Here::when(!shared, format!("`/` is {}a shared mount", if shared { "" } else { "not " }))
 }
 
-pub(super) fn subids(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn subids(world: &dyn World, facts: &Facts) -> Here {
     let (ids, user) = (&facts.subids, &facts.user.name);
     for (file, count) in [("/etc/subuid", ids.uids), ("/etc/subgid", ids.gids)] {
         if count < SUBIDS {
-            return Here::Present(format!("{file} gives {count} ids to {user}; {SUBIDS} are needed"));
+            return Here::Present(format!("{user} has {count} subordinate IDs in {file} and needs {SUBIDS}"));
         }
     }
     let path = Utf8Path::new("/usr/bin/newuidmap");
     let mode = world.resolve(path).and_then(|p| world.stat(&p)).ok().flatten().map(|s| s.mode);
     match mode {
-        None => Here::Present(format!("{path} is not there")),
+        None => Here::Present(format!("{path} is not installed")),
         Some(mode) if mode & 0o4000 != 0 => {
-            Here::Absent(format!("{user} has {SUBIDS} ids, and {path} is setuid"))
+            Here::Absent(format!("{user} has {SUBIDS} subordinate IDs, and {path} is setuid"))
         }
-        // A file capability serves as well, and is not among what we read.
-        Some(_) => {
-            Here::unknown(format!("{path} is not setuid; `getcap {path}` has to show cap_setuid then"))
-        }
+        // A file capability serves as well.
+        Some(_) => match world.answer(&Cmd::new("getcap", [path.as_str()])) {
+            Some(said) if said.contains("cap_setuid") => {
+                Here::Absent(format!("{user} has {SUBIDS} subordinate IDs, and {path} has cap_setuid"))
+            }
+            Some(_) => Here::Present(format!("{path} has neither the setuid bit nor cap_setuid")),
+            None => {
+                Here::unknown(format!("{path} is not setuid; without getcap its capability is not known"))
+            }
+        },
     }
 }
 
@@ -74,11 +81,18 @@ pub(super) fn apparmor(world: &dyn World, _: &Facts) -> Here {
     }
 }
 
-pub(super) fn kernel_overlay(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn kernel_overlay(world: &dyn World, facts: &Facts) -> Here {
     let seen = format!("the kernel is {}", facts.kernel.release);
+    // kind's rootless page, "Restrictions": Debian's and Ubuntu's own kernels allowed it before.
+    let is_own = ["debian", "ubuntu"].contains(&facts.distro.id.as_str()) && !facts.wsl.is_two();
     match facts.kernel.major_minor() {
-        (0, _) => Here::unknown("the kernel does not say its version"),
-        version => Here::when(version < (5, 11), seen),
+        (0, _) => Here::unknown("the release of the kernel cannot be read"),
+        version if version >= (5, 11) => Here::Absent(seen),
+        _ if is_own => Here::Absent(format!("{seen}, whose distribution allows it")),
+        _ if world.exists("/usr/bin/fuse-overlayfs") => {
+            Here::Absent(format!("{seen}, which does not allow it; fuse-overlayfs is installed"))
+        }
+        _ => Here::Present(seen),
     }
 }
 
@@ -96,29 +110,58 @@ pub(super) fn modules_missing(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn modules_unloaded(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn modules_unloaded(world: &dyn World, facts: &Facts) -> Here {
     let loadable = facts.kernel.modules_that_are(Module::Loadable);
     let missing = facts.kernel.modules_that_are(Module::Missing);
-    match (loadable.is_empty(), missing.is_empty()) {
-        (false, _) => Here::Present(format!("{} could be loaded, and are not", loadable.join(", "))),
-        (true, false) => Here::Present(format!("the kernel has no {}", missing.join(", "))),
-        (true, true) => Here::Absent("all of them are loaded or built in".to_owned()),
+    if !loadable.is_empty() {
+        return Here::Present(format!("{} could be loaded, and are not", loadable.join(", ")));
+    }
+    if missing.is_empty() {
+        return Here::Absent("all of them are loaded or built in".to_owned());
+    }
+    let lacks = format!("the kernel has no {}", missing.join(", "));
+    match iptables_path(world).map(|path| (path, iptables_version(world, path))) {
+        Some((path, version)) if version.contains("nf_tables") => {
+            Here::Absent(format!("{lacks}; {path} uses nf_tables and does not need them"))
+        }
+        _ => Here::Present(lacks),
     }
 }
 
-pub(super) fn iptables(world: &dyn World, _: &Facts) -> Here {
-    match ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].into_iter().find(|p| world.exists(p))
-    {
-        Some(path) => Here::Absent(format!("{path} is there")),
-        None => Here::Present("there is no program `iptables`".to_owned()),
+fn iptables_path(world: &dyn World) -> Option<&'static str> {
+    ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].into_iter().find(|p| world.exists(p))
+}
+
+/// `iptables v1.8.9 (nf_tables)`.
+fn iptables_version(world: &dyn World, path: &str) -> String {
+    world.answer(&Cmd::new(path, ["--version"])).unwrap_or_default()
+}
+
+pub(crate) fn iptables(world: &dyn World, _: &Facts) -> Here {
+    match iptables_path(world) {
+        Some(path) => Here::Absent(match iptables_version(world, path) {
+            version if version.is_empty() => format!("{path} is installed"),
+            version => format!("{path} is {version}"),
+        }),
+        None => Here::Present("iptables is not installed".to_owned()),
     }
 }
 
-pub(super) fn ipv6(world: &dyn World, _: &Facts) -> Here {
-    let name = "net.ipv6.conf.all.disable_ipv6";
-    match setting(world, name) {
-        Some(value) => Here::when(value == 1, format!("{name} is {value}")),
-        None => Here::Present(format!("there is no {name}: the kernel has no IPv6")),
+/// The setting that disables IPv6 in a kernel that has it.
+pub(crate) fn ipv6_off(world: &dyn World) -> Option<&'static str> {
+    let names = ["net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6"];
+    names.into_iter().find(|name| setting(world, name) == Some(1))
+}
+
+pub(crate) fn ipv6(world: &dyn World, facts: &Facts) -> Here {
+    let has =
+        world.exists("/proc/net/if_inet6") || setting(world, "net.ipv6.conf.all.disable_ipv6").is_some();
+    if !has || cmdline::has(&facts.kernel.cmdline, "ipv6.disable=1") {
+        return Here::Present("the kernel has no IPv6".to_owned());
+    }
+    match ipv6_off(world) {
+        Some(name) => Here::Present(format!("{name} is 1")),
+        None => Here::Absent("the kernel has IPv6, and no setting disables it".to_owned()),
     }
 }
 
@@ -138,32 +181,31 @@ pub(super) fn xt_recent(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn low_ports(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn low_ports(_: &dyn World, facts: &Facts) -> Here {
     let name = "net.ipv4.ip_unprivileged_port_start";
     match facts.kernel.settings.get(name) {
         Some(start) => Here::when(*start > 80, format!("{name} is {start}")),
-        None => Here::unknown(format!("{name} can not be read")),
+        None => Here::unknown(format!("{name} cannot be read")),
     }
 }
 
-pub(super) fn inotify(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn inotify(_: &dyn World, facts: &Facts) -> Here {
     let now = |name: &str| facts.kernel.settings.get(name).copied();
     let (watches, instances) = ("fs.inotify.max_user_watches", "fs.inotify.max_user_instances");
     match (now(watches), now(instances)) {
         (Some(w), Some(i)) => {
             Here::when(w < 524_288 || i < 512, format!("{watches} is {w}, {instances} is {i}"))
         }
-        _ => Here::unknown("the inotify limits can not be read"),
+        _ => Here::unknown("the inotify limits cannot be read"),
     }
 }
 
-pub(super) fn pasta(world: &dyn World, _: &Facts) -> Here {
+pub(super) fn pasta(world: &dyn World, facts: &Facts) -> Here {
     let link = Utf8Path::new("/etc/resolv.conf");
     if world.stat(link).ok().flatten().is_some() && !world.exists(link.as_str()) {
         return Here::Present(format!("{link} is a link to nothing"));
     }
-    let is_there = world.exists("/usr/bin/pasta");
-    Here::when(!is_there, format!("/usr/bin/pasta is {}there", if is_there { "" } else { "not " }))
+    super::podman::rootless_network(world, facts)
 }
 
 pub(super) fn old_wsl(_: &dyn World, facts: &Facts) -> Here {
@@ -176,23 +218,35 @@ pub(super) fn old_wsl(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn mirrored(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn mirrored(world: &dyn World, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }
-    match world.answer(&Cmd::line("wslinfo --networking-mode").as_user(&facts.user)) {
+    match networking_mode(world, facts) {
         Some(mode) => Here::when(mode == "mirrored", format!("the networking mode is {mode}")),
-        None => Here::unknown("this WSL does not say its networking mode"),
+        None => Here::unknown("the networking mode is not known: wslinfo did not report it"),
     }
 }
 
-pub(super) fn interop(world: &dyn World, facts: &Facts) -> Here {
+/// `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
+pub(crate) fn networking_mode(world: &dyn World, facts: &Facts) -> Option<String> {
+    world.answer(&Cmd::line("wslinfo --networking-mode").as_user(&facts.user))
+}
+
+pub(crate) fn interop(world: &dyn World, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }
     let dir = "/proc/sys/fs/binfmt_misc";
-    match ["WSLInterop", "WSLInterop-late"].into_iter().find(|name| world.exists(&format!("{dir}/{name}"))) {
-        Some(name) => Here::Absent(format!("{dir}/{name} is there")),
+    // The first line is `enabled` or `disabled`.
+    let is_enabled = |name: &&str| {
+        world.text(&format!("{dir}/{name}")).is_some_and(|text| text.lines().next() == Some("enabled"))
+    };
+    match ["WSLInterop", "WSLInterop-late"].into_iter().find(is_enabled) {
+        Some(name) => Here::Absent(format!("{dir}/{name} is enabled")),
+        None if world.exists(&format!("{dir}/WSLInterop")) => {
+            Here::Present(format!("{dir}/WSLInterop is disabled"))
+        }
         None => Here::Present(format!("{dir} has no WSLInterop")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Here, is_below};
 use crate::facts::Facts;
+use crate::fetch::catalogue::crun_floor_for;
 use crate::host::{Cmd, World};
 use crate::inspect::node;
 use crate::stages::{self, Pids, is_enough};
@@ -17,8 +18,16 @@ fn crun(facts: &Facts) -> Result<(String, Version), Here> {
     Ok((format!("podman will run {}, which is {}", crun.path, version.release()), version))
 }
 
-fn podman(facts: &Facts) -> Result<Version, Here> {
-    facts.packages.version("podman").ok_or_else(|| Here::unknown("podman is not installed as a package"))
+/// The version of the podman that runs, which need not be that of the package.
+pub(crate) fn version(world: &dyn World, facts: &Facts) -> Option<Version> {
+    // It prints this before it opens its storage.
+    let said = world.answer(&Cmd::line("podman --version").as_user(&facts.user))?;
+    said.strip_prefix("podman version ")?.trim().parse().ok()
+}
+
+fn podman(world: &dyn World, facts: &Facts) -> Result<Version, Here> {
+    let version = version(world, facts).or_else(|| facts.packages.version("podman"));
+    version.ok_or_else(|| Here::unknown("podman is not installed"))
 }
 
 fn either(look: Result<Here, Here>) -> Here {
@@ -28,30 +37,31 @@ fn either(look: Result<Here, Here>) -> Here {
 pub(super) fn crun_chmod(_: &dyn World, facts: &Facts) -> Here {
     either(crun(facts).map(|(said, version)| {
         let said = format!("{said}, on kernel {}", facts.kernel.release);
-        Here::when(is_below(&version, "1.9.1"), said)
+        Here::when(version < crun_floor_for(facts.kernel.major_minor(), None).version(), said)
     }))
 }
 
-pub(super) fn crun_oci(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn crun_oci(world: &dyn World, facts: &Facts) -> Here {
     either((|| {
         let (said, version) = crun(facts)?;
-        let podman = podman(facts)?;
+        let podman = podman(world, facts)?;
         let is_present = is_below(&version, "1.14.3") && podman.major() >= 5;
         Ok(Here::when(is_present, format!("{said}; podman is {}", podman.release())))
     })())
 }
 
-/// Whether it is one of the 1.21 builds.
-fn is_minor(version: &Version, minor: u64) -> bool {
-    (version.major(), version.minor()) == (1, minor)
+pub(crate) fn crun_1_21(_: &dyn World, facts: &Facts) -> Here {
+    either(crun(facts).map(|(said, version)| {
+        let is_weak = version.major() == 1 && (21..29).contains(&version.minor());
+        // openat2 came with Linux 5.6.
+        let is_present = is_weak && facts.kernel.major_minor() < (5, 6);
+        Here::when(is_present, format!("{said}, on kernel {}", facts.kernel.release))
+    }))
 }
 
-pub(super) fn crun_1_21(_: &dyn World, facts: &Facts) -> Here {
-    either(crun(facts).map(|(said, version)| Here::when(is_minor(&version, 21), said)))
-}
-
-pub(super) fn crun_1_29(_: &dyn World, facts: &Facts) -> Here {
-    either(crun(facts).map(|(said, version)| Here::when(is_minor(&version, 29), said)))
+pub(crate) fn crun_1_29(_: &dyn World, facts: &Facts) -> Here {
+    let is_present = |version: &Version| (version.major(), version.minor()) == (1, 29);
+    either(crun(facts).map(|(said, version)| Here::when(is_present(&version), said)))
 }
 
 pub(super) fn crun_0(_: &dyn World, facts: &Facts) -> Here {
@@ -60,9 +70,9 @@ pub(super) fn crun_0(_: &dyn World, facts: &Facts) -> Here {
 
 const PLUGINS: &str = "containernetworking-plugins";
 
-pub(super) fn cni_plugins(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn cni_plugins(world: &dyn World, facts: &Facts) -> Here {
     either((|| {
-        let podman = podman(facts)?;
+        let podman = podman(world, facts)?;
         let Some(plugins) = facts.packages.version(PLUGINS) else {
             return Ok(Here::unknown(format!("{PLUGINS} is not installed as a package")));
         };
@@ -72,16 +82,43 @@ pub(super) fn cni_plugins(_: &dyn World, facts: &Facts) -> Here {
     })())
 }
 
-pub(super) fn cni_missing(world: &dyn World, facts: &Facts) -> Here {
-    let netavark = facts.packages.installed.contains_key("netavark");
+/// Where podman looks for its helpers (containers-common `pkg/config/config_linux.go`, `defaultHelperBinariesDir`), and
+/// the path.
+const HELPERS: [&str; 7] = [
+    "/usr/local/libexec/podman",
+    "/usr/local/lib/podman",
+    "/usr/libexec/podman",
+    "/usr/lib/podman",
+    "/usr/local/bin",
+    "/usr/bin",
+    "/usr/sbin",
+];
+
+fn helper(world: &dyn World, name: &str) -> Option<String> {
+    HELPERS.iter().map(|dir| format!("{dir}/{name}")).find(|path| world.exists(path))
+}
+
+/// What makes a container's network.
+pub(crate) fn cni_missing(world: &dyn World, _: &Facts) -> Here {
     let dirs =
         ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin", "/usr/local/libexec/cni", "/usr/local/lib/cni"];
-    match dirs.iter().find(|dir| world.exists(&format!("{dir}/bridge"))) {
-        Some(dir) => Here::Absent(format!("{dir}/bridge is there")),
-        None if netavark => Here::unknown(
-            "no plugin `bridge`, but netavark: podman needs plugins only where its storage was begun with CNI",
-        ),
-        None => Here::Present("there is no plugin `bridge`, and netavark is not installed".to_owned()),
+    let bridge = dirs.iter().map(|dir| format!("{dir}/bridge")).find(|path| world.exists(path));
+    match helper(world, "netavark").or(bridge) {
+        Some(path) => Here::Absent(format!("{path} is installed")),
+        None => Here::Present("neither netavark nor the CNI plugin `bridge` is installed".to_owned()),
+    }
+}
+
+/// The program that podman calls for a rootless container's way out.
+pub(crate) fn network_program(world: &dyn World, facts: &Facts) -> &'static str {
+    if podman(world, facts).is_ok_and(|v| v.major() < 5) { "slirp4netns" } else { "pasta" }
+}
+
+pub(crate) fn rootless_network(world: &dyn World, facts: &Facts) -> Here {
+    let name = network_program(world, facts);
+    match helper(world, name) {
+        Some(path) => Here::Absent(format!("{path} is installed")),
+        None => Here::Present(format!("{name} is not installed")),
     }
 }
 
@@ -117,16 +154,16 @@ pub(crate) fn pids_limit(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn ports(_: &dyn World, facts: &Facts) -> Here {
-    either(podman(facts).map(|v| {
+pub(super) fn ports(world: &dyn World, facts: &Facts) -> Here {
+    either(podman(world, facts).map(|v| {
         let is_present = v.major() == 6 && is_below(&v, "6.1.1");
         Here::when(is_present, format!("podman is {}", v.release()))
     }))
 }
 
-pub(super) fn labels(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn labels(world: &dyn World, facts: &Facts) -> Here {
     either((|| {
-        let podman = podman(facts)?;
+        let podman = podman(world, facts)?;
         if podman.major() < 6 {
             return Ok(Here::Absent(format!("podman is {}", podman.release())));
         }

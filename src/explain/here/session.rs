@@ -6,7 +6,10 @@ use super::{Here, not_for_root, only_on_wsl};
 use crate::facts::Facts;
 use crate::host::{Cmd, Kind, World};
 
-pub(super) fn systemd(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn systemd(_: &dyn World, facts: &Facts) -> Here {
+    if facts.systemd.pid1.is_empty() {
+        return Here::unknown("the name of PID 1 cannot be read");
+    }
     Here::when(!facts.systemd.is_running(), format!("PID 1 is `{}`", facts.systemd.pid1))
 }
 
@@ -15,18 +18,23 @@ fn unit(facts: &Facts) -> String {
     format!("user@{}.service", facts.user.uid)
 }
 
-pub(super) fn user_manager(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn user_manager(world: &dyn World, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
     if !facts.systemd.is_running() {
         return Here::Present(format!("PID 1 is `{}`, so no user manager can run", facts.systemd.pid1));
     }
-    let runs = facts.cgroup.manager.is_some();
-    Here::when(!runs, format!("{} {}", unit(facts), if runs { "runs" } else { "does not run" }))
+    let unit = unit(facts);
+    let said = world.query(&Cmd::new("systemctl", ["is-active", &unit]));
+    match said.as_ref().map_or("", |output| output.stdout.trim()) {
+        "" if facts.cgroup.manager.is_some() => Here::Absent(format!("{unit} runs")),
+        "" => Here::unknown(format!("{unit} has no cgroup, and systemd does not report its state")),
+        state => Here::when(state != "active", format!("{unit} is {state}")),
+    }
 }
 
-pub(super) fn manager_refused(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn manager_refused(world: &dyn World, facts: &Facts) -> Here {
     if let Some(answer) = not_for_root(facts).or_else(|| only_on_wsl(facts)) {
         return answer;
     }
@@ -36,10 +44,15 @@ pub(super) fn manager_refused(world: &dyn World, facts: &Facts) -> Here {
     if !facts.systemd.is_running() {
         return Here::Absent(format!("PID 1 is `{}`", facts.systemd.pid1));
     }
-    let show = Cmd::new("systemctl", ["show", "--value", "-p", "Result", &unit(facts)]);
-    match world.answer(&show).as_deref() {
-        Some("resources") => Here::Present(format!("{} failed with result `resources`", unit(facts))),
-        _ => Here::unknown(format!("{} does not run, and systemd does not say why", unit(facts))),
+    let show = |property: &str| {
+        let show = Cmd::new("systemctl", ["show", "--value", "-p", property, &unit(facts)]);
+        world.answer(&show).unwrap_or_default()
+    };
+    // 219 is CGROUP (systemd.exec(5); WSL#13188).
+    match (show("Result").as_str(), show("ExecMainStatus").as_str()) {
+        ("resources", _) => Here::Present(format!("{} failed with result `resources`", unit(facts))),
+        (_, "219") => Here::Present(format!("{} failed with status 219/CGROUP", unit(facts))),
+        _ => Here::unknown(format!("{} does not run, and systemd does not report why", unit(facts))),
     }
 }
 
