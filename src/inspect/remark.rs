@@ -139,7 +139,7 @@ mod tests {
         let bad = Cgroup {
             frozen: true,
             memory_events: MemoryEvents { max: 3, oom: 1, oom_kill: 1 },
-            memory: memory(95, 95, Some(100)),
+            memory: Some(memory(95, 95, Some(100))),
             pids: Some(Usage { current: 9, max: Some(10) }),
             ..Cgroup::default()
         };
@@ -150,18 +150,18 @@ mod tests {
             "{bad}"
         );
         let pids = Some(Usage { current: 1, max: Some(10) });
-        assert_eq!(said(Cgroup { memory: memory(9, 9, None), pids, ..Cgroup::default() }, None), "");
+        assert_eq!(said(Cgroup { memory: Some(memory(9, 9, None)), pids, ..Cgroup::default() }, None), "");
     }
 
-    fn memory(current: u64, working_set: u64, max: Option<u64>) -> Option<Memory> {
-        Some(Memory { current, max, working_set })
+    fn memory(current: u64, working_set: u64, max: Option<u64>) -> Memory {
+        Memory { current, max, working_set }
     }
 
     #[test]
     fn page_cache_that_the_kernel_can_drop_does_not_use_memory_up() {
         // As the kernel showed a pod that had read a file: anon 0.2 MB, inactive_file 66 MB of a limit of 67 MB.
         let cgroup = |working_set| Cgroup {
-            memory: memory(67_000_000, working_set, Some(67_108_864)),
+            memory: Some(memory(67_000_000, working_set, Some(67_108_864))),
             memory_events: MemoryEvents { max: 40, ..MemoryEvents::default() },
             ..Cgroup::default()
         };
