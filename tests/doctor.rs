@@ -286,3 +286,23 @@ fn a_wsl_without_a_network_is_an_error() {
     let case = Case::new(Layout::Modern);
     case.run("doctor --only networking").expect(0, "").says("the networking mode is nat");
 }
+
+#[test]
+fn a_plan_says_that_the_result_will_be_verified_by_how_many_checks() {
+    let verify = |case: &Case, flags: &str| {
+        let seen = case.run(&format!("plan --json {flags}")).expect(0, "");
+        let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+        let stages = document["plan"]["stages"].as_array().unwrap();
+        let stage = stages.iter().find(|s| s["id"] == "verify").unwrap();
+        (stage["verdict"].as_str().unwrap().to_owned(), stage["why"].as_str().unwrap().to_owned())
+    };
+    let case = Case::new(Layout::Isolated);
+    let will = ("needed".to_owned(), "will run 9 checks at the end".to_owned());
+    assert_eq!(verify(&case, &agreed()), will, "podman is not installed yet");
+    assert_eq!(verify(&case, "--skip packages").0, "not-here", "podman is never installed");
+    case.run(&format!("setup {}", agreed())).expect(3, "");
+    case.machine.boot(2);
+    case.run("setup").expect(0, "");
+    assert_eq!(verify(&case, "").0, "satisfied");
+    assert_eq!(verify(&case, "--privileged-ports yes"), will, "the next change makes it run again");
+}

@@ -54,7 +54,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     }
     match &facts.verified {
         Some(when) => Need::satisfied(format!("verified at {when}; nothing has changed since")),
-        None => Need::needed("the result will be checked at the end"),
+        None => {
+            let checks = STAGE.checks.iter().filter(|check| check.counts(answers)).count();
+            Need::needed(format!("will run {checks} checks at the end"))
+        }
     }
 }
 

@@ -101,12 +101,12 @@ fn a_crun_that_comes_with_the_packages_is_announced_and_one_that_is_there_is_fou
 
 #[test]
 fn the_final_check_is_announced_if_setup_will_run_it() {
-    for provider in ["podman", "docker"] {
+    for (provider, checks) in [("podman", 9), ("docker", 5)] {
         let case = Case::new(Layout::Plain);
         let args = format!("--provider {provider}");
         assert_eq!(
             stage(&case, &args, "verify"),
-            ("needed".to_owned(), "the result will be checked at the end".to_owned())
+            ("needed".to_owned(), format!("will run {checks} checks at the end"))
         );
         assert_eq!(stage(&case, &format!("{args} --skip packages"), "verify").0, "not-here", "{provider}");
     }
