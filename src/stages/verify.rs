@@ -52,13 +52,11 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if !is_installed {
         return Need::not_here(format!("{provider} is not installed"));
     }
-    match &facts.verified {
-        Some(when) => Need::satisfied(format!("verified at {when}; nothing has changed since")),
-        None => {
-            let checks = STAGE.checks.iter().filter(|check| check.counts(answers)).count();
-            Need::needed(format!("will run {checks} checks at the end"))
-        }
+    if let Some(when) = &facts.verified {
+        return Need::satisfied(format!("verified at {when}; nothing has changed since"));
     }
+    let checks = STAGE.checks.iter().filter(|check| check.counts(answers)).count();
+    Need::needed(format!("will run {checks} checks at the end"))
 }
 
 fn systemd(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
