@@ -112,7 +112,7 @@ impl Engine<'_> {
             None => journal.ledger.standing().map(|e| e.intent.stage.clone()).collect(),
             Some(_) => Vec::new(),
         };
-        let mut facts = self.facts(&journal.ledger);
+        let mut facts = self.facts(&journal.ledger)?;
         let mut changed = 0;
         let mut verified = 0;
         let count = STAGES.len();
@@ -149,7 +149,7 @@ impl Engine<'_> {
             verified += self.check(&mut journal, stage, &facts, answers)?;
             if made > 0 {
                 changed += made;
-                facts = self.facts(&journal.ledger);
+                facts = self.facts(&journal.ledger)?;
             }
         }
         self.take_back_leftovers(&mut journal)?;
@@ -169,10 +169,13 @@ impl Engine<'_> {
     }
 
     /// Fresh facts, with what the journal knows of restarts.
-    fn facts(&self, ledger: &Ledger) -> Facts {
+    fn facts(&self, ledger: &Ledger) -> Result<Facts, EngineError> {
         let mut facts = Facts::probe(self.host, self.user.clone());
         with_ledger(&mut facts, ledger);
-        facts
+        match self.host.take_unanswered() {
+            Some(error) => Err(EngineError::Unanswered(error)),
+            None => Ok(facts),
+        }
     }
 
     fn stage(

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Aim, Change, ChangeError, Context, Primitive, State, Target, Tick, user_owner};
-use crate::host::{Account, Cmd, HostError, Owner, World};
+use crate::host::{Account, Cmd, Owner, World};
 
 /// The settings that a command reads and writes.
 ///
@@ -137,8 +137,8 @@ impl Run {
                 line(format!("the system's own {unit}"), read, "disabled", write, Some(back))
             }
             Self::Linger { user } => {
-                let read = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger", user]);
-                let set = |verb| Cmd::new("loginctl", [verb, user.as_str()]);
+                let read = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger"]).operand(user);
+                let set = |verb| Cmd::new("loginctl", [verb]).operand(user);
                 let (write, back) = (set("enable-linger"), set("disable-linger"));
                 line(format!("linger of {user}"), read, "yes", write, Some(back))
             }
@@ -252,7 +252,7 @@ impl Primitive for Run {
         match world.query(&self.lines().read) {
             Ok(said) => Ok(State::Text { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) }),
             // No answer is not "there is none": what was there before could not be put back.
-            Err(e @ HostError::Slow { .. }) => Err(e.into()),
+            Err(e) if e.is_unanswered() => Err(e.into()),
             Err(_) => Ok(State::Text { value: None }),
         }
     }

@@ -35,6 +35,9 @@ pub enum EngineError {
     /// A command that has to follow changes failed.
     #[error("what has to follow the changes failed")]
     Follow(#[source] HostError),
+    /// A program whose answer decides on the setup could not be asked.
+    #[error(transparent)]
+    Unanswered(HostError),
     /// A stage stands in the way.
     #[error("stage `{stage}` can not be set up: {what}")]
     Blocked {
@@ -71,7 +74,7 @@ impl EngineError {
         Some(match self {
             Self::Journal(e) => return e.hint(),
             Self::Change { source, .. } => return source.hint(),
-            Self::Follow(e) => return e.hint(),
+            Self::Follow(e) | Self::Unanswered(e) => return e.hint(),
             Self::DidNotTake { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
             Self::Blocked { hint, .. } | Self::NotHelped { hint, .. } => hint.clone(),
             Self::Faults { faults } => faults.first().map_or_else(String::new, |(_, f)| f.hint.clone()),

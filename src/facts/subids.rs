@@ -216,8 +216,8 @@ fn subid_source(switch: &str) -> Option<&str> {
 
 /// How many IDs a source grants: `getsubids` prints `0: dev 100000 65536`.
 fn granted(world: &dyn World, flags: &[&str], user: &str) -> u32 {
-    let words = flags.iter().copied().chain([user]);
-    let text = world.answer(&Cmd::new("getsubids", words)).unwrap_or_default();
+    let cmd = Cmd::new("getsubids", flags.iter().copied()).operand(user);
+    let text = world.answer(&cmd).unwrap_or_default();
     let range = |line: &str| {
         let mut words = line.split_ascii_whitespace().skip(2).map(|n| n.parse::<u64>().ok());
         let (start, count) = (words.next()??, words.next()??);

@@ -66,6 +66,16 @@ impl Cmd {
         self
     }
 
+    /// Adds an argument that is a name: one that begins with `-` is not taken for an option.
+    #[must_use]
+    pub fn operand(mut self, name: &str) -> Self {
+        if name.starts_with('-') {
+            self.args.push("--".to_owned());
+        }
+        self.args.push(name.to_owned());
+        self
+    }
+
     /// Sets a variable of its environment.
     #[must_use]
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
@@ -134,4 +144,16 @@ pub trait Runner {
     /// [`std::io::ErrorKind::NotFound`] where there is no such program, [`std::io::ErrorKind::TimedOut`] where
     /// it did not end within its bound, and what the kernel says otherwise.
     fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> std::io::Result<Output>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cmd;
+
+    #[test]
+    fn a_name_that_begins_with_a_dash_follows_the_end_of_the_options() {
+        let line = |name| Cmd::new("loginctl", ["enable-linger"]).operand(name).to_string();
+        assert_eq!(line("dev"), "loginctl enable-linger dev");
+        assert_eq!(line("-eve"), "loginctl enable-linger -- -eve");
+    }
 }

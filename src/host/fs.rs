@@ -360,7 +360,10 @@ impl World for Host {
         let program = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
         // A crun may have any name.
         let decides = DECIDING.contains(&program) || program.contains("crun");
-        if decides && error.is_unanswered() {
+        // Without root nothing is started in another tree, and a plan is made from its files alone.
+        let is_refused = matches!(&error, HostError::Start { source, .. } if source.raw_os_error() == Some(nix::libc::EPERM));
+        let is_outside = is_refused && !self.is_live();
+        if decides && error.is_unanswered() && !is_outside {
             *self.unanswered.borrow_mut() = Some(error);
         }
     }

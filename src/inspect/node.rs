@@ -1,6 +1,7 @@
 //! The nodes of kind's clusters: who they are by the provider, where they live by the tree, and whether what kind's
 //! entrypoint asks for holds in them.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -232,7 +233,10 @@ pub fn list(world: &dyn World, user: &Account, provider: Provider) -> Result<Vec
             Err(format!("{provider} ps ended with exit code {}: {said}", output.code))
         }
         Err(HostError::Slow { seconds, .. }) => Err(format!("{provider} did not answer within {seconds} s")),
-        Err(HostError::Start { .. }) => Err(format!("{provider} is not installed")),
+        Err(HostError::Start { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Err(format!("{provider} is not installed"))
+        }
+        Err(HostError::Start { source, .. }) => Err(format!("{provider} cannot be started: {source}")),
         Err(e) => Err(e.to_string()),
     }
 }

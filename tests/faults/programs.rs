@@ -175,7 +175,28 @@ fn a_crun_that_cannot_be_asked_is_an_error_and_not_an_old_crun() {
             ",
         );
     }
+    // An unprivileged user cannot enter a tree: its plan is made from the files alone.
+    fs::copy("/bin/true", case.machine.path("/usr/bin/crun")).unwrap();
+    let case = case.typed_by_somebody();
+    assert_eq!(case.run("plan").code, 0);
     // One for another machine is no crun, and is replaced.
     let case = case.file("/usr/bin/crun", "\x7fELF of another machine");
     assert_eq!(case.run("plan").code, 0);
+}
+
+#[test]
+fn a_crun_that_cannot_be_asked_after_a_stage_stops_the_run() {
+    let case = Case::new(Layout::Isolated);
+    let apt = case.machine.path("/usr/bin/apt-get");
+    let fake = fs::read_to_string(&apt).unwrap().trim_start_matches("#!").trim().to_owned();
+    let crun = "\"$KIND_WSL_ROOT/usr/bin/crun\"";
+    let spoil = format!("rm -f {crun}; echo '#!/tmp' > {crun}; chmod 755 {crun}");
+    let script = format!(
+        "#!/bin/sh\n{fake} \"$0\" \"$@\" || exit\ncase \" $* \" in *' -s '*) ;; *' install '*) {spoil};; esac\n"
+    );
+    fs::write(&apt, script).unwrap();
+    let said = "error: cannot run `/usr/bin/crun --version`\n  because: Permission denied (os error 13)\n";
+    case.run("setup --yes --only packages,limits").expect(1, said);
+    fs::remove_file(case.machine.path("/usr/bin/crun")).unwrap();
+    case.run("setup --yes --only packages,limits").expect(0, "");
 }
