@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs kind-wsl for the machine on which it runs: curl -fsSL ADDRESS/install.sh | KIND_WSL_FROM=ADDRESS sh
+# Installs kind-wsl for the machine on which it runs: curl --proto '=https' --tlsv1.2 -fsSL ADDRESS/install.sh | KIND_WSL_FROM=ADDRESS sh
 # A template in so far as no release is published yet; `tests/dist/run dist` runs it against a server in a release's layout.
 #
 # One file is written: /usr/local/bin/kind-wsl, or what KIND_WSL_TO names. Nothing is set up. The checksum comes from the
@@ -46,7 +46,7 @@ main() {
   trap 'exit 143' TERM HUP
 
   fetch() {
-    curl -fsSL --proto '=https' "$base/$1" -o "$work/$2" || fail "$base/$1 can not be fetched"
+    curl -fsSL --proto '=https' --tlsv1.2 --connect-timeout 30 --max-filesize 268435456 "$base/$1" -o "$work/$2" || fail "$base/$1 can not be fetched"
   }
   fetch SHA256SUMS sums
   name=$(sed -n "s/^[0-9a-f]\{64\}  \(kind-wsl-[0-9.]*-linux-$arch\)$/\1/p" "$work/sums")

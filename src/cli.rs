@@ -14,6 +14,7 @@ mod report;
 mod restart;
 mod session;
 mod setup;
+mod sources;
 mod status;
 mod trust;
 mod undo;

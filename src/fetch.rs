@@ -19,6 +19,8 @@ pub mod catalogue;
 mod error;
 mod fit;
 mod http;
+mod offline;
+mod program;
 mod proxy;
 mod resume;
 pub mod signature;
@@ -35,6 +37,8 @@ use serde::{Deserialize, Serialize};
 
 pub use ahead::{Fetcher, Sign, stage};
 pub use error::FetchError;
+pub use offline::{Lacking, lacking};
+pub use program::{Identity, check_program};
 pub use resume::resume;
 pub use small::{newest_release, signature_of, unverified};
 pub use wait::Later;
@@ -64,6 +68,9 @@ pub struct Artifact {
     /// Whether its publisher signs it, with the built-in key ([`signature`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub signed: bool,
+    /// What the program must be; `None` if the catalogue's checksum says so already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 }
 
 /// Who vouches for a checksum.
@@ -93,6 +100,8 @@ pub struct Source {
     pub connect_timeout: Duration,
     /// How long a server may send nothing at all. Default: 60 s.
     pub stall_timeout: Duration,
+    /// How long one answer may take as a whole. Default: 1 h; what arrived until then is kept for the next run.
+    pub total_timeout: Duration,
 }
 
 impl Default for Source {
@@ -103,7 +112,27 @@ impl Default for Source {
             max_bytes: 256 << 20,
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_mins(1),
+            total_timeout: Duration::from_hours(1),
         }
+    }
+}
+
+impl Source {
+    /// Where `artifact` comes from, as it may be shown: a file of the offline directory, an address below the mirror
+    /// (whose own path may hold a token and is left out), or its publisher's URL.
+    #[must_use]
+    pub fn location(&self, artifact: &Artifact) -> String {
+        match (&self.offline, &self.mirror) {
+            (Some(dir), _) => dir.join(&artifact.file).into_string(),
+            (None, Some(mirror)) => format!("{}/{}", public_address(mirror), artifact.path),
+            (None, None) => artifact.url.clone(),
+        }
+    }
+
+    /// Whether the mirror's path is missing, because an earlier run did not write it down.
+    #[must_use]
+    pub fn is_shortened(&self) -> bool {
+        self.offline.is_none() && self.mirror.as_deref().is_some_and(http::is_shortened)
     }
 }
 
@@ -177,15 +206,19 @@ pub fn obtain(
         return verify::conclude(&verifier, sink, progress);
     };
     let path = dir.join(&artifact.file);
-    let mut reader = open(&path).map_err(|why| match why.kind() {
-        io::ErrorKind::NotFound => FetchError::NotInDirectory {
-            file: artifact.file.clone(),
-            dir: dir.clone(),
-            path: artifact.path.clone(),
-        },
-        _ => FetchError::Unreadable { from: path.to_string(), why },
-    })?;
+    let mut reader = open(&path).map_err(|why| not_opened(artifact, dir, why))?;
     check_within(source.max_bytes, artifact, reader.as_mut(), path.as_str(), sink, progress)
+}
+
+/// Why a file of an offline directory could not be opened.
+fn not_opened(artifact: &Artifact, dir: &Utf8Path, why: io::Error) -> FetchError {
+    let file = artifact.file.clone();
+    match why.kind() {
+        io::ErrorKind::NotFound => {
+            FetchError::NotInDirectory { file, dir: dir.to_owned(), path: artifact.path.clone() }
+        }
+        _ => FetchError::Unreadable { from: dir.join(file).into_string(), why },
+    }
 }
 
 /// Looks whether files could be downloaded from below this address at all.
@@ -196,10 +229,11 @@ pub fn check_mirror(mirror: &str) -> Result<(), FetchError> {
     Address::below(mirror, "").map(|_| ())
 }
 
-/// The address of a mirror without its user and password, as it may be written down.
+/// The address of a mirror as it may be shown and written down: `https://HOST/…`, without user, path and query, each of
+/// which may hold a password or a token.
 #[must_use]
-pub fn without_user(mirror: &str) -> String {
-    http::without_user(mirror)
+pub fn public_address(mirror: &str) -> String {
+    http::public_address(mirror)
 }
 
 /// Copies a file that the caller has opened to `sink`, and returns `Ok` only if it is the right one. `from`

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
 use crate::edit::without_secrets;
 use crate::facts::{Facts, Packages, Pending};
+use crate::fetch::Source;
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
 pub use crate::stage::Selection;
 use crate::stage::{Answers, Need, Stage};
@@ -167,6 +168,9 @@ pub struct Plan {
     pub restart: Option<Scope>,
     /// A restart that changes wait for although the stage that asks for it was left out.
     pub left_to_you: Option<Scope>,
+    /// Where downloads come from.
+    #[serde(skip)]
+    pub source: Source,
 }
 
 /// A change that can not even be looked at.
@@ -200,7 +204,13 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let view = View::new(world);
         let mut facts = facts.clone();
-        let mut plan = Self { stages: Vec::new(), files: Vec::new(), restart: None, left_to_you: None };
+        let mut plan = Self {
+            stages: Vec::new(),
+            files: Vec::new(),
+            restart: None,
+            left_to_you: None,
+            source: Source::default(),
+        };
         for stage in STAGES {
             let planned = plan_stage(&view, stage, &facts, answers, selection)
                 .map_err(|source| PlanError { stage: stage.id, source })?;
@@ -224,6 +234,12 @@ impl Plan {
             plan.files.push(FileDiff { path, before, after });
         }
         Ok(plan)
+    }
+
+    /// The same plan with downloads from somewhere else.
+    #[must_use]
+    pub fn from(self, source: Source) -> Self {
+        Self { source, ..self }
     }
 
     /// The stage that stands in the way, if any.

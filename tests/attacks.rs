@@ -9,6 +9,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     missing_docs,
     reason = "tests"
 )]
@@ -23,6 +24,8 @@
 mod child;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/signer.rs"]
+mod signer;
 mod support;
 
 #[path = "attacks/accounts.rs"]

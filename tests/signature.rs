@@ -10,75 +10,31 @@
     reason = "tests"
 )]
 
+#[path = "support/signer.rs"]
+mod signer;
+
 use std::fs;
-use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::fetch::signature::{CRUN_FINGERPRINT, CRUN_KEY, Signature, is_possible, judge};
-use kind_wsl::host::{Host, Process};
+use kind_wsl::fetch::signature::{self, Signature, is_possible};
+use kind_wsl::host::{Host, HostError, Process};
 
-/// A signer with a key of its own, as long as the test lasts.
-struct Signer {
-    dir: tempfile::TempDir,
-    fingerprint: String,
-}
-
-impl Signer {
-    /// `None`, and a word about it, where this machine has no gpg.
-    fn new() -> Option<Self> {
-        if Command::new("gpg").arg("--version").stdout(Stdio::null()).status().is_err() {
-            eprintln!("skipped: no gpg here (Debian: gnupg)");
-            return None;
-        }
-        let mut signer = Self { dir: tempfile::tempdir().unwrap(), fingerprint: String::new() };
-        signer.gpg(&["--passphrase", "", "--quick-gen-key", "test", "ed25519", "sign", "never"]);
-        let keys = signer.gpg(&["--with-colons", "--list-keys"]);
-        let line = keys.lines().find(|l| l.starts_with("fpr:")).unwrap();
-        line.split(':').nth(9).unwrap().clone_into(&mut signer.fingerprint);
-        Some(signer)
-    }
-
-    fn gpg(&self, args: &[&str]) -> String {
-        let run = Command::new("gpg")
-            .args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback", "--homedir"])
-            .arg(self.dir.path())
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(run.status.success(), "gpg {args:?}: {}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).unwrap()
-    }
-
-    fn path(&self, name: &str) -> Utf8PathBuf {
-        Utf8Path::from_path(self.dir.path()).unwrap().join(name)
-    }
-
-    /// A file of these bytes with a detached, armoured signature beside it.
-    fn signed(&self, name: &str, bytes: &[u8]) -> (Utf8PathBuf, Utf8PathBuf) {
-        let (file, signature) = (self.path(name), self.path(&format!("{name}.asc")));
-        fs::write(&file, bytes).unwrap();
-        self.gpg(&["--armor", "--output", signature.as_str(), "--detach-sign", file.as_str()]);
-        (file, signature)
-    }
-
-    /// The public key, as gpgv takes it.
-    fn key(&self) -> Utf8PathBuf {
-        let path = self.path("key.gpg");
-        self.gpg(&["--output", path.as_str(), "--export"]);
-        path
-    }
-}
-
-/// The agent that gpg started has our directory for its home, and ends with it.
-impl Drop for Signer {
-    fn drop(&mut self) {
-        let _ =
-            Command::new("gpgconf").arg("--homedir").arg(self.dir.path()).args(["--kill", "all"]).status();
-    }
-}
+use signer::Signer;
 
 fn host() -> Host {
     Host::new(Utf8Path::new("/"), Box::new(Process::new(Utf8Path::new("/"))), [])
+}
+
+fn judge(signer: &Signer, signature: &Utf8Path, file: &Utf8Path) -> Result<Signature, HostError> {
+    signature::judge(&host(), &signer.key(), &signer.fingerprint, signature, file)
+}
+
+#[track_caller]
+fn is_bad(signer: &Signer, (file, signature): &(Utf8PathBuf, Utf8PathBuf), words: &str) {
+    match judge(signer, signature, file).unwrap() {
+        Signature::Bad { why } => assert!(why.contains(words), "{why}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -86,8 +42,67 @@ fn a_signature_of_the_expected_key_is_good() {
     let Some(signer) = Signer::new() else { return };
     assert!(is_possible(&host()));
     let (file, signature) = signer.signed("crun", b"a crun");
-    let seen = judge(&host(), &signer.key(), &signature, &file).unwrap();
-    assert_eq!(seen, Signature::Good { fingerprint: signer.fingerprint.clone() });
+    assert_eq!(judge(&signer, &signature, &file).unwrap(), Signature::Good);
+    for hash in ["SHA256", "SHA384", "SHA512"] {
+        let (file, signature) = signer.signed_with(&["--digest-algo", hash], "crun", b"a crun");
+        assert_eq!(judge(&signer, &signature, &file).unwrap(), Signature::Good, "{hash}");
+    }
+}
+
+#[test]
+fn a_signature_with_a_weak_hash_is_refused() {
+    let Some(signer) = Signer::new() else { return };
+    for hash in ["SHA1", "RIPEMD160", "SHA224"] {
+        let signed = signer.signed_with(&["--digest-algo", hash], "crun", b"a crun");
+        is_bad(&signer, &signed, "its hash algorithm is too weak");
+    }
+}
+
+#[test]
+fn a_signature_in_text_mode_is_refused() {
+    let Some(signer) = Signer::new() else { return };
+    let (file, signature) = signer.signed_with(&["--textmode"], "crun", b"a crun\n");
+    is_bad(&signer, &(file.clone(), signature.clone()), "it is not over the exact bytes");
+    // gpgv itself accepts it, over other bytes as well.
+    fs::write(&file, b"a crun\r\n").unwrap();
+    is_bad(&signer, &(file, signature), "it is not over the exact bytes");
+}
+
+#[test]
+fn two_signatures_in_one_file_are_refused() {
+    let Some(signer) = Signer::new() else { return };
+    let (_, first) = signer.signed_with(&[], "first", b"a crun");
+    let (file, second) = signer.signed_with(&[], "crun", b"a crun");
+    let both = [fs::read(first).unwrap(), fs::read(&second).unwrap()].concat();
+    fs::write(&second, both).unwrap();
+    is_bad(&signer, &(file, second), "more than one signature");
+}
+
+#[test]
+fn a_signature_of_a_key_that_has_expired_is_refused() {
+    let Some(signer) = Signer::with(&["--faked-system-time", "20200101T000000"]) else { return };
+    let signed = signer.signed_with(&["--faked-system-time", "20200101T010000"], "crun", b"a crun");
+    is_bad(&signer, &signed, "its key has expired");
+}
+
+#[test]
+fn a_signature_of_a_key_that_was_revoked_is_refused() {
+    let Some(signer) = Signer::new() else { return };
+    let signed = signer.signed("crun", b"a crun");
+    let made = signer.path(&format!("openpgp-revocs.d/{}.rev", signer.fingerprint));
+    // gpg puts a colon before the first line, against accidents.
+    let certificate = fs::read_to_string(&made).unwrap().replace(":-----BEGIN", "-----BEGIN");
+    fs::write(&made, certificate).unwrap();
+    signer.gpg(&["--import", made.as_str()]);
+    is_bad(&signer, &signed, "its key was revoked");
+}
+
+#[test]
+fn a_good_signature_of_another_key_in_the_keyring_is_refused() {
+    let (Some(signer), Some(other)) = (Signer::new(), Signer::new()) else { return };
+    let (file, signature) = signer.signed("crun", b"a crun");
+    let seen = signature::judge(&host(), &signer.key(), &other.fingerprint, &signature, &file).unwrap();
+    assert_eq!(seen, Signature::UnknownKey { id: signer.fingerprint.clone() });
 }
 
 #[test]
@@ -95,15 +110,14 @@ fn a_file_that_was_changed_after_it_was_signed_is_bad() {
     let Some(signer) = Signer::new() else { return };
     let (file, signature) = signer.signed("crun", b"a crun");
     fs::write(&file, b"A crun").unwrap();
-    let seen = judge(&host(), &signer.key(), &signature, &file).unwrap();
-    assert_eq!(seen, Signature::Bad { why: "BADSIG".to_owned() });
+    is_bad(&signer, &(file, signature), "it is of other bytes");
 }
 
 #[test]
 fn a_signature_of_another_key_is_unknown_although_the_file_is_as_it_was_signed() {
     let (Some(signer), Some(other)) = (Signer::new(), Signer::new()) else { return };
     let (file, signature) = signer.signed("crun", b"a crun");
-    let seen = judge(&host(), &other.key(), &signature, &file).unwrap();
+    let seen = judge(&other, &signature, &file).unwrap();
     assert!(
         matches!(&seen, Signature::UnknownKey { id } if signer.fingerprint.ends_with(id.as_str())),
         "{seen:?}"
@@ -115,19 +129,20 @@ fn what_is_no_signature_is_no_verdict() {
     let Some(signer) = Signer::new() else { return };
     let (file, signature) = signer.signed("crun", b"a crun");
     fs::write(&signature, "<!DOCTYPE html>Not found").unwrap();
-    let seen = judge(&host(), &signer.key(), &signature, &file).unwrap_err();
+    let seen = judge(&signer, &signature, &file).unwrap_err();
     assert!(seen.to_string().starts_with("`gpgv --homedir /nonexistent"), "{seen}");
 }
 
 #[test]
 fn the_built_in_key_is_the_one_of_the_fingerprint_and_vouches_for_nobody_else() {
     let Some(signer) = Signer::new() else { return };
+    let crun = signature::CRUN;
     let key = signer.path("crun.gpg");
-    fs::write(&key, CRUN_KEY).unwrap();
+    fs::write(&key, crun.key).unwrap();
     let shown = signer.gpg(&["--with-colons", "--show-keys", key.as_str()]);
     let primary = shown.lines().find(|l| l.starts_with("fpr:")).unwrap();
-    assert_eq!(primary.split(':').nth(9), Some(CRUN_FINGERPRINT));
+    assert_eq!(primary.split(':').nth(9), Some(crun.fingerprint));
     let (file, signature) = signer.signed("crun", b"a crun");
-    let seen = judge(&host(), &key, &signature, &file).unwrap();
+    let seen = signature::judge(&host(), &key, crun.fingerprint, &signature, &file).unwrap();
     assert!(matches!(seen, Signature::UnknownKey { .. }), "{seen:?}");
 }

@@ -1,5 +1,6 @@
 //! A whole file that is ours.
 
+use std::io::Write;
 use std::sync::atomic::Ordering;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -87,6 +88,14 @@ impl Put {
         }
     }
 
+    /// What comes from elsewhere.
+    fn artifact(&self) -> Option<&Artifact> {
+        match &self.body {
+            Body::Text(_) => None,
+            Body::Download(artifact) | Body::Local { artifact, .. } => Some(artifact),
+        }
+    }
+
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
         // Opened as ourselves: what is staged is root's, and in a home directory root writes as the user.
         let mut staged = match &self.body {
@@ -107,9 +116,8 @@ impl Put {
             Progress::Bytes(n) => tick(Tick::Bytes(n, total)),
             Progress::Waiting(_) | Progress::Done => {}
         };
-        let staged = &mut staged;
-        host.write_over(over, &self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
-            match (&self.body, staged) {
+        let mut copy = |sink: &mut dyn Write| -> Result<(), ChangeError> {
+            match (&self.body, &mut staged) {
                 (Body::Text(text), _) => write_all(sink, text.as_bytes(), &self.path),
                 (Body::Download(artifact), Some((path, file))) => {
                     // Hashed once more on its way: what is put in place is what was asked for, whatever lay there.
@@ -126,11 +134,35 @@ impl Put {
                         .map_err(failed(artifact))
                 }
             }
-        })?;
-        if let Body::Download(artifact) = &self.body {
+        };
+        // A program that is not in the catalogue proves its version before it gets its name; these very bytes are written.
+        let proven = match self.artifact().filter(|artifact| artifact.identity.is_some()) {
+            Some(artifact) => {
+                let mut bytes = Vec::new();
+                let checked = copy(&mut bytes)
+                    .and_then(|()| fetch::check_program(artifact, &bytes).map_err(failed(artifact)));
+                checked.map(|()| Some(bytes))
+            }
+            None => Ok(None),
+        };
+        let written = proven.and_then(|proven| {
+            host.write_over(over, &self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
+                match &proven {
+                    Some(bytes) => write_all(sink, bytes, &self.path),
+                    None => copy(sink),
+                }
+            })
+        });
+        // It is in place, or it is not what was asked for: then it is fetched again.
+        let is_over = match &written {
+            Ok(()) => true,
+            Err(ChangeError::Fetch { source, .. }) => source.is_wrong_file(),
+            Err(_) => false,
+        };
+        if let Some(artifact) = self.artifact().filter(|_| is_over) {
             fetcher.forget(artifact);
         }
-        Ok(())
+        written
     }
 }
 
@@ -155,7 +187,7 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
         return Ok(staged);
     }
     let name = &artifact.name;
-    match signature::look(host, artifact, fetcher.source(), &staged) {
+    match signature::look(artifact, fetcher.source(), &signature::CRUN, &staged) {
         Ok(Look::Good { fingerprint }) => tick(Tick::Note(format!("{name} is signed by {fingerprint}"))),
         Ok(Look::Missing) => {
             tick(Tick::Note(format!("{name} comes without a signature; its checksum is right")));

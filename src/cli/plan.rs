@@ -6,13 +6,15 @@ use serde_json::json;
 
 use super::report::Dossier;
 use super::session::{Session, source, with_defaults};
+use super::sources::{check_downloads, downloads};
 use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
+use crate::fetch::Source;
 use crate::plan::{Plan, Selection};
 use crate::stage::Answers;
-use crate::ui::{json_line, out, render};
+use crate::ui::{self, json_line, out, render};
 
 /// The flags of `plan`.
 #[derive(Debug, Args)]
@@ -45,7 +47,8 @@ impl PlanCommand {
         self.choosing.check_source()?;
         if let Some(path) = &self.facts {
             let (plan, facts, _) = Dossier::read(path)?.plan(global, &selection)?;
-            return Ok(self.show(&plan, &facts, global));
+            let source = Source { mirror: self.choosing.mirror.clone(), ..Source::default() };
+            return Ok(self.show(&plan.from(source), &facts, global));
         }
         let here = Planned::here(&self.choosing, global, &selection)?;
         Ok(self.show(&here.plan, &here.facts, global))
@@ -53,18 +56,24 @@ impl PlanCommand {
 
     /// Shows a plan, blocked or not; only a script that asks for it gets another exit code.
     fn show(&self, plan: &Plan, facts: &Facts, global: &Global) -> Exit {
+        // What cannot be fetched does not hide the plan.
+        let missing = check_downloads(plan, facts.arch).err();
+        let is_blocked = plan.blocked().is_some() || missing.is_some();
         if self.json {
             json_line(
-                json!({ "schema": SCHEMA, "plan": plan, "downloads": plan.downloads().collect::<Vec<_>>() }),
+                json!({ "schema": SCHEMA, "plan": plan, "downloads": downloads(plan), "missing": missing.map(|f| f.causes) }),
             );
         } else {
             out(&render::detailed(plan, facts, global.detail()));
+            if let Some(failure) = missing {
+                ui::fail(&failure);
+            }
         }
-        match plan.blocked() {
-            _ if !self.exit_code => Exit::Done,
-            Some(_) => Exit::Found,
-            None if plan.is_empty() => Exit::Done,
-            None => Exit::Failed,
+        match self.exit_code {
+            false => Exit::Done,
+            true if is_blocked => Exit::Found,
+            true if plan.is_empty() => Exit::Done,
+            true => Exit::Failed,
         }
     }
 }
@@ -82,9 +91,10 @@ impl Planned {
         let session = Session::new(global, choosing.windows_profile.as_ref())?;
         let facts = session.facts();
         let mut answers = choosing.answers(global, &session, &facts)?;
-        settle_crun(&session, &facts, &mut answers, &source(&choosing.chosen(&session.ledger)?), false)?;
+        let source = source(&choosing.chosen(&session.ledger)?);
+        settle_crun(&facts, &mut answers, &source, false)?;
         let answers = with_defaults(&facts, &answers);
-        let plan = session.plan(&facts, &answers, selection)?;
+        let plan = session.plan(&facts, &answers, selection)?.from(source);
         Ok(Self { session, facts, answers, plan })
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::restart::{Bystanders, Restarting};
 use super::session::{Session, args as args_of, open_questions, source, switches, with_defaults};
+use super::sources::check_downloads;
 use super::trust::settle_crun;
 use super::{Choosing, Global};
 use crate::engine::{Ended, Engine, EngineError};
@@ -64,12 +65,13 @@ impl Setup {
         let agreed = self.agreed || (resumes && chosen.selection == session.ledger.chosen.selection);
         if !self.agreed {
             self.decide(&facts, &mut answers, selection)?;
-            settle_crun(&session, &facts, &mut answers, &source(&chosen), !self.yes)?;
+            settle_crun(&facts, &mut answers, &source(&chosen), !self.yes)?;
         }
-        let mut plan = session.plan(&facts, &answers, selection)?;
+        let mut plan = session.plan(&facts, &answers, selection)?.from(source(&chosen));
         // What waits for a restart is looked at by the run itself: it knows whether that took place.
         if session.ledger.waiting.is_none() {
             refuse_blocked(&plan)?;
+            check_downloads(&plan, facts.arch)?;
         }
         if plan.is_empty() && !resumes && facts.verified.is_some() {
             self.nothing_to_do(&facts);
@@ -152,8 +154,9 @@ impl Setup {
                         mine.give(question.id, answer.clone());
                         answers.give(question.id, answer);
                     }
-                    *plan = session.plan(facts, answers, selection)?;
+                    *plan = session.plan(facts, answers, selection)?.from(plan.source.clone());
                     refuse_blocked(plan)?;
+                    check_downloads(plan, facts.arch)?;
                     out(&render::plan(plan, facts));
                     out("");
                 }

@@ -2,13 +2,11 @@
 //! asked for, and of a release that is not in the catalogue its checksum, vouched for by the publisher's signature or
 //! by the person.
 
-use super::session::Session;
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fetch::catalogue::{self, Arch, Catalogue};
 use crate::fetch::signature::{self, Look};
-use crate::fetch::{FetchError, Source, newest_release, unverified};
-use crate::host::{Scratch, digest};
+use crate::fetch::{FetchError, Source, newest_release};
 use crate::stage::Answers;
 use crate::stages;
 use crate::ui::{self, DIM, out, styled};
@@ -24,7 +22,7 @@ pub(crate) enum Distrust {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// gpgv is not there.
-    #[error("{0} is not in the catalogue, and without `gpgv` its signature can not be checked")]
+    #[error("{0} is not in the catalogue, and without `gpgv` its signature cannot be checked")]
     NoGpgv(String),
     /// There is none.
     #[error("{0} is not in the catalogue, and its publisher offers no signature of it")]
@@ -34,7 +32,7 @@ pub(crate) enum Distrust {
 impl Distrust {
     /// Whether it speaks against the file itself.
     fn is_damning(&self) -> bool {
-        matches!(self, Self::Fetch(FetchError::BadSignature { .. }))
+        matches!(self, Self::Fetch(FetchError::BadSignature { .. } | FetchError::NotTheProgram { .. }))
     }
 }
 
@@ -52,38 +50,43 @@ impl From<Distrust> for Failure {
 
 /// Turns `latest` into a version, and sees that a version from outside the catalogue has a checksum.
 ///
+/// Only the project's own list of releases may name a version that is newer than the catalogue's newest. A mirror or an
+/// offline directory offers files, not versions: there `latest` is the newest of the catalogue, as the stage resolves it.
+///
 /// # Errors
-/// When the newest version can not be asked for, or when nobody vouches for the file.
+/// If the newest version cannot be asked for, or nothing vouches for the file.
 pub(crate) fn settle_crun(
-    session: &Session,
     facts: &Facts,
     answers: &mut Answers,
     source: &Source,
     may_ask: bool,
 ) -> Result<(), Failure> {
     let (Some(arch), Ok(catalogue)) = (facts.arch, catalogue::crun()) else { return Ok(()) };
-    if answers.get("crun_version") == Some("latest") && source.offline.is_none() {
-        let newest = newest_release(PROJECT, source).map_err(|e| {
+    let is_direct = source.offline.is_none() && source.mirror.is_none();
+    if answers.get("crun_version") == Some("latest") && is_direct {
+        let listed = newest_release(PROJECT, source).map_err(|e| {
             let hint =
                 "name a version (`kind-wsl crun list` shows them), or take `--crun-version recommended`";
             Failure {
                 causes: vec![e.to_string()],
-                ..Failure::new("the newest crun can not be asked for", Some(hint.to_owned()))
+                ..Failure::new("cannot find out the newest crun version", Some(hint.to_owned()))
             }
         })?;
-        answers.give("crun_version", newest.to_string());
+        // A list that is older than this program is no reason to go back.
+        if catalogue.releases.first().is_none_or(|known| listed > known.version) {
+            answers.give("crun_version", listed.to_string());
+        }
     }
     let Some(version) = answers.get("crun_version").and_then(|said| said.parse::<Version>().ok()) else {
         return Ok(());
     };
     let is_settled = catalogue.artifact(&version, arch).is_some()
         || answers.get("crun_sha256").is_some()
-        || version < stages::crun_floor_here(facts)
-        || source.offline.is_some();
+        || version < stages::crun_floor_here(facts);
     if is_settled {
         return Ok(());
     }
-    match vouched(session, catalogue, &version, arch, source) {
+    match vouched(catalogue, &version, arch, source) {
         Ok(sha256) => answers.give("crun_sha256", sha256),
         Err(why) if why.is_damning() => return Err(why.into()),
         Err(why) if may_ask && ui::is_interactive() => {
@@ -109,7 +112,6 @@ pub(crate) fn settle_crun(
 
 /// The checksum of a release that its publisher signed.
 fn vouched(
-    session: &Session,
     catalogue: &Catalogue,
     version: &Version,
     arch: Arch,
@@ -117,20 +119,12 @@ fn vouched(
 ) -> Result<String, Distrust> {
     let name = format!("{} {version}", catalogue.name);
     let artifact = catalogue.unattested(version, arch).ok_or_else(|| Distrust::NoGpgv(name.clone()))?;
-    // What can not be judged is not fetched.
-    if !signature::is_possible(&session.host) {
-        return Err(Distrust::NoGpgv(name));
-    }
-    let bytes = unverified(&artifact, source)?;
-    let scratch = Scratch::new().and_then(|dir| dir.put("file", &bytes).map(|file| (dir, file)));
-    let (_dir, file) =
-        scratch.map_err(|why| FetchError::Unwritable { name: name.clone(), received: 0, why })?;
-    let fingerprint = match signature::look(&session.host, &artifact, source, &file)? {
+    let (found, sha256) = signature::vouch(&artifact, source, &signature::CRUN)?;
+    let fingerprint = match found {
         Look::Good { fingerprint } => fingerprint,
         Look::Missing => return Err(Distrust::NoSignature(name)),
         Look::NoGpgv => return Err(Distrust::NoGpgv(name)),
     };
-    let sha256 = digest(&bytes);
     out(&styled(DIM, &format!("{name} is signed by {fingerprint}; its sha256 is {sha256}")));
     Ok(sha256)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub fn stage(
     pause: &mut dyn FnMut(Duration) -> bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Utf8PathBuf, FetchError> {
-    if let Some(whole) = staging.whole(name) {
+    if let Some(whole) = staging.whole(name, &artifact.sha256) {
         return Ok(whole);
     }
     let unwritable =
@@ -71,21 +71,14 @@ pub struct Fetcher {
     source: Source,
     staging: Staging,
     planned: Vec<Artifact>,
-    jobs: BTreeMap<String, Arc<Job>>,
+    jobs: BTreeMap<String, Receiver<News>>,
 }
 
-#[derive(Debug, Default)]
-struct Job {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    done: u64,
-    total: Option<u64>,
-    waiting: Option<Duration>,
-    ended: Option<Result<Utf8PathBuf, FetchError>>,
+/// What the thread of a download sends.
+#[derive(Debug)]
+enum News {
+    Progress(Progress),
+    Ended(Result<Utf8PathBuf, FetchError>),
 }
 
 /// What who waits for a file is told.
@@ -117,21 +110,18 @@ impl Fetcher {
             return;
         }
         for artifact in planned {
-            let job = Arc::new(Job::default());
             // The same file for two purposes is one download.
             let Entry::Vacant(place) = self.jobs.entry(artifact.sha256.clone()) else { continue };
-            place.insert(Arc::clone(&job));
             let (source, staging) = (self.source.clone(), self.staging.clone());
-            thread::spawn(move || {
+            place.insert(in_a_thread(move |news| {
                 let mut pause = |length| {
                     wait(length);
                     true
                 };
-                let name = artifact.sha256.clone();
-                let ended = stage(&artifact, &name, &source, &staging, &mut pause, &mut |p| job.note(p));
-                job.locked().ended = Some(ended);
-                job.changed.notify_all();
-            });
+                // Nobody listens any more at the end of the program.
+                let mut progress = |p| drop(news.send(News::Progress(p)));
+                stage(&artifact, &artifact.sha256, &source, &staging, &mut pause, &mut progress)
+            }));
         }
     }
 
@@ -150,19 +140,9 @@ impl Fetcher {
             self.planned.push(artifact.clone());
             self.begin();
         }
-        let stopped = || FetchError::Stopped { name: artifact.name.clone() };
-        let job = self.jobs.remove(&artifact.sha256).ok_or_else(stopped)?;
-        let mut state = job.locked();
-        loop {
-            if let Some(ended) = state.ended.take() {
-                return ended;
-            }
-            let sign = state.waiting.map_or(Sign::Bytes(state.done, state.total), Sign::Waiting);
-            if !tick(sign) {
-                return Err(stopped());
-            }
-            state = job.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let name = || artifact.name.clone();
+        let job = self.jobs.remove(&artifact.sha256).ok_or_else(|| FetchError::Lost { name: name() })?;
+        follow(&job, tick, name)
     }
 
     /// Forgets a file that is where it belongs by now.
@@ -188,19 +168,90 @@ fn wait(length: Duration) {
     }
 }
 
-impl Job {
-    fn locked(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// Does the work in a thread of its own, which sends its result at the end.
+fn in_a_thread(
+    work: impl FnOnce(&Sender<News>) -> Result<Utf8PathBuf, FetchError> + Send + 'static,
+) -> Receiver<News> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let ended = work(&sender);
+        let _ = sender.send(News::Ended(ended));
+    });
+    receiver
+}
+
+/// Waits for the result of a download; a thread that panics closes its end of the channel.
+fn follow(
+    job: &Receiver<News>,
+    tick: &mut dyn FnMut(Sign) -> bool,
+    name: impl Fn() -> String,
+) -> Result<Utf8PathBuf, FetchError> {
+    let (mut sign, mut total, mut next) = (Sign::Bytes(0, None), None, Instant::now());
+    loop {
+        match job.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(News::Ended(ended)) => return ended,
+            Ok(News::Progress(Progress::Started { total: t, kept })) => {
+                (sign, total) = (Sign::Bytes(kept, t), t);
+            }
+            Ok(News::Progress(Progress::Bytes(done))) => sign = Sign::Bytes(done, total),
+            Ok(News::Progress(Progress::Waiting(length))) => sign = Sign::Waiting(length),
+            Ok(News::Progress(Progress::Done)) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(FetchError::Lost { name: name() }),
+        }
+        if Instant::now() >= next {
+            if !tick(sign) {
+                return Err(FetchError::Stopped { name: name() });
+            }
+            next = Instant::now() + LOOK;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FetchError, News, Progress, Sign, follow, in_a_thread};
+
+    #[test]
+    fn a_download_whose_thread_panics_ends_with_an_error() {
+        let job = in_a_thread(|news| {
+            let _ = news.send(News::Progress(Progress::Bytes(7)));
+            panic!("as a fault in the program would")
+        });
+        let mut ticks = 0;
+        let ended = follow(
+            &job,
+            &mut |_| {
+                ticks += 1;
+                ticks < 1000
+            },
+            || "crun 1.21".to_owned(),
+        );
+        let error = ended.unwrap_err();
+        assert!(matches!(&error, FetchError::Lost { name } if name == "crun 1.21"), "{error}");
     }
 
-    fn note(&self, progress: Progress) {
-        let mut state = self.locked();
-        state.waiting = None;
-        match progress {
-            Progress::Started { total, kept } => (state.done, state.total) = (kept, total),
-            Progress::Bytes(done) => state.done = done,
-            Progress::Waiting(length) => state.waiting = Some(length),
-            Progress::Done => {}
-        }
+    #[test]
+    fn progress_is_passed_on_until_the_download_ends() {
+        let job = in_a_thread(|news| {
+            let _ = news.send(News::Progress(Progress::Started { total: Some(9), kept: 2 }));
+            let _ = news.send(News::Progress(Progress::Bytes(5)));
+            // The listener ends it.
+            loop {
+                if news.send(News::Progress(Progress::Bytes(6))).is_err() {
+                    return Ok("/never".into());
+                }
+            }
+        });
+        let mut told = None;
+        let ended = follow(
+            &job,
+            &mut |sign| {
+                told = Some(sign);
+                !matches!(sign, Sign::Bytes(6, _))
+            },
+            || "crun 1.21".to_owned(),
+        );
+        assert!(matches!(ended, Err(FetchError::Stopped { .. })));
+        assert_eq!(told, Some(Sign::Bytes(6, Some(9))));
     }
 }

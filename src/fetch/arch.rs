@@ -38,6 +38,18 @@ impl Arch {
             Self::S390x => "s390x",
         }
     }
+
+    /// The byte order and the machine that the header of an ELF file states (elf(5); `EI_DATA` and `e_machine` in
+    /// Linux `include/uapi/linux/elf.h` and `elf-em.h`).
+    pub(super) fn elf(self) -> (u8, u16) {
+        match self {
+            Self::Amd64 => (1, 62),
+            Self::Arm64 => (1, 183),
+            Self::Ppc64le => (1, 21),
+            Self::Riscv64 => (1, 243),
+            Self::S390x => (2, 22),
+        }
+    }
 }
 
 impl FromStr for Arch {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::version::Version;
 
-use super::{Artifact, Trust, is_sha256, mirror_path};
+use super::{Artifact, Identity, Trust, is_sha256, mirror_path};
 
 pub use super::arch::{Arch, UnknownArch};
 pub use super::fit::{CRUN_FLOORS, Fit, Floor, crun_floor, crun_floor_for, fit};
@@ -239,6 +239,7 @@ impl Catalogue {
         let trust = Trust::Catalogue { sources: build.independent() };
         Some(Artifact {
             size: build.size,
+            identity: None,
             ..self.describe(release.version.as_str(), arch, &build.sha256, trust)
         })
     }
@@ -275,6 +276,11 @@ impl Catalogue {
             size: None,
             trust,
             signed: self.signed,
+            identity: version.parse().ok().map(|version| Identity {
+                program: self.name.clone(),
+                version,
+                arch,
+            }),
         }
     }
 }

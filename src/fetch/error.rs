@@ -188,6 +188,20 @@ pub enum FetchError {
         /// What gpgv says.
         why: String,
     },
+    /// The right checksum or signature, but of another program than the one that was asked for.
+    #[error("this is not {name}: {why}")]
+    NotTheProgram {
+        /// The artifact's name.
+        name: String,
+        /// What it is instead.
+        why: String,
+    },
+    /// The thread that downloaded it ended without a result.
+    #[error("the download of {name} ended unexpectedly")]
+    Lost {
+        /// The artifact's name.
+        name: String,
+    },
     /// A small text that is not what it was asked for.
     #[error("`{url}` answers something strange: {why}")]
     Strange {
@@ -259,7 +273,9 @@ impl FetchError {
             Self::BrokeOff { kept: true, .. } | Self::Stalled { kept: true, .. } => {
                 "run the command again: it goes on where this broke off; nothing was installed"
             }
-            Self::BrokeOff { .. } | Self::Stalled { .. } => "run the command again; nothing was installed",
+            Self::BrokeOff { .. } | Self::Stalled { .. } | Self::Lost { .. } => {
+                "run the command again; nothing was installed"
+            }
             Self::TooLarge { .. } => "nothing that kind-wsl installs is that large: check the address",
             Self::WrongSize { from, .. } | Self::WrongHash { from, .. } if !from.starts_with("https:") => {
                 "this file is not what its publisher offers: put the right one in its place"
@@ -275,10 +291,19 @@ impl FetchError {
             Self::BadSignature { .. } => {
                 "nothing was installed; do not use this file: it is not what its maintainer signed"
             }
+            Self::NotTheProgram { .. } => {
+                "nothing was installed; `kind-wsl crun list` shows the versions whose checksums are built in"
+            }
             Self::Unwritable { .. } => "free some space, or check that the directory can be written to",
             Self::Status { .. } | Self::Unreadable { .. } => return None,
         };
         Some(advice.to_owned())
+    }
+
+    /// Whether all bytes came and are not the file that was asked for.
+    #[must_use]
+    pub fn is_wrong_file(&self) -> bool {
+        matches!(self, Self::WrongSize { .. } | Self::WrongHash { .. } | Self::NotTheProgram { .. })
     }
 
     /// The same, where `have` bytes of the file are kept for the next run.

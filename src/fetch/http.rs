@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
@@ -19,9 +19,14 @@ use super::{Artifact, FetchError, Source, words};
 /// How many redirects are followed. GitHub and dl.k8s.io need one.
 const REDIRECTS: usize = 10;
 
-/// An https URL that has a host.
+/// An https URL that has a host, and how it may be shown.
 #[derive(Clone)]
-pub(super) struct Address(Url);
+pub(super) struct Address {
+    url: Url,
+    shown: String,
+    /// Whether it comes from a mirror, whose paths and redirects may hold a token.
+    private: bool,
+}
 
 impl Address {
     /// Where to get `artifact`: below the mirror if there is one, else from its publisher.
@@ -34,55 +39,63 @@ impl Address {
 
     /// What lies at a path below a mirror.
     pub(super) fn below(mirror: &str, path: &str) -> Result<Self, FetchError> {
-        let Self(base) = Self::parse(mirror)?;
+        let refused = |why: String| FetchError::BadAddress { url: public_address(mirror), why };
+        let base = Url::parse(mirror).map_err(|why| refused(why.to_string()))?;
+        secure(&base).map_err(refused)?;
         if base.query().is_some() || base.fragment().is_some() {
-            return Err(FetchError::BadAddress {
-                url: shown(&base),
-                why: "a mirror has no `?` and no `#`".to_owned(),
-            });
+            return Err(refused("a mirror has no `?` and no `#`".to_owned()));
         }
-        Self::parse(&format!("{}/{path}", base.as_str().trim_end_matches('/')))
+        let url = Url::parse(&format!("{}/{path}", base.as_str().trim_end_matches('/')))
+            .map_err(|why| refused(why.to_string()))?;
+        Ok(Self { url, shown: format!("{}/{path}", origin(&base)), private: true })
     }
 
+    /// The address of a publisher, which holds no secret.
     pub(super) fn parse(text: &str) -> Result<Self, FetchError> {
-        let url = Url::parse(text).map_err(|why| {
-            // What cannot be parsed may still hold a password.
-            FetchError::BadAddress { url: behind_user(text), why: why.to_string() }
-        })?;
-        match Self::secure(&url) {
-            Ok(()) => Ok(Self(url)),
-            Err(why) => Err(FetchError::BadAddress { url: shown(&url), why }),
+        let refused = |url: String, why: String| FetchError::BadAddress { url, why };
+        let url = Url::parse(text).map_err(|why| refused(public_address(text), why.to_string()))?;
+        let shown = shown(&url);
+        match secure(&url) {
+            Ok(()) => Ok(Self { url, shown, private: false }),
+            Err(why) => Err(refused(shown, why)),
         }
     }
 
     /// The address that a redirect points to.
     fn redirected(&self, location: &str) -> Result<Self, FetchError> {
-        let refused = |to: String, why: String| FetchError::Redirect { from: shown(&self.0), to, why };
-        let url = self.0.join(location).map_err(|why| {
-            // What can not be parsed may still hold a password, and be of any length.
-            let to = location.rsplit('@').next().unwrap_or(location).chars().take(200).collect();
-            refused(to, why.to_string())
+        let refused = |to: String, why: String| FetchError::Redirect { from: self.shown.clone(), to, why };
+        let private = self.private;
+        let url = self.url.join(location).map_err(|why| {
+            // What cannot be parsed may still hold a password or a token, and be of any length.
+            refused(public_address(location).chars().take(200).collect(), why.to_string())
         })?;
-        match Self::secure(&url) {
-            Ok(()) => Ok(Self(url)),
-            Err(why) => Err(refused(shown(&url), why)),
+        let shown =
+            if private || url.cannot_be_a_base() { public_address(url.as_str()) } else { shown(&url) };
+        match secure(&url) {
+            Ok(()) => Ok(Self { url, shown, private }),
+            Err(why) => Err(refused(shown, why)),
         }
     }
 
-    fn secure(url: &Url) -> Result<(), String> {
-        if url.scheme() == "https" { Ok(()) } else { Err("only https is accepted".to_owned()) }
+    /// As it may be shown.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
     }
 
     fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 }
 
-/// An URL as it may be shown: no password, and not the signed query that GitHub redirects to.
+fn secure(url: &Url) -> Result<(), String> {
+    if url.scheme() == "https" { Ok(()) } else { Err("only https is accepted".to_owned()) }
+}
+
+/// A publisher's URL as it may be shown: no password, and not the signed query that GitHub redirects to.
 fn shown(url: &Url) -> String {
     if url.cannot_be_a_base() {
-        return behind_user(url.as_str());
+        return public_address(url.as_str());
     }
     let mut url = url.clone();
     // Both fail only for URLs that can have no user at all.
@@ -93,26 +106,36 @@ fn shown(url: &Url) -> String {
     url.into()
 }
 
-/// A text that is no address of a host, without what may be a user and a password: of `me:secret@host/path` the user
-/// is read as a scheme.
-fn behind_user(text: &str) -> String {
-    text.rsplit('@').next().unwrap_or(text).to_owned()
+/// What may be shown of a mirror's URL: scheme, host and port; `/…` stands for a path.
+fn origin(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let more = if matches!(url.path(), "" | "/") { "" } else { HIDDEN };
+    format!("{}://{host}{port}{more}", url.scheme())
 }
 
-/// An address without its user and password, as it may be written down.
-pub(super) fn without_user(text: &str) -> String {
-    let mut url = match Url::parse(text) {
-        Ok(url) if !url.cannot_be_a_base() => url,
-        _ => return behind_user(text),
-    };
-    if url.username().is_empty() && url.password().is_none() {
-        return text.to_owned();
+/// Stands for a path that may hold a token.
+const HIDDEN: &str = "/…";
+
+/// A mirror's address as it may be shown and written down: user, path and query may each hold a secret.
+pub(super) fn public_address(text: &str) -> String {
+    if let Ok(url) = Url::parse(text)
+        && url.has_host()
+    {
+        return origin(&url);
     }
-    // Neither can fail: there is one.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    let stripped = url.as_str();
-    if text.ends_with('/') { stripped } else { stripped.trim_end_matches('/') }.to_owned()
+    // No address, or one without a host: of `me:secret@host/path` the user is read as a scheme.
+    let bare = text.rsplit('@').next().unwrap_or(text);
+    let (scheme, rest) =
+        bare.split_once("://").map_or(("", bare), |(scheme, rest)| (&bare[..scheme.len() + 3], rest));
+    let host = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let more = if rest.len() > host.len() { HIDDEN } else { "" };
+    format!("{scheme}{host}{more}")
+}
+
+/// Whether this is the address of a mirror whose path was left out by [`public_address`].
+pub(super) fn is_shortened(mirror: &str) -> bool {
+    mirror.ends_with(HIDDEN)
 }
 
 /// An answer whose body is waiting to be read.
@@ -122,6 +145,8 @@ pub(super) struct Answer {
     /// Of the whole file, as declared; asked later, the response tells what remains.
     length: Option<u64>,
     stall: Duration,
+    /// When it must have ended, and how long that is from its beginning.
+    end: (Instant, Duration),
 }
 
 impl Answer {
@@ -136,7 +161,8 @@ impl Answer {
     }
 
     fn new(response: Response, at: &Address, length: Option<u64>, source: &Source) -> Self {
-        Self { response, from: shown(&at.0), length, stall: source.stall_timeout }
+        let end = (Instant::now() + source.total_timeout, source.total_timeout);
+        Self { response, from: at.shown().to_owned(), length, stall: source.stall_timeout, end }
     }
 }
 
@@ -192,7 +218,7 @@ fn whole(response: Response, at: &Address, source: &Source) -> Result<Answer, Fe
 fn uncoded(at: &Address, response: &Response) -> Result<(), FetchError> {
     match header(response.headers(), CONTENT_ENCODING) {
         Some(coding) if !coding.trim().eq_ignore_ascii_case("identity") => {
-            Err(FetchError::Encoded { url: shown(&at.0), coding: coding.chars().take(40).collect() })
+            Err(FetchError::Encoded { url: at.shown().to_owned(), coding: coding.chars().take(40).collect() })
         }
         _ => Ok(()),
     }
@@ -201,11 +227,11 @@ fn uncoded(at: &Address, response: &Response) -> Result<(), FetchError> {
 /// The first answer that is no redirect, and who gave it.
 fn ask(address: Address, source: &Source, start: u64) -> Result<(Address, Response), FetchError> {
     let client = client(source)?;
-    let origin = shown(&address.0);
+    let origin = address.shown().to_owned();
     let mut at = address;
     for _ in 0..=REDIRECTS {
         // A user and password in the mirror's URL are sent to that host alone: `at` is replaced as a whole.
-        let mut request = client.get(at.0.clone());
+        let mut request = client.get(at.url.clone());
         if start > 0 {
             request = request.header(RANGE, format!("bytes={start}-"));
         }
@@ -248,7 +274,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 fn unwelcome(at: &Address, response: &Response) -> FetchError {
     let status = response.status();
     FetchError::Status {
-        url: shown(&at.0),
+        url: at.shown().to_owned(),
         status: named(status),
         code: status.as_u16(),
         later: Later::asked(response.headers()),
@@ -279,14 +305,14 @@ fn unanswered(at: &Address, why: &reqwest::Error, source: &Source) -> FetchError
         }
         (true, false) => FetchError::Connect { host, why: innermost(why) },
         (false, true) => FetchError::Stalled {
-            from: shown(&at.0),
+            from: at.shown().to_owned(),
             received: 0,
             expected: None,
             seconds: source.stall_timeout.as_secs_f64(),
             kept: false,
         },
         (false, false) => FetchError::BrokeOff {
-            from: shown(&at.0),
+            from: at.shown().to_owned(),
             received: 0,
             expected: None,
             why: innermost(why),
@@ -297,19 +323,23 @@ fn unanswered(at: &Address, why: &reqwest::Error, source: &Source) -> FetchError
 
 /// Names a connection that a proxy did not make.
 fn refused_by_proxy(at: &Address, why: &reqwest::Error, source: &Source) -> Option<FetchError> {
-    let proxy = Proxy::before(&at.0)?;
+    let proxy = Proxy::before(&at.url)?;
     let patience = source.connect_timeout;
     let why = if why.is_timeout() {
         format!("no connection within {} s", patience.as_secs_f64())
     } else {
         let told: Vec<String> = causes(why).into_iter().map(ToString::to_string).collect();
-        proxy.objection(&at.0, &told, patience)?
+        proxy.objection(&at.url, &told, patience)?
     };
     Some(FetchError::Proxy { proxy: proxy.name(), host: at.host(), why })
 }
 
 impl Read for Answer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() > self.end.0 {
+            let text = format!("it did not end within {} s", self.end.1.as_secs_f64());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
         self.response.read(buffer)
     }
 }

@@ -5,15 +5,15 @@
 //! failed: the address by the very rules that the client follows (`hyper_util`'s matcher), the answer by asking
 //! the proxy once more.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{StatusCode, Url};
 
 /// The most bytes of a proxy's first line that are read.
-const LINE: u64 = 256;
+const LINE: usize = 256;
 
 /// A proxy that stands between us and a server.
 pub(super) struct Proxy(Intercept);
@@ -63,7 +63,6 @@ impl Proxy {
     /// Asks for the connection once more; the answer's status, if it is an HTTP answer.
     fn asked(&self, url: &Url, patience: Duration) -> io::Result<Option<StatusCode>> {
         let mut stream = self.connect(patience)?;
-        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;
         let host = url.host_str().unwrap_or_default();
         let target = format!("{host}:{}", url.port_or_known_default().unwrap_or(443));
@@ -73,8 +72,17 @@ impl Proxy {
         }
         request.extend(b"\r\n");
         stream.write_all(&request)?;
-        let mut line = Vec::new();
-        BufReader::new(stream.take(LINE)).read_until(b'\n', &mut line)?;
+        let (mut line, mut piece, end) = (Vec::new(), [0; LINE], Instant::now() + patience);
+        // One byte now and then must not hold us up either.
+        while line.len() < LINE && !line.contains(&b'\n') {
+            let left = end.saturating_duration_since(Instant::now());
+            stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+            match stream.read(&mut piece)? {
+                _ if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
+                0 => break,
+                count => line.extend_from_slice(&piece[..count]),
+            }
+        }
         Ok(super::words::status(&line))
     }
 

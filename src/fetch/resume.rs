@@ -1,7 +1,7 @@
 //! A download that goes on where it broke off.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::http::{self, Address, Answer, Reply};
 use super::verify::{self, Verifier};
@@ -125,7 +125,7 @@ impl Run<'_> {
             (run.progress)(Progress::Waiting(time));
             pause(time)
         };
-        let (mut taken_up, mut waits) = (0, 0);
+        let (mut taken_up, mut waits, begin) = (0, 0, Instant::now());
         loop {
             let Err(failed) = self.attempt() else { return Ok(()) };
             match failed {
@@ -143,7 +143,11 @@ impl Run<'_> {
                 }
                 Failed::Broken { why, came } => {
                     let _ = self.part.flush();
-                    let again = came > 0 && taken_up < TAKEN_UP && wait(self, FIRST_PAUSE * (1 << taken_up));
+                    let has_time = begin.elapsed() < self.source.total_timeout;
+                    let again = came > 0
+                        && has_time
+                        && taken_up < TAKEN_UP
+                        && wait(self, FIRST_PAUSE * (1 << taken_up));
                     if !again {
                         return Err(why.keeping(self.part.len()));
                     }

@@ -4,35 +4,47 @@
 //! of its source package); primary and signing fingerprint are those of crun's own signed tags (assets/README.md).
 //! What counts is what gpgv says on its status channel (`GnuPG`'s `doc/DETAILS`), never its words.
 
-use std::io::Read;
-
 use camino::Utf8Path;
 
-use super::small::SIGNATURE;
-use super::{Artifact, FetchError, Source, signature_of};
-use crate::host::{Cmd, Host, HostError, Scratch, World};
+use super::program::{check_program, system};
+use super::{Artifact, FetchError, Source, signature_of, unverified};
+use crate::host::{Cmd, HostError, Scratch, World, digest};
 
-/// The key of crun's releases as gpgv takes it.
-pub const CRUN_KEY: &[u8] = include_bytes!("../../assets/crun-signing-key.gpg");
-/// Its primary fingerprint.
-pub const CRUN_FINGERPRINT: &str = "AC404C1C0BF735C63FF4D562263D6DF2E163E1EA";
+/// The hash algorithms that a signature may use: SHA-256, SHA-384 and SHA-512 (RFC 9580, section 9.5). gpgv itself still
+/// accepts SHA-1 and RIPEMD-160.
+const HASHES: [&str; 3] = ["8", "9", "10"];
+/// The class of a signature over the bytes of a file as they are (RFC 9580, section 5.2.1). Class 01 is over text, whose
+/// line ends do not count.
+const BINARY: &str = "00";
+
+/// Whose signatures count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signer<'k> {
+    /// The public key, as gpgv takes it.
+    pub key: &'k [u8],
+    /// The fingerprint of the primary key.
+    pub fingerprint: &'k str,
+}
+
+/// The signer of crun's releases.
+pub const CRUN: Signer<'static> = Signer {
+    key: include_bytes!("../../assets/crun-signing-key.gpg"),
+    fingerprint: "AC404C1C0BF735C63FF4D562263D6DF2E163E1EA",
+};
 
 /// What gpgv says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signature {
-    /// It is good, and of a key below this primary one.
-    Good {
-        /// The fingerprint of the primary key.
-        fingerprint: String,
-    },
-    /// It is not of this file, or the key may not sign any more.
+    /// It is good, and of the expected primary key.
+    Good,
+    /// It is not of this file, is made in a way that is not accepted, or its key may not sign any more.
     Bad {
-        /// What gpgv calls it: `BADSIG`, `EXPKEYSIG`, `REVKEYSIG` …
+        /// What is wrong with it.
         why: String,
     },
-    /// It is of a key that is not the built-in one.
+    /// It is of another key.
     UnknownKey {
-        /// Its id, as the signature names it.
+        /// Its ID, as the signature names it, or the fingerprint of its primary key.
         id: String,
     },
 }
@@ -51,47 +63,66 @@ pub enum Look {
     NoGpgv,
 }
 
-/// Looks at the signature of a file whose checksum was right: it comes from where the file comes from, under the
-/// file's name and `.asc`.
+/// Looks at the signature of a file: it comes from where the file comes from, under the file's name and `.asc`.
 ///
 /// # Errors
 /// [`FetchError::BadSignature`], after which the file must not be used; otherwise when there is no verdict.
-pub fn look(host: &Host, artifact: &Artifact, source: &Source, file: &Utf8Path) -> Result<Look, FetchError> {
-    if !is_possible(host) {
+pub fn look(
+    artifact: &Artifact,
+    source: &Source,
+    signer: &Signer<'_>,
+    file: &Utf8Path,
+) -> Result<Look, FetchError> {
+    let system = system();
+    if !is_possible(&system) {
         return Ok(Look::NoGpgv);
     }
-    let signature = match offered(host, artifact, source) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) | Err(FetchError::Status { code: 404 | 410, .. }) => return Ok(Look::Missing),
+    let signature = match signature_of(artifact, source) {
+        Ok(bytes) => bytes,
+        Err(FetchError::NotInDirectory { .. } | FetchError::Status { code: 404 | 410, .. }) => {
+            return Ok(Look::Missing);
+        }
         Err(e) => return Err(e),
     };
     let name = || artifact.name.clone();
     let no_room =
         |why| FetchError::Unwritable { name: format!("the signature of {}", name()), received: 0, why };
     let scratch = Scratch::new().map_err(no_room)?;
-    let key = scratch.put("key.gpg", CRUN_KEY).map_err(no_room)?;
+    let key = scratch.put("key.gpg", signer.key).map_err(no_room)?;
     let signature = scratch.put("file.asc", &signature).map_err(no_room)?;
     let bad = |why: String| Err(FetchError::BadSignature { name: name(), why });
-    match judge(host, &key, &signature, file) {
-        Ok(Signature::Good { fingerprint }) => Ok(Look::Good { fingerprint }),
-        Ok(Signature::Bad { why }) => bad(format!("gpgv says {why}")),
+    match judge(&system, &key, signer.fingerprint, &signature, file) {
+        Ok(Signature::Good) => Ok(Look::Good { fingerprint: signer.fingerprint.to_owned() }),
+        Ok(Signature::Bad { why }) => bad(why),
         Ok(Signature::UnknownKey { id }) => bad(format!("it is of another key, {id}")),
         Err(e) => bad(format!("{e}")),
     }
 }
 
-fn offered(host: &Host, artifact: &Artifact, source: &Source) -> Result<Option<Vec<u8>>, FetchError> {
-    let Some(dir) = &source.offline else { return signature_of(artifact, source).map(Some) };
-    let path = dir.join(format!("{}.asc", artifact.file));
-    let mut bytes = Vec::new();
-    let unreadable = |why| FetchError::Unreadable { from: path.to_string(), why };
-    match host.open_outside(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        opened => {
-            opened.and_then(|file| file.take(SIGNATURE).read_to_end(&mut bytes)).map_err(unreadable)?;
-            Ok(Some(bytes))
-        }
+/// Fetches a release whose checksum is not known, and returns its sha256 if its publisher signed it and it is the
+/// program that was asked for; the digest is empty unless the signature is good.
+///
+/// # Errors
+/// As [`look`] and [`check_program`]; otherwise if the file cannot be fetched.
+pub fn vouch(
+    artifact: &Artifact,
+    source: &Source,
+    signer: &Signer<'_>,
+) -> Result<(Look, String), FetchError> {
+    // What cannot be judged is not fetched.
+    if !is_possible(&system()) {
+        return Ok((Look::NoGpgv, String::new()));
     }
+    let bytes = unverified(artifact, source)?;
+    let no_room = |why| FetchError::Unwritable { name: artifact.name.clone(), received: 0, why };
+    let scratch = Scratch::new().map_err(no_room)?;
+    let file = scratch.put("file", &bytes).map_err(no_room)?;
+    let found = look(artifact, source, signer, &file)?;
+    if !matches!(found, Look::Good { .. }) {
+        return Ok((found, String::new()));
+    }
+    check_program(artifact, &bytes)?;
+    Ok((found, digest(&bytes)))
 }
 
 /// Whether this machine can judge signatures.
@@ -100,13 +131,15 @@ pub fn is_possible(world: &dyn World) -> bool {
     world.answer(&Cmd::line("gpgv --version")).is_some()
 }
 
-/// Has gpgv judge the signature in one file of the bytes in another, by the keys in a third and no others.
+/// Has gpgv judge the signature in one file of the bytes in another, by the keys in a third and no others; the primary
+/// key must have this fingerprint.
 ///
 /// # Errors
-/// When gpgv can not be run, or says nothing that is understood: that is no verdict.
+/// When gpgv cannot be run, or says nothing that is understood: that is no verdict.
 pub fn judge(
     world: &dyn World,
     key: &Utf8Path,
+    fingerprint: &str,
     signature: &Utf8Path,
     file: &Utf8Path,
 ) -> Result<Signature, HostError> {
@@ -115,67 +148,112 @@ pub fn judge(
     let paths = [key, signature, file].map(Utf8Path::as_str);
     let cmd = Cmd::new("gpgv", args.into_iter().chain(paths));
     let output = world.query(&cmd)?;
-    read(&output.stdout, output.code).ok_or_else(|| HostError::Failed {
+    read(&output.stdout, output.code, fingerprint).ok_or_else(|| HostError::Failed {
         command: cmd.to_string(),
         code: output.code,
         detail: output.stderr.trim().to_owned(),
     })
 }
 
-/// The verdict in gpgv's status lines.
-fn read(status: &str, code: i32) -> Option<Signature> {
-    let lines = || status.lines().filter_map(|l| l.strip_prefix("[GNUPG:] "));
-    let words = |name: &str| {
-        lines().map(|l| l.split_ascii_whitespace().collect::<Vec<_>>()).find(|w| w.first() == Some(&name))
-    };
-    let bad = ["BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"].into_iter().find(|name| words(name).is_some());
-    if let Some(why) = bad {
-        return Some(Signature::Bad { why: why.to_owned() });
+/// The verdict in gpgv's status lines. They must be about one signature: a second one might be about another file.
+fn read(status: &str, code: i32, fingerprint: &str) -> Option<Signature> {
+    let lines: Vec<Vec<&str>> = status
+        .lines()
+        .filter_map(|l| l.strip_prefix("[GNUPG:] "))
+        .map(|l| l.split_ascii_whitespace().collect())
+        .collect();
+    let all = |name: &str| lines.iter().filter(|w| w.first() == Some(&name)).collect::<Vec<_>>();
+    let bad = |why: &str| Some(Signature::Bad { why: why.to_owned() });
+    for (name, why) in [
+        ("BADSIG", "it is of other bytes"),
+        ("EXPSIG", "it has expired"),
+        ("EXPKEYSIG", "its key has expired"),
+        ("REVKEYSIG", "its key was revoked"),
+    ] {
+        if !all(name).is_empty() {
+            return bad(why);
+        }
     }
-    if let Some(words) = words("NO_PUBKEY") {
-        let id = words.get(1).copied().unwrap_or("without an id").to_owned();
+    if let Some(words) = all("NO_PUBKEY").first() {
+        let id = words.get(1).copied().unwrap_or("without an ID").to_owned();
         return Some(Signature::UnknownKey { id });
     }
-    // Of one that it can not check at all, whatever it says of others.
-    if words("ERRSIG").is_some() {
-        return Some(Signature::Bad { why: "ERRSIG".to_owned() });
+    // Of one that it cannot check at all, whatever it says of others.
+    if !all("ERRSIG").is_empty() {
+        return bad("gpgv cannot check it");
     }
-    // The last word of VALIDSIG is the fingerprint of the primary key.
-    let fingerprint = words("VALIDSIG").filter(|w| w.len() >= 11)?.last().map(|f| (*f).to_owned())?;
-    (code == 0 && words("GOODSIG").is_some()).then_some(Signature::Good { fingerprint })
+    let (valid, good) = (all("VALIDSIG"), all("GOODSIG"));
+    if valid.len() > 1 || good.len() > 1 || all("NEWSIG").len() > 1 {
+        return bad("there is more than one signature");
+    }
+    if code != 0 || good.is_empty() {
+        return None;
+    }
+    // Fingerprint, date, timestamp, expiry, version, reserved, public key and hash algorithm, class, primary fingerprint.
+    let [_, _, _, _, _, _, _, _, hash, class, primary] = valid.first()?.as_slice() else { return None };
+    if *primary != fingerprint {
+        return Some(Signature::UnknownKey { id: (*primary).to_owned() });
+    }
+    if !HASHES.contains(hash) {
+        return bad("its hash algorithm is too weak (only SHA-256, SHA-384 and SHA-512 are accepted)");
+    }
+    if *class != BINARY {
+        return bad("it is not over the exact bytes of the file (text-mode or other class)");
+    }
+    Some(Signature::Good)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CRUN_FINGERPRINT, Signature, read};
+    use super::{CRUN, Signature, read as judged};
 
     const VALID: &str = "[GNUPG:] VALIDSIG AF60FCA3CDAA6DEAD157EA3A67E38F7A8BA21772 2026-09-25 1790000000 0 4 0 1 10 00 AC404C1C0BF735C63FF4D562263D6DF2E163E1EA\n";
+    const GOOD: &str = "[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n";
+
+    fn read(said: &str, code: i32) -> Option<Signature> {
+        judged(said, code, CRUN.fingerprint)
+    }
 
     #[test]
-    fn a_good_signature_names_the_primary_key() {
-        let said = format!("[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n{VALID}");
-        assert_eq!(read(&said, 0), Some(Signature::Good { fingerprint: CRUN_FINGERPRINT.to_owned() }));
+    fn a_good_signature_is_of_the_expected_primary_key() {
+        let said = format!("[GNUPG:] NEWSIG\n{GOOD}{VALID}");
+        assert_eq!(read(&said, 0), Some(Signature::Good));
+        let other = "0".repeat(40);
+        let id = CRUN.fingerprint.to_owned();
+        assert_eq!(judged(&said, 0, &other), Some(Signature::UnknownKey { id }));
     }
 
     #[test]
     fn a_signature_is_not_good_when_gpgv_ends_badly_or_says_too_little() {
-        let said = format!("[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n{VALID}");
-        assert_eq!(read(&said, 1), None);
-        assert_eq!(read("[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n", 0), None);
+        assert_eq!(read(&format!("{GOOD}{VALID}"), 1), None);
+        assert_eq!(read(GOOD, 0), None);
+        assert_eq!(read(VALID, 0), None);
         assert_eq!(read("gpgv: Good signature from \"G S\"\n", 0), None);
     }
 
     #[test]
-    fn one_good_signature_does_not_stand_for_another_that_can_not_be_checked() {
-        let said = format!(
-            "[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n{VALID}[GNUPG:] ERRSIG 67E38F7A8BA21772 99 10 00 1 4 -\n"
-        );
-        assert_eq!(read(&said, 0), Some(Signature::Bad { why: "ERRSIG".to_owned() }));
+    fn weak_hashes_and_text_mode_are_refused() {
+        for hash in ["1", "2", "3", "11", "0", "x"] {
+            let said = format!("{GOOD}{}", VALID.replace(" 10 00 ", &format!(" {hash} 00 ")));
+            assert!(matches!(read(&said, 0), Some(Signature::Bad { .. })), "hash {hash}");
+        }
+        for class in ["01", "02", "10", "0"] {
+            let said = format!("{GOOD}{}", VALID.replace(" 10 00 ", &format!(" 10 {class} ")));
+            assert!(matches!(read(&said, 0), Some(Signature::Bad { .. })), "class {class}");
+        }
+    }
+
+    #[test]
+    fn one_good_signature_does_not_stand_for_another() {
+        for other in ["[GNUPG:] ERRSIG 67E38F7A8BA21772 99 10 00 1 4 -\n", VALID, GOOD] {
+            let said = format!("{GOOD}{VALID}{other}");
+            assert!(matches!(read(&said, 0), Some(Signature::Bad { .. })), "{other}");
+        }
     }
 
     #[test]
     fn a_key_that_was_revoked_is_bad_however_valid_its_signature() {
         let said = format!("[GNUPG:] REVKEYSIG 67E38F7A8BA21772 G S\n{VALID}");
-        assert_eq!(read(&said, 0), Some(Signature::Bad { why: "REVKEYSIG".to_owned() }));
+        assert_eq!(read(&said, 0), Some(Signature::Bad { why: "its key was revoked".to_owned() }));
     }
 }

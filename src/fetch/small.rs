@@ -2,14 +2,15 @@
 //! a signature is judged by a key that we have, and a release that a list names needs one.
 
 use std::io::Read;
-use std::time::Instant;
 
 use super::http::{self, Address};
-use super::{Artifact, FetchError, Source, mirror_path, words};
+use super::program::system;
+use super::verify::Supply;
+use super::{Artifact, FetchError, Source, mirror_path, not_opened, words};
 use crate::version::Version;
 
 /// The most that a signature may have, in bytes: an armoured one has about 900.
-pub(super) const SIGNATURE: u64 = 64 << 10;
+const SIGNATURE: u64 = 64 << 10;
 /// The most that a file to be judged may have, in bytes: ten times the largest crun.
 const UNVERIFIED: u64 = 40 << 20;
 /// The most that a page of releases may have, in bytes: 30 of them have about 400 KiB.
@@ -18,18 +19,36 @@ const RELEASES: u64 = 8 << 20;
 /// The detached signature that a publisher offers beside a file, under the file's name and `.asc`.
 ///
 /// # Errors
-/// As [`super::obtain`]; [`FetchError::Status`] with 404 where there is none.
+/// As [`super::obtain`]; [`FetchError::Status`] with 404, or [`FetchError::NotInDirectory`], if there is none.
 pub fn signature_of(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, FetchError> {
-    get(&format!("{}.asc", artifact.url), source, SIGNATURE)
+    let beside = Artifact {
+        file: format!("{}.asc", artifact.file),
+        path: format!("{}.asc", artifact.path),
+        url: format!("{}.asc", artifact.url),
+        ..artifact.clone()
+    };
+    of(&beside, source, SIGNATURE)
 }
 
-/// The whole of a file whose checksum nobody knows yet, for its signature to be judged. It is nothing to be used
+/// The whole of a file whose checksum is not known yet, for its signature to be judged. It is nothing to be used
 /// before that.
 ///
 /// # Errors
 /// As [`super::obtain`].
 pub fn unverified(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, FetchError> {
-    get(&artifact.url, source, UNVERIFIED)
+    of(artifact, source, UNVERIFIED)
+}
+
+fn of(artifact: &Artifact, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
+    let Some(dir) = &source.offline else { return get(&artifact.url, source, most) };
+    let (mut bytes, path) = (Vec::new(), dir.join(&artifact.file));
+    let opened = system().open_outside(&path).map_err(|why| not_opened(artifact, dir, why))?;
+    let from = path.to_string();
+    match opened.take(most + 1).read_to_end(&mut bytes) {
+        Err(why) => Err(FetchError::Unreadable { from, why }),
+        Ok(count) if count as u64 > most => Err(FetchError::TooLarge { from, limit: most }),
+        Ok(_) => Ok(bytes),
+    }
 }
 
 /// The newest release of a project on GitHub that is neither a draft nor a preview.
@@ -43,7 +62,7 @@ pub fn newest_release(project: &str, source: &Source) -> Result<Version, FetchEr
 }
 
 /// How many times longer than it may say nothing at all a server may take for a small text: one byte now and then must
-/// not hold a set-up up for ever. (Of a whole file a slow line is no fault.)
+/// not hold a setup up for ever. (A file has [`Source::total_timeout`].)
 const PATIENCE: u32 = 5;
 
 fn get(url: &str, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
@@ -51,32 +70,15 @@ fn get(url: &str, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
         Some(mirror) => Address::below(mirror, mirror_path(url))?,
         None => Address::parse(url)?,
     };
-    let begin = Instant::now();
-    let mut answer = http::get(address, source)?;
+    let total_timeout =
+        if most < UNVERIFIED { source.stall_timeout * PATIENCE } else { source.total_timeout };
+    let mut answer = http::get(address, &Source { total_timeout, ..source.clone() })?;
     let from = answer.from().to_owned();
-    let broke_off = |bytes: &[u8], why: String| FetchError::BrokeOff {
-        from: from.clone(),
-        received: bytes.len() as u64,
-        expected: None,
-        kept: false,
-        why,
-    };
-    let (mut bytes, mut piece) = (Vec::new(), vec![0; 16 << 10]);
-    while bytes.len() as u64 <= most {
-        match answer.read(&mut piece) {
-            Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(&piece[..count]),
-            Err(why) if why.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(why) => return Err(broke_off(&bytes, why.to_string())),
-        }
-        let longest = source.stall_timeout * PATIENCE;
-        if most < UNVERIFIED && begin.elapsed() > longest {
-            let why = format!("it was not there after {} s", longest.as_secs_f64());
-            return Err(broke_off(&bytes, why));
-        }
+    let mut bytes = Vec::new();
+    let read = answer.by_ref().take(most + 1).read_to_end(&mut bytes);
+    match read {
+        Err(why) => Err(answer.failed(&from, why, bytes.len() as u64)),
+        Ok(count) if count as u64 > most => Err(FetchError::TooLarge { from, limit: most }),
+        Ok(_) => Ok(bytes),
     }
-    if bytes.len() as u64 > most {
-        return Err(FetchError::Strange { url: from, why: format!("it has more than {most} bytes") });
-    }
-    Ok(bytes)
 }

@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::version::Version;
 
+/// The most characters of a release's tag.
+const TAG: usize = 64;
+
 /// An answer that begins where it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rest {
@@ -40,6 +43,8 @@ pub(super) fn newest(list: &[u8]) -> Result<Version, String> {
     }
     let releases: Vec<Release> = serde_json::from_slice(list).map_err(|e| e.to_string())?;
     let published = releases.into_iter().filter(|r| !r.draft && !r.prerelease);
-    let versions = published.filter_map(|r| r.tag_name.parse::<Version>().ok());
+    // A version becomes part of an address and of a file's name.
+    let versions =
+        published.filter(|r| r.tag_name.len() <= TAG).filter_map(|r| r.tag_name.parse::<Version>().ok());
     versions.max().ok_or_else(|| "it names no release".to_owned())
 }

@@ -74,11 +74,16 @@ impl Staging {
         fs::remove_file(self.dir.join(name))
     }
 
-    /// Where a whole file is; `None` where it is not.
+    /// Where a whole file of this sha256 is. One of other bytes is damaged: it is removed, so that it can be fetched again.
     #[must_use]
-    pub fn whole(&self, name: &str) -> Option<Utf8PathBuf> {
+    pub fn whole(&self, name: &str, sha256: &str) -> Option<Utf8PathBuf> {
         let path = self.dir.join(name);
-        path.is_file().then_some(path)
+        let found = super::open::regular(&path).and_then(|mut file| super::sha256_in(&mut file)).ok()?;
+        if found == sha256 {
+            return Some(path);
+        }
+        let _ = self.remove(name);
+        None
     }
 }
 

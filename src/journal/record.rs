@@ -116,11 +116,11 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// As it may stand in a file that everybody may read: without the user and password of a mirror. A run that goes
-    /// on and still has to download is told so by that mirror, and needs the address again.
+    /// As it may stand in a file that everybody may read: without the user, password and path of a mirror. A resumed run
+    /// that still has to download needs the address again.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
-        let mirror = self.mirror.as_deref().map(crate::fetch::without_user);
+        let mirror = self.mirror.as_deref().map(crate::fetch::public_address);
         Self { mirror, ..self.clone() }
     }
 }
@@ -169,12 +169,12 @@ mod tests {
     use super::Chosen;
 
     #[test]
-    fn the_password_of_a_mirror_is_not_written_down() {
+    fn neither_password_nor_token_of_a_mirror_is_written_down() {
         let kept = |mirror: &str| {
             Chosen { mirror: Some(mirror.to_owned()), ..Chosen::default() }.without_secrets().mirror.unwrap()
         };
-        assert_eq!(kept("https://me:pa@ss@mirror.test:8443/a@b"), "https://mirror.test:8443/a@b");
-        assert_eq!(kept("https://mirror.test/a@b"), "https://mirror.test/a@b");
+        assert_eq!(kept("https://me:pa@ss@mirror.test:8443/a@b"), "https://mirror.test:8443/…");
+        assert_eq!(kept("https://mirror.test/a@b"), "https://mirror.test/…");
         assert_eq!(kept("https://me@mirror.test"), "https://mirror.test");
         // Addresses all the same.
         for mirror in [
@@ -182,7 +182,7 @@ mod tests {
             "https:\\\\me:pass@mirror.test/a",
             "ht\ttps:/me:pass@mirror.test/a",
         ] {
-            assert_eq!(kept(mirror), "https://mirror.test/a");
+            assert_eq!(kept(mirror), "https://mirror.test/…");
         }
     }
 }

@@ -88,7 +88,7 @@ pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
             writeln!(text, "{}", columns(&[("  ", 2, DIM)], &format!("then {}", words.join(", ")), width()));
     }
     for artifact in plan.downloads() {
-        let from = columns(&[("  from ", 7, DIM)], &artifact.url, None);
+        let from = columns(&[("  from ", 7, DIM)], &plan.source.location(artifact), None);
         let _ = writeln!(text, "{from}\n  {} {}", styled(DIM, "sha256"), artifact.sha256);
     }
     let _ = write!(text, "\n{}", ending(plan, facts));

@@ -146,7 +146,7 @@ fn a_proxy_that_does_not_answer_is_named_without_its_password() {
         .env("HTTPS_PROXY", "http://me:pass-of-proxy@127.0.0.1:1")
         .env("KIND_WSL_MIRROR", "https://me:pass-of-mirror@mirror.test");
     for command in
-        ["plan --crun-version latest", "crun fetch --to [ROOT]/to", "crun fetch 1.28 --to [ROOT]/to --all"]
+        ["plan --crun-version 1.99", "crun fetch --to [ROOT]/to", "crun fetch 1.28 --to [ROOT]/to --all"]
     {
         let seen = case.run(command);
         assert_eq!(seen.code, 1, "{seen:?}");

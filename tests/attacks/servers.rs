@@ -8,14 +8,19 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kind_wsl::fetch::catalogue::{self, Arch};
+use kind_wsl::fetch::signature::{self, Look};
 use kind_wsl::fetch::{
     Artifact, FetchError, Source, Trust, install_tls_provider, newest_release, obtain, signature_of,
     unverified,
 };
+use kind_wsl::host::digest;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::child::trusting;
+use crate::signer::Signer;
+use crate::support::elf;
 
 type Line = StreamOwned<ServerConnection, TcpStream>;
 
@@ -89,6 +94,7 @@ impl Hostile {
             size: None,
             trust: Trust::User,
             signed: true,
+            identity: None,
         }
     }
 
@@ -163,10 +169,10 @@ fn bodies_without_end_are_taken_to_their_bound_and_no_further() {
             assert!(said.contains("is larger than the 1048576 bytes that are accepted"), "{said}");
             assert!(sink.0 <= 1 << 20, "{} bytes were taken", sink.0);
             let said = told(&signature_of(&artifact, &source).unwrap_err());
-            assert!(said.contains("it has more than 65536 bytes"), "{said}");
+            assert!(said.contains("is larger than the 65536 bytes that are accepted"), "{said}");
             if chunked {
                 let said = told(&newest_release("containers/crun", &source).unwrap_err());
-                assert!(said.contains("it has more than 8388608 bytes"), "{said}");
+                assert!(said.contains("is larger than the 8388608 bytes that are accepted"), "{said}");
             }
         }
     });
@@ -191,9 +197,9 @@ fn a_byte_now_and_then_does_not_hold_a_small_text_up_for_ever() {
         let server = hostile(pki, slow);
         let begin = Instant::now();
         let error = newest_release("containers/crun", &server.source()).unwrap_err();
-        assert!(told(&error).contains("it was not there after 5 s"), "{error}");
+        assert!(told(&error).contains("it did not end within 5 s"), "{error}");
         let error = signature_of(&server.artifact(), &server.source()).unwrap_err();
-        assert!(told(&error).contains("it was not there after 5 s"), "{error}");
+        assert!(told(&error).contains("it did not end within 5 s"), "{error}");
         assert!(begin.elapsed() < Duration::from_secs(40));
     });
 }
@@ -276,5 +282,66 @@ fn a_hostile_list_of_releases_names_no_release() {
         if let Ok(version) = newest_release("containers/crun", &server.source()) {
             assert!(version.release().chars().all(|c| c.is_ascii_digit() || c == '.'));
         }
+    });
+}
+
+/// What a mirror that serves these files says of crun 9.9.9, whose signer is the test's own.
+fn vouched(pki: &Path, signer: &Signer, bytes: &[u8]) -> Result<(Look, String), FetchError> {
+    let (_, signature) = signer.signed("crun", bytes);
+    let (program, signature) = (bytes.to_vec(), std::fs::read(signature).unwrap());
+    let server = hostile(pki, move |head, line| {
+        let path = "GET /containers/crun/releases/download/9.9.9/crun-9.9.9-linux-amd64";
+        let body = match head.strip_prefix(path) {
+            Some(rest) if rest.starts_with(".asc ") => &signature,
+            Some(_) => &program,
+            None => return line.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        };
+        line.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())?;
+        line.write_all(body)
+    });
+    let source = Source { stall_timeout: Duration::from_secs(30), ..server.source() };
+    let artifact = catalogue::crun().unwrap().unattested(&"9.9.9".parse().unwrap(), Arch::Amd64).unwrap();
+    let key = std::fs::read(signer.key()).unwrap();
+    signature::vouch(&artifact, &source, &signature::Signer { key: &key, fingerprint: &signer.fingerprint })
+}
+
+#[test]
+fn a_mirror_cannot_roll_crun_back_under_a_true_signature() {
+    trusting(|pki| {
+        let Some(signer) = Signer::new() else { return };
+        let right = elf::crun("9.9.9");
+        let (look, sha256) = vouched(pki, &signer, &right).unwrap();
+        assert_eq!(look, Look::Good { fingerprint: signer.fingerprint.clone() });
+        assert_eq!(sha256, digest(&right));
+        // The machine of the ELF header: 183 is AArch64.
+        let mut foreign = right.clone();
+        foreign[18] = 183;
+        for (bytes, why) in [
+            (elf::crun("1.14.3"), "it reports version 1.14.3"),
+            (elf::printing("runc version 9.9.9\n"), "it does not report a version of crun"),
+            (elf::printing(""), "it does not report a version of crun"),
+            (foreign, "it is not an ELF executable for amd64"),
+            (b"#!/bin/sh\necho crun version 9.9.9\n".to_vec(), "it is not an ELF executable for amd64"),
+        ] {
+            let error = vouched(pki, &signer, &bytes).unwrap_err();
+            assert_eq!(error.to_string(), format!("this is not crun 9.9.9: {why}"));
+        }
+    });
+}
+
+#[test]
+fn a_file_that_trickles_in_ends_with_what_came() {
+    trusting(|pki| {
+        let server =
+            hostile(pki, |_, line| endless(line, "HTTP/1.1 200 OK\r\n\r\n", b"x", Duration::from_millis(50)));
+        let source = Source { total_timeout: Duration::from_secs(1), ..server.source() };
+        let (artifact, begin) = (server.artifact(), Instant::now());
+        let mut nothing = |_: &camino::Utf8Path| Err(io::ErrorKind::NotFound.into());
+        let mut sink = Counting::default();
+        let error = obtain(&artifact, &source, &mut nothing, &mut sink, &mut |_| {}).unwrap_err();
+        assert!(told(&error).contains("it did not end within 1 s"), "{error}");
+        let error = unverified(&artifact, &source).unwrap_err();
+        assert!(told(&error).contains("it did not end within 1 s"), "{error}");
+        assert!(begin.elapsed() < Duration::from_secs(40) && sink.0 > 0);
     });
 }

@@ -94,11 +94,9 @@ fn a_disk_that_is_full_for_a_download_is_named() {
     case.run(&format!("setup --only crun {}", agreed())).expect(
         1,
         "
-        error: stage `crun` failed: download /home/dev/.local/bin/crun: crun 1.30.1, sha256 1573baefda1a…
-          because: cannot fetch crun 1.30.1
-          because: cannot save crun 1.30.1 after 0 bytes
+        error: stage `crun` failed: download /home/dev/.local/bin/crun: crun 1.30.1, sha256 3eb65e4effbb…
           because: No space left on device (os error 28)
-        hint: free some space, or check that the directory can be written to; then `kind-wsl setup` goes on from here
+        hint: free some space (`df -h /home/dev/.local/bin` shows how much there is), then run the same command again
         ",
     );
 }

@@ -1,5 +1,7 @@
 //! A command line that is wrong.
 
+use std::process::Command;
+
 use crate::cli::Case;
 use crate::support::Layout;
 
@@ -99,12 +101,24 @@ fn an_unknown_command_is_answered_by_clap_with_the_near_match() {
 
 #[test]
 fn an_unknown_crun_version_is_answered_with_the_near_match() {
-    Case::new(Layout::Modern).refuses(
-        "setup --yes --crun-version 1.31.9",
+    let case = Case::new(Layout::Modern);
+    let asks = "setup --yes --crun-version 1.31.9 --offline [ROOT]/offline";
+    if Command::new("gpgv").arg("--version").output().is_err() {
+        return drop(case.refuses(
+            asks,
+            1,
+            "
+            error: stage `crun` can not be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is not known
+            hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature
+            ",
+        ));
+    }
+    case.refuses(
+        asks,
         1,
         "
-        error: stage `crun` can not be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is not known
-        hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature
+        error: `crun-1.31.9-linux-amd64` is not in `[ROOT]/offline`
+        hint: did you mean `1.30.1`? Otherwise: put it there under this name (on GitHub, and below a mirror, it is `containers/crun/releases/download/1.31.9/crun-1.31.9-linux-amd64`), or leave out `--offline`
         ",
     );
 }

@@ -117,6 +117,7 @@ fn get(url: &str, sha256: &str, size: u64) {
         size: Some(size),
         trust: Trust::User,
         signed: false,
+        identity: None,
     };
     let source = Source { max_bytes: size, ..Source::default() };
     let mut open =

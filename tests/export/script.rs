@@ -114,7 +114,7 @@ fn a_download_with_another_checksum_is_not_installed() {
     let seen = digest(b"#!/bin/sh\necho tampered with\n");
     let text = format!(
         "error: crun-1.30.1-linux-amd64 is not the file that was planned: its sha256 is {seen}, not {}\n",
-        digest(CRUN)
+        digest(&CRUN)
     );
     assert!(err.starts_with(&text), "{err}");
     let left: Vec<_> = machine

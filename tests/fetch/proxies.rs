@@ -57,9 +57,19 @@ fn connect(mut client: TcpStream, log: &Mutex<Vec<String>>) -> io::Result<()> {
         }
         head.push(line);
     }
-    log.lock().unwrap().push(head.join("\n"));
+    let is_again = {
+        let mut log = log.lock().unwrap();
+        log.push(head.join("\n"));
+        log.iter().filter(|asked| asked.starts_with(&first)).count() > 1
+    };
     let target = first.split(' ').nth(1).unwrap_or_default();
     match target.split('.').next().unwrap() {
+        // Asked what it has against it, it never comes to the end of a line.
+        "trickle" if is_again => loop {
+            client.write_all(b"x")?;
+            thread::sleep(Duration::from_millis(50));
+        },
+        "trickle" => client.write_all(b"HTTP/1.1 403 Whatever\r\nContent-Length: 0\r\n\r\n"),
         "garbage" => client.write_all(b"220 this is a mail server\r\n"),
         "silent" => {
             // Until the client goes.
@@ -106,6 +116,7 @@ fn a_proxy_that_refuses_is_named_with_its_answer_and_without_its_password() {
             ("502.test", "it answers 502 Bad Gateway", NAMED),
             ("garbage.test", "it answers as no proxy does", NAMED),
             ("silent.test", "no connection within 0.5 s", NAMED),
+            ("trickle.test", "it answers nothing within 0.5 s", NAMED),
         ] {
             let error = refused(&format!("https://{host}/crun"));
             assert_eq!(error.to_string(), words(host, &proxy, why));

@@ -97,8 +97,8 @@ fn a_signature_of_an_unknown_key_is_not_good_though_gpgv_names_no_key() {
     let said =
         b"[GNUPG:] GOODSIG 1 x\n[GNUPG:] NO_PUBKEY\n[GNUPG:] VALIDSIG A 2026-09-25 1 0 4 0 1 10 00 B C\n";
     let path = Utf8Path::new("/x");
-    let verdict = judge(&Machine::bare("$gpgv", said), path, path, path).unwrap();
-    assert_eq!(verdict, Signature::UnknownKey { id: "without an id".to_owned() });
+    let verdict = judge(&Machine::bare("$gpgv", said), path, "C", path, path).unwrap();
+    assert_eq!(verdict, Signature::UnknownKey { id: "without an ID".to_owned() });
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn toml_with_two_byte_order_marks_is_refused() {
 #[test]
 fn a_password_is_not_shown_where_the_user_is_taken_for_a_scheme() {
     let error = check_mirror("me:secret@mirror.test/x").unwrap_err();
-    assert_eq!(error.to_string(), "`mirror.test/x` cannot be downloaded from: only https is accepted");
+    assert_eq!(error.to_string(), "`mirror.test/…` cannot be downloaded from: only https is accepted");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(crate) struct Seen {
 
 /// The answers of somebody who wants no download but crun, which lies in `[ROOT]/offline`.
 pub(crate) fn agreed() -> String {
-    let sha256 = digest(CRUN);
+    let sha256 = digest(&CRUN);
     format!(
         "--yes --tools none --kind-wrapper no --crun-version 1.30.1 --crun-sha256 {sha256} --offline [ROOT]/offline"
     )

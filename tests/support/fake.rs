@@ -99,7 +99,7 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dpkg-query" => listing(root),
         "apt-cache" => policy(root, &args),
         "apt-get" => apt(root, &args),
-        "dpkg" if args.first() == Some(&"-i") => install_file(root),
+        "dpkg" if args.first() == Some(&"-i") => install_file(root, args[1]),
         "dpkg" => Answer::default(),
         "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
@@ -209,7 +209,11 @@ fn companions(name: &str) -> &'static [&'static str] {
 }
 
 /// `dpkg -i`: a test says in `/fake/deb` what the file installs, which is a real one.
-fn install_file(root: &Path) -> Answer {
+fn install_file(root: &Path, archive: &str) -> Answer {
+    if !root.join(archive.trim_start_matches('/')).is_file() {
+        let text = format!("dpkg: error: cannot access archive '{archive}': No such file or directory\n");
+        return Answer::failed(2, text);
+    }
     let file = packages(root, "deb");
     if file.is_empty() {
         return Answer::failed(2, "dpkg-deb: error: not a Debian format archive\n");

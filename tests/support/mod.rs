@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+pub mod elf;
 pub mod fake;
 
 /// Whether every case of a large table is wanted: `tests/kill/run` says so.
@@ -27,6 +28,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -62,7 +64,7 @@ pub struct Machine {
 }
 
 /// The crun that `--offline` finds.
-pub const CRUN: &[u8] = b"#!/bin/sh\necho crun version 1.30.1\n";
+pub static CRUN: LazyLock<Vec<u8>> = LazyLock::new(|| elf::crun("1.30.1"));
 
 impl Machine {
     pub fn new(layout: Layout) -> Self {
@@ -131,7 +133,7 @@ impl Machine {
              iptables 1.8.9\nnetavark 1.4.0\naardvark-dns 1.4.0\npasst 0.0\nsystemd-sysv 252.39-1\n\
              docker.io 20.10.24+dfsg1-1+deb12u1\nrootlesskit 1.1.0-1\ncontainerd 1.6.20~ds1-1+deb12u3\n",
         );
-        self.write("/offline/crun-1.30.1-linux-amd64", CRUN);
+        self.write("/offline/crun-1.30.1-linux-amd64", &*CRUN);
         if self.layout != Layout::Plain {
             fs::create_dir_all(self.path("/run/WSL")).unwrap();
             self.write("/etc/wsl.conf", "# by the distribution\n[automount]\nenabled=true\n");
@@ -346,7 +348,7 @@ fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut Tree) {
 pub fn answers() -> Answers {
     let said = [
         ("crun_version", "1.30.1".to_owned()),
-        ("crun_sha256", digest(CRUN)),
+        ("crun_sha256", digest(&CRUN)),
         ("tools", "none".to_owned()),
         ("kind_wrapper", "yes".to_owned()),
         ("idle", "yes".to_owned()),

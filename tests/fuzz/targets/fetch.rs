@@ -239,8 +239,9 @@ fn said(input: &[u8]) -> Shape {
                     let list: Vec<serde_json::Value> = serde_json::from_slice(rest).unwrap_or_default();
                     let is = |release: &serde_json::Value, key: &str| release[key].as_bool() == Some(true);
                     let published = list.iter().filter(|r| !is(r, "draft") && !is(r, "prerelease"));
-                    let tags: Vec<Version> =
-                        published.filter_map(|r| r["tag_name"].as_str()?.parse().ok()).collect();
+                    let tags: Vec<Version> = published
+                        .filter_map(|r| r["tag_name"].as_str().filter(|t| t.len() <= 64)?.parse().ok())
+                        .collect();
                     assert!(
                         tags.iter().all(|tag| tag <= version) && (tags.contains(version) || list.is_empty())
                     );
@@ -281,6 +282,9 @@ fn later(text: &str) -> Shape {
     Shape::of("later").and(found.as_ref().map(std::mem::discriminant)).and(headers.len())
 }
 
+/// The primary fingerprint in the corpus.
+const PRIMARY: &str = "AC404C1C0BF735C63FF4D562263D6DF2E163E1EA";
+
 fn signature(input: &[u8]) -> Shape {
     let path = Utf8Path::new;
     let code = input.first().filter(|code| (1..=8).contains(*code)).map_or(0, |code| i32::from(*code) - 1);
@@ -289,7 +293,7 @@ fn signature(input: &[u8]) -> Shape {
     } else {
         input
     });
-    let verdict = judge(&Machine::bare("$gpgv", input), path("/key"), path("/sig"), path("/file"));
+    let verdict = judge(&Machine::bare("$gpgv", input), path("/key"), PRIMARY, path("/sig"), path("/file"));
     let has = |word: &str| {
         text.lines().any(|l| {
             l.strip_prefix("[GNUPG:] ").is_some_and(|l| l.split_ascii_whitespace().next() == Some(word))
@@ -297,26 +301,26 @@ fn signature(input: &[u8]) -> Shape {
     };
     let is_bad = ["BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"].into_iter().any(has);
     match verdict {
-        Ok(Signature::Good { fingerprint }) => {
+        Ok(Signature::Good) => {
             assert!(
                 code == 0 && has("GOODSIG") && has("VALIDSIG"),
                 "good is only what gpgv calls good in all its ways"
             );
             assert!(!is_bad && !has("NO_PUBKEY") && !has("ERRSIG"), "and in none of them bad");
             let named = text.lines().any(|l| {
-                l.starts_with("[GNUPG:] ")
-                    && l.contains("VALIDSIG")
-                    && l.split_ascii_whitespace().last() == Some(&fingerprint)
+                let words: Vec<&str> = l.split_ascii_whitespace().collect();
+                l.starts_with("[GNUPG:] VALIDSIG ")
+                    && matches!(words.as_slice(), [.., "8" | "9" | "10", "00", primary] if *primary == PRIMARY)
             });
-            assert!(named && !fingerprint.is_empty());
+            assert!(named, "of the right key, with a strong hash, over bytes");
             Shape::of("good")
         }
         Ok(Signature::Bad { why }) => {
-            assert!(has(&why) && (is_bad || why == "ERRSIG"));
+            assert!(is_bad || has("ERRSIG") || has("VALIDSIG") || has("GOODSIG") || has("NEWSIG"));
             Shape::of(why)
         }
         Ok(Signature::UnknownKey { .. }) => {
-            assert!(!is_bad && has("NO_PUBKEY"));
+            assert!(!is_bad && (has("NO_PUBKEY") || has("VALIDSIG")));
             Shape::of("unknown")
         }
         Err(_) => Shape::of("none").and(code).and(has("GOODSIG")).and(has("VALIDSIG")),
@@ -348,7 +352,9 @@ fn address(input: &[u8]) -> Shape {
     let has_secret =
         authority.rsplit_once('@').is_some_and(|(user, host)| user.contains("secret") && !is_host(host));
     let count = |text: &str| text.to_ascii_lowercase().matches("secret").count();
-    let elsewhere = count(&text) > count(authority);
+    // Scheme and host are shown; a path is not.
+    let may_show = |url: &Url| url.host_str().is_none() || url.scheme().contains("secret");
+    let elsewhere = count(&text) > count(authority) && url.as_ref().is_none_or(may_show);
     let shape =
         Shape::of(checked.is_ok()).and(has_secret).and(url.as_ref().map(|url| url.scheme() == "https"));
     match checked {
@@ -360,11 +366,10 @@ fn address(input: &[u8]) -> Shape {
                 kept.username().is_empty() && kept.password().is_none(),
                 "a password is written down: {kept}"
             );
-            let place = |url: &Url| {
-                let path = url.path().trim_end_matches('/').to_owned();
-                (url.host_str().map(str::to_owned), url.port(), path)
-            };
-            assert_eq!(place(&kept), place(&url), "what is kept is the same place");
+            let place = |url: &Url| (url.host_str().map(str::to_owned), url.port());
+            assert_eq!(place(&kept), place(&url), "what is kept is the same host");
+            // A path may hold a token.
+            assert!(matches!(kept.path(), "/" | "/%E2%80%A6"), "a path is written down: {kept}");
             shape.and(url.password().is_some()).and(url.path().len() > 1)
         }
         Err(error) => {

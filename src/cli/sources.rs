@@ -1,0 +1,57 @@
+//! Where downloads come from, checked before the first change.
+
+use serde_json::{Value, json};
+
+use crate::error::Failure;
+use crate::fetch::catalogue::Arch;
+use crate::fetch::{FetchError, Lacking, Trust, lacking, public_address};
+use crate::plan::Plan;
+
+/// Fails if a file that the plan downloads cannot come from where it must: the offline directory does not hold it, or the
+/// address of the mirror is not known any more.
+///
+/// # Errors
+/// Names every file, and how to get it.
+pub(crate) fn check_downloads(plan: &Plan, arch: Option<Arch>) -> Result<(), Failure> {
+    if plan.source.is_shortened() && plan.downloads().next().is_some() {
+        let mirror = plan.source.mirror.as_deref().map(public_address).unwrap_or_default();
+        let text = format!("the address of the mirror `{mirror}` is needed again: its path was not saved");
+        return Err(Failure::usage(text, "run `kind-wsl setup --mirror URL` with the whole address"));
+    }
+    let Some(dir) = &plan.source.offline else { return Ok(()) };
+    let lacking = lacking(plan.downloads(), dir);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let cause = |l: &Lacking<'_>| match &l.why {
+        FetchError::NotInDirectory { file, .. } => format!("`{file}` ({}) is missing", l.artifact.name),
+        why => why.to_string(),
+    };
+    let causes = lacking.iter().map(cause).collect();
+    let text = format!(
+        "the offline directory `{dir}` cannot provide {} of {} files",
+        lacking.len(),
+        plan.downloads().count()
+    );
+    let is_known = lacking.iter().all(|l| l.artifact.trust != Trust::User);
+    let hint = if is_known { fill(plan, arch) } else { "put the files there under these names".to_owned() };
+    Err(Failure { causes, ..Failure::new(text, Some(hint)) })
+}
+
+/// How to fill the directory, where the checksum of every file is built in.
+fn fill(plan: &Plan, arch: Option<Arch>) -> String {
+    let crun = plan.downloads().find_map(|a| a.name.strip_prefix("crun "));
+    let crun = crun.map_or_else(String::new, |version| format!(" {version}"));
+    let arch = arch.map_or_else(String::new, |arch| format!(" --arch {arch}"));
+    format!("on a machine with a network, `kind-wsl crun fetch{crun} --all{arch} --to DIR` fetches them")
+}
+
+/// The downloads of a plan, each with where it really comes from.
+pub(crate) fn downloads(plan: &Plan) -> Vec<Value> {
+    let entry = |artifact| {
+        let mut value = json!(artifact);
+        value["source"] = plan.source.location(artifact).into();
+        value
+    };
+    plan.downloads().map(entry).collect()
+}
