@@ -69,11 +69,14 @@ impl PlanCommand {
                 ui::fail(&failure);
             }
         }
-        match self.exit_code {
-            false => Exit::Done,
-            true if is_blocked => Exit::Found,
-            true if plan.is_empty() => Exit::Done,
-            true => Exit::Failed,
+        if !self.exit_code {
+            Exit::Done
+        } else if is_blocked {
+            Exit::Found
+        } else if plan.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Failed
         }
     }
 }
