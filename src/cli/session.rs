@@ -10,7 +10,7 @@ use super::{Choosing, Global};
 use crate::engine::with_ledger;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
-use crate::fetch::{FetchError, Source, check_mirror, without_user};
+use crate::fetch::{FetchError, Source, check_mirror, public_address};
 use crate::host::{
     Account, BECOMES_ROOT, Cmd, HANDED, Host, Interrupt, Kind, OF_PROXIES, OF_SESSION, Process, World,
     directory, program, replace, sudo, watch,
@@ -178,9 +178,9 @@ impl Session {
         let program = self.program();
         let is_in_path = ["/usr/local/bin/", "/usr/bin/"].iter().any(|dir| program.starts_with(dir));
         let program = if is_in_path { "kind-wsl" } else { &program };
-        // A mirror's password is not repeated.
-        let shown = |word: &String| match word.find("http") {
-            Some(at) => format!("{}{}", &word[..at], without_user(&word[at..])),
+        // A mirror's password or token is not repeated.
+        let shown = |word: &String| match word.find("https:") {
+            Some(at) => format!("{}{}", &word[..at], public_address(&word[at..])),
             None => word.clone(),
         };
         let words = global.words.iter().map(shown);
