@@ -35,7 +35,9 @@ impl Mirror {
         install_tls_provider();
         let names = ["localhost", "api.github.com", "github.com"].map(ToOwned::to_owned);
         let made = rcgen::generate_simple_self_signed(names).unwrap();
-        let authority = tempfile::NamedTempFile::new().unwrap();
+        // Root trusts only a file that no other user can change, and so only below such directories.
+        let place = if nix::unistd::geteuid().is_root() { "/run".into() } else { std::env::temp_dir() };
+        let authority = tempfile::NamedTempFile::new_in(place).unwrap();
         fs::write(authority.path(), made.cert.pem()).unwrap();
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
         let cert: CertificateDer<'static> = made.cert.der().clone();
