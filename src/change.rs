@@ -4,6 +4,7 @@
 //! undo = `set(before)`. None of these is written twice, and only the engine calls `set`. A change is plain data,
 //! so that a journal of primitives can be undone by a newer program whose stages have other names.
 
+mod aside;
 mod entry;
 mod error;
 mod files;
@@ -23,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use crate::fetch::Fetcher;
 use crate::host::{Account, Host, Owner, World, temporary};
 
+pub use aside::Aside;
 pub use entry::{Edit, Entry};
 pub use error::ChangeError;
 pub use files::SAVED;
-pub(crate) use files::{expect_file, regular, restore, saved, seen, write_all};
+pub(crate) use files::{expect_file, regular, restore, saved, seen, shown, write_all};
 pub use link::Link;
 pub use package::{Manager, Package, PackageFile};
 pub use put::{Body, Put};
@@ -45,6 +47,8 @@ pub enum Change {
     Entry(Entry),
     /// A symbolic link.
     Link(Link),
+    /// A file of the user's, renamed to make room.
+    Aside(Aside),
     /// Packages of the distribution.
     Package(Package),
     /// A systemd unit, enabled.
@@ -104,6 +108,7 @@ impl Change {
             Self::Put(c) => c,
             Self::Entry(c) => c,
             Self::Link(c) => c,
+            Self::Aside(c) => c,
             Self::Package(c) => c,
             Self::Unit(c) => c,
             Self::Run(c) => c.as_ref(),

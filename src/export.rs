@@ -14,7 +14,7 @@ mod words;
 use std::collections::BTreeSet;
 
 use crate::change::{
-    Body, Change, Due, Edit, Entry, Expect, Link, Manager, Package, Put, Restart, Run, Scope, Unit,
+    Aside, Body, Change, Due, Edit, Entry, Expect, Link, Manager, Package, Put, Restart, Run, Scope, Unit,
 };
 use crate::facts::Facts;
 use crate::fetch::Artifact;
@@ -203,6 +203,8 @@ pub(crate) trait Engine {
     fn entry(&mut self, entry: &Entry);
     /// A symbolic link.
     fn link(&mut self, link: &Link);
+    /// A file of the user's, renamed to make room.
+    fn aside(&mut self, aside: &Aside);
     /// Packages.
     fn package(&mut self, package: &Package);
     /// A unit.
@@ -227,6 +229,7 @@ pub(crate) trait Engine {
                     Change::Put(c) => self.put(c),
                     Change::Entry(c) => self.entry(c),
                     Change::Link(c) => self.link(c),
+                    Change::Aside(c) => self.aside(c),
                     Change::Package(c) => self.package(c),
                     Change::Unit(c) => self.unit(c),
                     Change::Run(c) => self.run(c),
@@ -314,7 +317,7 @@ pub(crate) fn entry_words(entry: &Entry, places: &Places) -> (&'static str, Vec<
 
 /// The shell library: a part, and the functions that are in it. Only what is used is written.
 const LIBRARY: [(&[&str], &str); 8] = [
-    (&["put", "link"], include_str!("export/sh/files.sh")),
+    (&["put", "link", "aside"], include_str!("export/sh/files.sh")),
     (&["download", "package_file"], include_str!("export/sh/download.sh")),
     (&["packages", "package_file"], include_str!("export/sh/packages.sh")),
     (&["package_file"], include_str!("export/sh/package_file.sh")),

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target};
-use crate::edit::without_secrets;
+use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, shown};
 use crate::facts::{Facts, Packages, Pending};
 use crate::fetch::Source;
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
@@ -19,6 +18,8 @@ use crate::stages::STAGES;
 pub struct View<'w> {
     base: &'w dyn World,
     files: RefCell<BTreeMap<Utf8PathBuf, (Stat, Vec<u8>)>>,
+    /// The places of renamed files: nothing at the old one, at the new one what was there.
+    places: RefCell<BTreeMap<Utf8PathBuf, Option<Stat>>>,
 }
 
 impl std::fmt::Debug for View<'_> {
@@ -31,7 +32,7 @@ impl<'w> View<'w> {
     /// Nothing laid over it yet.
     #[must_use]
     pub fn new(base: &'w dyn World) -> Self {
-        Self { base, files: RefCell::default() }
+        Self { base, files: RefCell::default(), places: RefCell::default() }
     }
 
     fn lay(&self, path: Utf8PathBuf, state: &State, bytes: Vec<u8>) {
@@ -40,19 +41,36 @@ impl<'w> View<'w> {
         let stat = Stat { kind: Kind::File, mode: file.mode, uid: file.uid, gid: file.gid, len };
         self.files.borrow_mut().insert(path, (stat, bytes));
     }
+
+    fn rename(&self, aside: &Aside) -> Result<(), HostError> {
+        let real = |path: &Utf8Path| {
+            let dir = path.parent().unwrap_or(Utf8Path::new("/"));
+            self.resolve(dir).map(|dir| dir.join(path.file_name().unwrap_or_default()))
+        };
+        let (from, to) = (real(&aside.path)?, real(&aside.to)?);
+        let stat = self.stat(&from)?;
+        self.places.borrow_mut().extend([(from, None), (to, stat)]);
+        Ok(())
+    }
+
+    /// Whether what is at this path will be elsewhere by then.
+    fn is_left(&self, path: &Utf8Path) -> bool {
+        matches!(self.places.borrow().get(path), Some(None))
+    }
 }
 
 impl World for View<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
         match self.files.borrow().get(path) {
             Some((stat, _)) => Ok(Some(stat.clone())),
-            None => self.base.stat(path),
+            None => self.places.borrow().get(path).map_or_else(|| self.base.stat(path), |s| Ok(s.clone())),
         }
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         match self.files.borrow().get(path) {
             Some((_, bytes)) => Ok(Some(bytes.clone())),
+            None if self.is_left(path) => Ok(None),
             None => self.base.read(path),
         }
     }
@@ -60,6 +78,7 @@ impl World for View<'_> {
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
         match self.files.borrow().get(path) {
             Some((_, bytes)) => Ok(Some(digest(bytes))),
+            None if self.is_left(path) => Ok(None),
             None => self.base.sha256(path),
         }
     }
@@ -226,12 +245,12 @@ impl Plan {
         if plan.restart.is_none() {
             plan.left_to_you = facts.restart_due();
         }
+        let places = view.places.into_inner();
         for (path, (_, after)) in view.files.into_inner() {
             // Shown, and handed on as JSON: what stands beside our lines may be a password.
-            let text = |bytes: Vec<u8>| without_secrets(&String::from_utf8_lossy(&bytes));
-            let before = world.read(&path).ok().flatten().map(text);
-            let after = text(after);
-            plan.files.push(FileDiff { path, before, after });
+            let stays = !matches!(places.get(&path), Some(None));
+            let before = world.read(&path).ok().flatten().filter(|_| stays).map(|b| shown(&b));
+            plan.files.push(FileDiff { path, before, after: shown(&after) });
         }
         Ok(plan)
     }
@@ -310,7 +329,14 @@ fn plan_stage(
     let all = wanted.len();
     for change in wanted {
         let now = change.observe(view)?;
-        let aim = change.aim(view)?;
+        let aim = match change.aim(view) {
+            Err(e @ ChangeError::Removes { .. }) => {
+                planned.verdict = Verdict::Blocked;
+                (planned.why, planned.hint) = (e.to_string(), e.hint());
+                return Ok(planned);
+            }
+            aim => aim?,
+        };
         if let Some((path, _)) = change.makes() {
             // A file where a directory would have to be is seen now, not half-way.
             missing_dirs(view, path)?;
@@ -318,7 +344,10 @@ fn plan_stage(
         if !change.holds(&now, &aim.state) || matches!(change, Change::Restart(_)) {
             match aim.bytes {
                 Some((path, bytes)) => view.lay(path, &aim.state, bytes),
-                None => planned.besides.push(change.target()),
+                None => planned.besides.push(over(change.target(), &change, &now)),
+            }
+            if let Change::Aside(aside) = &change {
+                view.rename(aside)?;
             }
             planned.changes.push(change);
         }
@@ -334,6 +363,17 @@ fn plan_stage(
         };
     }
     Ok(planned)
+}
+
+/// The line of the plan for a program: what is in its place is replaced, until an undo brings it back.
+fn over(target: Target, change: &Change, now: &State) -> Target {
+    match (change, now) {
+        (Change::Put(_), State::File(_)) => {
+            let detail = format!("{}; undo restores the present file", target.detail);
+            Target { verb: "replace".to_owned(), detail, ..target }
+        }
+        _ => target,
+    }
 }
 
 /// The stage's own word on whether it matters, as a verdict.

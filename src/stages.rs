@@ -16,7 +16,7 @@ macro_rules! stages {
 }
 
 stages! {
-    systemd cgroup cgroup_mount controllers user_slice delegation modules limits idle
+    systemd cgroup cgroup_mount shared_root controllers user_slice delegation modules limits idle
     packages subids podman cni crun tools restart docker nerdctl verify
 }
 

@@ -193,6 +193,8 @@ sweeps! {
     a_crash_on_a_plain_host_is_resumed_and_undone: PLAIN;
     a_crash_where_all_is_done_already_is_resumed_and_undone: DONE_ALREADY;
     a_crash_where_the_guide_was_followed_half_way_is_resumed_and_undone: BY_HAND;
+    a_crash_beside_a_kind_and_drop_ins_of_the_users_own_is_resumed_and_undone: OWN_KIND;
+    a_crash_where_the_root_is_a_private_mount_is_resumed_and_undone: PRIVATE_ROOT;
 }
 
 #[test]

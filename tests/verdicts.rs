@@ -58,6 +58,7 @@ fn on_a_current_wsl_with_ubuntu_24_04_most_of_the_guide_has_no_effect() {
         "systemd done",
         "cgroup not needed",
         "cgroup-mount not needed",
+        "shared-root skipped",
         "controllers not needed",
         "user-slice not needed",
         "delegation needed",

@@ -39,6 +39,20 @@ pub enum ChangeError {
         /// "a directory", "a symbolic link to …".
         found: String,
     },
+    /// A file of another author stands where one of ours shall be.
+    #[error("`{path}` exists, and kind-wsl did not write it")]
+    Foreign {
+        /// The path.
+        path: Utf8PathBuf,
+    },
+    /// An installation would remove packages that nobody agreed to lose.
+    #[error("installing {wanted} would remove {removes}")]
+    Removes {
+        /// What was to be installed.
+        wanted: String,
+        /// The packages, separated by commas.
+        removes: String,
+    },
     /// Bytes that were saved before a change are gone or changed.
     #[error("the saved copy of `{path}` (sha256 {sha256}) is missing or damaged")]
     Lost {
@@ -47,8 +61,8 @@ pub enum ChangeError {
         /// Its hash.
         sha256: String,
     },
-    /// Taking packages out would take others along.
-    #[error("removing {ours} would also remove {others}, which kind-wsl did not install")]
+    /// Removing packages would break others, and which of ours those need cannot be found out.
+    #[error("cannot remove {ours}: {others} need some of these packages")]
     Entangled {
         /// What we brought.
         ours: String,
@@ -65,11 +79,22 @@ impl ChangeError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            // The database is older than the mirrors, and pacman supports no partial upgrade (wiki.archlinux.org, System
+            // maintenance), so it is not refreshed for one package.
+            Self::Host(HostError::Failed { command, .. }) if command.starts_with("pacman -S") => {
+                "update the system first (`sudo pacman -Syu`), then run the same command again".to_owned()
+            }
             Self::Host(e) => return e.hint(),
             Self::Fetch { source, .. } => return source.hint(),
             Self::Edit { source, path } => return source.hint().map(|h| h.replace("{path}", path.as_str())),
             Self::NotAFile { path, .. } => {
                 format!("move it away (`mv {path} {path}.old`), then run the same command again")
+            }
+            Self::Foreign { path } => {
+                format!("move it away (`sudo mv {path} {path}.old`), then run the same command again")
+            }
+            Self::Removes { removes, .. } => {
+                format!("to agree to the removal, add `--remove-packages {removes}`")
             }
             Self::Lost { .. } => "keep the file as it is with `kind-wsl undo --drift keep`".to_owned(),
             Self::Entangled { .. } => "leave the packages: `kind-wsl undo` without `--packages`".to_owned(),

@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::{ChangeError, Context, FileState, State};
+use crate::edit::without_secrets;
 use crate::host::{Host, HostError, Kind, Owner, Seen, Stat, World, digest};
 
 /// The regular file at a resolved path, its state and bytes; `None` where nothing is.
@@ -62,6 +63,22 @@ pub(crate) fn write_all(
     sink.write_all(bytes)
         .map_err(|source| HostError::File { action: "write", path: path.to_owned(), source }.into())
 }
+
+/// The bytes of a file as text for a person, without secrets. What is no text is described: a program that is shown as
+/// text fills the terminal with control characters.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => without_secrets(text),
+        // Latin-1 and the like are still lines of text.
+        Err(_) if !bytes.contains(&0) && bytes.len() < LARGE_TEXT => {
+            without_secrets(&String::from_utf8_lossy(bytes))
+        }
+        _ => format!("binary file, {} bytes, sha256 {}\n", bytes.len(), digest(bytes)),
+    }
+}
+
+/// Bytes without a NUL that are not UTF-8 are shown as text up to this length.
+const LARGE_TEXT: usize = 64 << 10;
 
 /// Where the engine keeps the bytes of files that it changes.
 pub const SAVED: &str = "/var/lib/kind-wsl/saved";

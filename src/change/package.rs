@@ -35,6 +35,18 @@ pub struct Package {
     /// A package file instead of the distribution's own package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PackageFile>,
+    /// Packages that the user agreed to lose, because they conflict with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removes: Vec<String>,
+}
+
+/// What apt would do.
+#[derive(Debug, Default)]
+struct Simulated {
+    /// The packages that it would install.
+    installs: Vec<String>,
+    /// The packages that it would remove.
+    removes: Vec<String>,
 }
 
 /// A package that is fetched by its hash.
@@ -52,6 +64,8 @@ const FETCHED: &str = "/var/lib/kind-wsl/fetched.deb";
 const LOCK: &str = "/var/lib/dpkg/lock-frontend";
 /// How long we wait for another package manager, in seconds: unattended-upgrades may take minutes.
 const LOCK_SECONDS: u64 = 600;
+/// apt-get's exit code for every error of its own (apt-get(8), DIAGNOSTICS).
+const APT_FAILED: i32 = 100;
 /// How long an installation may take, in seconds: 30 MB and some hundred packages over a slow line.
 const INSTALL_SECONDS: u64 = 3600;
 
@@ -90,34 +104,74 @@ impl Manager {
         }
     }
 
-    /// What an installation would bring along, where the package manager says so beforehand: then an interrupted one
-    /// is undone by name, and what others install meanwhile is theirs.
-    fn coming(self, world: &dyn World, names: &[String]) -> Vec<String> {
+    /// What an installation would bring along and remove, where the package manager tells beforehand: then an interrupted
+    /// one is undone by name, and what others install meanwhile is theirs. The other managers remove nothing for an
+    /// installation unless they are told to: dnf without `--allowerasing`, zypper and pacman when they may not ask.
+    fn simulate(self, world: &dyn World, names: &[String]) -> Simulated {
         if self != Self::Apt {
-            return Vec::new();
+            return Simulated::default();
         }
         let args = ["-s", "-q", "install", "--no-install-recommends"].into_iter();
         let said = world.answer(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
-        let new = |line: &str| Some(line.strip_prefix("Inst ")?.split_ascii_whitespace().next()?.to_owned());
-        said.unwrap_or_default().lines().filter_map(new).collect()
+        let said = said.unwrap_or_default();
+        Simulated { installs: listed(&said, &["Inst "]), removes: listed(&said, &["Remv ", "Purg "]) }
+    }
+
+    /// The installed packages that would lack something if `names` were removed.
+    fn dependents(self, world: &dyn World, names: &[String]) -> Result<Vec<String>, HostError> {
+        let words = |args: &[&'static str]| {
+            args.iter().copied().chain(names.iter().map(String::as_str)).map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        if self == Self::Apt {
+            let said = world.told(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
+            let gone = listed(&said, &["Purg ", "Remv "]);
+            return Ok(gone.into_iter().filter(|n| !names.contains(n)).collect());
+        }
+        // rpm checks the same dependencies as dnf and zypper, and its answer is the same in every version of both.
+        let (cmd, between) = match self {
+            Self::Pacman => (Cmd::new("pacman", words(&["-R", "--print"])), " required by "),
+            _ => (Cmd::new("rpm", words(&["-e", "--test", "--allmatches"])), " is needed by (installed) "),
+        };
+        let said = world.query(&cmd)?;
+        if said.code == 0 {
+            return Ok(Vec::new());
+        }
+        // rpm(8): `podman is needed by (installed) toolbox-0.1-1.x86_64`; pacman: `removing podman breaks dependency 'podman'
+        // required by podman-compose`.
+        let all = format!("{}\n{}", said.stdout, said.stderr);
+        let needed = |line: &str| Some(line.split_once(between)?.1.trim().to_owned());
+        let needed: Vec<String> = all.lines().filter_map(needed).collect();
+        if needed.is_empty() {
+            let detail = said.stderr.trim().to_owned();
+            return Err(HostError::Failed { command: cmd.to_string(), code: said.code, detail });
+        }
+        Ok(needed)
+    }
+
+    /// Whether a command that ended with this exit code did its work. zypper informs by exit codes of 100 and more, of
+    /// which two are failures: 104, nothing of that name, and 105, a signal (zypper(8), EXIT CODES).
+    fn is_done(self, code: i32) -> bool {
+        self == Self::Zypper && matches!(code, 100..=103 | 106 | 107)
     }
 
     fn refresh(self) -> Option<Cmd> {
         (self == Self::Apt).then(|| apt(&["update"]))
     }
 
-    fn install(self, names: &[String]) -> Cmd {
+    /// apt would remove packages that conflict with new ones, and asks nothing with `-y`.
+    fn install(self, names: &[String], may_remove: bool) -> Cmd {
         let names = names.iter().map(String::as_str);
         let with = |program, args: &[&str]| Cmd::new(program, args.iter().copied().chain(names.clone()));
         match self {
             Self::Apt => {
+                let kept = if may_remove { "--remove" } else { "--no-remove" };
                 let args: Vec<&str> =
-                    ["install", "--no-install-recommends"].into_iter().chain(names).collect();
+                    ["install", kept, "--no-install-recommends"].into_iter().chain(names).collect();
                 apt(&args)
             }
             Self::Dnf => with("dnf", &["install", "-y", "--setopt=install_weak_deps=False"]),
             Self::Zypper => with("zypper", &["--non-interactive", "install", "--no-recommends"]),
-            Self::Pacman => with("pacman", &["-Sy", "--noconfirm", "--needed"]),
+            Self::Pacman => with("pacman", &["-S", "--noconfirm", "--needed"]),
         }
         .within(Duration::from_secs(INSTALL_SECONDS))
     }
@@ -175,7 +229,7 @@ impl Package {
     /// The distribution's own packages.
     #[must_use]
     pub fn new(manager: Manager, names: Vec<String>) -> Self {
-        Self { manager, names, file: None }
+        Self { manager, names, file: None, removes: Vec::new() }
     }
 
     pub(super) fn leftovers(&self) -> Vec<Utf8PathBuf> {
@@ -184,15 +238,45 @@ impl Package {
         left.into_iter().flatten().collect()
     }
 
-    fn command(context: &mut Context<'_>, cmd: &Cmd) -> Result<(), ChangeError> {
+    fn command(&self, context: &mut Context<'_>, cmd: &Cmd) -> Result<(), ChangeError> {
         let tick = &mut *context.tick;
         let mut out = |line: &str| match apt_progress(line) {
             Some((percent, what)) => tick(Tick::Percent(percent, what)),
             None if line.trim().is_empty() => {}
             None => tick(Tick::Line(line.to_owned())),
         };
-        context.host.run(cmd, &mut out)?;
-        Ok(())
+        match context.host.run(cmd, &mut out) {
+            Err(HostError::Failed { command, code, .. }) if self.manager.is_done(code) => {
+                (context.tick)(Tick::Note(format!("`{command}` ended with exit code {code}, which is no failure")));
+                Ok(())
+            }
+            other => other.map(|_| ()).map_err(Into::into),
+        }
+    }
+
+    /// Fetches the package lists. One stale repository does not keep the packages of the others from being installed.
+    fn refresh(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
+        let Some(cmd) = self.manager.refresh() else { return Ok(()) };
+        match self.command(context, &cmd) {
+            Err(ChangeError::Host(HostError::Failed { code, detail, .. })) if code == APT_FAILED => {
+                let line = detail.lines().find(|l| l.starts_with("E: ")).unwrap_or(&detail).trim().to_owned();
+                (context.tick)(Tick::Note(format!("warning: `apt-get update` failed: {line}")));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Refuses to lose packages that nobody agreed to lose.
+    fn simulate(&self, world: &dyn World) -> Result<Simulated, ChangeError> {
+        if self.file.is_some() || self.names.is_empty() {
+            return Ok(Simulated::default());
+        }
+        let simulated = self.manager.simulate(world, &self.names);
+        if simulated.removes.iter().all(|n| self.removes.contains(n)) {
+            return Ok(simulated);
+        }
+        Err(ChangeError::Removes { wanted: self.names.join(" "), removes: simulated.removes.join(",") })
     }
 
     fn install(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
@@ -200,22 +284,22 @@ impl Package {
             wait_for_lock(context)?;
             // A dpkg that was cut off by power or a kill refuses everything until this is done (dpkg(1)).
             if !context.host.list(Utf8Path::new("/var/lib/dpkg/updates"))?.is_empty() {
-                Self::command(
+                self.command(
                     context,
                     &Cmd::line("dpkg --configure -a").within(Duration::from_secs(INSTALL_SECONDS)),
                 )?;
             }
         }
         if let Some(file) = &self.file {
-            return Self::install_file(context, file);
+            return self.install_file(context, file);
         }
-        if let Some(refresh) = self.manager.refresh() {
-            Self::command(context, &refresh)?;
-        }
-        Self::command(context, &self.manager.install(&self.names))
+        self.refresh(context)?;
+        // With the lists that were fetched just now, it may be another answer than the plan's.
+        let may_remove = !self.simulate(context.host)?.removes.is_empty();
+        self.command(context, &self.manager.install(&self.names, may_remove))
     }
 
-    fn install_file(context: &mut Context<'_>, file: &PackageFile) -> Result<(), ChangeError> {
+    fn install_file(&self, context: &mut Context<'_>, file: &PackageFile) -> Result<(), ChangeError> {
         let put = Put {
             path: FETCHED.into(),
             body: Body::Download(file.artifact.clone()),
@@ -228,7 +312,7 @@ impl Package {
         let goal = put.aim(context.host)?.state;
         put.set(context, &goal, None)?;
         // Below another root dpkg runs in a chroot.
-        let result = Self::command(
+        let result = self.command(
             context,
             &Cmd::new("dpkg", ["-i", FETCHED]).within(Duration::from_secs(INSTALL_SECONDS)),
         );
@@ -245,32 +329,80 @@ impl Package {
     ) -> Result<(), ChangeError> {
         let before: BTreeSet<&String> = before.iter().collect();
         let now = self.manager.installed(context.host)?;
-        let ours: Vec<String> =
+        let mut ours: Vec<String> =
             left.iter().filter(|n| !before.contains(n) && now.contains_key(*n)).cloned().collect();
         if ours.is_empty() {
             return Ok(());
         }
         if self.manager == Manager::Apt {
             wait_for_lock(context)?;
-            refuse_entangled(context.host, &ours)?;
         }
-        Self::command(context, &self.manager.remove(&ours))
+        let (kept, others) = self.set_aside(context.host, &mut ours)?;
+        if !kept.is_empty() {
+            let note = format!("kept {}: needed by {}", kept.join(" "), others.join(" "));
+            (context.tick)(Tick::Note(note));
+        }
+        if ours.is_empty() {
+            return Ok(());
+        }
+        self.command(context, &self.manager.remove(&ours))
+    }
+
+    /// Takes out of `ours` what packages need that stay; answers those of ours and the others.
+    fn set_aside(&self, host: &Host, ours: &mut Vec<String>) -> Result<(Vec<String>, Vec<String>), ChangeError> {
+        let (mut kept, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        while !ours.is_empty() {
+            let dependents = self.manager.dependents(host, ours)?;
+            if dependents.is_empty() {
+                break;
+            }
+            let mut needed = Vec::new();
+            for name in &*ours {
+                let alone = self.manager.dependents(host, std::slice::from_ref(name))?;
+                if alone.iter().any(|other| dependents.contains(other)) {
+                    needed.push(name.clone());
+                }
+            }
+            if needed.is_empty() {
+                return Err(ChangeError::Entangled { ours: ours.join(" "), others: dependents.join(" ") });
+            }
+            // In the second round those that stay need some of the rest.
+            others.extend(dependents.into_iter().filter(|_| kept.is_empty()));
+            ours.retain(|n| !needed.contains(n));
+            kept.extend(needed);
+        }
+        others.sort();
+        others.dedup();
+        Ok((kept, others))
+    }
+
+    /// Installs again what made room for ours. What no repository has any more cannot come back.
+    fn bring_back(&self, context: &mut Context<'_>, before: &[String]) -> Result<(), ChangeError> {
+        let now = self.manager.installed(context.host)?;
+        let gone = |n: &&String| before.contains(n) && !now.contains_key(*n);
+        let gone: Vec<String> = self.removes.iter().filter(gone).cloned().collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        match self.command(context, &self.manager.install(&gone, false)) {
+            Err(ChangeError::Host(HostError::Failed { code, .. })) if code == APT_FAILED => {
+                (context.tick)(Tick::Note(format!("warning: cannot install {} again", gone.join(" "))));
+                Ok(())
+            }
+            other => other,
+        }
     }
 }
 
-/// Asks apt what it would take out, and refuses where that is more than we brought.
-fn refuse_entangled(host: &Host, ours: &[String]) -> Result<(), ChangeError> {
-    let args: Vec<&str> = ["-s", "-q", "purge"].into_iter().chain(ours.iter().map(String::as_str)).collect();
-    let said = host.told(&Cmd::new("apt-get", args))?;
-    let gone = said.lines().filter_map(|l| l.strip_prefix("Purg ").or_else(|| l.strip_prefix("Remv ")));
-    let names =
-        gone.filter_map(|l| l.split_ascii_whitespace().next().map(|n| n.split(':').next().unwrap_or(n)));
-    let others: BTreeSet<&str> = names.filter(|n| !ours.iter().any(|o| o == n)).collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    let others: Vec<_> = others.into_iter().collect();
-    Err(ChangeError::Entangled { ours: ours.join(" "), others: others.join(" ") })
+/// The names in the lines of a simulation that begin so, without their architecture.
+fn listed(said: &str, verbs: &[&str]) -> Vec<String> {
+    let name = |line: &str| {
+        let rest = verbs.iter().find_map(|verb| line.strip_prefix(verb))?;
+        let name = rest.split_ascii_whitespace().next()?;
+        Some(name.split(':').next().unwrap_or(name).to_owned())
+    };
+    let names: BTreeSet<String> = said.lines().filter_map(name).collect();
+    names.into_iter().collect()
 }
 
 /// Waits until nobody else installs packages, saying who does. apt itself waits as well, but names only a number, and
@@ -296,8 +428,9 @@ fn wait_for_lock(context: &mut Context<'_>) -> Result<(), ChangeError> {
 
 impl Primitive for Package {
     fn target(&self) -> Target {
+        let lost = self.removes.join(" ");
         let detail = self.file.as_ref().map_or_else(
-            || self.names.join(" "),
+            || if lost.is_empty() { self.names.join(" ") } else { format!("{}; removes {lost}", self.names.join(" ")) },
             |f| format!("{}, sha256 {}…", f.artifact.name, f.artifact.sha256.get(..12).unwrap_or_default()),
         );
         Target { verb: "install".to_owned(), object: "packages".to_owned(), detail }
@@ -311,7 +444,7 @@ impl Primitive for Package {
 
     fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
         let installed = self.manager.installed(world)?;
-        let coming = if self.file.is_some() { Vec::new() } else { self.manager.coming(world, &self.names) };
+        let coming = self.simulate(world)?.installs;
         // Empty where it is not known beforehand, as with package lists that were never fetched.
         let all = if coming.is_empty() { coming } else { installed.keys().cloned().chain(coming).collect() };
         let version = |n: &String| {
@@ -327,6 +460,7 @@ impl Primitive for Package {
             (State::Packages { .. }, None) => self.install(context),
             (State::Packages { has, all }, Some(State::Packages { all: left, .. })) => {
                 self.remove(context, all, left)?;
+                self.bring_back(context, all)?;
                 let back: Vec<String> = match &self.file {
                     Some(_) => has.iter().map(|(name, version)| format!("{name}={version}")).collect(),
                     None => Vec::new(),
@@ -334,9 +468,9 @@ impl Primitive for Package {
                 if back.is_empty() {
                     return Ok(());
                 }
-                let mut cmd = self.manager.install(&back);
+                let mut cmd = self.manager.install(&back, false);
                 cmd.args.push("--allow-downgrades".to_owned());
-                Self::command(context, &cmd)
+                self.command(context, &cmd)
             }
             _ => Err(ChangeError::Mismatch(self.target().to_string())),
         }

@@ -14,6 +14,11 @@ use crate::fetch::signature::{self, Look};
 use crate::fetch::{self, Artifact, FetchError, Progress, Sign};
 use crate::host::{Owner, World, digest};
 
+/// What every text of ours has among its first lines, in every version of this program.
+const MARK: &str = "Written by kind-wsl";
+/// How many of them: the mark of a script is behind its first line.
+const MARK_LINES: usize = 3;
+
 /// Puts a file in place, with exactly these bytes, mode and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Put {
@@ -94,6 +99,18 @@ impl Put {
             Body::Text(_) => None,
             Body::Download(artifact) | Body::Local { artifact, .. } => Some(artifact),
         }
+    }
+
+    /// A text of ours takes the place of one that some kind-wsl wrote, and of no other: there is no merging of whole files.
+    fn refuse_foreign(&self, world: &dyn World) -> Result<(), ChangeError> {
+        let Body::Text(text) = &self.body else { return Ok(()) };
+        let State::File(now) = self.observe(world)? else { return Ok(()) };
+        if now.sha256 == digest(text.as_bytes()) {
+            return Ok(());
+        }
+        let bytes = world.read(&self.path)?.unwrap_or_default();
+        let has_mark = String::from_utf8_lossy(&bytes).lines().take(MARK_LINES).any(|l| l.contains(MARK));
+        if has_mark { Ok(()) } else { Err(ChangeError::Foreign { path: self.path.clone() }) }
     }
 
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
@@ -242,6 +259,7 @@ impl Primitive for Put {
     }
 
     fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
+        self.refuse_foreign(world)?;
         let (uid, gid) = world.ids(self.owner);
         let state = FileState { path: self.path.clone(), sha256: self.sha256(), mode: self.mode, uid, gid };
         let bytes = match &self.body {

@@ -49,6 +49,13 @@ pub enum State {
         /// Where it leads, as stored.
         to: String,
     },
+    /// A file that is renamed to make room.
+    Place {
+        /// Where it is; `None` if it is in neither place.
+        at: Option<Utf8PathBuf>,
+        /// Whether something else is in its own place meanwhile.
+        is_taken: bool,
+    },
     /// Packages.
     Packages {
         /// The wanted ones that are installed, with their versions.
@@ -91,6 +98,8 @@ impl std::fmt::Display for State {
             Self::Entry { value: None, .. } => f.write_str("it is not set"),
             Self::Text { value: None } => f.write_str("it can not be read"),
             Self::Link { to } => write!(f, "it leads to {to}"),
+            Self::Place { at: Some(at), .. } => write!(f, "it is at {at}"),
+            Self::Place { at: None, .. } => f.write_str("it does not exist"),
             Self::Packages { has, .. } => list(f, "installed is", has.keys().cloned().collect()),
             Self::Unit { enabled } => {
                 f.write_str(if *enabled { "it is enabled" } else { "it is not enabled" })

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use super::{Examination, Finding, Patient};
 use crate::explain::{Here, here};
 use crate::facts::cgroup::{ESSENTIAL, WANTED};
+use crate::facts::kernel::Propagation;
 use crate::facts::subids::SUBIDS;
 use crate::host::Kind;
 use crate::provider::{Correction, corrections};
@@ -138,14 +139,15 @@ fn shared_root(patient: &Patient<'_>) -> Finding {
     let Some(table) = patient.world.text("/proc/self/mountinfo") else {
         return Finding::unknown("/proc/self/mountinfo can not be read");
     };
-    // Field 5 is the mount point; what is between it and `-` are the options and propagation (proc_pid_mountinfo(5)).
-    let root = table.lines().rfind(|l| l.split_ascii_whitespace().nth(4) == Some("/"));
-    match root.map(|l| l.split(" - ").next().unwrap_or_default().contains(" shared:")) {
+    let consequence = "podman warns, and mounts that are made later may be missing in containers";
+    match Propagation::of_root(&table) {
         None => Finding::unknown("`/` is not in /proc/self/mountinfo"),
-        Some(true) => Finding::ok("`/` is a shared mount"),
-        Some(false) => {
-            let consequence = "podman warns, and mounts that are made later may be missing in containers";
-            Finding::doubtful("`/` is no shared mount", consequence, "sudo mount --make-rshared /")
+        Some(Propagation::Shared) => Finding::ok("`/` is a shared mount"),
+        Some(Propagation::Private) => {
+            Finding::doubtful("`/` is not a shared mount", consequence, "kind-wsl setup --only shared-root")
+        }
+        Some(Propagation::Slave) => {
+            Finding::doubtful("`/` is not a shared mount", consequence, "sudo mount --make-rshared /")
         }
     }
 }

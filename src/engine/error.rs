@@ -106,6 +106,12 @@ impl EngineError {
         matches!(self, Self::Change { source, .. } if source.is_meanwhile())
     }
 
+    /// Whether a file of another author is in the place of one of ours.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Foreign { .. }))
+    }
+
     /// Whether the crash sweep ended the program.
     #[must_use]
     pub fn is_crash(&self) -> bool {

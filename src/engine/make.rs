@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Engine, EngineError, Event};
 use crate::change::{Change, ChangeError, Context, Follow, State};
 use crate::host::{HostError, Witness, World};
-use crate::journal::{Intent, Journal, JournalError, Record};
+use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 
 /// How often a change is looked at and made anew where others write to the same file at the same moment.
 pub(super) const TRIES: usize = 5;
@@ -29,10 +29,28 @@ impl Engine<'_> {
         for _ in 1..TRIES {
             match self.make_once(journal, batch, stage, change) {
                 Err(e) if e.is_meanwhile() => {}
-                other => return other,
+                other => return Self::settle(journal, change, other),
             }
         }
-        self.make_once(journal, batch, stage, change)
+        let made = self.make_once(journal, batch, stage, change);
+        Self::settle(journal, change, made)
+    }
+
+    /// Closes an intent of which nothing was carried out, because a file of another author is where nothing was: an undo has
+    /// nothing to do with it.
+    fn settle(
+        journal: &mut Journal<'_>,
+        change: &Change,
+        made: Result<bool, EngineError>,
+    ) -> Result<bool, EngineError> {
+        if made.as_ref().is_err_and(EngineError::is_foreign) {
+            let of_it = |e: &&Entry| same_thing(&e.intent.change, change) && e.intent.before == State::Absent;
+            let ids: Vec<u64> = journal.ledger.open().filter(of_it).map(|e| e.intent.id).collect();
+            for id in ids {
+                journal.append(Record::Undone { id })?;
+            }
+        }
+        made
     }
 
     /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.

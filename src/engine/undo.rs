@@ -6,8 +6,9 @@ use super::resume::is_package;
 use super::{Batch, Engine, EngineError, Event, TRIES, failed};
 use camino::Utf8PathBuf;
 
-use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, user_owner};
-use crate::edit::without_secrets;
+use crate::change::{
+    Body, Change, ChangeError, Context, Put, Scope, State, Target, shown as in_words, user_owner,
+};
 use crate::host::{Witness, World, is_aborted};
 use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
 use crate::windows;
@@ -220,7 +221,7 @@ impl Engine<'_> {
             let bytes = self.host.read(&file.path).ok().flatten();
             // Shown is only what was looked at: between the two looks a link may have been put there.
             let seen = bytes.filter(|b| crate::host::digest(b) == file.sha256);
-            seen.map(|b| without_secrets(&String::from_utf8_lossy(&b)))
+            seen.map(|b| in_words(&b))
         };
         let shown = |state: &State| match state {
             State::Absent => Some(String::new()),

@@ -16,7 +16,7 @@ use super::{
     EVERYWHERE, Engine, Export, Step, Text, entry_words, expectation, how, is_of_user, library, local,
     manager, noted, unsigned,
 };
-use crate::change::{Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit};
+use crate::change::{Aside, Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit};
 use crate::host::{Cmd, Owner};
 use template::{literal, template, word};
 
@@ -312,6 +312,12 @@ impl Engine for Play<'_> {
         let words = [link.path.as_str(), &link.to].map(|w| word(&self.places().pieces(w)));
         let name = Change::Link(link.clone()).target().to_string();
         self.call(&name, link.owner, "link", &format!("link {}", words.join(" ")), (None, false), false);
+    }
+
+    fn aside(&mut self, aside: &Aside) {
+        let words = [&aside.path, &aside.to].map(|w| word(&self.places().pieces(w.as_str())));
+        let name = Change::Aside(aside.clone()).target().to_string();
+        self.call(&name, aside.owner, "aside", &format!("aside {}", words.join(" ")), (None, false), false);
     }
 
     fn package(&mut self, package: &Package) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::shell::{Script, comment};
 use super::words::{Piece, yaml};
 use super::{EVERYWHERE, Engine, Export, Step, Text, noted};
-use crate::change::{Body, Entry, Link, Manager, Package, Put, Restart, Run, Scope, Unit};
+use crate::change::{Aside, Body, Entry, Link, Manager, Package, Put, Restart, Run, Scope, Unit};
 use crate::host::Owner;
 
 /// Where the script for the rest goes.
@@ -104,6 +104,10 @@ impl Engine for UserData<'_> {
 
     fn link(&mut self, link: &Link) {
         self.script.link(link);
+    }
+
+    fn aside(&mut self, aside: &Aside) {
+        self.script.aside(aside);
     }
 
     fn package(&mut self, package: &Package) {

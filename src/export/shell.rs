@@ -8,7 +8,7 @@ use super::{
     EVERYWHERE, Engine, Export, Step, Text, entry_words, expectation, how, is_of_user, library, local,
     manager, noted, unsigned,
 };
-use crate::change::{Body, Entry, Follow, Link, Package, Put, Restart, Run, Unit};
+use crate::change::{Aside, Body, Entry, Follow, Link, Package, Put, Restart, Run, Unit};
 use crate::fetch::Artifact;
 use crate::host::{Cmd, Owner};
 
@@ -256,6 +256,11 @@ impl Engine for Script<'_> {
     fn link(&mut self, link: &Link) {
         let words = [link.path.as_str(), &link.to].map(|w| self.export.places.pieces(w));
         self.change(link.owner, "link", &words, (None, false));
+    }
+
+    fn aside(&mut self, aside: &Aside) {
+        let words = [&aside.path, &aside.to].map(|w| self.export.places.pieces(w.as_str()));
+        self.change(aside.owner, "aside", &words, (None, false));
     }
 
     fn package(&mut self, package: &Package) {

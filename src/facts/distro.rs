@@ -59,6 +59,9 @@ pub struct Systemd {
     pub init: Option<String>,
     /// The version, as its package says.
     pub version: Option<Version>,
+    /// A `user-0.slice` that kind-wsl did not write, and whether it can be enabled.
+    #[serde(default)]
+    pub root_slice: Option<bool>,
 }
 
 impl Systemd {
@@ -71,7 +74,13 @@ impl Systemd {
             let said = world.answer(&Cmd::line("systemctl --version"))?;
             said.split_ascii_whitespace().nth(1)?.parse().ok()
         });
-        Self { pid1: world.text("/proc/1/comm").unwrap_or_default().trim().to_owned(), init, version }
+        let slice = world.text("/etc/systemd/system/user-0.slice").filter(|t| !t.contains("Written by kind-wsl"));
+        Self {
+            pid1: world.text("/proc/1/comm").unwrap_or_default().trim().to_owned(),
+            init,
+            version,
+            root_slice: slice.map(|text| text.contains("[Install]")),
+        }
     }
 
     /// Whether systemd runs the machine.

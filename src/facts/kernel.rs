@@ -30,6 +30,36 @@ pub struct Kernel {
     pub modules: BTreeMap<String, Module>,
     /// The settings that there are.
     pub settings: BTreeMap<String, u64>,
+    /// How `/` shares its mounts with other mount namespaces; `None` if that is not known.
+    #[serde(default)]
+    pub root_mount: Option<Propagation>,
+}
+
+/// The propagation of a mount (mount_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Propagation {
+    /// Mounts below it are passed to other namespaces and received from them.
+    Shared,
+    /// They are received.
+    Slave,
+    /// Neither.
+    Private,
+}
+
+impl Propagation {
+    /// The propagation of `/`, by `/proc/self/mountinfo` (proc_pid_mountinfo(5)): field 5 is the mount point, and the fields
+    /// up to the one that is `-` are its options and its propagation.
+    #[must_use]
+    pub fn of_root(table: &str) -> Option<Self> {
+        let line = table.lines().rfind(|l| l.split_ascii_whitespace().nth(4) == Some("/"))?;
+        let has = |tag: &str| line.split_ascii_whitespace().skip(6).take_while(|f| *f != "-").any(|f| f.starts_with(tag));
+        Some(match (has("shared:"), has("master:")) {
+            (true, _) => Self::Shared,
+            (false, true) => Self::Slave,
+            (false, false) => Self::Private,
+        })
+    }
 }
 
 /// Where a module is.
@@ -60,6 +90,7 @@ impl Kernel {
             cmdline: world.text("/proc/cmdline").unwrap_or_default().trim().to_owned(),
             modules: modules(world, &release),
             settings: settings.collect(),
+            root_mount: world.text("/proc/self/mountinfo").as_deref().and_then(Propagation::of_root),
             release,
         }
     }

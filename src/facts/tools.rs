@@ -30,6 +30,12 @@ pub struct Tools {
     pub crun: Option<Crun>,
     /// Whether `~/.local/bin/kind` goes through us.
     pub wrapped: bool,
+    /// Whether `~/.local/bin/kind` is the user's own, which makes room for the wrapper.
+    #[serde(default)]
+    pub own_kind: bool,
+    /// A podman outside the directories of packages, which comes before a package's on the path.
+    #[serde(default)]
+    pub podman: Option<Podman>,
     /// This program.
     pub program: Option<Utf8PathBuf>,
 }
@@ -41,6 +47,22 @@ pub struct Crun {
     pub path: Utf8PathBuf,
     /// What it says of itself.
     pub version: Option<Version>,
+}
+
+/// A podman that did not come as a package, and its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Podman {
+    /// Where.
+    pub path: Utf8PathBuf,
+    /// What it says of itself.
+    pub version: Option<Version>,
+}
+
+/// The name of the user's own kind while the wrapper has its place: in the same directory, so that a relative link still
+/// leads where it did.
+#[must_use]
+pub fn kept_kind(user: &Account) -> Utf8PathBuf {
+    user.home.join(".local/bin/kind.kind-wsl-original")
 }
 
 /// Where kind lies when its name in `~/.local/bin` is our wrapper.
@@ -60,11 +82,18 @@ impl Tools {
         let bins = [user.home.join(".local/bin"), "/usr/local/bin".into(), "/usr/bin".into()];
         let find =
             |name: &str| bins.iter().map(|d| d.join(name)).find(|p| is_file(p) && !is_wrapper(world, p));
-        let kind = Some(private_kind(user)).filter(|p| is_file(p)).or_else(|| find("kind"));
+        let plain = user.home.join(".local/bin/kind");
+        let wrapped = is_wrapper(world, &plain);
+        let own_kind = !wrapped && matches!(world.stat(&plain), Ok(Some(s)) if matches!(s.kind, Kind::File | Kind::Link(_)));
+        // With a new one in its place, the one that was kept is no longer what the user means by `kind`.
+        let kept = Some(kept_kind(user)).filter(|p| !own_kind && is_file(p));
+        let private = || Some(private_kind(user)).filter(|p| is_file(p));
         Self {
-            kind,
+            kind: kept.or_else(private).or_else(|| find("kind")),
             kubectl: find("kubectl"),
-            wrapped: is_wrapper(world, &user.home.join(".local/bin/kind")),
+            wrapped,
+            own_kind,
+            podman: podman(world, user, &is_file),
             crun: crun(world, user, containers, &is_file),
             program: world.env("KIND_WSL_PROGRAM").map(Into::into),
         }
@@ -76,7 +105,19 @@ fn is_wrapper(world: &dyn World, path: &Utf8Path) -> bool {
     // A program of 50 MB, perhaps behind a link, is not read to find this out.
     let real = world.resolve(path).ok();
     let small = real.and_then(|p| world.stat(&p).ok().flatten()).is_some_and(|s| s.len < 4096);
-    small && world.text(path.as_str()).is_some_and(|t| t.contains("kind-wsl"))
+    // A script of the user's that starts `kind-wsl kind` does the same.
+    let is_one = |text: String| ["Written by kind-wsl", "kind-wsl kind"].iter().any(|m| text.contains(m));
+    small && world.text(path.as_str()).is_some_and(is_one)
+}
+
+/// Looks in the directories that come before /usr/bin on the path of a user, and that no package writes to.
+fn podman(world: &dyn World, user: &Account, is_file: &dyn Fn(&Utf8Path) -> bool) -> Option<Podman> {
+    let dirs = [user.home.join(".local/bin"), user.home.join("bin"), "/usr/local/bin".into()];
+    let path = dirs.iter().map(|d| d.join("podman")).find(|p| is_file(p))?;
+    // It prints this before it opens its storage. As the user: it may be a file of theirs.
+    let said = world.answer(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
+    let version = said.strip_prefix("podman version ").and_then(|v| v.trim().parse().ok());
+    Some(Podman { path, version })
 }
 
 fn crun(

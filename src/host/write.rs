@@ -166,6 +166,17 @@ impl Host {
         }
     }
 
+    /// Renames the file or link at `path` to `to`, in the same directory, and whatever `to` was is gone.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn rename(&self, path: &Utf8Path, to: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+        self.effect("rename", path)?;
+        let _as_user = AsUser::new(self, owner);
+        fs::rename(self.under(path)?, self.under(to)?).map_err(failed("rename", path))?;
+        self.sync_dir(to)
+    }
+
     /// Makes a symbolic link in the place of what was `seen`.
     ///
     /// # Errors

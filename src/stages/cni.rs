@@ -63,6 +63,6 @@ fn package(facts: &Facts) -> Option<PackageFile> {
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    let change = |file| Change::Package(Package { manager: Manager::Apt, names: vec![PLUGINS.to_owned()], file: Some(file) });
+    let change = |file| Change::Package(Package { manager: Manager::Apt, names: vec![PLUGINS.to_owned()], file: Some(file), removes: Vec::new() });
     package(facts).map(change).into_iter().collect()
 }

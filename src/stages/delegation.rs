@@ -33,8 +33,12 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-/// The name that the guide, usernetes and lima use as well: one there is adopted, not doubled.
-const PATH: &str = "/etc/systemd/system/user@.service.d/delegate.conf";
+/// A file of our own, beside `delegate.conf`, which kind's documentation, usernetes and lima write, and `override.conf`, which
+/// `systemctl edit` does. Drop-ins are read in the order of their names, whatever directory they are in
+/// (systemd.unit(5)), and a list of controllers is added to those of the files before it (systemd
+/// `src/core/load-fragment.c`, `config_parse_delegate`): nothing that others set is lost, and a `Delegate=no` of theirs
+/// does not win.
+const PATH: &str = "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf";
 
 fn needed(facts: &Facts, _: &Answers) -> Need {
     let Some(manager) = facts.cgroup.manager.as_ref() else {

@@ -33,6 +33,19 @@ pub(super) static STAGE: Stage = Stage {
         when: |_, _| true,
         default: |_| "podman".to_owned(),
         weight: Weight::Prefer,
+    },
+    Question {
+        id: "remove_packages",
+        prompt: "Which packages may the installation remove?",
+        help: "packages that apt may remove because they conflict, separated by commas (default: none)",
+        form: Form::Open(|_| Vec::new(), |said| {
+            let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b)) && !name.starts_with('-');
+            if said.split(',').all(is_name) { Ok(()) } else { Err("names of packages, separated by commas".to_owned()) }
+        }),
+        // The plan names them, with the command that agrees to it.
+        when: |_, _| false,
+        default: |_| String::new(),
+        weight: Weight::Prefer,
     }],
     needed,
     changes,
@@ -50,8 +63,12 @@ const PODMAN: [(&str, &str, &str); 6] = [
     ("ubuntu", "26.04", "5.7.0"),
 ];
 
-/// The podman that is or will be there.
+/// The podman that runs: one in /usr/local or in the home before the package's, otherwise the package that is or will be
+/// installed.
 pub(super) fn podman(facts: &Facts) -> Option<Version> {
+    if let Some(podman) = &facts.tools.podman {
+        return podman.version.clone();
+    }
     facts.packages.coming("podman").or_else(|| {
         let release = facts.distro.version.as_ref()?;
         let known = |(id, version, _): &&(&str, &str, &str)| facts.distro.id == *id && version.parse::<Version>().is_ok_and(|v| v == *release);
@@ -70,6 +87,16 @@ fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
 fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     let major = podman(facts).map_or(5, |v| v.major());
     let net = if major >= 5 { "passt" } else { "slirp4netns" };
+    // A podman from elsewhere brings its own runtime and network programs, and a second one is not installed beside it; what
+    // it takes from the system is what has to be setuid, the firewall's program and the session's bus.
+    if facts.tools.podman.is_some() {
+        let firewall = if major >= 5 { "nftables" } else { "iptables" };
+        return match manager {
+            Manager::Apt => vec!["uidmap", "dbus-user-session", firewall],
+            Manager::Dnf => vec!["shadow-utils", if major >= 5 { "nftables" } else { "iptables-nft" }],
+            Manager::Zypper | Manager::Pacman => vec!["shadow", firewall],
+        };
+    }
     let mut names = match manager {
         Manager::Apt => vec!["podman", "crun", "uidmap", net, "fuse-overlayfs", "dbus-user-session", "iptables"],
         Manager::Dnf => vec!["podman", "crun", "shadow-utils", net, "fuse-overlayfs", "iptables-nft"],
@@ -107,7 +134,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
 
 fn present(facts: &Facts, provider: Provider) -> String {
     let version = match provider {
-        Provider::Podman => facts.packages.installed.get("podman").map_or("", String::as_str),
+        Provider::Podman => match &facts.tools.podman {
+            Some(podman) => podman.version.as_ref().map_or("", Version::as_str),
+            None => facts.packages.installed.get("podman").map_or("", String::as_str),
+        },
         Provider::Docker => facts.engines.docker.as_ref().map_or("", Version::as_str),
         Provider::Nerdctl => facts.engines.nerdctl.as_ref().map_or("", Version::as_str),
     };
@@ -116,8 +146,10 @@ fn present(facts: &Facts, provider: Provider) -> String {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let Some(manager) = facts.packages.manager else { return Vec::new() };
+    let removes = answers.get("remove_packages").unwrap_or_default();
+    let removes: Vec<String> = removes.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect();
     match missing(facts, answers, manager) {
         names if names.is_empty() => Vec::new(),
-        names => vec![Change::Package(Package::new(manager, names))],
+        names => vec![Change::Package(Package { removes, ..Package::new(manager, names) })],
     }
 }

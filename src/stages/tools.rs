@@ -2,9 +2,9 @@
 
 use camino::Utf8PathBuf;
 
-use crate::change::{Body, Change, Put};
+use crate::change::{Aside, Body, Change, Put};
 use crate::facts::Facts;
-use crate::facts::tools::private_kind;
+use crate::facts::tools::{kept_kind, private_kind};
 use crate::fetch::catalogue::{self, Catalogue, CatalogueError};
 use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
 
@@ -16,7 +16,8 @@ pub(super) static STAGE: Stage = Stage {
           around, kind picks docker (kind pkg/internal/runtime/runtime.go). Its `systemd-run --scope --user` also \
           lacks `-p Delegate=yes`, without which the scope has only memory and pids, and kind refuses although all \
           is delegated. `kind-wsl kind` does both. Asked for: a `kind` in ~/.local/bin that goes through it, so that \
-          plain `kind create cluster` works. Downloads are checked against sha256.",
+          plain `kind create cluster` works. A kind of your own in its place is renamed to `kind.kind-wsl-original`, is \
+          the one that the wrapper runs, and gets its name back by undo. Downloads are checked against sha256.",
     questions: &[
         Question {
             id: "tools",
@@ -102,6 +103,9 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
             "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"
         );
         let owner = super::user(facts);
+        if facts.tools.own_kind {
+            changes.push(Change::Aside(Aside { path: bin.join("kind"), to: kept_kind(&facts.user), owner }));
+        }
         let put = Put { path: bin.join("kind"), body: Body::Text(text), mode: 0o755, owner, follow: None, restart: None, passing: false };
         changes.push(Change::Put(put));
     }

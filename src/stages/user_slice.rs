@@ -27,16 +27,22 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
     Need::no_effect(format!("{version} accounts memory and tasks by itself, and the io controller comes with delegation"))
 }
 
-fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
+fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let put = |path, text: &str| {
         let mut put = Put::config(path, text.to_owned());
         put.follow = Some(Follow::DaemonReload);
         put.restart = Due::distro(None);
         Change::Put(put)
     };
-    vec![
-        put("/etc/systemd/system/user-0.slice", include_str!("../../assets/files/user-0.slice")),
-        Change::Unit(Unit { name: "user-0.slice".to_owned(), restart: None }),
-        put("/etc/systemd/system/user-.slice.d/override.conf", include_str!("../../assets/files/user-slice.conf")),
-    ]
+    let slice = || put("/etc/systemd/system/user-0.slice", include_str!("../../assets/files/user-0.slice"));
+    let enabled = Change::Unit(Unit { name: "user-0.slice".to_owned(), restart: None });
+    let mut changes = match facts.systemd.root_slice {
+        None => vec![slice(), enabled],
+        // The administrator's own stays as it is.
+        Some(true) => vec![enabled],
+        Some(false) => Vec::new(),
+    };
+    // Sorts behind `override.conf`, which `systemctl edit` writes, so that both are read.
+    changes.push(put("/etc/systemd/system/user-.slice.d/zz-kind-wsl.conf", include_str!("../../assets/files/user-slice.conf")));
+    changes
 }

@@ -22,7 +22,7 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
     case.run(&setup).expect(3, "").says(
         "
         WSL was not restarted yet.
-        These count only then: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/delegate.conf.
+        These count only then: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/zz-kind-wsl.conf.
         It is left to you: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
         Type these two lines in Windows (PowerShell or Command Prompt):
           wsl.exe --shutdown
@@ -128,7 +128,7 @@ fn an_apt_that_fails_is_quoted_and_the_next_run_goes_on() {
         1,
         "
         error: stage `packages` failed: install packages: podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns
-          because: `apt-get -y -q -o APT::Status-Fd=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 install --no-install-recommends podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns` ended with exit code 100: E: Unable to locate package uidmap
+          because: `apt-get -y -q -o APT::Status-Fd=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 install --no-remove --no-install-recommends podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns` ended with exit code 100: E: Unable to locate package uidmap
         hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` goes on from here
         ",
     );
@@ -261,11 +261,11 @@ fn a_run_on_old_wsl_that_is_killed_at_a_command_is_gone_on_with_and_undone() {
         Layout::Classic,
         &[
             ("kill-before", "apt-get -y"),
-            ("kill-after", "install --no-install-recommends systemd-sysv"),
+            ("kill-after", "install --no-remove --no-install-recommends systemd-sysv"),
             ("kill-before", "sysctl -q -w"),
             ("kill-after", "sysctl -q -w"),
-            ("kill-before", "install --no-install-recommends podman"),
-            ("kill-after", "install --no-install-recommends podman"),
+            ("kill-before", "install --no-remove --no-install-recommends podman"),
+            ("kill-after", "install --no-remove --no-install-recommends podman"),
             ("kill-before", "systemctl is-active"),
             ("kill-after", "podman info"),
         ],
@@ -289,7 +289,7 @@ fn a_run_below_isolated_cgroups_that_is_killed_at_a_command_is_gone_on_with_and_
 #[test]
 fn a_run_that_is_killed_and_not_gone_on_with_is_undone() {
     let untouched = Case::new(Layout::Classic).machine.snapshot();
-    for command in ["install --no-install-recommends systemd-sysv", "install --no-install-recommends podman"]
+    for command in ["install --no-remove --no-install-recommends systemd-sysv", "install --no-remove --no-install-recommends podman"]
     {
         let case = killed(Layout::Classic, "kill-after", command);
         case.run("undo --yes --packages").expect(0, "");

@@ -12,7 +12,7 @@ fn an_unknown_stage_in_only_is_answered_with_the_near_match() {
         2,
         "
         error: there is no stage `systmd`
-        hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -24,7 +24,7 @@ fn an_unknown_stage_in_skip_is_answered_with_the_near_match() {
         2,
         "
         error: there is no stage `cgroup-mnt`
-        hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -36,7 +36,7 @@ fn an_unknown_stage_to_explain_is_answered_with_the_near_match() {
         2,
         "
         error: there is no stage `delegaton`
-        hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -48,7 +48,7 @@ fn an_unknown_stage_to_undo_is_answered_with_all_of_them_where_none_is_near() {
         2,
         "
         error: there is no stage `everything`
-        hint: the stages are: systemd, cgroup, cgroup-mount, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: the stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
 }

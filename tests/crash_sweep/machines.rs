@@ -1,7 +1,7 @@
 //! The machines of the sweep: what people have, by the facts that decide what a set-up does there.
 
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
 use camino::Utf8Path;
 use kind_wsl::engine::{Ended, EngineError};
@@ -115,6 +115,33 @@ pub(crate) const BY_HAND: Row = Row {
     ..PODMAN
 };
 
+pub(crate) const OWN_KIND: Row = Row {
+    name: "a kind of the user's own, and an administrator's own drop-ins",
+    furnish: |machine| {
+        machine.write("/home/dev/go/bin/kind", b"\x7fELF\0their kind");
+        fs::set_permissions(machine.path("/home/dev/go/bin/kind"), fs::Permissions::from_mode(0o750)).unwrap();
+        fs::create_dir_all(machine.path("/home/dev/.local/bin")).unwrap();
+        symlink("../../go/bin/kind", machine.path("/home/dev/.local/bin/kind")).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            give(&machine.path("/home/dev"));
+        }
+        let theirs = "[Service]\nMemoryMax=2G\nTasksMax=9000\n";
+        machine.write("/etc/systemd/system/user@.service.d/delegate.conf", theirs);
+        machine.write("/etc/systemd/system/user-.slice.d/override.conf", "[Slice]\nTasksMax=8000\n");
+    },
+    guide: true,
+    ..PODMAN
+};
+pub(crate) const PRIVATE_ROOT: Row = Row {
+    name: "`/` is private, as on WSL",
+    layout: Layout::Generous,
+    furnish: |machine| {
+        machine.write("/fake/private-root", "");
+        machine.boot(1);
+    },
+    ..PODMAN
+};
+
 /// The package of the stage `cni`, which a test can not make: its hash is in the catalogue. `apt-get download
 /// containernetworking-plugins` has it on Debian 12; without it the stage is left out.
 fn cni_package() -> Option<String> {
@@ -172,7 +199,7 @@ fn give(path: &Utf8Path) {
         if entry.file_type().unwrap().is_dir() {
             give(entry.path());
         } else {
-            chown(entry.path(), Some(1000), Some(1000)).unwrap();
+            lchown(entry.path(), Some(1000), Some(1000)).unwrap();
         }
     }
 }

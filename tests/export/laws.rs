@@ -59,6 +59,7 @@ fn marks(change: &Change) -> Vec<String> {
             marks
         }
         Change::Link(link) => vec![name(&link.path), link.to.clone()],
+        Change::Aside(aside) => vec![name(&aside.path), name(&aside.to)],
         Change::Package(package) => package.names.clone(),
         Change::Unit(unit) => vec![unit.name.clone()],
         Change::Run(run) => vec![run.lines().write.program, run.lines().want],

@@ -91,8 +91,8 @@ fn finish_in(mounts: &Mounts, mut case: Case) -> Case {
 fn boot_in(mounts: &Mounts, case: &Case, boot: u32) {
     let outside = Case::new(Layout::Isolated);
     let unit = "/etc/systemd/system/multi-user.target.wants/kind-wsl-controllers.service";
-    let delegate = "/etc/systemd/system/user@.service.d/delegate.conf";
-    outside.machine.write(delegate, "");
+    let delegate = "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf";
+    outside.machine.write(delegate, "[Service]\nDelegate=cpu cpuset io memory pids\n");
     let outside = outside.link(unit, "x");
     outside.machine.boot(boot);
     mounts.sh(&format!("cp -a {0}/proc {0}/sys {1}/", outside.machine.root, case.machine.root));

@@ -134,7 +134,7 @@ fn an_apt_that_fails_half_way_is_quoted_gone_on_with_and_undone() {
         let case = Case::new(Layout::Isolated).file("/fake/apt-fails", "podman crun");
         let said = format!(
             "error: stage `packages` failed: install packages: {NAMES}\n  \
-               because: `{APT} install --no-install-recommends {NAMES}` ended with exit code 100: dpkg: error processing archive uidmap_4.13.deb (--unpack): cannot copy extracted data: unexpected end of file\n\
+               because: `{APT} install --no-remove --no-install-recommends {NAMES}` ended with exit code 100: dpkg: error processing archive uidmap_4.13.deb (--unpack): cannot copy extracted data: unexpected end of file\n\
              \x20          E: Sub-process /usr/bin/dpkg returned an error code (1)\n\
              hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` goes on from here\n"
         );

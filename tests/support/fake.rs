@@ -33,7 +33,7 @@ impl Answer {
 }
 
 /// The programs that the machine has.
-pub(crate) const PROGRAMS: [&str; 17] = [
+pub(crate) const PROGRAMS: [&str; 19] = [
     "apt-get",
     "apt-cache",
     "dpkg",
@@ -50,8 +50,13 @@ pub(crate) const PROGRAMS: [&str; 17] = [
     "modprobe",
     "newuidmap",
     "loginctl",
+    "findmnt",
+    "mount",
     "cut-off",
 ];
+
+/// Package managers of other distributions: a test that wants one puts a file of its name into `/usr/bin`.
+const MANAGERS: [&str; 4] = ["dnf", "zypper", "pacman", "rpm"];
 
 /// The programs that come and go with a package: where each is, and whose it is (Debian's own lists of files).
 pub(crate) const PACKAGED: [(&str, &str); 8] = [
@@ -71,7 +76,9 @@ pub(crate) fn is_there(root: &Path, program: &str) -> bool {
     let packaged = PACKAGED.iter().map(|(path, _)| *path).find(|path| path.rsplit('/').next() == Some(name));
     match packaged {
         Some(path) => root.join(path).exists(),
-        None => PROGRAMS.contains(&name) && root.join("usr/bin").join(name).exists(),
+        None => {
+            (PROGRAMS.contains(&name) || MANAGERS.contains(&name)) && root.join("usr/bin").join(name).exists()
+        }
     }
 }
 
@@ -99,11 +106,17 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dpkg-query" => listing(root),
         "apt-cache" => policy(root, &args),
         "apt-get" => apt(root, &args),
+        "dnf" | "zypper" | "pacman" => other_manager(root, program, &args),
+        "rpm" => rpm(root, &args),
         "dpkg" if args.first() == Some(&"-i") => install_file(root, args[1]),
         "dpkg" => Answer::default(),
         "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
         "sysctl" => sysctl(root, &args),
+        "podman" if args == ["--version"] => Answer::said(
+            fs::read_to_string(root.join("fake/podman-version"))
+                .unwrap_or_else(|_| "podman version 4.3.1\n".to_owned()),
+        ),
         "podman" if args.first() == Some(&"ps") => nodes(root, args.contains(&"json")),
         "systemd-run" if args.contains(&"docker") => engine_info(root, "docker"),
         "systemd-run" if args.contains(&"nerdctl") => engine_info(root, "nerdctl"),
@@ -112,6 +125,8 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dockerd-rootless-setuptool.sh" => set_up_tool(root, "docker.service", &args),
         "containerd-rootless-setuptool.sh" => set_up_tool(root, "containerd.service", &args),
         "loginctl" => loginctl(root, &args),
+        "findmnt" => Answer::said(format!("{}\n", propagation(root))),
+        "mount" => mount(root, &args),
         "systemd-run" | "podman" => podman_info(root),
         "crun" => Answer::said("crun version 1.8.1\ncommit: f8a096be060b22ccd3d5f3ebe44108517fbf6c30\n"),
         "wsl.exe" | "cmd.exe" | "kind-wsl-helper.exe" => windows(root, program, &args),
@@ -250,7 +265,10 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
     let mut installed = packages(root, "packages");
     let archive = packages(root, "archive");
     match verb {
-        "update" => Answer::said("Reading package lists...\n"),
+        "update" => match fs::read_to_string(root.join("fake/stale")) {
+            Ok(text) => Answer::failed(100, text),
+            Err(_) => Answer::said("Reading package lists...\n"),
+        },
         "install" if args.contains(&"-s") => {
             let new = names
                 .iter()
@@ -262,7 +280,9 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
                         .map(|_| &PLUGINS),
                 )
                 .filter(|n| !installed.contains_key(**n));
-            Answer::said(new.map(|n| format!("Inst {n} (1.0 Debian:12 [amd64])\n")).collect::<String>())
+            let new = new.map(|n| format!("Inst {n} (1.0 Debian:12 [amd64])\n"));
+            let gone = conflicting(root, &names).into_iter().map(|n| format!("Remv {n} [1.0]\n"));
+            Answer::said(gone.chain(new).collect::<String>())
         }
         "install" if names.iter().any(|n| n.contains('=')) => {
             for (name, version) in names.iter().filter_map(|n| n.split_once('=')) {
@@ -284,6 +304,11 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
             if let Some(missing) = names.iter().find(|n| !archive.contains_key(**n)) {
                 return Answer::failed(100, format!("E: Unable to locate package {missing}\n"));
             }
+            let conflicting = conflicting(root, &names);
+            if !conflicting.is_empty() && args.contains(&"--no-remove") {
+                return Answer::failed(100, "E: Packages need to be removed but remove is disabled.\n");
+            }
+            installed.retain(|name, _| !conflicting.contains(name));
             let all = names.iter().copied().chain(names.iter().flat_map(|n| companions(n)).copied());
             for name in all {
                 let version = archive.get(name).cloned().unwrap_or_else(|| "1.0".to_owned());
@@ -303,9 +328,16 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
             Answer::said("dlstatus:1:50.0:Retrieving file 1 of 2\npmstatus:podman:100.0:Installed podman\n")
         }
         "purge" if args.contains(&"-s") => {
-            Answer::said(names.iter().map(|n| format!("Purg {n} [1.0]\n")).collect::<String>())
+            let others =
+                dependents(root, &names).into_iter().map(|(other, _)| format!("Remv {other} [1.0]\n"));
+            let ours = names.iter().map(|n| format!("Purg {n} [1.0]\n"));
+            Answer::said(others.chain(ours).collect::<String>())
         }
         "purge" => {
+            // As apt does, with `-y` and without a word.
+            for (other, _) in dependents(root, &names) {
+                installed.remove(&other);
+            }
             for name in &names {
                 installed.remove(*name);
                 if *name == "systemd-sysv" {
@@ -318,6 +350,102 @@ fn apt(root: &Path, args: &[&str]) -> Answer {
         }
         _ => Answer::failed(100, format!("E: Invalid operation {verb}\n")),
     }
+}
+
+/// The installed packages that conflict with these: `/fake/conflicts` has two names a line.
+fn conflicting(root: &Path, names: &[&str]) -> Vec<String> {
+    let installed = packages(root, "packages");
+    let pairs = packages(root, "conflicts").into_iter().filter(|(name, _)| names.contains(&name.as_str()));
+    pairs.map(|(_, other)| other).filter(|other| installed.contains_key(other)).collect()
+}
+
+/// The installed packages that need one of these, or one that does, and what each needs: `/fake/needs` has two names a
+/// line, and a package needs its companions.
+fn dependents(root: &Path, names: &[&str]) -> Vec<(String, String)> {
+    let installed = packages(root, "packages");
+    let mut needs: Vec<(String, String)> = packages(root, "needs").into_iter().collect();
+    needs.extend(installed.keys().flat_map(|n| companions(n).iter().map(|c| (n.clone(), (*c).to_owned()))));
+    let mut gone: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    let mut found = Vec::new();
+    loop {
+        let next = needs.iter().find(|(other, needed)| {
+            installed.contains_key(other)
+                && installed.contains_key(needed)
+                && gone.contains(needed)
+                && !gone.contains(other)
+        });
+        let Some((other, needed)) = next else { return found };
+        found.push((other.clone(), needed.clone()));
+        gone.push(other.clone());
+    }
+}
+
+/// dnf, zypper and pacman, as far as their exit codes and their dependencies go. A test puts zypper's exit code into
+/// `/fake/zypper-code`.
+fn other_manager(root: &Path, program: &str, args: &[&str]) -> Answer {
+    let mut installed = packages(root, "packages");
+    let names: Vec<&str> = args.iter().copied().filter(|a| !a.starts_with('-')).collect();
+    if program == "pacman" && args == ["-Q"] {
+        return Answer::said(installed.iter().map(|(n, v)| format!("{n} {v}\n")).collect::<String>());
+    }
+    let is_removal = names.first() == Some(&"remove") || args.iter().any(|a| matches!(*a, "-R" | "-Rn"));
+    let names = if program == "pacman" { &names[..] } else { &names[1..] };
+    if program == "pacman" && is_removal {
+        // Without -c and -s it refuses what others need.
+        let needed: String = direct(root, names)
+            .iter()
+            .map(|(other, needed)| {
+                format!(":: removing {needed} breaks dependency '{needed}' required by {other}\n")
+            })
+            .collect();
+        if !needed.is_empty() {
+            return Answer::failed(
+                1,
+                format!("error: failed to prepare transaction (could not satisfy dependencies)\n{needed}"),
+            );
+        }
+        if args.contains(&"--print") {
+            return Answer::said(names.join("\n"));
+        }
+    }
+    if is_removal {
+        for other in dependents(root, names).into_iter().map(|(other, _)| other) {
+            installed.remove(&other);
+        }
+        names.iter().for_each(|n| drop(installed.remove(*n)));
+    } else {
+        let archive = packages(root, "archive");
+        if let Some(missing) = names.iter().find(|n| !archive.contains_key(**n)) {
+            let code = if program == "zypper" { 104 } else { 1 };
+            return Answer::failed(code, format!("'{missing}' not found\n"));
+        }
+        for name in names.iter().copied().chain(names.iter().flat_map(|n| companions(n)).copied()) {
+            installed.insert(name.to_owned(), archive.get(name).map_or("1.0", String::as_str).to_owned());
+        }
+    }
+    keep(root, &installed);
+    let code = fs::read_to_string(root.join("fake/zypper-code")).ok().filter(|_| program == "zypper");
+    Answer { code: code.and_then(|c| c.trim().parse().ok()).unwrap_or(0), ..Answer::default() }
+}
+
+/// Those that need one of these themselves.
+fn direct(root: &Path, names: &[&str]) -> Vec<(String, String)> {
+    dependents(root, names).into_iter().filter(|(_, needed)| names.contains(&needed.as_str())).collect()
+}
+
+fn rpm(root: &Path, args: &[&str]) -> Answer {
+    if args.first() == Some(&"-qa") {
+        return listing(root);
+    }
+    let names: Vec<&str> = args.iter().copied().filter(|a| !a.starts_with('-')).collect();
+    let needed: String = direct(root, &names)
+        .iter()
+        .map(|(other, needed)| format!("\t{needed} is needed by (installed) {other}-1.0-1.x86_64\n"))
+        .collect();
+    if needed.is_empty() {
+        return Answer::default();
+    }
+    Answer::failed(1, format!("error: Failed dependencies:\n{needed}"))
 }
 
 /// The system's own daemons: the package whose script enables and starts each, and its target.
@@ -454,6 +582,32 @@ fn engine_version(root: &Path, program: &str) -> Answer {
     })
 }
 
+/// Whether the user manager gets every controller: by any drop-in of systemd's that delegates cpuset.
+pub(crate) fn delegates(root: &Path) -> bool {
+    let dir = root.join("etc/systemd/system/user@.service.d");
+    let texts = fs::read_dir(dir).into_iter().flatten().flatten().map(|f| fs::read_to_string(f.path()));
+    texts.flatten().any(|text| {
+        text.lines().any(|l| l.starts_with("Delegate=") && (l.contains("cpuset") || l.ends_with("yes")))
+    })
+}
+
+fn propagation(root: &Path) -> &'static str {
+    let table = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
+    if table.contains(" shared:") { "shared" } else { "private" }
+}
+
+/// `mount --make-rshared /` and its way back, in the mount table.
+fn mount(root: &Path, args: &[&str]) -> Answer {
+    let tag = match args {
+        ["--make-rshared", "/"] => " shared:1",
+        ["--make-private", "/"] => "",
+        _ => return Answer::failed(1, format!("mount: {args:?} is not played\n")),
+    };
+    let line = format!("22 1 8:32 / / rw,relatime{tag} - ext4 /dev/sdc rw\n");
+    write_at_once(root, &root.join("proc/self/mountinfo"), &line);
+    Answer::default()
+}
+
 /// docker and nerdctl as they would be with the user's daemon that is there.
 fn engine_info(root: &Path, program: &str) -> Answer {
     let unit = if program == "docker" { "docker.service" } else { "containerd.service" };
@@ -462,7 +616,7 @@ fn engine_info(root: &Path, program: &str) -> Answer {
         let text = "Cannot connect to the Docker daemon at unix:///run/user/1000/docker.sock. Is the docker daemon running?";
         return Answer::said(format!(r#"{{"ID":"","SecurityOptions":null,"ServerErrors":["{text}"]}}"#));
     }
-    let cpu = root.join("etc/systemd/system/user@.service.d/delegate.conf").exists();
+    let cpu = delegates(root);
     Answer::said(format!(
         r#"{{"Driver":"overlay2","CgroupDriver":"systemd","CgroupVersion":"2","MemoryLimit":true,"PidsLimit":true,"CPUShares":{cpu},
         "SecurityOptions":["name=seccomp,profile=default","name=rootless","name=cgroupns"]}}"#
@@ -531,11 +685,8 @@ fn podman_info(root: &Path) -> Answer {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let conf = read("home/dev/.config/containers/containers.conf");
     let has = |text: &str| conf.contains(text);
-    let controllers = if root.join("etc/systemd/system/user@.service.d/delegate.conf").exists() {
-        r#"["cpuset","cpu","io","memory","pids"]"#
-    } else {
-        r#"["memory","pids"]"#
-    };
+    let controllers =
+        if delegates(root) { r#"["cpuset","cpu","io","memory","pids"]"# } else { r#"["memory","pids"]"# };
     let podman = packages(root, "packages").get("podman").cloned().unwrap_or_default();
     let crun = packages(root, "packages").get("crun").cloned().unwrap_or_else(|| "1.8.1".to_owned());
     let (path, version) = if has("/home/dev/.local/bin/crun") {

@@ -186,6 +186,14 @@ impl Machine {
             }
         };
         self.write("/proc/mounts", mounts);
+        if self.path("/fake/private-root").exists() {
+            let unit = "/etc/systemd/system/multi-user.target.wants/kind-wsl-shared-root.service";
+            let tag = if systemd && self.path(unit).is_symlink() { " shared:1" } else { "" };
+            self.write(
+                "/proc/self/mountinfo",
+                format!("22 1 8:32 / / rw,relatime{tag} - ext4 /dev/sdc rw\n"),
+            );
+        }
         let _ = fs::remove_dir_all(self.path("/sys"));
         let isolated = matches!(self.layout, Layout::Isolated | Layout::Generous);
         let base = if isolated { "/wsl-user/distro-2/systemd" } else { "" };
@@ -216,9 +224,7 @@ impl Machine {
             level(base, passed, passed);
         }
         if systemd {
-            let delegate =
-                fs::read_to_string(self.path("/etc/systemd/system/user@.service.d/delegate.conf")).is_ok();
-            let mut given: Vec<&str> = if delegate {
+            let mut given: Vec<&str> = if fake::delegates(self.root.as_std_path()) {
                 vec!["cpuset", "cpu", "io", "memory", "pids"]
             } else {
                 vec!["cpu", "memory", "pids"]
@@ -290,7 +296,9 @@ impl Machine {
     /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.
     pub fn snapshot(&self) -> Tree {
         let mut seen = Tree::new();
-        for dir in ["etc", "home", "mnt", "sbin", "usr", "var", "fake", "root", "proc/sys/fs"] {
+        for dir in
+            ["etc", "home", "mnt", "sbin", "usr", "var", "fake", "root", "proc/sys/fs", "proc/self/mountinfo"]
+        {
             walk(&self.root, &self.root.join(dir), &mut seen);
         }
         // What our own journal is made of, and the fake's notes of what was run, are no part of the machine.

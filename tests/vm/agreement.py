@@ -5,7 +5,7 @@ import re
 from report import expect
 
 PROBE = "create cluster --name probe --image localhost/absent:1"  # kind judges the machine before it looks for the image
-DELEGATE = "/etc/systemd/system/user@.service.d/delegate.conf"
+DELEGATE = "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf"
 
 
 class Agreement:

@@ -25,3 +25,12 @@ link() {
   mkdir -p "${file%/*}"
   ln -sfn "$2" "$file"
 }
+
+# aside PATH TO: renames a file that kind-wsl did not write, so that the next step can take its place.
+aside() {
+  { [ -e "$root$1" ] || [ -h "$root$1" ]; } || return 0
+  if [ -e "$root$2" ] || [ -h "$root$2" ]; then return 0; fi
+  if head -c 4096 "$root$1" 2>/dev/null | grep -q 'Written by kind-wsl'; then return 0; fi
+  doing "$1" || return 0
+  mv "$root$1" "$root$2"
+}

@@ -33,11 +33,18 @@ packages() {
   doing "packages:$missing" || return 0
   case $manager in
   apt)
-    apt update
-    apt install --no-install-recommends "$@"
+    # One stale repository does not keep the packages of the others from being installed.
+    apt update || printf 'warning: apt-get update failed\n' >&2
+    apt install --no-remove --no-install-recommends "$@"
     ;;
   dnf) inside dnf install -y --setopt=install_weak_deps=False "$@" >&2 ;;
-  zypper) inside zypper --non-interactive install --no-recommends "$@" >&2 ;;
-  pacman) inside pacman -Sy --noconfirm --needed "$@" >&2 ;;
+  zypper)
+    # 100 to 103, 106 and 107 inform of something beside the installation (zypper(8), EXIT CODES).
+    inside zypper --non-interactive install --no-recommends "$@" >&2 || case $? in
+    10[012367]) ;;
+    *) return 1 ;;
+    esac
+    ;;
+  pacman) inside pacman -S --noconfirm --needed "$@" >&2 ;;
   esac
 }

@@ -1,0 +1,84 @@
+//! A file of the user's, moved out of the way of one of ours.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::{Aim, ChangeError, Context, Primitive, State, Target, expect_file};
+use crate::host::{Kind, Owner, World};
+
+/// Renames the file or link at `path` to `to`, in the same directory: its bytes, mode, owner and extended attributes stay,
+/// a relative link keeps its target, and the rename cannot fail halfway as a copy to another file system can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Where the user has it.
+    pub path: Utf8PathBuf,
+    /// Its name while ours is in its place.
+    pub to: Utf8PathBuf,
+    /// Whose directory it is.
+    pub owner: Owner,
+}
+
+impl Aside {
+    fn has(world: &dyn World, path: &Utf8Path) -> Result<bool, ChangeError> {
+        let dir = path.parent().unwrap_or(Utf8Path::new("/"));
+        let real = world.resolve(dir)?.join(path.file_name().unwrap_or_default());
+        match world.stat(&real)? {
+            None => Ok(false),
+            Some(stat) if matches!(stat.kind, Kind::File | Kind::Link(_)) => Ok(true),
+            Some(stat) => expect_file(path, &stat).map(|()| true),
+        }
+    }
+}
+
+impl Primitive for Aside {
+    fn target(&self) -> Target {
+        let name = self.to.file_name().unwrap_or_default();
+        Target {
+            verb: "keep".to_owned(),
+            object: self.path.to_string(),
+            detail: format!("renamed to {name}; undo renames it back"),
+        }
+    }
+
+    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
+        let (here, aside) = (Self::has(world, &self.path)?, Self::has(world, &self.to)?);
+        let at = if aside { Some(&self.to) } else { Some(&self.path).filter(|_| here) };
+        Ok(State::Place { at: at.cloned(), is_taken: here && aside })
+    }
+
+    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
+        let at = match self.observe(world)? {
+            State::Place { at: Some(_), .. } => Some(self.to.clone()),
+            // There is nothing to keep.
+            _ => None,
+        };
+        Ok(Aim { state: State::Place { at, is_taken: false }, bytes: None })
+    }
+
+    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+        match to {
+            State::Place { at: Some(at), .. } if *at == self.to => {
+                Ok(context.host.rename(&self.path, &self.to, self.owner)?)
+            }
+            State::Place { .. } => Ok(context.host.rename(&self.to, &self.path, self.owner)?),
+            _ => Err(ChangeError::Mismatch(self.target().to_string())),
+        }
+    }
+
+    /// Where it is counts, not what it is: the user may have updated it meanwhile.
+    fn holds(&self, now: &State, wanted: &State) -> bool {
+        match (now, wanted) {
+            (State::Place { at: now, .. }, State::Place { at: wanted, .. }) => now == wanted,
+            _ => false,
+        }
+    }
+
+    /// A file that somebody put in its place since is not written over.
+    fn goes_back(&self, now: &State, _left: &State) -> bool {
+        !matches!(now, State::Place { is_taken: true, .. })
+    }
+
+    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+        None
+    }
+}

@@ -1,0 +1,50 @@
+//! `/` as a shared mount.
+
+use crate::change::{Change, Follow, Put, Run, Unit};
+use crate::facts::Facts;
+use crate::facts::kernel::Propagation;
+use crate::host::Cmd;
+use crate::stage::{Answers, Need, Stage};
+
+pub(super) static STAGE: Stage = Stage {
+    id: "shared-root",
+    title: "mounts reach containers",
+    from: "beyond the guide",
+    why: "Without this, podman warns that \"/\" is not a shared mount (podman pkg/rootless/rootless_linux.go), and file systems \
+          that are mounted after a container started are missing in it. systemd makes `/` shared at boot, but not in what \
+          it takes for a container (systemd src/shared/mount-setup.c), and WSL is one of those (systemd src/basic/virt.c). \
+          Some versions of WSL do it themselves, so this stage looks at the mount table. It makes `/` and everything below it \
+          shared now, and a small unit does so at each start, as Rancher Desktop and podman machine do. Undo removes the \
+          unit and makes `/` private again; the mounts below it stay shared until the next start.",
+    questions: &[],
+    needed,
+    changes,
+    checks: &[],
+};
+
+const UNIT: &str = "kind-wsl-shared-root.service";
+
+fn needed(facts: &Facts, _: &Answers) -> Need {
+    match facts.kernel.root_mount {
+        Some(Propagation::Private) => Need::needed("`/` is a private mount"),
+        Some(Propagation::Shared) => Need::satisfied("`/` is a shared mount"),
+        Some(Propagation::Slave) => Need::not_here("`/` receives its mounts from another mount namespace"),
+        None => Need::not_here("the mount table does not show `/`"),
+    }
+}
+
+fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
+    let unit = include_str!("../../assets/files/kind-wsl-shared-root.service");
+    let mut put = Put::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
+    put.follow = Some(Follow::DaemonReload);
+    let read = Cmd::new("findmnt", ["-f", "-n", "-o", "PROPAGATION", "/"]);
+    let now = Run::setting("propagation of /", read, "shared".to_owned(), Cmd::new("mount", ["--make-rshared", "/"]));
+    // WSL shares /mnt/wsl among the distributions: what was shared below `/` before must not become private.
+    let back = Some(Cmd::new("mount", ["--make-private", "/"]));
+    // The unit is for the next starts. Last of all, so that a run that was interrupted finds `/` private again.
+    vec![
+        Change::Put(put),
+        Change::Unit(Unit { name: UNIT.to_owned(), restart: None }),
+        Run { back, ..now }.into(),
+    ]
+}

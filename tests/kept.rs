@@ -1,0 +1,49 @@
+//! What belongs to the user or the administrator is never lost: their own kind, their drop-ins, their packages.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "support/cli.rs"]
+mod cli;
+#[path = "kept/files.rs"]
+mod files;
+#[path = "kept/packages.rs"]
+mod packages;
+mod support;
+
+use kind_wsl::host::Fuse;
+use support::{Machine, answers};
+
+/// Sets up until all is done.
+fn finish(machine: &Machine) {
+    machine.finish(|host| machine.setup(host, &answers(), false));
+}
+
+/// The commands that were run so far.
+fn commands(machine: &Machine) -> String {
+    machine.text("/fake/commands")
+}
+
+/// A host that never crashes.
+fn calm(machine: &Machine) -> kind_wsl::host::Host {
+    machine.host(Fuse::default())
+}
+
+/// Gives everything in the home to its user.
+fn give_home(machine: &Machine) {
+    fn give(path: &camino::Utf8Path) {
+        std::os::unix::fs::lchown(path, Some(1000), Some(1000)).unwrap();
+        if path.is_dir() && !path.is_symlink() {
+            path.read_dir_utf8().unwrap().for_each(|entry| give(entry.unwrap().path()));
+        }
+    }
+    if cli::is_root() {
+        give(&machine.path("/home/dev"));
+    }
+}
