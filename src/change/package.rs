@@ -1,29 +1,16 @@
 //! Packages of the distribution, or one that it lacks, from a verified file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use super::manager::{INSTALL_SECONDS, Manager, Simulated, apt_progress};
 use super::{Aim, Body, ChangeError, Context, Primitive, Put, State, Target, Tick};
 use crate::fetch::Artifact;
-use crate::host::{Cmd, Host, HostError, Owner, REPORTS, World, temporary};
-
-/// Package managers that we speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Manager {
-    /// Debian, Ubuntu, Kali.
-    Apt,
-    /// Fedora and its kin.
-    Dnf,
-    /// `openSUSE`, SLES.
-    Zypper,
-    /// Arch.
-    Pacman,
-}
+use crate::host::{Cmd, Host, HostError, Owner, World, temporary};
 
 /// Installs packages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,15 +25,6 @@ pub struct Package {
     /// Packages that the user agreed to lose, because they conflict with these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removes: Vec<String>,
-}
-
-/// What apt would do.
-#[derive(Debug, Default)]
-struct Simulated {
-    /// The packages that it would install.
-    installs: Vec<String>,
-    /// The packages that it would remove.
-    removes: Vec<String>,
 }
 
 /// A package that is fetched by its hash.
@@ -66,164 +44,6 @@ const LOCK: &str = "/var/lib/dpkg/lock-frontend";
 const LOCK_SECONDS: u64 = 600;
 /// apt-get's exit code for every error of its own (apt-get(8), DIAGNOSTICS).
 const APT_FAILED: i32 = 100;
-/// How long an installation may take, in seconds: 30 MB and some hundred packages over a slow line.
-const INSTALL_SECONDS: u64 = 3600;
-
-impl Manager {
-    /// Prints `name version` of each installed package, one a line.
-    #[must_use]
-    pub fn list(self) -> Cmd {
-        match self {
-            Self::Apt => Cmd::new("dpkg-query", ["-W", "-f=${db:Status-Status} ${Package} ${Version}\\n"]),
-            Self::Dnf | Self::Zypper => Cmd::new("rpm", ["-qa", "--qf", "installed %{NAME} %{VERSION}\\n"]),
-            Self::Pacman => Cmd::new("pacman", ["-Q"]),
-        }
-    }
-
-    /// What [`Manager::list`] printed, by name.
-    #[must_use]
-    pub fn parse(self, listing: &str) -> BTreeMap<String, String> {
-        let line = |line: &str| {
-            let line = if self == Self::Pacman { line } else { line.strip_prefix("installed ")? };
-            let (name, version) = line.split_once(' ')?;
-            Some((name.to_owned(), version.to_owned()))
-        };
-        listing.lines().filter_map(line).collect()
-    }
-
-    /// The installed packages by name.
-    ///
-    /// # Errors
-    /// When they can not be listed: nothing may then be concluded from what is not in the list.
-    pub fn installed(self, world: &dyn World) -> Result<BTreeMap<String, String>, HostError> {
-        match world.told(&self.list()) {
-            Ok(listing) => Ok(self.parse(&listing)),
-            // What was not asked on the machine of a report counts as absent.
-            Err(HostError::NotRecorded(_)) => Ok(BTreeMap::new()),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// What an installation would bring along and remove, where the package manager tells beforehand: then an interrupted
-    /// one is undone by name, and what others install meanwhile is theirs. The other managers remove nothing for an
-    /// installation unless they are told to: dnf without `--allowerasing`, zypper and pacman when they may not ask.
-    fn simulate(self, world: &dyn World, names: &[String]) -> Simulated {
-        if self != Self::Apt {
-            return Simulated::default();
-        }
-        let args = ["-s", "-q", "install", "--no-install-recommends"].into_iter();
-        let said = world.answer(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
-        let said = said.unwrap_or_default();
-        Simulated { installs: listed(&said, &["Inst "]), removes: listed(&said, &["Remv ", "Purg "]) }
-    }
-
-    /// The installed packages that would lack something if `names` were removed.
-    fn dependents(self, world: &dyn World, names: &[String]) -> Result<Vec<String>, HostError> {
-        let words = |args: &[&'static str]| {
-            args.iter().copied().chain(names.iter().map(String::as_str)).map(ToOwned::to_owned).collect::<Vec<_>>()
-        };
-        if self == Self::Apt {
-            let said = world.told(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
-            let gone = listed(&said, &["Purg ", "Remv "]);
-            return Ok(gone.into_iter().filter(|n| !names.contains(n)).collect());
-        }
-        // rpm checks the same dependencies as dnf and zypper, and its answer is the same in every version of both.
-        let (cmd, between) = match self {
-            Self::Pacman => (Cmd::new("pacman", words(&["-R", "--print"])), " required by "),
-            _ => (Cmd::new("rpm", words(&["-e", "--test", "--allmatches"])), " is needed by (installed) "),
-        };
-        let said = world.query(&cmd)?;
-        if said.code == 0 {
-            return Ok(Vec::new());
-        }
-        // rpm(8): `podman is needed by (installed) toolbox-0.1-1.x86_64`; pacman: `removing podman breaks dependency 'podman'
-        // required by podman-compose`.
-        let all = format!("{}\n{}", said.stdout, said.stderr);
-        let needed = |line: &str| Some(line.split_once(between)?.1.trim().to_owned());
-        let needed: Vec<String> = all.lines().filter_map(needed).collect();
-        if needed.is_empty() {
-            let detail = said.stderr.trim().to_owned();
-            return Err(HostError::Failed { command: cmd.to_string(), code: said.code, detail });
-        }
-        Ok(needed)
-    }
-
-    /// Whether a command that ended with this exit code did its work. zypper informs by exit codes of 100 and more, of
-    /// which two are failures: 104, nothing of that name, and 105, a signal (zypper(8), EXIT CODES).
-    fn is_done(self, code: i32) -> bool {
-        self == Self::Zypper && matches!(code, 100..=103 | 106 | 107)
-    }
-
-    fn refresh(self) -> Option<Cmd> {
-        (self == Self::Apt).then(|| apt(&["update"]))
-    }
-
-    /// apt would remove packages that conflict with new ones, and asks nothing with `-y`.
-    fn install(self, names: &[String], may_remove: bool) -> Cmd {
-        let names = names.iter().map(String::as_str);
-        let with = |program, args: &[&str]| Cmd::new(program, args.iter().copied().chain(names.clone()));
-        match self {
-            Self::Apt => {
-                let kept = if may_remove { "--remove" } else { "--no-remove" };
-                let args: Vec<&str> =
-                    ["install", kept, "--no-install-recommends"].into_iter().chain(names).collect();
-                apt(&args)
-            }
-            Self::Dnf => with("dnf", &["install", "-y", "--setopt=install_weak_deps=False"]),
-            Self::Zypper => with("zypper", &["--non-interactive", "install", "--no-recommends"]),
-            Self::Pacman => with("pacman", &["-S", "--noconfirm", "--needed"]),
-        }
-        .within(Duration::from_secs(INSTALL_SECONDS))
-    }
-
-    fn remove(self, names: &[String]) -> Cmd {
-        let names = names.iter().map(String::as_str);
-        let with = |program, args: &[&str]| Cmd::new(program, args.iter().copied().chain(names.clone()));
-        match self {
-            Self::Apt => {
-                let args: Vec<&str> = ["purge"].into_iter().chain(names).collect();
-                apt(&args)
-            }
-            Self::Dnf => with("dnf", &["remove", "-y", "--noautoremove"]),
-            Self::Zypper => with("zypper", &["--non-interactive", "remove"]),
-            Self::Pacman => with("pacman", &["-Rn", "--noconfirm"]),
-        }
-        .within(Duration::from_secs(INSTALL_SECONDS))
-    }
-}
-
-/// apt-get, asking nothing, its percentages on standard output among its lines (apt README.progress-reporting),
-/// keeping configuration files that the user changed. apt keeps the descriptor of its percentages from dpkg, so it is not
-/// that of standard output itself: scripts of packages that print something fail without one (docker.io's, whose
-/// addgroup says `Unable to flush stdout`, seen on Debian 12).
-fn apt(args: &[&str]) -> Cmd {
-    let status = format!("APT::Status-Fd={REPORTS}");
-    let options = [
-        "-y",
-        "-q",
-        "-o",
-        status.as_str(),
-        "-o",
-        "Dpkg::Use-Pty=0",
-        "-o",
-        "Dpkg::Options::=--force-confold",
-        "-o",
-        "DPkg::Lock::Timeout=600",
-    ];
-    Cmd::new("apt-get", options.into_iter().chain(args.iter().copied()))
-        .with_env("DEBIAN_FRONTEND", "noninteractive")
-        .with_env("NEEDRESTART_SUSPEND", "1")
-        .reporting()
-        .within(Duration::from_secs(INSTALL_SECONDS))
-}
-
-/// Reads one of apt's progress lines: `pmstatus:podman:45.5:Unpacking podman` or `dlstatus:3:12.5:Retrieving …`.
-fn apt_progress(line: &str) -> Option<(f32, String)> {
-    let rest = line.strip_prefix("pmstatus:").or_else(|| line.strip_prefix("dlstatus:"))?;
-    let mut fields = rest.splitn(3, ':').skip(1);
-    let percent = fields.next()?.parse().ok()?;
-    Some((percent, fields.next().unwrap_or_default().trim().to_owned()))
-}
 
 impl Package {
     /// The distribution's own packages.
@@ -394,17 +214,6 @@ impl Package {
     }
 }
 
-/// The names in the lines of a simulation that begin so, without their architecture.
-fn listed(said: &str, verbs: &[&str]) -> Vec<String> {
-    let name = |line: &str| {
-        let rest = verbs.iter().find_map(|verb| line.strip_prefix(verb))?;
-        let name = rest.split_ascii_whitespace().next()?;
-        Some(name.split(':').next().unwrap_or(name).to_owned())
-    };
-    let names: BTreeSet<String> = said.lines().filter_map(name).collect();
-    names.into_iter().collect()
-}
-
 /// Waits until nobody else installs packages, saying who does. apt itself waits as well, but names only a number, and
 /// Ctrl-C would reach it in the middle of its work.
 fn wait_for_lock(context: &mut Context<'_>) -> Result<(), ChangeError> {
@@ -486,23 +295,5 @@ impl Primitive for Package {
             // An interrupted change that this one replaces may have had other packages in its list.
             None => self.names.iter().all(|n| now.contains_key(n) == wanted.contains_key(n)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::apt_progress;
-
-    #[test]
-    fn a_percentage_of_apt_is_read_and_its_other_lines_are_left_alone() {
-        assert_eq!(
-            apt_progress("pmstatus:podman:45.5:Unpacking podman (amd64)"),
-            Some((45.5, "Unpacking podman (amd64)".into()))
-        );
-        assert_eq!(
-            apt_progress("dlstatus:3:12.5:Retrieving file 3 of 40"),
-            Some((12.5, "Retrieving file 3 of 40".into()))
-        );
-        assert_eq!(apt_progress("Setting up podman (4.3.1) ..."), None);
     }
 }

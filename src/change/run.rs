@@ -22,6 +22,8 @@ pub enum Run {
         /// Its value.
         value: u64,
     },
+    /// The mount `/` and those below it, shared until the next boot.
+    SharedRoot,
     /// A system unit that is neither running nor started at boot.
     Disabled {
         /// Its full name.
@@ -127,6 +129,13 @@ impl Run {
                 let write = Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]);
                 line(name.clone(), Cmd::new("sysctl", ["-n", name]), &value.to_string(), write, None)
             }
+            Self::SharedRoot => {
+                let read = Cmd::new("findmnt", ["-f", "-n", "-o", "PROPAGATION", "/"]);
+                let write = Cmd::new("mount", ["--make-rshared", "/"]);
+                // WSL shares /mnt/wsl among the distributions: what was shared below `/` before has to stay so.
+                let back = Cmd::new("mount", ["--make-private", "/"]);
+                line("propagation of /".to_owned(), read, "shared", write, Some(back))
+            }
             Self::Disabled { unit } => {
                 // `show` ends well whatever it finds; `is-enabled` does not.
                 let read = Cmd::new("systemctl", ["show", "--value", "-p", "UnitFileState", unit]);
@@ -179,6 +188,7 @@ impl Run {
                 let name = last(&lines.read).filter(|name| SYSCTLS.contains(&name.as_str()))?;
                 Self::Sysctl { name, value: lines.want.parse().ok()? }
             }
+            "mount" => Self::SharedRoot,
             "loginctl" => Self::Linger { user: last(&lines.write).filter(|name| !name.starts_with('-'))? },
             "systemctl" => match &lines.write.user {
                 None => Self::Disabled { unit: unit? },
@@ -307,6 +317,7 @@ mod tests {
         let tool = "/usr/bin/dockerd-rootless-setuptool.sh";
         vec![
             Run::Sysctl { name: SYSCTLS[0].to_owned(), value: 524_288 },
+            Run::SharedRoot,
             Run::Disabled { unit: "docker.socket".to_owned() },
             Run::Linger { user: "dev".to_owned() },
             Run::installed(&unit, &user, tool.into(), "/usr/bin".into()),

@@ -35,7 +35,7 @@ pub struct Kernel {
     pub root_mount: Option<Propagation>,
 }
 
-/// The propagation of a mount (mount_namespaces(7)).
+/// The propagation of a mount (`mount_namespaces(7)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Propagation {
@@ -48,7 +48,7 @@ pub enum Propagation {
 }
 
 impl Propagation {
-    /// The propagation of `/`, by `/proc/self/mountinfo` (proc_pid_mountinfo(5)): field 5 is the mount point, and the fields
+    /// The propagation of `/`, by `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`): field 5 is the mount point, and the fields
     /// up to the one that is `-` are its options and its propagation.
     #[must_use]
     pub fn of_root(table: &str) -> Option<Self> {

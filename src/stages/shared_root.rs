@@ -3,7 +3,6 @@
 use crate::change::{Change, Follow, Put, Run, Unit};
 use crate::facts::Facts;
 use crate::facts::kernel::Propagation;
-use crate::host::Cmd;
 use crate::stage::{Answers, Need, Stage};
 
 pub(super) static STAGE: Stage = Stage {
@@ -37,14 +36,10 @@ fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let unit = include_str!("../../assets/files/kind-wsl-shared-root.service");
     let mut put = Put::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
     put.follow = Some(Follow::DaemonReload);
-    let read = Cmd::new("findmnt", ["-f", "-n", "-o", "PROPAGATION", "/"]);
-    let now = Run::setting("propagation of /", read, "shared".to_owned(), Cmd::new("mount", ["--make-rshared", "/"]));
-    // WSL shares /mnt/wsl among the distributions: what was shared below `/` before must not become private.
-    let back = Some(Cmd::new("mount", ["--make-private", "/"]));
     // The unit is for the next starts. Last of all, so that a run that was interrupted finds `/` private again.
     vec![
         Change::Put(put),
         Change::Unit(Unit { name: UNIT.to_owned(), restart: None }),
-        Run { back, ..now }.into(),
+        Run::SharedRoot.into(),
     ]
 }

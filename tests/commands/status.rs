@@ -32,7 +32,7 @@ fn every_state_has_a_stable_name_and_its_next_command() {
         |state: &str, advice: &str| (state.to_owned(), (!advice.is_empty()).then(|| advice.to_owned()));
     let case = Case::new(Layout::Isolated);
     assert_eq!(state(&case), seen("not-set-up", "kind-wsl setup"));
-    case.signal_at("kill-after", "=600 install --no-install-recommends podman");
+    case.signal_at("kill-after", "=600 install --no-remove --no-install-recommends podman");
     assert_eq!(case.run(&format!("setup {}", agreed())).code, 137);
     assert_eq!(state(&case), seen("interrupted", "kind-wsl setup"));
     case.run(&format!("setup {}", agreed())).expect(3, "");

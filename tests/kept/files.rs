@@ -114,7 +114,9 @@ fn drop_ins_of_the_administrators_own_stay_as_they_are() {
         ("/etc/systemd/system/user-.slice.d/override.conf", "[Slice]\nTasksMax=8000\n"),
         ("/etc/systemd/system/user-0.slice", "[Slice]\nMemoryMax=1G\n"),
     ];
-    theirs.iter().for_each(|(path, text)| machine.write(path, text));
+    for (path, text) in theirs {
+        machine.write(path, text);
+    }
     let before = machine.snapshot();
     machine.finish(|host| machine.setup(host, &answers(), true));
     for (path, text) in theirs {
