@@ -84,7 +84,11 @@ impl Manager {
     /// The installed packages that would lack something if `names` were removed.
     pub(super) fn dependents(self, world: &dyn World, names: &[String]) -> Result<Vec<String>, HostError> {
         let words = |args: &[&'static str]| {
-            args.iter().copied().chain(names.iter().map(String::as_str)).map(ToOwned::to_owned).collect::<Vec<_>>()
+            args.iter()
+                .copied()
+                .chain(names.iter().map(String::as_str))
+                .map(ToOwned::to_owned)
+                .collect::<Vec<_>>()
         };
         if self == Self::Apt {
             let said = world.told(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;

@@ -67,7 +67,9 @@ impl Package {
         };
         match context.host.run(cmd, &mut out) {
             Err(HostError::Failed { command, code, .. }) if self.manager.is_done(code) => {
-                (context.tick)(Tick::Note(format!("`{command}` ended with exit code {code}, which is no failure")));
+                (context.tick)(Tick::Note(format!(
+                    "`{command}` ended with exit code {code}, which is no failure"
+                )));
                 Ok(())
             }
             other => other.map(|_| ()).map_err(Into::into),
@@ -169,7 +171,11 @@ impl Package {
     }
 
     /// Takes out of `ours` what packages need that stay; answers those of ours and the others.
-    fn set_aside(&self, host: &Host, ours: &mut Vec<String>) -> Result<(Vec<String>, Vec<String>), ChangeError> {
+    fn set_aside(
+        &self,
+        host: &Host,
+        ours: &mut Vec<String>,
+    ) -> Result<(Vec<String>, Vec<String>), ChangeError> {
         let (mut kept, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         while !ours.is_empty() {
             let dependents = self.manager.dependents(host, ours)?;
@@ -239,7 +245,13 @@ impl Primitive for Package {
     fn target(&self) -> Target {
         let lost = self.removes.join(" ");
         let detail = self.file.as_ref().map_or_else(
-            || if lost.is_empty() { self.names.join(" ") } else { format!("{}; removes {lost}", self.names.join(" ")) },
+            || {
+                if lost.is_empty() {
+                    self.names.join(" ")
+                } else {
+                    format!("{}; removes {lost}", self.names.join(" "))
+                }
+            },
             |f| format!("{}, sha256 {}…", f.artifact.name, f.artifact.sha256.get(..12).unwrap_or_default()),
         );
         Target { verb: "install".to_owned(), object: "packages".to_owned(), detail }

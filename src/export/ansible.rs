@@ -16,7 +16,9 @@ use super::{
     EVERYWHERE, Engine, Export, Step, Text, entry_words, expectation, how, is_of_user, library, local,
     manager, noted, unsigned,
 };
-use crate::change::{Aside, Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit};
+use crate::change::{
+    Aside, Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit,
+};
 use crate::host::{Cmd, Owner};
 use template::{literal, template, word};
 

@@ -74,7 +74,8 @@ impl Systemd {
             let said = world.answer(&Cmd::line("systemctl --version"))?;
             said.split_ascii_whitespace().nth(1)?.parse().ok()
         });
-        let slice = world.text("/etc/systemd/system/user-0.slice").filter(|t| !t.contains("Written by kind-wsl"));
+        let slice =
+            world.text("/etc/systemd/system/user-0.slice").filter(|t| !t.contains("Written by kind-wsl"));
         Self {
             pid1: world.text("/proc/1/comm").unwrap_or_default().trim().to_owned(),
             init,

@@ -53,7 +53,9 @@ impl Propagation {
     #[must_use]
     pub fn of_root(table: &str) -> Option<Self> {
         let line = table.lines().rfind(|l| l.split_ascii_whitespace().nth(4) == Some("/"))?;
-        let has = |tag: &str| line.split_ascii_whitespace().skip(6).take_while(|f| *f != "-").any(|f| f.starts_with(tag));
+        let has = |tag: &str| {
+            line.split_ascii_whitespace().skip(6).take_while(|f| *f != "-").any(|f| f.starts_with(tag))
+        };
         Some(match (has("shared:"), has("master:")) {
             (true, _) => Self::Shared,
             (false, true) => Self::Slave,

@@ -84,7 +84,8 @@ impl Tools {
             |name: &str| bins.iter().map(|d| d.join(name)).find(|p| is_file(p) && !is_wrapper(world, p));
         let plain = user.home.join(".local/bin/kind");
         let wrapped = is_wrapper(world, &plain);
-        let own_kind = !wrapped && matches!(world.stat(&plain), Ok(Some(s)) if matches!(s.kind, Kind::File | Kind::Link(_)));
+        let own_kind = !wrapped
+            && matches!(world.stat(&plain), Ok(Some(s)) if matches!(s.kind, Kind::File | Kind::Link(_)));
         // With a new one in its place, the one that was kept is no longer what the user means by `kind`.
         let kept = Some(kept_kind(user)).filter(|p| !own_kind && is_file(p));
         let private = || Some(private_kind(user)).filter(|p| is_file(p));

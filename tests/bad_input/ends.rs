@@ -289,8 +289,10 @@ fn a_run_below_isolated_cgroups_that_is_killed_at_a_command_is_gone_on_with_and_
 #[test]
 fn a_run_that_is_killed_and_not_gone_on_with_is_undone() {
     let untouched = Case::new(Layout::Classic).machine.snapshot();
-    for command in ["install --no-remove --no-install-recommends systemd-sysv", "install --no-remove --no-install-recommends podman"]
-    {
+    for command in [
+        "install --no-remove --no-install-recommends systemd-sysv",
+        "install --no-remove --no-install-recommends podman",
+    ] {
         let case = killed(Layout::Classic, "kill-after", command);
         case.run("undo --yes --packages").expect(0, "");
         same(&untouched, &case.machine.snapshot(), command);

@@ -119,7 +119,8 @@ pub(crate) const OWN_KIND: Row = Row {
     name: "a kind of the user's own, and an administrator's own drop-ins",
     furnish: |machine| {
         machine.write("/home/dev/go/bin/kind", b"\x7fELF\0their kind");
-        fs::set_permissions(machine.path("/home/dev/go/bin/kind"), fs::Permissions::from_mode(0o750)).unwrap();
+        fs::set_permissions(machine.path("/home/dev/go/bin/kind"), fs::Permissions::from_mode(0o750))
+            .unwrap();
         fs::create_dir_all(machine.path("/home/dev/.local/bin")).unwrap();
         symlink("../../go/bin/kind", machine.path("/home/dev/.local/bin/kind")).unwrap();
         if nix::unistd::geteuid().is_root() {
