@@ -314,7 +314,12 @@ fn dpkg_gets_the_path_that_a_package_file_has_in_the_tree_of_root() {
         ..catalogue::cni().unwrap().artifact(&"1.1.1".parse().unwrap(), Arch::Amd64).unwrap()
     };
     let file = Some(PackageFile { artifact, version: "1.1.1".to_owned() });
-    let change = Change::Package(Package { manager: Manager::Apt, names: vec![NAME.to_owned()], file, removes: Vec::new() });
+    let change = Change::Package(Package {
+        manager: Manager::Apt,
+        names: vec![NAME.to_owned()],
+        file,
+        removes: Vec::new(),
+    });
     let host = machine.host(Fuse::default());
     let source = Source { offline: Some(machine.path("/offline")), ..Source::default() };
     let mut fetcher = Fetcher::new(&host, source, Vec::new());
