@@ -178,15 +178,24 @@ impl Session {
         let program = self.program();
         let is_in_path = ["/usr/local/bin/", "/usr/bin/"].iter().any(|dir| program.starts_with(dir));
         let program = if is_in_path { "kind-wsl" } else { &program };
-        // A mirror's password or token is not repeated.
-        let shown = |word: &String| match word.find("https:") {
-            Some(at) => format!("{}{}", &word[..at], public_address(&word[at..])),
-            None => word.clone(),
-        };
-        let words = global.words.iter().map(shown);
+        let words = without_secrets(&global.words).into_iter();
         let user = global.user.is_none().then(|| format!("--user={}", self.user.name));
         Cmd::new(program, words.chain(user))
     }
+}
+
+/// The words of a command line as they may be shown: of a mirror without its password and token.
+fn without_secrets(words: &[String]) -> Vec<String> {
+    let mut is_mirror = false;
+    let shown = |word: &String| {
+        let was_flag = std::mem::replace(&mut is_mirror, word == "--mirror");
+        match word.strip_prefix("--mirror=") {
+            Some(url) => format!("--mirror={}", public_address(url)),
+            None if was_flag => public_address(word),
+            None => word.clone(),
+        }
+    };
+    words.iter().map(shown).collect()
 }
 
 /// Asks Windows for the profile of the account that this is, where nothing here says it for sure.
@@ -364,4 +373,19 @@ pub(crate) fn with_defaults(facts: &Facts, answers: &Answers) -> Answers {
         answers.give(question.id, (question.default)(facts));
     }
     answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn a_command_is_shown_without_the_token_of_its_mirror() {
+        for url in ["https://me:pass@m.test/t0ken", "HTTPS://m.test/t0ken/x", "https:me:pass@m.test/t0ken"] {
+            let typed = ["setup", "--mirror", url, "--skip", "idle", &format!("--mirror={url}")];
+            let shown = without_secrets(&typed.map(ToOwned::to_owned));
+            let right = "setup --mirror https://m.test/… --skip idle --mirror=https://m.test/…";
+            assert_eq!(shown.join(" "), right);
+        }
+    }
 }
