@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::rootless;
 use crate::facts::Facts;
 use crate::facts::cgroup::{ESSENTIAL, Mounts, user_manager};
-use crate::facts::containers::storage_dir;
 use crate::facts::engines::Info;
 use crate::host::World;
 use crate::inspect::{Inspection, consequence, node};
@@ -224,7 +223,7 @@ fn to_overlay(facts: &Facts) -> String {
         Some((file, driver)) if driver == "vfs" => format!("remove `driver = \"vfs\"` from {file}, "),
         _ => String::new(),
     };
-    let place = storage_dir(&facts.user);
+    let place = "~/.local/share/containers/storage";
     format!(
         "nothing has to be done; to change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \
          sees the images, containers and volumes in it) and then `kind-wsl setup --only podman,verify`"

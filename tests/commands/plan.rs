@@ -48,7 +48,7 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
     let has = |text: &str, line: &str| text.lines().any(|l| l.starts_with(line));
     for (line, shown) in [
         ("limits         needed", [true, true, true]),
-        ("21 changes", [true, true, true]),
+        ("20 changes", [true, true, true]),
         ("/etc/subuid", [false, true, true]),
         ("+ dev:165536:65536", [false, true, true]),
         ("Debian GNU/Linux 12", [false, true, true]),
