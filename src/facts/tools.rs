@@ -129,7 +129,11 @@ fn crun(
 ) -> Option<Crun> {
     let configured =
         containers.winner("engine.runtimes.crun").map(|w| strings(&w.setting.value)).unwrap_or_default();
-    let paths = configured.iter().map(String::as_str).chain(CRUN).map(Utf8PathBuf::from);
+    // A runtime that is set as a path is taken from there, whatever [engine.runtimes] names (containers.conf(5)).
+    let runtime = containers.winner("engine.runtime").map(|w| w.setting.value.trim_matches('"'));
+    let runtime = runtime.filter(|runtime| runtime.starts_with('/'));
+    let paths =
+        runtime.into_iter().chain(configured.iter().map(String::as_str)).chain(CRUN).map(Utf8PathBuf::from);
     let path = paths.into_iter().find(|p| is_file(p))?;
     // As the user: it may be a file of theirs.
     let said = world.answer(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
@@ -142,7 +146,7 @@ fn crun_version(said: &str) -> Option<Version> {
 }
 
 /// The strings of a TOML array of strings.
-fn strings(array: &str) -> Vec<String> {
+pub(crate) fn strings(array: &str) -> Vec<String> {
     array.split('"').skip(1).step_by(2).map(ToOwned::to_owned).collect()
 }
 

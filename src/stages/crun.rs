@@ -5,7 +5,8 @@ use camino::Utf8PathBuf;
 use crate::change::{Body, Change, Edit, Entry, Put};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
-use crate::facts::containers::containers_conf;
+use crate::facts::containers::{Winner, containers_conf};
+use crate::facts::tools::strings;
 use crate::fetch::Artifact;
 use crate::fetch::catalogue::{self, Catalogue};
 use crate::fetch::catalogue::{Fit, crun_floor_for, fit};
@@ -132,19 +133,38 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
 /// What makes podman run another crun than the one that we name, in a file that it reads after ours.
 fn is_beaten(facts: &Facts) -> Option<Need> {
     let ours = containers_conf(&facts.user);
-    let winner = facts.containers.beaten_by(&ours, "engine.runtimes.crun", &runtimes(facts).to_string())?;
-    Some(super::podman::beaten(&ours, "engine.runtimes.crun", winner))
+    let named = by_path(facts).map(|_| ("engine.runtime", Value::Str("crun".to_owned())));
+    let keys = [("engine.runtimes.crun", runtimes(facts))].into_iter().chain(named);
+    keys.into_iter().find_map(|(key, value)| {
+        let winner = facts.containers.beaten_by(&ours, key, &value.to_string())?;
+        Some(super::podman::beaten(&ours, key, winner))
+    })
+}
+
+/// The setting that names a crun by its path: podman then looks at no list of runtimes.
+fn by_path(facts: &Facts) -> Option<Winner<'_>> {
+    facts.containers.winner("engine.runtime").filter(|w| w.setting.value.ends_with("/crun\""))
 }
 
 /// What makes podman run no crun at all (containers.conf(5), `[engine] runtime`).
 fn is_another(facts: &Facts) -> Option<Need> {
-    let winner = facts.containers.winner("engine.runtime").filter(|w| w.setting.value != "\"crun\"")?;
+    let winner = facts.containers.winner("engine.runtime")?;
+    if winner.setting.value == "\"crun\"" || by_path(facts).is_some() {
+        return None;
+    }
     let what = format!("{winner} has podman run {} instead of crun", winner.setting.value);
     Some(Need::blocked(what, format!("take `runtime` out of [engine] in {}, then run the same command again", winner.path)))
 }
 
+/// Ours in front of what the user's own file names.
 fn runtimes(facts: &Facts) -> Value {
-    Value::StrList(vec![ours(facts).to_string(), "/usr/bin/crun".to_owned()])
+    let (ours, file) = (ours(facts).to_string(), containers_conf(&facts.user));
+    let own = facts.containers.files.iter().find(|f| f.path == file);
+    let theirs = own.and_then(|f| f.keys.get("engine.runtimes.crun")).map(|s| strings(&s.value));
+    let mut list = theirs.filter(|list| !list.is_empty()).unwrap_or_else(|| vec!["/usr/bin/crun".to_owned()]);
+    list.retain(|path| *path != ours);
+    list.insert(0, ours);
+    Value::StrList(list)
 }
 
 /// Where the crun that we bring goes.
@@ -211,7 +231,13 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if let (Some(local), Body::Download(artifact)) = (answers.get("crun_binary"), &put.body) {
         put.body = Body::Local { path: local.into(), artifact: artifact.clone() };
     }
-    let edit = Edit::Toml { path: ["engine", "runtimes", "crun"].map(ToOwned::to_owned).to_vec(), value: runtimes(facts) };
-    let entry = Entry { path: containers_conf(&facts.user), edit, owner, follow: None, restart: None };
-    vec![Change::Put(put), Change::Entry(entry)]
+    let set = |path: &[&str], value| {
+        let edit = Edit::Toml { path: path.iter().map(|&key| key.to_owned()).collect(), value };
+        Change::Entry(Entry { path: containers_conf(&facts.user), edit, owner, follow: None, restart: None })
+    };
+    let mut changes = vec![Change::Put(put), set(&["engine", "runtimes", "crun"], runtimes(facts))];
+    if by_path(facts).is_some() {
+        changes.push(set(&["engine", "runtime"], Value::Str("crun".to_owned())));
+    }
+    changes
 }

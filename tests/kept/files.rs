@@ -14,6 +14,7 @@ use crate::support::{Layout, Machine, answers, same};
 use crate::{calm, finish, give_home};
 
 const KIND: &str = "/home/dev/.local/bin/kind";
+const CONF: &str = "/home/dev/.config/containers/containers.conf";
 const KEPT: &str = "/home/dev/.local/bin/kind.kind-wsl-original";
 const BINARY: &[u8] = b"\x7fELF\x02\x01\x00their own kind\x00\xff";
 
@@ -220,4 +221,30 @@ fn the_root_becomes_a_shared_mount_only_if_it_is_private() {
     assert!(machine.text(table).contains(" shared:"), "the unit makes it shared at each start");
     machine.take_back();
     assert!(!machine.text(table).contains(" shared:"), "undo makes it private again");
+}
+
+#[test]
+fn the_owners_list_of_cruns_keeps_its_items_and_comments_behind_ours() {
+    let machine = Machine::new(Layout::Isolated);
+    let list =
+        "[engine.runtimes]\ncrun = [\n  \"/opt/crun/bin/crun\",   # our own build\n  \"/usr/bin/crun\",\n]\n";
+    machine.write(CONF, list);
+    give_home(&machine);
+    finish(&machine);
+    let ours = "crun = [\n  \"/home/dev/.local/bin/crun\",\n  \"/opt/crun/bin/crun\",   # our own build\n";
+    assert!(machine.text(CONF).contains(ours), "{}", machine.text(CONF));
+    machine.take_back();
+    assert_eq!(machine.text(CONF), list);
+}
+
+#[test]
+fn a_crun_that_is_named_by_its_path_is_judged_and_gives_way_only_if_it_is_too_old() {
+    let machine = Machine::new(Layout::Isolated);
+    let theirs = "[engine]\nruntime = \"/usr/bin/crun\"\n";
+    machine.write("/etc/containers/containers.conf", theirs);
+    finish(&machine);
+    assert!(machine.text(CONF).contains("runtime = \"crun\"\n"), "{}", machine.text(CONF));
+    assert_eq!(machine.text("/etc/containers/containers.conf"), theirs);
+    machine.take_back();
+    assert!(!machine.path(CONF).exists());
 }
