@@ -16,7 +16,7 @@ use crate::facts::Facts;
 use crate::fetch::Fetcher;
 use crate::host::{Account, Host, Owner, Recorder, Witness, is_aborted};
 use crate::journal::{Chosen, Entry, Journal, Ledger, Phase, Record};
-use crate::plan::{Verdict, judge, pending};
+use crate::plan::{Plan, Planned, Verdict, is_due, judge, pending};
 use crate::stage::{Answers, Stage};
 use crate::stages::STAGES;
 
@@ -24,7 +24,7 @@ use make::{Batch, TRIES, failed};
 
 pub use error::EngineError;
 pub use event::{Event, Face};
-pub use undo::{Drift, DriftPolicy, UndoOptions, Undone};
+pub use undo::{Drift, DriftPolicy, Reversal, UndoOptions, Undone, Way, preview};
 
 /// What a run is made from.
 pub struct Engine<'e> {
@@ -38,6 +38,37 @@ pub struct Engine<'e> {
     pub face: &'e mut dyn Face,
     /// Set by Ctrl-C: the change at hand is finished, then the run ends.
     pub stop: &'e AtomicBool,
+    /// How far it is.
+    pub steps: Steps,
+}
+
+/// The stages that do work, counted: those that change nothing are none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Steps {
+    number: usize,
+    count: usize,
+}
+
+impl Steps {
+    /// As many as the plan has.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let works = |s: &&Planned| s.verdict == Verdict::Needed;
+        Self { number: 0, count: plan.stages.iter().filter(works).count() }
+    }
+
+    /// A stage begins; one that the plan did not foresee counts as well.
+    fn announce(&mut self, face: &mut dyn Face, stage: &Stage, why: &str) {
+        self.number += 1;
+        self.count = self.count.max(self.number);
+        face.event(&Event::Stage {
+            number: self.number,
+            count: self.count,
+            id: stage.id,
+            title: stage.title,
+            why,
+        });
+    }
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -108,15 +139,10 @@ impl Engine<'_> {
             return Ok(ended);
         }
         self.fetcher.begin();
-        let interrupted: Vec<String> = match journal.ledger.finished {
-            None => journal.ledger.standing().map(|e| e.intent.stage.clone()).collect(),
-            Some(_) => Vec::new(),
-        };
         let mut facts = self.facts(&journal.ledger)?;
         let mut changed = 0;
         let mut verified = 0;
-        let count = STAGES.len();
-        for (index, stage) in STAGES.iter().enumerate() {
+        for stage in STAGES {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(Ended::Interrupted);
             }
@@ -128,25 +154,20 @@ impl Engine<'_> {
                     hint: hint.unwrap_or_default(),
                 });
             }
-            self.face.event(&Event::Stage {
-                number: index + 1,
-                count,
-                id: stage.id,
-                title: stage.title,
-                verdict,
-                why: &why,
-            });
-            // What an interrupted run had begun looks done to the stage itself as soon as its first change is there;
-            // it is walked to its end, where what is there already costs a look.
-            let begun = interrupted.iter().any(|s| s == stage.id);
-            if verdict != Verdict::Needed && !(begun && verdict == Verdict::Satisfied) {
+            if !is_due(stage, verdict, &facts) {
+                self.face.event(&Event::Passed { stage, verdict, why: &why });
                 continue;
             }
-            let made = match self.stage(&mut journal, stage, &facts, answers)? {
+            let made = match self.stage(&mut journal, stage, &facts, answers, &why)? {
                 Stepped::Made(made) => made,
                 Stepped::Ended(ended) => return Ok(ended),
             };
-            verified += self.check(&mut journal, stage, &facts, answers)?;
+            if !stage.checks.is_empty() {
+                self.steps.announce(self.face, stage, &why);
+                verified += self.check(&mut journal, stage, &facts, answers)?;
+            } else if made == 0 {
+                self.face.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why: &why });
+            }
             if made > 0 {
                 changed += made;
                 facts = self.facts(&journal.ledger)?;
@@ -159,6 +180,13 @@ impl Engine<'_> {
             journal.append(Record::Finished { at })?;
         }
         Ok(Ended::Done { changed, verified })
+    }
+
+    /// Announces the stage of the batch before its first change.
+    fn head(&mut self, batch: &mut Batch) {
+        if let Some((stage, why)) = batch.heading.take() {
+            self.steps.announce(self.face, stage, &why);
+        }
     }
 
     /// Removes what is left of downloads that nothing waits for any more.
@@ -181,11 +209,12 @@ impl Engine<'_> {
     fn stage(
         &mut self,
         journal: &mut Journal<'_>,
-        stage: &Stage,
+        stage: &'static Stage,
         facts: &Facts,
         answers: &Answers,
+        why: &str,
     ) -> Result<Stepped, EngineError> {
-        let mut batch = Batch::default();
+        let mut batch = Batch { heading: Some((stage, why.to_owned())), ..Batch::default() };
         let mut made = 0;
         for change in (stage.changes)(facts, answers) {
             if self.stop.load(Ordering::Relaxed) {
@@ -194,6 +223,7 @@ impl Engine<'_> {
             }
             if let Change::Restart(restart) = change {
                 self.flush(journal, &mut batch)?;
+                self.head(&mut batch);
                 return self.restart(journal, &restart).map(Stepped::Ended);
             }
             if self.make(journal, &mut batch, stage.id, &change)? {
@@ -221,9 +251,6 @@ impl Engine<'_> {
         facts: &Facts,
         answers: &Answers,
     ) -> Result<usize, EngineError> {
-        if stage.checks.is_empty() {
-            return Ok(0);
-        }
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(self.host);
         let (mut faults, mut passed) = (Vec::new(), 0);
@@ -262,6 +289,8 @@ pub fn with_ledger(facts: &mut Facts, ledger: &Ledger) {
     facts.pending = ledger.standing().filter_map(pending_of).collect();
     facts.verified.clone_from(&ledger.verified);
     facts.brought = ledger.standing().flat_map(brought).collect();
+    let is_over = ledger.finished.is_some();
+    facts.begun = ledger.standing().filter(|_| !is_over).map(|e| e.intent.stage.clone()).collect();
 }
 
 /// The packages that an entry asked for and that were not there before it.

@@ -67,6 +67,9 @@ pub struct Facts {
     /// Packages that a set-up of ours brought and that stand in the journal.
     #[serde(default)]
     pub brought: BTreeSet<String>,
+    /// Stages that an interrupted setup began: it resumes them, however satisfied they look after their first change.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<String>,
     /// kind, kubectl, crun and ourselves.
     pub tools: Tools,
     /// The present start of the machine.
@@ -107,6 +110,7 @@ impl Facts {
             subids: Subids::of(world, &user),
             engines: Engines::of(world, &user),
             brought: BTreeSet::new(),
+            begun: BTreeSet::new(),
             tools: Tools::of(world, &user, &containers),
             witness: Witness::of(world),
             pending: Vec::new(),

@@ -6,6 +6,7 @@
 //! the next record. Each line ends with a checksum of itself, so that a byte that a disk lost or an editor changed is noticed.
 //! An undo runs as root and goes by what the journal holds, so a journal that anybody but root can change is refused.
 
+mod agreement;
 mod ledger;
 mod record;
 mod seal;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use crate::change::SAVED;
 use crate::host::{Holder, Host, HostError, Kind, Lock, Owner, World};
 
+pub use agreement::Agreement;
 pub use ledger::{Entry, Ledger, Phase, Waiting};
 pub use record::{Chosen, Intent, Record};
 use seal::{Seal, goes_on_after_its_end, seal};

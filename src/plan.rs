@@ -160,6 +160,9 @@ pub struct Planned {
     pub hint: Option<String>,
     /// What it will change, where it is needed.
     pub changes: Vec<Change>,
+    /// All that it makes true, also what is so already.
+    #[serde(skip)]
+    pub wanted: Vec<Change>,
     /// Those of them that do not show in the diff of a file.
     #[serde(skip)]
     pub besides: Vec<Target>,
@@ -313,6 +316,7 @@ fn plan_stage(
     selection: &Selection,
 ) -> Result<Planned, ChangeError> {
     let (verdict, why, hint) = judge(stage, facts, answers, selection);
+    let due = is_due(stage, verdict, facts);
     let mut planned = Planned {
         id: stage.id,
         title: stage.title,
@@ -320,12 +324,14 @@ fn plan_stage(
         why,
         hint,
         changes: Vec::new(),
+        wanted: Vec::new(),
         besides: Vec::new(),
     };
-    if verdict != Verdict::Needed {
+    if !due {
         return Ok(planned);
     }
     let wanted = (stage.changes)(facts, answers);
+    planned.wanted.clone_from(&wanted);
     let all = wanted.len();
     for change in wanted {
         let now = change.observe(view)?;
@@ -352,6 +358,13 @@ fn plan_stage(
             planned.changes.push(change);
         }
     }
+    if verdict == Verdict::Satisfied {
+        if !planned.changes.is_empty() {
+            planned.verdict = Verdict::Needed;
+            "an interrupted setup began it".clone_into(&mut planned.why);
+        }
+        return Ok(planned);
+    }
     // Everything that it would write is there; what it makes true may still wait for the restart.
     if all > 0 && planned.changes.is_empty() {
         planned.verdict = Verdict::Satisfied;
@@ -374,6 +387,14 @@ fn over(target: Target, change: &Change, now: &State) -> Target {
         }
         _ => target,
     }
+}
+
+/// Whether the changes of a stage are looked at. What an interrupted setup began looks satisfied to the stage itself as
+/// soon as its first change is made.
+#[must_use]
+pub fn is_due(stage: &Stage, verdict: Verdict, facts: &Facts) -> bool {
+    let resumes = || verdict == Verdict::Satisfied && facts.begun.contains(stage.id);
+    verdict == Verdict::Needed || resumes()
 }
 
 /// The stage's own word on whether it matters, as a verdict.

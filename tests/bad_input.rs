@@ -19,12 +19,16 @@ mod support;
 
 #[path = "bad_input/answers.rs"]
 mod answers;
+#[path = "bad_input/consent.rs"]
+mod consent;
 #[path = "bad_input/disks.rs"]
 mod disks;
 #[path = "bad_input/ends.rs"]
 mod ends;
 #[path = "bad_input/files.rs"]
 mod files;
+#[path = "bad_input/finish.rs"]
+mod finish;
 #[path = "bad_input/journals.rs"]
 mod journals;
 #[path = "bad_input/people.rs"]

@@ -119,12 +119,15 @@ fn the_helper_restarts_wsl_and_the_run_goes_on_and_takes_back_what_was_for_the_r
     let result = format!("version=1\nid={id}\nscope=vm\nstate=resuming\nstop=stopped\nstopped_ms=3210\n");
     let case =
         case.file(&format!("{PLACE}/{id}.result"), result).file(&format!("{PLACE}/{id}.log"), "0.0 x\n");
-    case.run(&format!("setup --resume {id}")).expect(0, "").says(
-        "
+    case.run(&format!("setup --resume {id}"))
+        .expect(0, "")
+        .says(
+            "
         The restart: the helper stopped it in 3.2 s.
-        WSL was started again; going on
+        WSL was restarted; setup resumes
         ",
-    );
+        )
+        .says("Close this window. In a new terminal of Debian:\n");
     assert!(!case.machine.path("/etc/profile.d/kind-wsl.sh").exists(), "the notice is still there");
     assert_eq!(waiting(&case), None);
     case.run("undo --yes --packages").expect(0, "");
@@ -159,7 +162,7 @@ fn a_restart_of_the_distribution_alone_is_not_a_restart_of_wsl() {
         .says("  wsl.exe --shutdown\n");
     assert!(case.run("status").stdout.contains("waiting for a restart"));
     case.machine.boot(3);
-    case.run("setup").expect(0, "").says("WSL was started again; going on");
+    case.run("setup").expect(0, "").says("WSL was restarted; setup resumes");
 }
 
 #[test]
@@ -167,7 +170,7 @@ fn a_new_start_of_the_distribution_is_enough_where_no_more_is_needed() {
     let case = Case::new(Layout::Isolated);
     case.run(&format!("{} --no-restart", setup())).expect(3, "").says("  wsl.exe --terminate Debian\n");
     case.machine.start_distro(2);
-    case.run("setup").expect(0, "").says("this distribution was started again; going on");
+    case.run("setup").expect(0, "").says("this distribution was restarted; setup resumes");
 }
 
 #[test]
@@ -246,7 +249,7 @@ fn other_distributions_are_ended_only_by_who_agreed_to_it() {
     let others = "0\nDebian\nUbuntu-24.04\ndocker-desktop\n";
     let case = case().file("/fake/windows/wsl.exe --list", others);
     case.run(&setup()).expect(3, "").says(
-        "It is left to you: it would end the running distributions Ubuntu-24.04, docker-desktop, and nobody agreed to that (`--restart-all`).",
+        "It is left to you: it would stop the running distributions Ubuntu-24.04, docker-desktop; `--restart-all` agrees to that.",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe").len(), 0);
     assert_eq!(waiting(&case), None);
@@ -260,9 +263,9 @@ fn other_distributions_are_ended_only_by_who_agreed_to_it() {
 fn nodes_that_run_are_named_before_they_are_ended() {
     let case =
         case().dir("/home/dev/.local/share/containers/storage").file("/fake/nodes", "kind-control-plane\n");
-    case.run(&setup())
-        .expect(3, "")
-        .says("It is left to you: it would end the kind node kind-control-plane, and nobody agreed to that (`--restart-all`).");
+    case.run(&setup()).expect(3, "").says(
+        "It is left to you: it would stop the kind node kind-control-plane; `--restart-all` agrees to that.",
+    );
 }
 
 #[test]
@@ -319,7 +322,9 @@ fn kind_wsl_exe_is_not_told_of_a_restart_that_was_not_agreed_to() {
     case.run(&setup()).expect(3, "");
     assert!(waiting(&case).is_some());
     let case = case.env("KIND_WSL_RUNNING", "Ubuntu");
-    case.run(&setup()).expect(3, "").says("It is left to you: it would end the running distribution Ubuntu,");
+    case.run(&setup())
+        .expect(3, "")
+        .says("It is left to you: it would stop the running distribution Ubuntu;");
     assert_eq!(waiting(&case), None);
 }
 

@@ -74,7 +74,7 @@ impl Kind {
 }
 
 /// What installs kind, even where an earlier answer was to install nothing.
-const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
+pub(super) const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
 
 fn other_user(name: &str, again: &str) -> Failure {
     let hint = Cmd::new("su", ["-", name, "--command", again]).to_string();

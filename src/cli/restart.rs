@@ -49,7 +49,7 @@ impl Bystanders {
             _ => Vec::new(),
         };
         others.retain(|name| !name.eq_ignore_ascii_case(own));
-        Self { others, nodes: nodes(session) }
+        Self { others, nodes: nodes(session, Nodes::Running) }
     }
 
     fn is_empty(&self) -> bool {
@@ -78,16 +78,26 @@ impl Bystanders {
             None if !may_ask || !ui::is_interactive() => return Ok(None),
             None => {}
         }
-        out(&format!("The restart in the middle ends {}.", self.name()));
-        let yes = ui::confirm("Restart WSL all the same, when it is time?")?;
+        let text = format!("The restart also stops {}.", self.name());
+        out(&ui::wrap(&text, ui::width()).join("\n"));
+        let yes = ui::confirm("Restart WSL anyway?")?;
         answers.give(CONSENT, if yes { "yes" } else { "no" }.to_owned());
         Ok(Some(yes))
     }
 }
 
-/// The nodes of kind that run, where the provider is there and has been used before: podman's very first command
+/// Which nodes of kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nodes {
+    /// Those that run.
+    Running,
+    /// Stopped ones as well.
+    All,
+}
+
+/// The nodes of kind, where the provider is there and has been used before: podman's very first command
 /// settles its storage.
-fn nodes(session: &Session) -> Vec<String> {
+pub(super) fn nodes(session: &Session, which: Nodes) -> Vec<String> {
     let storage = session.user.home.join(".local/share/containers/storage");
     let own = format!("{}/docker.sock", session.user.runtime_dir());
     let asked = [
@@ -96,10 +106,13 @@ fn nodes(session: &Session) -> Vec<String> {
         ("docker", own.as_str(), Some(docker_host(&session.user))),
     ];
     let label = format!("label={}", node::CLUSTER);
-    let list = ["ps", "--filter", &label, "--format", "{{.Names}}"];
+    let all = (which == Nodes::All).then_some("--all");
+    let list = ["ps"].into_iter().chain(all).chain(["--filter", &label, "--format", "{{.Names}}"]);
+    let list: Vec<&str> = list.collect();
     let is_used = |(_, sign, _): &(_, &str, _)| session.host.exists(sign);
     let nodes = asked.into_iter().filter(is_used).filter_map(|(provider, _, address)| {
-        let cmd = Cmd::new(provider, list).as_user(&session.user).within(Duration::from_secs(10));
+        let cmd =
+            Cmd::new(provider, list.iter().copied()).as_user(&session.user).within(Duration::from_secs(10));
         let to = |cmd: Cmd, address: String| cmd.with_env("DOCKER_HOST", &address);
         session.host.answer(&address.into_iter().fold(cmd, to))
     });

@@ -17,10 +17,9 @@ use crate::host::{
 };
 use crate::journal::{self, Chosen, JournalError, Ledger};
 use crate::plan::{Plan, Selection};
-use crate::stage::{Answers, Question, answers_in};
-use crate::stages;
-use crate::ui;
+use crate::stage::{Answers, Question, Stage, answers_in};
 use crate::windows::{self, Helper, Interop, Look};
+use crate::{stages, ui};
 
 /// Whether a variable is carried over to root on sudo's command line, which sudo has to allow as a whole.
 fn is_carried(name: &str) -> bool {
@@ -271,6 +270,7 @@ impl Choosing {
             // A resume may be typed in another directory.
             offline: self.offline.as_ref().map(|d| directory(d).ok().flatten().unwrap_or_else(|| d.clone())),
             windows_profile: self.windows_profile.clone(),
+            agreed: None,
         };
         if !ledger.is_interrupted() {
             return Ok(mine);
@@ -285,6 +285,7 @@ impl Choosing {
             mirror,
             offline,
             windows_profile: mine.windows_profile.or(kept.windows_profile),
+            agreed: None,
         })
     }
 
@@ -295,7 +296,7 @@ impl Choosing {
         session: &Session,
         facts: &Facts,
     ) -> Result<Answers, Failure> {
-        let mut answers = Answers(session.ledger.answers.clone());
+        let mut answers = self.earlier_answers(global, &session.ledger, facts);
         if let Some(path) = &self.answers {
             for (key, said) in Self::read(session, path)? {
                 let question = by_key(&key, path)?;
@@ -307,6 +308,31 @@ impl Choosing {
             given.accept(&mut answers, facts)?;
         }
         Ok(answers)
+    }
+
+    /// The answers of an earlier run, as far as they still are answers. A stage that `--only` names is asked again what it
+    /// asks everybody, unless the very same run is resumed: its earlier answer may be why it has nothing to do.
+    fn earlier_answers(&self, global: &Global, ledger: &Ledger, facts: &Facts) -> Answers {
+        let resumes = ledger.is_interrupted() && self.only == ledger.chosen.selection.only;
+        let is_asked_again = |question: &Question| {
+            let of = |stage: &&&Stage| stage.questions.iter().any(|q| q.id == question.id);
+            let is_named =
+                stages::STAGES.iter().find(of).is_some_and(|s| self.only.iter().any(|id| id == s.id));
+            is_named && !resumes && question.is_for_everybody(facts)
+        };
+        let mut answers = Answers::default();
+        for (id, said) in &ledger.answers {
+            match stages::questions().find(|q| q.id == id) {
+                Some(question) if is_asked_again(question) => {}
+                Some(question) if question.accept(said, facts).is_ok() => answers.give(id, said),
+                // An older or newer program asked it.
+                _ if global.verbose => ui::err(&format!(
+                    "ignored an earlier answer that this version does not know: {id} = {said}"
+                )),
+                _ => {}
+            }
+        }
+        answers
     }
 
     fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {

@@ -1,25 +1,26 @@
 //! `kind-wsl setup`: the one command.
 
+mod consent;
+mod done;
+
 use clap::Args;
-use serde_json::json;
 
 use super::restart::{Bystanders, Restarting};
-use super::session::{Session, args as args_of, open_questions, source, switches, with_defaults};
+use super::session::{Session, args as args_of, source, switches, with_defaults};
 use super::sources::check_downloads;
 use super::trust::settle_crun;
 use super::{Choosing, Global};
-use crate::engine::{Ended, Engine, EngineError};
+use crate::engine::{Ended, Engine, EngineError, Steps};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::fetch::Fetcher;
-use crate::host::is_aborted;
 use crate::journal::Chosen;
-use crate::plan::{Plan, Selection};
-use crate::provider::Provider;
+use crate::plan::Plan;
 use crate::stage::Answers;
-use crate::ui::{self, BOLD, Consent, DIM, GREEN, YELLOW, columns, out, render, styled};
+use crate::ui::{self, DIM, out, styled};
 use crate::windows::Outcome;
+use consent::Proposal;
 
 /// The flags of `setup`.
 #[derive(Debug, Args)]
@@ -43,9 +44,9 @@ pub(crate) struct Setup {
     /// Print events as JSON lines.
     #[arg(long)]
     json: bool,
-    /// The plan was shown and agreed to by the run that became root.
-    #[arg(long, hide = true)]
-    agreed: bool,
+    /// The digest of the plan that was shown and agreed to by the run that became root.
+    #[arg(long, value_name = "DIGEST", require_equals = true, hide = true)]
+    agreed: Option<String>,
 }
 
 impl Setup {
@@ -60,10 +61,8 @@ impl Setup {
         let mut answers = self.choosing.answers(global, &session, &facts)?;
         let chosen = self.choosing.chosen(&session.ledger)?;
         let selection = &chosen.selection;
-        // A run that goes on was agreed to when it began, as far as it was chosen then.
         let resumes = session.ledger.is_interrupted();
-        let agreed = self.agreed || (resumes && chosen.selection == session.ledger.chosen.selection);
-        if !self.agreed {
+        if self.agreed.is_none() {
             self.decide(&facts, &mut answers, selection)?;
             settle_crun(&facts, &mut answers, &source(&chosen), !self.yes)?;
         }
@@ -74,10 +73,13 @@ impl Setup {
             check_downloads(&plan, facts.arch)?;
         }
         if plan.is_empty() && !resumes && facts.verified.is_some() {
-            self.nothing_to_do(&facts);
+            self.nothing_to_do(&session, &facts);
             return Ok(Exit::Done);
         }
-        if !agreed {
+        let proposal =
+            Proposal { session: &session, facts: &facts, answers: &answers, chosen: &chosen, plan: &plan };
+        let mut agreed = self.standing(&proposal)?;
+        if agreed.is_none() {
             if !self.is_agreed(&session, &facts, &mut answers, selection, &mut plan)? {
                 return Ok(Exit::Interrupted);
             }
@@ -87,87 +89,29 @@ impl Setup {
             }
         }
         let answers = with_defaults(&facts, &answers);
+        let proposal =
+            Proposal { session: &session, facts: &facts, answers: &answers, chosen: &chosen, plan: &plan };
+        let now = proposal.agreement(self.yes);
         if session.host.is_live() && !session.host.is_root() {
-            let args = self.args(global, &session, &answers, &chosen);
+            let args = self.args(global, &session, &answers, &chosen, &now.digest);
             return Err(session.become_root(global, args, Some(&chosen)));
         }
+        let agreed = Some(agreed.take().unwrap_or(now));
+        let chosen = Chosen { agreed, ..chosen };
         self.work(global, &session, &facts, &answers, &chosen, &plan)
     }
 
-    /// Puts the questions that only a person can decide.
-    fn decide(&self, facts: &Facts, answers: &mut Answers, selection: &Selection) -> Result<(), Failure> {
-        if self.yes {
-            return Ok(());
-        }
-        // One by one: an answer can make another question needless.
-        while let Some(question) =
-            open_questions(facts, answers, selection).into_iter().find(|q| q.is_for_everybody(facts))
-        {
-            if !ui::is_interactive() {
-                let open = open_questions(facts, answers, selection)
-                    .into_iter()
-                    .filter(|q| q.is_for_everybody(facts));
-                let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
-                let text = format!("nobody is there to answer {}", open.join(", "));
-                let hint = "answer with these flags, or take the recommended answers with `--yes`";
-                return Err(Failure::usage(text, hint));
-            }
-            let answer = ui::ask(question, facts, &(question.default)(facts))?;
-            answers.give(question.id, question.accept(&answer, facts)?);
-        }
-        Ok(())
-    }
-
-    /// Shows the plan and asks for consent.
-    fn is_agreed(
-        &self,
-        session: &Session,
-        facts: &Facts,
-        answers: &mut Answers,
-        selection: &Selection,
-        plan: &mut Plan,
-    ) -> Result<bool, Failure> {
-        if !self.json {
-            out(&render::plan(plan, facts));
-            out("");
-        }
-        if self.yes {
-            return Ok(true);
-        }
-        if !ui::is_interactive() {
-            return Err(Failure::usage(
-                "nobody is there to agree to the plan",
-                "agree with `--yes`; `kind-wsl plan` shows it",
-            ));
-        }
-        loop {
-            match ui::consent(true)? {
-                Consent::Go => return Ok(true),
-                Consent::Stop => return Ok(false),
-                Consent::Change => {
-                    let known = with_defaults(facts, answers);
-                    let mut mine = Answers::default();
-                    // One by one: another provider makes podman's questions needless.
-                    while let Some(question) = open_questions(facts, &mine, selection).into_iter().next() {
-                        let answer = ui::ask(question, facts, known.get(question.id).unwrap_or_default())?;
-                        let answer = question.accept(&answer, facts)?;
-                        mine.give(question.id, answer.clone());
-                        answers.give(question.id, answer);
-                    }
-                    *plan = session.plan(facts, answers, selection)?.from(plan.source.clone());
-                    refuse_blocked(plan)?;
-                    check_downloads(plan, facts.arch)?;
-                    out(&render::plan(plan, facts));
-                    out("");
-                }
-            }
-        }
-    }
-
     /// The same run, for root: agreed to and fully answered.
-    fn args(&self, global: &Global, session: &Session, answers: &Answers, chosen: &Chosen) -> Vec<String> {
-        let mut args =
-            vec!["setup".to_owned(), "--agreed".to_owned(), format!("--user={}", session.user.name)];
+    fn args(
+        &self,
+        global: &Global,
+        session: &Session,
+        answers: &Answers,
+        chosen: &Chosen,
+        agreed: &str,
+    ) -> Vec<String> {
+        let (agreed, user) = (format!("--agreed={agreed}"), format!("--user={}", session.user.name));
+        let mut args = vec!["setup".to_owned(), agreed, user];
         args.extend(args_of(chosen));
         args.extend(answers.0.iter().map(|(id, answer)| format!("--{}={answer}", id.replace('_', "-"))));
         args.extend(self.resume.iter().map(|id| format!("--resume={id}")));
@@ -195,11 +139,12 @@ impl Setup {
                 user: &session.user,
                 face: &mut *face,
                 stop: &stop,
+                steps: Steps::of(plan),
             };
             engine.setup(answers, chosen).map_err(goes_on)?
         };
         let Ended::Restart(awaited) = &ended else {
-            return Ok(self.end(session, &ended, answers.provider()));
+            return Ok(self.end(global, session, &ended));
         };
         let restarting = Restarting {
             session,
@@ -230,60 +175,6 @@ impl Setup {
         }
         Ok(())
     }
-
-    fn nothing_to_do(&self, facts: &Facts) {
-        if self.json {
-            ui::json_line(json!({ "event": "end", "changed": 0 }));
-        } else {
-            let text = format!("Nothing to do: everything is as it should be for `{}`.", facts.user.name);
-            out(&styled(GREEN, &text));
-            out(&next("kind-wsl kind create cluster", "makes a cluster"));
-        }
-    }
-
-    fn end(&self, session: &Session, ended: &Ended, provider: Provider) -> Exit {
-        if self.json {
-            ui::json_line(match ended {
-                Ended::Done { changed, verified } => {
-                    json!({ "event": "end", "changed": changed, "verified": verified })
-                }
-                Ended::Restart(_) | Ended::Interrupted => json!({ "event": "interrupted" }),
-            });
-        }
-        match ended {
-            Ended::Done { changed, verified } if !self.json => {
-                let plural = if *changed == 1 { "" } else { "s" };
-                // With `--only` and `--skip` it may end where no cluster can be made yet.
-                if *verified > 0 || (*changed == 0 && session.ledger.verified.is_some()) {
-                    let text =
-                        format!("Ready: `{}` can create clusters in rootless {provider}.", session.user.name);
-                    out(&format!("\n{}", styled(GREEN.bold(), &text)));
-                    out(&format!("  this run made {changed} change{plural}; {verified} checks hold"));
-                    out(&next("kind-wsl kind create cluster", "makes a cluster"));
-                } else {
-                    let text = format!("Done, as far as it was asked for: {changed} change{plural}.");
-                    out(&format!("\n{}", styled(GREEN.bold(), &text)));
-                    out(&next("kind-wsl setup", "does the rest, and the restart where one is needed"));
-                }
-                out(&next("kind-wsl undo", "takes everything back"));
-                Exit::Done
-            }
-            Ended::Done { .. } => Exit::Done,
-            Ended::Restart(_) => Exit::Restart,
-            Ended::Interrupted => {
-                if !self.json {
-                    let text = if is_aborted() {
-                        "Aborted in the middle of a step."
-                    } else {
-                        "Stopped between two changes; nothing is half done."
-                    };
-                    out(&format!("\n{}", styled(YELLOW, text)));
-                    out(&next("kind-wsl setup", "goes on"));
-                }
-                Exit::Interrupted
-            }
-        }
-    }
 }
 
 /// A failure half-way: what was done stays done.
@@ -306,8 +197,4 @@ fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {
     let Some(stage) = plan.blocked() else { return Ok(()) };
     let text = format!("stage `{}` can not be set up: {}", stage.id, stage.why);
     Err(Failure::new(text, stage.hint.clone()))
-}
-
-fn next(command: &str, what: &str) -> String {
-    columns(&[("  ", 2, DIM), (command, 31, BOLD)], what, ui::width())
 }

@@ -1,16 +1,22 @@
 //! `kind-wsl undo`: back to the state before.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Global;
+use super::restart::{Nodes, nodes};
 use super::session::{Session, switches};
 use crate::change::{ChangeError, Scope};
-use crate::engine::{DriftPolicy, Engine, EngineError, UndoOptions, Undone};
+use crate::engine::{DriftPolicy, Engine, EngineError, Steps, UndoOptions, Undone, Way, preview};
 use crate::error::{Exit, Failure};
 use crate::fetch::{Fetcher, Source};
 use crate::stages;
-use crate::ui::{self, GREEN, YELLOW, out, render, styled};
+use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, render, styled};
+
+/// Stages without which a cluster starts all the same.
+const HARMLESS: [&str; 7] = ["idle", "limits", "modules", "restart", "tools", "user-slice", "verify"];
 
 /// The flags of `undo`.
 #[derive(Debug, Args)]
@@ -50,34 +56,78 @@ impl Undo {
         }
         let session = Session::new(global, None)?;
         session.refuse_other_user()?;
-        let chosen = |stage: &String| self.stages.is_empty() || self.stages.contains(stage);
-        let standing: Vec<_> = session.ledger.standing().filter(|e| chosen(&e.intent.stage)).collect();
-        if standing.is_empty() && !crate::journal::exists(&session.host) {
+        if !crate::journal::exists(&session.host) {
             if self.json {
                 ui::json_line(json!({ "event": "end", "undone": 0 }));
             } else {
-                out("Nothing to take back: kind-wsl has changed nothing here.");
+                out("Nothing to undo: kind-wsl has changed nothing on this machine.");
             }
             return Ok(Exit::Done);
         }
-        if !self.yes && !self.json {
-            for entry in standing.iter().rev() {
-                out(&format!("  {}", entry.intent.change.target()));
-            }
-            if !ui::is_interactive() {
-                return Err(Failure::usage(
-                    "nobody is there to agree to taking this back",
-                    "agree with `--yes`",
-                ));
-            }
-            if ui::consent(false)? == ui::Consent::Stop {
-                return Ok(Exit::Interrupted);
-            }
+        if !self.yes && !self.is_agreed(&session)? {
+            out("Nothing was changed.");
+            return Ok(Exit::Interrupted);
         }
         if session.host.is_live() && !session.host.is_root() {
             return Err(session.become_root(global, self.args(global, &session), None));
         }
         self.work(global, &session)
+    }
+
+    /// Shows what it would do and asks for consent.
+    fn is_agreed(&self, session: &Session) -> Result<bool, Failure> {
+        if self.json || !ui::is_interactive() {
+            return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
+        }
+        let chosen = |stage: &String| self.stages.is_empty() || self.stages.contains(stage);
+        let entries = session.ledger.standing().filter(|e| chosen(&e.intent.stage));
+        let (count, groups) = preview(&session.host, entries, self.packages);
+        out(&self.shown(session, count, &groups));
+        let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());
+        if count > 0 && (self.stages.is_empty() || self.stages.iter().any(breaks)) {
+            let nodes = nodes(session, Nodes::All);
+            let clusters = clusters(&nodes);
+            if !clusters.is_empty() {
+                let plural = if clusters.len() == 1 { ("", "s") } else { ("s", "") };
+                let names = clusters.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let text =
+                    format!("cluster{} {names} exist{} and will not start afterwards", plural.0, plural.1);
+                out(&columns(&[("Warning: ", 9, YELLOW)], &text, ui::width()));
+            }
+        }
+        ui::confirm("Proceed?")
+    }
+
+    /// What it would do, grouped.
+    fn shown(&self, session: &Session, count: usize, groups: &BTreeMap<Way, Vec<String>>) -> String {
+        let plural = if count == 1 { "" } else { "s" };
+        let mut lines = vec![format!("This reverts {count} change{plural} of kind-wsl:")];
+        for (way, objects) in groups {
+            let home = format!("{}/", session.user.home);
+            let names: Vec<String> = objects
+                .iter()
+                .map(|o| o.strip_prefix(&home).map_or_else(|| o.clone(), |rest| format!("~/{rest}")))
+                .collect();
+            let all = names.join(", ");
+            let packages = |note: &str| {
+                let number = all.split(", ").filter(|n| !n.is_empty()).count();
+                format!("{number} package{}{note}: {all}", if number == 1 { "" } else { "s" })
+            };
+            let text = match way {
+                Way::Keep => packages(" (`--packages` removes them)"),
+                Way::Remove => packages(""),
+                Way::Drifted if self.drift == OnDrift::Stop => {
+                    format!("{all}: changed since by another program, which stops the undo (see `--drift`)")
+                }
+                Way::Drifted if self.drift == OnDrift::Keep => {
+                    format!("{all}: changed since, and kept as now")
+                }
+                Way::Drifted => format!("{all}: changed since, and restored all the same"),
+                _ => all,
+            };
+            lines.push(columns(&[("  ", 2, DIM), (way.verb(), 9, BOLD)], &text, ui::width()));
+        }
+        lines.join("\n")
     }
 
     fn args(&self, global: &Global, session: &Session) -> Vec<String> {
@@ -107,6 +157,7 @@ impl Undo {
                 user: &session.user,
                 face: &mut *face,
                 stop: &stop,
+                steps: Steps::default(),
             };
             engine.undo(&options)
         };
@@ -127,31 +178,43 @@ impl Undo {
                 json!({ "event": "end", "undone": undone.changes, "kept": undone.kept, "restart": undone.restart }),
             );
         } else {
-            let plural = if undone.changes == 1 { "" } else { "s" };
-            out(&styled(GREEN.bold(), &format!("\n{} change{plural} taken back.", undone.changes)));
+            let text = match undone.changes {
+                0 => "Nothing was left to revert.".to_owned(),
+                1 => "1 change was reverted.".to_owned(),
+                count => format!("{count} changes were reverted."),
+            };
+            out(&styled(GREEN.bold(), &format!("\n{text}")));
             if undone.kept.iter().any(|k| k.starts_with("install packages")) {
-                out("The packages are still installed; `kind-wsl undo --packages` takes them out.");
+                out("The packages stay installed. To remove them: kind-wsl undo --packages");
             }
             let facts = session.facts();
-            match undone.restart {
-                Some(_) if !facts.wsl.is_two() => {
-                    out(&styled(YELLOW, "Restart the machine for it to take effect."));
-                }
-                Some(Scope::Distro) => out(&styled(
+            let command = match undone.restart {
+                _ if !facts.wsl.is_two() => None,
+                Some(Scope::Distro) => Some(format!("wsl.exe --terminate {}", facts.wsl.distro())),
+                _ => Some("wsl.exe --shutdown".to_owned()),
+            };
+            if undone.restart.is_some() {
+                out(&styled(
                     YELLOW,
-                    &format!(
-                        "It takes effect after `wsl.exe --terminate {}` in Windows.",
-                        facts.wsl.distro()
-                    ),
-                )),
-                Some(Scope::Vm | Scope::Machine) => {
-                    out(&styled(YELLOW, "It takes effect after `wsl.exe --shutdown` in Windows."));
-                }
-                None => {}
+                    &match command {
+                        Some(command) => {
+                            format!("The old settings take effect after a restart. In Windows: {command}")
+                        }
+                        None => "The old settings take effect after a restart of this machine.".to_owned(),
+                    },
+                ));
+            }
+            if undone.interrupted {
+                out("The undo was interrupted. To resume it: kind-wsl undo");
             }
         }
         if undone.interrupted { Exit::Interrupted } else { Exit::Done }
     }
+}
+
+/// The clusters to which these nodes belong: kind calls each first node CLUSTER-control-plane.
+fn clusters(nodes: &[String]) -> BTreeSet<&str> {
+    nodes.iter().filter_map(|node| node.strip_suffix("-control-plane")).collect()
 }
 
 /// A failure half-way: what was taken back stays so.

@@ -1,14 +1,15 @@
 //! What the engine tells while it works.
 
+use super::Reversal;
 use crate::change::{Target, Tick};
 use crate::host::Cmd;
 use crate::plan::Verdict;
-use crate::stage::Fault;
+use crate::stage::{Fault, Stage};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event<'e> {
-    /// A stage begins, or is passed by.
+    /// A stage that has work to do begins.
     Stage {
         /// Which of them, from 1.
         number: usize,
@@ -18,9 +19,16 @@ pub enum Event<'e> {
         id: &'static str,
         /// What it makes true.
         title: &'static str,
+        /// Why it is due.
+        why: &'e str,
+    },
+    /// A stage has nothing to do.
+    Passed {
+        /// Which.
+        stage: &'static Stage,
         /// The verdict.
         verdict: Verdict,
-        /// The evidence.
+        /// Why.
         why: &'e str,
     },
     /// A change begins.
@@ -35,15 +43,19 @@ pub enum Event<'e> {
         /// Which.
         target: &'e Target,
     },
-    /// A change is taken back.
+    /// A change is undone.
     Undone {
         /// Which.
         target: &'e Target,
+        /// What the undo does.
+        reversal: &'e Reversal,
     },
     /// A change is left as it is.
     Kept {
         /// Which.
         target: &'e Target,
+        /// What the undo would do.
+        reversal: &'e Reversal,
         /// Why.
         why: &'e str,
     },

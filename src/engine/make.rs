@@ -6,6 +6,7 @@ use super::{Engine, EngineError, Event};
 use crate::change::{Change, ChangeError, Context, Follow, State};
 use crate::host::{HostError, Witness, World};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
+use crate::stage::Stage;
 
 /// How often a change is looked at and made anew where others write to the same file at the same moment.
 pub(super) const TRIES: usize = 5;
@@ -15,6 +16,8 @@ pub(super) const TRIES: usize = 5;
 pub(super) struct Batch {
     pub(super) follow: BTreeSet<Follow>,
     pub(super) done: Vec<Record>,
+    /// The stage, until it is announced, and why it is due.
+    pub(super) heading: Option<(&'static Stage, String)>,
 }
 
 impl Engine<'_> {
@@ -105,6 +108,7 @@ impl Engine<'_> {
             replaces,
         };
         journal.append(Record::Intent(Box::new(intent.clone())))?;
+        self.head(batch);
         self.face.event(&Event::Change { target: &target });
         let made = self.carry_out(&intent, &now);
         if matches!(made, Err(ChangeError::Stopped(_))) && intent.replaces.is_none() {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::undo::Standing;
-use super::{Awaited, Batch, Ended, Engine, EngineError, Event, failed, owner};
+use super::{Awaited, Batch, Ended, Engine, EngineError, Event, Reversal, failed, owner};
 use crate::change::{Change, Expect, Scope};
 use crate::host::{Cmd, Kind, Witness, World, temporary};
 use crate::journal::{Entry, Journal, Ledger, Phase, Record, Waiting};
@@ -45,7 +45,7 @@ impl Engine<'_> {
     pub(super) fn finish_open(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
         let open: Vec<_> = journal.ledger.open().map(|e| e.intent.clone()).collect();
         if !open.is_empty() {
-            self.face.event(&Event::Resumed("going on where the last run was interrupted"));
+            self.face.event(&Event::Resumed("resuming the interrupted setup"));
         }
         let mut batch = Batch::default();
         for intent in open {
@@ -75,8 +75,13 @@ impl Engine<'_> {
                 Standing::AsBefore => {}
                 Standing::AsLeft => self.put_back(intent, &now).map_err(fail)?,
                 Standing::Drifted => {
-                    let why = "others changed it";
-                    self.face.event(&Event::Kept { target: &intent.change.target(), why });
+                    let why = "another program changed it";
+                    let reversal = Reversal::of(intent);
+                    self.face.event(&Event::Kept {
+                        target: &intent.change.target(),
+                        reversal: &reversal,
+                        why,
+                    });
                 }
             }
             self.remove_dirs(intent).map_err(fail)?;
@@ -178,9 +183,9 @@ impl Engine<'_> {
 /// What was started again, as the witnesses tell.
 fn restarted(waiting: &Waiting, now: &Witness) -> &'static str {
     match waiting.scope {
-        Scope::Machine => "the machine was started again; going on",
-        _ if waiting.witness.boot_id == now.boot_id => "this distribution was started again; going on",
-        _ => "WSL was started again; going on",
+        Scope::Machine => "the machine was restarted; setup resumes",
+        _ if waiting.witness.boot_id == now.boot_id => "this distribution was restarted; setup resumes",
+        _ => "WSL was restarted; setup resumes",
     }
 }
 

@@ -1,5 +1,8 @@
 //! Back to the state before, byte for byte where nobody else wrote.
 
+mod reversal;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use super::resume::is_package;
@@ -12,6 +15,8 @@ use crate::change::{
 use crate::host::{Witness, World, is_aborted};
 use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
 use crate::windows;
+
+pub use reversal::{Reversal, Way, preview};
 
 /// What to do with what others changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +64,18 @@ pub struct Drift {
     pub now: Option<String>,
 }
 
+/// What became of a change.
+enum Taken {
+    /// It was undone.
+    Back,
+    /// It was never made, or is undone already.
+    Nothing,
+    /// It is left to whoever changed it since.
+    Kept,
+}
+
 /// How a change stands to the machine.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     AsLeft,
     AsBefore,
@@ -91,9 +106,14 @@ impl Engine<'_> {
             }
             let intent = &entry.intent;
             let target = intent.change.target();
-            if is_package(&intent.change) && !options.packages {
-                let why = "packages stay unless asked for (`--packages`)";
-                self.face.event(&Event::Kept { target: &target, why });
+            let reversal = Reversal::of(intent);
+            let is_there = || {
+                let now = intent.change.observe(self.host);
+                now.is_err() || now.is_ok_and(|now| Self::standing(&entry, &now) != Standing::AsBefore)
+            };
+            if is_package(&intent.change) && !options.packages && is_there() {
+                let why = "`--packages` removes them";
+                self.face.event(&Event::Kept { target: &target, reversal: &reversal, why });
                 undone.kept.push(target.to_string());
                 continue;
             }
@@ -107,13 +127,18 @@ impl Engine<'_> {
                 }
                 other => other?,
             };
-            if taken {
-                undone.changes += 1;
-                self.face.event(&Event::Undone { target: &target });
-                undone.restart = undone.restart.max(took_effect(&entry, &witness));
-            } else {
-                self.face.event(&Event::Kept { target: &target, why: "others changed it" });
-                undone.kept.push(target.to_string());
+            match taken {
+                Taken::Back => {
+                    undone.changes += 1;
+                    self.face.event(&Event::Undone { target: &target, reversal: &reversal });
+                    undone.restart = undone.restart.max(took_effect(&entry, &witness));
+                }
+                Taken::Nothing => {}
+                Taken::Kept => {
+                    let why = "another program changed it";
+                    self.face.event(&Event::Kept { target: &target, reversal: &reversal, why });
+                    undone.kept.push(target.to_string());
+                }
             }
             batch.follow.extend(intent.change.follow().cloned());
             batch.done.push(Record::Undone { id: intent.id });
@@ -154,7 +179,7 @@ impl Engine<'_> {
     }
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.
-    fn take_back(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<bool, EngineError> {
+    fn take_back(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         for _ in 1..TRIES {
             match self.take_back_once(entry, policy) {
                 Err(e) if e.is_meanwhile() => {}
@@ -164,25 +189,26 @@ impl Engine<'_> {
         self.take_back_once(entry, policy)
     }
 
-    /// Takes one change back; `false` where it is left to whoever changed it since.
-    fn take_back_once(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<bool, EngineError> {
+    /// Undoes one change.
+    fn take_back_once(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
         let now = intent.change.observe(self.host).map_err(fail)?;
-        match Self::standing(entry, &now) {
+        let standing = Self::standing(entry, &now);
+        match standing {
             Standing::AsBefore => {}
-            Standing::Drifted if policy == DriftPolicy::Keep => return Ok(false),
+            Standing::Drifted if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
             Standing::Drifted if policy == DriftPolicy::Stop => {
                 return Err(EngineError::Drift(Box::new(self.drift(intent, &now))));
             }
             Standing::AsLeft | Standing::Drifted => match self.put_back(intent, &now) {
                 // What was there before can not be had any more, and the user knows it.
-                Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(false),
+                Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
                 other => other.map_err(fail)?,
             },
         }
         self.remove_dirs(intent).map_err(fail)?;
-        Ok(true)
+        Ok(if standing == Standing::AsBefore { Taken::Nothing } else { Taken::Back })
     }
 
     pub(super) fn standing(entry: &Entry, now: &State) -> Standing {
@@ -190,7 +216,9 @@ impl Engine<'_> {
         let change = &intent.change;
         // Companions that came along do not show in the state of the packages that were asked for.
         if is_package(change) {
-            return Standing::AsLeft;
+            let is_gone = brought_packages(&entry.intent, now).is_empty();
+            let is_as_before = is_gone && change.holds(now, &entry.intent.before);
+            return if is_as_before { Standing::AsBefore } else { Standing::AsLeft };
         }
         if change.holds(now, &intent.after) {
             let goes_back = change.goes_back(now, &intent.after);
@@ -244,6 +272,14 @@ fn took_effect(entry: &Entry, now: &Witness) -> Option<Scope> {
     let Phase::Done(made) = &entry.phase else { return None };
     let scope = entry.intent.change.restart()?.scope;
     scope.was_restarted(made, now).then_some(scope)
+}
+
+/// The packages that came with a change and are still installed.
+fn brought_packages(intent: &Intent, now: &State) -> Vec<String> {
+    let left = if all(&intent.after).is_empty() { now } else { &intent.after };
+    let before: BTreeSet<&String> = all(&intent.before).iter().collect();
+    let is_there: BTreeSet<&String> = all(now).iter().collect();
+    all(left).iter().filter(|n| !before.contains(n) && is_there.contains(n)).cloned().collect()
 }
 
 fn all(state: &State) -> &[String] {

@@ -70,6 +70,8 @@ pub struct Ledger {
     pub waiting: Option<Waiting>,
     /// Our directories on the Windows side.
     pub places: Vec<Utf8PathBuf>,
+    /// How many changes the present setup made, in all its runs.
+    pub made: usize,
     /// When all was verified, with no change since.
     pub verified: Option<String>,
     /// When the run ended, with nothing begun since.
@@ -98,6 +100,9 @@ impl Ledger {
             _ => false,
         };
         if changes {
+            if self.finished.is_some() {
+                self.made = 0;
+            }
             self.verified = None;
             self.finished = None;
             self.taken_back = false;
@@ -114,8 +119,10 @@ impl Ledger {
             }
             Record::Done { id, after, witness } => {
                 if let Some(entry) = self.entry(id) {
+                    let counts = entry.phase == Phase::Open && !entry.intent.change.is_passing();
                     entry.intent.after = after;
                     entry.phase = Phase::Done(witness);
+                    self.made += usize::from(counts);
                 }
             }
             Record::Undone { id } => {

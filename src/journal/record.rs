@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use super::Agreement;
 use super::seal::sealed;
 use crate::change::{Change, Expect, Scope, State};
 use crate::host::Witness;
@@ -113,6 +114,9 @@ pub struct Chosen {
     /// `--windows-profile`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows_profile: Option<Utf8PathBuf>,
+    /// The plan that was agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<Agreement>,
 }
 
 impl Chosen {

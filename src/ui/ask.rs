@@ -68,13 +68,13 @@ pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Fail
     }
 }
 
-/// Asks for a yes or a no; Enter means yes.
+/// Asks for a yes or a no; Enter means no.
 ///
 /// # Errors
 /// When the person gave up.
 pub fn confirm(prompt: &str) -> Result<bool, Failure> {
-    let theme = theme();
-    let said = Confirm::with_theme(&*theme).with_prompt(prompt).default(true).interact_opt();
+    // The plain theme shows which answer Enter means: [y/N].
+    let said = Confirm::with_theme(&SimpleTheme).with_prompt(prompt).default(false).interact_opt();
     said.map_err(given_up)?.ok_or_else(|| given_up(()))
 }
 
@@ -95,13 +95,13 @@ fn select(prompt: &str, choices: &[Choice], now: &str) -> Result<String, Failure
 ///
 /// # Errors
 /// When the person gave up.
-pub fn consent(can_change: bool) -> Result<Consent, Failure> {
-    let mut choices = vec![Choice::new("go", "go ahead")];
-    if can_change {
-        choices.push(Choice::new("change", "change the answers first"));
-    }
-    choices.push(Choice::new("stop", "stop; nothing was changed"));
-    match select("Shall kind-wsl do this?", &choices, "go")?.as_str() {
+pub fn consent() -> Result<Consent, Failure> {
+    let choices = [
+        Choice::new("go", "Proceed"),
+        Choice::new("change", "Customize options"),
+        Choice::new("stop", "Cancel"),
+    ];
+    match select("Apply these changes?", &choices, "go")?.as_str() {
         "go" => Ok(Consent::Go),
         "change" => Ok(Consent::Change),
         _ => Ok(Consent::Stop),

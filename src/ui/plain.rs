@@ -2,7 +2,6 @@
 
 use crate::change::Tick;
 use crate::engine::{Event, Face};
-use crate::plan::Verdict;
 
 /// Prints it; further lines are further in, so that none of them looks like one of ours.
 fn out(text: &str) {
@@ -24,15 +23,13 @@ impl Face for Plain {
             return;
         }
         match event {
-            Event::Stage { number, count, id, verdict: Verdict::Needed, why, .. } => {
-                out(&format!("[{number}/{count}] {id}: {why}"));
-            }
-            Event::Stage { number, count, id, verdict, why, .. } if self.verbose => {
-                out(&format!("[{number}/{count}] {id}: {}: {why}", verdict.name()));
+            Event::Stage { number, count, id, why, .. } => out(&format!("[{number}/{count}] {id}: {why}")),
+            Event::Passed { stage, verdict, why } if self.verbose => {
+                out(&format!("{}: {}: {why}", stage.id, verdict.name()));
             }
             Event::Changed { target } => out(&format!("  done: {target}")),
-            Event::Undone { target } => out(&format!("  undone: {target}")),
-            Event::Kept { target, why } => out(&format!("  kept: {target} ({why})")),
+            Event::Undone { reversal, .. } => out(&format!("  {}", reversal.done())),
+            Event::Kept { reversal, why, .. } => out(&format!("  kept {} ({why})", reversal.object)),
             Event::Follow { command } => out(&format!("  then: {command}")),
             Event::Check { what, seen: Ok(seen) } => out(&format!("  holds: {what}: {seen}")),
             Event::Check { what, seen: Err(fault) } => {
@@ -44,7 +41,7 @@ impl Face for Plain {
             Event::Tick(Tick::Wait(text) | Tick::Note(text)) => out(&format!("  {text}")),
             Event::Tick(Tick::Line(line)) if self.verbose => out(&format!("    {line}")),
             Event::Warn(text) => out(&format!("  warning: {text}")),
-            Event::Stage { .. } | Event::Change { .. } | Event::Tick(_) => {}
+            Event::Passed { .. } | Event::Change { .. } | Event::Tick(_) => {}
         }
     }
 }

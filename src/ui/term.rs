@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
 use crate::change::Tick;
 use crate::engine::{Event, Face};
-use crate::plan::Verdict;
 
 /// The bar that is shown now.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -117,20 +116,22 @@ impl Term {
 impl Face for Term {
     fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Stage { number, count, id, verdict: Verdict::Needed, title, .. } => {
+            Event::Stage { number, count, id, title, .. } => {
                 self.end_bar();
-                let place = format!("[{number:>2}/{count}]");
+                let place = format!("[{number}/{count}]");
                 out(&format!("{} {}: {title}", styled(DIM, &place), styled(BOLD, id)));
             }
-            Event::Stage { number, count, id, verdict, why, .. } if self.verbose => {
-                let text = format!("[{number:>2}/{count}] {id} {}: {why}", verdict.name());
+            Event::Passed { stage, verdict, why } if self.verbose => {
+                let text = format!("{} {}: {why}", stage.id, verdict.name());
                 self.print(&styled(DIM, &text));
             }
             Event::Change { target } => self.bar(Shape::Spinner).set_message(one_line(&target.to_string())),
             Event::Tick(tick) => self.tick(tick),
             Event::Changed { target } => self.mark("✓", GREEN, &target.to_string()),
-            Event::Undone { target } => self.mark("✓", GREEN, &format!("taken back: {target}")),
-            Event::Kept { target, why } => self.mark("·", YELLOW, &format!("kept: {target} ({why})")),
+            Event::Undone { reversal, .. } => self.mark("✓", GREEN, &reversal.done()),
+            Event::Kept { reversal, why, .. } => {
+                self.mark("·", YELLOW, &format!("kept {} ({why})", reversal.object));
+            }
             Event::Follow { command } => self.mark("·", DIM, &format!("then {command}")),
             Event::Check { what, seen: Ok(seen) } => self.mark("✓", GREEN, &format!("{what}: {seen}")),
             Event::Check { what, seen: Err(fault) } => {
@@ -141,7 +142,7 @@ impl Face for Term {
             Event::Resumed(text) => self.mark("·", CYAN, text),
             Event::Waiting(text) => self.bar(Shape::Spinner).set_message(one_line(text)),
             Event::Warn(text) => self.mark("!", YELLOW, text),
-            Event::Stage { .. } => {}
+            Event::Passed { .. } => {}
         }
     }
 }

@@ -206,7 +206,7 @@ fn on_a_terminal_nothing_of_a_program_is_obeyed() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains(r"\u{1b}[2J") && said.contains("[1/19]") || said.contains("packages"), "{said}");
+    assert!(said.contains(r"\u{1b}[2J") && said.contains("[1/") || said.contains("packages"), "{said}");
     for raw in ["\u{1b}]0;owned", "\u{7}", "\u{9b}", "\u{202e}", "\u{2066}", "\u{7f}", "\u{1b}[2J\u{1b}]"] {
         assert!(!said.contains(raw), "{raw:?} came through: {said:?}");
     }

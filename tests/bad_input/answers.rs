@@ -97,7 +97,7 @@ fn without_a_terminal_the_flags_of_every_unanswered_question_are_named() {
         "setup",
         2,
         "
-        error: nobody is there to answer `--idle` (Keep WSL, and a cluster, running after the last shell?), `--crun-version` (Which crun shall podman run?), `--tools` (Install kind and kubectl into ~/.local?), `--kind-wrapper` (Make plain `kind create cluster` go through kind-wsl?)
+        error: no terminal to ask for `--idle` (Keep WSL, and a cluster, running after the last shell?), `--crun-version` (Which crun shall podman run?), `--tools` (Install kind and kubectl into ~/.local?), `--kind-wrapper` (Make plain `kind create cluster` go through kind-wsl?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );
@@ -109,8 +109,8 @@ fn without_a_terminal_agreeing_to_the_plan_takes_a_flag() {
         "setup --idle no --tools none --kind-wrapper no --crun-version recommended",
         2,
         "
-        error: nobody is there to agree to the plan
-        hint: agree with `--yes`; `kind-wsl plan` shows it
+        error: no terminal to confirm the plan
+        hint: confirm it with `--yes`; `kind-wsl plan` shows it
         ",
     );
 }
@@ -123,8 +123,8 @@ fn without_a_terminal_agreeing_to_an_undo_takes_a_flag() {
         "undo",
         2,
         "
-        error: nobody is there to agree to taking this back
-        hint: agree with `--yes`
+        error: no terminal to confirm the undo
+        hint: confirm it with `--yes`
         ",
     );
 }

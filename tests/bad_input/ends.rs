@@ -97,7 +97,14 @@ fn an_offline_directory_that_lacks_a_file_is_refused_before_anything_is_changed(
         hint: put the files there under these names
         ",
     );
-    case.run(&setup).expect(0, "");
+    case.run(&setup).expect(0, "").says(
+        "
+        Done: 5 changes applied.
+
+          Finish setup       kind-wsl setup
+          Undo               kind-wsl undo
+        ",
+    );
     assert!(case.machine.path("/home/dev/.local/bin/crun").exists());
 }
 
@@ -206,7 +213,8 @@ fn a_polite_signal_ends_the_run_between_two_changes_and_the_next_one_goes_on() {
           done: install packages: systemd-sysv
 
         Stopped between two changes; nothing is half done.
-          kind-wsl setup                 goes on
+          Resume             kind-wsl setup
+          Revert             kind-wsl undo
         ",
     );
     let case = finished(case);

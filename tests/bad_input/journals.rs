@@ -61,7 +61,7 @@ fn a_torn_last_line_of_the_journal_is_no_error() {
     let begin = case.machine.text(JOURNAL);
     let case = case.file(JOURNAL, begin + "{\"record\":\"inte");
     case.run("setup --yes --only limits").expect(0, "");
-    case.run("undo --yes").expect(0, "").says("\n3 changes taken back.\n");
+    case.run("undo --yes").expect(0, "").says("\n3 changes were reverted.\n");
     assert!(!case.machine.has_journal());
 }
 
@@ -101,7 +101,7 @@ fn a_journal_that_is_a_directory_is_refused() {
 fn an_undo_where_nothing_was_done_says_so() {
     Case::new(Layout::Modern)
         .refuses("undo --yes", 0, "")
-        .says("Nothing to take back: kind-wsl has changed nothing here.\n");
+        .says("Nothing to undo: kind-wsl has changed nothing on this machine.\n");
 }
 
 /// A machine whose sysctl file was ours and is somebody else's now.
@@ -155,10 +155,10 @@ fn an_undo_keeps_what_others_changed_where_it_is_told_to() {
     let case = drifted();
     case.run("undo --yes --drift keep").expect(0, "").says(
         "
-          undone: set fs.inotify.max_user_watches: 524288
-          kept: write /etc/sysctl.d/99-kind-wsl.conf (others changed it)
+          reset fs.inotify.max_user_watches: 524288 -> 8192
+          kept /etc/sysctl.d/99-kind-wsl.conf (another program changed it)
 
-        2 changes taken back.
+        2 changes were reverted.
         ",
     );
     assert_eq!(case.machine.text("/etc/sysctl.d/99-kind-wsl.conf"), "# mine now\n");
@@ -171,7 +171,7 @@ fn an_undo_restores_what_was_before_us_where_it_is_told_to() {
     let before = case.machine.snapshot();
     case.run("setup --yes --only limits").expect(0, "");
     let case = case.file("/etc/sysctl.d/99-kind-wsl.conf", "# mine now\n");
-    case.run("undo --yes --drift restore").expect(0, "").says("\n3 changes taken back.\n");
+    case.run("undo --yes --drift restore").expect(0, "").says("\n3 changes were reverted.\n");
     same(&before, &case.machine.snapshot(), "restored");
     assert!(!case.machine.has_journal());
 }
@@ -208,7 +208,7 @@ fn an_undo_whose_saved_copy_is_gone_says_so_and_can_leave_the_file() {
     );
     case.run("undo --yes --drift keep")
         .expect(0, "")
-        .says("kept: edit /etc/wsl.conf: [boot] systemd = true (others changed it)\n");
+        .says("kept /etc/wsl.conf (another program changed it)\n");
     assert_eq!(
         case.machine.text("/etc/wsl.conf"),
         "# by the distribution\n[automount]\nenabled=true\n\n[boot]\nsystemd=true\n"

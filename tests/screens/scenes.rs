@@ -108,7 +108,7 @@ pub(crate) fn setup() -> Vec<Row> {
     assert_eq!(ended, None, "it was not ended by a signal");
     // Below it stands how long it waits.
     rows.truncate(at(&rows, "The first ends this distribution alone") + 1);
-    let rows = rows.split_off(at(&rows, "[ 4/"));
+    let rows = rows.split_off(at(&rows, "[1/"));
     let waiting = case.run("status --waiting").expect(0, "").stdout;
     let id = waiting.strip_prefix("id=").unwrap().lines().next().unwrap();
     case.machine.boot(2);

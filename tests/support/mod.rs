@@ -32,7 +32,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::engine::{DriftPolicy, Ended, Engine, EngineError, Event, Face, UndoOptions, Undone};
+use kind_wsl::engine::{DriftPolicy, Ended, Engine, EngineError, Event, Face, Steps, UndoOptions, Undone};
 use kind_wsl::facts::{self, Facts};
 use kind_wsl::fetch::{Fetcher, Source};
 use kind_wsl::host::{Account, Cmd, Fuse, Host, Output, Runner, digest};
@@ -273,7 +273,8 @@ impl Machine {
         let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
         let stop = AtomicBool::new(false);
         let mut fetcher = Fetcher::new(host, source, Vec::new());
-        work(&mut Engine { host, fetcher: &mut fetcher, user: &self.user(), face: &mut Silent, stop: &stop })
+        let (user, steps) = (self.user(), Steps::default());
+        work(&mut Engine { host, fetcher: &mut fetcher, user: &user, face: &mut Silent, stop: &stop, steps })
     }
 
     /// Goes on with a set-up until all is done, as if somebody restarts the machine when it is asked for.

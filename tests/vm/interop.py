@@ -115,7 +115,7 @@ class Typed(ByHand):
             began = time.time()
             terminal = machine.terminal(["/bin/bash", "-lc", f"kind-wsl setup {self.subject.flags}"])
             question = ""
-            while "Shall kind-wsl do this?" not in question:
+            while "Apply these changes?" not in question:
                 question = terminal.expect("›", 120)  # what a question ends with; Enter takes what is recommended
                 terminal.type("\r")
             if asked:

@@ -42,8 +42,7 @@ impl Restarting<'_> {
         if agreed.map_err(|gave_up| Some(gave_up.text))? != Some(true) {
             // An earlier try may have been agreed to, and kind-wsl.exe must not take that for this one.
             self.note(Record::Withdrawn)?;
-            let text =
-                format!("it would end {}, and nobody agreed to that (`--restart-all`)", bystanders.name());
+            let text = format!("it would stop {}; `--restart-all` agrees to that", bystanders.name());
             return Err(Some(text));
         }
         if Driver::of(host).is_some() {

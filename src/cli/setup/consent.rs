@@ -1,0 +1,209 @@
+//! Consent to a plan: asked for, carried over to root, and valid for what is left of that plan later.
+
+use super::super::sources::check_downloads;
+use super::super::session::{Session, args as args_of, open_questions, with_defaults};
+use super::Setup;
+use crate::change::Scope;
+use crate::error::Failure;
+use crate::facts::Facts;
+use crate::journal::{Agreement, Chosen};
+use crate::plan::{Plan, Selection};
+use crate::stage::Answers;
+use crate::ui::{self, Consent, YELLOW, columns, out, render};
+
+/// The question about what else a restart stops: an answer to it is an agreement of its own.
+const RESTART: &str = "restart_all";
+
+/// A plan and the choices that it follows from.
+pub(super) struct Proposal<'p> {
+    pub(super) session: &'p Session,
+    pub(super) facts: &'p Facts,
+    pub(super) answers: &'p Answers,
+    pub(super) chosen: &'p Chosen,
+    pub(super) plan: &'p Plan,
+}
+
+impl Proposal<'_> {
+    /// The agreement to it.
+    pub(super) fn agreement(&self, yes: bool) -> Agreement {
+        let mut answers = with_defaults(self.facts, self.answers).0;
+        answers.remove(RESTART);
+        let chosen = Chosen { agreed: None, ..self.chosen.without_secrets() };
+        let choices = (&self.session.user.name, answers, chosen);
+        let changes = self.plan.stages.iter().flat_map(|stage| &stage.wanted);
+        Agreement::new(changes, self.plan.restart, &choices, yes)
+    }
+
+    /// The agreement of the run that is resumed, or what differs from what was agreed to.
+    pub(super) fn earlier(&self) -> Result<Agreement, Vec<String>> {
+        let ledger = &self.session.ledger;
+        let Some(agreed) = &ledger.chosen.agreed else {
+            return Err(vec!["the plan of the interrupted setup was not recorded".to_owned()]);
+        };
+        let mut differences = self.choices();
+        if !agreed.yes {
+            let new = agreed.uncovered(self.plan.changes());
+            differences.extend(new.iter().map(|target| format!("new: {target}")));
+            if self.plan.restart > agreed.restart {
+                differences.push(format!("new: restart {}", scope(self.plan.restart)));
+            }
+        }
+        if differences.is_empty() { Ok(agreed.clone()) } else { Err(differences) }
+    }
+
+    /// Which choices differ from those of the run that is resumed.
+    fn choices(&self) -> Vec<String> {
+        let ledger = &self.session.ledger;
+        let (now, then) = (self.chosen.without_secrets(), &ledger.chosen);
+        let mut differences = Vec::new();
+        if (&now.selection, &now.windows_profile) != (&then.selection, &then.windows_profile) {
+            let flags = |chosen: &Chosen| {
+                let flags = args_of(&Chosen { mirror: None, offline: None, ..chosen.clone() }).join(" ");
+                if flags.is_empty() { "all stages".to_owned() } else { format!("`{flags}`") }
+            };
+            differences.push(format!("{} instead of {}", flags(&now), flags(then)));
+        }
+        if (&now.mirror, &now.offline) != (&then.mirror, &then.offline) {
+            differences.push("another source of downloads".to_owned());
+        }
+        for (id, was) in ledger.answers.iter().filter(|(id, _)| *id != RESTART) {
+            let flag = id.replace('_', "-");
+            if let Some(is) = self.answers.get(id).filter(|is| is != was) {
+                differences.push(format!("`--{flag} {is}` instead of `--{flag} {was}`"));
+            }
+        }
+        differences
+    }
+}
+
+fn scope(scope: Option<Scope>) -> &'static str {
+    match scope {
+        Some(Scope::Vm) => "WSL with all its distributions",
+        Some(Scope::Distro) => "this distribution",
+        Some(Scope::Machine) | None => "the machine",
+    }
+}
+
+impl Setup {
+    /// The agreement that an earlier run, or the one that became root, already has; `None` if it has to be asked for.
+    ///
+    /// # Errors
+    /// When the plan differs from what was agreed to and there is no terminal to ask again.
+    pub(super) fn standing(&self, proposal: &Proposal<'_>) -> Result<Option<Agreement>, Failure> {
+        let resumes = proposal.session.ledger.is_interrupted();
+        let can_ask = ui::is_interactive() && !self.json;
+        if let Some(digest) = &self.agreed {
+            let mine = proposal.agreement(self.yes);
+            if mine.digest == *digest {
+                // What is left of a larger plan does not replace it.
+                return Ok(Some(proposal.earlier().ok().filter(|_| resumes).unwrap_or(mine)));
+            }
+            if self.yes {
+                return Ok(None);
+            }
+            let text =
+                "the plan differs from the one that was agreed to: the machine or the command line changed";
+            if !can_ask {
+                return Err(Failure::usage(text, "run `kind-wsl setup` again"));
+            }
+            changed("The plan changed since you agreed to it.");
+            return Ok(None);
+        }
+        if !resumes {
+            return Ok(None);
+        }
+        let differences = match proposal.earlier() {
+            Ok(agreed) => return Ok(Some(agreed)),
+            Err(_) if self.yes => return Ok(None),
+            Err(differences) => differences,
+        };
+        if !can_ask {
+            let text =
+                "the plan differs from the one that was agreed to, and there is no terminal to confirm it";
+            let hint = "confirm the new plan with `--yes`; `kind-wsl plan` shows it";
+            return Err(Failure { causes: differences, ..Failure::usage(text, hint) });
+        }
+        changed(&format!("The plan differs from the one that you agreed to: {}.", differences.join("; ")));
+        Ok(None)
+    }
+
+    /// Puts the questions that only a person can decide.
+    pub(super) fn decide(
+        &self,
+        facts: &Facts,
+        answers: &mut Answers,
+        selection: &Selection,
+    ) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        // One by one: an answer can make another question needless.
+        while let Some(question) =
+            open_questions(facts, answers, selection).into_iter().find(|q| q.is_for_everybody(facts))
+        {
+            if self.json || !ui::is_interactive() {
+                let open = open_questions(facts, answers, selection)
+                    .into_iter()
+                    .filter(|q| q.is_for_everybody(facts));
+                let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
+                let text = format!("no terminal to ask for {}", open.join(", "));
+                let hint = "answer with these flags, or take the recommended answers with `--yes`";
+                return Err(Failure::usage(text, hint));
+            }
+            let answer = ui::ask(question, facts, &(question.default)(facts))?;
+            answers.give(question.id, question.accept(&answer, facts)?);
+        }
+        Ok(())
+    }
+
+    /// Shows the plan and asks for consent.
+    pub(super) fn is_agreed(
+        &self,
+        session: &Session,
+        facts: &Facts,
+        answers: &mut Answers,
+        selection: &Selection,
+        plan: &mut Plan,
+    ) -> Result<bool, Failure> {
+        if !self.json {
+            out(&render::plan(plan, facts));
+            out("\nYou can revert everything at any time with: kind-wsl undo");
+            out("");
+        }
+        if self.yes {
+            return Ok(true);
+        }
+        if self.json || !ui::is_interactive() {
+            return Err(Failure::usage(
+                "no terminal to confirm the plan",
+                "confirm it with `--yes`; `kind-wsl plan` shows it",
+            ));
+        }
+        loop {
+            match ui::consent()? {
+                Consent::Go => return Ok(true),
+                Consent::Stop => return Ok(false),
+                Consent::Change => {
+                    let known = with_defaults(facts, answers);
+                    let mut mine = Answers::default();
+                    // One by one: another provider makes podman's questions needless.
+                    while let Some(question) = open_questions(facts, &mine, selection).into_iter().next() {
+                        let answer = ui::ask(question, facts, known.get(question.id).unwrap_or_default())?;
+                        let answer = question.accept(&answer, facts)?;
+                        mine.give(question.id, answer.clone());
+                        answers.give(question.id, answer);
+                    }
+                    *plan = session.plan(facts, answers, selection)?.from(plan.source.clone());
+                    super::refuse_blocked(plan)?;
+                    check_downloads(plan, facts.arch)?;
+                    out(&render::plan(plan, facts));
+                    out("");
+                }
+            }
+        }
+    }
+}
+
+fn changed(text: &str) {
+    out(&columns(&[("! ", 2, YELLOW)], text, ui::width()));
+}

@@ -1,0 +1,155 @@
+//! What is said at the end of a setup.
+
+use serde_json::json;
+
+use super::super::Global;
+use super::super::kind::INSTALL;
+use super::super::session::Session;
+use super::Setup;
+use crate::engine::Ended;
+use crate::error::Exit;
+use crate::facts::Facts;
+use crate::host::{Cmd, World, is_aborted};
+use crate::journal;
+use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled};
+
+/// How long the user's login shell may take to print its PATH, in seconds: its start files may do anything.
+const SHELL_SECONDS: u64 = 10;
+
+impl Setup {
+    /// Nothing had to be changed.
+    pub(super) fn nothing_to_do(&self, session: &Session, facts: &Facts) {
+        if self.json {
+            ui::json_line(json!({ "event": "end", "changed": 0 }));
+        } else {
+            let text = format!("Nothing to do: this machine is set up for `{}`.", facts.user.name);
+            out(&styled(GREEN, &text));
+            out(&next_steps(session, facts));
+        }
+    }
+
+    /// How it ended.
+    pub(super) fn end(&self, global: &Global, session: &Session, ended: &Ended) -> Exit {
+        if self.json {
+            ui::json_line(match ended {
+                Ended::Done { changed, verified } => {
+                    json!({ "event": "end", "changed": changed, "verified": verified })
+                }
+                Ended::Restart(_) | Ended::Interrupted => json!({ "event": "interrupted" }),
+            });
+        }
+        match ended {
+            Ended::Done { changed, verified } if !self.json => {
+                self.done(global, session, *changed, *verified);
+                Exit::Done
+            }
+            Ended::Done { .. } => Exit::Done,
+            Ended::Restart(_) => Exit::Restart,
+            Ended::Interrupted => {
+                if !self.json {
+                    let text = if is_aborted() {
+                        "Aborted in the middle of a step."
+                    } else {
+                        "Stopped between two changes; nothing is half done."
+                    };
+                    out(&format!("\n{}", styled(YELLOW, text)));
+                    out(&step("Resume", "kind-wsl setup"));
+                    out(&step("Revert", "kind-wsl undo"));
+                }
+                Exit::Interrupted
+            }
+        }
+    }
+
+    fn done(&self, global: &Global, session: &Session, changed: usize, verified: usize) {
+        // The journal knows what the runs before the restart did.
+        let ledger = journal::read(&session.host).unwrap_or_default();
+        let total = if session.ledger.is_interrupted() { ledger.made } else { changed };
+        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let passed = format!(", {} passed", count(verified, "check"));
+        let passed = if verified > 0 { passed.as_str() } else { "" };
+        let text = format!("Done: {} applied{passed}.", count(total, "change"));
+        out(&format!("\n{}", styled(GREEN.bold(), &text)));
+        out("");
+        let facts = session.facts();
+        if ledger.verified.is_none() {
+            out(&step("Finish setup", "kind-wsl setup"));
+            out(&step("Undo", "kind-wsl undo"));
+            return;
+        }
+        if self.resume.is_some() && facts.wsl.is_two() {
+            out(&format!("Close this window. In a new terminal of {}:", facts.wsl.distro()));
+        }
+        out(&next_steps(session, &facts));
+        let notes = [idle(&facts), path(global, session, &facts)];
+        let notes: Vec<String> = notes.into_iter().flatten().map(|note| labelled("Note: ", &note)).collect();
+        if !notes.is_empty() {
+            out(&format!("\n{}", notes.join("\n")));
+        }
+    }
+}
+
+/// What can be done now.
+fn next_steps(session: &Session, facts: &Facts) -> String {
+    let create = match (&facts.tools.kind, facts.tools.wrapped) {
+        (None, _) => return labelled("", &format!("kind is not installed: run `{INSTALL}`")),
+        (Some(_), true) => "kind create cluster",
+        (Some(_), false) => "kind-wsl kind create cluster",
+    };
+    let mut steps = vec![step("Create a cluster", create)];
+    if facts.tools.kubectl.is_some() {
+        steps.push(step("Use it", "kubectl get nodes"));
+    }
+    steps.push(step("Check", "kind-wsl doctor"));
+    if journal::exists(&session.host) {
+        steps.push(step("Undo", "kind-wsl undo"));
+    }
+    steps.join("\n")
+}
+
+/// That WSL stops, unless it was told not to.
+fn idle(facts: &Facts) -> Option<String> {
+    let stays = facts.windows.instance_idle.as_deref().is_some_and(|value| value.trim().starts_with('-'));
+    (facts.wsl.is_two() && !stays).then(|| {
+        let text =
+            "WSL stops this distribution 15 s after the last terminal closes, and the cluster stops with it.";
+        format!("{text} To keep it running: kind-wsl setup --only idle --idle")
+    })
+}
+
+/// What to do for `~/.local/bin` to be found, if anything there is needed.
+fn path(global: &Global, session: &Session, facts: &Facts) -> Option<String> {
+    let user = &session.user;
+    let bin = user.home.join(".local/bin");
+    let is_in = |path: &str| path.split(':').any(|dir| dir.trim_end_matches('/') == bin);
+    let is_ours = facts.tools.wrapped || facts.tools.kubectl.as_ref().is_some_and(|k| k.starts_with(&bin));
+    if !is_ours {
+        return None;
+    }
+    let print = "printf '\\nPATH=%s\\n' \"$PATH\"";
+    let ask = Cmd::new(&user.shell, ["-l", "-i", "-c", print]).as_user(user);
+    let said = session.host.answer(&ask.within(std::time::Duration::from_secs(SHELL_SECONDS)));
+    let login = said.and_then(|said| said.lines().rev().find_map(|l| l.strip_prefix("PATH=").map(is_in)));
+    let now = || global.env.iter().any(|(name, value)| name == "PATH" && is_in(value));
+    match login {
+        Some(false) => {
+            let line = match user.shell.rsplit('/').next() {
+                Some("fish") => "fish_add_path ~/.local/bin",
+                Some("zsh") => "echo 'export PATH=\"$HOME/.local/bin:$PATH\"' >> ~/.zprofile",
+                _ => "echo 'export PATH=\"$HOME/.local/bin:$PATH\"' >> ~/.profile",
+            };
+            Some(format!("~/.local/bin is not in your PATH. Add it, then open a new terminal: {line}"))
+        }
+        // The helper's window says to open one anyway.
+        Some(true) if now() => None,
+        _ => Some("open a new terminal so that ~/.local/bin is in your PATH.".to_owned()),
+    }
+}
+
+fn labelled(label: &str, text: &str) -> String {
+    columns(&[(label, label.len(), YELLOW)], text, ui::width())
+}
+
+fn step(what: &str, command: &str) -> String {
+    columns(&[("  ", 2, DIM), (what, 19, DIM)], &styled(BOLD, command), ui::width())
+}

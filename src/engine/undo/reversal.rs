@@ -1,0 +1,146 @@
+//! What undoing a change does, in words: for the preview, and while it is done.
+
+use std::collections::BTreeMap;
+
+use super::{Standing, brought_packages, is_package};
+use crate::change::{Change, Run, State, Unit};
+use crate::engine::Engine;
+use crate::host::World;
+use crate::journal::{Entry, Intent};
+
+/// What undoing a change does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// A file or link that did not exist is deleted.
+    Delete,
+    /// A file gets back what was in it.
+    Restore,
+    /// A setting gets its old value.
+    Reset,
+    /// Packages are removed.
+    Remove,
+    /// Packages stay installed.
+    Keep,
+    /// Another program changed it since: it needs a decision.
+    Drifted,
+}
+
+impl Way {
+    /// The verb.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Restore => "restore",
+            Self::Reset => "reset",
+            Self::Remove => "remove",
+            Self::Keep => "keep",
+            Self::Drifted => "decide",
+        }
+    }
+}
+
+/// What undoing one change does, and to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// What it does.
+    pub way: Way,
+    /// A path, a setting or a list of packages.
+    pub object: String,
+    /// Of a setting, its value now and then.
+    pub detail: String,
+}
+
+impl Reversal {
+    /// Of a change that is to be undone.
+    #[must_use]
+    pub fn of(intent: &Intent) -> Self {
+        let value = |state: &State| match state {
+            State::Text { value: Some(value) } if !value.is_empty() => value.clone(),
+            State::Unit { enabled: true } => "enabled".to_owned(),
+            State::Unit { .. } => "disabled".to_owned(),
+            _ => "unset".to_owned(),
+        };
+        let (way, object) = match &intent.change {
+            Change::Package(package) => (Way::Remove, package.names.join(", ")),
+            Change::Run(run) => (Way::Reset, setting(run)),
+            Change::Unit(Unit { name, .. }) => (Way::Reset, name.clone()),
+            other => {
+                let existed = match &intent.before {
+                    State::Absent => false,
+                    State::Entry { file, .. } => file.is_some(),
+                    _ => true,
+                };
+                (if existed { Way::Restore } else { Way::Delete }, other.target().object)
+            }
+        };
+        let detail = match way {
+            Way::Reset => format!("{} -> {}", value(&intent.after), value(&intent.before)),
+            _ => String::new(),
+        };
+        Self { way, object, detail }
+    }
+
+    /// In the past tense.
+    #[must_use]
+    pub fn done(&self) -> String {
+        let Self { way, object, detail } = self;
+        match way {
+            Way::Delete => format!("deleted {object}"),
+            Way::Restore => format!("restored {object}"),
+            Way::Reset => format!("reset {object}: {detail}"),
+            Way::Remove => format!("removed packages: {object}"),
+            Way::Keep | Way::Drifted => format!("kept {object}"),
+        }
+    }
+}
+
+fn setting(run: &Run) -> String {
+    run.lines().what
+}
+
+/// What an undo of these entries would do: their number, and by its kind to what. Of an entry that is as it was before,
+/// nothing.
+#[must_use]
+pub fn preview<'e>(
+    world: &dyn World,
+    entries: impl DoubleEndedIterator<Item = &'e Entry>,
+    packages: bool,
+) -> (usize, BTreeMap<Way, Vec<String>>) {
+    let mut groups: BTreeMap<Way, Vec<String>> = BTreeMap::new();
+    // What was first at a path decides what is there in the end.
+    let mut paths: Vec<String> = Vec::new();
+    let mut count = 0;
+    for entry in entries {
+        let change = &entry.intent.change;
+        let now = change.observe(world);
+        // What cannot be read without root is taken to be as it was left.
+        let standing = now.as_ref().map_or(Standing::AsLeft, |now| Engine::standing(entry, now));
+        if standing == Standing::AsBefore {
+            continue;
+        }
+        let mut reversal = Reversal::of(&entry.intent);
+        if is_package(change) {
+            if let Ok(now) = &now {
+                reversal.object = brought_packages(&entry.intent, now).join(", ");
+            }
+            if !packages {
+                reversal.way = Way::Keep;
+            }
+        } else if standing == Standing::Drifted {
+            reversal.way = Way::Drifted;
+        }
+        if reversal.way != Way::Keep {
+            count += 1;
+        }
+        let Reversal { way, object, detail } = reversal;
+        let is_path = matches!(way, Way::Delete | Way::Restore | Way::Drifted);
+        if is_path && paths.contains(&object) {
+            continue;
+        }
+        paths.extend(is_path.then(|| object.clone()));
+        let shown = if detail.is_empty() { object } else { format!("{object} {detail}") };
+        groups.entry(way).or_default().push(shown);
+    }
+    (count, groups)
+}

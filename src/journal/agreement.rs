@@ -1,0 +1,91 @@
+//! What a person agreed to: the consent to one plan, as far as a later run may rely on it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Change, Package, Scope, Target};
+use crate::host::digest;
+
+/// A plan that was agreed to.
+///
+/// What is left of it after some of its changes were made still counts as agreed to: a later plan is covered if each of
+/// its changes has the content of an agreed one and its restart is not a larger one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Digest of the plan and of all choices that led to it.
+    pub digest: String,
+    /// Digests of its changes.
+    pub changes: BTreeSet<String>,
+    /// Its restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Scope>,
+    /// Whether it was agreed to by `--yes`: then with whatever follows from the same choices.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yes: bool,
+}
+
+impl Agreement {
+    /// The agreement to these changes, which follow from these choices.
+    pub fn new<'c>(
+        changes: impl IntoIterator<Item = &'c Change>,
+        restart: Option<Scope>,
+        choices: &impl Serialize,
+        yes: bool,
+    ) -> Self {
+        let changes: BTreeSet<String> = changes.into_iter().flat_map(contents).collect();
+        let all = serde_json::to_string(&(choices, &changes, restart)).unwrap_or_default();
+        Self { digest: short(&all), changes, restart, yes }
+    }
+
+    /// Returns the changes that were not agreed to.
+    pub fn uncovered<'c>(&self, changes: impl IntoIterator<Item = &'c Change>) -> Vec<Target> {
+        let is_new = |c: &&Change| contents(c).iter().any(|content| !self.changes.contains(content));
+        changes.into_iter().filter(is_new).map(Change::target).collect()
+    }
+}
+
+fn short(text: &str) -> String {
+    digest(text.as_bytes()).get(..16).unwrap_or_default().to_owned()
+}
+
+/// The content of a change. Of packages each counts for itself: some may be installed by now. A restart has none, since
+/// it is compared by how much it restarts.
+fn contents(change: &Change) -> Vec<String> {
+    match change {
+        Change::Restart(_) => Vec::new(),
+        Change::Package(Package { manager, names, file: None }) => {
+            names.iter().map(|name| short(&format!("{manager:?} {name}"))).collect()
+        }
+        other => vec![short(&serde_json::to_string(other).unwrap_or_default())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Agreement;
+    use crate::change::{Change, Manager, Package, Put};
+
+    fn write(text: &str) -> Change {
+        Change::Put(Put::config("/etc/x", text.to_owned()))
+    }
+
+    fn install(names: &[&str]) -> Change {
+        Change::Package(Package::new(Manager::Apt, names.iter().map(|n| (*n).to_owned()).collect()))
+    }
+
+    #[test]
+    fn what_is_left_of_a_plan_is_covered_and_nothing_else_is() {
+        let agreed = Agreement::new(&[write("a"), install(&["podman", "crun"])], None, &"choices", false);
+        let uncovered = |change: Change| !agreed.uncovered(&[change]).is_empty();
+        assert!(!uncovered(write("a")) && !uncovered(install(&["crun"])));
+        assert!(uncovered(write("b")) && uncovered(install(&["crun", "docker.io"])));
+    }
+
+    #[test]
+    fn the_digest_follows_changes_restart_and_choices() {
+        let of = |text: &str, choices: &str| Agreement::new(&[write(text)], None, &choices, false).digest;
+        assert_eq!(of("a", "x"), of("a", "x"));
+        assert!(of("a", "x") != of("b", "x") && of("a", "x") != of("a", "y"));
+    }
+}
