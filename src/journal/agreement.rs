@@ -54,8 +54,10 @@ fn short(text: &str) -> String {
 fn contents(change: &Change) -> Vec<String> {
     match change {
         Change::Restart(_) => Vec::new(),
-        Change::Package(Package { manager, names, file: None }) => {
-            names.iter().map(|name| short(&format!("{manager:?} {name}"))).collect()
+        Change::Package(Package { manager, names, file: None, removes }) => {
+            let installed = names.iter().map(|name| format!("{manager:?} {name}"));
+            let removed = removes.iter().map(|name| format!("{manager:?} without {name}"));
+            installed.chain(removed).map(|content| short(&content)).collect()
         }
         other => vec![short(&serde_json::to_string(other).unwrap_or_default())],
     }

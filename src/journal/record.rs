@@ -157,7 +157,9 @@ impl Intent {
         let plain = |c: char| c.is_ascii_alphanumeric() || "+._:~^@\\-".contains(c);
         let is_odd = |name: &&str| !name.chars().all(plain) || name.is_empty() || name.starts_with('-');
         let mut names: Vec<&str> = match &self.change {
-            Change::Package(package) => package.names.iter().map(String::as_str).collect(),
+            Change::Package(package) => {
+                package.names.iter().chain(&package.removes).map(String::as_str).collect()
+            }
             Change::Unit(unit) => vec![&unit.name],
             _ => Vec::new(),
         };

@@ -1,7 +1,7 @@
 //! Consent to a plan: asked for, carried over to root, and valid for what is left of that plan later.
 
-use super::super::sources::check_downloads;
 use super::super::session::{Session, args as args_of, open_questions, with_defaults};
+use super::super::sources::check_downloads;
 use super::Setup;
 use crate::change::Scope;
 use crate::error::Failure;
