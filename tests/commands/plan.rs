@@ -54,7 +54,7 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
         ("Debian GNU/Linux 12", [false, true, true]),
         ("systemd        done", [false, false, true]),
         ("idle           skipped", [false, false, true]),
-        ("8 other stages need no change; `kind-wsl plan -v`", [false, true, false]),
+        ("9 other stages need no change; `kind-wsl plan -v`", [false, true, false]),
     ] {
         assert_eq!([&brief, &normal, &full].map(|text| has(text, line)), shown, "{line}\n{full}");
     }
