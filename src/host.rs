@@ -17,6 +17,7 @@ mod interrupts;
 mod locks;
 mod open;
 mod outputs;
+mod outside;
 mod process;
 mod record;
 mod scratch;
@@ -24,10 +25,16 @@ mod staging;
 mod start;
 mod time;
 mod trusted;
+mod walk;
 mod write;
 
-use std::cell::RefCell;
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -35,12 +42,13 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, REPORTS, Runner};
 pub use folder::Folder;
-pub use fs::{Lock, digest, directory, hex, sha256_in, standard_input};
+pub use fs::{digest, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use fuse::Fuse;
 pub use handed::{BECOMES_ROOT, HANDED, forget_untrusted_files, parent, take_over};
 pub use interrupts::{Interrupt, is_aborted, settle_signals, watch};
-pub use locks::Holder;
+pub use locks::{Alone, Holder, Lock};
+pub use outside::directory;
 pub use process::{Process, environment, program, replace, settle_umask, words};
 pub use record::{Recorder, Recording, Replay};
 pub use scratch::Scratch;
@@ -188,6 +196,7 @@ pub trait World {
 /// The machine: a root directory, a way to run commands, the caller's environment.
 pub struct Host {
     root: Utf8PathBuf,
+    top: Arc<walk::Root>,
     runner: Box<dyn Runner>,
     env: BTreeMap<String, String>,
     uid: u32,
@@ -195,6 +204,8 @@ pub struct Host {
     fuse: Fuse,
     theirs: RefCell<identity::Theirs>,
     unanswered: RefCell<Option<HostError>>,
+    /// Whether this run keeps other distributions away.
+    is_alone: Rc<Cell<bool>>,
 }
 
 impl std::fmt::Debug for Host {
@@ -251,6 +262,9 @@ pub enum HostError {
     /// Between a look and a write somebody else wrote.
     #[error("`{0}` was changed by somebody else at this very moment")]
     Meanwhile(Utf8PathBuf),
+    /// Another distribution of the same Windows account does not finish its write.
+    #[error("cannot change `{0}`: another distribution has been changing files beside it for 60 s")]
+    Busy(Utf8PathBuf),
     /// The crash sweep ended the program here.
     #[error("crashed before: {0}")]
     Crashed(String),
@@ -265,6 +279,21 @@ impl HostError {
     #[must_use]
     pub fn is_crash(&self) -> bool {
         matches!(self, Self::Crashed(_))
+    }
+
+    /// Whether something on the path does not exist.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::File { source, .. } if fs::is_absent(source))
+    }
+
+    /// The kernel's answer alone.
+    #[must_use]
+    pub fn into_source(self) -> std::io::Error {
+        match self {
+            Self::File { source, .. } | Self::Start { source, .. } => source,
+            other => std::io::Error::other(other.to_string()),
+        }
     }
 
     /// Whether what was decided on no longer fits what is there: whoever decided has to look again.
@@ -304,6 +333,12 @@ impl HostError {
             }
             Self::Meanwhile(path) => {
                 return Some(format!("look at what is in `{path}` now, then run the same command again"));
+            }
+            Self::Busy(path) => {
+                return Some(format!(
+                    "wait until kind-wsl has ended in the other distribution; if none runs, remove `{}`",
+                    above(path).join(".kind-wsl.lock")
+                ));
             }
             Self::Failed { command, .. } if command.starts_with("apt-get ") => {
                 let hint = "`sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here";

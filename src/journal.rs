@@ -39,7 +39,7 @@ pub enum JournalError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// Another run has it.
-    #[error("another kind-wsl is at work: {} the lock on `{DIR}`", .0.as_ref().map_or_else(|| "it holds".to_owned(), |h| format!("process {} (`{}`) holds", h.pid, h.name)))]
+    #[error("another kind-wsl is at work: {} the lock in `{DIR}`", .0.as_ref().map_or_else(|| "it holds".to_owned(), |h| format!("process {} (`{}`) holds", h.pid, h.name)))]
     Locked(Option<Holder>),
     /// A later program wrote it.
     #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
@@ -114,7 +114,7 @@ pub struct Journal<'h> {
     host: &'h Host,
     /// What it says so far.
     pub ledger: Ledger,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// Reads the journal without locking it; an absent one is empty.
@@ -189,15 +189,22 @@ const LOCK_TRIES: u32 = 20;
 /// How long between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
+/// Makes our directory and takes the lock in it. A run that ends an undo removes both, so either may have to be repeated.
 fn take_lock(host: &Host) -> Result<Lock, JournalError> {
     let dir = Utf8Path::new(DIR);
-    for _ in 1..LOCK_TRIES {
-        if let Some(lock) = host.lock(dir)? {
-            return Ok(lock);
+    for left in (0..LOCK_TRIES).rev() {
+        for dir in host.missing_dirs(Utf8Path::new(PATH))? {
+            host.make_dir(&dir, Owner::Root)?;
         }
-        host.pause(LOCK_PAUSE);
+        trust::check(host)?;
+        match host.lock(dir) {
+            Ok(Some(lock)) => return Ok(lock),
+            Err(e) if left == 0 || !e.is_absent() => return Err(e.into()),
+            _ if left > 0 => host.pause(LOCK_PAUSE),
+            _ => {}
+        }
     }
-    host.lock(dir)?.ok_or_else(|| JournalError::Locked(host.directory_holder(dir)))
+    Err(JournalError::Locked(host.directory_holder(dir)))
 }
 
 impl<'h> Journal<'h> {
@@ -206,10 +213,6 @@ impl<'h> Journal<'h> {
     /// # Errors
     /// As [`read`]; besides, when another run holds it or it is another user's.
     pub fn open(host: &'h Host, user: &str) -> Result<Self, JournalError> {
-        for dir in host.missing_dirs(Utf8Path::new(PATH))? {
-            host.make_dir(&dir, Owner::Root)?;
-        }
-        trust::check(host)?;
         let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
         let bytes = host.read(path)?.unwrap_or_default();
@@ -220,7 +223,7 @@ impl<'h> Journal<'h> {
         if let Some(theirs) = ledger.user.as_ref().filter(|u| *u != user) {
             return Err(JournalError::OtherUser { theirs: theirs.clone(), yours: user.to_owned() });
         }
-        let mut journal = Self { host, ledger, _lock: lock };
+        let mut journal = Self { host, ledger, lock };
         if journal.ledger.user.is_none() {
             let tool = concat!("kind-wsl ", env!("CARGO_PKG_VERSION")).to_owned();
             let user = user.to_owned();
@@ -254,7 +257,7 @@ impl<'h> Journal<'h> {
         for dir in self.host.missing_dirs(&path)? {
             self.host.make_dir(&dir, Owner::Root)?;
         }
-        if self.host.sha256(&path)?.as_deref() == Some(sha256) {
+        if self.has_saved(sha256)? {
             return Ok(());
         }
         self.host.write(&path, 0o600, self.host.ids(Owner::Root), Owner::Root, |sink| {
@@ -265,6 +268,14 @@ impl<'h> Journal<'h> {
             })
         })?;
         Ok(())
+    }
+
+    /// Whether the bytes with this hash are saved.
+    ///
+    /// # Errors
+    /// When the saved file can not be read.
+    pub fn has_saved(&self, sha256: &str) -> Result<bool, JournalError> {
+        Ok(self.host.sha256(&Utf8Path::new(SAVED).join(sha256))?.as_deref() == Some(sha256))
     }
 
     /// Removes the journal and everything saved: for the end of an undo that left nothing standing.
@@ -278,7 +289,7 @@ impl<'h> Journal<'h> {
         }
         self.host.remove_dir(saved, Owner::Root)?;
         self.host.remove(Utf8Path::new(PATH), Owner::Root)?;
-        Ok(self.host.remove_dir(Utf8Path::new(DIR), Owner::Root)?)
+        Ok(self.host.remove_locked(self.lock, Utf8Path::new(DIR))?)
     }
 }
 

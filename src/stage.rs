@@ -237,10 +237,15 @@ pub struct NoAnswers {
 /// # Errors
 /// When it is no TOML.
 pub fn answers_in(text: &str) -> Result<BTreeMap<String, String>, NoAnswers> {
-    let table: toml::Table = toml::from_str(text).map_err(|e| {
-        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        NoAnswers { line: before.matches('\n').count() + 1, why: e.message().to_owned() }
-    })?;
+    let refuse = |at: usize, why: &str| {
+        let before = text.get(..at).unwrap_or_default();
+        NoAnswers { line: before.matches('\n').count() + 1, why: why.to_owned() }
+    };
+    if let Some((at, what)) = crate::edit::toml::excess(text) {
+        return Err(refuse(at, &what));
+    }
+    let table: toml::Table =
+        toml::from_str(text).map_err(|e| refuse(e.span().map_or(0, |span| span.start), e.message()))?;
     let said = |value: toml::Value| match value {
         toml::Value::String(text) => text,
         other => other.to_string(),

@@ -44,6 +44,8 @@ mod modes;
 mod paths;
 #[path = "attacks/races.rs"]
 mod races;
+#[path = "attacks/roots.rs"]
+mod roots;
 #[path = "attacks/seen.rs"]
 mod seen;
 #[path = "attacks/servers.rs"]

@@ -85,7 +85,7 @@ pub const SAVED: &str = "/var/lib/kind-wsl/saved";
 
 /// The bytes of a file as it was, from where the engine keeps them.
 pub(crate) fn saved(host: &Host, file: &FileState) -> Result<Vec<u8>, ChangeError> {
-    let bytes = host.read(&Utf8Path::new(SAVED).join(&file.sha256))?;
+    let bytes = host.read_large(&Utf8Path::new(SAVED).join(&file.sha256))?;
     bytes
         .filter(|b| digest(b) == file.sha256)
         .ok_or_else(|| ChangeError::Lost { path: file.path.clone(), sha256: file.sha256.clone() })

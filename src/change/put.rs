@@ -12,7 +12,7 @@ use super::{
 };
 use crate::fetch::signature::{self, Look};
 use crate::fetch::{self, Artifact, FetchError, Progress, Sign};
-use crate::host::{Owner, World, digest};
+use crate::host::{HostError, Owner, World, digest};
 
 /// What every text of ours has among its first lines, in every version of this program.
 const MARK: &str = "Written by kind-wsl";
@@ -119,8 +119,8 @@ impl Put {
             Body::Download(artifact) if context.fetcher.source().offline.is_none() => {
                 let path = fetched(context, artifact)?;
                 let unreadable = |why| FetchError::Unreadable { from: path.to_string(), why };
-                let opened =
-                    context.host.open_outside(&path).map_err(unreadable).map_err(failed(artifact))?;
+                let opened = context.host.open(&path).map_err(HostError::into_source);
+                let opened = opened.map_err(unreadable).map_err(failed(artifact))?;
                 Some((path, opened))
             }
             _ => None,

@@ -92,7 +92,7 @@ fn flags(answers: &Answers, selection: &Selection) -> Vec<String> {
 }
 
 fn save(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
-    host.write_outside(path, text.as_bytes()).map_err(|e| {
+    host.write_outside(path, text.as_bytes(), 0o644).map_err(|e| {
         let hint = "`--output` takes the name of a file in a directory that you may write to";
         Failure::new(format!("cannot write the export to `{path}`: {e}"), Some(hint.to_owned()))
     })

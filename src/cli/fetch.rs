@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Catalogue, CatalogueError};
 use crate::fetch::signature::{self, Look};
 use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, signature_of, stage};
-use crate::host::{Host, Staging, directory, sha256_in};
+use crate::host::{Host, Staging, sha256_in};
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled, width};
 use crate::version::Version;
 
@@ -48,9 +48,9 @@ impl Fetch {
         let arch = self.arch(&session)?;
         let source = Source { mirror: self.mirror.clone(), ..Source::default() };
         let wanted = self.wanted(arch)?;
-        let dir = self.directory(&session.host)?;
+        let staging = self.directory(&session.host)?;
         for artifact in wanted {
-            let done = fetch(&session.host, &artifact, &source, &dir, global.quiet)?;
+            let done = fetch(&session.host, &artifact, &source, &staging, global.quiet)?;
             let style = if done.is_doubtful { YELLOW } else { GREEN };
             out(&columns(&[(&artifact.name, 24, BOLD)], &styled(style, &done.text), width()));
             out(&styled(DIM, &format!("  sha256 {}", artifact.sha256)));
@@ -105,16 +105,13 @@ impl Fetch {
         })
     }
 
-    fn directory(&self, host: &Host) -> Result<Utf8PathBuf, Failure> {
-        let refused = |why: String| {
+    fn directory(&self, host: &Host) -> Result<Staging, Failure> {
+        host.staging_outside(&self.to).map_err(|e| {
             Failure::usage(
-                format!("cannot use `{}`: {why}", self.to),
+                format!("cannot use `{}`: {e}", self.to),
                 "`--to` takes a directory, which is made if need be",
             )
-        };
-        host.make_dir_outside(&self.to).map_err(|e| refused(e.to_string()))?;
-        let found = directory(&self.to).map_err(|e| refused(e.to_string()))?;
-        found.ok_or_else(|| refused("it is no directory".to_owned()))
+        })
     }
 }
 
@@ -128,11 +125,11 @@ fn fetch(
     host: &Host,
     artifact: &Artifact,
     source: &Source,
-    dir: &Utf8PathBuf,
+    staging: &Staging,
     quiet: bool,
 ) -> Result<Fetched, Failure> {
-    let path = dir.join(&artifact.file);
-    let had = host.open_outside(&path).ok().map(|mut file| sha256_in(&mut file));
+    let path = staging.path().join(&artifact.file);
+    let had = staging.open(&artifact.file).ok().map(|mut file| sha256_in(&mut file));
     match had.transpose() {
         Ok(Some(sha256)) if sha256 == artifact.sha256 => {
             return Ok(Fetched { text: format!("{path} is there already"), is_doubtful: false });
@@ -146,7 +143,6 @@ fn fetch(
             return Err(Failure::new(format!("`{path}` is another file than {}", artifact.name), Some(hint)));
         }
     }
-    let staging = Staging::at(dir);
     let mut face = ui::face(false, false, quiet);
     let mut total = None;
     let mut progress = |p| match p {
@@ -158,7 +154,7 @@ fn fetch(
         host.pause(length);
         true
     };
-    stage(artifact, &artifact.file, source, &staging, &mut pause, &mut progress)?;
+    stage(artifact, &artifact.file, source, staging, &mut pause, &mut progress)?;
     drop(face);
     if !artifact.signed {
         return Ok(Fetched { text: path.to_string(), is_doubtful: false });
@@ -167,7 +163,7 @@ fn fetch(
         Ok(Look::Good { fingerprint }) => {
             // The other machine looks at it again.
             let bytes = signature_of(artifact, source)?;
-            let kept = host.write_outside(&dir.join(format!("{}.asc", artifact.file)), &bytes);
+            let kept = staging.put(&format!("{}.asc", artifact.file), &bytes);
             kept.map_err(|why| FetchError::Unwritable {
                 name: "the signature".to_owned(),
                 received: 0,

@@ -82,7 +82,7 @@ impl Inspect {
             if let Some(path) = &self.svg {
                 let text = self.screen(&session, provider, &look, &accounts, Some(PICTURE)).join("\n");
                 let picture = ui::picture(&text);
-                session.host.write_outside(path, picture.as_bytes()).map_err(|e| {
+                session.host.write_outside(path, picture.as_bytes(), 0o644).map_err(|e| {
                     Failure::new(
                         format!("cannot write `{path}`: {e}"),
                         Some("`--svg` takes a file that may be written".to_owned()),

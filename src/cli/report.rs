@@ -1,7 +1,5 @@
 //! `kind-wsl report`: this machine in one file, for a bug report and for `plan --facts`.
 
-use std::io::Read;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -18,6 +16,9 @@ use crate::journal::{self, Phase};
 use crate::plan::{Plan, Selection};
 use crate::stage::Answers;
 use crate::ui::{json_text, out};
+
+/// The most bytes that a report has: every file in it is bounded.
+const MOST: u64 = 64 << 20;
 
 /// The flags of `report`.
 #[derive(Debug, Args)]
@@ -115,7 +116,7 @@ fn redact(text: &str, facts: &Facts) -> String {
 }
 
 fn write(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
-    host.write_outside(path, text.as_bytes())
+    host.write_outside(path, text.as_bytes(), 0o600)
         .map_err(|e| Failure::new(format!("cannot write the report to `{path}`: {e}"), None))?;
     out(&format!("written to {path}; read it before you send it"));
     Ok(())
@@ -142,11 +143,10 @@ impl Dossier {
     /// Reads a report; that of another schema is refused in words.
     pub(crate) fn read(path: &Utf8Path) -> Result<Self, Failure> {
         let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
-        let mut text = String::new();
         let wrong =
             |what: String| Failure::usage(what, "`--facts` takes a file that `kind-wsl report` wrote");
-        host.open_given(path)
-            .and_then(|mut file| file.read_to_string(&mut text))
+        let text = host
+            .read_given(path, MOST)
             .map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
         let value: Value =
             serde_json::from_str(&text).map_err(|e| wrong(format!("`{path}` is no report: {e}")))?;

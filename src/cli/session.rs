@@ -21,6 +21,9 @@ use crate::stage::{Answers, Question, Stage, answers_in};
 use crate::windows::{self, Helper, Interop, Look};
 use crate::{stages, ui};
 
+/// The most bytes that a file of answers has.
+const MOST_ANSWERS: u64 = 1 << 20;
+
 /// Whether a variable is carried over to root on sudo's command line, which sudo has to allow as a whole.
 fn is_carried(name: &str) -> bool {
     name == "PATH" || name == PROFILE || windows::OF_DRIVER.contains(&name) || OF_SESSION.contains(&name)
@@ -48,8 +51,9 @@ pub(crate) struct Session {
 impl Session {
     /// For what looks at `.wslconfig`, which is in a directory that only Windows may know.
     pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
-        let mut session = Self::local(global, windows_profile)?;
+        let mut session = Self::begin(global, windows_profile)?;
         ask_for_profile(&mut session.host, &session.user);
+        session.claim_profile();
         if let Some(profile) = windows_profile {
             session.check_profile(profile)?;
         }
@@ -58,6 +62,19 @@ impl Session {
 
     /// For what has nothing to do with Windows: nobody is asked there.
     pub(crate) fn local(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
+        let session = Self::begin(global, windows_profile)?;
+        session.claim_profile();
+        Ok(session)
+    }
+
+    /// Has the Windows profile read and written as the user, before the first look into it.
+    fn claim_profile(&self) {
+        if let Some(profile) = facts::wsl::profile(&self.host) {
+            self.host.belongs_to_windows(&self.user, &profile);
+        }
+    }
+
+    fn begin(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let root = absolute(&global.root)?;
         let program = program().map(|p| (PROGRAM.to_owned(), p.to_string()));
         // What a session notes for itself is not for the caller to choose.
@@ -129,9 +146,6 @@ impl Session {
     /// Facts, with what the journal knows.
     pub(crate) fn facts(&self) -> Facts {
         let mut facts = Facts::probe(&self.host, self.user.clone());
-        if let Some(profile) = &facts.windows.profile {
-            self.host.belongs(&self.user, profile);
-        }
         with_ledger(&mut facts, &self.ledger);
         facts
     }
@@ -336,9 +350,7 @@ impl Choosing {
     }
 
     fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
-        let mut text = String::new();
-        let read = session.host.open_given(path).and_then(|mut file| file.read_to_string(&mut text));
-        read.map_err(|e| {
+        let text = session.host.read_given(path, MOST_ANSWERS).map_err(|e| {
             Failure::usage(
                 format!("cannot read the answers in `{path}`: {e}"),
                 "`--answers` takes a TOML file",

@@ -3,6 +3,7 @@
 //! `toml_edit` parses and says where everything stands; the edit itself is a splice of the text. Its own printer would
 //! turn CRLF into LF, and a splice keeps every byte by construction.
 
+mod excess;
 mod list;
 mod place;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use toml_edit::{Document, Item};
 
 use super::{EditError, lines};
+pub(crate) use excess::excess;
 use place::{Place, locate};
 
 /// A value that a file of ours may hold.
@@ -219,14 +221,17 @@ fn parse(text: &str) -> Result<Document<&str>, EditError> {
         let message = "a second byte order mark".to_owned();
         return Err(EditError::Toml { line: 1, column: 1, message });
     }
+    let refuse = |at: usize, message: &str| EditError::Toml {
+        line: lines::number(text, at),
+        column: 1 + text[lines::start(text, at)..at].chars().count(),
+        message: message.trim_end().replace('\n', ", "),
+    };
+    if let Some((at, what)) = excess(text) {
+        return Err(refuse(at, &what));
+    }
     Document::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line_start = lines::start(text, at);
-        EditError::Toml {
-            line: lines::number(text, at),
-            column: 1 + text[line_start..at].chars().count(),
-            message: error.message().trim_end().replace('\n', ", "),
-        }
+        refuse(at, error.message())
     })
 }
 

@@ -103,7 +103,11 @@ impl EngineError {
     /// Whether somebody else wrote between our look and our write.
     #[must_use]
     pub fn is_meanwhile(&self) -> bool {
-        matches!(self, Self::Change { source, .. } if source.is_meanwhile())
+        match self {
+            Self::Change { source, .. } => source.is_meanwhile(),
+            Self::Journal(JournalError::Host(e)) => e.is_meanwhile(),
+            _ => false,
+        }
     }
 
     /// Whether a file of another author is in the place of one of ours.

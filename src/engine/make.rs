@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError, Event};
 use crate::change::{Change, ChangeError, Context, Follow, State};
-use crate::host::{HostError, Witness, World};
+use crate::host::{Alone, HostError, Witness, World};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 use crate::stage::Stage;
 
@@ -29,6 +29,7 @@ impl Engine<'_> {
         stage: &str,
         change: &Change,
     ) -> Result<bool, EngineError> {
+        let _alone = self.alone(stage, change)?;
         for _ in 1..TRIES {
             match self.make_once(journal, batch, stage, change) {
                 Err(e) if e.is_meanwhile() => {}
@@ -54,6 +55,12 @@ impl Engine<'_> {
             }
         }
         made
+    }
+
+    /// Keeps other distributions away from the file that a change makes.
+    pub(super) fn alone(&self, stage: &str, change: &Change) -> Result<Option<Alone>, EngineError> {
+        let Some((path, owner)) = change.makes() else { return Ok(None) };
+        self.host.alone(path, owner).map_err(|e| failed(stage, change, e.into()))
     }
 
     /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
@@ -154,10 +161,12 @@ impl Engine<'_> {
     /// Keeps the bytes of a file that is about to be changed.
     fn save(&self, journal: &Journal<'_>, before: &State) -> Result<(), EngineError> {
         let Some(file) = Change::file_of(before) else { return Ok(()) };
-        let bytes = self.host.read(&file.path).map_err(JournalError::from)?.unwrap_or_default();
-        // An interrupted intent saved them already, and the file may be another by now.
+        let bytes = self.host.read_large(&file.path).map_err(JournalError::from)?.unwrap_or_default();
         if crate::host::digest(&bytes) == file.sha256 {
             journal.save(&file.sha256, &bytes)?;
+        } else if !journal.has_saved(&file.sha256)? {
+            // Another program wrote the file since it was observed. An intent without the saved bytes could not be undone.
+            return Err(JournalError::from(HostError::Meanwhile(file.path.clone())).into());
         }
         Ok(())
     }

@@ -28,7 +28,9 @@ impl Engine<'_> {
             let fail = |e: crate::host::HostError| failed(&entry.intent.stage, change, e.into());
             let mut left = change.leftovers();
             if let Some((path, _)) = change.makes() {
-                left.push(temporary(&self.host.resolve(path).map_err(fail)?));
+                let real = self.host.resolve(path).map_err(fail)?;
+                self.host.sweep_shared(&real, owner(change)).map_err(fail)?;
+                left.push(temporary(&real));
             }
             for temp in left {
                 // A directory of that name is nothing that a write of ours left; an undo must not stumble over it.

@@ -180,6 +180,7 @@ impl Engine<'_> {
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.
     fn take_back(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+        let _alone = self.alone(&entry.intent.stage, &entry.intent.change)?;
         for _ in 1..TRIES {
             match self.take_back_once(entry, policy) {
                 Err(e) if e.is_meanwhile() => {}

@@ -243,6 +243,12 @@ impl Profile {
 /// The variable in which a session notes what Windows said of the profile.
 pub const ASKED: &str = "KIND_WSL_ASKED_PROFILE";
 
+/// The profile that [`Windows::of`] will look into.
+#[must_use]
+pub fn profile(world: &dyn World) -> Option<Utf8PathBuf> {
+    Profile::of(world, &WslConf::of(world).mount_root).map(|profile| profile.path)
+}
+
 /// Whether Windows has to be asked for the profile: nothing here says it for sure.
 #[must_use]
 pub fn is_profile_unsure(world: &dyn World) -> bool {

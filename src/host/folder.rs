@@ -12,10 +12,12 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use nix::fcntl::{OFlag, open, openat};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, fstat};
 
-use super::World;
+use super::walk::Root;
+use super::{HostError, World};
 
 /// A directory whose links were resolved once, so that each file in it costs an open, a read and a close.
 pub struct Folder<'w> {
@@ -31,8 +33,20 @@ enum Place<'w> {
     World(&'w dyn World),
 }
 
-/// How a directory is opened; a link to one is followed, for `/proc/self` is one.
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// How a directory is opened.
+const DIRECTORY: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// Opens a directory in another one. A link to a neighbor is followed, for `/proc/self` is one.
+fn open_in(above: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let flags = DIRECTORY.difference(OFlag::O_NOFOLLOW);
+    match openat2(above, name, OpenHow::new().flags(flags).resolve(resolve)) {
+        // As in `walk`: an old kernel, or an old seccomp filter.
+        Err(Errno::ENOSYS | Errno::EPERM) => openat(above, name, flags, Mode::empty()),
+        opened => opened,
+    }
+}
 
 impl Place<'_> {
     fn at(real: PathBuf) -> Self {
@@ -67,7 +81,7 @@ impl<'w> Folder<'w> {
     pub fn enter(&self, name: &str) -> Self {
         let place = match &self.place {
             Place::Real(real, _) => {
-                let dir = self.dir().and_then(|above| openat(above, name, DIRECTORY, Mode::empty()).ok());
+                let dir = self.dir().and_then(|above| open_in(above, name).ok());
                 Place::Real(real.join(name), OnceCell::from(dir))
             }
             Place::World(world) => Place::World(*world),
@@ -96,7 +110,7 @@ impl<'w> Folder<'w> {
     pub fn bytes<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]> {
         match &self.place {
             Place::Real(..) => {
-                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | super::walk::UNKNOWN;
                 let file = openat(self.dir()?, name, flags, Mode::empty()).ok()?;
                 let end = read_small(&mut fs::File::from(file), buffer).ok()?;
                 Some(&buffer[..end])
@@ -122,13 +136,21 @@ impl<'w> Folder<'w> {
     /// Whether there is something of that name, which may be a path; links are followed.
     #[must_use]
     pub fn has(&self, name: &str) -> Option<bool> {
+        let there = |found: std::io::Result<()>| match found {
+            Ok(()) => Some(true),
+            Err(e) if super::fs::is_absent(&e) => Some(false),
+            Err(_) => None,
+        };
         match &self.place {
             // A link of /proc leads into another mount namespace: only the kernel can follow it.
-            Place::Real(real, _) => match fs::metadata(real.join(name)) {
-                Ok(_) => Some(true),
-                Err(e) if super::fs::is_absent(&e) => Some(false),
-                Err(_) => None,
-            },
+            Place::Real(real, _) if real == self.path.as_std_path() => {
+                there(fs::metadata(real.join(name)).map(drop))
+            }
+            // In another root it leads nowhere else.
+            Place::Real(real, _) => {
+                let spot = Root::at(Utf8Path::from_path(real)?).walk(Utf8Path::new(name), true, &mut |_, _| Ok(()));
+                there(spot.map_err(HostError::into_source).and_then(|spot| spot.meta().map(drop)))
+            }
             Place::World(world) => Some(world.exists(self.path.join(name).as_str())),
         }
     }
@@ -177,6 +199,9 @@ fn read_small(file: &mut fs::File, buffer: &mut Vec<u8>) -> std::io::Result<usiz
             other => other?,
         };
         end += read;
+        if end as u64 > super::open::TEXT {
+            return Err(super::open::too_large(super::open::TEXT));
+        }
         if read < PAGE / 2 {
             return Ok(end);
         }

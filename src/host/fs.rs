@@ -6,20 +6,23 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
 use super::fuse::Blown;
-use super::open::{Bounded, regular};
+use super::identity::AsUser;
+use super::open::{Bounded, LARGE, TEXT, regular};
+use super::walk::{Met, Root, Spot, UNKNOWN};
 use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Staging, Stat, World};
 
 /// Programs whose versions and candidates decide what the setup changes.
 const DECIDING: [&str; 4] = ["crun", "systemctl", "wslinfo", "apt-cache"];
-
-/// Links followed before we call it a loop: the kernel's own bound (`path_resolution(7)`).
-const MAX_LINKS: usize = 40;
 
 /// The SHA-256 of some bytes as 64 lower-case hexadecimal digits.
 #[must_use]
@@ -57,12 +60,6 @@ pub(super) fn failed<'p>(
     move |source| HostError::File { action, path: path.to_owned(), source }
 }
 
-/// The lock that keeps two runs apart; freed when dropped.
-#[derive(Debug)]
-pub struct Lock {
-    _dir: std::fs::File,
-}
-
 impl Host {
     /// The machine itself, or the tree at `root`, with `runner` to run commands and `env` as the caller's environment.
     #[must_use]
@@ -73,6 +70,7 @@ impl Host {
     ) -> Self {
         Self {
             root: root.to_owned(),
+            top: Arc::new(Root::at(root)),
             runner,
             env: env.into_iter().collect(),
             uid: nix::unistd::geteuid().as_raw(),
@@ -80,6 +78,7 @@ impl Host {
             fuse: Fuse::default(),
             theirs: RefCell::default(),
             unanswered: RefCell::default(),
+            is_alone: Rc::default(),
         }
     }
 
@@ -155,57 +154,46 @@ impl Host {
         })
     }
 
-    /// Our root in front of a path whose directories are resolved inside it.
-    pub(super) fn under(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
-        if self.is_live() {
-            return Ok(path.to_owned());
+    /// The directory that `path` is in, opened, and in whose name: as `act`, or whoever owns a link on the way.
+    pub(super) fn reach(
+        &self,
+        path: &Utf8Path,
+        follow: bool,
+        mut act: AsUser,
+    ) -> Result<(Spot, AsUser), HostError> {
+        if !follow
+            && let Some(spot) =
+                self.top.directory_of(path).map_err(io::Error::from).map_err(failed("examine", path))?
+        {
+            return Ok((spot, act));
         }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(self.root.clone());
-        };
-        Ok(self.join(&self.resolve(parent)?).join(name))
+        let spot = self.top.walk(path, follow, &mut |at, met| {
+            if !AsUser::is_on() {
+                act = match met {
+                    Met::Dir(_) => self.looking_at(at),
+                    Met::Link(stat) => self.following(stat),
+                };
+            }
+            Ok(())
+        })?;
+        Ok((spot, act))
     }
 
-    fn join(&self, path: &Utf8Path) -> Utf8PathBuf {
-        self.root.join(path.strip_prefix("/").unwrap_or(path))
-    }
-
-    fn lstat(resolved: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let meta = match fs::symlink_metadata(resolved) {
-            Ok(meta) => meta,
-            Err(e) if is_absent(&e) => return Ok(None),
-            Err(e) => return Err(failed("examine", resolved)(e)),
-        };
-        let kind = if meta.is_symlink() {
-            let to = fs::read_link(resolved).map_err(failed("read the link", resolved))?;
-            Kind::Link(to.to_string_lossy().into_owned())
-        } else if meta.is_dir() {
-            Kind::Dir
-        } else if meta.is_file() {
-            Kind::File
-        } else {
-            Kind::Other
-        };
-        Ok(Some(Stat { kind, mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid(), len: meta.len() }))
+    /// Opens what is at `path`, links followed, without waiting for anybody; as the user where it is theirs.
+    pub(super) fn open_at(&self, path: &Utf8Path, flags: OFlag) -> Result<fs::File, HostError> {
+        let act = self.looking_at(path);
+        match self.top.open(path, flags | UNKNOWN) {
+            Err(Errno::ELOOP) => {}
+            opened => return opened.map(fs::File::from).map_err(io::Error::from).map_err(failed("read", path)),
+        }
+        let (spot, _act) = self.reach(path, true, act)?;
+        spot.open(flags, 0).map_err(failed("read", path))
     }
 
     /// A directory of ours for files that are not whole yet.
     #[must_use]
     pub fn staging(&self, dir: &Utf8Path) -> Staging {
-        Staging::at(&self.join(dir))
-    }
-
-    /// Takes the lock on a directory, or answers `None` where another process holds it.
-    ///
-    /// # Errors
-    /// When the directory can not be opened.
-    pub fn lock(&self, dir: &Utf8Path) -> Result<Option<Lock>, HostError> {
-        let opened = fs::File::open(self.under(dir)?).map_err(failed("open", dir))?;
-        match opened.try_lock() {
-            Ok(()) => Ok(Some(Lock { _dir: opened })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(e)) => Err(failed("lock", dir)(e)),
-        }
+        Staging::below(Arc::clone(&self.top), dir)
     }
 
     /// Opens a regular file for reading, as the user where it is theirs.
@@ -213,17 +201,32 @@ impl Host {
     /// # Errors
     /// What the kernel refuses; a device, socket or pipe.
     pub fn open(&self, path: &Utf8Path) -> Result<Box<dyn Read>, HostError> {
-        let _as_user = self.looking_at(path);
-        let file = regular(&self.under(path)?).map_err(failed("open", path))?;
-        Ok(Box::new(file))
+        let file = self.open_at(path, OFlag::O_RDONLY)?;
+        Ok(Box::new(regular(file).map_err(failed("open", path))?))
     }
 
-    /// Makes a directory that the caller named, wherever our root is, unless it is there.
+    /// The bytes of a regular file that may be a program: what was saved before it was changed.
     ///
     /// # Errors
-    /// What the kernel refuses.
-    pub fn make_dir_outside(&self, path: &Utf8Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+    /// As [`World::read`].
+    pub fn read_large(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
+        self.read_within(path, LARGE)
+    }
+
+    fn read_within(&self, path: &Utf8Path, most: u64) -> Result<Option<Vec<u8>>, HostError> {
+        let opened = self.open_at(path, OFlag::O_RDONLY);
+        absent_is_none(opened.and_then(|file| {
+            Bounded::new(file, most).and_then(Bounded::whole).map_err(failed("read", path))
+        }))
+    }
+}
+
+/// `None` if nothing is there.
+fn absent_is_none<T>(found: Result<T, HostError>) -> Result<Option<T>, HostError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(HostError::File { source, .. }) if is_absent(&source) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
@@ -231,15 +234,6 @@ impl Host {
 #[must_use]
 pub fn standard_input() -> Box<dyn Read> {
     Box::new(io::stdin().lock())
-}
-
-/// A directory that the caller named, absolute and without links; `None` where it is no directory.
-///
-/// # Errors
-/// When nothing is there, or it can not be reached.
-pub fn directory(path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-    let real = path.canonicalize_utf8()?;
-    Ok(real.is_dir().then_some(real))
 }
 
 /// The directories above `path` that are not there, outermost first.
@@ -276,80 +270,48 @@ pub(super) fn last_kib(text: &str) -> String {
 
 impl World for Host {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let _as_user = self.looking_at(path);
-        let real = self.under(path)?;
-        Self::lstat(&real).map_err(|e| relabel(e, path))
+        let reached = self.reach(path, false, self.looking_at(path));
+        absent_is_none(
+            reached
+                .and_then(|(spot, _act)| spot.stat().map_err(failed("examine", path)))
+                .map_err(|e| relabel(e, path)),
+        )
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
-        let _as_user = self.looking_at(path);
-        let real = self.join(&self.resolve(path)?);
-        match Bounded::open(&real).and_then(Bounded::whole) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if is_absent(&e) => Ok(None),
-            Err(e) => Err(failed("read", path)(e)),
-        }
+        self.read_within(path, TEXT)
     }
 
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
-        let _as_user = self.looking_at(path);
-        let real = self.join(&self.resolve(path)?);
         // Not as a whole: it may be a program of 50 MB.
-        match Bounded::open(&real).and_then(|mut file| sha256_in(&mut file)) {
-            Ok(hash) => Ok(Some(hash)),
-            Err(e) if is_absent(&e) => Ok(None),
-            Err(e) => Err(failed("read", path)(e)),
-        }
+        let opened = self.open_at(path, OFlag::O_RDONLY);
+        absent_is_none(opened.and_then(|file| {
+            Bounded::new(file, LARGE).and_then(|mut file| sha256_in(&mut file)).map_err(failed("read", path))
+        }))
     }
 
     fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
-        let _as_user = self.looking_at(dir);
-        let real = self.join(&self.resolve(dir)?);
-        let entries = match fs::read_dir(&real) {
-            Ok(entries) => entries,
-            Err(e) if is_absent(&e) => return Ok(Vec::new()),
-            Err(e) => return Err(failed("list", dir)(e)),
-        };
-        let mut names: Vec<String> =
-            entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        Ok(names)
+        let opened = self.open_at(dir, OFlag::O_RDONLY | OFlag::O_DIRECTORY);
+        let names = absent_is_none(opened.and_then(|opened| names_in(opened).map_err(failed("list", dir))))?;
+        Ok(names.unwrap_or_default())
     }
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
-        let _as_user = self.looking_at(path);
-        let mut todo: Vec<String> = components(path);
-        let mut done = Utf8PathBuf::from("/");
-        let mut links = 0;
-        while let Some(name) = todo.pop() {
-            if name == ".." {
-                done.pop();
-                continue;
-            }
-            let next = done.join(&name);
-            match Self::lstat(&self.join(&next)).map_err(|e| relabel(e, &next))? {
-                Some(Stat { kind: Kind::Link(to), .. }) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(HostError::Loop(path.to_owned()));
-                    }
-                    if to.starts_with('/') {
-                        done = Utf8PathBuf::from("/");
-                    }
-                    todo.extend(components(Utf8Path::new(&to)));
-                }
-                _ => done = next,
-            }
-        }
-        self.leads(path, &done);
-        Ok(done)
+        let act = self.looking_at(path);
+        let (spot, act) = match self.top.open(path, OFlag::O_PATH) {
+            Err(Errno::ELOOP) => self.reach(path, true, act)?,
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(plain(path)),
+            Err(e) => return Err(failed("examine", path)(e.into())),
+        };
+        self.leads(path, &spot.real, &act);
+        Ok(spot.real)
     }
 
     fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
         if self.is_live() {
             return Some(dir.into());
         }
-        self.resolve(dir).ok().map(|real| self.join(&real).into())
+        self.resolve(dir).ok().map(|real| self.root.join(real.strip_prefix("/").unwrap_or(&real)).into())
     }
 
     fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
@@ -389,11 +351,22 @@ fn relabel(error: HostError, path: &Utf8Path) -> HostError {
     }
 }
 
-/// The names of a path, last first, so that the next one is at the end.
-fn components(path: &Utf8Path) -> Vec<String> {
-    path.components()
-        .rev()
-        .filter(|c| !matches!(c, Utf8Component::RootDir | Utf8Component::CurDir))
-        .map(|c| c.as_str().to_owned())
-        .collect()
+/// The same path, absolute and without blank parts.
+fn plain(path: &Utf8Path) -> Utf8PathBuf {
+    let mut plain = Utf8PathBuf::from("/");
+    plain.extend(path.components().filter(|c| matches!(c, Utf8Component::Normal(_))));
+    plain
+}
+
+/// The sorted names in a directory.
+pub(super) fn names_in(dir: fs::File) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(dir.into())?.iter() {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }

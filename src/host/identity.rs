@@ -1,27 +1,33 @@
 //! Whose files we touch as whom: what is a user's is read and written as that user, so that what they put there leads
 //! us, as root, nowhere.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid};
+use nix::sys::stat::FileStat;
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid};
 
 use super::{Account, Host, Owner};
 
 /// The user, and where their files are.
 #[derive(Debug, Default)]
 pub(super) struct Theirs {
-    owner: Option<(u32, u32)>,
-    groups: Vec<Gid>,
+    owner: Option<Identity>,
     /// Directories with all that is below them.
     places: Vec<Utf8PathBuf>,
-    /// Where links in those places led: a link to a file of root's makes it no file for root to read.
-    led_to: BTreeSet<Utf8PathBuf>,
+    /// Those among them that other distributions write to as well.
+    shared: Vec<Utf8PathBuf>,
+    /// Where links that are not root's led, and whose they were: a link to a file of root's makes it no file for root to
+    /// read.
+    led_to: BTreeMap<Utf8PathBuf, Identity>,
 }
 
 impl Theirs {
-    fn has(&self, path: &Utf8Path) -> bool {
-        self.places.iter().any(|place| path.starts_with(place)) || self.led_to.contains(path)
+    /// Who a path belongs to, if not to the system.
+    fn of(&self, path: &Utf8Path) -> Option<&Identity> {
+        let place = self.places.iter().any(|place| path.starts_with(place));
+        self.owner.as_ref().filter(|_| place).or_else(|| self.led_to.get(path))
     }
 }
 
@@ -32,67 +38,174 @@ impl Host {
         if self.uid != 0 || user.uid == 0 || place == "/" {
             return;
         }
-        if theirs.owner != Some((user.uid, user.gid)) {
-            theirs.owner = Some((user.uid, user.gid));
+        if theirs.owner.as_ref().map(|o| (o.uid, o.gid)) != Some((user.uid, user.gid)) {
             // Another tree's names say nothing about this system's groups.
-            theirs.groups = if self.is_live() { groups(user) } else { Vec::new() };
+            let groups = if self.is_live() { groups(&user.name, user.gid) } else { Vec::new() };
+            theirs.owner = Some(Identity { uid: user.uid, gid: user.gid, groups });
         }
-        theirs.places.push(place.to_owned());
+        if !theirs.places.iter().any(|p| p == place) {
+            theirs.places.push(place.to_owned());
+        }
+    }
+
+    /// What is below `place` is the user's, and other distributions of the same Windows account write there too.
+    pub fn belongs_to_windows(&self, user: &Account, place: &Utf8Path) {
+        self.belongs(user, place);
+        if place != "/" {
+            self.theirs.borrow_mut().shared.push(place.to_owned());
+        }
+    }
+
+    /// Whether other distributions write anywhere.
+    pub(super) fn has_shared(&self) -> bool {
+        !self.theirs.borrow().shared.is_empty()
+    }
+
+    /// Whether other distributions write to this path as well.
+    pub(super) fn is_shared(&self, path: &Utf8Path) -> bool {
+        self.theirs.borrow().shared.iter().any(|place| path.starts_with(place))
     }
 
     /// The identity for a look at `path`: the user's where it is theirs, otherwise our own.
     pub(super) fn looking_at(&self, path: &Utf8Path) -> AsUser {
-        let owner = self.theirs.borrow().owner;
-        match owner.filter(|_| self.theirs.borrow().has(path)) {
-            Some((uid, gid)) => AsUser::new(self, Owner::User { uid, gid }),
-            None => AsUser(None),
+        let owner = self.theirs.borrow().of(path).cloned();
+        owner.map_or_else(AsUser::unchanged, AsUser::new)
+    }
+
+    /// The identity for an effect on `path`: as `act` says, and in a place of the user's never as root.
+    pub(super) fn acting(&self, act: Owner, path: &Utf8Path) -> AsUser {
+        match act {
+            Owner::User { uid, gid } => AsUser::new(self.identity(uid, gid)),
+            Owner::Root => self.looking_at(path),
         }
     }
 
-    /// Notes that a path of theirs stands for another one.
-    pub(super) fn leads(&self, from: &Utf8Path, to: &Utf8Path) {
+    /// The identity in which a link may be followed: of whoever made it, unless that is root.
+    pub(super) fn following(&self, link: &FileStat) -> AsUser {
+        if link.st_uid == 0 || AsUser::is_on() {
+            return AsUser::unchanged();
+        }
+        AsUser::new(self.identity(link.st_uid, link.st_gid))
+    }
+
+    fn identity(&self, uid: u32, gid: u32) -> Identity {
+        let theirs = self.theirs.borrow();
+        let known = theirs.owner.as_ref().filter(|o| o.uid == uid);
+        Identity { uid, gid, groups: known.map_or_else(Vec::new, |o| o.groups.clone()) }
+    }
+
+    /// Notes that a path stands for another one, by links that are of whoever `act` is, or of the user.
+    pub(super) fn leads(&self, from: &Utf8Path, to: &Utf8Path, act: &AsUser) {
         let mut theirs = self.theirs.borrow_mut();
-        if theirs.has(from) && !theirs.has(to) {
-            theirs.led_to.insert(to.to_owned());
+        let whose = act.whom().or_else(|| theirs.of(from).cloned());
+        if let Some(whose) = whose.filter(|_| theirs.of(to).is_none()) {
+            theirs.led_to.insert(to.to_owned(), whose);
+        }
+        let is_shared = |path: &Utf8Path| theirs.shared.iter().any(|place| path.starts_with(place));
+        if is_shared(from) && !is_shared(to) {
+            theirs.shared.push(to.to_owned());
         }
     }
 }
 
 /// Every group of the user; none where the system does not say.
-fn groups(user: &Account) -> Vec<Gid> {
-    let name = std::ffi::CString::new(user.name.as_str()).ok();
-    name.and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(user.gid)).ok()).unwrap_or_default()
+pub(super) fn groups(name: &str, gid: u32) -> Vec<Gid> {
+    let name = std::ffi::CString::new(name).ok();
+    name.and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(gid)).ok()).unwrap_or_default()
+}
+
+/// Who touches files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Vec<Gid>,
+}
+
+/// What this thread has when it is itself.
+struct Own {
+    groups: Vec<Gid>,
+    /// `None` if the kernel does not say.
+    capabilities: Option<Capabilities>,
+}
+
+thread_local! {
+    static OWN: Own = Own { groups: getgroups().unwrap_or_default(), capabilities: capabilities() };
+    /// Whom this thread acts as.
+    static ACTING: RefCell<Option<Identity>> = const { RefCell::new(None) };
 }
 
 /// While it lives, this thread touches files as the given user. The kernel then refuses what that user may not
 /// do, so that a link placed in a home directory can not lead us, as root, elsewhere (setfsuid(2)). The groups change
-/// with it: root's own ones open what is `root:root` and 0770.
-pub(super) struct AsUser(Option<(Uid, Gid, Vec<Gid>)>);
+/// with it: root's own ones open what is `root:root` and 0770. So do all effective capabilities: setfsuid takes only those
+/// of files, and with `CAP_SYS_PTRACE` the links below `/proc/PID` lead anywhere (`capabilities(7)`).
+#[derive(Debug)]
+pub(super) struct AsUser {
+    is_switched: bool,
+    was: Option<Identity>,
+}
 
 impl AsUser {
-    pub(super) fn new(host: &Host, owner: Owner) -> Self {
-        let Owner::User { uid: user, gid: group } = owner else { return Self(None) };
-        if host.uid != 0 {
-            return Self(None);
+    /// No other identity than before.
+    pub(super) fn unchanged() -> Self {
+        Self { is_switched: false, was: None }
+    }
+
+    /// Changes nothing unless we are root, and nothing for root itself.
+    pub(super) fn new(identity: Identity) -> Self {
+        let is_so = ACTING.with_borrow(|now| now.as_ref() == Some(&identity));
+        if is_so || identity.uid == 0 || !geteuid().is_root() {
+            return Self::unchanged();
         }
-        let was = getgroups().unwrap_or_default();
-        let theirs = host.theirs.borrow();
-        let known = theirs.owner.is_some_and(|(uid, _)| uid == user);
-        set_groups_of_thread(if known { &theirs.groups } else { &[] });
-        let was_gid = setfsgid(Gid::from_raw(group));
-        let was_uid = setfsuid(Uid::from_raw(user));
-        Self(Some((was_uid, was_gid, was)))
+        Self { is_switched: true, was: become_(Some(identity)) }
+    }
+
+    /// Whether this thread acts as a user.
+    pub(super) fn is_on() -> bool {
+        ACTING.with_borrow(Option::is_some)
+    }
+
+    /// Whom this thread acts as.
+    pub(super) fn current() -> Option<Identity> {
+        ACTING.with_borrow(Clone::clone)
+    }
+
+    /// Whom this thread acts as since this was made; `None` if it changed nothing.
+    pub(super) fn whom(&self) -> Option<Identity> {
+        Self::current().filter(|_| self.is_switched)
     }
 }
 
 impl Drop for AsUser {
     fn drop(&mut self) {
-        if let Some((uid, gid, groups)) = &self.0 {
-            setfsuid(*uid);
-            setfsgid(*gid);
-            set_groups_of_thread(groups);
+        if self.is_switched {
+            become_(self.was.take());
         }
     }
+}
+
+/// Becomes another for this thread's file operations, or itself again, and answers who it was.
+fn become_(whom: Option<Identity>) -> Option<Identity> {
+    OWN.with(|own| {
+        let effective = |keeps: bool| {
+            let own = own.capabilities.as_ref();
+            let _ = own.map(|own| set_capabilities(&own.map(|c| Capability { effective: c.effective * u32::from(keeps), ..c })));
+        };
+        if AsUser::is_on() {
+            effective(true);
+        }
+        if let Some(Identity { uid, gid, groups }) = &whom {
+            set_groups_of_thread(groups);
+            setfsgid(Gid::from_raw(*gid));
+            setfsuid(Uid::from_raw(*uid));
+            effective(false);
+        } else {
+            set_groups_of_thread(&own.groups);
+            setfsgid(getegid());
+            setfsuid(geteuid());
+        }
+        ACTING.replace(whom)
+    })
 }
 
 /// Sets the supplementary groups of this thread alone, as setfsuid(2) does with the user: the C library's `setgroups`
@@ -104,5 +217,37 @@ fn set_groups_of_thread(groups: &[Gid]) {
     #[allow(unsafe_code, reason = "no crate of ours offers the bare system call")]
     unsafe {
         nix::libc::syscall(nix::libc::SYS_setgroups, ids.len(), ids.as_ptr());
+    }
+}
+
+/// `struct __user_cap_header_struct` (`capget(2)`): version 3, this thread.
+const HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// `struct __user_cap_data_struct`: 32 capabilities, of which version 3 has two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Capability {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+type Capabilities = [Capability; 2];
+
+fn capabilities() -> Option<Capabilities> {
+    let (mut header, mut data) = (HEADER, Capabilities::default());
+    // SAFETY: the kernel writes to two arrays that live through the call.
+    #[allow(unsafe_code, reason = "no crate of ours offers the system call")]
+    let got = unsafe { nix::libc::syscall(nix::libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
+    (got == 0).then_some(data)
+}
+
+/// Sets the capabilities of this thread: the permitted ones stay, so that the effective ones can be raised again.
+fn set_capabilities(data: &Capabilities) {
+    let mut header = HEADER;
+    // SAFETY: the kernel reads two arrays that live through the call.
+    #[allow(unsafe_code, reason = "no crate of ours offers the system call")]
+    unsafe {
+        nix::libc::syscall(nix::libc::SYS_capset, header.as_mut_ptr(), data.as_ptr());
     }
 }

@@ -1,14 +1,49 @@
-//! Who holds a lock that we would have to wait for.
+//! The lock that keeps two runs apart, the one that keeps two distributions apart, and who holds a lock that we would have
+//! to wait for.
 
 #![allow(clippy::disallowed_methods, reason = "part of host/")]
 
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::Host;
+use super::fs::{failed, is_absent};
+use super::identity::{AsUser, Identity};
+use super::open::{regular, single};
+use super::walk::Spot;
+use super::{Host, HostError, Owner, World};
+
+/// The file in our directory that a run locks. Only root may open it, so that nobody else can hold it.
+const LOCK: &str = "lock";
+/// The file in a directory on the Windows side whose existence is the lock: drvfs need not pass flock(2) on.
+const SHARED: &str = ".kind-wsl.lock";
+/// How long another distribution's lock may stay as it is before its holder counts as dead: a write takes milliseconds.
+const STALE: Duration = Duration::from_secs(30);
+/// How long we wait for other distributions altogether.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The lock that keeps two runs apart; freed when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    spot: Spot,
+}
+
+impl Lock {
+    /// Removes the file. Whoever waits for the lock finds that it is gone, and makes another one.
+    pub(super) fn give_up(self) -> io::Result<()> {
+        if self.spot.is(&self.file) { self.spot.remove() } else { Ok(()) }
+    }
+}
 
 /// A process that holds a record lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +55,87 @@ pub struct Holder {
 }
 
 impl Host {
+    /// Takes the lock in a directory of ours, or answers `None` where another process holds it or has just removed it.
+    ///
+    /// # Errors
+    /// When the file can not be opened, or somebody else put it there.
+    pub fn lock(&self, dir: &Utf8Path) -> Result<Option<Lock>, HostError> {
+        let path = dir.join(LOCK);
+        let (spot, _act) = self.reach(&path, false, self.acting(Owner::Root, &path))?;
+        let opened = spot.open(OFlag::O_RDONLY | OFlag::O_CREAT, 0o600);
+        let file = opened.and_then(|file| self.own(file)).map_err(failed("open", &path))?;
+        match file.try_lock() {
+            Ok(()) if spot.is(&file) => Ok(Some(Lock { file, spot })),
+            Ok(()) | Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(e)) => Err(failed("lock", &path)(e)),
+        }
+    }
+
+    /// Refuses a file that another user could have open.
+    fn own(&self, file: File) -> io::Result<File> {
+        single(&file)?;
+        let meta = file.metadata()?;
+        if meta.uid() != self.uid {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it belongs to another user"));
+        }
+        if meta.mode() & 0o077 != 0 {
+            file.set_permissions(PermissionsExt::from_mode(0o600))?;
+        }
+        Ok(file)
+    }
+
+    /// Keeps other distributions away from a file for as long as the answer lives: from the look at it to the write. `None`
+    /// where no other distribution writes, or this run has the lock already.
+    ///
+    /// # Errors
+    /// When another distribution does not finish.
+    pub fn alone(&self, path: &Utf8Path, act: Owner) -> Result<Option<Alone>, HostError> {
+        let held = self.shared_place(path, act).and_then(|place| {
+            let Some((spot, _act)) = place else { return Ok(None) };
+            self.hold(&spot, path)
+        });
+        match held {
+            // The write itself says better what is wrong with the place.
+            Err(HostError::File { .. } | HostError::Loop(_)) => Ok(None),
+            held => Ok(held?.map(Alone)),
+        }
+    }
+
+    /// Where a file is that other distributions write to; `None` for any other.
+    fn shared_place(&self, path: &Utf8Path, act: Owner) -> Result<Option<(Spot, AsUser)>, HostError> {
+        if !self.has_shared() {
+            return Ok(None);
+        }
+        let real = self.resolve(path)?;
+        if !self.is_shared(&real) {
+            return Ok(None);
+        }
+        self.reach(&real, false, self.acting(act, &real)).map(Some)
+    }
+
+    /// The lock on the directory of a shared file, unless this run has it.
+    pub(super) fn hold(&self, spot: &Spot, path: &Utf8Path) -> Result<Option<Shared>, HostError> {
+        if self.is_alone.get() { Ok(None) } else { Shared::hold(self, spot, path).map(Some) }
+    }
+
+    /// Removes what a killed run left of the lock on a directory that other distributions write to.
+    ///
+    /// # Errors
+    /// When another distribution does not finish its write.
+    pub fn sweep_shared(&self, path: &Utf8Path, act: Owner) -> Result<(), HostError> {
+        let Some((spot, _act)) = self.shared_place(path, act)? else { return Ok(()) };
+        if spot.beside(SHARED).meta().is_ok() {
+            drop(self.hold(&spot, path)?);
+        }
+        Ok(())
+    }
+
     /// The process that holds the record lock on `path` against a writer, as dpkg and apt take it on
     /// `/var/lib/dpkg/lock-frontend` (apt `apt-pkg/contrib/fileutl.cc`, `GetLock`: `fcntl` with `F_SETLK`).
     /// `None` where nobody does, or where we may not look.
     #[must_use]
     pub fn lock_holder(&self, path: &Utf8Path) -> Option<Holder> {
-        let file = std::fs::OpenOptions::new().read(true).write(true).open(self.under(path).ok()?).ok()?;
+        let file = regular(self.open_at(path, OFlag::O_RDWR).ok()?).ok()?;
         let mut lock = nix::libc::flock {
             l_type: i16::try_from(nix::libc::F_WRLCK).ok()?,
             l_whence: 0,
@@ -40,13 +150,14 @@ impl Host {
         Some(holder(lock.l_pid))
     }
 
-    /// The process that holds our own lock on a directory, as the kernel lists it (`proc_locks(5)`): there is no call that
+    /// The process that holds our own lock in a directory, as the kernel lists it (`proc_locks(5)`): there is no call that
     /// asks for it. `None` where the list does not say, as of a process in another namespace.
     #[must_use]
     pub fn directory_holder(&self, dir: &Utf8Path) -> Option<Holder> {
-        let meta = std::fs::metadata(self.under(dir).ok()?).ok()?;
-        let (major, minor) = (nix::sys::stat::major(meta.dev()), nix::sys::stat::minor(meta.dev()));
-        let place = format!("{major:02x}:{minor:02x}:{}", meta.ino());
+        let path = dir.join(LOCK);
+        let meta = self.reach(&path, false, AsUser::unchanged()).ok()?.0.meta().ok()?;
+        let (major, minor) = (nix::sys::stat::major(meta.st_dev), nix::sys::stat::minor(meta.st_dev));
+        let place = format!("{major:02x}:{minor:02x}:{}", meta.st_ino);
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         let pid = |line: &str| {
             // `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`; who only waits has an arrow in the second place.
@@ -61,4 +172,146 @@ impl Host {
 fn holder(pid: i32) -> Holder {
     let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     Holder { pid, name: comm.trim().to_owned() }
+}
+
+/// The lock on a directory that several distributions of one Windows account write to; freed when dropped. It is a file
+/// that names its holder, for file systems that have no other lock.
+#[derive(Debug)]
+pub(super) struct Shared {
+    spot: Spot,
+    file: File,
+    whom: Option<Identity>,
+    is_alone: Rc<Cell<bool>>,
+}
+
+/// No other distribution writes to a directory on the Windows side while this lives.
+#[derive(Debug)]
+#[allow(dead_code, reason = "freed when dropped")]
+pub struct Alone(Shared);
+
+impl Shared {
+    /// Waits for it, in the directory that `of` is in.
+    pub(super) fn hold(host: &Host, of: &Spot, path: &Utf8Path) -> Result<Self, HostError> {
+        let spot = of.beside(SHARED);
+        let whom = AsUser::current();
+        let begin = Instant::now();
+        let mut seen: Option<(Held, Instant)> = None;
+        loop {
+            match spot.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, 0o600) {
+                Ok(mut file) => {
+                    file.write_all(Stamp::own().text().as_bytes()).map_err(failed("write", path))?;
+                    host.is_alone.set(true);
+                    return Ok(Self { spot, file, whom, is_alone: Rc::clone(&host.is_alone) });
+                }
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed("write", path)(e)),
+                Err(_) => {}
+            }
+            let Some(now) = holder_in(&spot).map_err(failed("write", path))? else { continue };
+            let since = match &seen {
+                Some((before, since)) if *before == now => *since,
+                _ => seen.insert((now.clone(), Instant::now())).1,
+            };
+            if Stamp::parse(&now.text).is_some_and(|stamp| stamp.is_dead()) || since.elapsed() > STALE {
+                take_away(&spot, &now).map_err(failed("write", path))?;
+            } else if begin.elapsed() > PATIENCE {
+                return Err(HostError::Busy(path.to_owned()));
+            } else {
+                host.pause(LOOK);
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.is_alone.set(false);
+        let _as_user = self.whom.clone().map_or_else(AsUser::unchanged, AsUser::new);
+        if self.spot.is(&self.file) {
+            let _ = self.spot.remove();
+        }
+    }
+}
+
+/// A lock file as it is: what it says, and which file it is.
+#[derive(Clone, PartialEq, Eq)]
+struct Held {
+    text: String,
+    file: (u64, i64, i64),
+}
+
+/// The lock file; `None` if it is gone.
+fn holder_in(spot: &Spot) -> io::Result<Option<Held>> {
+    match spot.open(OFlag::O_RDONLY, 0).and_then(regular) {
+        Ok(file) => {
+            let mut text = Vec::new();
+            let meta = file.metadata()?;
+            file.take(256).read_to_end(&mut text)?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            Ok(Some(Held { text, file: (meta.ino(), meta.mtime(), meta.mtime_nsec()) }))
+        }
+        Err(e) if is_absent(&e) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Removes a lock that nobody holds any more. It gets a name of its own first: if another run has taken it away and made
+/// its own in between, that one is put back.
+fn take_away(spot: &Spot, dead: &Held) -> io::Result<()> {
+    let aside = spot.beside(&format!("{SHARED}.{}", std::process::id()));
+    match spot.rename(&aside) {
+        Err(e) if is_absent(&e) => return Ok(()),
+        moved => moved?,
+    }
+    if holder_in(&aside)?.as_ref() == Some(dead) { aside.remove() } else { aside.rename(spot) }
+}
+
+/// Who holds a shared lock: all distributions of one account run on one kernel, each in a process namespace of its own.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    boot: String,
+    namespace: String,
+    pid: u32,
+    start: String,
+}
+
+impl Stamp {
+    /// Of this process. The kernel of a tree is the one that runs us.
+    fn own() -> Self {
+        let pid = std::process::id();
+        let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self {
+            boot: boot.trim().to_owned(),
+            namespace: namespace.to_string_lossy().into_owned(),
+            pid,
+            start: start_of(pid).unwrap_or_default(),
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{} {} {} {}\n", self.boot, self.namespace, self.pid, self.start)
+    }
+
+    /// `None` unless all of it is there: it may be written at this very moment.
+    fn parse(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.strip_suffix('\n')?.split(' ').filter(|word| !word.is_empty()).collect();
+        let &[boot, namespace, pid, start] = words.as_slice() else { return None };
+        let owned = ToOwned::to_owned;
+        Some(Self { boot: owned(boot), namespace: owned(namespace), pid: pid.parse().ok()?, start: owned(start) })
+    }
+
+    /// Whether the holder has certainly ended.
+    fn is_dead(&self) -> bool {
+        let own = Self::own();
+        if self.boot != own.boot {
+            return !own.boot.is_empty();
+        }
+        self.namespace == own.namespace && start_of(self.pid).as_ref() != Some(&self.start)
+    }
+}
+
+/// When a process began, in ticks since the boot.
+fn start_of(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.to_owned())
 }

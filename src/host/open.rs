@@ -3,22 +3,20 @@
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use nix::libc::{EISDIR, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
+use nix::libc::EISDIR;
 
-use super::identity::AsUser;
-use super::{Host, Owner};
+/// The most that a text may have that is read as a whole: configuration files, and what the kernel shows of itself. TOML
+/// takes a hundred times as much memory.
+pub(super) const TEXT: u64 = 4 << 20;
+/// The most that a program may have: four times the largest one that we install.
+pub(super) const LARGE: u64 = 256 << 20;
 
-/// The most that a file may have that is read as a whole: four times the largest program that we install.
-const MOST: u64 = 256 << 20;
-
-/// Opens a regular file for reading. Of anything else one could wait for ever, or read for ever.
-pub(super) fn regular(path: &Utf8Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;
+/// Refuses what is no regular file: of anything else one could wait for ever, or read for ever.
+pub(super) fn regular(file: File) -> io::Result<File> {
     let meta = file.metadata()?;
     if meta.is_dir() {
         return Err(io::Error::from_raw_os_error(EISDIR));
@@ -29,27 +27,28 @@ pub(super) fn regular(path: &Utf8Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn no_file() -> io::Error {
+pub(super) fn no_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is a device, socket or pipe")
 }
 
-fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", MOST >> 20))
+pub(super) fn too_large(most: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20))
 }
 
-/// A file, until it has more than a file of ours ever has.
+/// A file, until it has more than a file of its kind ever has.
 pub(super) struct Bounded {
     file: io::Take<File>,
+    most: u64,
 }
 
 impl Bounded {
-    pub(super) fn open(path: &Utf8Path) -> io::Result<Self> {
-        let file = regular(path)?;
+    pub(super) fn new(file: File, most: u64) -> io::Result<Self> {
+        let file = regular(file)?;
         // What says so beforehand is not read to find out; what does not (in /proc, or still growing) is.
-        if file.metadata()?.len() > MOST {
-            return Err(too_large());
+        if file.metadata()?.len() > most {
+            return Err(too_large(most));
         }
-        Ok(Self { file: file.take(MOST + 1) })
+        Ok(Self { file: file.take(most + 1), most })
     }
 
     pub(super) fn whole(mut self) -> io::Result<Vec<u8>> {
@@ -63,58 +62,9 @@ impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         if self.file.limit() == 0 {
-            return Err(too_large());
+            return Err(too_large(self.most));
         }
         Ok(count)
-    }
-}
-
-impl Host {
-    /// Opens a regular file that lies wherever our root is: the files of `--offline`, what we staged ourselves.
-    ///
-    /// # Errors
-    /// What the kernel refuses; a device, socket or pipe.
-    pub fn open_outside(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(regular(path)?))
-    }
-
-    /// Opens what the caller named on the command line, wherever our root is. It may be a pipe of their shell's.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
-    pub fn open_given(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(File::open(path)?))
-    }
-
-    /// Writes a file that the caller named, wherever our root is. As root it is written as whoever owns the directory,
-    /// and never through a link or over a file that has another name as well: what somebody put there in advance must
-    /// not choose what root overwrites.
-    ///
-    /// # Errors
-    /// What the kernel refuses; a link, or another thing that is no file.
-    pub fn write_outside(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-        let dir = path.parent().filter(|dir| !dir.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-        let dir = dir.canonicalize_utf8()?;
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let _as_user = self.as_owner_of(&dir)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).custom_flags(O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-        let mut file = options.open(dir.join(name)).map_err(|e| match e.raw_os_error() {
-            Some(nix::libc::ELOOP) => {
-                io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link; name the file itself")
-            }
-            _ => e,
-        })?;
-        single(&file)?;
-        file.set_len(0)?;
-        file.write_all(bytes)
-    }
-
-    /// The identity of whoever owns a directory, where we are root.
-    fn as_owner_of(&self, dir: &Utf8PathBuf) -> io::Result<AsUser> {
-        let meta = fs::metadata(dir)?;
-        let (uid, gid) = (meta.uid(), meta.gid());
-        Ok(AsUser::new(self, if uid == 0 { Owner::Root } else { Owner::User { uid, gid } }))
     }
 }
 

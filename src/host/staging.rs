@@ -2,34 +2,73 @@
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use nix::fcntl::OFlag;
+
+use super::HostError;
+use super::identity::{AsUser, Identity};
+use super::walk::{Root, Spot};
 
 /// The directory. It may be used from several threads at once, for different files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Staging {
+    root: Arc<Root>,
+    /// Below the root.
     dir: Utf8PathBuf,
+    /// What its files are called to the outside.
+    shown: Utf8PathBuf,
+    whom: Option<Identity>,
 }
 
 impl Staging {
-    /// The directory at this place of the file system; it has to be there, and nobody else may write to it.
+    /// The directory at a path below a root; nobody else may write to it.
+    pub(super) fn below(root: Arc<Root>, dir: &Utf8Path) -> Self {
+        Self { root, dir: dir.to_owned(), shown: dir.to_owned(), whom: None }
+    }
+
+    /// The directory `root` itself, in which files are made as `whom`.
+    pub(super) fn of(root: Root, shown: Utf8PathBuf, whom: Option<Identity>) -> Self {
+        Self { root: Arc::new(root), dir: Utf8PathBuf::from("/"), shown, whom }
+    }
+
+    /// Where it is, as its user knows it.
     #[must_use]
-    pub fn at(dir: &Utf8Path) -> Self {
-        Self { dir: dir.to_owned() }
+    pub fn path(&self) -> &Utf8Path {
+        &self.shown
+    }
+
+    /// What is called `name` in it. A link on the way leads to nothing of ours.
+    fn spot(&self, name: &str) -> io::Result<Spot> {
+        Self::reach(&self.root, &self.dir.join(name))
+    }
+
+    fn reach(root: &Root, path: &Utf8Path) -> io::Result<Spot> {
+        if let Some(spot) = root.directory_of(path)? {
+            return Ok(spot);
+        }
+        let walked = root.walk(path, false, &mut |_, _| Ok(()));
+        walked.map_err(HostError::into_source)
+    }
+
+    fn as_whom(&self) -> AsUser {
+        self.whom.clone().map_or_else(AsUser::unchanged, AsUser::new)
     }
 
     /// Makes the directory, for us alone, unless it is there.
     ///
     /// # Errors
-    /// What the kernel refuses.
+    /// What the kernel refuses; something else in its place.
     pub fn make(&self) -> io::Result<()> {
-        match fs::DirBuilder::new().mode(0o700).create(&self.dir) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
+        let spot = Self::reach(&self.root, &self.dir)?;
+        if spot.make_dir(0o700)? || spot.stat()?.kind == super::Kind::Dir {
+            return Ok(());
         }
+        Err(io::Error::from_raw_os_error(nix::libc::ENOTDIR))
     }
 
     /// Removes the directory with all that is in it.
@@ -37,10 +76,7 @@ impl Staging {
     /// # Errors
     /// What the kernel refuses, but not that it is gone.
     pub fn clear(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
+        Self::reach(&self.root, &self.dir)?.remove_tree()
     }
 
     /// Opens the part of a file, which is empty where nothing was kept, and keeps other runs away from it.
@@ -48,20 +84,18 @@ impl Staging {
     /// # Errors
     /// What the kernel refuses; [`io::ErrorKind::WouldBlock`] where another run is at work on it.
     pub fn part(&self, name: &str) -> io::Result<PartFile> {
-        let (path, whole) = (self.dir.join(format!("{name}.partial")), self.dir.join(name));
-        let mut options = OpenOptions::new();
-        // A link of that name would be somebody else's doing.
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
+        let _as_user = self.as_whom();
+        let part = self.spot(&format!("{name}.partial"))?;
+        let file = part.open(OFlag::O_RDWR | OFlag::O_CREAT, 0o600)?;
         super::open::single(&file)?;
         file.try_lock().map_err(io::Error::from)?;
-        let (meta, named) = (file.metadata()?, fs::symlink_metadata(&path));
         // Another run may have finished the file between the two calls: then this is no part any more, but its whole.
-        if named.map(|n| (n.dev(), n.ino())).ok() != Some((meta.dev(), meta.ino())) {
+        if !part.is(&file) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let len = meta.len();
-        let mut part = PartFile { file, len, path, whole };
+        let len = file.metadata()?.len();
+        let whole = part.beside(name);
+        let mut part = PartFile { file, len, part, whole, staging: self.clone() };
         part.file.seek(SeekFrom::End(0))?;
         Ok(part)
     }
@@ -71,19 +105,41 @@ impl Staging {
     /// # Errors
     /// What the kernel refuses.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.dir.join(name))
+        let _as_user = self.as_whom();
+        self.spot(name)?.remove()
     }
 
     /// Where a whole file of this sha256 is. One of other bytes is damaged: it is removed, so that it can be fetched again.
     #[must_use]
     pub fn whole(&self, name: &str, sha256: &str) -> Option<Utf8PathBuf> {
-        let path = self.dir.join(name);
-        let found = super::open::regular(&path).and_then(|mut file| super::sha256_in(&mut file)).ok()?;
+        let _as_user = self.as_whom();
+        let found = self.open(name).and_then(|mut file| super::sha256_in(&mut *file)).ok()?;
         if found == sha256 {
-            return Some(path);
+            return Some(self.shown.join(name));
         }
         let _ = self.remove(name);
         None
+    }
+
+    /// Opens a whole file.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn open(&self, name: &str) -> io::Result<Box<dyn Read>> {
+        let _as_user = self.as_whom();
+        Ok(Box::new(super::open::regular(self.spot(name)?.open(OFlag::O_RDONLY, 0)?)?))
+    }
+
+    /// Puts a small file beside them, in the place of one that may be there.
+    ///
+    /// # Errors
+    /// What the kernel refuses; a link, or another thing that is no file.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let _as_user = self.as_whom();
+        let mut file = self.spot(name)?.open(OFlag::O_WRONLY | OFlag::O_CREAT, 0o644)?;
+        super::open::single(&file)?;
+        file.set_len(0)?;
+        file.write_all(bytes)
     }
 }
 
@@ -92,8 +148,9 @@ impl Staging {
 pub struct PartFile {
     file: File,
     len: u64,
-    path: Utf8PathBuf,
-    whole: Utf8PathBuf,
+    part: Spot,
+    whole: Spot,
+    staging: Staging,
 }
 
 impl PartFile {
@@ -128,14 +185,16 @@ impl PartFile {
     /// What the kernel refuses.
     pub fn finish(self) -> io::Result<Utf8PathBuf> {
         self.file.sync_all()?;
-        fs::rename(&self.path, &self.whole)?;
-        Ok(self.whole)
+        let _as_user = self.staging.as_whom();
+        self.part.rename(&self.whole)?;
+        Ok(self.staging.shown.join(self.whole.name()))
     }
 
     /// Removes it where nothing is worth being kept.
     pub fn discard_if_empty(self) {
         if self.len == 0 {
-            let _ = fs::remove_file(&self.path);
+            let _as_user = self.staging.as_whom();
+            let _ = self.part.remove();
         }
     }
 }

@@ -2,16 +2,19 @@
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
-use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use nix::fcntl::OFlag;
 
-use super::fs::{failed, is_absent, missing_dirs, temporary};
+use super::fs::{failed, is_absent, missing_dirs, sha256_in, temporary};
 use super::fuse::Blown;
-use super::identity::AsUser;
-use super::{Host, HostError, Kind, Owner, World};
+use super::identity::{AsUser, Identity};
+use super::locks::{Lock, Shared};
+use super::open::{Bounded, LARGE, regular};
+use super::walk::Spot;
+use super::{Host, HostError, Kind, Owner};
 
 /// What whoever decided on an effect saw at its place. Where something else is there by then, somebody wrote in
 /// between, and nothing is put over it: [`HostError::Meanwhile`]. Between this look and the rename lie microseconds,
@@ -37,12 +40,27 @@ impl Host {
         })
     }
 
+    /// The place of an effect: as whom it is made is settled, and other distributions are kept away from it.
+    fn place(&self, path: &Utf8Path, act: Owner) -> Result<Place, HostError> {
+        let (spot, act) = self.reach(path, false, self.acting(act, path))?;
+        let shared = if self.is_shared(&spot.real) { self.hold(&spot, path)? } else { None };
+        Ok(Place { _shared: shared, spot, whom: act.whom() })
+    }
+
     /// Whether what was seen is still there.
-    fn still(&self, path: &Utf8Path, seen: Seen<'_>) -> Result<(), HostError> {
-        let now = self.stat(path)?.map(|stat| stat.kind);
+    fn still(&self, place: &Place, path: &Utf8Path, seen: Seen<'_>) -> Result<(), HostError> {
+        // Looked at as ourselves, unless the place is theirs: what is in a home need not be readable for its user.
+        let _as_user = self.looking_at(path);
+        let now = match place.spot.stat() {
+            Err(e) if is_absent(&e) => None,
+            found => Some(found.map_err(failed("examine", path))?.kind),
+        };
         let same = match (seen, now) {
             (Seen::Anything, _) | (Seen::Nothing, None) => true,
-            (Seen::File(sha256), Some(Kind::File)) => self.sha256(path)?.as_deref() == Some(sha256),
+            (Seen::File(sha256), Some(Kind::File)) => {
+                let opened = place.spot.open(OFlag::O_RDONLY, 0).and_then(|file| Bounded::new(file, LARGE));
+                opened.and_then(|mut file| sha256_in(&mut file)).map_err(failed("read", path))? == sha256
+            }
             (Seen::Link(to), Some(Kind::Link(now))) => to == now,
             _ => false,
         };
@@ -81,43 +99,40 @@ impl Host {
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
         self.effect("write", path)?;
-        let temp = self.under(&temporary(path))?;
+        let place = self.place(path, act)?;
+        let temp = place.temporary();
         let filled = {
-            let _as_user = AsUser::new(self, act);
+            let _as_user = place.as_whom();
             Self::fill(path, &temp, mode, ids, body)
         };
         let result = filled.and_then(|()| {
             self.effect("replace", path)?;
-            // Looked at as ourselves: what is in a home need not be readable for its user.
-            self.still(path, seen)?;
-            let _as_user = AsUser::new(self, act);
-            let real = self.under(path)?;
-            fs::rename(&temp, &real).map_err(failed("replace", path))?;
-            Ok(self.sync_dir(path)?)
+            self.still(&place, path, seen)?;
+            let _as_user = place.as_whom();
+            temp.rename(&place.spot).map_err(failed("replace", path))?;
+            Ok(place.spot.sync_dir().map_err(failed("sync", path))?)
         });
-        if result.is_err() && self.effect("remove", &temp).is_ok() {
-            let _as_user = AsUser::new(self, act);
-            let _ = fs::remove_file(&temp);
+        if result.is_err() && self.effect("remove", &temp.real).is_ok() {
+            let _as_user = place.as_whom();
+            let _ = temp.remove();
         }
         result
     }
 
     fn fill<E: From<HostError>>(
         path: &Utf8Path,
-        temp: &Utf8Path,
+        temp: &Spot,
         mode: u32,
         (uid, gid): (u32, u32),
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
-        // What an interrupted run left under this name goes first: create_new then never follows a link.
-        match fs::remove_file(temp) {
+        // What an interrupted run left under this name goes first.
+        match temp.remove() {
             Err(e) if !is_absent(&e) => return Err(failed("write", path)(e).into()),
             _ => {}
         }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        options.mode(0o600);
-        let mut file = options.open(temp).map_err(failed("write", path))?;
+        let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let mut file = temp.open(new, 0o600).map_err(failed("write", path))?;
         body(&mut file)?;
         let meta = file.metadata().map_err(failed("examine", path))?;
         // drvfs without metadata refuses owners and modes, and shows the ones of its mount options instead. Whether
@@ -131,17 +146,6 @@ impl Host {
         let _ = file.set_permissions(PermissionsExt::from_mode(mode));
         file.sync_all().map_err(failed("sync", path))?;
         Ok(())
-    }
-
-    fn sync_dir(&self, path: &Utf8Path) -> Result<(), HostError> {
-        let dir = self.under(path)?;
-        let dir = dir.parent().unwrap_or(&dir);
-        let opened = fs::File::open(dir).map_err(failed("open", dir))?;
-        // 9p and some network file systems do not sync directories; there is nothing more to be done there.
-        match opened.sync_all() {
-            Err(e) if e.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
-            other => other.map_err(failed("sync", dir)),
-        }
     }
 
     /// Removes the file or link at `path`, if there is one.
@@ -158,11 +162,12 @@ impl Host {
     /// As [`Host::remove`], and [`HostError::Meanwhile`].
     pub fn remove_seen(&self, seen: Seen<'_>, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("remove", path)?;
-        self.still(path, seen)?;
-        let _as_user = AsUser::new(self, owner);
-        match fs::remove_file(self.under(path)?) {
-            Err(e) if !is_absent(&e) => Err(failed("remove", path)(e)),
-            _ => self.sync_dir(path),
+        let place = self.place(path, owner)?;
+        self.still(&place, path, seen)?;
+        let _as_user = place.as_whom();
+        match place.spot.remove() {
+            Err(e) if is_absent(&e) => Ok(()),
+            removed => removed.and_then(|()| place.spot.sync_dir()).map_err(failed("remove", path)),
         }
     }
 
@@ -172,9 +177,9 @@ impl Host {
     /// What the kernel refuses.
     pub fn rename(&self, path: &Utf8Path, to: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("rename", path)?;
-        let _as_user = AsUser::new(self, owner);
-        fs::rename(self.under(path)?, self.under(to)?).map_err(failed("rename", path))?;
-        self.sync_dir(to)
+        let (from, _act) = self.reach(path, false, self.acting(owner, path))?;
+        let to = from.beside(to.file_name().unwrap_or_default());
+        from.rename(&to).and_then(|()| to.sync_dir()).map_err(failed("rename", path))
     }
 
     /// Makes a symbolic link in the place of what was `seen`.
@@ -183,13 +188,14 @@ impl Host {
     /// What the kernel refuses, among it a directory in the way, and [`HostError::Meanwhile`].
     pub fn link(&self, seen: Seen<'_>, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
         self.effect("link", path)?;
-        self.still(path, seen)?;
-        let _as_user = AsUser::new(self, owner);
-        let temp = self.under(&temporary(path))?;
-        let _ = fs::remove_file(&temp);
-        std::os::unix::fs::symlink(to, &temp).map_err(failed("link", path))?;
-        fs::rename(&temp, self.under(path)?).map_err(failed("replace", path))?;
-        self.sync_dir(path)
+        let place = self.place(path, owner)?;
+        self.still(&place, path, seen)?;
+        let _as_user = place.as_whom();
+        let temp = place.temporary();
+        let _ = temp.remove();
+        temp.link_to(to).map_err(failed("link", path))?;
+        temp.rename(&place.spot).map_err(failed("replace", path))?;
+        place.spot.sync_dir().map_err(failed("sync", path))
     }
 
     /// The directories above `path` that are not there yet, outermost first.
@@ -206,18 +212,9 @@ impl Host {
     /// What the kernel refuses.
     pub fn make_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("make the directory", path)?;
-        let _as_user = AsUser::new(self, owner);
-        let real = self.under(path)?;
-        match fs::create_dir(&real) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(e) => Err(failed("make the directory", path)(e)),
-            Ok(()) => {
-                // The umask may have taken bits away that a daemon needs to read our drop-in.
-                let mode = PermissionsExt::from_mode(0o755);
-                fs::set_permissions(&real, mode).map_err(failed("set the mode of", path))?;
-                self.sync_dir(path)
-            }
-        }
+        let (spot, _act) = self.reach(path, false, self.acting(owner, path))?;
+        let made = spot.make_dir(0o755).map_err(failed("make the directory", path))?;
+        if made { spot.sync_dir().map_err(failed("sync", path)) } else { Ok(()) }
     }
 
     /// Removes a directory that we made, where it is empty.
@@ -225,13 +222,20 @@ impl Host {
     /// # Errors
     /// What the kernel refuses, but not that it is in use or gone: what is in it, or mounted on it, is somebody's.
     pub fn remove_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-        use io::ErrorKind::{DirectoryNotEmpty, ResourceBusy};
         self.effect("remove the directory", path)?;
-        let _as_user = AsUser::new(self, owner);
-        match fs::remove_dir(self.under(path)?) {
-            Err(e) if is_absent(&e) || matches!(e.kind(), DirectoryNotEmpty | ResourceBusy) => Ok(()),
-            other => other.map_err(failed("remove the directory", path)),
-        }
+        let (spot, _act) = self.reach(path, false, self.acting(owner, path))?;
+        remove_empty(&spot).map_err(failed("remove the directory", path))
+    }
+
+    /// Removes a directory of ours with the lock in it, which this run holds. What another run has put there since stays.
+    ///
+    /// # Errors
+    /// As [`Host::remove_dir`].
+    pub fn remove_locked(&self, lock: Lock, path: &Utf8Path) -> Result<(), HostError> {
+        self.effect("remove the directory", path)?;
+        lock.give_up().map_err(failed("remove the lock in", path))?;
+        let (spot, _act) = self.reach(path, false, self.acting(Owner::Root, path))?;
+        remove_empty(&spot).map_err(failed("remove the directory", path))
     }
 
     /// Appends one record to an append-only file and syncs it: a crash leaves it whole, torn or absent, never mixed.
@@ -239,18 +243,19 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
-        let real = self.under(path)?;
         let torn = self.fuse.tears();
         let line = if torn { &record[..record.len() / 2] } else { record };
         let result = self.effect("append to", path);
         if result.is_err() && !torn {
             return result;
         }
-        let is_new = self.stat(path)?.is_none();
-        let mut options = fs::OpenOptions::new();
-        options.append(true).create(true);
-        options.mode(0o644);
-        let mut file = options.open(&real).map_err(failed("open", path))?;
+        let (spot, _act) = self.reach(path, false, self.looking_at(path))?;
+        let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
+        let (file, is_new) = match spot.open(flags, 0) {
+            Err(e) if is_absent(&e) => (spot.open(flags | OFlag::O_CREAT, 0o644), true),
+            opened => (opened, false),
+        };
+        let mut file = file.and_then(regular).map_err(failed("open", path))?;
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
             // The umask may have taken bits away that others need to read it.
             let mode = PermissionsExt::from_mode(0o644);
@@ -259,7 +264,7 @@ impl Host {
         file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
         // A file whose name is lost with the power is no record.
         if is_new {
-            self.sync_dir(path)?;
+            spot.sync_dir().map_err(failed("sync", path))?;
         }
         result
     }
@@ -270,8 +275,34 @@ impl Host {
     /// What the kernel refuses.
     pub fn truncate(&self, path: &Utf8Path, length: u64) -> Result<(), HostError> {
         self.effect("truncate", path)?;
-        let file =
-            fs::OpenOptions::new().write(true).open(self.under(path)?).map_err(failed("open", path))?;
+        let file = self.open_at(path, OFlag::O_WRONLY)?;
+        let file = regular(file).map_err(failed("open", path))?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(failed("truncate", path))
+    }
+}
+
+/// Where an effect takes place, and as whom it is made.
+struct Place {
+    _shared: Option<Shared>,
+    spot: Spot,
+    whom: Option<Identity>,
+}
+
+impl Place {
+    fn as_whom(&self) -> AsUser {
+        self.whom.clone().map_or_else(AsUser::unchanged, AsUser::new)
+    }
+
+    fn temporary(&self) -> Spot {
+        self.spot.beside(temporary(&self.spot.real).file_name().unwrap_or_default())
+    }
+}
+
+/// Removes a directory and syncs the one above; one that is gone, not empty or in use is no error.
+fn remove_empty(spot: &Spot) -> io::Result<()> {
+    use io::ErrorKind::{DirectoryNotEmpty, ResourceBusy};
+    match spot.remove_dir() {
+        Err(e) if is_absent(&e) || matches!(e.kind(), DirectoryNotEmpty | ResourceBusy) => Ok(()),
+        removed => removed.and_then(|()| spot.sync_dir()),
     }
 }

@@ -11,12 +11,12 @@ const BEGIN: &str =
 #[test]
 fn a_second_run_at_the_same_time_is_refused() {
     let case = Case::new(Layout::Modern).journal(&[BEGIN]);
-    let dir = File::open(case.machine.path("/var/lib/kind-wsl")).unwrap();
-    dir.lock().unwrap();
+    let lock = File::create(case.machine.path("/var/lib/kind-wsl/lock")).unwrap();
+    lock.lock().unwrap();
     for command in ["setup --yes --only limits", "undo --yes"] {
         let (name, id) = (fs::read_to_string("/proc/self/comm").unwrap(), std::process::id());
         let said = format!(
-            "error: another kind-wsl is at work: process {id} (`{}`) holds the lock on `/var/lib/kind-wsl`\n\
+            "error: another kind-wsl is at work: process {id} (`{}`) holds the lock in `/var/lib/kind-wsl`\n\
              hint: wait until it has ended; `ps -fp {id}` shows it\n",
             name.trim()
         );

@@ -24,7 +24,7 @@ fn a_second_run_says_which_process_is_at_work_and_takes_over_when_that_is_gone()
     }
     let id = first.id();
     let said = format!(
-        "error: another kind-wsl is at work: process {id} (`kind-wsl`) holds the lock on `/var/lib/kind-wsl`\n\
+        "error: another kind-wsl is at work: process {id} (`kind-wsl`) holds the lock in `/var/lib/kind-wsl`\n\
          hint: wait until it has ended; `ps -fp {id}` shows it\n"
     );
     for command in ["setup --yes", "undo --yes"] {
