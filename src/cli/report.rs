@@ -145,9 +145,7 @@ impl Dossier {
         let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
         let wrong =
             |what: String| Failure::usage(what, "`--facts` takes a file that `kind-wsl report` wrote");
-        let text = host
-            .read_given(path, MOST)
-            .map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
+        let text = host.read_given(path, MOST).map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
         let value: Value =
             serde_json::from_str(&text).map_err(|e| wrong(format!("`{path}` is no report: {e}")))?;
         let schema = value.get("schema").and_then(Value::as_u64);

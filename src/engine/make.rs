@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError, Event};
 use crate::change::{Change, ChangeError, Context, Follow, State};
-use crate::host::{Alone, HostError, Witness, World};
+use crate::host::{Alone, HostError, Witness};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 use crate::stage::Stage;
 

@@ -148,7 +148,8 @@ impl<'w> Folder<'w> {
             }
             // In another root it leads nowhere else.
             Place::Real(real, _) => {
-                let spot = Root::at(Utf8Path::from_path(real)?).walk(Utf8Path::new(name), true, &mut |_, _| Ok(()));
+                let spot =
+                    Root::at(Utf8Path::from_path(real)?).walk(Utf8Path::new(name), true, &mut |_, _| Ok(()));
                 there(spot.map_err(HostError::into_source).and_then(|spot| spot.meta().map(drop)))
             }
             Place::World(world) => Some(world.exists(self.path.join(name).as_str())),

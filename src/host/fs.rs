@@ -184,7 +184,9 @@ impl Host {
         let act = self.looking_at(path);
         match self.top.open(path, flags | UNKNOWN) {
             Err(Errno::ELOOP) => {}
-            opened => return opened.map(fs::File::from).map_err(io::Error::from).map_err(failed("read", path)),
+            opened => {
+                return opened.map(fs::File::from).map_err(io::Error::from).map_err(failed("read", path));
+            }
         }
         let (spot, _act) = self.reach(path, true, act)?;
         spot.open(flags, 0).map_err(failed("read", path))
@@ -215,9 +217,11 @@ impl Host {
 
     fn read_within(&self, path: &Utf8Path, most: u64) -> Result<Option<Vec<u8>>, HostError> {
         let opened = self.open_at(path, OFlag::O_RDONLY);
-        absent_is_none(opened.and_then(|file| {
-            Bounded::new(file, most).and_then(Bounded::whole).map_err(failed("read", path))
-        }))
+        absent_is_none(
+            opened.and_then(|file| {
+                Bounded::new(file, most).and_then(Bounded::whole).map_err(failed("read", path))
+            }),
+        )
     }
 }
 

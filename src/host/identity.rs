@@ -188,8 +188,10 @@ impl Drop for AsUser {
 fn become_(whom: Option<Identity>) -> Option<Identity> {
     OWN.with(|own| {
         let effective = |keeps: bool| {
-            let own = own.capabilities.as_ref();
-            let _ = own.map(|own| set_capabilities(&own.map(|c| Capability { effective: c.effective * u32::from(keeps), ..c })));
+            if let Some(own) = &own.capabilities {
+                let kept = |c: Capability| Capability { effective: c.effective * u32::from(keeps), ..c };
+                set_capabilities(&own.map(kept));
+            }
         };
         if AsUser::is_on() {
             effective(true);

@@ -297,7 +297,12 @@ impl Stamp {
         let words: Vec<&str> = text.strip_suffix('\n')?.split(' ').filter(|word| !word.is_empty()).collect();
         let &[boot, namespace, pid, start] = words.as_slice() else { return None };
         let owned = ToOwned::to_owned;
-        Some(Self { boot: owned(boot), namespace: owned(namespace), pid: pid.parse().ok()?, start: owned(start) })
+        Some(Self {
+            boot: owned(boot),
+            namespace: owned(namespace),
+            pid: pid.parse().ok()?,
+            start: owned(start),
+        })
     }
 
     /// Whether the holder has certainly ended.

@@ -59,7 +59,8 @@ impl Host {
     /// What the kernel refuses; a device or socket.
     pub fn open_given(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
         // `<(command)` is a descriptor of our own: the shell has opened it.
-        let is_own = ["/dev/fd/", "/proc/self/fd/", "/dev/stdin"].iter().any(|own| path.as_str().starts_with(own));
+        let is_own =
+            ["/dev/fd/", "/proc/self/fd/", "/dev/stdin"].iter().any(|own| path.as_str().starts_with(own));
         let file = if is_own {
             OpenOptions::new().read(true).custom_flags(UNKNOWN.bits()).open(path)?
         } else {
@@ -85,7 +86,8 @@ impl Host {
         if bytes.len() as u64 > most {
             return Err(too_large(most));
         }
-        String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+        String::from_utf8(bytes)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
     }
 
     fn opened(&self, path: &Utf8Path) -> io::Result<File> {
@@ -101,12 +103,14 @@ impl Host {
     pub fn write_outside(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let written = self.outside(path, false, Purpose::Write).and_then(|(spot, _act)| {
-            let mut file = spot.open(OFlag::O_WRONLY | OFlag::O_CREAT, mode).map_err(|e| match e.raw_os_error() {
-                Some(nix::libc::ELOOP) => {
-                    io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link; name the file itself")
-                }
-                _ => e,
-            })?;
+            let mut file =
+                spot.open(OFlag::O_WRONLY | OFlag::O_CREAT, mode).map_err(|e| match e.raw_os_error() {
+                    Some(nix::libc::ELOOP) => io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        "it is a symbolic link; name the file itself",
+                    ),
+                    _ => e,
+                })?;
             single(&file)?;
             let meta = file.metadata()?;
             let own = AsUser::current().map_or(self.uid, |whom| whom.uid);
@@ -157,7 +161,9 @@ impl Host {
 
     /// The directory of a path that the caller named, opened, and in whose name.
     fn outside(&self, path: &Utf8Path, follow: bool, purpose: Purpose) -> io::Result<(Spot, AsUser)> {
-        let here = || Utf8PathBuf::try_from(std::env::current_dir()?).map_err(camino::FromPathBufError::into_io_error);
+        let here = || {
+            Utf8PathBuf::try_from(std::env::current_dir()?).map_err(camino::FromPathBufError::into_io_error)
+        };
         let path = if path.is_absolute() { path.to_owned() } else { here()?.join(path) };
         let caller = Some(purpose).filter(|p| *p == Purpose::Write).and_then(|_| self.caller());
         let mut act = caller.map_or_else(AsUser::unchanged, AsUser::new);
@@ -190,7 +196,9 @@ impl Host {
         }
         let text = match self.caller().and(std::env::var("SUDO_USER").ok()) {
             Some(name) => format!("under sudo files are written as `{name}`, who may not write there"),
-            None => "it leads through a directory or link of another user, who may not write there".to_owned(),
+            None => {
+                "it leads through a directory or link of another user, who may not write there".to_owned()
+            }
         };
         io::Error::new(io::ErrorKind::PermissionDenied, text)
     }

@@ -1,6 +1,10 @@
 //! Paths, identities, bounds and locks, against everything that may stand in their way.
 
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "tests make their files, and say what they skip")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "tests make their files, and say what they skip"
+)]
 
 mod lock;
 mod outside;

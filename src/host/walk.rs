@@ -268,11 +268,8 @@ impl Spot {
         for name in super::fs::names_in(dir.try_clone()?.into())? {
             match unlinkat(&dir, name.as_str(), UnlinkatFlags::NoRemoveDir) {
                 Err(Errno::EISDIR) => {
-                    let below = Self {
-                        dir: Some(Arc::new(dir.try_clone()?)),
-                        real: self.real.join(&name),
-                        name,
-                    };
+                    let below =
+                        Self { dir: Some(Arc::new(dir.try_clone()?)), real: self.real.join(&name), name };
                     below.remove_tree()?;
                 }
                 Err(Errno::ENOENT) => {}

@@ -58,10 +58,11 @@ fn add(host: &Host, path: &Utf8Path, line: &str) {
     loop {
         let bytes = host.read(path).unwrap().unwrap_or_default();
         let sha256 = digest(&bytes);
-        let written = host.write_over(Seen::File(&sha256), path, 0o644, host.ids(Owner::Root), Owner::Root, |sink| {
-            let write = sink.write_all(&bytes).and_then(|()| sink.write_all(line.as_bytes()));
-            write.map_err(crate::host::fs::failed("write", path))
-        });
+        let written =
+            host.write_over(Seen::File(&sha256), path, 0o644, host.ids(Owner::Root), Owner::Root, |sink| {
+                let write = sink.write_all(&bytes).and_then(|()| sink.write_all(line.as_bytes()));
+                write.map_err(crate::host::fs::failed("write", path))
+            });
         match written {
             Ok(()) => return,
             Err(e) if e.is_meanwhile() => {}
