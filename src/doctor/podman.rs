@@ -46,7 +46,7 @@ pub(super) static CHECKS: &[Examination] = &[
 const FLOOR: [u64; 2] = [3, 0];
 
 fn is_installed(patient: &Patient<'_>) -> bool {
-    ["/usr/bin/podman", "/usr/local/bin/podman"].into_iter().any(|p| patient.world.exists(p))
+    patient.facts.tools.podman.is_some() || patient.world.exists("/usr/bin/podman")
 }
 
 /// Where another provider was chosen, podman is nobody's business.

@@ -44,7 +44,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         names.is_some_and(|names| names.iter().all(|name| facts.packages.installed.contains_key(*name)))
     };
     let is_installed = match provider {
-        Provider::Podman => facts.packages.installed.contains_key("podman"),
+        Provider::Podman => facts.tools.podman.is_some() || facts.packages.installed.contains_key("podman"),
         Provider::Docker => facts.engines.docker.is_some() || has_packages(provider),
         Provider::Nerdctl => facts.engines.nerdctl.is_some() || has_packages(provider),
     };

@@ -5,17 +5,19 @@ use camino::Utf8Path;
 use super::{Here, is_below, only_on_wsl};
 use crate::edit::cmdline;
 use crate::facts::Facts;
-use crate::facts::kernel::Module;
+use crate::facts::kernel::{Module, Propagation};
 use crate::facts::subids::SUBIDS;
 use crate::host::{Cmd, World};
 
 pub(super) fn root_private(world: &dyn World, _: &Facts) -> Here {
     let table = world.text("/proc/self/mountinfo").unwrap_or_default();
-    // proc_pid_mountinfo(5): the fifth field is the mount point, the optional fields end at a dash.
-    let line = table.lines().rfind(|l| l.split(' ').nth(4) == Some("/"));
-    let Some(line) = line else { return Here::unknown("/proc/self/mountinfo does not show `/`") };
-    let shared = line.split(' ').skip(6).take_while(|f| *f != "-").any(|f| f.starts_with("shared:"));
-    Here::when(!shared, format!("`/` is {}a shared mount", if shared { "" } else { "not " }))
+    match Propagation::of_root(&table) {
+        None => Here::unknown("/proc/self/mountinfo does not show `/`"),
+        Some(Propagation::Shared) => Here::Absent("`/` is a shared mount".to_owned()),
+        Some(Propagation::Slave | Propagation::Private) => {
+            Here::Present("`/` is not a shared mount".to_owned())
+        }
+    }
 }
 
 pub(crate) fn subids(world: &dyn World, facts: &Facts) -> Here {
