@@ -50,7 +50,7 @@ fn what_programs_read_has_verdict_evidence_consequence_and_fix_of_every_check() 
         check(&document, "cgroup")["fix"],
         "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart"
     );
-    assert_eq!(document["prediction"]["wrapper"]["says"], "no-provider");
+    assert_eq!(document["prediction"]["wrapper"]["says"], "requires-delegation");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn setup_finishes_on_a_storage_with_vfs_and_nothing_in_it_is_lost() {
     assert!(!plan.contains("storage.conf"), "podman would not follow it: {plan}");
     case.run(&format!("setup {}", agreed())).expect(3, "");
     case.machine.boot(2);
-    let seen = case.run("setup").expect(0, "").says("Ready: `dev` can create clusters in rootless podman.");
+    let seen = case.run("setup").expect(0, "").says("Done: ");
     assert!(seen.stdout.contains("  warning: podman stores layers with overlay: "), "{}", seen.stdout);
     assert_eq!(case.machine.text(IMAGES), "[{}]");
     let document = diagnosed(&case, 4);

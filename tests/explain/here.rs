@@ -104,7 +104,7 @@ fn the_crun_that_podman_will_run_is_what_counts() {
         facts.tools.crun =
             Some(kind_wsl::facts::tools::Crun { path: "/usr/bin/crun".into(), version: Some(version) });
     };
-    facts.packages.installed.insert("podman".into(), "5.4.2-1".into());
+    machine.write("/fake/podman-version", "podman version 5.4.2\n");
     for (version, row, is_here) in [
         ("1.9.0", 27, true),
         ("1.9.1", 27, false),
@@ -120,7 +120,7 @@ fn the_crun_that_podman_will_run_is_what_counts() {
         let said = said_of(&machine, &facts, row);
         assert_eq!(matches!(said, Here::Present(_)), is_here, "row {row}, crun {version}: {said:?}");
     }
-    facts.packages.installed.insert("podman".into(), "4.9.3".into());
+    machine.write("/fake/podman-version", "podman version 4.9.3\n");
     with(&mut facts, "1.14.1");
     assert!(
         matches!(said_of(&machine, &facts, 28), Here::Absent(_)),
