@@ -22,6 +22,7 @@ use std::sync::atomic::AtomicBool;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::edit::{Form, cmdline};
 use crate::fetch::Fetcher;
 use crate::host::{Account, Host, Owner, World, temporary};
 
@@ -29,7 +30,7 @@ pub use aside::Aside;
 pub use entry::{Edit, Entry};
 pub use error::ChangeError;
 pub use files::SAVED;
-pub(crate) use files::{expect_file, regular, restore, saved, seen, shown, write_all};
+pub(crate) use files::{binary, expect_file, regular, restore, saved, seen, write_all};
 pub use link::Link;
 pub use manager::Manager;
 pub use package::{Package, PackageFile};
@@ -184,6 +185,25 @@ impl Change {
         match self {
             Self::Package(package) => package.leftovers(),
             _ => self.makes().map(|(path, _)| temporary(path)).into_iter().collect(),
+        }
+    }
+
+    /// How the file that it makes is shown.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self {
+            Self::Entry(entry) => entry.edit.form(),
+            _ => Form::Own,
+        }
+    }
+
+    /// The value of an entry as it may be shown to others.
+    #[must_use]
+    pub fn value_shown(&self, value: &str, user: &str) -> String {
+        match self {
+            Self::Entry(Entry { edit: Edit::KernelWords { .. }, .. }) => cmdline::shown(value),
+            Self::Entry(Entry { edit: Edit::Fstab { .. }, .. }) => Form::Fstab.shown(value.as_bytes(), user),
+            _ => value.to_owned(),
         }
     }
 

@@ -17,6 +17,7 @@
 //! [`Format`] is the one door to the first three for a caller that only has bytes, a key and a value.
 
 pub mod cmdline;
+pub mod shown;
 pub mod table;
 pub mod toml;
 pub mod wslconf;
@@ -24,9 +25,8 @@ pub mod wslconf;
 mod error;
 mod format;
 mod lines;
-mod secrets;
 
 pub use error::EditError;
 pub use format::Format;
 pub(crate) use lines::utf8 as text;
-pub use secrets::without_secrets;
+pub use shown::Form;

@@ -50,7 +50,7 @@ pub use interrupts::{Interrupt, is_aborted, settle_signals, watch};
 pub use locks::{Alone, Holder, Lock};
 pub use outside::directory;
 pub use process::{Process, environment, program, replace, settle_umask, words};
-pub use record::{Recorder, Recording, Replay};
+pub use record::{Bytes, Recorder, Recording, Replay};
 pub use scratch::Scratch;
 pub use staging::{PartFile, Staging};
 pub use start::{OF_PROXIES, OF_SESSION, sudo};

@@ -8,7 +8,7 @@
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
 //! | engine | [`engine`], [`plan`], [`export`], [`doctor`] | the only caller of effects; the preview; the plan in other engines' words; the examination |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
-//! | knowledge | [`explain`], [`inspect`], [`provider`] | what a pasted error means, and whether its cause is here; what a node's processes are; how the engines are asked |
+//! | knowledge | [`explain`], [`inspect`], [`provider`], `redact` | what a pasted error means, and whether its cause is here; what a node's processes are; how the engines are asked; what of a machine is handed on |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
@@ -30,6 +30,7 @@ pub mod journal;
 pub mod near;
 pub mod plan;
 pub mod provider;
+mod redact;
 pub mod stage;
 pub mod stages;
 pub mod ui;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, shown};
+use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, binary};
+use crate::edit::Form;
+use crate::edit::shown::beside_own;
 use crate::facts::{Facts, Packages, Pending};
 use crate::fetch::Source;
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
@@ -14,10 +16,13 @@ pub use crate::stage::Selection;
 use crate::stage::{Answers, Need, Stage};
 use crate::stages::STAGES;
 
+/// A planned file: what it is, its bytes, how it is shown.
+type Laid = (Stat, Vec<u8>, Form);
+
 /// The machine with planned writes laid over it, so that a change sees what the changes before it will write.
 pub struct View<'w> {
     base: &'w dyn World,
-    files: RefCell<BTreeMap<Utf8PathBuf, (Stat, Vec<u8>)>>,
+    files: RefCell<BTreeMap<Utf8PathBuf, Laid>>,
     /// The places of renamed files: nothing at the old one, at the new one what was there.
     places: RefCell<BTreeMap<Utf8PathBuf, Option<Stat>>>,
 }
@@ -35,11 +40,11 @@ impl<'w> View<'w> {
         Self { base, files: RefCell::default(), places: RefCell::default() }
     }
 
-    fn lay(&self, path: Utf8PathBuf, state: &State, bytes: Vec<u8>) {
+    fn lay(&self, path: Utf8PathBuf, state: &State, bytes: Vec<u8>, form: Form) {
         let Some(file) = Change::file_of(state) else { return };
         let len = bytes.len() as u64;
         let stat = Stat { kind: Kind::File, mode: file.mode, uid: file.uid, gid: file.gid, len };
-        self.files.borrow_mut().insert(path, (stat, bytes));
+        self.files.borrow_mut().insert(path, (stat, bytes, form));
     }
 
     fn rename(&self, aside: &Aside) -> Result<(), HostError> {
@@ -62,14 +67,14 @@ impl<'w> View<'w> {
 impl World for View<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
         match self.files.borrow().get(path) {
-            Some((stat, _)) => Ok(Some(stat.clone())),
+            Some((stat, ..)) => Ok(Some(stat.clone())),
             None => self.places.borrow().get(path).map_or_else(|| self.base.stat(path), |s| Ok(s.clone())),
         }
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         match self.files.borrow().get(path) {
-            Some((_, bytes)) => Ok(Some(bytes.clone())),
+            Some((_, bytes, _)) => Ok(Some(bytes.clone())),
             None if self.is_left(path) => Ok(None),
             None => self.base.read(path),
         }
@@ -77,7 +82,7 @@ impl World for View<'_> {
 
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
         match self.files.borrow().get(path) {
-            Some((_, bytes)) => Ok(Some(digest(bytes))),
+            Some((_, bytes, _)) => Ok(Some(digest(bytes))),
             None if self.is_left(path) => Ok(None),
             None => self.base.sha256(path),
         }
@@ -168,7 +173,7 @@ pub struct Planned {
     pub besides: Vec<Target>,
 }
 
-/// A file before and after the whole plan.
+/// A file before and after the whole plan, as far as it may be shown to others.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileDiff {
     /// Which.
@@ -249,11 +254,18 @@ impl Plan {
             plan.left_to_you = facts.restart_due();
         }
         let places = view.places.into_inner();
-        for (path, (_, after)) in view.files.into_inner() {
-            // Shown, and handed on as JSON: what stands beside our lines may be a password.
+        for (path, (_, after, form)) in view.files.into_inner() {
             let stays = !matches!(places.get(&path), Some(None));
-            let before = world.read(&path).ok().flatten().filter(|_| stays).map(|b| shown(&b));
-            plan.files.push(FileDiff { path, before, after: shown(&after) });
+            let before = world.read(&path).ok().flatten().filter(|_| stays);
+            let (before, after) = if form == Form::Own {
+                let after = binary(&after).unwrap_or_else(|| String::from_utf8_lossy(&after).into_owned());
+                let there = |bytes: Vec<u8>| binary(&bytes).unwrap_or_else(|| beside_own(&bytes, &after));
+                (before.map(there), after)
+            } else {
+                let shown = |bytes: &[u8]| form.shown(bytes, &facts.user.name);
+                (before.as_deref().map(shown), shown(&after))
+            };
+            plan.files.push(FileDiff { path, before, after });
         }
         Ok(plan)
     }
@@ -349,7 +361,7 @@ fn plan_stage(
         }
         if !change.holds(&now, &aim.state) || matches!(change, Change::Restart(_)) {
             match aim.bytes {
-                Some((path, bytes)) => view.lay(path, &aim.state, bytes),
+                Some((path, bytes)) => view.lay(path, &aim.state, bytes, change.form()),
                 None => planned.besides.push(over(change.target(), &change, &now)),
             }
             if let Change::Aside(aside) = &change {

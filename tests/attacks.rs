@@ -46,6 +46,8 @@ mod paths;
 mod races;
 #[path = "attacks/roots.rs"]
 mod roots;
+#[path = "attacks/secrets.rs"]
+mod secrets;
 #[path = "attacks/seen.rs"]
 mod seen;
 #[path = "attacks/servers.rs"]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use kind_wsl::edit::wslconf::{
     self, Dialect, Document, Grammar, ProblemKind, Repair, RepairKind, Why, parse_bool,
 };
-use kind_wsl::edit::{EditError, Format, cmdline, table, toml};
+use kind_wsl::edit::{EditError, Form, Format, cmdline, table, toml};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
@@ -340,7 +340,7 @@ fn wsl_conf_is_not_edited_below_the_line_where_wsl_stops() {
     assert_eq!(
         error.to_string(),
         "line 3: WSL stops reading here (a line must begin with a letter, `[` or `#`), so `boot.systemd` would have no \
-         effect below it: `; systemd on`; repair this line first"
+         effect below it; repair this line first"
     );
     document.set("boot", "command", "y").expect("above the line WSL reads");
     let repairs = document.repair();
@@ -862,6 +862,35 @@ fn taken(text: &str) -> Vec<std::ops::Range<u64>> {
         .into_iter()
         .map(|(_, start, count)| start..start.saturating_add(count))
         .collect()
+}
+
+// ---------------------------------------------------------------- what is shown
+
+#[test]
+fn what_is_shown_of_a_file_has_the_same_lines_and_means_the_same() {
+    let text = "; x\r\n[boot]  # note\r\n systemd = true # why\r\ncommand=a \\\r\n b\r\n[Automount]\r\nroot=/\r\n\r\noptions=\"p\"";
+    let shown = "<3 bytes>\r\n[boot] # <6 bytes>\r\n systemd = true # <5 bytes>\r\n# <15 bytes>\n# <1 bytes>\r\n[Automount]\r\nroot=/\r\n\r\n# <11 bytes>";
+    assert_eq!(Form::WslConf.shown(text.as_bytes(), "dev"), shown);
+    let [before, after] = [text, shown].map(|t| Document::parse(t.as_bytes(), CONF));
+    assert_eq!(before.problems()[0].to_string(), after.problems()[0].to_string());
+    let [before, after] = [text, shown].map(|t| Document::parse(t.as_bytes(), CONFIG));
+    for key in [("boot", "systemd"), ("automount", "root")] {
+        assert_eq!(before.get(key.0, key.1), after.get(key.0, key.1));
+        assert_eq!(before.line_of(key.0, key.1), after.line_of(key.0, key.1));
+    }
+    let text = "x = 1\n[engine] # a\n  runtime='/x' # b\nenv = [\n'a=b',\n]\n[engine.runtimes]\ncrun = [ # c\n'/x' ]\n['q']\nr = 1\n";
+    let shown = "# <5 bytes>\n[engine]\n  runtime='/x' # <3 bytes>\n# <7 bytes>\n# <6 bytes>\n# <1 bytes>\n[engine.runtimes]\ncrun = [\"/x\"]\n# <6 bytes>\n# <5 bytes>\n# <5 bytes>\n";
+    assert_eq!(Form::Toml.shown(text.as_bytes(), "dev"), shown);
+    assert_eq!(Form::Toml.shown(b"a = 1\nb =\nc = 2\n", "dev"), "# <5 bytes>\n<3 bytes>\n# <5 bytes>\n");
+    let line = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0";
+    assert_eq!(
+        Form::Fstab.shown(format!("a /b c\n{line}\n").as_bytes(), "dev"),
+        format!("# <6 bytes>\n{line}\n")
+    );
+    assert_eq!(
+        Form::Subid.shown(b"dev:1:2\njo:3:4\n1000:5:6\nx\n", "dev"),
+        "dev:1:2\nother:3:4\n1000:5:6\n# <1 bytes>\n"
+    );
 }
 
 // ---------------------------------------------------------------- command lines

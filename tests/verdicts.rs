@@ -162,6 +162,31 @@ fn the_guide_followed_by_hand_leaves_a_dead_block_and_ignored_keys() {
 }
 
 #[test]
+fn settings_of_the_user_in_a_wsl2_section_of_wsl_conf_stay_and_are_named() {
+    let ours = "kernelCommandLine = cgroup_no_v1=all\n";
+    for (text, named) in [
+        ("[wsl2]\nmemory=3GB\nprocessors=4\n".to_owned(), "memory, processors"),
+        (format!("[wsl2]\n{ours}networkingMode=mirrored\n"), "networkingMode"),
+        (format!("[wsl2]\n{ours}[boot]\nsystemd=true\n[WSL2]\nmemory=3GB\n"), "memory"),
+        ("[wsl2]\nkernelCommandLine = cgroup_no_v1=all quiet\n".to_owned(), "kernelCommandLine"),
+        (format!("[wsl2]\n# a note\n{ours}"), ""),
+        ("[wsl2]\n".to_owned(), ""),
+    ] {
+        let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
+        machine.write("/etc/wsl.conf", &text);
+        let mut answers = Answers::default();
+        answers.give("remove_dead_block", "yes");
+        let plan = plan(&machine, &answers);
+        let (verdict, why) = verdict(&plan, "cgroup");
+        assert_ne!(verdict, "needed", "{text}");
+        assert_eq!(why.contains("WSL ignores [wsl2]"), !named.is_empty(), "{text}: {why}");
+        assert!(why.contains(named), "{text}: {why}");
+        let after = plan.files.iter().find(|f| f.path == "/etc/wsl.conf").map(|f| &f.after);
+        assert!(after.is_none_or(|after| after.contains("[wsl2]")), "{after:?}");
+    }
+}
+
+#[test]
 fn keys_that_another_file_sets_already_are_not_set_again() {
     let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
     let said = "[containers]\nlog_driver = \"k8s-file\"\npids_limit = 100000\n[engine]\nevents_logger = \"file\"\ncgroup_manager = \"cgroupfs\"\n";

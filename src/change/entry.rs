@@ -9,7 +9,7 @@ use super::{
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document};
-use crate::edit::{EditError, cmdline, table, text, toml, wslconf};
+use crate::edit::{EditError, Form, cmdline, table, text, toml, wslconf};
 use crate::host::{HostError, Owner, Seen, World, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
@@ -226,6 +226,18 @@ impl Edit {
             Self::Wslconfig { section, key, .. } => Some((Dialect::WslConfig, section, key)),
             Self::KernelWords { .. } => Some((Dialect::WslConfig, KERNEL.0, KERNEL.1)),
             _ => None,
+        }
+    }
+
+    /// How its file is shown.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self {
+            Self::WslConf { .. } | Self::DropSection { .. } | Self::Repair => Form::WslConf,
+            Self::Wslconfig { .. } | Self::KernelWords { .. } => Form::WslConfig,
+            Self::Toml { .. } => Form::Toml,
+            Self::Fstab { .. } => Form::Fstab,
+            Self::Subid { .. } => Form::Subid,
         }
     }
 

@@ -3,7 +3,6 @@
 use camino::Utf8Path;
 
 use super::{ChangeError, Context, FileState, State};
-use crate::edit::without_secrets;
 use crate::host::{Host, HostError, Kind, Owner, Seen, Stat, World, digest};
 
 /// The regular file at a resolved path, its state and bytes; `None` where nothing is.
@@ -64,17 +63,11 @@ pub(crate) fn write_all(
         .map_err(|source| HostError::File { action: "write", path: path.to_owned(), source }.into())
 }
 
-/// The bytes of a file as text for a person, without secrets. What is no text is described: a program that is shown as
-/// text fills the terminal with control characters.
-pub(crate) fn shown(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => without_secrets(text),
-        // Latin-1 and the like are still lines of text.
-        Err(_) if !bytes.contains(&0) && bytes.len() < LARGE_TEXT => {
-            without_secrets(&String::from_utf8_lossy(bytes))
-        }
-        _ => format!("binary file, {} bytes, sha256 {}\n", bytes.len(), digest(bytes)),
-    }
+/// A description of bytes that are no text: a program that is shown as text fills the terminal with control characters.
+pub(crate) fn binary(bytes: &[u8]) -> Option<String> {
+    // Latin-1 and the like are still lines of text.
+    let is_text = !bytes.contains(&0) && (bytes.len() < LARGE_TEXT || std::str::from_utf8(bytes).is_ok());
+    (!is_text).then(|| format!("binary file, {} bytes, sha256 {}\n", bytes.len(), digest(bytes)))
 }
 
 /// Bytes without a NUL that are not UTF-8 are shown as text up to this length.

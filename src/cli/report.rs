@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::session::{Session, with_defaults};
-use crate::edit::without_secrets;
 use crate::engine::with_ledger;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::host::{Account, Host, Process, Recorder, Recording, Replay};
 use crate::journal::{self, Phase};
 use crate::plan::{Plan, Selection};
+use crate::redact::{self, Names};
 use crate::stage::Answers;
 use crate::ui::{json_text, out};
 
@@ -23,8 +23,9 @@ const MOST: u64 = 64 << 20;
 /// The flags of `report`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The report holds no file of yours but the configuration that decides (wsl.conf, .wslconfig, fstab, containers.conf, sub-ids); \
-                  your name and your Windows name are replaced. Read it before you send it: it is one JSON file."
+    after_help = "Of your files, the report contains only the settings that kind-wsl reads; everything else is shown \
+                  as its length. Your name, your Windows name and the name of this machine are replaced. Read the \
+                  report before you send it: it is one JSON file."
 )]
 pub(crate) struct Report {
     /// Where to write it; standard output without this.
@@ -51,24 +52,33 @@ impl Report {
         let answers = with_defaults(&facts, &Answers(ledger.answers.clone()));
         let all = Selection { guide: true, ..Selection::default() };
         let _ = Plan::make(&recorder, &facts, &answers, &all);
-        let plan = Plan::make(&recorder, &facts, &answers, &Selection::default());
-        let made: Vec<Value> = ledger.standing().map(|e| json!({
-            "stage": e.intent.stage, "target": e.intent.change.target(), "before": e.intent.before, "open": e.phase == Phase::Open
-        })).collect();
+        let _ = Plan::make(&recorder, &facts, &answers, &Selection::default());
+        // What is handed on is made from what is handed on.
+        let names = Names::of(&session.host, &facts);
         let mut recording = recorder.into_recording();
-        keep_own_lines(&mut recording, &session.user);
+        redact::allow_listed(&mut recording, &session.user.name);
+        let recording: Recording = serde_json::from_value(names.value(json!(recording)))
+            .map_err(|e| Failure::new(e.to_string(), None))?;
+        let user = names.account(&session.user);
+        let replay = Replay(recording);
+        let mut facts = Facts::probe(&replay, user.clone());
+        with_ledger(&mut facts, &ledger);
+        let plan = Plan::make(&replay, &facts, &answers, &Selection::default());
+        let made: Vec<Value> = ledger.standing().map(|e| json!({
+            "stage": e.intent.stage, "target": e.intent.change.target(), "before": json!(e.intent.before)["is"],
+            "open": e.phase == Phase::Open
+        })).collect();
         let report = json!({
             "schema": SCHEMA,
             "tool": concat!("kind-wsl ", env!("CARGO_PKG_VERSION")),
             "at": session.host.now(),
-            "user": session.user,
+            "user": user,
             "facts": facts,
             "plan": plan.map_or_else(|e| json!({ "error": e.to_string() }), |p| json!(p.stages)),
             "made": made,
-            "recording": recording,
+            "recording": replay.0,
         });
-        let text =
-            without_secrets(&redact(&serde_json::to_string_pretty(&report).unwrap_or_default(), &facts));
+        let text = serde_json::to_string_pretty(&names.value(report)).unwrap_or_default();
         let text = json_text(&text);
         match &self.output {
             Some(path) => write(&session.host, path, &text)?,
@@ -76,43 +86,6 @@ impl Report {
         }
         Ok(Exit::Done)
     }
-}
-
-/// Other people's accounts and sub-ids decide nothing but where ours may begin.
-fn keep_own_lines(recording: &mut Recording, user: &Account) {
-    let own = |line: &str| line.starts_with(&format!("{}:", user.name));
-    for path in ["/etc/passwd"] {
-        if let Some(Some(bytes)) = recording.files.get_mut(Utf8Path::new(path)) {
-            bytes.keep_lines(own);
-        }
-    }
-    // Of init's environment one variable decides something; the others may be anything.
-    for path in ["/proc/1/environ", "/proc/2/environ"] {
-        if let Some(Some(bytes)) = recording.files.get_mut(Utf8Path::new(path)) {
-            bytes.keep_variables(|pair| pair.starts_with("WSL2_USER_PROFILE="));
-        }
-    }
-    recording.files.remove(Utf8Path::new(journal::PATH));
-}
-
-/// Replaces the user's names where they stand in paths, accounts and sub-ids.
-fn redact(text: &str, facts: &Facts) -> String {
-    let name = &facts.user.name;
-    let mut text = text.replace(&format!("/home/{name}"), "/home/user");
-    for (from, to) in [
-        (format!("\"{name}\""), "\"user\""),
-        (format!("\"{name}:"), "\"user:"),
-        (format!("\\n{name}:"), "\\nuser:"),
-        (format!("`{name}`"), "`user`"),
-    ] {
-        text = text.replace(&from, to);
-    }
-    if let Some(windows) = facts.windows.profile.as_ref().and_then(|p| p.file_name()) {
-        text = text
-            .replace(&format!("/Users/{windows}"), "/Users/user")
-            .replace(&format!("\\\\Users\\\\{windows}"), "\\\\Users\\\\user");
-    }
-    text
 }
 
 fn write(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {

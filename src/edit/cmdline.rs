@@ -79,6 +79,55 @@ pub fn remove(text: &str, tokens: &[&str]) -> String {
     rest
 }
 
+/// Parameters that decide about cgroups.
+const SHOWN: [&str; 5] = [
+    "cgroup_no_v1",
+    "cgroup_disable",
+    "cgroup_enable",
+    "systemd.unified_cgroup_hierarchy",
+    "systemd.legacy_systemd_cgroup_controller",
+];
+
+/// What parameters about cgroups are set to, apart from the names of controllers.
+const VALUES: [&str; 8] = ["all", "named", "0", "1", "yes", "no", "true", "false"];
+
+/// The command line as it may be shown to others: every token that is not about cgroups is its length.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let is_value = |value: &str| VALUES.contains(&value) || is_controller(value);
+    let is_shown = |token: &str| match token.split_once('=') {
+        Some((name, values)) => {
+            SHOWN.iter().any(|n| is_same_name(n, name)) && values.split(',').all(is_value)
+        }
+        None => ["quiet", "--"].contains(&token),
+    };
+    let shown = |token: &str| {
+        if is_shown(token) { token.to_owned() } else { format!("<{}-bytes>", token.len()) }
+    };
+    tokens(text).into_iter().map(shown).collect::<Vec<_>>().join(" ")
+}
+
+/// The names of controllers, as options of a v1 mount too (cgroups(7)).
+pub(crate) fn is_controller(word: &str) -> bool {
+    matches!(
+        word,
+        "cpu"
+            | "cpuacct"
+            | "cpuset"
+            | "memory"
+            | "devices"
+            | "freezer"
+            | "net_cls"
+            | "net_prio"
+            | "blkio"
+            | "perf_event"
+            | "hugetlb"
+            | "pids"
+            | "rdma"
+            | "misc"
+    )
+}
+
 /// The tokens that are the kernel's and not init's. One whose quote never closes is the last, and counts as well.
 fn for_kernel(text: &str) -> Vec<Range<usize>> {
     let spans = spans(text).into_iter();

@@ -24,14 +24,11 @@ pub enum EditError {
     },
     /// WSL stops reading above the place where the entry would stand.
     #[error(
-        "line {line}: WSL stops reading here ({why}), so `{key}` would have no effect below it{}; repair this line first",
-        quoted(.text)
+        "line {line}: WSL stops reading here ({why}), so `{key}` would have no effect below it; repair this line first"
     )]
     Unreadable {
         /// The line at which WSL gives up.
         line: usize,
-        /// The text of that line.
-        text: String,
         /// Why WSL cannot read it.
         why: String,
         /// What was to be changed.
@@ -114,9 +111,4 @@ impl EditError {
             Self::BadKey { .. } | Self::BadValue { .. } | Self::SideEffect { .. } => return None,
         })
     }
-}
-
-/// The text of a line, where it has one.
-fn quoted(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(": `{text}`") }
 }

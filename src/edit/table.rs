@@ -106,6 +106,42 @@ pub fn put_fstab(bytes: &[u8], mount_point: &str, line: Option<&str>) -> Result<
     Ok(new.into_bytes())
 }
 
+/// An entry for the cgroup file systems as it may be shown; `None` for any other line.
+pub(super) fn fstab_shown(line: &str) -> Option<String> {
+    const WORDS: [&str; 21] = [
+        "cgroup2",
+        "cgroup",
+        "tmpfs",
+        "none",
+        "rw",
+        "ro",
+        "defaults",
+        "nosuid",
+        "nodev",
+        "noexec",
+        "relatime",
+        "noatime",
+        "nsdelegate",
+        "memory_recursiveprot",
+        "nofail",
+        "noauto",
+        "auto",
+        "remount",
+        "bind",
+        "0",
+        "1",
+    ];
+    let fields = fields(line);
+    let point =
+        fields.get(1).filter(|point| ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].contains(&place(point)))?;
+    let is_known = |field: &String| field == point || field.split(',').all(|word| WORDS.contains(&word));
+    if !line.contains('\\') && fields.iter().all(is_known) {
+        return Some(line.to_owned());
+    }
+    let known = fields.iter().map(|field| if is_known(field) { field.as_str() } else { "hidden" });
+    Some(known.collect::<Vec<_>>().join(" "))
+}
+
 fn fstab_entries(text: &str) -> impl Iterator<Item = (Range<usize>, FstabEntry)> {
     lines::spans(text).enumerate().filter_map(|(nth, (range, line))| {
         let text = lines::content(line);
@@ -206,6 +242,14 @@ pub fn subid_free_start(taken: &[Range<u64>], count: u32, min: u32, max: u32) ->
     // The kernel reserves 2^32 - 1 for "no ID".
     let max = max.min(u32::MAX - 1);
     (free.saturating_add(count.into()) <= u64::from(max) + 1).then(|| u32::try_from(free).ok()).flatten()
+}
+
+/// A range as it may be shown: of other owners' names nothing. `None` for a line without a range.
+pub(super) fn subid_shown(line: &str, user: &str) -> Option<String> {
+    let range = Subid::parse(line)?;
+    let is_number = range.owner.len() <= 10 && range.owner.bytes().all(|b| b.is_ascii_digit());
+    let owner = if range.owner == user || is_number { range.owner } else { "other" };
+    Some(Subid { owner, ..range }.line())
 }
 
 fn subid_line(owner: &str, start: u32, count: u32) -> String {

@@ -6,6 +6,7 @@
 mod excess;
 mod list;
 mod place;
+mod shown;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use toml_edit::{Document, Item};
 use super::{EditError, lines};
 pub(crate) use excess::excess;
 use place::{Place, locate};
+pub use shown::shown;
 
 /// A value that a file of ours may hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -18,6 +18,7 @@ mod chars;
 mod edit;
 mod repair;
 mod scan;
+mod shown;
 mod style;
 
 use std::fmt;
@@ -139,9 +140,7 @@ impl fmt::Display for ProblemKind {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A byte order mark and the zeros of UTF-16 are named by the kind; they do not show.
-        let text = self.text.trim_start_matches(['\u{feff}', '\u{fffd}']).replace(char::is_control, "");
-        write!(f, "line {}: {}: `{}`", self.line, self.kind, text.trim())
+        write!(f, "line {}: {}", self.line, self.kind)
     }
 }
 
@@ -201,6 +200,30 @@ impl Document {
     #[must_use]
     pub fn has_section(&self, section: &str) -> bool {
         self.headers(section).next().is_some()
+    }
+
+    /// The keys of all sections of this name as they are written, with their values, in the order of the file; and
+    /// whether there is anything else in these sections but blank lines.
+    #[must_use]
+    pub fn section(&self, section: &str) -> (Vec<(String, String)>, bool) {
+        let (mut keys, mut has_more) = (Vec::new(), false);
+        for header in self.headers(section) {
+            let next = (header + 1..self.scan.items.len()).find(|&at| self.scan.items[at].is_header());
+            let end = next.map_or(self.scan.items.len(), |next| self.start_of_comments_above(next, header));
+            for item in &self.scan.items[header + 1..end] {
+                match (&item.what, Entry::of(item)) {
+                    (What::Blank, _) => {}
+                    (_, Some(entry)) => {
+                        let written = &self.bytes[item.bytes.start..entry.raw.start];
+                        let written = String::from_utf8_lossy(written);
+                        let key = written.split('=').next().unwrap_or_default().trim().to_owned();
+                        keys.push((key, entry.text.clone()));
+                    }
+                    _ => has_more = true,
+                }
+            }
+        }
+        (keys, has_more)
     }
 
     /// The line of the first valid header of this section.

@@ -9,9 +9,8 @@ use super::resume::is_package;
 use super::{Batch, Engine, EngineError, Event, TRIES, failed};
 use camino::Utf8PathBuf;
 
-use crate::change::{
-    Body, Change, ChangeError, Context, Put, Scope, State, Target, shown as in_words, user_owner,
-};
+use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, binary, user_owner};
+use crate::edit::shown::beside_own;
 use crate::host::{Witness, World, is_aborted};
 use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
 use crate::windows;
@@ -245,16 +244,23 @@ impl Engine<'_> {
     }
 
     fn drift(&self, intent: &Intent, now: &State) -> Drift {
+        let ours = match &intent.change {
+            Change::Put(Put { body: Body::Text(text), .. }) => text.as_str(),
+            _ => "",
+        };
         let text = |state: &State| {
             let file = Change::file_of(state)?;
             let bytes = self.host.read(&file.path).ok().flatten();
             // Shown is only what was looked at: between the two looks a link may have been put there.
             let seen = bytes.filter(|b| crate::host::digest(b) == file.sha256);
-            seen.map(|b| in_words(&b))
+            seen.map(|b| binary(&b).unwrap_or_else(|| beside_own(&b, ours)))
         };
         let shown = |state: &State| match state {
             State::Absent => Some(String::new()),
-            State::Entry { value, .. } | State::Text { value } => Some(value.clone().unwrap_or_default()),
+            State::Entry { value, .. } => {
+                Some(intent.change.value_shown(value.as_deref().unwrap_or_default(), &self.user.name))
+            }
+            State::Text { value } => Some(value.clone().unwrap_or_default()),
             _ => text(state),
         };
         let left = match &intent.change {

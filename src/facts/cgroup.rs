@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::edit::cmdline::is_controller;
 use crate::host::{Cmd, World};
 
 /// Where the hierarchy is mounted.
@@ -116,27 +117,6 @@ impl fmt::Display for Mounts {
             None => f.write_str("not mounted"),
         }
     }
-}
-
-/// Controller names among the options of a v1 mount (cgroups(7)).
-fn is_controller(option: &str) -> bool {
-    matches!(
-        option,
-        "cpu"
-            | "cpuacct"
-            | "cpuset"
-            | "memory"
-            | "devices"
-            | "freezer"
-            | "net_cls"
-            | "net_prio"
-            | "blkio"
-            | "perf_event"
-            | "hugetlb"
-            | "pids"
-            | "rdma"
-            | "misc"
-    )
 }
 
 impl Level {

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::edit::cmdline;
 use crate::edit::wslconf::{Dialect, Document, parse_bool};
 use crate::host::{Account, Cmd, World};
 use crate::version::Version;
@@ -90,6 +91,10 @@ fn distro(world: &dyn World) -> Option<String> {
     world.env("WSL_DISTRO_NAME").filter(is_name)
 }
 
+/// Kernel parameters for cgroup v2 alone: the first is what counts, the second has no effect on WSL's systemd but does
+/// no harm.
+pub const CGROUP_WORDS: [&str; 2] = ["cgroup_no_v1=all", "systemd.unified_cgroup_hierarchy=1"];
+
 /// Where the file is inside the distribution.
 pub const WSL_CONF: &str = "/etc/wsl.conf";
 
@@ -104,10 +109,12 @@ pub struct WslConf {
     pub mount_root: String,
     /// `[automount] mountFsTab`.
     pub mount_fstab: bool,
-    /// `[user] default`.
-    pub default_user: Option<String>,
-    /// Whether the guide's `[wsl2]` block is there, which WSL never reads here and warns about at each start.
+    /// Whether there is a `[wsl2]` section that holds nothing but the kernel parameters that setup writes to
+    /// `.wslconfig`. WSL ignores the section here and warns about it at each start.
     pub dead_block: bool,
+    /// The other keys of `[wsl2]`, which WSL ignores here as well: they belong in `.wslconfig`.
+    #[serde(default)]
+    pub misplaced: Vec<String>,
     /// Whether WSL reads the file to its end.
     pub complete: bool,
     /// What WSL stumbles over, with line numbers.
@@ -122,14 +129,23 @@ impl WslConf {
             // What is no bool keeps WSL's default (configfile.cpp, ParseBool; default false).
             (parse_bool(v).unwrap_or(false), doc.line_of("boot", "systemd").unwrap_or_default())
         });
+        let (keys, has_more) = doc.section("wsl2");
+        let is_ours = |(key, value): &&(String, String)| {
+            let words = cmdline::tokens(value);
+            key.eq_ignore_ascii_case("kernelCommandLine")
+                && !words.is_empty()
+                && words.iter().all(|word| CGROUP_WORDS.contains(word))
+        };
+        let misplaced: Vec<String> =
+            keys.iter().filter(|key| !is_ours(key)).map(|(key, _)| key.clone()).collect();
         let root = doc.get("automount", "root").filter(|r| !r.is_empty()).unwrap_or("/mnt");
         Self {
             systemd,
             cgroups: doc.get("automount", "cgroups").map(ToOwned::to_owned),
             mount_root: format!("{}/", root.trim_end_matches('/')),
             mount_fstab: flag("automount", "mountfstab").unwrap_or(true),
-            default_user: doc.get("user", "default").map(ToOwned::to_owned),
-            dead_block: doc.has_section("wsl2"),
+            dead_block: !keys.is_empty() && misplaced.is_empty() && !has_more,
+            misplaced,
             complete: doc.complete(),
             problems: doc.problems().iter().map(ToString::to_string).collect(),
         }
@@ -194,6 +210,11 @@ impl Windows {
     }
 }
 
+/// Whether a name in the directory of profiles is that of a person's.
+pub(crate) fn is_ordinary_profile(name: &str) -> bool {
+    !NOBODY.contains(&name) && !name.starts_with('.')
+}
+
 /// The profile of the Windows account whose WSL this is: `.wslconfig` is read from there and from nowhere else
 /// (WSL `src/windows/common/helpers.cpp:439`, from the token).
 struct Profile {
@@ -229,7 +250,7 @@ impl Profile {
         }
         let users = Utf8PathBuf::from(format!("{mount_root}c/Users"));
         let names = world.list(&users).unwrap_or_default();
-        let mut people = names.iter().filter(|n| !NOBODY.contains(&n.as_str()) && !n.starts_with('.'));
+        let mut people = names.iter().filter(|n| is_ordinary_profile(n));
         match (people.next(), people.next()) {
             (Some(only), None) => {
                 let evidence = format!("the only profile in {users}");

@@ -47,22 +47,9 @@ impl From<Vec<u8>> for Bytes {
 }
 
 impl Bytes {
-    /// Keeps only the lines that `wanted` accepts; bytes that are no text are kept whole.
-    pub fn keep_lines(&mut self, wanted: impl Fn(&str) -> bool) {
-        if let Self::Text(text) = self {
-            *text = text.lines().filter(|l| wanted(l)).fold(String::new(), |all, line| all + line + "\n");
-        }
-    }
-
-    /// Keeps only the variables that `wanted` accepts, of an environment as `/proc/PID/environ` shows it.
-    pub fn keep_variables(&mut self, wanted: impl Fn(&str) -> bool) {
-        let bytes = self.to_vec();
-        let text = String::from_utf8_lossy(&bytes);
-        let kept: Vec<&str> = text.split('\0').filter(|pair| wanted(pair)).collect();
-        *self = Self::Text(kept.join("\0"));
-    }
-
-    fn to_vec(&self) -> Vec<u8> {
+    /// The bytes.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Raw(raw) => raw.clone(),

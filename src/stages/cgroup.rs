@@ -2,7 +2,7 @@
 
 use crate::change::{Change, Due, Edit, Entry, Expect};
 use crate::facts::Facts;
-use crate::facts::wsl::WSL_CONF;
+use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF};
 use crate::host::Owner;
 use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
 
@@ -15,12 +15,13 @@ pub(super) static STAGE: Stage = Stage {
           controller for v2 (kernel admin-guide/cgroup-v2). WSL reads `kernelCommandLine` only from [wsl2] of \
           .wslconfig in the Windows profile, never from /etc/wsl.conf, where the guide puts it: there it has no \
           effect and warns at each start (WSL configfile.cpp:211). Only the first such key counts, so the words are \
-          merged into its value. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
+          merged into its value. A [wsl2] section of /etc/wsl.conf is removed only if it holds nothing but these \
+          words; other settings in it stay untouched. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
           (2.6.2). The setting is shared by all distributions of the Windows user.",
     questions: &[Question {
         id: "remove_dead_block",
-        prompt: "Take [wsl2], never read there, out of /etc/wsl.conf?",
-        help: "take the guide's [wsl2] block out of /etc/wsl.conf, where WSL never reads it",
+        prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
+        help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
         form: Form::YesNo,
         when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
         default: |_| "yes".to_owned(),
@@ -31,10 +32,25 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-/// The guide's words: the first is what counts, the second has no effect on WSL's systemd but does no harm.
-pub(super) const WORDS: [&str; 2] = ["cgroup_no_v1=all", "systemd.unified_cgroup_hierarchy=1"];
-
 fn needed(facts: &Facts, answers: &Answers) -> Need {
+    let need = judged(facts, answers);
+    let misplaced = &facts.wsl_conf.misplaced;
+    if misplaced.is_empty() || !facts.wsl.is_two() {
+        return need;
+    }
+    let note = format!(
+        "; WSL ignores [wsl2] {} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig",
+        misplaced.join(", ")
+    );
+    match need {
+        Need::Needed(why) => Need::Needed(why + &note),
+        Need::Satisfied(why) => Need::Satisfied(why + &note),
+        Need::NoEffect(why) => Need::NoEffect(why + &note),
+        other => other,
+    }
+}
+
+fn judged(facts: &Facts, answers: &Answers) -> Need {
     if !facts.wsl.is_two() {
         return Need::not_here(format!("{}: {}", facts.wsl.name(), facts.cgroup.mounts));
     }

@@ -78,7 +78,7 @@ fn a_line_at_which_wsl_stops_reading_is_refused_where_it_may_not_be_repaired() {
             "setup --yes --repair-wsl-conf no",
             1,
             "
-            error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 2: a line must begin with a letter, `[` or `#`: `; not a comment`
+            error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 2: a line must begin with a letter, `[` or `#`
             hint: correct that line by hand, or let `--repair-wsl-conf yes` do it
             ",
         );
@@ -92,11 +92,11 @@ fn a_line_at_which_wsl_stops_reading_is_repaired_in_the_plan() {
         .says(
             "
             /etc/wsl.conf
-              # mine
-            - ; not a comment
-            + # not a comment
+              # <6 bytes>
+            - <15 bytes>
+            + # <15 bytes>
               [network]
-              hostname=box
+              # <12 bytes>
             +\x20
             + [boot]
             + systemd=true
@@ -127,7 +127,7 @@ fn a_utf_16_wsl_conf_is_named_as_what_it_is() {
         "setup --yes --repair-wsl-conf no",
         1,
         "
-        error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed: `[boot]`
+        error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed
         hint: correct that line by hand, or let `--repair-wsl-conf yes` do it
         ",
     );
@@ -149,7 +149,7 @@ fn a_byte_order_mark_in_wsl_conf_is_named_as_what_it_is() {
         "setup --yes --repair-wsl-conf no",
         1,
         "
-        error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed: `[boot]`
+        error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed
         hint: correct that line by hand, or let `--repair-wsl-conf yes` do it
         ",
     );

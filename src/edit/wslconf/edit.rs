@@ -214,7 +214,7 @@ impl Document {
     }
 
     /// Where the comments right above an item begin: they belong to it.
-    fn start_of_comments_above(&self, item: usize, floor: usize) -> usize {
+    pub(super) fn start_of_comments_above(&self, item: usize, floor: usize) -> usize {
         let is_comment = |at: usize| matches!(self.scan.items[at].what, What::Comment);
         (floor + 1..item).rev().take_while(|&at| is_comment(at)).last().unwrap_or(item)
     }
@@ -279,7 +279,6 @@ impl Document {
         if self.dialect == Dialect::WslConfig && is_unmarked_utf16(&self.bytes) {
             return Err(EditError::Unreadable {
                 line: 1,
-                text: String::new(),
                 why: "UTF-16 without a byte order mark".to_owned(),
                 key: key.to_owned(),
             });
@@ -292,7 +291,6 @@ impl Document {
             None => Ok(()),
             Some(stop) => Err(EditError::Unreadable {
                 line: stop.line,
-                text: stop.text.clone(),
                 why: stop.kind.to_string(),
                 key: key.to_owned(),
             }),

@@ -1,0 +1,86 @@
+//! What of a file may be shown or handed on: an allow-list for each format. A password can have any name and stand
+//! anywhere, so what is not known to be harmless is shown as its length.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::wslconf::{Dialect, Document};
+use super::{table, toml};
+
+/// The keys of containers.conf and storage.conf that are shown.
+pub const TOML_KEYS: [&str; 7] = [
+    "containers.log_driver",
+    "containers.pids_limit",
+    "engine.events_logger",
+    "engine.cgroup_manager",
+    "engine.runtime",
+    "engine.runtimes.crun",
+    "storage.driver",
+];
+
+/// How a file is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// `/etc/wsl.conf`.
+    WslConf,
+    /// `.wslconfig`.
+    WslConfig,
+    /// podman's TOML files.
+    Toml,
+    /// `/etc/fstab`.
+    Fstab,
+    /// `/etc/subuid` and `/etc/subgid`.
+    Subid,
+    /// A file that kind-wsl writes as a whole: of another text in its place, only the lines that both have.
+    Own,
+}
+
+impl Form {
+    /// The text with the same lines, as far as it may be shown to others. `user` is the one that is set up.
+    #[must_use]
+    pub fn shown(self, bytes: &[u8], user: &str) -> String {
+        let text = || String::from_utf8_lossy(bytes);
+        match self {
+            Self::WslConf => Document::parse(bytes, Dialect::WslConf).shown(),
+            Self::WslConfig => Document::parse(bytes, Dialect::WslConfig).shown(),
+            Self::Toml => toml::shown(bytes, &TOML_KEYS),
+            Self::Fstab => {
+                lines_of(&text(), |_, line| table::fstab_shown(line).unwrap_or_else(|| hidden(line)))
+            }
+            Self::Subid => {
+                lines_of(&text(), |_, line| table::subid_shown(line, user).unwrap_or_else(|| hidden(line)))
+            }
+            Self::Own => lines_of(&text(), |_, line| hidden(line)),
+        }
+    }
+}
+
+/// What is there in the place of a text of ours, as far as it is the same.
+#[must_use]
+pub fn beside_own(bytes: &[u8], ours: &str) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let known: BTreeSet<&str> = ours.lines().collect();
+    lines_of(&text, |_, line| if known.contains(line) { line.to_owned() } else { hidden(line) })
+}
+
+/// A line that is not shown. In every format that is shown here this is a comment.
+#[must_use]
+pub fn hidden(line: &str) -> String {
+    if line.trim().is_empty() { line.trim().to_owned() } else { format!("# {}", length(line.as_bytes())) }
+}
+
+/// What stands for bytes that are not shown.
+#[must_use]
+pub fn length(bytes: &[u8]) -> String {
+    format!("<{} bytes>", bytes.len())
+}
+
+/// The text with each line as `shown` gives it, by its number and without its end. Line ends stay.
+pub(crate) fn lines_of(text: &str, mut shown: impl FnMut(usize, &str) -> String) -> String {
+    let lines = text.split_inclusive('\n').enumerate();
+    lines.fold(String::new(), |all, (nth, line)| {
+        let content = super::lines::content(line);
+        all + &shown(nth + 1, content) + &line[content.len()..]
+    })
+}
