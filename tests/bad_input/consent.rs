@@ -9,7 +9,7 @@ use crate::support::{Layout, same};
 /// A setup that was agreed to and killed in its middle.
 fn interrupted() -> Case {
     let case = Case::new(Layout::Modern);
-    case.signal_at("kill-after", "=600 install --no-install-recommends podman");
+    case.signal_at("kill-after", "install --no-remove --no-install-recommends podman");
     assert_eq!(case.run(&format!("setup {}", agreed())).code, 137);
     case
 }
@@ -63,14 +63,14 @@ fn a_changed_answer_is_not_taken_along_while_a_restart_is_due() {
     case.machine.boot(2);
     case.refuses("setup --delegate yes", 2, &differs(because));
     case.run("setup").expect(0, "");
-    assert!(!case.machine.text("/etc/systemd/system/user@.service.d/delegate.conf").contains("yes"));
+    assert!(!case.machine.text("/etc/systemd/system/user@.service.d/zz-kind-wsl.conf").contains("yes"));
 }
 
 #[test]
 fn a_new_consent_by_flag_lets_a_setup_resume_with_other_answers() {
     let case = interrupted();
     case.run("setup --delegate yes --yes --no-restart").expect(3, "");
-    assert!(case.machine.text("/etc/systemd/system/user@.service.d/delegate.conf").contains("Delegate=yes"));
+    assert!(case.machine.text("/etc/systemd/system/user@.service.d/zz-kind-wsl.conf").contains("Delegate=yes"));
     case.machine.boot(2);
     case.run("setup").expect(0, "");
 }
