@@ -213,7 +213,7 @@ impl Spot {
     }
 
     fn dir(&self) -> io::Result<&OwnedFd> {
-        self.dir.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.dir.as_deref().ok_or_else(|| io::Error::from_raw_os_error(nix::libc::ENOENT))
     }
 
     /// What the kernel says of it; a link is not followed.

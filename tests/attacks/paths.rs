@@ -247,7 +247,9 @@ fn attack(plant: Plant, layout: Layout, target: &Written, besides: &str) -> Opti
     }
     let refused = seen.code == 1;
     if refused {
-        let names = [target.path.as_str(), "/srv/", "/root/secret", ".kind-wsl"];
+        // A directory that cannot be used is named by the first file that setup wants in it.
+        let dir = target.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let names = [dir, "/srv/", "/root/secret", ".kind-wsl"];
         assert!(names.iter().any(|n| seen.stderr.contains(n)), "{named} is not named: {}", seen.stderr);
         assert!(seen.stderr.contains("hint: "), "{named}: nothing is said to do: {}", seen.stderr);
     }

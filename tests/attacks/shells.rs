@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// Where a shell is named in the program, and why that is none of data. docs/reliability-attacks.md lists the same.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 5] = [
     // The wrapper script: our own path in single quotes, with `'\''` for a quote in it.
     ("src/stages/tools.rs", "#!/bin/sh"),
-    // The account's login shell, which is never started.
+    // The user's login shell prints its PATH, as the user: a constant.
+    ("src/cli/setup/done.rs", "\"-l\", \"-i\", \"-c\", print"),
+    // The shell of an account whose entry names none.
     ("src/host/account.rs", "/bin/sh"),
     // Windows' command prompt: one line of a system path, names of [A-Za-z0-9._-] and a path of [A-Za-z0-9._/-].
     ("src/cli/restart/hands.rs", "cmd.exe"),

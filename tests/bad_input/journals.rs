@@ -124,7 +124,7 @@ fn an_undo_shows_what_others_changed_in_a_file_of_ours_and_stops() {
         - # Written by kind-wsl (`kind-wsl explain limits`).
         - fs.inotify.max_user_watches = 524288
         - fs.inotify.max_user_instances = 512
-        + # mine now
+        + # <10 bytes>
         ",
     );
 }

@@ -132,7 +132,7 @@ fn keys_that_podman_ignores_are_named_and_left() {
         .says(
             "
             /home/dev/.config/containers/containers.conf
-              events_logger = \"file\"
+              # <22 bytes>
             +\x20
             + [containers]
             + log_driver = \"k8s-file\"
