@@ -54,7 +54,6 @@ fn planted(layout: Layout) -> Case {
             "/etc/systemd/system/user@.service.d/delegate.conf",
             "[Service]\nEnvironment=TOKEN=hunter2-a\nDelegate=no\n",
         )
-        .file("/etc/sysctl.d/99-kind-wsl.conf", "# hunter2\nfs.inotify.max_user_watches=524288\n")
         .file("/home/dev/.local/bin/kind", "#!/bin/sh\nTOKEN=hunter2 exec /usr/bin/kind \"$@\"\n")
         .file("/proc/1/environ", "TOKEN=hunter2-a\0WSL2_USER_PROFILE=C:\\Users\\dev\0PASSWORD=hunter2-b\0")
         .file("/proc/2/environ", "hunter2\0")
