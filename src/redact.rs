@@ -155,9 +155,9 @@ fn answer(command: &str, text: &str) -> String {
     };
     match (program, words.next()) {
         ("uname" | "wslinfo" | "dpkg-query" | "rpm" | "pacman" | "getcap" | "getsubids", _)
-        | ("sysctl", Some("-n")) | ("systemctl", Some("show" | "is-enabled")) | ("loginctl", Some("show-user")) => {
-            text.to_owned()
-        }
+        | ("sysctl", Some("-n"))
+        | ("systemctl", Some("show" | "is-enabled"))
+        | ("loginctl", Some("show-user")) => text.to_owned(),
         ("getent", Some("passwd")) => accounts(text, ""),
         ("getent", Some("group")) => groups(text, ""),
         ("apt-cache", _) => {

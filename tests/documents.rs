@@ -62,7 +62,7 @@ fn troubleshooting() -> String {
             let threads: Vec<_> = symptom.thread.iter().map(|t| format!("<{}>", address(t))).collect();
             writeln!(
                 text,
-                "\n**Why:** {}\n\n**Check:** {}\n\n**Fix:**{}\n\n**Threads:** {}",
+                "\n**Why:** {}\n\n**Check:** {}\n\n**Fix:** {}\n\n**Threads:** {}",
                 symptom.cause,
                 symptom.check,
                 symptom.fix,

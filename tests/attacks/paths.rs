@@ -227,6 +227,14 @@ impl Field {
     }
 }
 
+/// What [`exactly`] says of a file, but for the time at which its inode changed.
+fn without_ctime(file: &str) -> String {
+    let (head, rest) = file.split_once('(').unwrap();
+    let (times, tail) = rest.split_once(')').unwrap();
+    let mtime: Vec<_> = times.split(", ").take(2).collect();
+    format!("{head}{}{tail}", mtime.join(", "))
+}
+
 /// One thing at one path: set up, taken back. Answers what was said, where it was refused.
 fn attack(plant: Plant, layout: Layout, target: &Written, besides: &str) -> Option<Seen> {
     let named = format!("{plant:?} at {} on {layout:?}", target.path);
@@ -240,8 +248,12 @@ fn attack(plant: Plant, layout: Layout, target: &Written, besides: &str) -> Opti
     assert!(matches!(seen.code, 0 | 1 | 3), "{named}: {seen:?}");
     // What stands in /etc root put there: a link to another file is followed there, and that file is put back.
     if target.is_users {
+        // The user's own kind gets another name for as long as the wrapper has its own: of a file with a second name
+        // elsewhere, that changes the time of its inode and nothing else.
+        let is_renamed = plant == Plant::HardLink && target.path.ends_with("/.local/bin/kind");
+        let shown = |file: &str| if is_renamed { without_ctime(file) } else { file.to_owned() };
         for (victim, was) in &victims {
-            assert_eq!(exactly(victim), *was, "{named}: {victim} was touched");
+            assert_eq!(shown(&exactly(victim)), shown(was), "{named}: {victim} was touched");
         }
         assert!(!field.path("/srv/not-there-yet").exists(), "{named}: root made a file for somebody");
     }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// Where a shell is named in the program, and why that is none of data. docs/reliability-attacks.md lists the same.
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 6] = [
     // The wrapper script: our own path in single quotes, with `'\''` for a quote in it.
     ("src/stages/tools.rs", "#!/bin/sh"),
     // The user's login shell prints its PATH, as the user: a constant.
     ("src/cli/setup/done.rs", "\"-l\", \"-i\", \"-c\", print"),
+    // The shell that a report gives to an account whose own would tell who it is; nothing starts it.
+    ("src/redact/names.rs", "/bin/sh"),
     // The shell of an account whose entry names none.
     ("src/host/account.rs", "/bin/sh"),
     // Windows' command prompt: one line of a system path, names of [A-Za-z0-9._-] and a path of [A-Za-z0-9._/-].

@@ -70,7 +70,9 @@ fn a_changed_answer_is_not_taken_along_while_a_restart_is_due() {
 fn a_new_consent_by_flag_lets_a_setup_resume_with_other_answers() {
     let case = interrupted();
     case.run("setup --delegate yes --yes --no-restart").expect(3, "");
-    assert!(case.machine.text("/etc/systemd/system/user@.service.d/zz-kind-wsl.conf").contains("Delegate=yes"));
+    assert!(
+        case.machine.text("/etc/systemd/system/user@.service.d/zz-kind-wsl.conf").contains("Delegate=yes")
+    );
     case.machine.boot(2);
     case.run("setup").expect(0, "");
 }
