@@ -72,10 +72,12 @@ impl Process {
         for name in OF_OUTPUT {
             command.env_remove(name);
         }
-        command.env("LC_ALL", "C.UTF-8").env("PATH", SYSTEM_PATH.join(":")).envs(&cmd.env);
+        command.env("LC_ALL", "C.UTF-8").env("PATH", SYSTEM_PATH.join(":"));
         if let Some(user) = &cmd.user {
             command.envs(user.env());
         }
+        // What a command sets by itself wins over what a login sets.
+        command.envs(&cmd.env);
         if stand_in.is_some() {
             command.env("KIND_WSL_ROOT", self.root.as_str());
         }
@@ -216,6 +218,17 @@ mod tests {
     use camino::Utf8Path;
 
     use super::super::{Account, Cmd, Process, Runner};
+
+    #[test]
+    fn a_variable_that_a_command_sets_wins_over_that_of_a_login() {
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let account =
+            Account { name: "a".to_owned(), uid, gid, home: "/".into(), shell: "/bin/sh".to_owned() };
+        let cmd = Cmd::new("sh", ["-c", "echo \"$XDG_RUNTIME_DIR|$HOME\""]).as_user(&account);
+        let said = |cmd: &Cmd| Process::new(Utf8Path::new("/")).run(cmd, &mut |_| {}).unwrap().stdout;
+        assert_eq!(said(&cmd), format!("/run/user/{uid}|/\n"));
+        assert_eq!(said(&cmd.with_env("XDG_RUNTIME_DIR", "")), "|/\n");
+    }
 
     /// The tree lacks the libraries and interpreters of its programs: started there they cannot run, started here they
     /// would.

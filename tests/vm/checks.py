@@ -98,7 +98,7 @@ class Story:
         self.start, self.drive = Snapshot(machine), machine.windows.files()
         self.had = subject.packages()
         with check("plan names every stage and changes nothing"):
-            text = subject.call(f"plan {subject.flags}").out
+            text = subject.call(f"plan -v {subject.flags}").out
             verdicts, _ = subject.plan()
             missing = [stage for stage in verdicts if stage not in text]
             expect(len(verdicts) >= 15 and not missing, f"not named: {missing}; verdicts: {verdicts}")
