@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::explain::Here;
 use crate::facts::Facts;
+use crate::fix::Fix;
 use crate::host::World;
 use crate::stage::Answers;
 
@@ -77,13 +78,14 @@ pub struct Finding {
     pub evidence: String,
     /// What that means for kind; empty where all is well.
     pub consequence: String,
-    /// The exact command, or the words for a person where no command does it.
-    pub fix: String,
+    /// What to do.
+    #[serde(flatten)]
+    pub fix: Fix,
 }
 
 impl Finding {
     fn new(verdict: Verdict, evidence: impl Into<String>) -> Self {
-        Self { verdict, evidence: evidence.into(), consequence: String::new(), fix: String::new() }
+        Self { verdict, evidence: evidence.into(), consequence: String::new(), fix: Fix::from("") }
     }
 
     fn ok(evidence: impl Into<String>) -> Self {
@@ -107,12 +109,12 @@ impl Finding {
         }
     }
 
-    fn wrong(evidence: impl Into<String>, consequence: &str, fix: impl Into<String>) -> Self {
+    fn wrong(evidence: impl Into<String>, consequence: &str, fix: impl Into<Fix>) -> Self {
         let (consequence, fix) = (consequence.to_owned(), fix.into());
         Self { consequence, fix, ..Self::new(Verdict::Wrong, evidence) }
     }
 
-    fn doubtful(evidence: impl Into<String>, consequence: &str, fix: impl Into<String>) -> Self {
+    fn doubtful(evidence: impl Into<String>, consequence: &str, fix: impl Into<Fix>) -> Self {
         Self { verdict: Verdict::Doubtful, ..Self::wrong(evidence, consequence, fix) }
     }
 }
@@ -158,7 +160,9 @@ pub fn examine(
                 "this check crashed, which is a fault of kind-wsl: `kind-wsl report` writes down what it needs to be mended",
             )
         };
-        let diagnosis = Diagnosis { id: check.id, what: check.what, finding: found.unwrap_or_else(crashed) };
+        let mut finding = found.unwrap_or_else(crashed);
+        finding.fix = finding.fix.fitted(patient.world, patient.facts, patient.answers);
+        let diagnosis = Diagnosis { id: check.id, what: check.what, finding };
         told(&diagnosis);
         diagnosis
     };
@@ -200,7 +204,7 @@ mod tests {
             let Finding { verdict, evidence, consequence, fix } = &seen.finding;
             assert!(!evidence.is_empty() && !evidence.contains("crashed"), "{seen:?}");
             let is_bad = matches!(verdict, Verdict::Wrong | Verdict::Doubtful);
-            assert_eq!(is_bad, !consequence.is_empty() && !fix.is_empty(), "{seen:?}");
+            assert_eq!(is_bad, !consequence.is_empty() && !fix.text().is_empty(), "{seen:?}");
         }
     }
 

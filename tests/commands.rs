@@ -14,6 +14,8 @@
 mod cli;
 mod support;
 
+#[path = "commands/fixes.rs"]
+mod fixes;
 #[path = "commands/plan.rs"]
 mod plan;
 #[path = "commands/status.rs"]

@@ -103,7 +103,7 @@ fn each_setting_that_was_lost_is_set_again_by_the_stage_that_sets_it() {
     let document = diagnosed(&case, 4);
     for (id, stage) in [("crun", "crun"), ("logs", "podman"), ("cgroup-manager", "podman")] {
         let found = check(&document, id);
-        assert_eq!(found["fix"], format!("`kind-wsl setup --only {stage}`"), "{found}");
+        assert_eq!(found["fix"], format!("kind-wsl setup --only {stage}"), "{found}");
     }
     case.run(&format!("setup --only crun,podman {}", agreed())).expect(0, "");
     let document = diagnosed(&case, 4);

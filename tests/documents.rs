@@ -59,13 +59,16 @@ fn troubleshooting() -> String {
             if let Some(why) = &symptom.no_message {
                 writeln!(text, "\nIt has no message of its own: {why}.").unwrap();
             }
+            // A block of its own, to be copied as it is.
+            let command =
+                symptom.run.as_ref().map_or_else(|| " ".to_owned(), |run| format!("\n\n    {run}\n\n"));
             let threads: Vec<_> = symptom.thread.iter().map(|t| format!("<{}>", address(t))).collect();
             writeln!(
                 text,
-                "\n**Why:** {}\n\n**Check:** {}\n\n**Fix:** {}\n\n**Threads:** {}",
+                "\n**Why:** {}\n\n**Check:** {}\n\n**Fix:**{}\n\n**Threads:** {}",
                 symptom.cause,
                 symptom.check,
-                symptom.fix,
+                format!("{command}{}", symptom.fix).trim_end(),
                 threads.join(" · ")
             )
             .unwrap();

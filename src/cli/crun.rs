@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Fit, Release, crun_floor, fit};
 use crate::stages::crun_floor_here;
-use crate::ui::{BOLD, DIM, GREEN, YELLOW, columns, json_line, out, styled, width};
+use crate::ui::{BOLD, DIM, Detail, GREEN, YELLOW, columns, json_line, out, styled, width};
 use crate::version::Version;
 
 #[derive(Debug, Subcommand)]
@@ -22,8 +22,12 @@ pub(crate) enum Crun {
 
 /// The flags of `crun list`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "-v also shows each checksum; -q shows only the versions that this machine supports, one per line.\n\n\
+                  Examples:\n  kind-wsl crun list\n  kind-wsl crun list -q | head -n 1   the newest supported version"
+)]
 pub(crate) struct List {
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -50,6 +54,13 @@ impl List {
             json_line(json!({ "arch": arch, "floor": floor, "versions": rows }));
             return Ok(Exit::Done);
         }
+        let detail = global.detail();
+        if detail == Detail::Brief {
+            for release in catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits) {
+                out(release.version.as_str());
+            }
+            return Ok(Exit::Done);
+        }
         out(&columns(
             &[("version", 10, BOLD), ("date", 12, BOLD)],
             &styled(BOLD, &format!("on this {arch} machine, which needs {floor} or later")),
@@ -60,6 +71,9 @@ impl List {
             let style = if suits { GREEN } else { YELLOW };
             let date = release.date.clone().unwrap_or_default();
             out(&columns(&[(release.version.as_str(), 10, style), (&date, 12, DIM)], &why, width()));
+            if let Some(build) = release.builds.get(&arch).filter(|_| detail == Detail::Full) {
+                out(&columns(&[("", 22, DIM)], &styled(DIM, &format!("sha256 {}", build.sha256)), None));
+            }
         }
         Ok(Exit::Done)
     }

@@ -6,14 +6,18 @@ use camino::Utf8Path;
 use serde_json::json;
 
 use super::Global;
-use super::session::Session;
+use super::session::{Session, with_defaults};
 use crate::error::{Exit, Failure};
 use crate::explain::input::Input;
 use crate::explain::table::address;
 use crate::explain::{self, Here, Match, Symptom};
 use crate::facts::Facts;
+use crate::fix::Fix;
 use crate::host::{Host, Process, standard_input};
-use crate::ui::{self, BOLD, DIM, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled};
+use crate::stage::Answers;
+use crate::ui::{
+    self, BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled,
+};
 
 /// How many further symptoms are named.
 const FURTHER: usize = 5;
@@ -70,6 +74,18 @@ impl Machine {
         }))
     }
 
+    /// The command that fixes a symptom; on a machine that has its cause, one that has something to do there.
+    fn fix(&self, symptom: &Symptom, here: Option<&Here>) -> Option<Fix> {
+        let fix = Fix::Command(symptom.run.clone()?);
+        match (&self.0, here) {
+            (Some((session, facts)), Some(Here::Present(_))) => {
+                let answers = with_defaults(facts, &Answers(session.ledger.answers.clone()));
+                Some(fix.fitted(&session.host, facts, &answers))
+            }
+            _ => Some(fix),
+        }
+    }
+
     fn look(&self, symptom: &Symptom) -> Option<Here> {
         symptom.here.as_ref()?;
         let Some((session, facts)) = &self.0 else {
@@ -94,8 +110,10 @@ pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
             Some(Here::Unknown(e)) => (None, Some(e)),
             None => (None, None),
         };
+        let fix = machine.fix(s, here.as_ref());
         json!({
-            "row": s.row, "title": s.title, "cause": s.cause, "check": s.check, "fix": s.fix,
+            "row": s.row, "title": s.title, "cause": s.cause, "check": s.check,
+            "command": fix.as_ref().and_then(Fix::command), "fix": sentences(fix.as_ref(), s),
             "thread": s.thread.first().map(|t| address(t)), "threads": s.thread.iter().map(|t| address(t)).collect::<Vec<_>>(),
             "tags": s.tags, "also_of_others": m.is_outer, "seen": shorten(&m.line(&input.text), 400),
             "present": present, "evidence": evidence,
@@ -114,21 +132,60 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
     }
     let matches = matches(&input.text)?;
     let Some((best, others)) = matches.split_first() else { return Ok(unknown(&input.text)) };
-    let machine = Machine::for_the(&matches[..1], global);
-    seen(best, input);
+    let detail = global.detail();
+    let machine = Machine::for_the(if detail == Detail::Full { &matches } else { &matches[..1] }, global);
+    if detail != Detail::Brief {
+        seen(best, input);
+    }
+    show(best, &machine, detail);
+    match detail {
+        Detail::Brief => {}
+        Detail::Normal => further(others),
+        Detail::Full => {
+            for other in others {
+                out("");
+                show(other, &machine, detail);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What a fix comes to beside its command.
+fn sentences(fix: Option<&Fix>, symptom: &Symptom) -> String {
+    let first = fix.and_then(|fix| if fix.command().is_none() { Some(fix.text()) } else { None });
+    let parts = [first.unwrap_or_default(), &symptom.fix];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// One symptom: with `-q` what it is and what to do, with `-v` every source.
+fn show(best: &Match, machine: &Machine, detail: Detail) {
     out(&format!(
         "{} {}",
         styled(BOLD, &best.symptom.title),
         styled(DIM, &format!("(symptom {})", best.symptom.row))
     ));
-    out("");
     let row = |label: &str, text: &str| out(&columns(&[(label, 7, BOLD)], text, ui::width()));
+    let here = machine.look(best.symptom);
+    let fix = machine.fix(best.symptom, here.as_ref());
+    let show_fix = || {
+        let command = fix.as_ref().and_then(Fix::command).map(|command| styled(CYAN, command));
+        let sentences = Some(sentences(fix.as_ref(), best.symptom)).filter(|text| !text.is_empty());
+        for (number, text) in command.into_iter().chain(sentences).enumerate() {
+            row(if number == 0 { "fix" } else { "" }, &text);
+        }
+    };
+    if detail == Detail::Brief {
+        show_fix();
+        return;
+    }
+    out("");
     row("why", &best.symptom.cause);
     if best.is_outer {
         row("", "The same message has other causes, too.");
     }
-    if let Some(here) = machine.look(best.symptom) {
-        let (style, word, evidence) = match &here {
+    if let Some(here) = &here {
+        let (style, word, evidence) = match here {
             Here::Present(e) => (RED, "yes", e),
             Here::Absent(e) => (GREEN, "no", e),
             Here::Unknown(e) => (YELLOW, "not known", e),
@@ -136,12 +193,11 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
         row("here", &format!("{}: {evidence}", styled(style, word)));
     }
     row("check", &best.symptom.check);
-    row("fix", &best.symptom.fix);
-    for (number, thread) in best.symptom.thread.iter().take(3).enumerate() {
+    show_fix();
+    let threads = if detail == Detail::Full { best.symptom.thread.len() } else { 3 };
+    for (number, thread) in best.symptom.thread.iter().take(threads).enumerate() {
         row(if number == 0 { "more" } else { "" }, &address(thread));
     }
-    further(others);
-    Ok(Exit::Done)
 }
 
 /// The line that was recognised, where the text has more than that.
@@ -169,7 +225,7 @@ fn further(others: &[Match]) {
         out(&columns(&[(&row, 6, DIM)], &other.symptom.title, ui::width()));
     }
     if let Some(rest) = others.len().checked_sub(FURTHER).filter(|rest| *rest > 0) {
-        out(&format!("  and {rest} more: `--json` shows all of them"));
+        out(&format!("  and {rest} more: `-v` shows all of them"));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ui::{self, BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, json_line, o
 /// The flags of `doctor`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code: 4 where something is wrong, 0 where nothing is; what is doubtful is told and does not count.\n\nExamples:\n  kind-wsl \
+    after_help = "-q shows only the checks that warn or fail.\n\nExit code: 4 if a check fails, otherwise 0; warnings do not count.\n\nExamples:\n  kind-wsl \
                   doctor                      all checks\n  kind-wsl doctor --only kind-wrapper  what kind will say\n  kind-wsl doctor --json              for programs"
 )]
 pub(crate) struct Doctor {
@@ -100,7 +100,7 @@ fn show(seen: &Diagnosis, quiet: bool) {
             out(&columns(&[("", 10, DIM), (label, 16, DIM)], &styled(style, text), width()));
         };
         row("then", &finding.consequence, DIM);
-        row("do", &finding.fix, CYAN);
+        row("do", finding.fix.text(), CYAN);
     }
 }
 
@@ -115,7 +115,10 @@ fn conclusion(wrong: usize, doubtful: usize) -> String {
         return format!("\n{}{doubts}", styled(GREEN.bold(), "Nothing is wrong."));
     }
     let text = format!("{} wrong.", plural(wrong, "thing is", "things are"));
-    let hint =
-        ui::wrap("`kind-wsl setup` mends what it can; `kind-wsl plan` shows it first.", width()).join("\n");
+    let hint = ui::wrap(
+        "Run `kind-wsl setup` to fix these if it can; `kind-wsl plan` shows what it would do.",
+        width(),
+    )
+    .join("\n");
     format!("\n{}{doubts}\n{hint}", styled(RED.bold(), &text))
 }

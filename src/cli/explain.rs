@@ -8,25 +8,27 @@ use super::session::{Session, with_defaults};
 use super::{Global, diagnosis};
 use crate::error::{Exit, Failure};
 use crate::explain::input::Input;
+use crate::facts::Facts;
 use crate::plan::{Plan, Selection};
-use crate::stage::{Answers, Form, Stage};
+use crate::stage::{Answers, Choice, Form, Stage};
 use crate::stages::{self, STAGES};
-use crate::ui::{self, BOLD, DIM, columns, json_line, out, render, styled};
+use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, render, styled};
 
 /// The flags of `explain`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 something is known of it, 1 nothing is (with --json: 0, and an empty list), 2 no such stage.\n\n\
+    after_help = "For a stage, -v also shows the possible answers; -q shows only its status on this machine. For a message, -v \
+                  shows every symptom in full; -q shows only what it is and the fix.\n\n\
+                  Exit codes: 0 explained, 1 unknown message (with --json 0 and an empty list), 2 unknown stage.\n\n\
                   Examples:\n  kind-wsl explain                                    the stages\n  kind-wsl explain cgroup                             \
                   what a stage is for\n  kind-wsl explain 'crun: unknown version specified'  what a message means\n  \
                   kind-wsl explain build.log                          a file\n  kind-wsl kind create cluster 2>&1 | kind-wsl explain -"
 )]
 pub(crate) struct Explain {
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// A stage, an error message (quotes around it keep your shell from reading it), a file, or `-` for standard input;
-    /// without any of them, all stages in a line each.
+    /// A stage, an error message (in quotes), a file, or `-` for standard input; without it, list the stages
     #[arg(value_name = "STAGE|TEXT|FILE|-")]
     words: Vec<String>,
 }
@@ -34,11 +36,15 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let input = match self.words.as_slice() {
-            [] => return Ok(self.stages(STAGES)),
+            [] => return Ok(self.stages(STAGES, global.detail())),
             [word] if word == "-" => diagnosis::from_input()?,
             [word] => {
                 if let Some(stage) = STAGES.iter().find(|s| s.id == word) {
-                    return if self.json { Ok(self.stages(&[stage])) } else { explain(stage, global) };
+                    return if self.json {
+                        Ok(self.stages(&[stage], Detail::Full))
+                    } else {
+                        explain(stage, global)
+                    };
                 }
                 match diagnosis::from_file(word)? {
                     Some(input) => input,
@@ -66,7 +72,7 @@ impl Explain {
         Ok(input)
     }
 
-    fn stages(&self, stages: &[&Stage]) -> Exit {
+    fn stages(&self, stages: &[&Stage], detail: Detail) -> Exit {
         if self.json {
             let stages =
                 stages.iter().map(|s| json!({ "id": s.id, "title": s.title, "from": s.from, "why": s.why }));
@@ -74,13 +80,24 @@ impl Explain {
             return Exit::Done;
         }
         for stage in stages {
-            out(&columns(&[(stage.id, 15, BOLD), (stage.from, 18, DIM)], stage.title, ui::width()));
+            match detail {
+                Detail::Brief => out(stage.id),
+                _ => out(&columns(&[(stage.id, 15, BOLD), (stage.from, 18, DIM)], stage.title, ui::width())),
+            }
+            if detail == Detail::Full {
+                out(&columns(&[("", 2, DIM)], stage.why, ui::width()));
+            }
         }
         Exit::Done
     }
 }
 
 fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
+    let detail = global.detail();
+    let session = Session::new(global, None);
+    if detail == Detail::Brief {
+        return session.and_then(|session| here(&session, stage, detail)).map(|()| Exit::Done);
+    }
     out(&format!(
         "{}: {} {}\n",
         styled(BOLD, stage.id),
@@ -88,16 +105,18 @@ fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
         styled(DIM, &format!("(from: {})", stage.from))
     ));
     out(&ui::wrap(stage.why, ui::width()).join("\n"));
-    questions(stage);
     // Without a user there is no plan for this machine; the stage is explained all the same.
-    if let Ok(session) = Session::new(global, None) {
+    let facts = session.as_ref().ok().map(Session::facts);
+    questions(stage, facts.as_ref().filter(|_| detail == Detail::Full));
+    if let Ok(session) = session {
         out("");
-        here(&session, stage)?;
+        here(&session, stage, detail)?;
     }
     Ok(Exit::Done)
 }
 
-fn questions(stage: &Stage) {
+/// The questions of a stage; with facts also their possible answers and the default on that machine.
+fn questions(stage: &Stage, facts: Option<&Facts>) {
     if stage.questions.is_empty() {
         return;
     }
@@ -113,16 +132,32 @@ fn questions(stage: &Stage) {
             &format!("{} (or {})", question.help, question.variable()),
             ui::width(),
         ));
+        let Some(facts) = facts else { continue };
+        let choices = match question.form {
+            Form::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
+            Form::Choice(choices) | Form::Open(choices, _) => choices(facts),
+        };
+        let default = (question.default)(facts);
+        for Choice { value, label } in choices {
+            let mark = if value == default { "default" } else { "" };
+            let text =
+                [label.as_str(), mark].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
+            out(&columns(&[("", 4, DIM), (&value, 24, DIM)], &text, ui::width()));
+        }
     }
 }
 
-fn here(session: &Session, stage: &Stage) -> Result<(), Failure> {
+fn here(session: &Session, stage: &Stage, detail: Detail) -> Result<(), Failure> {
     let facts = session.facts();
     let answers = with_defaults(&facts, &Answers(session.ledger.answers.clone()));
     let selection = Selection { only: vec![stage.id.to_owned()], ..Selection::default() };
     let plan = Plan::make(&session.host, &facts, &answers, &selection)?;
     let Some(planned) = plan.stages.iter().find(|s| s.id == stage.id) else { return Ok(()) };
     let line = format!("{}: {}", planned.verdict.name(), planned.why);
+    if detail == Detail::Brief {
+        out(&line);
+        return Ok(());
+    }
     out(&format!(
         "{}\n{}",
         styled(BOLD, "on this machine"),

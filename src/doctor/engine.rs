@@ -26,7 +26,7 @@ fn engine(patient: &Patient<'_>, provider: Provider) -> Finding {
         return Finding::not_here(format!("the provider is {chosen}"));
     }
     let engines = &patient.facts.engines;
-    let set_up = format!("kind-wsl setup --only packages,{provider}");
+    let set_up = format!("`kind-wsl setup --only packages,{provider}`");
     let (version, floor, other) = match provider {
         Provider::Docker => (&engines.docker, Version::from([20, 10]), engines.rootless_containerd),
         _ => (&engines.nerdctl, Version::from([1, 7]), engines.rootless_docker),
@@ -49,7 +49,7 @@ fn engine(patient: &Patient<'_>, provider: Provider) -> Finding {
         return Finding::wrong(
             format!("a rootless {theirs} is there as well"),
             consequence,
-            format!("{tool} uninstall"),
+            format!("`{tool} uninstall`"),
         );
     }
     if !patient.facts.systemd.is_running() {

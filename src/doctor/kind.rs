@@ -260,29 +260,30 @@ fn foretold(patient: &Patient<'_>, view: View) -> Finding {
     match (&prediction, view) {
         (Prediction::Accepts, _) => Finding::ok(text),
         (Prediction::AnotherProvider { wanted, .. }, _) => {
-            let fix =
-                format!("kind-wsl kind create cluster, or `export KIND_EXPERIMENTAL_PROVIDER={wanted}`");
+            let fix = format!(
+                "use `kind-wsl kind create cluster`, or run `export KIND_EXPERIMENTAL_PROVIDER={wanted}` first"
+            );
             Finding::doubtful(text, &format!("a plain `kind create cluster` does not use {wanted}"), fix)
         }
         // What the shell lacks, the wrapper gives.
         (_, View::Shell) if predict(patient, View::Wrapper) == Prediction::Accepts => {
-            let fix = "kind-wsl kind create cluster";
+            let fix = "`kind-wsl kind create cluster`";
             Finding::doubtful(text, "a plain `kind create cluster` fails; inside the wrapper it works", fix)
         }
         (Prediction::NoProvider { provider }, _) => Finding::wrong(
             text,
             "no cluster can be made",
-            format!("kind-wsl setup --only packages,{provider}"),
+            format!("`kind-wsl setup --only packages,{provider}`"),
         ),
         (Prediction::RequiresV2, _) => Finding::wrong(
             text,
             "no cluster can be made",
-            "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart",
+            "`kind-wsl setup --only systemd,cgroup,cgroup-mount,restart`",
         ),
         (Prediction::RequiresDelegation { .. }, _) => Finding::wrong(
             text,
             "no cluster can be made",
-            "kind-wsl setup --only controllers,delegation,restart",
+            "`kind-wsl setup --only controllers,delegation,restart`",
         ),
         (Prediction::NoWrapper { .. }, _) => Finding::wrong(
             text,
@@ -301,8 +302,8 @@ fn kind(patient: &Patient<'_>) -> Finding {
     let Some(path) = &patient.facts.tools.kind else {
         return Finding::wrong(
             "kind is not installed",
-            "there is nothing to make a cluster with",
-            "kind-wsl setup --only tools",
+            "no cluster can be created",
+            "`kind-wsl setup --only tools --tools kind`",
         );
     };
     let said = patient.world.answer(&Cmd::new(path.as_str(), ["version"]).as_user(&patient.facts.user));
@@ -320,7 +321,9 @@ fn kind(patient: &Patient<'_>) -> Finding {
     if patient.answers.provider() == Provider::Podman
         && let Here::Present(evidence) = here::podman::labels(patient.world, patient.facts)
     {
-        let fix = "kind-wsl setup --only tools";
+        let fix = format!(
+            "install kind 0.33 or later instead of {path}, or remove it and run `kind-wsl setup --only tools --tools kind`"
+        );
         return Finding::wrong(evidence, "kind does not find its own nodes", fix);
     }
     Finding::ok(format!("{path} is kind {version}"))

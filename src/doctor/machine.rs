@@ -51,7 +51,7 @@ fn wsl(patient: &Patient<'_>) -> Finding {
 
 fn systemd(patient: &Patient<'_>) -> Finding {
     let fix = if patient.facts.wsl.is_two() {
-        "kind-wsl setup --only systemd,restart"
+        "`kind-wsl setup --only systemd,restart`"
     } else {
         "start this machine with systemd; without it rootless kind is not possible"
     };
@@ -65,7 +65,7 @@ fn restart(patient: &Patient<'_>) -> Finding {
         return Finding::ok("nothing that kind-wsl changed waits for a restart");
     }
     let evidence = format!("changed since the last start: {}", waiting.join(", "));
-    Finding::wrong(evidence, "what was changed does not count yet", "kind-wsl setup")
+    Finding::wrong(evidence, "what was changed does not count yet", "`kind-wsl setup`")
 }
 
 fn interop(patient: &Patient<'_>) -> Finding {
@@ -96,7 +96,7 @@ fn cgroup(patient: &Patient<'_>) -> Finding {
     let consequence =
         "kind refuses: \"running kind with rootless provider requires cgroup v2\", or finds no controller";
     let fix = if patient.facts.wsl.is_two() {
-        "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart".to_owned()
+        "`kind-wsl setup --only systemd,cgroup,cgroup-mount,restart`".to_owned()
     } else if cmdline::has(&patient.facts.kernel.cmdline, "systemd.unified_cgroup_hierarchy=0") {
         "take `systemd.unified_cgroup_hierarchy=0` out of GRUB_CMDLINE_LINUX in /etc/default/grub, then `sudo update-grub` and restart the machine".to_owned()
     } else {
@@ -124,7 +124,7 @@ fn isolation(patient: &Patient<'_>) -> Finding {
         format!("{at} does not pass {} on to systemd below {}", withheld.join(", "), cgroup.systemd_root);
     let consequence = "kind refuses and blames \"Delegate=yes\", which can not cure this";
     let essential = withheld.iter().any(|c| matches!(c.as_str(), "cpu" | "memory" | "pids"));
-    let fix = "kind-wsl setup --only controllers,restart";
+    let fix = "`kind-wsl setup --only controllers,restart`";
     if essential {
         Finding::wrong(evidence, consequence, fix)
     } else {
@@ -137,7 +137,7 @@ fn inotify(patient: &Patient<'_>) -> Finding {
         Finding::doubtful(
             evidence,
             "with several nodes: \"too many open files\"",
-            "kind-wsl setup --only limits",
+            "`kind-wsl setup --only limits`",
         )
     })
 }
@@ -155,20 +155,20 @@ fn iptables(patient: &Patient<'_>) -> Finding {
     let (world, facts) = (patient.world, patient.facts);
     let consequence = "a node's network cannot be set up";
     let program = Finding::of(here::machine::iptables(world, facts), |evidence| {
-        Finding::wrong(evidence, consequence, "kind-wsl setup --only packages")
+        Finding::wrong(evidence, consequence, "`kind-wsl setup --only packages`")
     });
     if program.verdict != Verdict::Ok {
         return program;
     }
     match here::machine::modules_unloaded(world, facts) {
         Here::Present(evidence) if facts.kernel.modules_that_are(Module::Loadable).is_empty() => {
-            let fix = "sudo update-alternatives --set iptables /usr/sbin/iptables-nft";
+            let fix = "`sudo update-alternatives --set iptables /usr/sbin/iptables-nft`";
             Finding::wrong(evidence, consequence, fix)
         }
         Here::Present(evidence) => Finding::doubtful(
             evidence,
             "a rootless node may not load them itself",
-            "kind-wsl setup --only modules",
+            "`kind-wsl setup --only modules`",
         ),
         Here::Absent(_) | Here::Unknown(_) => program,
     }
@@ -180,7 +180,7 @@ fn ipv6(patient: &Patient<'_>) -> Finding {
             Some(name) => Finding::doubtful(
                 evidence,
                 "kind's network has an IPv6 subnet, and netavark can fail: \"failed to set ip address … Permission denied\"",
-                format!("sudo sysctl -w {name}=0"),
+                format!("`sudo sysctl -w {name}=0`"),
             ),
             // kind itself tries again without (providers/podman/network.go).
             None => Finding::doubtful(
@@ -236,7 +236,7 @@ fn clock(patient: &Patient<'_>) -> Finding {
         return Finding::ok(format!("{off} s from the hardware clock"));
     }
     let consequence = "\"x509: certificate has expired or is not yet valid\"";
-    Finding::wrong(format!("{off} s from the hardware clock"), consequence, "sudo hwclock -s")
+    Finding::wrong(format!("{off} s from the hardware clock"), consequence, "`sudo hwclock -s`")
 }
 
 fn networking(patient: &Patient<'_>) -> Finding {

@@ -1,6 +1,7 @@
 //! The nodes that are there: whether they run, and whether they have what kind's entrypoint asks for.
 
 use super::{Examination, Finding, Patient};
+use crate::fix::Fix;
 use crate::inspect::{Condition, Inspection, Node, consequence, node};
 use crate::provider::Provider;
 
@@ -68,15 +69,23 @@ fn conditions(patient: &Patient<'_>) -> Finding {
     };
     let evidence = format!("{}: {}{others}", node.name, first.evidence);
     match first.id {
-        "controllers" => Finding::wrong(
-            evidence,
-            consequence(first.id),
-            "kind-wsl setup --only controllers,delegation,restart, then make the cluster again with kind-wsl kind",
-        ),
-        "root-empty" => Finding::wrong(evidence, consequence(first.id), "kind-wsl inspect --processes"),
-        _ => Finding::doubtful(evidence, consequence(first.id), "kind-wsl inspect"),
+        "controllers" => {
+            let setup = Fix::from("`kind-wsl setup --only controllers,delegation,restart`");
+            let fix = match setup.fitted(patient.world, patient.facts, patient.answers).command() {
+                Some(line) => format!("run `{line}`, then create the cluster again"),
+                // A node keeps what was delegated when it was created.
+                None => AGAIN.to_owned(),
+            };
+            Finding::wrong(evidence, consequence(first.id), fix)
+        }
+        "root-empty" => Finding::wrong(evidence, consequence(first.id), "`kind-wsl inspect --processes`"),
+        _ => Finding::doubtful(evidence, consequence(first.id), "`kind-wsl inspect`"),
     }
 }
+
+/// What gives a cluster what is there now.
+const AGAIN: &str =
+    "create the cluster again: `kind-wsl kind delete cluster`, then `kind-wsl kind create cluster`";
 
 /// The conditions that hold in the first of the nodes, by name.
 fn held<'n>(mut nodes: impl Iterator<Item = &'n Node>) -> String {

@@ -56,7 +56,7 @@ fn elsewhere(patient: &Patient<'_>) -> Option<Finding> {
 }
 
 fn podman(patient: &Patient<'_>) -> Finding {
-    let install = "kind-wsl setup --only packages";
+    let install = "`kind-wsl setup --only packages`";
     if let Some(elsewhere) = elsewhere(patient) {
         return elsewhere;
     }
@@ -134,7 +134,7 @@ fn crun(patient: &Patient<'_>) -> Finding {
         return asked;
     };
     let consequence = "containers or terminals can fail: this release has known faults";
-    Finding::doubtful(evidence, consequence, "kind-wsl setup --only crun --crun-version recommended")
+    Finding::doubtful(evidence, consequence, "`kind-wsl setup --only crun --crun-version recommended`")
 }
 
 /// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
@@ -168,7 +168,7 @@ fn overlay(patient: &Patient<'_>) -> Finding {
         Finding::wrong(
             format!("{evidence}, and fuse-overlayfs is not installed"),
             "a node's containerd cannot mount its images",
-            "kind-wsl setup --only packages",
+            "`kind-wsl setup --only packages`",
         )
     })
 }
@@ -184,14 +184,14 @@ fn network(patient: &Patient<'_>) -> Finding {
     let way_out = Finding::of(here::podman::rootless_network(world, facts), |evidence| {
         let name = here::podman::network_program(world, facts);
         let consequence = format!("containers have no network: \"could not find {name}\"");
-        Finding::wrong(evidence, &consequence, "kind-wsl setup --only packages")
+        Finding::wrong(evidence, &consequence, "`kind-wsl setup --only packages`")
     });
     if way_out.verdict != Verdict::Ok {
         return way_out;
     }
     let network = Finding::of(here::podman::cni_missing(world, facts), |evidence| {
         let consequence = "podman cannot create the network `kind`";
-        Finding::wrong(evidence, consequence, "kind-wsl setup --only packages,cni")
+        Finding::wrong(evidence, consequence, "`kind-wsl setup --only packages,cni`")
     });
     match network.verdict {
         Verdict::Ok => Finding::ok(format!("{}; {}", way_out.evidence, network.evidence)),
@@ -211,7 +211,7 @@ fn pids(patient: &Patient<'_>) -> Finding {
             let consequence = "a node is one container: pods fail with \"Resource temporarily unavailable\"";
             let is_needed = matches!(stages::pids_limit(&patient.facts.containers), Pids::TooLow(_));
             let fix = if is_needed {
-                "kind-wsl setup --only podman"
+                "`kind-wsl setup --only podman`"
             } else {
                 "new clusters get the configured limit; a node keeps the limit that it was created with"
             };

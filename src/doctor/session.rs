@@ -62,7 +62,11 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
         return Finding::wrong(
             evidence,
             consequence,
-            "kind-wsl setup --only packages (dbus-user-session), then open a new session",
+            if facts.packages.installed.contains_key("dbus-user-session") {
+                again
+            } else {
+                "run `kind-wsl setup --only packages`, which installs dbus-user-session, then open a new shell"
+            },
         );
     }
     // Of a report, or as root, the variables of the shell are somebody else's.
@@ -73,7 +77,7 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
         return Finding::wrong(
             format!("{} in this shell", list(|c| c.fault.clone()).join(" and ")),
             "podman and kind use another session or fail in this shell; `kind-wsl kind` corrects it for itself",
-            format!("export {}", list(|c| format!("{}={}", c.name, c.right)).join(" ")),
+            format!("`export {}`", list(|c| format!("{}={}", c.name, c.right)).join(" ")),
         );
     }
     Finding::ok(format!("{dir} with its bus"))
@@ -111,14 +115,14 @@ fn controllers(patient: &Patient<'_>) -> Finding {
         return Finding::wrong(
             format!("{evidence}, and lacks {}", missing.join(", ")),
             &consequence,
-            "kind-wsl setup --only controllers,delegation,restart",
+            "`kind-wsl setup --only controllers,delegation,restart`",
         );
     }
     let others = level.lacks(&WANTED);
     if others.is_empty() {
         return Finding::ok(evidence);
     }
-    let fix = "kind-wsl setup --only controllers,delegation,restart";
+    let fix = "`kind-wsl setup --only controllers,delegation,restart`";
     Finding::doubtful(
         format!("{evidence}, and lacks {}", others.join(", ")),
         "kind starts; limits of these are not kept",
@@ -128,9 +132,9 @@ fn controllers(patient: &Patient<'_>) -> Finding {
 
 fn subids(patient: &Patient<'_>) -> Finding {
     let ids = &patient.facts.subids;
-    let setup = "kind-wsl setup --only packages,subids";
+    let setup = "`kind-wsl setup --only packages,subids`";
     let is_set_up = ids.uids >= SUBIDS && ids.gids >= SUBIDS && ids.newuidmap;
-    let fix = if is_set_up { "sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap" } else { setup };
+    let fix = if is_set_up { "`sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap`" } else { setup };
     let consequence = "podman cannot make a user namespace: \"cannot set up namespace using newuidmap\"";
     Finding::of(here::machine::subids(patient.world, patient.facts), |e| Finding::wrong(e, consequence, fix))
 }
@@ -144,10 +148,10 @@ fn shared_root(patient: &Patient<'_>) -> Finding {
         None => Finding::unknown("`/` is not in /proc/self/mountinfo"),
         Some(Propagation::Shared) => Finding::ok("`/` is a shared mount"),
         Some(Propagation::Private) => {
-            Finding::doubtful("`/` is not a shared mount", consequence, "kind-wsl setup --only shared-root")
+            Finding::doubtful("`/` is not a shared mount", consequence, "`kind-wsl setup --only shared-root`")
         }
         Some(Propagation::Slave) => {
-            Finding::doubtful("`/` is not a shared mount", consequence, "sudo mount --make-rshared /")
+            Finding::doubtful("`/` is not a shared mount", consequence, "`sudo mount --make-rshared /`")
         }
     }
 }
@@ -179,7 +183,7 @@ fn fuse(patient: &Patient<'_>) -> Finding {
         return Finding::ok("/dev/fuse is there");
     }
     // kind gives it to every rootless node (providers/podman/provision.go).
-    Finding::wrong("there is no /dev/fuse", "a rootless node can not be started", "sudo modprobe fuse")
+    Finding::wrong("there is no /dev/fuse", "a rootless node can not be started", "`sudo modprobe fuse`")
 }
 
 fn modules_dir(patient: &Patient<'_>) -> Finding {
@@ -190,6 +194,6 @@ fn modules_dir(patient: &Patient<'_>) -> Finding {
     Finding::wrong(
         "there is no /lib/modules",
         "a node can not be started: podman finds nothing to mount",
-        "sudo mkdir /lib/modules",
+        "`sudo mkdir /lib/modules`",
     )
 }

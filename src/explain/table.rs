@@ -61,7 +61,10 @@ pub struct Symptom {
     pub cause: String,
     /// How one sees whether that is so.
     pub check: String,
-    /// What to do.
+    /// The one command that fixes it, if one does.
+    pub run: Option<String>,
+    /// What else to do, or to know about the command; may be empty if there is a command.
+    #[serde(default)]
     pub fix: String,
     /// Where it was reported, the best source first: `owner/repo#N` or an address.
     pub thread: Vec<String>,
@@ -120,7 +123,8 @@ impl Table {
         if !self.themes.iter().any(|t| t.id == symptom.theme) {
             return Err(format!("there is no theme `{}`", symptom.theme));
         }
-        let filled = [&symptom.title, &symptom.cause, &symptom.check, &symptom.fix];
+        let fix = symptom.run.as_ref().unwrap_or(&symptom.fix);
+        let filled = [&symptom.title, &symptom.cause, &symptom.check, fix];
         if filled.iter().any(|text| text.trim().is_empty()) {
             return Err("title, cause, check and fix have to say something".to_owned());
         }

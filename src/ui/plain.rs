@@ -2,6 +2,7 @@
 
 use crate::change::Tick;
 use crate::engine::{Event, Face};
+use crate::fix::Fix;
 
 /// Prints it; further lines are further in, so that none of them looks like one of ours.
 fn out(text: &str) {
@@ -35,7 +36,7 @@ impl Face for Plain {
             Event::Check { what, seen: Err(fault) } => {
                 let word = if fault.is_warning { "warning" } else { "does not hold" };
                 out(&format!("  {word}: {what}: {}", fault.seen));
-                out(&format!("    hint: {}", fault.hint));
+                out(&format!("    hint: {}", Fix::from(fault.hint.as_str()).text()));
             }
             Event::Resumed(text) | Event::Waiting(text) => out(text),
             Event::Tick(Tick::Wait(text) | Tick::Note(text)) => out(&format!("  {text}")),

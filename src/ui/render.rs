@@ -8,6 +8,7 @@ use similar::{ChangeTag, TextDiff};
 use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
 use crate::change::{Change, Scope};
 use crate::facts::{Facts, Wsl};
+use crate::fix::Fix;
 use crate::plan::{FileDiff, Plan, Planned, Verdict};
 
 fn style(verdict: Verdict) -> Style {
@@ -97,13 +98,14 @@ pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
 
 fn ending(plan: &Plan, facts: &Facts) -> String {
     if let Some(blocked) = plan.blocked() {
-        let hint = blocked.hint.as_deref().unwrap_or_default();
+        let hint = Fix::from(blocked.hint.as_deref().unwrap_or_default());
         return format!(
             "{} stage `{}`: {}\n{} {hint}",
             styled(RED.bold(), "blocked:"),
             blocked.id,
             blocked.why,
-            styled(CYAN, "hint:")
+            styled(CYAN, "hint:"),
+            hint = hint.text()
         );
     }
     let count = plan.changes().filter(|c| !matches!(c, Change::Restart(_))).count();

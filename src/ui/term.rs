@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
 use crate::change::Tick;
 use crate::engine::{Event, Face};
+use crate::fix::Fix;
 
 /// The bar that is shown now.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -137,7 +138,7 @@ impl Face for Term {
             Event::Check { what, seen: Err(fault) } => {
                 let (mark, style) = if fault.is_warning { ("!", YELLOW) } else { ("✗", RED) };
                 self.mark(mark, style, &format!("{what}, but {}", fault.seen));
-                self.mark(" ", CYAN, &format!("hint: {}", fault.hint));
+                self.mark(" ", CYAN, &format!("hint: {}", Fix::from(fault.hint.as_str()).text()));
             }
             Event::Resumed(text) => self.mark("·", CYAN, text),
             Event::Waiting(text) => self.bar(Shape::Spinner).set_message(one_line(text)),

@@ -45,21 +45,23 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
     let case = Case::new(Layout::Isolated);
     let [brief, normal, full] =
         ["-q plan", "plan", "plan -v"].map(|args| case.run(args).expect(0, "").stdout);
-    let has = |text: &str, line: &str| text.lines().any(|l| l.starts_with(line));
+    let has = |text: &str, part: &str| text.lines().any(|l| l.contains(part));
     for (line, shown) in [
         ("limits         needed", [true, true, true]),
-        ("20 changes", [true, true, true]),
+        ("changes, one restart of this distribution", [true, true, true]),
         ("/etc/subuid", [false, true, true]),
         ("+ dev:165536:65536", [false, true, true]),
         ("Debian GNU/Linux 12", [false, true, true]),
         ("systemd        done", [false, false, true]),
         ("idle           skipped", [false, false, true]),
-        ("9 other stages need no change; `kind-wsl plan -v`", [false, true, false]),
+        (" other stages need no change; `kind-wsl plan -v`", [false, true, false]),
     ] {
         assert_eq!([&brief, &normal, &full].map(|text| has(text, line)), shown, "{line}\n{full}");
     }
     // A line for each stage that changes something, and how it ends.
-    assert_eq!(brief.lines().count(), 12, "{brief}");
+    let (_, stages) =
+        brief.lines().collect::<Vec<_>>().split_last().map(|(end, rest)| (*end, rest.to_vec())).unwrap();
+    assert!(stages.len() > 5 && stages.iter().all(|line| line.contains(" needed ")), "{brief}");
 }
 
 #[test]

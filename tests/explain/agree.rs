@@ -190,7 +190,7 @@ fn on_debian_11_overlayfs_is_allowed_and_ipv6_is_disabled() {
     let check = |id: &str| &found.iter().find(|d| d.id == id).unwrap().finding;
     assert_eq!(check("overlay").verdict, Verdict::Ok);
     assert_eq!(
-        (check("ipv6").verdict, check("ipv6").fix.as_str()),
+        (check("ipv6").verdict, check("ipv6").fix.text()),
         (Verdict::Doubtful, "sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0")
     );
 }

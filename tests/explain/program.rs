@@ -30,7 +30,8 @@ kind asks for cgroup v2 (symptom 2)
 why    cgroup v1 is mounted, alone or beside v2, as WSL up to 2.4 does it, and a newer WSL where wsl.conf says `[automount] cgroups=v1`. Rootless containers can be limited with v2 only.
 here   yes: /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)
 check  `stat -fc %T /sys/fs/cgroup` says `tmpfs` with v1 and `cgroup2fs` with v2; `grep cgroup /proc/mounts` shows what is mounted
-fix    `kind-wsl setup --only cgroup,cgroup-mount,restart`. By hand: `kernelCommandLine = cgroup_no_v1=all` under `[wsl2]` of .wslconfig in the Windows profile, then `wsl --shutdown` in Windows
+fix    kind-wsl setup --only cgroup,cgroup-mount,restart
+       By hand: add `kernelCommandLine = cgroup_no_v1=all` under `[wsl2]` of .wslconfig in the Windows profile, then run `wsl --shutdown` in Windows.
 more   https://github.com/kubernetes-sigs/kind/issues/3433
 ");
     seen.expect(0, "");

@@ -344,7 +344,7 @@ fn doctor(input: &[u8]) -> Shape {
         let found = &seen.finding;
         assert!(!found.evidence.is_empty() && !found.evidence.starts_with("this check crashed"), "{seen:?}");
         let is_bad = matches!(found.verdict, Verdict::Wrong | Verdict::Doubtful);
-        assert_eq!(is_bad, !found.consequence.is_empty() && !found.fix.is_empty(), "{seen:?}");
+        assert_eq!(is_bad, !found.consequence.is_empty() && !found.fix.text().is_empty(), "{seen:?}");
         shape = shape.and(std::mem::discriminant(&found.verdict));
     }
     shape
