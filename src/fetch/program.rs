@@ -52,8 +52,9 @@ pub fn check_program(artifact: &Artifact, bytes: &[u8]) -> Result<(), FetchError
     let path = scratch.put("program", bytes).map_err(no_room)?;
     scratch.show("program").map_err(no_room)?;
     let cmd = Cmd { seconds: SECONDS, user: Some(nobody()), ..Cmd::new(path.as_str(), ["--version"]) };
-    // crun makes a directory there before it prints its version, and `nobody` has no such place (crun 1.21).
-    let cmd = cmd.with_env("XDG_RUNTIME_DIR", "");
+    // crun makes its state directory there before it prints its version (crun 1.21), and in /run otherwise.
+    let room = scratch.room_for("run", NOBODY).map_err(no_room)?;
+    let cmd = cmd.with_env("XDG_RUNTIME_DIR", room.as_str());
     let printed = system().query(&cmd).map_err(|e| wrong(format!("its version cannot be read: {e}")))?;
     match reported(&printed.stdout, program).filter(|_| printed.code == 0) {
         Some(found) if found == *version => Ok(()),

@@ -45,6 +45,20 @@ impl Scratch {
         fs::set_permissions(&self.dir, PermissionsExt::from_mode(0o711))
     }
 
+    /// Makes a directory in it for a program that runs as this user, where it may write.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn room_for(&self, name: &str, user: u32) -> io::Result<Utf8PathBuf> {
+        let path = self.path(name);
+        fs::create_dir(&path)?;
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o700))?;
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(user), Some(user))?;
+        }
+        Ok(path)
+    }
+
     /// Where a file of that name is.
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {
