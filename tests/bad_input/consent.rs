@@ -128,6 +128,22 @@ fn root_refuses_another_plan_than_the_one_that_was_agreed_to() {
 }
 
 #[test]
+fn root_resumes_what_the_journal_was_agreed_to_although_the_two_runs_saw_different_things() {
+    let case = interrupted();
+    case.run("setup --agreed=0123456789abcdef --no-restart").expect(3, "");
+    // Other choices are another plan, for root as well.
+    let case = interrupted();
+    case.refuses(
+        "setup --agreed=0123456789abcdef --delegate yes",
+        2,
+        "
+        error: the plan differs from the one that was agreed to: the machine or the command line changed
+        hint: run `kind-wsl setup` again
+        ",
+    );
+}
+
+#[test]
 fn enter_does_not_agree_to_an_undo_and_its_preview_says_what_it_does() {
     let case = Case::new(Layout::Modern);
     let before = case.machine.snapshot();

@@ -98,6 +98,11 @@ impl Setup {
                 // What is left of a larger plan does not replace it.
                 return Ok(Some(proposal.earlier().ok().filter(|_| resumes).unwrap_or(mine)));
             }
+            // The two runs may see different things of a machine in the middle of a setup, since root may read more. What
+            // the journal's agreement covers was agreed to all the same.
+            if let Some(agreed) = proposal.earlier().ok().filter(|_| resumes) {
+                return Ok(Some(agreed));
+            }
             if self.yes {
                 return Ok(None);
             }
