@@ -187,6 +187,35 @@ fn settings_of_the_user_in_a_wsl2_section_of_wsl_conf_stay_and_are_named() {
 }
 
 #[test]
+fn settings_of_a_wsl2_section_of_wsl_conf_move_to_wslconfig_only_if_asked_and_overwrite_nothing() {
+    let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
+    machine.write("/etc/wsl.conf", "[wsl2]\nmemory=3GB\nprocessors=4\nswap=0\n[user]\ndefault=dev\n");
+    machine.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\nswap=0\r\n");
+    let files = |answer: Option<&str>| {
+        let mut answers = Answers::default();
+        if let Some(answer) = answer {
+            answers.give("move_wsl2", answer);
+        }
+        let plan = plan(&machine, &answers);
+        let after = |path: &str| plan.files.iter().find(|f| f.path == path).map(|f| f.after.clone());
+        let why = verdict(&plan, "cgroup").1.to_owned();
+        (after("/etc/wsl.conf"), after("/mnt/c/Users/dev/.wslconfig"), why)
+    };
+    for answer in [None, Some("keep")] {
+        let (conf, config, why) = files(answer);
+        assert!(conf.is_none_or(|conf| conf.contains("memory=3GB\nprocessors=4\nswap=0\n")));
+        assert_eq!(config, None);
+        assert!(why.contains("WSL ignores [wsl2] memory, processors, swap"), "{why}");
+    }
+    let (conf, config, why) = files(Some("move"));
+    let conf = conf.unwrap();
+    assert!(conf.starts_with("[wsl2]\nmemory=3GB\n[user]\n"), "{conf}");
+    assert!(!conf.contains("processors") && !conf.contains("swap"), "{conf}");
+    assert_eq!(config.unwrap(), "[wsl2]\r\nmemory=4GB\r\nswap=0\r\nprocessors=4\r\n");
+    assert!(why.contains("WSL ignores [wsl2] memory in"), "{why}");
+}
+
+#[test]
 fn keys_that_another_file_sets_already_are_not_set_again() {
     let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
     let said = "[containers]\nlog_driver = \"k8s-file\"\npids_limit = 100000\n[engine]\nevents_logger = \"file\"\ncgroup_manager = \"cgroupfs\"\n";

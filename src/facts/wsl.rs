@@ -1,5 +1,7 @@
 //! WSL: is it one, which, what it reads, and where its Windows side is.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -112,9 +114,9 @@ pub struct WslConf {
     /// Whether there is a `[wsl2]` section that holds nothing but the kernel parameters that setup writes to
     /// `.wslconfig`. WSL ignores the section here and warns about it at each start.
     pub dead_block: bool,
-    /// The other keys of `[wsl2]`, which WSL ignores here as well: they belong in `.wslconfig`.
+    /// The other keys of `[wsl2]` and their values, which WSL ignores here as well: they belong in `.wslconfig`.
     #[serde(default)]
-    pub misplaced: Vec<String>,
+    pub misplaced: Vec<(String, String)>,
     /// Whether WSL reads the file to its end.
     pub complete: bool,
     /// What WSL stumbles over, with line numbers.
@@ -136,8 +138,7 @@ impl WslConf {
                 && !words.is_empty()
                 && words.iter().all(|word| CGROUP_WORDS.contains(word))
         };
-        let misplaced: Vec<String> =
-            keys.iter().filter(|key| !is_ours(key)).map(|(key, _)| key.clone()).collect();
+        let misplaced: Vec<_> = keys.iter().filter(|key| !is_ours(key)).cloned().collect();
         let root = doc.get("automount", "root").filter(|r| !r.is_empty()).unwrap_or("/mnt");
         Self {
             systemd,
@@ -174,6 +175,9 @@ pub struct Windows {
     pub kernel_words: Option<String>,
     /// `[general] instanceIdleTimeout` of `.wslconfig`, in milliseconds.
     pub instance_idle: Option<String>,
+    /// The keys of `[wsl2]` in `.wslconfig`, in lower case, and the values that WSL takes.
+    #[serde(default)]
+    pub wsl2: BTreeMap<String, String>,
 }
 
 /// Profiles that Windows makes for itself.
@@ -196,6 +200,7 @@ impl Windows {
         Self {
             kernel_words: value("wsl2", "kernelCommandLine"),
             instance_idle: value("general", "instanceIdleTimeout"),
+            wsl2: doc.section("wsl2").0.into_iter().rev().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect(),
             profile: Some(profile),
             evidence,
             is_guess,

@@ -4,7 +4,7 @@ use crate::change::{Change, Due, Edit, Entry, Expect};
 use crate::facts::Facts;
 use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF};
 use crate::host::Owner;
-use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
 
 pub(super) static STAGE: Stage = Stage {
     id: "cgroup",
@@ -16,7 +16,7 @@ pub(super) static STAGE: Stage = Stage {
           .wslconfig in the Windows profile, never from /etc/wsl.conf, where the guide puts it: there it has no \
           effect and warns at each start (WSL configfile.cpp:211). Only the first such key counts, so the words are \
           merged into its value. A [wsl2] section of /etc/wsl.conf is removed only if it holds nothing but these \
-          words; other settings in it stay untouched. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
+          words; other settings in it stay untouched, or are moved to .wslconfig if you say so. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
           (2.6.2). The setting is shared by all distributions of the Windows user.",
     questions: &[Question {
         id: "remove_dead_block",
@@ -26,6 +26,21 @@ pub(super) static STAGE: Stage = Stage {
         when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
         default: |_| "yes".to_owned(),
         weight: Weight::Decide,
+    },
+    Question {
+        id: "move_wsl2",
+        prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
+        help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
+        form: Form::Choice(|facts| {
+            let settings = movable(facts).map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
+            vec![
+                Choice::new("keep", "leave them as they are"),
+                Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
+            ]
+        }),
+        when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some(),
+        default: |_| "keep".to_owned(),
+        weight: Weight::Decide,
     }],
     needed,
     changes,
@@ -34,20 +49,34 @@ pub(super) static STAGE: Stage = Stage {
 
 fn needed(facts: &Facts, answers: &Answers) -> Need {
     let need = judged(facts, answers);
-    let misplaced = &facts.wsl_conf.misplaced;
-    if misplaced.is_empty() || !facts.wsl.is_two() {
+    let moved: Vec<_> = moved(facts, answers).collect();
+    let stays: Vec<_> = facts.wsl_conf.misplaced.iter().filter(|setting| !moved.contains(setting)).collect();
+    if stays.is_empty() || !facts.wsl.is_two() {
         return need;
     }
-    let note = format!(
-        "; WSL ignores [wsl2] {} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig",
-        misplaced.join(", ")
-    );
+    let stays = stays.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+    let note = format!("; WSL ignores [wsl2] {stays} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig");
     match need {
         Need::Needed(why) => Need::Needed(why + &note),
         Need::Satisfied(why) => Need::Satisfied(why + &note),
         Need::NoEffect(why) => Need::NoEffect(why + &note),
         other => other,
     }
+}
+
+/// The settings of a `[wsl2]` in wsl.conf that can take effect in .wslconfig without changing what is set there.
+fn movable(facts: &Facts) -> impl Iterator<Item = &(String, String)> {
+    let fits = |(key, value): &&(String, String)| {
+        let now = facts.windows.wsl2.get(&key.to_ascii_lowercase());
+        value.is_ascii() && now.is_none_or(|now| now == value)
+    };
+    facts.wsl_conf.misplaced.iter().filter(fits)
+}
+
+/// Those that the user has moved.
+fn moved<'f>(facts: &'f Facts, answers: &Answers) -> impl Iterator<Item = &'f (String, String)> {
+    let is_wanted = answers.get("move_wsl2") == Some("move") && facts.windows.profile.is_some();
+    movable(facts).filter(move |_| is_wanted)
 }
 
 fn judged(facts: &Facts, answers: &Answers) -> Need {
@@ -71,6 +100,9 @@ fn judged(facts: &Facts, answers: &Answers) -> Need {
     if facts.wsl_conf.dead_block && answers.is_yes("remove_dead_block") {
         return Need::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
     }
+    if moved(facts, answers).next().is_some() {
+        return Need::needed(format!("{WSL_CONF} has settings in [wsl2], which WSL ignores there"));
+    }
     if crate::edit::cmdline::has(&facts.kernel.cmdline, WORDS[0]) {
         return Need::satisfied(format!("{}, and the kernel was started with {}", facts.cgroup.mounts, WORDS[0]));
     }
@@ -89,6 +121,19 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     }
     // A WSL that mounts v1 only because it was told to needs no kernel words; nor does one that has v2 already.
     let by_choice = facts.wsl_conf.cgroups.is_some() && !facts.wsl.is_before("2.6.2");
+    if let Some(path) = facts.windows.wslconfig() {
+        let key = |key: &String| ("wsl2".to_owned(), key.clone());
+        for (name, value) in moved(facts, answers) {
+            let (section, key) = key(name);
+            let edit = Edit::Wslconfig { section, key, value: Some(value.clone()) };
+            let owner = super::user(facts);
+            changes.push(Change::Entry(Entry { path: path.clone(), edit, owner, follow: None, restart: None }));
+        }
+        for (name, _) in moved(facts, answers) {
+            let (section, key) = key(name);
+            changes.push(conf(Edit::WslConf { section, key, value: None }, None));
+        }
+    }
     let only_dead_block = !facts.cgroup.mounts.has_v1() && !changes.is_empty();
     if let Some(path) = facts.windows.wslconfig().filter(|_| !by_choice && !only_dead_block) {
         let until = Some(Expect::KernelWords(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
