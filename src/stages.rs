@@ -1,26 +1,56 @@
 //! The stages, and their order in one place.
 //!
 //! Everything that needs root comes before the restart, and there is at most one restart. To add a stage, write
-//! its file with its one `static STAGE` and put its name into the list below.
+//! its file with its one `static STAGE`, declare the module and add it to `STAGES`.
 
 use crate::provider::Provider;
 use crate::stage::{Answers, Need, Question, Stage};
 
-/// Declares the modules and the order at once: a stage is one file and one word.
-macro_rules! stages {
-    ($($name:ident)*) => {
-        $(mod $name;)*
-        /// Every stage, in the order in which they are set up.
-        pub static STAGES: &[&Stage] = &[$(&$name::STAGE),*];
-    };
-}
-
-stages! {
-    systemd cgroup cgroup_mount shared_root controllers user_slice delegation modules limits idle
-    packages subids podman cni crun tools restart docker nerdctl verify
-}
-
+mod cgroup;
+mod cgroup_mount;
+mod cni;
+mod controllers;
+mod crun;
+mod delegation;
+mod docker;
+mod idle;
+mod limits;
+mod modules;
+mod nerdctl;
+mod packages;
+mod podman;
+mod restart;
 mod rootless;
+mod shared_root;
+mod subids;
+mod systemd;
+mod tools;
+mod user_slice;
+mod verify;
+
+/// Every stage, in the order in which they are set up.
+pub static STAGES: &[&Stage] = &[
+    &systemd::STAGE,
+    &cgroup::STAGE,
+    &cgroup_mount::STAGE,
+    &shared_root::STAGE,
+    &controllers::STAGE,
+    &user_slice::STAGE,
+    &delegation::STAGE,
+    &modules::STAGE,
+    &limits::STAGE,
+    &idle::STAGE,
+    &packages::STAGE,
+    &subids::STAGE,
+    &podman::STAGE,
+    &cni::STAGE,
+    &crun::STAGE,
+    &tools::STAGE,
+    &restart::STAGE,
+    &docker::STAGE,
+    &nerdctl::STAGE,
+    &verify::STAGE,
+];
 
 /// The lowest crun that serves on this machine.
 pub(crate) use crun::floor as crun_floor_here;

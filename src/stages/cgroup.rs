@@ -18,30 +18,37 @@ pub(super) static STAGE: Stage = Stage {
           merged into its value. A [wsl2] section of /etc/wsl.conf is removed only if it holds nothing but these \
           words; other settings in it stay untouched, or are moved to .wslconfig if you say so. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
           (2.6.2). The setting is shared by all distributions of the Windows user.",
-    questions: &[Question {
-        id: "remove_dead_block",
-        prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
-        help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
-        form: Form::YesNo,
-        when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
-        default: |_| "yes".to_owned(),
-        weight: Weight::Decide,
-    },
-    Question {
-        id: "move_wsl2",
-        prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
-        help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
-        form: Form::Choice(|facts| {
-            let settings = movable(facts).map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
-            vec![
-                Choice::new("keep", "leave them as they are"),
-                Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
-            ]
-        }),
-        when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some(),
-        default: |_| "keep".to_owned(),
-        weight: Weight::Decide,
-    }],
+    questions: &[
+        Question {
+            id: "remove_dead_block",
+            prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
+            help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
+            form: Form::YesNo,
+            when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
+            default: |_| "yes".to_owned(),
+            weight: Weight::Decide,
+        },
+        Question {
+            id: "move_wsl2",
+            prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
+            help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
+            form: Form::Choice(|facts| {
+                let settings = movable(facts)
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                vec![
+                    Choice::new("keep", "leave them as they are"),
+                    Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
+                ]
+            }),
+            when: |facts, _| {
+                facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some()
+            },
+            default: |_| "keep".to_owned(),
+            weight: Weight::Decide,
+        },
+    ],
     needed,
     changes,
     checks: &[],
@@ -55,7 +62,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         return need;
     }
     let stays = stays.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
-    let note = format!("; WSL ignores [wsl2] {stays} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig");
+    let note =
+        format!("; WSL ignores [wsl2] {stays} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig");
     match need {
         Need::Needed(why) => Need::Needed(why + &note),
         Need::Satisfied(why) => Need::Satisfied(why + &note),
@@ -87,7 +95,10 @@ fn judged(facts: &Facts, answers: &Answers) -> Need {
     if facts.cgroup.mounts.has_v1() {
         // Below 1.0.1 the virtual machine does not start with the option (WSL#6662, WSL#9120).
         if facts.wsl.is_before("1.0.1") {
-            let what = format!("{} does not start with cgroup_no_v1=all on its kernel command line", facts.wsl.name());
+            let what = format!(
+                "{} does not start with cgroup_no_v1=all on its kernel command line",
+                facts.wsl.name()
+            );
             return Need::blocked(what, "in Windows: `wsl --update`, then run the same command again");
         }
         if !chosen && facts.windows.profile.is_none() {
@@ -104,13 +115,18 @@ fn judged(facts: &Facts, answers: &Answers) -> Need {
         return Need::needed(format!("{WSL_CONF} has settings in [wsl2], which WSL ignores there"));
     }
     if crate::edit::cmdline::has(&facts.kernel.cmdline, WORDS[0]) {
-        return Need::satisfied(format!("{}, and the kernel was started with {}", facts.cgroup.mounts, WORDS[0]));
+        return Need::satisfied(format!(
+            "{}, and the kernel was started with {}",
+            facts.cgroup.mounts, WORDS[0]
+        ));
     }
     Need::no_effect(format!("{} mounts {} by itself", facts.wsl.name(), facts.cgroup.mounts))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let conf = |edit, restart| Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart });
+    let conf = |edit, restart| {
+        Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart })
+    };
     let mut changes = Vec::new();
     if facts.wsl_conf.dead_block && answers.is_yes("remove_dead_block") {
         changes.push(conf(Edit::DropSection { section: "wsl2".to_owned() }, None));
@@ -127,7 +143,13 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
             let (section, key) = key(name);
             let edit = Edit::Wslconfig { section, key, value: Some(value.clone()) };
             let owner = super::user(facts);
-            changes.push(Change::Entry(Entry { path: path.clone(), edit, owner, follow: None, restart: None }));
+            changes.push(Change::Entry(Entry {
+                path: path.clone(),
+                edit,
+                owner,
+                follow: None,
+                restart: None,
+            }));
         }
         for (name, _) in moved(facts, answers) {
             let (section, key) = key(name);
@@ -138,7 +160,13 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if let Some(path) = facts.windows.wslconfig().filter(|_| !by_choice && !only_dead_block) {
         let until = Some(Expect::KernelWords(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
         let edit = Edit::KernelWords { words: WORDS.map(ToOwned::to_owned).to_vec() };
-        changes.push(Change::Entry(Entry { path, edit, owner: super::user(facts), follow: None, restart: Due::vm(until) }));
+        changes.push(Change::Entry(Entry {
+            path,
+            edit,
+            owner: super::user(facts),
+            follow: None,
+            restart: Due::vm(until),
+        }));
     }
     changes
 }

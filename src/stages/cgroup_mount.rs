@@ -34,7 +34,8 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
         return Need::no_effect(format!("{} mounts cgroup v2 at /sys/fs/cgroup by itself", facts.wsl.name()));
     }
     if !facts.wsl_conf.mount_fstab {
-        let hint = "take `mountFsTab=false` out of [automount] in /etc/wsl.conf, then run the same command again";
+        let hint =
+            "take `mountFsTab=false` out of [automount] in /etc/wsl.conf, then run the same command again";
         return Need::blocked("/etc/wsl.conf keeps WSL from mounting what /etc/fstab lists", hint);
     }
     Need::needed(format!("/sys/fs/cgroup is {seen}"))
@@ -43,5 +44,11 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let edit = Edit::Fstab { mount_point: "/sys/fs/cgroup".to_owned(), line: LINE.to_owned() };
     let path = "/etc/fstab".into();
-    vec![Change::Entry(Entry { path, edit, owner: Owner::Root, follow: None, restart: Due::distro(Some(Expect::CgroupV2)) })]
+    vec![Change::Entry(Entry {
+        path,
+        edit,
+        owner: Owner::Root,
+        follow: None,
+        restart: Due::distro(Some(Expect::CgroupV2)),
+    })]
 }

@@ -38,7 +38,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         return Need::not_here(format!("podman {} uses netavark, not CNI", podman.release()));
     }
     if Some(&podman) < version("3.4").as_ref() {
-        return Need::no_effect(format!("podman {} writes network files that its plugins read", podman.release()));
+        return Need::no_effect(format!(
+            "podman {} writes network files that its plugins read",
+            podman.release()
+        ));
     }
     let plugins = facts.packages.coming(PLUGINS);
     if plugins >= version("1.1.1") {
@@ -46,10 +49,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         return Need::satisfied(format!("{PLUGINS} {plugins} reads configuration 1.0.0"));
     }
     if facts.packages.manager != Some(Manager::Apt) || package(facts).is_none() {
-        let what = format!("podman {} writes network files that its CNI plugins can not read", podman.release());
+        let what =
+            format!("podman {} writes network files that its CNI plugins can not read", podman.release());
         return Need::blocked(what, "update the distribution to one with podman 4 or later");
     }
-    Need::needed(format!("podman {} writes network files of version 1.0.0, which its CNI plugins can not read", podman.release()))
+    Need::needed(format!(
+        "podman {} writes network files of version 1.0.0, which its CNI plugins can not read",
+        podman.release()
+    ))
 }
 
 fn package(facts: &Facts) -> Option<PackageFile> {
@@ -63,6 +70,13 @@ fn package(facts: &Facts) -> Option<PackageFile> {
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    let change = |file| Change::Package(Package { manager: Manager::Apt, names: vec![PLUGINS.to_owned()], file: Some(file), removes: Vec::new() });
+    let change = |file| {
+        Change::Package(Package {
+            manager: Manager::Apt,
+            names: vec![PLUGINS.to_owned()],
+            file: Some(file),
+            removes: Vec::new(),
+        })
+    };
     package(facts).map(change).into_iter().collect()
 }

@@ -27,12 +27,17 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
     let withheld = facts.cgroup.withheld();
     if facts.systemd.is_running() && !withheld.is_empty() {
         let at = facts.cgroup.chain.last().map_or("/sys/fs/cgroup", |l| l.path.as_str());
-        return Need::needed(format!("{at} lacks {}: a cgroup above it does not pass them on", withheld.join(", ")));
+        return Need::needed(format!(
+            "{at} lacks {}: a cgroup above it does not pass them on",
+            withheld.join(", ")
+        ));
     }
     // Before systemd runs, what WSL will pass on to it can not be seen; the unit enables only what is missing.
     if !facts.systemd.is_running() && facts.cgroup.is_isolated() {
         let at = &facts.cgroup.own;
-        return Need::needed(format!("WSL keeps this distribution in {at}, and what it will pass on to systemd can not be seen yet"));
+        return Need::needed(format!(
+            "WSL keeps this distribution in {at}, and what it will pass on to systemd can not be seen yet"
+        ));
     }
     if facts.cgroup.is_isolated() {
         return Need::satisfied(format!("{} gets {}", facts.cgroup.systemd_root, WANTED.join(", ")));

@@ -31,7 +31,10 @@ pub(super) static STAGE: Stage = Stage {
             help: "the crun to install: a version, `recommended` (the distribution's own where that serves), `latest`, or `keep`",
             form: Form::Open(choices, |said| match said {
                 "keep" | "recommended" | "latest" => Ok(()),
-                _ => said.parse::<Version>().map(|_| ()).map_err(|_| "a version, recommended, latest, keep".to_owned()),
+                _ => said
+                    .parse::<Version>()
+                    .map(|_| ())
+                    .map_err(|_| "a version, recommended, latest, keep".to_owned()),
             }),
             when: |facts, answers| facts.arch.is_some() && super::not_podman(answers).is_none(),
             default: |_| "recommended".to_owned(),
@@ -41,10 +44,13 @@ pub(super) static STAGE: Stage = Stage {
             id: "crun_sha256",
             prompt: "The sha256 of that crun binary?",
             help: "the sha256 of a crun that is not in the catalogue, or a build of your own",
-            form: Form::Open(|_| Vec::new(), |said| {
-                let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
-                if hex { Ok(()) } else { Err("64 hexadecimal digits".to_owned()) }
-            }),
+            form: Form::Open(
+                |_| Vec::new(),
+                |said| {
+                    let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
+                    if hex { Ok(()) } else { Err("64 hexadecimal digits".to_owned()) }
+                },
+            ),
             when: |_, _| false,
             default: |_| String::new(),
             weight: Weight::Prefer,
@@ -53,7 +59,10 @@ pub(super) static STAGE: Stage = Stage {
             id: "crun_binary",
             prompt: "The crun binary to install?",
             help: "a crun binary on this machine, with --crun-sha256, instead of a download",
-            form: Form::Open(|_| Vec::new(), |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) }),
+            form: Form::Open(
+                |_| Vec::new(),
+                |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
+            ),
             when: |_, _| false,
             default: |_| String::new(),
             weight: Weight::Prefer,
@@ -69,18 +78,26 @@ fn choices(facts: &Facts) -> Vec<Choice> {
     let floor = floor(facts);
     let recommended = catalogue.recommended(arch).map(|r| &r.version);
     let kept = present(facts).filter(|_| !is_too_old(facts));
-    let mut choices: Vec<_> =
-        kept.iter().map(|v| Choice::new("keep", format!("keep the distribution's own, {}", v.release()))).collect();
+    let mut choices: Vec<_> = kept
+        .iter()
+        .map(|v| Choice::new("keep", format!("keep the distribution's own, {}", v.release())))
+        .collect();
     let label = |release: &catalogue::Release, word: &str| {
         let date = release.date.as_ref().map_or_else(String::new, |d| format!(" ({d})"));
         let note = release.notes.first().map_or_else(String::new, |n| format!("; {n}"));
-        let doubt = release.builds.get(&arch).filter(|b| !b.well_attested()).map_or("", |_| ", its checksum known from a single source");
+        let doubt = release
+            .builds
+            .get(&arch)
+            .filter(|b| !b.well_attested())
+            .map_or("", |_| ", its checksum known from a single source");
         format!("{}{date}{word}{doubt}{note}", release.version)
     };
     let suits = || catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits);
     let (best, others): (Vec<_>, Vec<_>) = suits().partition(|r| Some(&r.version) == recommended);
     let value = if kept.is_some() { None } else { Some("recommended".to_owned()) };
-    choices.extend(best.iter().map(|r| Choice::new(value.clone().unwrap_or_else(|| r.version.to_string()), label(r, ", recommended"))));
+    choices.extend(best.iter().map(|r| {
+        Choice::new(value.clone().unwrap_or_else(|| r.version.to_string()), label(r, ", recommended"))
+    }));
     choices.extend(others.iter().map(|r| Choice::new(r.version.to_string(), label(r, ""))));
     choices
 }
@@ -112,10 +129,15 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let answer = answers.get("crun_version");
     let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun is installed") };
     let is_installed = facts.tools.crun.is_some();
-    let said = format!("{} crun {}", if is_installed { "found" } else { "the distribution offers" }, present.release());
+    let said = format!(
+        "{} crun {}",
+        if is_installed { "found" } else { "the distribution offers" },
+        present.release()
+    );
     if is_too_old(facts) {
         if answer == Some("keep") {
-            let what = format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
+            let what =
+                format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
             return Need::blocked(what, "answer with `--crun-version recommended`");
         }
         return offer(facts, answers, &floor, &said);
@@ -124,8 +146,13 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     match answer.filter(|a| !matches!(*a, "keep" | "recommended")).and_then(|a| resolve(facts, a)) {
         Some(version) if version != present => offer(facts, answers, &floor, &said),
         _ => match &facts.tools.crun {
-            Some(crun) => Need::satisfied(format!("{} is {}; need {floor} or later", crun.path, present.release())),
-            None => Need::satisfied(format!("{} will be installed by stage `packages`; need {floor} or later", present.release())),
+            Some(crun) => {
+                Need::satisfied(format!("{} is {}; need {floor} or later", crun.path, present.release()))
+            }
+            None => Need::satisfied(format!(
+                "{} will be installed by stage `packages`; need {floor} or later",
+                present.release()
+            )),
         },
     }
 }
@@ -153,7 +180,10 @@ fn is_another(facts: &Facts) -> Option<Need> {
         return None;
     }
     let what = format!("{winner} has podman run {} instead of crun", winner.setting.value);
-    Some(Need::blocked(what, format!("take `runtime` out of [engine] in {}, then run the same command again", winner.path)))
+    Some(Need::blocked(
+        what,
+        format!("take `runtime` out of [engine] in {}, then run the same command again", winner.path),
+    ))
 }
 
 /// Ours in front of what the user's own file names.
@@ -187,12 +217,23 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ne
         return Need::blocked(what, "`kind-wsl crun list` shows which versions suit");
     }
     if answers.get("crun_binary").is_some() && answers.get("crun_sha256").is_none() {
-        return Need::blocked("a crun binary of your own comes without a checksum", "add `--crun-sha256 HASH`");
+        return Need::blocked(
+            "a crun binary of your own comes without a checksum",
+            "add `--crun-sha256 HASH`",
+        );
     }
     if artifact(facts, answers, &version).is_none() {
-        let near = catalogue::crun().ok().and_then(|c| c.near_match(wanted)).map_or_else(String::new, |n| format!("did you mean `{n}`? "));
-        let what = format!("crun {version} for {} is not in the catalogue, so its checksum is not known", facts.kernel.machine);
-        let hint = format!("{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature");
+        let near = catalogue::crun()
+            .ok()
+            .and_then(|c| c.near_match(wanted))
+            .map_or_else(String::new, |n| format!("did you mean `{n}`? "));
+        let what = format!(
+            "crun {version} for {} is not in the catalogue, so its checksum is not known",
+            facts.kernel.machine
+        );
+        let hint = format!(
+            "{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature"
+        );
         return Need::blocked(what, hint);
     }
     is_beaten(facts).unwrap_or_else(|| Need::needed(format!("{present}; need {floor} or later")))

@@ -53,7 +53,8 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let delegate = if answers.get("delegate") == Some("yes") { "yes".to_owned() } else { WANTED.join(" ") };
-    let text = format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
+    let text =
+        format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
     let mut put = Put::config(PATH, text);
     put.follow = Some(Follow::DaemonReload);
     let names = WANTED.map(ToOwned::to_owned).to_vec();

@@ -30,7 +30,8 @@ pub(super) static STAGE: Stage = Stage {
 
 const UNIT: &str = "docker.service";
 /// Units and the package that they come with.
-const ROOTFUL: [(&str, &str); 3] = [("docker.socket", "docker.io"), (UNIT, "docker.io"), ("containerd.service", "containerd")];
+const ROOTFUL: [(&str, &str); 3] =
+    [("docker.socket", "docker.io"), (UNIT, "docker.io"), ("containerd.service", "containerd")];
 
 /// Those of the system's own daemons that came with us.
 fn ours(facts: &Facts) -> Vec<&'static str> {
@@ -42,35 +43,66 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if provider != Provider::Docker {
         return Need::not_here(format!("the provider is {provider}"));
     }
-    if let Some(blocked) = rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "Docker (moby#53531)")) {
+    if let Some(blocked) =
+        rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "Docker (moby#53531)"))
+    {
         return blocked;
     }
     let engines = &facts.engines;
     if engines.rootless_containerd {
-        let what = format!("a rootless containerd has {}/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)", facts.user.runtime_dir());
-        return Need::blocked(what, "`containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`");
+        let what = format!(
+            "a rootless containerd has {}/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)",
+            facts.user.runtime_dir()
+        );
+        return Need::blocked(
+            what,
+            "`containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`",
+        );
     }
     if engines.may_use_rootful && !ours(facts).contains(&UNIT) {
-        let what = format!("`{}` may use the system's own Docker (/run/docker.sock), and Docker's set-up tool then makes no other", facts.user.name);
-        let hint = format!("`sudo systemctl disable --now docker.service docker.socket && sudo rm /run/docker.sock`, or `sudo gpasswd -d {} docker` and a new session; or take `--provider podman`", facts.user.name);
+        let what = format!(
+            "`{}` may use the system's own Docker (/run/docker.sock), and Docker's set-up tool then makes no other",
+            facts.user.name
+        );
+        let hint = format!(
+            "`sudo systemctl disable --now docker.service docker.socket && sudo rm /run/docker.sock`, or `sudo gpasswd -d {} docker` and a new session; or take `--provider podman`",
+            facts.user.name
+        );
         return Need::blocked(what, hint);
     }
-    if engines.docker.is_some() && engines.docker_tool.is_none() && !is_of_debian(facts) && !facts.packages.installed.contains_key("docker-ce") {
-        return Need::blocked("this Docker comes without dockerd-rootless-setuptool.sh", "install docker-ce-rootless-extras, or the file of its release beside dockerd; or take `--provider podman`");
+    if engines.docker.is_some()
+        && engines.docker_tool.is_none()
+        && !is_of_debian(facts)
+        && !facts.packages.installed.contains_key("docker-ce")
+    {
+        return Need::blocked(
+            "this Docker comes without dockerd-rootless-setuptool.sh",
+            "install docker-ce-rootless-extras, or the file of its release beside dockerd; or take `--provider podman`",
+        );
     }
-    Need::needed(format!("Docker's own set-up tool makes a daemon of `{}`'s own{}", facts.user.name, rootless::left_alone(facts, &ours(facts))))
+    Need::needed(format!(
+        "Docker's own set-up tool makes a daemon of `{}`'s own{}",
+        facts.user.name,
+        rootless::left_alone(facts, &ours(facts))
+    ))
 }
 
 /// Whether it is, or will be, the package of Debian and Ubuntu.
 fn is_of_debian(facts: &Facts) -> bool {
     let has = |name: &str| facts.packages.installed.contains_key(name);
-    facts.packages.manager == Some(Manager::Apt) && !has("docker-ce") && (has("docker.io") || facts.engines.docker.is_none())
+    facts.packages.manager == Some(Manager::Apt)
+        && !has("docker-ce")
+        && (has("docker.io") || facts.engines.docker.is_none())
 }
 
 /// Where the set-up tool is, or will be.
 fn tool(facts: &Facts) -> Utf8PathBuf {
     let dir = if is_of_debian(facts) { CONTRIB } else { "/usr/bin" };
-    facts.engines.docker_tool.clone().unwrap_or_else(|| Utf8Path::new(dir).join("dockerd-rootless-setuptool.sh"))
+    facts
+        .engines
+        .docker_tool
+        .clone()
+        .unwrap_or_else(|| Utf8Path::new(dir).join("dockerd-rootless-setuptool.sh"))
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
@@ -79,7 +111,11 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let mut dir = tool.parent().unwrap_or(Utf8Path::new("/usr/bin")).to_owned();
     if dir == CONTRIB {
         dir = facts.user.home.join(".local/lib/kind-wsl/docker");
-        let targets = [format!("{CONTRIB}/dockerd-rootless.sh"), "/usr/bin/docker".to_owned(), "/usr/bin/rootlesskit".to_owned()];
+        let targets = [
+            format!("{CONTRIB}/dockerd-rootless.sh"),
+            "/usr/bin/docker".to_owned(),
+            "/usr/bin/rootlesskit".to_owned(),
+        ];
         changes.extend(targets.into_iter().map(|to| {
             let path = dir.join(Utf8Path::new(&to).file_name().unwrap_or_default());
             Change::Link(Link { path, to, owner: super::user(facts) })

@@ -17,7 +17,11 @@ pub(super) static STAGE: Stage = Stage {
         prompt: "Keep WSL, and a cluster, running after the last shell?",
         help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
         form: Form::YesNo,
-        when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && facts.windows.instance_idle.as_deref() != Some("-1"),
+        when: |facts, _| {
+            facts.wsl.is_two()
+                && facts.windows.profile.is_some()
+                && facts.windows.instance_idle.as_deref() != Some("-1")
+        },
         default: |_| "no".to_owned(),
         weight: Weight::Decide,
     }],
@@ -42,8 +46,18 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let Some(path) = facts.windows.wslconfig() else { return Vec::new() };
     let entry = |section: &str, key: &str| {
-        let edit = Edit::Wslconfig { section: section.to_owned(), key: key.to_owned(), value: Some("-1".to_owned()) };
-        Change::Entry(Entry { path: path.clone(), edit, owner: super::user(facts), follow: None, restart: Due::vm(None) })
+        let edit = Edit::Wslconfig {
+            section: section.to_owned(),
+            key: key.to_owned(),
+            value: Some("-1".to_owned()),
+        };
+        Change::Entry(Entry {
+            path: path.clone(),
+            edit,
+            owner: super::user(facts),
+            follow: None,
+            restart: Due::vm(None),
+        })
     };
     vec![entry("general", "instanceIdleTimeout"), entry("wsl2", "vmIdleTimeout")]
 }

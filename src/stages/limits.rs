@@ -44,14 +44,20 @@ const PATH: &str = "/etc/sysctl.d/99-kind-wsl.conf";
 const PORTS: &str = "net.ipv4.ip_unprivileged_port_start";
 const DMESG: &str = "kernel.dmesg_restrict";
 /// The page's values.
-const INOTIFY: [(&str, u64); 2] = [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
+const INOTIFY: [(&str, u64); 2] =
+    [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
 
 /// The settings that are ours to make, with their present values. One that is better already is left out; one that
 /// has our value stays in, so that a resumed run writes the same file as an uninterrupted one.
 fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
     let now = |name: &'static str, value| facts.kernel.settings.get(name).map(|n| (name, value, *n));
-    let raise = INOTIFY.into_iter().filter_map(|(name, value)| now(name, value)).filter(|(_, value, now)| now <= value);
-    let lower = [("privileged_ports", PORTS, 80), ("dmesg", DMESG, 0)].into_iter().filter(|(id, ..)| answers.is_yes(id));
+    let raise = INOTIFY
+        .into_iter()
+        .filter_map(|(name, value)| now(name, value))
+        .filter(|(_, value, now)| now <= value);
+    let lower = [("privileged_ports", PORTS, 80), ("dmesg", DMESG, 0)]
+        .into_iter()
+        .filter(|(id, ..)| answers.is_yes(id));
     let lower = lower.filter_map(|(_, name, value)| now(name, value)).filter(|(_, value, now)| now >= value);
     raise.chain(lower).collect()
 }
@@ -61,7 +67,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let differ = settings.iter().filter(|(_, value, now)| value != now);
     let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now}, not {value}")).collect();
     if differ.is_empty() {
-        let now = INOTIFY.iter().filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
+        let now = INOTIFY
+            .iter()
+            .filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
         let now: Vec<_> = now.collect();
         if now.is_empty() {
             return Need::not_here("this kernel shows none of them");

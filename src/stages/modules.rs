@@ -28,7 +28,10 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
         return Need::needed(format!("{} not loaded", loadable.join(", ")));
     }
     if !missing.is_empty() {
-        return Need::no_effect(format!("kernel {kernel} has no {}: iptables has to use nftables here", missing.join(", ")));
+        return Need::no_effect(format!(
+            "kernel {kernel} has no {}: iptables has to use nftables here",
+            missing.join(", ")
+        ));
     }
     if built_in.is_empty() {
         return Need::satisfied("all four are loaded");

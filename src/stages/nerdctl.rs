@@ -38,22 +38,41 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if provider != Provider::Nerdctl {
         return Need::not_here(format!("the provider is {provider}"));
     }
-    if let Some(blocked) = rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "nerdctl (nerdctl#5172)")) {
+    if let Some(blocked) =
+        rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "nerdctl (nerdctl#5172)"))
+    {
         return blocked;
     }
     if facts.engines.rootless_docker {
-        let what = format!("a rootless Docker has {}/dockerd-rootless, and it and a rootless containerd exclude each other (moby#52171)", facts.user.runtime_dir());
-        return Need::blocked(what, "`dockerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider docker`");
+        let what = format!(
+            "a rootless Docker has {}/dockerd-rootless, and it and a rootless containerd exclude each other (moby#52171)",
+            facts.user.runtime_dir()
+        );
+        return Need::blocked(
+            what,
+            "`dockerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider docker`",
+        );
     }
     if facts.engines.nerdctl.is_some() && facts.engines.nerdctl_tool.is_none() {
-        return Need::blocked("this nerdctl comes without containerd-rootless-setuptool.sh", "take it from a release of nerdctl-full, into the directory of nerdctl");
+        return Need::blocked(
+            "this nerdctl comes without containerd-rootless-setuptool.sh",
+            "take it from a release of nerdctl-full, into the directory of nerdctl",
+        );
     }
-    Need::needed(format!("nerdctl's own set-up tool makes a containerd of `{}`'s own{}", facts.user.name, rootless::left_alone(facts, &ours(facts))))
+    Need::needed(format!(
+        "nerdctl's own set-up tool makes a containerd of `{}`'s own{}",
+        facts.user.name,
+        rootless::left_alone(facts, &ours(facts))
+    ))
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let mut changes: Vec<Change> = ours(facts).into_iter().map(rootless::disabled).collect();
-    let tool = facts.engines.nerdctl_tool.clone().unwrap_or_else(|| "/usr/bin/containerd-rootless-setuptool.sh".into());
+    let tool = facts
+        .engines
+        .nerdctl_tool
+        .clone()
+        .unwrap_or_else(|| "/usr/bin/containerd-rootless-setuptool.sh".into());
     changes.extend(rootless::linger(facts));
     changes.extend(rootless::service(facts, UNIT, &tool, tool.parent().unwrap_or(Utf8Path::new("/usr/bin"))));
     changes

@@ -19,34 +19,49 @@ pub(super) static STAGE: Stage = Stage {
           Nothing that is only recommended is installed. Docker and nerdctl need rootlesskit as well, which Debian only \
           suggests, and from Debian 13 on Docker's client is a package of its own. kind takes Docker from 20.10 on, nerdctl \
           from 1.7 on with containerd from 1.7 on; where the distribution has only less, the stage says what it has.",
-    questions: &[Question {
-        id: "provider",
-        prompt: "Which provider shall run the nodes?",
-        help: "the container engine that runs kind's nodes",
-        form: Form::Choice(|_| {
-            vec![
-                Choice::new("podman", "rootless podman, as in the guide (recommended)"),
-                Choice::new("docker", "Docker with a daemon of the user's own"),
-                Choice::new("nerdctl", "nerdctl with a containerd of the user's own"),
-            ]
-        }),
-        when: |_, _| true,
-        default: |_| "podman".to_owned(),
-        weight: Weight::Prefer,
-    },
-    Question {
-        id: "remove_packages",
-        prompt: "Which packages may the installation remove?",
-        help: "packages that apt may remove because they conflict, separated by commas (default: none)",
-        form: Form::Open(|_| Vec::new(), |said| {
-            let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b)) && !name.starts_with('-');
-            if said.split(',').all(is_name) { Ok(()) } else { Err("names of packages, separated by commas".to_owned()) }
-        }),
-        // The plan names them, with the command that agrees to it.
-        when: |_, _| false,
-        default: |_| String::new(),
-        weight: Weight::Prefer,
-    }],
+    questions: &[
+        Question {
+            id: "provider",
+            prompt: "Which provider shall run the nodes?",
+            help: "the container engine that runs kind's nodes",
+            form: Form::Choice(|_| {
+                vec![
+                    Choice::new("podman", "rootless podman, as in the guide (recommended)"),
+                    Choice::new("docker", "Docker with a daemon of the user's own"),
+                    Choice::new("nerdctl", "nerdctl with a containerd of the user's own"),
+                ]
+            }),
+            when: |_, _| true,
+            default: |_| "podman".to_owned(),
+            weight: Weight::Prefer,
+        },
+        Question {
+            id: "remove_packages",
+            prompt: "Which packages may the installation remove?",
+            help: "packages that apt may remove because they conflict, separated by commas (default: none)",
+            form: Form::Open(
+                |_| Vec::new(),
+                |said| {
+                    let is_name = |name: &str| {
+                        !name.is_empty()
+                            && name
+                                .bytes()
+                                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
+                            && !name.starts_with('-')
+                    };
+                    if said.split(',').all(is_name) {
+                        Ok(())
+                    } else {
+                        Err("names of packages, separated by commas".to_owned())
+                    }
+                },
+            ),
+            // The plan names them, with the command that agrees to it.
+            when: |_, _| false,
+            default: |_| String::new(),
+            weight: Weight::Prefer,
+        },
+    ],
     needed,
     changes,
     checks: &[],
@@ -71,7 +86,9 @@ pub(super) fn podman(facts: &Facts) -> Option<Version> {
     }
     facts.packages.coming("podman").or_else(|| {
         let release = facts.distro.version.as_ref()?;
-        let known = |(id, version, _): &&(&str, &str, &str)| facts.distro.id == *id && version.parse::<Version>().is_ok_and(|v| v == *release);
+        let known = |(id, version, _): &&(&str, &str, &str)| {
+            facts.distro.id == *id && version.parse::<Version>().is_ok_and(|v| v == *release)
+        };
         PODMAN.iter().find(known)?.2.parse().ok()
     })
 }
@@ -98,9 +115,13 @@ fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
         };
     }
     let mut names = match manager {
-        Manager::Apt => vec!["podman", "crun", "uidmap", net, "fuse-overlayfs", "dbus-user-session", "iptables"],
+        Manager::Apt => {
+            vec!["podman", "crun", "uidmap", net, "fuse-overlayfs", "dbus-user-session", "iptables"]
+        }
         Manager::Dnf => vec!["podman", "crun", "shadow-utils", net, "fuse-overlayfs", "iptables-nft"],
-        Manager::Zypper | Manager::Pacman => vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"],
+        Manager::Zypper | Manager::Pacman => {
+            vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"]
+        }
     };
     if major >= 4 {
         names.extend(["netavark", "aardvark-dns"]);
@@ -120,7 +141,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let provider = answers.provider();
     let Some(manager) = facts.packages.manager else {
         let what = format!("{} has none of apt, dnf, zypper and pacman", facts.distro.name);
-        return Need::blocked(what, "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`");
+        return Need::blocked(
+            what,
+            "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`",
+        );
     };
     if let Some(blocked) = rootless::unfit(facts, provider) {
         return blocked;

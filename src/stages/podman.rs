@@ -125,7 +125,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         return elsewhere;
     }
     if let Some(file) = &facts.containers.overridden_by {
-        let what = format!("{file} in the environment makes podman take that file's word over every other containers.conf");
+        let what = format!(
+            "{file} in the environment makes podman take that file's word over every other containers.conf"
+        );
         return Need::blocked(what, "take it out of your shell's start-up files, then open a new shell");
     }
     if needs_systemd(facts) && manager(facts, answers) == "cgroupfs" {
@@ -156,7 +158,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         why.push(format!("{path} has every setting"));
     }
     if facts.containers.is_on_vfs() {
-        why.push("warning: the existing storage stays on vfs, with which kind is slower and needs more disk space".to_owned());
+        why.push(
+            "warning: the existing storage stays on vfs, with which kind is slower and needs more disk space"
+                .to_owned(),
+        );
     }
     if is_needed { Need::needed(why.join("; ")) } else { Need::satisfied(why.join("; ")) }
 }

@@ -35,8 +35,12 @@ pub(super) static STAGE: Stage = Stage {
 fn needed(facts: &Facts, _: &Answers) -> Need {
     match facts.restart_due() {
         None => Need::satisfied("nothing waits for a restart"),
-        Some(_) if !facts.wsl.is_two() => Need::needed("changed settings take effect only after the machine restarts"),
-        Some(Scope::Distro | Scope::Machine) => Need::needed("changed settings take effect only after this distribution restarts"),
+        Some(_) if !facts.wsl.is_two() => {
+            Need::needed("changed settings take effect only after the machine restarts")
+        }
+        Some(Scope::Distro | Scope::Machine) => {
+            Need::needed("changed settings take effect only after this distribution restarts")
+        }
         Some(Scope::Vm) => Need::needed("changed settings take effect only after WSL restarts as a whole"),
     }
 }
@@ -56,5 +60,8 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
             why.push(pending.why.clone());
         }
     }
-    vec![Change::Put(Put::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()).passing()), Change::Restart(Restart { scope, why, until })]
+    vec![
+        Change::Put(Put::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()).passing()),
+        Change::Restart(Restart { scope, why, until }),
+    ]
 }

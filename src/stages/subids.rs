@@ -24,9 +24,13 @@ pub(super) static STAGE: Stage = Stage {
 fn needed(facts: &Facts, _: &Answers) -> Need {
     let (name, ids) = (&facts.user.name, &facts.subids);
     if facts.user.uid == 0 {
-        return Need::blocked("the user would be root, and rootless containers need an ordinary user", "name one: `--user NAME`");
+        return Need::blocked(
+            "the user would be root, and rootless containers need an ordinary user",
+            "name one: `--user NAME`",
+        );
     }
-    let found = format!("`{name}` has {} subordinate user IDs and {} subordinate group IDs", ids.uids, ids.gids);
+    let found =
+        format!("`{name}` has {} subordinate user IDs and {} subordinate group IDs", ids.uids, ids.gids);
     if ids.uids >= SUBIDS && ids.gids >= SUBIDS {
         return Need::satisfied(found);
     }
@@ -35,14 +39,18 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
         None => Need::needed(found),
         Some(Obstacle::Source { name: source }) => Need::blocked(
             format!("{found}. They come from `{source}` (/etc/nsswitch.conf, `subid`), not from /etc/subuid"),
-            format!("have the administrator of `{source}` assign {SUBIDS} IDs to `{name}`; `getsubids {name}` shows them"),
+            format!(
+                "have the administrator of `{source}` assign {SUBIDS} IDs to `{name}`; `getsubids {name}` shows them"
+            ),
         ),
         Some(Obstacle::Unlisted { command }) => Need::blocked(
             format!("{found}. `{command}` failed, so IDs of other accounts cannot be ruled out"),
             format!("run `{command}` to see why it fails, then run the same command again"),
         ),
         Some(Obstacle::Full) => Need::blocked(
-            format!("{found}. No {SUBIDS} IDs in a row are free between SUB_UID_MIN and SUB_UID_MAX of /etc/login.defs"),
+            format!(
+                "{found}. No {SUBIDS} IDs in a row are free between SUB_UID_MIN and SUB_UID_MAX of /etc/login.defs"
+            ),
             "raise SUB_UID_MAX and SUB_GID_MAX in /etc/login.defs, or remove unused ranges from /etc/subuid and /etc/subgid",
         ),
     }
@@ -52,7 +60,16 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let entry = |(path, range): (&str, Option<(u32, u32)>)| {
         let (start, count) = range?;
         let edit = Edit::Subid { user: facts.user.name.clone(), start, count };
-        Some(Change::Entry(Entry { path: path.into(), edit, owner: Owner::Root, follow: None, restart: None }))
+        Some(Change::Entry(Entry {
+            path: path.into(),
+            edit,
+            owner: Owner::Root,
+            follow: None,
+            restart: None,
+        }))
     };
-    [("/etc/subuid", facts.subids.new_uids), ("/etc/subgid", facts.subids.new_gids)].into_iter().filter_map(entry).collect()
+    [("/etc/subuid", facts.subids.new_uids), ("/etc/subgid", facts.subids.new_gids)]
+        .into_iter()
+        .filter_map(entry)
+        .collect()
 }

@@ -41,12 +41,21 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if matches!(facts.wsl, crate::facts::Wsl::One { .. }) {
         let name = facts.wsl.distro();
         let hint = format!("in Windows: `wsl --set-version {name} 2`, then run the same command again");
-        return Need::blocked("this distribution runs under WSL 1, which has no Linux kernel and so no containers", hint);
+        return Need::blocked(
+            "this distribution runs under WSL 1, which has no Linux kernel and so no containers",
+            hint,
+        );
     }
     if !facts.wsl.is_two() {
         if !facts.systemd.is_running() {
-            let what = format!("PID 1 is `{}`, and rootless nodes need the user manager of a systemd", facts.systemd.pid1);
-            return Need::blocked(what, "start this machine with systemd; a container without it can not run kind");
+            let what = format!(
+                "PID 1 is `{}`, and rootless nodes need the user manager of a systemd",
+                facts.systemd.pid1
+            );
+            return Need::blocked(
+                what,
+                "start this machine with systemd; a container without it can not run kind",
+            );
         }
         return Need::not_here("not WSL, and PID 1 is systemd");
     }
@@ -70,7 +79,13 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let entry = |edit| {
-        Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart: Due::distro(Some(Expect::Systemd)) })
+        Change::Entry(Entry {
+            path: WSL_CONF.into(),
+            edit,
+            owner: Owner::Root,
+            follow: None,
+            restart: Due::distro(Some(Expect::Systemd)),
+        })
     };
     let mut changes = Vec::new();
     if let Some(manager) = facts.packages.manager.filter(|_| !facts.systemd.is_init()) {

@@ -74,8 +74,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         missing.push("a kind that goes through kind-wsl");
     }
     if missing.is_empty() {
-        let found = |name: &str, path: &Option<Utf8PathBuf>| path.as_ref().map_or_else(|| format!("no {name}, not asked for"), ToString::to_string);
-        return Need::satisfied(format!("{}; {}", found("kind", &facts.tools.kind), found("kubectl", &facts.tools.kubectl)));
+        let found = |name: &str, path: &Option<Utf8PathBuf>| {
+            path.as_ref().map_or_else(|| format!("no {name}, not asked for"), ToString::to_string)
+        };
+        return Need::satisfied(format!(
+            "{}; {}",
+            found("kind", &facts.tools.kind),
+            found("kubectl", &facts.tools.kubectl)
+        ));
     }
     if facts.arch.is_none() {
         return Need::blocked(
@@ -106,13 +112,25 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         if facts.tools.own_kind {
             changes.push(Change::Aside(Aside { path: bin.join("kind"), to: kept_kind(&facts.user), owner }));
         }
-        let put = Put { path: bin.join("kind"), body: Body::Text(text), mode: 0o755, owner, follow: None, restart: None, passing: false };
+        let put = Put {
+            path: bin.join("kind"),
+            body: Body::Text(text),
+            mode: 0o755,
+            owner,
+            follow: None,
+            restart: None,
+            passing: false,
+        };
         changes.push(Change::Put(put));
     }
     changes
 }
 
-fn download(facts: &Facts, catalogue: Result<&Catalogue, CatalogueError>, path: Utf8PathBuf) -> Option<Change> {
+fn download(
+    facts: &Facts,
+    catalogue: Result<&Catalogue, CatalogueError>,
+    path: Utf8PathBuf,
+) -> Option<Change> {
     let (catalogue, arch) = (catalogue.ok()?, facts.arch?);
     let artifact = catalogue.artifact(&catalogue.recommended(arch)?.version, arch)?;
     Some(Change::Put(Put::program(path, artifact, super::user(facts))))

@@ -20,11 +20,17 @@ pub(super) static STAGE: Stage = Stage {
 };
 
 fn needed(facts: &Facts, _: &Answers) -> Need {
-    let version = facts.systemd.version.as_ref().map_or_else(|| "systemd".to_owned(), |v| format!("systemd {}", v.release()));
+    let version = facts
+        .systemd
+        .version
+        .as_ref()
+        .map_or_else(|| "systemd".to_owned(), |v| format!("systemd {}", v.release()));
     if facts.systemd.version.as_ref().is_some_and(|v| v.major() < 238) {
         return Need::needed(format!("{version} does not account memory and tasks by itself"));
     }
-    Need::no_effect(format!("{version} accounts memory and tasks by itself, and the io controller comes with delegation"))
+    Need::no_effect(format!(
+        "{version} accounts memory and tasks by itself, and the io controller comes with delegation"
+    ))
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
@@ -43,6 +49,9 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
         Some(false) => Vec::new(),
     };
     // Sorts behind `override.conf`, which `systemctl edit` writes, so that both are read.
-    changes.push(put("/etc/systemd/system/user-.slice.d/zz-kind-wsl.conf", include_str!("../../assets/files/user-slice.conf")));
+    changes.push(put(
+        "/etc/systemd/system/user-.slice.d/zz-kind-wsl.conf",
+        include_str!("../../assets/files/user-slice.conf"),
+    ));
     changes
 }

@@ -26,14 +26,54 @@ pub(super) static STAGE: Stage = Stage {
         Check { id: "systemd", what: "systemd is PID 1", provider: None, look: systemd },
         Check { id: "cgroup", what: "cgroup v2 alone is mounted", provider: None, look: cgroup },
         Check { id: "manager", what: "the user manager has the controllers", provider: None, look: manager },
-        Check { id: "controllers", what: "podman gets cpu, memory and pids inside the wrapper", provider: Some(Provider::Podman), look: controllers },
-        Check { id: "logs", what: "podman logs and events go to files", provider: Some(Provider::Podman), look: logs },
-        Check { id: "cgroup-manager", what: "podman uses the chosen cgroup manager", provider: Some(Provider::Podman), look: cgroup_manager },
-        Check { id: "crun", what: "podman runs a crun that suits", provider: Some(Provider::Podman), look: crun },
-        Check { id: "storage", what: "podman stores layers with overlay", provider: Some(Provider::Podman), look: storage },
-        Check { id: "docker", what: "docker, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Docker), look: |w, f, _| engine(w, f, Provider::Docker) },
-        Check { id: "nerdctl", what: "nerdctl, asked as kind asks it, limits cpu, memory and pids without root", provider: Some(Provider::Nerdctl), look: |w, f, _| engine(w, f, Provider::Nerdctl) },
-        Check { id: "node", what: "nodes that run have what kind's entrypoint asks for", provider: None, look: nodes },
+        Check {
+            id: "controllers",
+            what: "podman gets cpu, memory and pids inside the wrapper",
+            provider: Some(Provider::Podman),
+            look: controllers,
+        },
+        Check {
+            id: "logs",
+            what: "podman logs and events go to files",
+            provider: Some(Provider::Podman),
+            look: logs,
+        },
+        Check {
+            id: "cgroup-manager",
+            what: "podman uses the chosen cgroup manager",
+            provider: Some(Provider::Podman),
+            look: cgroup_manager,
+        },
+        Check {
+            id: "crun",
+            what: "podman runs a crun that suits",
+            provider: Some(Provider::Podman),
+            look: crun,
+        },
+        Check {
+            id: "storage",
+            what: "podman stores layers with overlay",
+            provider: Some(Provider::Podman),
+            look: storage,
+        },
+        Check {
+            id: "docker",
+            what: "docker, asked as kind asks it, limits cpu, memory and pids without root",
+            provider: Some(Provider::Docker),
+            look: |w, f, _| engine(w, f, Provider::Docker),
+        },
+        Check {
+            id: "nerdctl",
+            what: "nerdctl, asked as kind asks it, limits cpu, memory and pids without root",
+            provider: Some(Provider::Nerdctl),
+            look: |w, f, _| engine(w, f, Provider::Nerdctl),
+        },
+        Check {
+            id: "node",
+            what: "nodes that run have what kind's entrypoint asks for",
+            provider: None,
+            look: nodes,
+        },
     ],
 };
 
@@ -68,43 +108,64 @@ fn systemd(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
 
 fn cgroup(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
     let seen = Mounts::of(world);
-    if seen.is_pure_v2() { Ok(seen.to_string()) } else { Err(Fault::new(format!("/sys/fs/cgroup is {seen}"), "`kind-wsl explain cgroup`")) }
+    if seen.is_pure_v2() {
+        Ok(seen.to_string())
+    } else {
+        Err(Fault::new(format!("/sys/fs/cgroup is {seen}"), "`kind-wsl explain cgroup`"))
+    }
 }
 
 fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
     let uid = facts.user.uid;
     let Some(level) = user_manager(world, uid) else {
-        let hint = format!("`systemctl status user@{uid}.service` says why; another distribution that runs with systemd is the usual cause (WSL#13188)");
+        let hint = format!(
+            "`systemctl status user@{uid}.service` says why; another distribution that runs with systemd is the usual cause (WSL#13188)"
+        );
         return Err(Fault::new(format!("user@{uid}.service does not run"), hint));
     };
     let missing = level.lacks(&ESSENTIAL);
     if missing.is_empty() {
         return Ok(format!("{} has {}", level.path, level.controllers.join(", ")));
     }
-    Err(Fault::new(format!("{} lacks {}", level.path, missing.join(", ")), "`kind-wsl setup --only controllers,delegation,restart`"))
+    Err(Fault::new(
+        format!("{} lacks {}", level.path, missing.join(", ")),
+        "`kind-wsl setup --only controllers,delegation,restart`",
+    ))
 }
 
 /// Asks podman as kind will.
 pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fault> {
-    let cmd = in_wrapper(["podman", "info", "--format", "json"]).as_user(&facts.user).within(std::time::Duration::from_mins(2));
+    let cmd = in_wrapper(["podman", "info", "--format", "json"])
+        .as_user(&facts.user)
+        .within(std::time::Duration::from_mins(2));
     let broken = |seen: String| Fault::new(seen, format!("run `{cmd}` as {} to see it", facts.user.name));
     let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
     if output.code != 0 {
-        return Err(broken(format!("podman info ended with exit code {}: {}", output.code, output.stderr.trim())));
+        return Err(broken(format!(
+            "podman info ended with exit code {}: {}",
+            output.code,
+            output.stderr.trim()
+        )));
     }
     serde_json::from_str(&output.stdout).map_err(|e| broken(format!("podman info printed no JSON: {e}")))
 }
 
 fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String, Fault> {
-    let mut cmd = in_wrapper([provider.name()].into_iter().chain(INFO)).as_user(&facts.user).within(std::time::Duration::from_mins(2));
+    let mut cmd = in_wrapper([provider.name()].into_iter().chain(INFO))
+        .as_user(&facts.user)
+        .within(std::time::Duration::from_mins(2));
     if provider == Provider::Docker {
         cmd = cmd.with_env("DOCKER_HOST", &docker_host(&facts.user));
     }
     let unit = if provider == Provider::Docker { "docker.service" } else { "containerd.service" };
-    let why = format!("`journalctl --user -u {unit}` says why, as {}; `kind-wsl setup --only {provider}` sets it up", facts.user.name);
+    let why = format!(
+        "`journalctl --user -u {unit}` says why, as {}; `kind-wsl setup --only {provider}` sets it up",
+        facts.user.name
+    );
     let broken = |seen: String| Fault::new(seen, why.clone());
     let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
-    let info: Value = serde_json::from_str(output.stdout.trim()).map_err(|_| broken(format!("{provider} info said: {}", output.stderr.trim())))?;
+    let info: Value = serde_json::from_str(output.stdout.trim())
+        .map_err(|_| broken(format!("{provider} info said: {}", output.stderr.trim())))?;
     // docker info ends well and tells of a daemon that does not answer in its text.
     if let Some(error) = info.pointer("/ServerErrors/0").and_then(Value::as_str) {
         return Err(broken(error.to_owned()));
@@ -117,9 +178,16 @@ fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String
         return Err(Fault::new(format!("{provider} is not on cgroup v2"), "`kind-wsl explain cgroup`"));
     }
     if info.missing.is_empty() {
-        return Ok(format!("rootless, cgroup v2, cgroup driver {}, storage driver {}", info.cgroup_driver, info.storage));
+        return Ok(format!(
+            "rootless, cgroup v2, cgroup driver {}, storage driver {}",
+            info.cgroup_driver, info.storage
+        ));
     }
-    let seen = format!("{provider} does not limit {} (cgroup driver {})", info.missing.join(", "), info.cgroup_driver);
+    let seen = format!(
+        "{provider} does not limit {} (cgroup driver {})",
+        info.missing.join(", "),
+        info.cgroup_driver
+    );
     Err(Fault::new(seen, format!("`kind-wsl setup --only controllers,delegation,restart,{provider}`")))
 }
 
@@ -131,7 +199,10 @@ fn nodes(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, 
     for node in nodes {
         if let Some(fault) = node.faults().find(|fault| fault.is_fatal()) {
             let seen = format!("{}: {}, because {}", node.name, consequence(fault.id), fault.evidence);
-            return Err(Fault::new(seen, "`kind-wsl inspect` shows it; a node that is made again gets what is delegated now"));
+            return Err(Fault::new(
+                seen,
+                "`kind-wsl inspect` shows it; a node that is made again gets what is delegated now",
+            ));
         }
         names.push(node.name.as_str());
     }
@@ -157,7 +228,10 @@ fn controllers(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, 
     if missing.is_empty() {
         return Ok(format!("cgroup v2 with {}", names.join(", ")));
     }
-    Err(Fault::new(format!("inside the wrapper podman lacks {}", missing.join(", ")), "`kind-wsl setup --only controllers,delegation,restart`"))
+    Err(Fault::new(
+        format!("inside the wrapper podman lacks {}", missing.join(", ")),
+        "`kind-wsl setup --only controllers,delegation,restart`",
+    ))
 }
 
 fn logs(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
@@ -204,7 +278,11 @@ fn crun(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> 
     if version.starts_with("crun ") && number.is_some_and(|v: crate::version::Version| v >= floor) {
         return Ok(format!("{path} is {version}"));
     }
-    Err(wins(facts, RUNTIME, &format!("podman runs {path}, which is `{version}`; crun {floor} or later is needed")))
+    Err(wins(
+        facts,
+        RUNTIME,
+        &format!("podman runs {path}, which is `{version}`; crun {floor} or later is needed"),
+    ))
 }
 
 fn storage(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
