@@ -129,4 +129,16 @@ impl Facts {
     pub fn restart_due(&self) -> Option<Scope> {
         self.pending.iter().map(|p| p.due.scope).max()
     }
+
+    /// What waits for the restart, each file once however many changes it has.
+    #[must_use]
+    pub fn restart_reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for Pending { why, .. } in &self.pending {
+            if !reasons.contains(why) {
+                reasons.push(why.clone());
+            }
+        }
+        reasons
+    }
 }

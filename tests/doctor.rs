@@ -94,6 +94,17 @@ fn after_a_set_up_what_the_set_up_made_is_well() {
 }
 
 #[test]
+fn a_file_that_waits_for_the_restart_is_listed_once_however_many_settings_changed_in_it() {
+    let case = Case::new(Layout::Classic);
+    case.run(&format!("setup --idle yes --no-restart {}", agreed())).expect(3, "");
+    let document = diagnosed(&case, 4);
+    let evidence = check(&document, "restart")["evidence"].as_str().unwrap();
+    assert_eq!(evidence.matches(".wslconfig").count(), 1, "{evidence}");
+    let plan = case.run("plan --only restart").stdout;
+    assert_eq!(plan.matches(".wslconfig").count(), 1, "{plan}");
+}
+
+#[test]
 fn each_setting_that_was_lost_is_set_again_by_the_stage_that_sets_it() {
     let case = Case::new(Layout::Isolated);
     case.run(&format!("setup {}", agreed()));

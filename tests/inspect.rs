@@ -151,7 +151,7 @@ fn a_picture_is_drawn_into_a_file() {
     let refused = machine.inspect(&["--svg", "/nowhere/tree.svg"]);
     assert_eq!(
         (refused.code, refused.stderr.lines().next()),
-        (1, Some("error: cannot write `/nowhere/tree.svg`: No such file or directory (os error 2)"))
+        (1, Some("error: cannot write `/nowhere/tree.svg`: No such file or directory"))
     );
 }
 

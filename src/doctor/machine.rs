@@ -60,7 +60,7 @@ fn systemd(patient: &Patient<'_>) -> Finding {
 }
 
 fn restart(patient: &Patient<'_>) -> Finding {
-    let waiting: Vec<&str> = patient.facts.pending.iter().map(|p| p.why.as_str()).collect();
+    let waiting = patient.facts.restart_reasons();
     if waiting.is_empty() {
         return Finding::ok("nothing that kind-wsl changed waits for a restart");
     }

@@ -54,14 +54,8 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
             until.push(expect);
         }
     }
-    let mut why: Vec<String> = Vec::new();
-    for pending in &facts.pending {
-        if !why.contains(&pending.why) {
-            why.push(pending.why.clone());
-        }
-    }
     vec![
         Change::Put(Put::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()).passing()),
-        Change::Restart(Restart { scope, why, until }),
+        Change::Restart(Restart { scope, why: facts.restart_reasons(), until }),
     ]
 }

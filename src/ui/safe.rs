@@ -52,8 +52,25 @@ pub fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\n")
 }
 
+/// The text without the numbers that Rust's `io::Error` adds to the system's own words, ` (os error 2)`: they say the
+/// same again, to nobody but a programmer.
+fn without_os_error(text: &str) -> Cow<'_, str> {
+    const START: &str = " (os error ";
+    let Some(first) = text.find(START) else { return Cow::Borrowed(text) };
+    let mut kept = text[..first].to_owned();
+    for part in text[first..].split(START).skip(1) {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        match rest.strip_prefix(')').filter(|_| rest.len() < part.len()) {
+            Some(rest) => kept.push_str(rest),
+            None => kept.extend([START, part]),
+        }
+    }
+    Cow::Owned(kept)
+}
+
 /// What is printed: visible, and in our own styles.
 pub(super) fn shown(text: &str) -> String {
+    let text = without_os_error(text);
     let mut parts = text.split(MARK);
     let mut all = visible(parts.next().unwrap_or_default()).into_owned();
     for part in parts {
@@ -102,6 +119,16 @@ mod tests {
         assert_eq!(seen, r"a\u{1b}[2Jb\u{7}c\rd\u{9b}31me\u{202e}f\u{2066}g\u{7f}h\u{fdd0}[2Ji\u{0}");
         assert_eq!(one_line("one\ntwo\r\nthree"), "one\\ntwo\\nthree");
         assert_eq!(shown("Jürgen\tЮ 日本 👩\u{200d}🚀"), "Jürgen\tЮ 日本 👩\u{200d}🚀");
+    }
+
+    #[test]
+    fn the_number_of_a_system_error_is_not_printed() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(
+            shown(&format!("a: {error}; b: {error}.")),
+            "a: No such file or directory; b: No such file or directory."
+        );
+        assert_eq!(shown("(os error x) (os error ) (os error 3"), "(os error x) (os error ) (os error 3");
     }
 
     #[test]

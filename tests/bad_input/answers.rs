@@ -13,7 +13,7 @@ fn an_answers_file_that_is_not_there_is_a_usage_error() {
         "setup --yes --answers [ROOT]/nowhere.toml",
         2,
         "
-        error: cannot read the answers in `[ROOT]/nowhere.toml`: No such file or directory (os error 2)
+        error: cannot read the answers in `[ROOT]/nowhere.toml`: No such file or directory
         hint: `--answers` takes a TOML file
         ",
     );

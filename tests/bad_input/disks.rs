@@ -41,7 +41,7 @@ fn a_read_only_file_system_is_named() {
         1,
         "
         error: stage `subids` failed: edit /etc/subuid: dev:165536:65536
-          because: Read-only file system (os error 30)
+          because: Read-only file system
         hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl setup` goes on from here
         ",
     );
@@ -58,7 +58,7 @@ fn a_disk_that_is_full_for_the_journal_is_named_before_anything_is_changed() {
         1,
         "
         error: cannot append to `/var/lib/kind-wsl/journal.jsonl`
-          because: No space left on device (os error 28)
+          because: No space left on device
         hint: free some space (`df -h /var/lib/kind-wsl` shows how much there is), then run the same command again
         ",
     );
@@ -73,7 +73,7 @@ fn a_disk_that_is_full_for_a_file_is_named_and_the_next_run_goes_on() {
         1,
         "
         error: stage `limits` failed: write /etc/sysctl.d/99-kind-wsl.conf
-          because: No space left on device (os error 28)
+          because: No space left on device
         hint: free some space (`df -h /etc/sysctl.d` shows how much there is), then run the same command again
         ",
     );
@@ -95,7 +95,7 @@ fn a_disk_that_is_full_for_a_download_is_named() {
         1,
         "
         error: stage `crun` failed: download /home/dev/.local/bin/crun: crun 1.30.1, sha256 3eb65e4effbb…
-          because: No space left on device (os error 28)
+          because: No space left on device
         hint: free some space (`df -h /home/dev/.local/bin` shows how much there is), then run the same command again
         ",
     );

@@ -70,7 +70,7 @@ fn an_offline_directory_that_is_not_there_is_refused_before_anything_is_changed(
         "setup --yes --offline [ROOT]/nowhere",
         2,
         "
-        error: `--offline`: cannot use `[ROOT]/nowhere`: No such file or directory (os error 2)
+        error: `--offline`: cannot use `[ROOT]/nowhere`: No such file or directory
         hint: `--offline` takes a directory that holds the files under their own names
         ",
     );

@@ -61,7 +61,7 @@ fn a_directory_that_is_a_file_is_refused() {
         "
         error: stage `limits` can not be planned
           because: cannot use `/etc/sysctl.d`
-          because: Not a directory (os error 20)
+          because: Not a directory
         hint: a directory has to be there: move what is in its place away (`mv /etc/sysctl.d /etc/sysctl.d.old`), then run the same command again
         ",
     );
@@ -76,7 +76,7 @@ fn a_file_that_may_not_be_read_is_named() {
         "
         error: stage `systemd` can not be planned
           because: cannot read `/etc/wsl.conf`
-          because: Permission denied (os error 13)
+          because: Permission denied
         hint: `ls -ld /etc/wsl.conf` shows who may use it
         ",
     );
@@ -112,7 +112,7 @@ fn a_file_that_is_immutable_is_named_with_the_command_that_frees_it() {
         1,
         "
         error: stage `systemd` failed: edit /etc/wsl.conf: [boot] systemd = true
-          because: Operation not permitted (os error 1)
+          because: Operation not permitted
         hint: `/etc/wsl.conf` may be immutable: `lsattr /etc/wsl.conf` shows an `i` then, and `sudo chattr -i /etc/wsl.conf` takes it away; then `kind-wsl setup` goes on from here
         ",
     );

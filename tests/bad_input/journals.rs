@@ -91,7 +91,7 @@ fn a_journal_that_is_a_directory_is_refused() {
         1,
         "
         error: cannot read `/var/lib/kind-wsl/journal.jsonl`
-          because: Is a directory (os error 21)
+          because: Is a directory
         hint: a file has to be there: move the directory away (`mv /var/lib/kind-wsl/journal.jsonl /var/lib/kind-wsl/journal.jsonl.old`), then run the same command again
         ",
     );

@@ -189,7 +189,7 @@ fn a_root_that_is_not_there_is_a_usage_error() {
         "plan --root [ROOT]/nowhere",
         2,
         "
-        error: cannot use `[ROOT]/nowhere` as the root: No such file or directory (os error 2)
+        error: cannot use `[ROOT]/nowhere` as the root: No such file or directory
         hint: `--root` takes a directory
         ",
     );
@@ -201,7 +201,7 @@ fn a_report_that_is_not_there_is_a_usage_error() {
         "plan --facts [ROOT]/nowhere.json",
         2,
         "
-        error: cannot read `[ROOT]/nowhere.json`: No such file or directory (os error 2)
+        error: cannot read `[ROOT]/nowhere.json`: No such file or directory
         hint: `--facts` takes a file that `kind-wsl report` wrote
         ",
     );

@@ -106,7 +106,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
         "explain [ROOT]/etc",
         1,
         "
-        error: cannot read `[ROOT]/etc`: Is a directory (os error 21)
+        error: cannot read `[ROOT]/etc`: Is a directory
         hint: a command's output can be piped in: `… 2>&1 | kind-wsl explain -`
         ",
     );
