@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::edit::{Form, cmdline};
 use crate::fetch::Fetcher;
-use crate::host::{Account, Host, Owner, World, temporary};
+use crate::host::{Account, LiveSystem, Owner, System, temporary};
 
 pub use aside::Aside;
 pub use entry::{Edit, Entry};
@@ -37,7 +37,7 @@ pub use package::{Package, PackageFile};
 pub use put::{Body, Put};
 pub use restart::{Expect, Restart};
 pub use run::{Lines, Run};
-pub use state::{Aim, Due, FileState, Follow, Scope, State, Target, Tick};
+pub use state::{Desired, FileState, RestartRequirement, Scope, State, Target, Tick, Trigger};
 pub use unit::Unit;
 
 /// One thing that the installer makes true.
@@ -65,7 +65,7 @@ pub enum Change {
 /// What `set` works with.
 pub struct Context<'c> {
     /// The machine.
-    pub host: &'c Host,
+    pub host: &'c LiveSystem,
     /// What gets files from elsewhere.
     pub fetcher: &'c mut Fetcher,
     /// Set by Ctrl-C: what only waits may end.
@@ -85,22 +85,22 @@ impl std::fmt::Debug for Context<'_> {
 /// The four short functions of a primitive.
 pub(crate) trait Primitive {
     fn target(&self) -> Target;
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError>;
-    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError>;
-    /// `left` is the state in which we left the machine, when this is an undo: what is still exactly so goes back
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError>;
+    fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError>;
+    /// `applied` is the state in which we left the machine, when this is an undo: what is still exactly so goes back
     /// to the exact bytes; otherwise only our part is taken out.
-    fn set(&self, context: &mut Context<'_>, to: &State, left: Option<&State>) -> Result<(), ChangeError>;
+    fn set(&self, context: &mut Context<'_>, to: &State, applied: Option<&State>) -> Result<(), ChangeError>;
     /// Whether what is there counts as what is wanted.
-    fn holds(&self, now: &State, wanted: &State) -> bool {
+    fn satisfies(&self, now: &State, wanted: &State) -> bool {
         now == wanted
     }
     /// Whether what is there can go back without what others wrote since: out of a section that was taken out and lines
     /// that were made comments nothing can be put back but the whole file.
-    fn goes_back(&self, _now: &State, _left: &State) -> bool {
+    fn can_revert_partially(&self, _now: &State, _applied: &State) -> bool {
         true
     }
     /// The file it makes, for the directories above, and who owns it.
-    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+    fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         None
     }
 }
@@ -129,28 +129,28 @@ impl Change {
     ///
     /// # Errors
     /// When it can not be seen.
-    pub fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        self.primitive().observe(world)
+    pub fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        self.primitive().current(system)
     }
 
     /// What shall be there.
     ///
     /// # Errors
     /// When the goal can not be reached from what is there, for example because a file does not parse.
-    pub fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        self.primitive().aim(world)
+    pub fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
+        self.primitive().desired(system)
     }
 
     /// Whether `now` counts as `wanted`.
     #[must_use]
-    pub fn holds(&self, now: &State, wanted: &State) -> bool {
-        self.primitive().holds(now, wanted)
+    pub fn satisfies(&self, now: &State, wanted: &State) -> bool {
+        self.primitive().satisfies(now, wanted)
     }
 
-    /// Whether `now`, which counts as what we `left`, can go back without what others wrote since.
+    /// Whether `now`, which counts as what we `applied`, can go back without what others wrote since.
     #[must_use]
-    pub fn goes_back(&self, now: &State, left: &State) -> bool {
-        self.primitive().goes_back(now, left)
+    pub fn can_revert_partially(&self, now: &State, applied: &State) -> bool {
+        self.primitive().can_revert_partially(now, applied)
     }
 
     /// Makes it so.
@@ -161,21 +161,21 @@ impl Change {
         &self,
         context: &mut Context<'_>,
         to: &State,
-        left: Option<&State>,
+        applied: Option<&State>,
     ) -> Result<(), ChangeError> {
-        self.primitive().set(context, to, left)
+        self.primitive().set(context, to, applied)
     }
 
     /// The file that it makes, if any, and its owner.
     #[must_use]
-    pub fn makes(&self) -> Option<(&Utf8Path, Owner)> {
-        self.primitive().makes()
+    pub fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
+        self.primitive().created_path()
     }
 
     /// Whether what is there can only be what was before it, what it makes, or somebody else's doing: an interrupted
     /// write of a file leaves no fourth, as an interrupted installation does.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub fn is_atomic(&self) -> bool {
         matches!(self, Self::Put(_) | Self::Entry(_) | Self::Link(_))
     }
 
@@ -184,7 +184,7 @@ impl Change {
     pub fn leftovers(&self) -> Vec<Utf8PathBuf> {
         match self {
             Self::Package(package) => package.leftovers(),
-            _ => self.makes().map(|(path, _)| temporary(path)).into_iter().collect(),
+            _ => self.created_path().map(|(path, _)| temporary(path)).into_iter().collect(),
         }
     }
 
@@ -201,7 +201,7 @@ impl Change {
     #[must_use]
     pub fn value_shown(&self, value: &str, user: &str) -> String {
         match self {
-            Self::Entry(Entry { edit: Edit::KernelWords { .. }, .. }) => cmdline::shown(value),
+            Self::Entry(Entry { edit: Edit::KernelParams { .. }, .. }) => cmdline::shown(value),
             Self::Entry(Entry { edit: Edit::Fstab { .. }, .. }) => Form::Fstab.shown(value.as_bytes(), user),
             _ => value.to_owned(),
         }
@@ -209,7 +209,7 @@ impl Change {
 
     /// What has to follow it.
     #[must_use]
-    pub fn follow(&self) -> Option<&Follow> {
+    pub fn follow(&self) -> Option<&Trigger> {
         match self {
             Self::Put(c) => c.follow.as_ref(),
             Self::Entry(c) => c.follow.as_ref(),
@@ -219,7 +219,7 @@ impl Change {
 
     /// What has to be started again for it to count.
     #[must_use]
-    pub fn restart(&self) -> Option<&Due> {
+    pub fn restart(&self) -> Option<&RestartRequirement> {
         match self {
             Self::Put(c) => c.restart.as_ref(),
             Self::Entry(c) => c.restart.as_ref(),
@@ -230,13 +230,13 @@ impl Change {
 
     /// Whether the run that makes it takes it back at its end.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_ephemeral(&self) -> bool {
         matches!(self, Self::Put(Put { passing: true, .. }))
     }
 
     /// Whether it acts on what earlier changes wrote, so that their follow-ups have to run before it.
     #[must_use]
-    pub fn is_command(&self) -> bool {
+    pub fn needs_triggers_flushed(&self) -> bool {
         matches!(self, Self::Package(_) | Self::Unit(_) | Self::Run(_) | Self::Restart(_))
     }
 

@@ -30,9 +30,9 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{
-    environment, forget_untrusted_files, is_aborted, settle_signals, settle_umask, take_over, words,
+    environment, forget_untrusted_files, import_env_from_parent, is_aborted, set_umask, settle_signals, words,
 };
-use crate::stage::{AnswerError, Answers, Form, Question};
+use crate::stage::{AnswerError, AnswerKind, Answers, Question};
 use crate::{stages, ui};
 
 /// Makes this distribution ready for Kubernetes in rootless containers with kind.
@@ -97,7 +97,7 @@ enum Command {
 
 /// Which stages, for whom, and where downloads come from.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Choosing {
+pub(crate) struct StageArgs {
     /// Only these stages.
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     only: Vec<String>,
@@ -160,8 +160,8 @@ impl Given {
     fn accept(&self, answers: &mut Answers, facts: &Facts) -> Result<(), AnswerError> {
         let Self { question, said, by_variable } = self;
         let named =
-            |e: AnswerError| if *by_variable { e.said_in(format!("`{}`", question.variable())) } else { e };
-        answers.give(question.id, question.accept(said, facts).map_err(named)?);
+            |e: AnswerError| if *by_variable { e.at(format!("`{}`", question.variable())) } else { e };
+        answers.set(question.id, question.accept(said, facts).map_err(named)?);
         Ok(())
     }
 }
@@ -182,12 +182,12 @@ pub fn command() -> clap::Command {
 /// The flag of a question.
 fn flag(question: &'static Question) -> clap::Arg {
     let value = match question.form {
-        Form::YesNo => "yes|no",
-        Form::Choice(_) => "CHOICE",
-        Form::Open(..) => "VALUE",
+        AnswerKind::YesNo => "yes|no",
+        AnswerKind::Choice(_) => "CHOICE",
+        AnswerKind::Open(..) => "VALUE",
     };
     // `--idle` alone says yes.
-    let alone = matches!(question.form, Form::YesNo).then_some("yes");
+    let alone = matches!(question.form, AnswerKind::YesNo).then_some("yes");
     clap::Arg::new(question.id)
         .long(question.flag())
         .num_args(usize::from(alone.is_none())..=1)
@@ -203,9 +203,9 @@ fn flag(question: &'static Question) -> clap::Arg {
 #[must_use]
 pub fn main() -> Exit {
     settle_signals();
-    take_over(&session::handed_over());
+    import_env_from_parent(&session::handed_over());
     let forgotten = forget_untrusted_files(&["SSL_CERT_FILE", "SSL_CERT_DIR"]);
-    settle_umask();
+    set_umask();
     let command = command();
     let line = leave_to_kind(&command, std::env::args_os().collect());
     let matches = match command.try_get_matches_from(line) {
@@ -222,7 +222,7 @@ pub fn main() -> Exit {
             return Exit::Usage;
         }
     };
-    ui::settle(cli.color);
+    ui::set_color_choice(cli.color);
     for (name, value) in forgotten {
         ui::err(&format!("warning: ignoring {name}: another user can change `{value}`"));
     }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::explain::Here;
 use crate::facts::Facts;
 use crate::fix::Fix;
-use crate::host::World;
+use crate::host::System;
 use crate::stage::Answers;
 
 pub use kind::{Prediction, View, predict};
@@ -29,7 +29,7 @@ pub const SCHEMA: u32 = 1;
 /// Who is examined.
 pub struct Patient<'p> {
     /// The machine.
-    pub world: &'p dyn World,
+    pub system: &'p dyn System,
     /// What is known of it.
     pub facts: &'p Facts,
     /// What was answered at the set-up.
@@ -64,7 +64,8 @@ pub enum Verdict {
     /// kind will fail, or the cluster will.
     Wrong,
     /// It is about another kind of machine, or about something that is not used.
-    NotHere,
+    #[serde(rename = "not-here")]
+    NotApplicable,
     /// It could not be seen.
     Unknown,
 }
@@ -92,8 +93,8 @@ impl Finding {
         Self::new(Verdict::Ok, evidence)
     }
 
-    fn not_here(evidence: impl Into<String>) -> Self {
-        Self::new(Verdict::NotHere, evidence)
+    fn not_applicable(evidence: impl Into<String>) -> Self {
+        Self::new(Verdict::NotApplicable, evidence)
     }
 
     fn unknown(evidence: impl Into<String>) -> Self {
@@ -161,7 +162,7 @@ pub fn examine(
             )
         };
         let mut finding = found.unwrap_or_else(crashed);
-        finding.fix = finding.fix.fitted(patient.world, patient.facts, patient.answers);
+        finding.fix = finding.fix.fitted(patient.system, patient.facts, patient.answers);
         let diagnosis = Diagnosis { id: check.id, what: check.what, finding };
         told(&diagnosis);
         diagnosis
@@ -185,9 +186,9 @@ mod tests {
 
     #[test]
     fn a_check_that_crashes_does_not_stop_the_others() {
-        let world = Replay(Recording::default());
-        let facts = Facts::probe(&world, nobody());
-        let patient = Patient { world: &world, facts: &facts, answers: &Answers::default() };
+        let system = Replay(Recording::default());
+        let facts = Facts::probe(&system, nobody());
+        let patient = Patient { system: &system, facts: &facts, answers: &Answers::default() };
         let seen = examine(&patient, &[&BAD, &GOOD], |_| {});
         assert_eq!(
             seen.iter().map(|d| d.finding.verdict).collect::<Vec<_>>(),
@@ -197,9 +198,9 @@ mod tests {
 
     #[test]
     fn every_check_says_something_of_a_machine_of_which_nothing_is_known() {
-        let world = Replay(Recording::default());
-        let facts = Facts::probe(&world, nobody());
-        let patient = Patient { world: &world, facts: &facts, answers: &Answers::default() };
+        let system = Replay(Recording::default());
+        let facts = Facts::probe(&system, nobody());
+        let patient = Patient { system: &system, facts: &facts, answers: &Answers::default() };
         for seen in examine(&patient, &examinations(), |_| {}) {
             let Finding { verdict, evidence, consequence, fix } = &seen.finding;
             assert!(!evidence.is_empty() && !evidence.contains("crashed"), "{seen:?}");

@@ -3,9 +3,9 @@
 //! Before every effect the journal says what was there and what shall be. A crash anywhere leaves the machine in a
 //! state from which a second run goes on, and from which an undo comes back to the byte.
 
+mod apply;
 mod error;
 mod event;
-mod make;
 mod resume;
 mod undo;
 
@@ -14,28 +14,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::change::{Change, Restart, Scope, State};
 use crate::facts::Facts;
 use crate::fetch::Fetcher;
-use crate::host::{Account, Host, Owner, Recorder, Witness, is_aborted};
-use crate::journal::{Chosen, Entry, Journal, Ledger, Phase, Record};
+use crate::host::{Account, BootInstance, LiveSystem, Owner, Recorder, is_aborted};
+use crate::journal::{Entry, Journal, JournalState, Phase, Record, RunOptions};
 use crate::plan::{Plan, Planned, Verdict, is_due, judge, pending};
 use crate::stage::{Answers, Stage};
 use crate::stages::STAGES;
 
-use make::{Batch, TRIES, failed};
+use apply::{Batch, MAX_ATTEMPTS, failed};
 
 pub use error::EngineError;
-pub use event::{Event, Face};
+pub use event::{Event, Reporter};
 pub use undo::{Drift, DriftPolicy, Reversal, UndoOptions, Undone, Way, preview};
 
 /// What a run is made from.
 pub struct Engine<'e> {
     /// The machine.
-    pub host: &'e Host,
+    pub host: &'e LiveSystem,
     /// What gets files from elsewhere.
     pub fetcher: &'e mut Fetcher,
     /// Whose cluster it is.
     pub user: &'e Account,
     /// Whom to tell.
-    pub face: &'e mut dyn Face,
+    pub reporter: &'e mut dyn Reporter,
     /// Set by Ctrl-C: the change at hand is finished, then the run ends.
     pub stop: &'e AtomicBool,
     /// How far it is.
@@ -53,15 +53,15 @@ impl Steps {
     /// As many as the plan has.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let works = |s: &&Planned| s.verdict == Verdict::Needed;
+        let works = |s: &&Planned| s.verdict == Verdict::Required;
         Self { number: 0, count: plan.stages.iter().filter(works).count() }
     }
 
     /// A stage begins; one that the plan did not foresee counts as well.
-    fn announce(&mut self, face: &mut dyn Face, stage: &Stage, why: &str) {
+    fn announce(&mut self, reporter: &mut dyn Reporter, stage: &Stage, why: &str) {
         self.number += 1;
         self.count = self.count.max(self.number);
-        face.event(&Event::Stage {
+        reporter.event(&Event::Stage {
             number: self.number,
             count: self.count,
             id: stage.id,
@@ -82,7 +82,7 @@ impl std::fmt::Debug for Engine<'_> {
 
 /// How a run ended, when nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunOutcome {
     /// All is done.
     Done {
         /// How many changes this run made.
@@ -91,14 +91,14 @@ pub enum Ended {
         verified: usize,
     },
     /// The machine has to be started again, then the run goes on.
-    Restart(Awaited),
+    Restart(PendingRestart),
     /// Ctrl-C.
     Interrupted,
 }
 
 /// A restart that a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Awaited {
+pub struct PendingRestart {
     /// How much of the machine.
     pub scope: Scope,
     /// Why.
@@ -116,35 +116,35 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// [`EngineError`]; what was done stays done and in the journal, and the next run goes on from there.
-    pub fn setup(&mut self, answers: &Answers, chosen: &Chosen) -> Result<Ended, EngineError> {
-        match self.walk(answers, chosen) {
-            Err(e) if e.is_stop() || is_aborted() => Ok(Ended::Interrupted),
+    pub fn setup(&mut self, answers: &Answers, chosen: &RunOptions) -> Result<RunOutcome, EngineError> {
+        match self.apply_all(answers, chosen) {
+            Err(e) if e.is_stop() || is_aborted() => Ok(RunOutcome::Interrupted),
             other => other,
         }
     }
 
-    fn walk(&mut self, answers: &Answers, chosen: &Chosen) -> Result<Ended, EngineError> {
+    fn apply_all(&mut self, answers: &Answers, chosen: &RunOptions) -> Result<RunOutcome, EngineError> {
         let mut journal = Journal::open(self.host, &self.user.name)?;
         let selection = &chosen.selection;
         let kept = chosen.without_secrets();
-        if journal.ledger.chosen != kept {
-            journal.append(Record::Chosen(kept))?;
+        if journal.state.chosen != kept {
+            journal.append(Record::RunOptions(kept))?;
         }
-        if journal.ledger.answers != answers.0 {
+        if journal.state.answers != answers.0 {
             journal.append(Record::Answers { answers: answers.0.clone() })?;
         }
-        self.sweep(&journal.ledger)?;
-        self.finish_open(&mut journal)?;
+        self.sweep(&journal.state)?;
+        self.complete_open_intents(&mut journal)?;
         if let Some(ended) = self.after_restart(&mut journal)? {
             return Ok(ended);
         }
         self.fetcher.begin();
-        let mut facts = self.facts(&journal.ledger)?;
+        let mut facts = self.facts(&journal.state)?;
         let mut changed = 0;
         let mut verified = 0;
         for stage in STAGES {
             if self.stop.load(Ordering::Relaxed) {
-                return Ok(Ended::Interrupted);
+                return Ok(RunOutcome::Interrupted);
             }
             let (verdict, why, hint) = judge(stage, &facts, answers, selection);
             if verdict == Verdict::Blocked {
@@ -155,92 +155,92 @@ impl Engine<'_> {
                 });
             }
             if !is_due(stage, verdict, &facts) {
-                self.face.event(&Event::Passed { stage, verdict, why: &why });
+                self.reporter.event(&Event::Passed { stage, verdict, why: &why });
                 continue;
             }
-            let made = match self.stage(&mut journal, stage, &facts, answers, &why)? {
-                Stepped::Made(made) => made,
-                Stepped::Ended(ended) => return Ok(ended),
+            let made = match self.apply_stage(&mut journal, stage, &facts, answers, &why)? {
+                StageOutcome::Made(made) => made,
+                StageOutcome::RunOutcome(ended) => return Ok(ended),
             };
             if !stage.checks.is_empty() {
-                self.steps.announce(self.face, stage, &why);
+                self.steps.announce(self.reporter, stage, &why);
                 verified += self.check(&mut journal, stage, &facts, answers)?;
             } else if made == 0 {
-                self.face.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why: &why });
+                self.reporter.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why: &why });
             }
             if made > 0 {
                 changed += made;
-                facts = self.facts(&journal.ledger)?;
+                facts = self.facts(&journal.state)?;
             }
         }
-        self.take_back_leftovers(&mut journal)?;
+        self.revert_ephemeral(&mut journal)?;
         self.clear_downloads();
-        if journal.ledger.finished.is_none() {
+        if journal.state.finished.is_none() {
             let at = self.host.now();
             journal.append(Record::Finished { at })?;
         }
-        Ok(Ended::Done { changed, verified })
+        Ok(RunOutcome::Done { changed, verified })
     }
 
     /// Announces the stage of the batch before its first change.
     fn head(&mut self, batch: &mut Batch) {
         if let Some((stage, why)) = batch.heading.take() {
-            self.steps.announce(self.face, stage, &why);
+            self.steps.announce(self.reporter, stage, &why);
         }
     }
 
     /// Removes what is left of downloads that nothing waits for any more.
     fn clear_downloads(&mut self) {
         if let Err(e) = self.fetcher.clear() {
-            self.face.event(&Event::Warn(&format!("what is left of downloads can not be removed: {e}")));
+            self.reporter.event(&Event::Warn(&format!("what is left of downloads can not be removed: {e}")));
         }
     }
 
     /// Fresh facts, with what the journal knows of restarts.
-    fn facts(&self, ledger: &Ledger) -> Result<Facts, EngineError> {
+    fn facts(&self, journal_state: &JournalState) -> Result<Facts, EngineError> {
         let mut facts = Facts::probe(self.host, self.user.clone());
-        with_ledger(&mut facts, ledger);
+        with_journal(&mut facts, journal_state);
         match self.host.take_unanswered() {
             Some(error) => Err(EngineError::Unanswered(error)),
             None => Ok(facts),
         }
     }
 
-    fn stage(
+    fn apply_stage(
         &mut self,
         journal: &mut Journal<'_>,
         stage: &'static Stage,
         facts: &Facts,
         answers: &Answers,
         why: &str,
-    ) -> Result<Stepped, EngineError> {
+    ) -> Result<StageOutcome, EngineError> {
         let mut batch = Batch { heading: Some((stage, why.to_owned())), ..Batch::default() };
         let mut made = 0;
         for change in (stage.changes)(facts, answers) {
             if self.stop.load(Ordering::Relaxed) {
-                self.flush(journal, &mut batch)?;
-                return Ok(Stepped::Ended(Ended::Interrupted));
+                self.run_triggers(journal, &mut batch)?;
+                return Ok(StageOutcome::RunOutcome(RunOutcome::Interrupted));
             }
             if let Change::Restart(restart) = change {
-                self.flush(journal, &mut batch)?;
+                self.run_triggers(journal, &mut batch)?;
                 self.head(&mut batch);
-                return self.restart(journal, &restart).map(Stepped::Ended);
+                return self.restart(journal, &restart).map(StageOutcome::RunOutcome);
             }
-            if self.make(journal, &mut batch, stage.id, &change)? {
+            if self.apply(journal, &mut batch, stage.id, &change)? {
                 made += 1;
             }
         }
-        self.flush(journal, &mut batch)?;
-        Ok(Stepped::Made(made))
+        self.run_triggers(journal, &mut batch)?;
+        Ok(StageOutcome::Made(made))
     }
 
-    fn restart(&mut self, journal: &mut Journal<'_>, restart: &Restart) -> Result<Ended, EngineError> {
+    fn restart(&mut self, journal: &mut Journal<'_>, restart: &Restart) -> Result<RunOutcome, EngineError> {
         let Restart { scope, why, until } = restart.clone();
-        let witness = Witness::of(self.host);
-        let now = format!("{} {} {}", self.host.now(), witness.boot_id, witness.pid1_start);
+        let boot_instance = BootInstance::probe(self.host);
+        let now = format!("{} {} {}", self.host.now(), boot_instance.boot_id, boot_instance.pid1_start);
         let id = crate::host::digest(now.as_bytes()).get(..12).unwrap_or_default().to_owned();
-        journal.append(Record::Waiting { scope, why: why.clone(), until, witness, id: id.clone() })?;
-        Ok(Ended::Restart(Awaited { scope, why, again: false, partial: false, id }))
+        journal.append(Record::Waiting { scope, why: why.clone(), until, boot_instance, id: id.clone() })?;
+        Ok(RunOutcome::Restart(PendingRestart { scope, why, again: false, partial: false, id }))
     }
 
     /// Looks at what must hold after a stage; answers how much did.
@@ -256,7 +256,7 @@ impl Engine<'_> {
         let (mut faults, mut passed) = (Vec::new(), 0);
         for check in stage.checks.iter().filter(|c| c.counts(answers)) {
             let seen = (check.look)(&memo, facts, answers);
-            self.face.event(&Event::Check { what: check.what, seen: &seen });
+            self.reporter.event(&Event::Check { what: check.what, seen: &seen });
             match seen {
                 Ok(_) => passed += 1,
                 Err(fault) if fault.is_warning => {}
@@ -264,7 +264,7 @@ impl Engine<'_> {
             }
         }
         if !faults.is_empty() {
-            return Err(EngineError::Faults { faults });
+            return Err(EngineError::ChecksFailed { faults });
         }
         let at = self.host.now();
         journal.append(Record::Verified { at })?;
@@ -273,28 +273,28 @@ impl Engine<'_> {
 }
 
 /// What became of a stage.
-enum Stepped {
+enum StageOutcome {
     Made(usize),
-    Ended(Ended),
+    RunOutcome(RunOutcome),
 }
 
 /// Puts what the journal knows into facts: which changes wait for a restart, and whether all was verified.
-pub fn with_ledger(facts: &mut Facts, ledger: &Ledger) {
+pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     let pending_of = |e: &Entry| match &e.phase {
         Phase::Done(made) => {
-            pending(&e.intent.change).filter(|p| !p.due.scope.was_restarted(made, &facts.witness))
+            pending(&e.intent.change).filter(|p| !p.due.scope.was_restarted(made, &facts.boot_instance))
         }
         _ => None,
     };
-    facts.pending = ledger.standing().filter_map(pending_of).collect();
-    facts.verified.clone_from(&ledger.verified);
-    facts.brought = ledger.standing().flat_map(brought).collect();
-    let is_over = ledger.finished.is_some();
-    facts.begun = ledger.standing().filter(|_| !is_over).map(|e| e.intent.stage.clone()).collect();
+    facts.pending = journal_state.active().filter_map(pending_of).collect();
+    facts.verified.clone_from(&journal_state.verified);
+    facts.installed_by_us = journal_state.active().flat_map(installed_by_us).collect();
+    let is_over = journal_state.finished.is_some();
+    facts.begun = journal_state.active().filter(|_| !is_over).map(|e| e.intent.stage.clone()).collect();
 }
 
 /// The packages that an entry asked for and that were not there before it.
-fn brought(entry: &Entry) -> Vec<String> {
+fn installed_by_us(entry: &Entry) -> Vec<String> {
     match (&entry.intent.before, &entry.intent.after) {
         (State::Packages { has: before, all, .. }, State::Packages { has, all: then }) => {
             let new = |name: &&String| !before.contains_key(*name) && !all.contains(name);
@@ -306,5 +306,5 @@ fn brought(entry: &Entry) -> Vec<String> {
 
 /// Who owns the directories of a change.
 fn owner(change: &Change) -> Owner {
-    change.makes().map_or(Owner::Root, |(_, owner)| owner)
+    change.created_path().map_or(Owner::Root, |(_, owner)| owner)
 }

@@ -94,7 +94,7 @@ impl From<PlanError> for Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let exit = match error {
-            EngineError::Drift(_) | EngineError::Faults { .. } => Exit::Found,
+            EngineError::Drift(_) | EngineError::ChecksFailed { .. } => Exit::Found,
             _ => Exit::Failed,
         };
         let mut failure = Self::of(&error, error.hint(), exit);

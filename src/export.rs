@@ -14,12 +14,13 @@ mod words;
 use std::collections::BTreeSet;
 
 use crate::change::{
-    Aside, Body, Change, Due, Edit, Entry, Expect, Link, Manager, Package, Put, Restart, Run, Scope, Unit,
+    Aside, Body, Change, Edit, Entry, Expect, Link, Manager, Package, Put, Restart, RestartRequirement, Run,
+    Scope, Unit,
 };
 use crate::facts::Facts;
 use crate::fetch::Artifact;
 use crate::host::Owner;
-use crate::journal::Ledger;
+use crate::journal::JournalState;
 use crate::plan::{Plan, Verdict};
 use crate::stages::STAGES;
 
@@ -97,7 +98,7 @@ impl Export {
     /// The plan that is left to do, and before it what a set-up of ours has done already, as its journal says: together
     /// they are what the machine needed when it was fresh. The restart follows from both.
     #[must_use]
-    pub fn new(plan: &Plan, ledger: &Ledger, facts: &Facts, of: String) -> Self {
+    pub fn new(plan: &Plan, journal_state: &JournalState, facts: &Facts, of: String) -> Self {
         let mut steps: Vec<Step> = Vec::new();
         let mut left = Vec::new();
         let places = Places::of(facts);
@@ -106,7 +107,8 @@ impl Export {
                 left.push(format!("{}: {}", planned.id, planned.why));
                 continue;
             }
-            let done = ledger.standing().filter(|e| e.intent.stage == planned.id).map(|e| &e.intent.change);
+            let done =
+                journal_state.active().filter(|e| e.intent.stage == planned.id).map(|e| &e.intent.change);
             let mut changes: Vec<Change> = Vec::new();
             for change in done.chain(&planned.changes) {
                 if !matches!(change, Change::Restart(_)) && !changes.contains(change) {
@@ -130,7 +132,7 @@ impl Export {
         }
         let known: BTreeSet<&str> = STAGES.iter().map(|s| s.id).collect();
         // A journal of a program whose stages have other names.
-        for entry in ledger.standing().filter(|e| !known.contains(e.intent.stage.as_str())) {
+        for entry in journal_state.active().filter(|e| !known.contains(e.intent.stage.as_str())) {
             let title = "of an earlier kind-wsl".to_owned();
             let step =
                 Step { id: entry.intent.stage.clone(), title, changes: vec![entry.intent.change.clone()] };
@@ -178,7 +180,7 @@ const RESTART: &str = "restart";
 
 /// The restart that the changes before it wait for.
 fn restart<'c>(changes: impl Iterator<Item = &'c Change>, facts: &Facts) -> Option<Restart> {
-    let waiting: Vec<(&Due, String)> =
+    let waiting: Vec<(&RestartRequirement, String)> =
         changes.filter_map(|c| Some((c.restart()?, c.target().object))).collect();
     let scope = waiting.iter().map(|(due, _)| due.scope).max()?;
     let mut until: Vec<Expect> = Vec::new();
@@ -221,7 +223,7 @@ pub(crate) trait Engine {
         for step in &export.steps {
             self.step(step);
             for change in &step.changes {
-                if change.is_passing() {
+                if change.is_ephemeral() {
                     self.note(format!("{}: left out, it serves a run of kind-wsl alone", change.target()));
                     continue;
                 }
@@ -291,7 +293,7 @@ pub(crate) fn entry_words(entry: &Entry, places: &Places) -> (&'static str, Vec<
     match &entry.edit {
         Edit::WslConf { section, key: k, value } => key("lf", section, k, value),
         Edit::Wslconfig { section, key: k, value } => key("crlf", section, k, value),
-        Edit::KernelWords { words } => ("wsl_words", words.iter().map(|w| plain(w)).collect(), None),
+        Edit::KernelParams { words } => ("wsl_words", words.iter().map(|w| plain(w)).collect(), None),
         Edit::DropSection { section } => {
             let note = found(&format!(
                 "whether [{section}] is there is looked at; taking it out is left to kind-wsl"
@@ -356,7 +358,7 @@ pub(crate) fn expectation(expect: &Expect) -> Vec<String> {
         Expect::Systemd => words("is_systemd", &[]),
         Expect::CgroupV2 => words("is_cgroup_v2", &[]),
         Expect::Controllers { names, .. } => words("has_controllers", names),
-        Expect::KernelWords(names) => words("has_words", names),
+        Expect::KernelParams(names) => words("has_words", names),
     }
 }
 

@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Due, Scope};
+use crate::change::{RestartRequirement, Scope};
 use crate::fetch::catalogue::Arch;
-use crate::host::{Account, Witness, World};
+use crate::host::{Account, BootInstance, System};
 
 pub use cgroup::Cgroup;
 pub use containers::Containers;
@@ -65,15 +65,16 @@ pub struct Facts {
     #[serde(default)]
     pub engines: Engines,
     /// Packages that a set-up of ours brought and that stand in the journal.
-    #[serde(default)]
-    pub brought: BTreeSet<String>,
+    #[serde(default, rename = "brought")]
+    pub installed_by_us: BTreeSet<String>,
     /// Stages that an interrupted setup began: it resumes them, however satisfied they look after their first change.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub begun: BTreeSet<String>,
     /// kind, kubectl, crun and ourselves.
     pub tools: Tools,
     /// The present start of the machine.
-    pub witness: Witness,
+    #[serde(rename = "witness")]
+    pub boot_instance: BootInstance,
     /// Changes that count only after a restart that has not taken place.
     pub pending: Vec<Pending>,
     /// When the result was last verified, with no change since.
@@ -84,7 +85,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// What has to be started again, and what is seen then.
-    pub due: Due,
+    pub due: RestartRequirement,
     /// The change, in words.
     pub why: String,
 }
@@ -95,24 +96,24 @@ impl Facts {
     /// Creates nothing: podman in particular is not asked before it is configured, because its first command
     /// settles the storage driver for good (`libpod/bolt_state` records it).
     #[must_use]
-    pub fn probe(world: &dyn World, user: Account) -> Self {
-        let wsl_conf = WslConf::of(world);
-        let wsl = Wsl::of(world, &user);
-        let kernel = Kernel::of(world);
-        let packages = Packages::of(world);
-        let containers = Containers::of(world, &user);
+    pub fn probe(system: &dyn System, user: Account) -> Self {
+        let wsl_conf = WslConf::probe(system);
+        let wsl = Wsl::probe(system, &user);
+        let kernel = Kernel::probe(system);
+        let packages = Packages::probe(system);
+        let containers = Containers::probe(system, &user);
         Self {
             arch: kernel.machine.parse().ok(),
-            windows: Windows::of(world, &wsl, &wsl_conf),
-            distro: Distro::of(world),
-            systemd: Systemd::of(world, &packages),
-            cgroup: Cgroup::of(world, user.uid),
-            subids: Subids::of(world, &user),
-            engines: Engines::of(world, &user),
-            brought: BTreeSet::new(),
+            windows: Windows::probe(system, &wsl, &wsl_conf),
+            distro: Distro::probe(system),
+            systemd: Systemd::probe(system, &packages),
+            cgroup: Cgroup::probe(system, user.uid),
+            subids: Subids::probe(system, &user),
+            engines: Engines::probe(system, &user),
+            installed_by_us: BTreeSet::new(),
             begun: BTreeSet::new(),
-            tools: Tools::of(world, &user, &containers),
-            witness: Witness::of(world),
+            tools: Tools::probe(system, &user, &containers),
+            boot_instance: BootInstance::probe(system),
             pending: Vec::new(),
             verified: None,
             wsl,

@@ -4,8 +4,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::facts::Facts;
-use crate::host::World;
-use crate::plan::{Plan, Selection, Verdict};
+use crate::host::System;
+use crate::plan::{Plan, StageSelection, Verdict};
 use crate::stage::Answers;
 
 /// What to do about a problem. As text, a command is what stands in backticks from end to end.
@@ -41,17 +41,17 @@ impl Fix {
     /// The same for this machine: of the stages that a setup is to run, those that have something to do. Without any
     /// the setup would end with "nothing to do", so a sentence takes its place.
     #[must_use]
-    pub fn fitted(self, world: &dyn World, facts: &Facts, answers: &Answers) -> Self {
+    pub fn fitted(self, system: &dyn System, facts: &Facts, answers: &Answers) -> Self {
         let Some(list) =
             self.command().and_then(|line| line.strip_prefix(SETUP)).filter(|list| !list.contains(' '))
         else {
             return self;
         };
         let only = list.split(',').map(ToOwned::to_owned).collect();
-        let selection = Selection { only, ..Selection::default() };
+        let selection = StageSelection { only, ..StageSelection::default() };
         // What cannot be planned is told by the setup itself.
-        let Ok(plan) = Plan::make(world, facts, answers, &selection) else { return self };
-        let is_due = |verdict| matches!(verdict, Verdict::Needed | Verdict::Blocked);
+        let Ok(plan) = Plan::make(system, facts, answers, &selection) else { return self };
+        let is_due = |verdict| matches!(verdict, Verdict::Required | Verdict::Blocked);
         let due: Vec<_> = plan.stages.iter().filter(|s| is_due(s.verdict)).map(|s| s.id).collect();
         if due.is_empty() {
             return Self::from(NOT_BY_SETUP);

@@ -1,17 +1,18 @@
 //! The outside world: files under a root, commands, users, time.
 //!
-//! Everything that reads or changes the machine goes through here. [`World`] is the reading half: it is what
-//! facts, previews and changes look at, and it has four forms: [`Host`] (the machine), [`Recorder`] (the
+//! Everything that reads or changes the machine goes through here. [`System`] is the reading half: it is what
+//! facts, previews and changes look at, and it has four forms: [`LiveSystem`] (the machine), [`Recorder`] (the
 //! machine, writing down what was asked), [`Replay`] (someone else's machine, from a report) and
-//! [`crate::plan::View`] (any of them with planned writes laid over it). The writing half exists once, as
-//! methods of [`Host`], and only the engine calls it.
+//! [`crate::plan::Overlay`] (any of them with planned writes laid over it). The writing half exists once, as
+//! methods of [`LiveSystem`], and only the engine calls it.
 
 mod account;
 mod cmd;
-mod folder;
+mod dir_handle;
+mod download_dir;
+mod env_handoff;
+mod fault;
 mod fs;
-mod fuse;
-mod handed;
 mod identity;
 mod interrupts;
 mod locks;
@@ -20,9 +21,8 @@ mod outputs;
 mod outside;
 mod process;
 mod record;
-mod scratch;
-mod staging;
 mod start;
+mod temp_dir;
 mod time;
 mod trusted;
 mod walk;
@@ -40,23 +40,23 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
-pub use cmd::{Cmd, Output, REPORTS, Runner};
-pub use folder::Folder;
+pub use cmd::{Cmd, Output, Runner, STATUS_FD};
+pub use dir_handle::DirHandle;
+pub use download_dir::{DownloadDir, PartialFile};
+pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, forget_untrusted_files, import_env_from_parent, parent};
+pub use fault::FaultInjector;
 pub use fs::{digest, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
-pub use fuse::Fuse;
-pub use handed::{BECOMES_ROOT, HANDED, forget_untrusted_files, parent, take_over};
 pub use interrupts::{Interrupt, is_aborted, settle_signals, watch};
 pub use locks::{Alone, Holder, Lock};
 pub use outside::directory;
-pub use process::{Process, environment, program, replace, settle_umask, words};
+pub use process::{Process, environment, program, replace, set_umask, words};
 pub use record::{Bytes, Recorder, Recording, Replay};
-pub use scratch::Scratch;
-pub use staging::{PartFile, Staging};
-pub use start::{OF_PROXIES, OF_SESSION, sudo};
-pub use time::Witness;
+pub use start::{PROXY_ENV, SESSION_ENV, sudo};
+pub use temp_dir::TempDir;
+pub use time::BootInstance;
 pub use trusted::is_roots_own;
-pub use write::Seen;
+pub use write::Expected;
 
 /// What is at a path, without following a link in its last component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ pub enum Owner {
 }
 
 /// The reading half of the outside world.
-pub trait World {
+pub trait System {
     /// What is at `path`; `None` where nothing is. A link in the last component is not followed.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ pub trait World {
     /// The SHA-256 of a regular file as lower-case hexadecimal digits; `None` where nothing is.
     ///
     /// # Errors
-    /// As [`World::read`].
+    /// As [`System::read`].
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
         Ok(self.read(path)?.map(|b| digest(&b)))
     }
@@ -140,17 +140,17 @@ pub trait World {
     ///
     /// # Errors
     /// When the program can not be started or does not end in time. A non-zero exit is no error.
-    fn query(&self, cmd: &Cmd) -> Result<Output, HostError>;
+    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError>;
 
     /// A variable of the environment in which the user started us.
     fn env(&self, name: &str) -> Option<String>;
 
     /// The numeric owner that `owner` comes to on this machine: without root everything is the caller's.
-    fn ids(&self, owner: Owner) -> (u32, u32);
+    fn resolve_owner(&self, owner: Owner) -> (u32, u32);
 
-    /// Where a directory really is once every link is followed, for [`Folder`]; `None` where this world has no files of
+    /// Where a directory really is once every link is followed, for [`DirHandle`]; `None` where this world has no files of
     /// its own, or none at this path.
-    fn real(&self, _dir: &Utf8Path) -> Option<std::path::PathBuf> {
+    fn host_path(&self, _dir: &Utf8Path) -> Option<std::path::PathBuf> {
         None
     }
 
@@ -161,8 +161,8 @@ pub trait World {
     }
 
     /// The standard output of a command that ended well, trimmed; `None` otherwise.
-    fn answer(&self, cmd: &Cmd) -> Option<String> {
-        match self.query(cmd) {
+    fn stdout_if_ok(&self, cmd: &Cmd) -> Option<String> {
+        match self.run_readonly(cmd) {
             Ok(output) => (output.code == 0).then(|| output.stdout.trim().to_owned()),
             Err(error) => {
                 self.note_unanswered(cmd, error);
@@ -177,9 +177,9 @@ pub trait World {
     /// The standard output of a command that has to end well.
     ///
     /// # Errors
-    /// As [`World::query`], and where it ends badly.
-    fn told(&self, cmd: &Cmd) -> Result<String, HostError> {
-        let Output { code, stdout, stderr } = self.query(cmd)?;
+    /// As [`System::query`], and where it ends badly.
+    fn output_checked(&self, cmd: &Cmd) -> Result<String, HostError> {
+        let Output { code, stdout, stderr } = self.run_readonly(cmd)?;
         if code == 0 {
             return Ok(stdout);
         }
@@ -194,21 +194,21 @@ pub trait World {
 }
 
 /// The machine: a root directory, a way to run commands, the caller's environment.
-pub struct Host {
+pub struct LiveSystem {
     root: Utf8PathBuf,
     top: Arc<walk::Root>,
     runner: Box<dyn Runner>,
     env: BTreeMap<String, String>,
     uid: u32,
     gid: u32,
-    fuse: Fuse,
-    theirs: RefCell<identity::Theirs>,
+    fault: FaultInjector,
+    user_paths: RefCell<identity::UserPaths>,
     unanswered: RefCell<Option<HostError>>,
     /// Whether this run keeps other distributions away.
     is_alone: Rc<Cell<bool>>,
 }
 
-impl std::fmt::Debug for Host {
+impl std::fmt::Debug for LiveSystem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host").field("root", &self.root).field("uid", &self.uid).finish_non_exhaustive()
     }
@@ -237,7 +237,7 @@ pub enum HostError {
     },
     /// A program that did not end in time.
     #[error("`{command}` did not end within {seconds} s")]
-    Slow {
+    TimedOut {
         /// The command line.
         command: String,
         /// The bound, in seconds.
@@ -261,7 +261,7 @@ pub enum HostError {
     NotRecorded(String),
     /// Between a look and a write somebody else wrote.
     #[error("`{0}` was changed by somebody else at this very moment")]
-    Meanwhile(Utf8PathBuf),
+    ConcurrentModification(Utf8PathBuf),
     /// Another distribution of the same Windows account does not finish its write.
     #[error("cannot change `{0}`: another distribution has been changing files beside it for 60 s")]
     Busy(Utf8PathBuf),
@@ -298,15 +298,15 @@ impl HostError {
 
     /// Whether what was decided on no longer fits what is there: whoever decided has to look again.
     #[must_use]
-    pub fn is_meanwhile(&self) -> bool {
-        matches!(self, Self::Meanwhile(_))
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::ConcurrentModification(_))
     }
 
     /// Whether a program is installed, as far as this failure tells, but could not be asked.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         match self {
-            Self::Slow { .. } => true,
+            Self::TimedOut { .. } => true,
             // A program for another machine is none.
             Self::Start { source, .. } => {
                 source.kind() != std::io::ErrorKind::NotFound
@@ -326,12 +326,12 @@ impl HostError {
             Self::Loop(path) => {
                 return Some(format!("`namei -l {path}` shows the links; take one of them away"));
             }
-            Self::Slow { command, .. } => {
+            Self::TimedOut { command, .. } => {
                 return Some(format!(
                     "run `{command}` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at), then run the same command again"
                 ));
             }
-            Self::Meanwhile(path) => {
+            Self::ConcurrentModification(path) => {
                 return Some(format!("look at what is in `{path}` now, then run the same command again"));
             }
             Self::Busy(path) => {

@@ -15,7 +15,7 @@ pub mod view;
 use camino::Utf8Path;
 
 use crate::facts::cgroup::{Mounts, ROOT, systemd_root, user_manager};
-use crate::host::{Account, World};
+use crate::host::{Account, System};
 
 pub use node::{Condition, Node};
 pub use pods::Pods;
@@ -40,26 +40,30 @@ impl Inspection {
     /// Reads the tree, and meanwhile has the provider asked ([`node::list`]), or whoever knows the nodes: from the user
     /// manager down where every node that runs is below it, otherwise from where systemd's begins.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account, ask: impl FnOnce() -> Result<Vec<Node>, String>) -> Self {
-        let mounts = Mounts::of(world);
+    pub fn probe(
+        system: &dyn System,
+        user: &Account,
+        ask: impl FnOnce() -> Result<Vec<Node>, String>,
+    ) -> Self {
+        let mounts = Mounts::probe(system);
         if !mounts.is_pure_v2() {
             return Self { mounts, nodes: ask(), tree: None, at_manager: false };
         }
-        let manager = user_manager(world, user.uid).map(|level| level.path);
+        let manager = user_manager(system, user.uid).map(|level| level.path);
         let mut at_manager = manager.is_some();
-        let base = || format!("{ROOT}{}", systemd_root(world));
+        let base = || format!("{ROOT}{}", systemd_root(system));
         let (mut tree, mut nodes) =
-            Tree::read_while(world, Utf8Path::new(&manager.unwrap_or_else(base)), ask);
+            Tree::read_while(system, Utf8Path::new(&manager.unwrap_or_else(base)), ask);
         let known = nodes.as_mut().map_or(&mut [][..], |nodes| &mut nodes[..]);
         node::place(known, &tree);
         let strays = |nodes: &[Node]| nodes.iter().any(|node| node.is_running() && node.cgroup.is_none());
         if at_manager && strays(known) {
-            let whole = Tree::read(world, Utf8Path::new(&base()));
+            let whole = Tree::read(system, Utf8Path::new(&base()));
             node::place(known, &whole);
             (tree, at_manager) = (whole, false);
         }
         for node in known {
-            node.examine(world, &tree);
+            node.examine(system, &tree);
         }
         Self { mounts, nodes, tree: Some(tree), at_manager }
     }

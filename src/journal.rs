@@ -7,9 +7,9 @@
 //! An undo runs as root and goes by what the journal holds, so a journal that anybody but root can change is refused.
 
 mod agreement;
-mod ledger;
+mod checksum;
 mod record;
-mod seal;
+mod state;
 mod trust;
 
 use std::time::Duration;
@@ -18,12 +18,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::change::SAVED;
-use crate::host::{Holder, Host, HostError, Kind, Lock, Owner, World};
+use crate::host::{Holder, HostError, Kind, LiveSystem, Lock, Owner, System};
 
 pub use agreement::Agreement;
-pub use ledger::{Entry, Ledger, Phase, Waiting};
-pub use record::{Chosen, Intent, Record};
-use seal::{Seal, goes_on_after_its_end, seal};
+use checksum::{ChecksumStatus, checksum_status, continues_after_its_end};
+pub use record::{Intent, Record, RunOptions};
+pub use state::{Entry, JournalState, Phase, Waiting};
 
 /// The version of this form of the journal. A reader refuses a newer one.
 pub const VERSION: u32 = 1;
@@ -111,9 +111,9 @@ impl JournalError {
 /// The open journal, locked.
 #[derive(Debug)]
 pub struct Journal<'h> {
-    host: &'h Host,
+    host: &'h LiveSystem,
     /// What it says so far.
-    pub ledger: Ledger,
+    pub state: JournalState,
     lock: Lock,
 }
 
@@ -121,25 +121,25 @@ pub struct Journal<'h> {
 ///
 /// # Errors
 /// When it can not be read, is damaged or of a newer version.
-pub fn read(world: &dyn World) -> Result<Ledger, JournalError> {
-    trust::check(world)?;
-    let bytes = world.read(Utf8Path::new(PATH))?.unwrap_or_default();
+pub fn read(system: &dyn System) -> Result<JournalState, JournalError> {
+    trust::check(system)?;
+    let bytes = system.read(Utf8Path::new(PATH))?.unwrap_or_default();
     Ok(parse(&bytes)?.0)
 }
 
 /// The records, and how many bytes of whole lines there are.
-fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
+fn parse(bytes: &[u8]) -> Result<(JournalState, usize), JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
     let mut records = Vec::new();
     for (index, line) in bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate() {
-        let seal = seal(line);
-        if seal != Seal::Broken {
+        let checksum_status = checksum_status(line);
+        if checksum_status != ChecksumStatus::Broken {
             check_version(line)?;
         }
-        let broken = match seal {
-            Seal::Holds => None,
-            Seal::Broken => Some("its checksum is wrong"),
-            Seal::Missing => Some("it has no checksum"),
+        let broken = match checksum_status {
+            ChecksumStatus::Holds => None,
+            ChecksumStatus::Broken => Some("its checksum is wrong"),
+            ChecksumStatus::Missing => Some("it has no checksum"),
         };
         if let Some(why) = broken {
             return Err(JournalError::Damaged { line: index + 1, why: why.to_owned() });
@@ -160,11 +160,11 @@ fn parse(bytes: &[u8]) -> Result<(Ledger, usize), JournalError> {
         }
         records.push(record);
     }
-    if goes_on_after_its_end(&bytes[whole..]) {
+    if continues_after_its_end(&bytes[whole..]) {
         let why = "something stands where its end should be".to_owned();
         return Err(JournalError::Damaged { line: records.len() + 1, why });
     }
-    Ok((Ledger::fold(records), whole))
+    Ok((JournalState::replay(records), whole))
 }
 
 /// Looks at the version before anything else: a newer form need not parse at all.
@@ -190,7 +190,7 @@ const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes our directory and takes the lock in it. A run that ends an undo removes both, so either may have to be repeated.
-fn take_lock(host: &Host) -> Result<Lock, JournalError> {
+fn take_lock(host: &LiveSystem) -> Result<Lock, JournalError> {
     let dir = Utf8Path::new(DIR);
     for left in (0..LOCK_TRIES).rev() {
         for dir in host.missing_dirs(Utf8Path::new(PATH))? {
@@ -212,19 +212,19 @@ impl<'h> Journal<'h> {
     ///
     /// # Errors
     /// As [`read`]; besides, when another run holds it or it is another user's.
-    pub fn open(host: &'h Host, user: &str) -> Result<Self, JournalError> {
+    pub fn open(host: &'h LiveSystem, user: &str) -> Result<Self, JournalError> {
         let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
         let bytes = host.read(path)?.unwrap_or_default();
-        let (ledger, whole) = parse(&bytes)?;
+        let (state, whole) = parse(&bytes)?;
         if whole < bytes.len() {
             host.truncate(path, u64::try_from(whole).unwrap_or(u64::MAX))?;
         }
-        if let Some(theirs) = ledger.user.as_ref().filter(|u| *u != user) {
+        if let Some(theirs) = state.user.as_ref().filter(|u| *u != user) {
             return Err(JournalError::OtherUser { theirs: theirs.clone(), yours: user.to_owned() });
         }
-        let mut journal = Self { host, ledger, lock };
-        if journal.ledger.user.is_none() {
+        let mut journal = Self { host, state, lock };
+        if journal.state.user.is_none() {
             let tool = concat!("kind-wsl ", env!("CARGO_PKG_VERSION")).to_owned();
             let user = user.to_owned();
             journal.append(Record::Begin { version: VERSION, tool, at: host.now(), user })?;
@@ -238,14 +238,14 @@ impl<'h> Journal<'h> {
     /// What the kernel refuses.
     pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
         self.host.append(Utf8Path::new(PATH), &record.line())?;
-        self.ledger.add(record);
+        self.state.apply(record);
         Ok(())
     }
 
     /// The number of the next intent.
     #[must_use]
     pub fn next_id(&self) -> u64 {
-        self.ledger.entries.iter().map(|e| e.intent.id).max().unwrap_or(0) + 1
+        self.state.entries.iter().map(|e| e.intent.id).max().unwrap_or(0) + 1
     }
 
     /// Saves the bytes of a file under their hash, before it is changed.
@@ -260,7 +260,7 @@ impl<'h> Journal<'h> {
         if self.has_saved(sha256)? {
             return Ok(());
         }
-        self.host.write(&path, 0o600, self.host.ids(Owner::Root), Owner::Root, |sink| {
+        self.host.write(&path, 0o600, self.host.resolve_owner(Owner::Root), Owner::Root, |sink| {
             sink.write_all(bytes).map_err(|source| HostError::File {
                 action: "save",
                 path: path.clone(),
@@ -295,22 +295,22 @@ impl<'h> Journal<'h> {
 
 /// Whether anything of ours is there at all.
 #[must_use]
-pub fn exists(world: &dyn World) -> bool {
-    matches!(world.stat(Utf8Path::new(DIR)), Ok(Some(stat)) if stat.kind == Kind::Dir)
+pub fn exists(system: &dyn System) -> bool {
+    matches!(system.stat(Utf8Path::new(DIR)), Ok(Some(stat)) if stat.kind == Kind::Dir)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{JournalError, Record, parse, seal::sealed};
+    use super::{JournalError, Record, checksum::with_checksum, parse};
 
     const BEGIN: &str = r#"{"record":"begin","version":1,"tool":"t","at":"now","user":"dev"}"#;
 
     #[test]
     fn a_torn_last_line_is_ignored() {
-        let begin = sealed(BEGIN);
+        let begin = with_checksum(BEGIN);
         let bytes = format!("{begin}{{\"record\":\"finis");
-        let (ledger, whole) = parse(bytes.as_bytes()).unwrap();
-        assert_eq!(ledger.user.as_deref(), Some("dev"));
+        let (state, whole) = parse(bytes.as_bytes()).unwrap();
+        assert_eq!(state.user.as_deref(), Some("dev"));
         assert_eq!(whole, begin.len());
     }
 
@@ -351,7 +351,7 @@ mod tests {
     fn a_name_that_a_command_would_take_for_an_option_is_refused() {
         let intent = |change: &str| {
             let state = r#"{"is":"packages","has":{},"all":[]}"#;
-            sealed(&format!(
+            with_checksum(&format!(
                 r#"{{"record":"intent","id":1,"stage":"x","change":{change},"before":{state},"after":{state}}}"#
             ))
         };

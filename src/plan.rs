@@ -11,32 +11,32 @@ use crate::edit::Form;
 use crate::edit::shown::beside_own;
 use crate::facts::{Facts, Packages, Pending};
 use crate::fetch::Source;
-use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, World, digest, missing_dirs};
-pub use crate::stage::Selection;
-use crate::stage::{Answers, Need, Stage};
+use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System, digest, missing_dirs};
+pub use crate::stage::StageSelection;
+use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::STAGES;
 
 /// A planned file: what it is, its bytes, how it is shown.
 type Laid = (Stat, Vec<u8>, Form);
 
 /// The machine with planned writes laid over it, so that a change sees what the changes before it will write.
-pub struct View<'w> {
-    base: &'w dyn World,
+pub struct Overlay<'w> {
+    base: &'w dyn System,
     files: RefCell<BTreeMap<Utf8PathBuf, Laid>>,
     /// The places of renamed files: nothing at the old one, at the new one what was there.
     places: RefCell<BTreeMap<Utf8PathBuf, Option<Stat>>>,
 }
 
-impl std::fmt::Debug for View<'_> {
+impl std::fmt::Debug for Overlay<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("View").field("files", &self.files.borrow().keys()).finish_non_exhaustive()
     }
 }
 
-impl<'w> View<'w> {
+impl<'w> Overlay<'w> {
     /// Nothing laid over it yet.
     #[must_use]
-    pub fn new(base: &'w dyn World) -> Self {
+    pub fn new(base: &'w dyn System) -> Self {
         Self { base, files: RefCell::default(), places: RefCell::default() }
     }
 
@@ -64,7 +64,7 @@ impl<'w> View<'w> {
     }
 }
 
-impl World for View<'_> {
+impl System for Overlay<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
         match self.files.borrow().get(path) {
             Some((stat, ..)) => Ok(Some(stat.clone())),
@@ -96,12 +96,12 @@ impl World for View<'_> {
         self.base.resolve(path)
     }
 
-    fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
-        self.base.real(dir)
+    fn host_path(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
+        self.base.host_path(dir)
     }
 
-    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
-        self.base.query(cmd)
+    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
+        self.base.run_readonly(cmd)
     }
 
     fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
@@ -112,8 +112,8 @@ impl World for View<'_> {
         self.base.env(name)
     }
 
-    fn ids(&self, owner: Owner) -> (u32, u32) {
-        self.base.ids(owner)
+    fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
+        self.base.resolve_owner(owner)
     }
 }
 
@@ -122,13 +122,16 @@ impl World for View<'_> {
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It will change something.
-    Needed,
+    #[serde(rename = "needed")]
+    Required,
     /// It is so already.
     Satisfied,
     /// This machine does it anyway.
-    NoEffect,
+    #[serde(rename = "no-effect")]
+    Redundant,
     /// It is about another kind of machine, or was not asked for.
-    NotHere,
+    #[serde(rename = "not-here")]
+    NotApplicable,
     /// It was left out.
     Skipped,
     /// It stands in the way of the whole set-up.
@@ -140,10 +143,10 @@ impl Verdict {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Needed => "needed",
+            Self::Required => "needed",
             Self::Satisfied => "done",
-            Self::NoEffect => "not needed",
-            Self::NotHere | Self::Skipped => "skipped",
+            Self::Redundant => "not needed",
+            Self::NotApplicable | Self::Skipped => "skipped",
             Self::Blocked => "blocked",
         }
     }
@@ -219,17 +222,17 @@ impl PlanError {
 }
 
 impl Plan {
-    /// Folds the stages over a view of `world`.
+    /// Folds the stages over a view of `system`.
     ///
     /// # Errors
     /// When the target of a change can not be read, or is not what a change can be made to.
     pub fn make(
-        world: &dyn World,
+        system: &dyn System,
         facts: &Facts,
         answers: &Answers,
-        selection: &Selection,
+        selection: &StageSelection,
     ) -> Result<Self, PlanError> {
-        let view = View::new(world);
+        let view = Overlay::new(system);
         let mut facts = facts.clone();
         let mut plan = Self {
             stages: Vec::new(),
@@ -256,7 +259,7 @@ impl Plan {
         let places = view.places.into_inner();
         for (path, (_, after, form)) in view.files.into_inner() {
             let stays = !matches!(places.get(&path), Some(None));
-            let before = world.read(&path).ok().flatten().filter(|_| stays);
+            let before = system.read(&path).ok().flatten().filter(|_| stays);
             let (before, after) = if form == Form::Own {
                 let after = binary(&after).unwrap_or_else(|| String::from_utf8_lossy(&after).into_owned());
                 let there = |bytes: Vec<u8>| binary(&bytes).unwrap_or_else(|| beside_own(&bytes, &after));
@@ -309,7 +312,7 @@ fn foresee(facts: &mut Facts, change: &Change) {
     let Change::Package(package) = change else { return };
     let Packages { installed, candidates, .. } = &mut facts.packages;
     for name in &package.names {
-        facts.brought.insert(name.clone());
+        facts.installed_by_us.insert(name.clone());
         installed.entry(name.clone()).or_insert_with(|| candidates.get(name).cloned().unwrap_or_default());
     }
 }
@@ -321,11 +324,11 @@ pub fn pending(change: &Change) -> Option<Pending> {
 }
 
 fn plan_stage(
-    view: &View<'_>,
+    view: &Overlay<'_>,
     stage: &Stage,
     facts: &Facts,
     answers: &Answers,
-    selection: &Selection,
+    selection: &StageSelection,
 ) -> Result<Planned, ChangeError> {
     let (verdict, why, hint) = judge(stage, facts, answers, selection);
     let due = is_due(stage, verdict, facts);
@@ -346,8 +349,8 @@ fn plan_stage(
     planned.wanted.clone_from(&wanted);
     let all = wanted.len();
     for change in wanted {
-        let now = change.observe(view)?;
-        let aim = match change.aim(view) {
+        let now = change.current(view)?;
+        let aim = match change.desired(view) {
             Err(e @ ChangeError::Removes { .. }) => {
                 planned.verdict = Verdict::Blocked;
                 (planned.why, planned.hint) = (e.to_string(), e.hint());
@@ -355,11 +358,11 @@ fn plan_stage(
             }
             aim => aim?,
         };
-        if let Some((path, _)) = change.makes() {
+        if let Some((path, _)) = change.created_path() {
             // A file where a directory would have to be is seen now, not half-way.
             missing_dirs(view, path)?;
         }
-        if !change.holds(&now, &aim.state) || matches!(change, Change::Restart(_)) {
+        if !change.satisfies(&now, &aim.state) || matches!(change, Change::Restart(_)) {
             match aim.bytes {
                 Some((path, bytes)) => view.lay(path, &aim.state, bytes, change.form()),
                 None => planned.besides.push(over(change.target(), &change, &now)),
@@ -372,7 +375,7 @@ fn plan_stage(
     }
     if verdict == Verdict::Satisfied {
         if !planned.changes.is_empty() {
-            planned.verdict = Verdict::Needed;
+            planned.verdict = Verdict::Required;
             "an interrupted setup began it".clone_into(&mut planned.why);
         }
         return Ok(planned);
@@ -406,7 +409,7 @@ fn over(target: Target, change: &Change, now: &State) -> Target {
 #[must_use]
 pub fn is_due(stage: &Stage, verdict: Verdict, facts: &Facts) -> bool {
     let resumes = || verdict == Verdict::Satisfied && facts.begun.contains(stage.id);
-    verdict == Verdict::Needed || resumes()
+    verdict == Verdict::Required || resumes()
 }
 
 /// The stage's own word on whether it matters, as a verdict.
@@ -415,19 +418,19 @@ pub fn judge(
     stage: &Stage,
     facts: &Facts,
     answers: &Answers,
-    selection: &Selection,
+    selection: &StageSelection,
 ) -> (Verdict, String, Option<String>) {
-    if selection.leaves_out(stage) {
+    if selection.skips(stage) {
         return (Verdict::Skipped, "by --only or --skip".to_owned(), None);
     }
     match (stage.needed)(facts, answers) {
-        Need::Needed(why) => (Verdict::Needed, why, None),
-        Need::Satisfied(why) => (Verdict::Satisfied, why, None),
-        Need::NoEffect(why) if selection.guide => {
-            (Verdict::Needed, format!("{why}; written because of --guide"), None)
+        Applicability::Required(why) => (Verdict::Required, why, None),
+        Applicability::Satisfied(why) => (Verdict::Satisfied, why, None),
+        Applicability::Redundant(why) if selection.guide => {
+            (Verdict::Required, format!("{why}; written because of --guide"), None)
         }
-        Need::NoEffect(why) => (Verdict::NoEffect, why, None),
-        Need::NotHere(why) => (Verdict::NotHere, why, None),
-        Need::Blocked { what, hint } => (Verdict::Blocked, what, Some(hint)),
+        Applicability::Redundant(why) => (Verdict::Redundant, why, None),
+        Applicability::NotApplicable(why) => (Verdict::NotApplicable, why, None),
+        Applicability::Blocked { what, hint } => (Verdict::Blocked, what, Some(hint)),
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Account, Cmd, Kind, World};
+use crate::host::{Account, Cmd, Kind, System};
 
 /// One of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +59,16 @@ pub(crate) struct Correction {
 
 /// What is wrong with the shell's way to the user's systemd: `XDG_RUNTIME_DIR` is another user's or `WSLg`'s, or the bus
 /// is another one. Empty if `/run/user/UID` is not the user's, because then there is nothing to correct it to.
-pub(crate) fn corrections(world: &dyn World, user: &Account) -> Vec<Correction> {
+pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction> {
     let run = user.runtime_dir();
-    if !is_session_of(world, user) {
+    if !is_session_of(system, user) {
         return Vec::new();
     }
-    let real = |path: &str| world.resolve(Utf8Path::new(path)).unwrap_or_else(|_| path.into());
-    let said = |name: &str| world.env(name).filter(|value| !value.is_empty());
+    let real = |path: &str| system.resolve(Utf8Path::new(path)).unwrap_or_else(|_| path.into());
+    let said = |name: &str| system.env(name).filter(|value| !value.is_empty());
     let mut wrong = Vec::new();
     if let Some(dir) = said("XDG_RUNTIME_DIR").filter(|dir| real(dir) != real(&run)) {
-        let why = match world.stat(&real(&dir)) {
+        let why = match system.stat(&real(&dir)) {
             Ok(Some(stat)) if stat.kind != Kind::Dir => "is not a directory",
             Ok(Some(stat)) if stat.uid != user.uid => "belongs to another user",
             Ok(Some(_)) => "is not the directory of the systemd user manager",
@@ -86,7 +86,7 @@ pub(crate) fn corrections(world: &dyn World, user: &Account) -> Vec<Correction> 
         let first = address.split([';', ',']).next().and_then(|a| a.strip_prefix("unix:path="));
         first.is_some_and(|path| real(path) == real(&bus))
     };
-    if let Some(address) = said("DBUS_SESSION_BUS_ADDRESS").filter(|a| world.exists(&bus) && !is_bus(a)) {
+    if let Some(address) = said("DBUS_SESSION_BUS_ADDRESS").filter(|a| system.exists(&bus) && !is_bus(a)) {
         wrong.push(Correction {
             name: "DBUS_SESSION_BUS_ADDRESS",
             fault: format!("DBUS_SESSION_BUS_ADDRESS={address} is not the user's session bus"),
@@ -97,9 +97,9 @@ pub(crate) fn corrections(world: &dyn World, user: &Account) -> Vec<Correction> 
 }
 
 /// Whether `/run/user/UID` exists and is the user's.
-pub(crate) fn is_session_of(world: &dyn World, user: &Account) -> bool {
-    let run = world.resolve(Utf8Path::new(&user.runtime_dir()));
-    let stat = run.and_then(|run| world.stat(&run)).ok().flatten();
+pub(crate) fn is_session_of(system: &dyn System, user: &Account) -> bool {
+    let run = system.resolve(Utf8Path::new(&user.runtime_dir()));
+    let stat = run.and_then(|run| system.stat(&run)).ok().flatten();
     stat.is_some_and(|stat| stat.kind == Kind::Dir && stat.uid == user.uid)
 }
 
@@ -109,9 +109,9 @@ pub(crate) fn in_wrapper<'w>(words: impl IntoIterator<Item = &'w str>) -> Cmd {
 }
 
 /// Whether there is a user manager to ask for the wrapper's scope; without one kind is started as it is.
-pub(crate) fn can_be_wrapped(world: &dyn World, user: &Account) -> bool {
-    let init = world.text("/proc/1/comm").unwrap_or_default();
-    init.trim() == "systemd" && world.exists(&format!("{}/bus", user.runtime_dir()))
+pub(crate) fn can_be_wrapped(system: &dyn System, user: &Account) -> bool {
+    let init = system.text("/proc/1/comm").unwrap_or_default();
+    init.trim() == "systemd" && system.exists(&format!("{}/bus", user.runtime_dir()))
 }
 
 /// What docker and nerdctl are asked, in kind's words (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).

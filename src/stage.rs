@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::facts::Facts;
-use crate::host::World;
+use crate::host::System;
 use crate::provider::Provider;
 
 /// One step of the guide or of kind's page.
@@ -27,7 +27,7 @@ pub struct Stage {
     /// What it asks.
     pub questions: &'static [Question],
     /// Whether it matters on this machine.
-    pub needed: fn(&Facts, &Answers) -> Need,
+    pub needed: fn(&Facts, &Answers) -> Applicability,
     /// What it changes; pure, so that a preview needs no machine.
     pub changes: fn(&Facts, &Answers) -> Vec<Change>,
     /// What must hold afterwards, beyond the changes themselves.
@@ -36,15 +36,15 @@ pub struct Stage {
 
 /// Whether a stage matters on this machine, always with the evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Need {
+pub enum Applicability {
     /// Its changes have an effect here. Where all of them are there already, the stage counts as satisfied.
-    Needed(String),
+    Required(String),
     /// What it makes true is true by other means.
     Satisfied(String),
     /// This WSL or systemd does it anyway; `--guide` writes it nevertheless.
-    NoEffect(String),
+    Redundant(String),
     /// It is about another kind of machine.
-    NotHere(String),
+    NotApplicable(String),
     /// It can not be done here, and so the set-up can not start.
     Blocked {
         /// What stands in the way.
@@ -54,22 +54,22 @@ pub enum Need {
     },
 }
 
-impl Need {
+impl Applicability {
     /// Short for building.
     pub fn needed(why: impl Into<String>) -> Self {
-        Self::Needed(why.into())
+        Self::Required(why.into())
     }
     /// Short for building.
     pub fn satisfied(why: impl Into<String>) -> Self {
         Self::Satisfied(why.into())
     }
     /// Short for building.
-    pub fn no_effect(why: impl Into<String>) -> Self {
-        Self::NoEffect(why.into())
+    pub fn redundant(why: impl Into<String>) -> Self {
+        Self::Redundant(why.into())
     }
     /// Short for building.
-    pub fn not_here(why: impl Into<String>) -> Self {
-        Self::NotHere(why.into())
+    pub fn not_applicable(why: impl Into<String>) -> Self {
+        Self::NotApplicable(why.into())
     }
     /// Short for building.
     pub fn blocked(what: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -88,18 +88,18 @@ pub struct Question {
     /// What hangs on it: one line of help.
     pub help: &'static str,
     /// What counts as an answer.
-    pub form: Form,
+    pub form: AnswerKind,
     /// When it is asked.
     pub when: fn(&Facts, &Answers) -> bool,
     /// What Enter means, and `--yes`.
     pub default: fn(&Facts) -> String,
     /// Whether it is put to everybody or only to who wants to change something.
-    pub weight: Weight,
+    pub weight: Prompting,
 }
 
 /// What counts as an answer.
 #[derive(Clone, Copy, Debug)]
-pub enum Form {
+pub enum AnswerKind {
     /// `yes` or `no`.
     YesNo,
     /// One of these values, each with a line that says what it is.
@@ -126,13 +126,13 @@ impl Choice {
 
 /// How much a question matters.
 #[derive(Clone, Copy, Debug)]
-pub enum Weight {
+pub enum Prompting {
     /// Put to everybody on a terminal; without one it needs an answer or `--yes`.
-    Decide,
+    Always,
     /// Has a default that suits nearly everybody; put to who chooses to change the answers.
-    Prefer,
+    Advanced,
     /// The first where this holds, the second elsewhere.
-    DecideWhere(fn(&Facts) -> bool),
+    If(fn(&Facts) -> bool),
 }
 
 impl Question {
@@ -150,11 +150,11 @@ impl Question {
 
     /// Whether it is put to everybody on this machine.
     #[must_use]
-    pub fn is_for_everybody(&self, facts: &Facts) -> bool {
+    pub fn is_always_asked(&self, facts: &Facts) -> bool {
         match self.weight {
-            Weight::Decide => true,
-            Weight::Prefer => false,
-            Weight::DecideWhere(holds) => holds(facts),
+            Prompting::Always => true,
+            Prompting::Advanced => false,
+            Prompting::If(holds) => holds(facts),
         }
     }
 
@@ -170,18 +170,18 @@ impl Question {
             allowed: allowed.join(", "),
         };
         match self.form {
-            Form::YesNo => match said.to_ascii_lowercase().as_str() {
+            AnswerKind::YesNo => match said.to_ascii_lowercase().as_str() {
                 "yes" | "y" | "true" | "1" => Ok("yes".to_owned()),
                 "no" | "n" | "false" | "0" => Ok("no".to_owned()),
                 _ => Err(wrong(vec!["yes".to_owned(), "no".to_owned()])),
             },
-            Form::Choice(choices) => {
+            AnswerKind::Choice(choices) => {
                 let choices = choices(facts);
                 let found = choices.iter().find(|c| c.value.eq_ignore_ascii_case(said));
                 let values = || choices.iter().map(|c| c.value.clone()).collect();
                 found.map(|c| c.value.clone()).ok_or_else(|| wrong(values()))
             }
-            Form::Open(choices, check) => {
+            AnswerKind::Open(choices, check) => {
                 let known = choices(facts).into_iter().find(|c| c.value.eq_ignore_ascii_case(said));
                 known.map_or_else(
                     || check(said).map(|()| said.to_owned()).map_err(|allowed| wrong(vec![allowed])),
@@ -209,7 +209,7 @@ pub struct AnswerError {
 impl AnswerError {
     /// The same, said elsewhere than by flag.
     #[must_use]
-    pub fn said_in(self, place: String) -> Self {
+    pub fn at(self, place: String) -> Self {
         Self { place, ..self }
     }
 
@@ -266,7 +266,7 @@ impl Answers {
 
     /// Whether the answer is yes.
     #[must_use]
-    pub fn is_yes(&self, id: &str) -> bool {
+    pub fn is_true(&self, id: &str) -> bool {
         self.get(id) == Some("yes")
     }
 
@@ -283,14 +283,14 @@ impl Answers {
     }
 
     /// Notes an answer.
-    pub fn give(&mut self, id: &str, answer: impl Into<String>) {
+    pub fn set(&mut self, id: &str, answer: impl Into<String>) {
         self.0.insert(id.to_owned(), answer.into());
     }
 }
 
 /// Which stages, and how much of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Selection {
+pub struct StageSelection {
     /// These alone, where it is not empty.
     pub only: Vec<String>,
     /// Not these.
@@ -299,10 +299,10 @@ pub struct Selection {
     pub guide: bool,
 }
 
-impl Selection {
+impl StageSelection {
     /// Whether a stage was left out by the user.
     #[must_use]
-    pub fn leaves_out(&self, stage: &Stage) -> bool {
+    pub fn skips(&self, stage: &Stage) -> bool {
         let named = |list: &[String]| list.iter().any(|s| s == stage.id);
         (!self.only.is_empty() && !named(&self.only)) || named(&self.skip)
     }
@@ -318,7 +318,7 @@ pub struct Check {
     /// The provider that it is about; `None` for what all of them need.
     pub provider: Option<Provider>,
     /// Looks, and says what it saw either way.
-    pub look: fn(&dyn World, &Facts, &Answers) -> Result<String, Fault>,
+    pub look: fn(&dyn System, &Facts, &Answers) -> Result<String, Fault>,
 }
 
 impl Check {

@@ -4,7 +4,7 @@
 //! its file with its one `static STAGE`, declare the module and add it to `STAGES`.
 
 use crate::provider::Provider;
-use crate::stage::{Answers, Need, Question, Stage};
+use crate::stage::{Answers, Applicability, Question, Stage};
 
 mod cgroup;
 mod cgroup_mount;
@@ -95,9 +95,10 @@ impl UnknownStage {
 }
 
 /// What another provider than podman makes needless.
-fn not_podman(answers: &Answers) -> Option<Need> {
+fn not_podman(answers: &Answers) -> Option<Applicability> {
     let provider = answers.provider();
-    (provider != Provider::Podman).then(|| Need::not_here(format!("the provider is {provider}")))
+    (provider != Provider::Podman)
+        .then(|| Applicability::not_applicable(format!("the provider is {provider}")))
 }
 
 /// The user as the owner of what is made for them.

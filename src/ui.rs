@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::engine::Face;
+use crate::engine::Reporter;
 use crate::error::Failure;
 use crate::fix::Fix;
 
@@ -62,7 +62,7 @@ pub enum Detail {
 }
 
 /// Settles colours for the whole program.
-pub fn settle(color: Color) {
+pub fn set_color_choice(color: Color) {
     let choice = match color {
         Color::Auto => return,
         Color::Always => anstream::ColorChoice::Always,
@@ -123,7 +123,7 @@ pub fn is_interactive() -> bool {
 
 /// The face that suits where the output goes.
 #[must_use]
-pub fn face(json: bool, verbose: bool, quiet: bool) -> Box<dyn Face> {
+pub fn reporter(json: bool, verbose: bool, quiet: bool) -> Box<dyn Reporter> {
     if json {
         Box::new(Json)
     } else if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !quiet {

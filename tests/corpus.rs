@@ -24,10 +24,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use files::{File, Place};
-use kind_wsl::engine::{DriftPolicy, Ended, EngineError};
+use kind_wsl::engine::{DriftPolicy, EngineError, RunOutcome};
 use kind_wsl::facts::Facts;
-use kind_wsl::host::{Fuse, Host};
-use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::host::{FaultInjector, LiveSystem};
+use kind_wsl::plan::{Plan, StageSelection};
 use others::Edit;
 use support::{Layout, Machine, answers, differing};
 
@@ -50,16 +50,16 @@ fn machine(file: &File, place: Place) -> Machine {
 }
 
 /// The machine, told where the Windows profile is: a wsl.conf may mount the drives elsewhere.
-fn host(machine: &Machine) -> Host {
-    let mut host = machine.host(Fuse::default());
-    host.tell("KIND_WSL_WINDOWS_PROFILE", "/mnt/c/Users/dev");
+fn host(machine: &Machine) -> LiveSystem {
+    let mut host = machine.host(FaultInjector::default());
+    host.set_env("KIND_WSL_WINDOWS_PROFILE", "/mnt/c/Users/dev");
     host
 }
 
 /// Why the set-up refuses, where it does: as the command line looks before anything is changed.
 fn refusal(machine: &Machine) -> Option<String> {
     let host = host(machine);
-    let selection = Selection { guide: true, ..Selection::default() };
+    let selection = StageSelection { guide: true, ..StageSelection::default() };
     match Plan::make(&host, &Facts::probe(&host, machine.user()), &answers(), &selection) {
         Err(e) => Some(format!(
             "{e}: {}",
@@ -72,7 +72,7 @@ fn refusal(machine: &Machine) -> Option<String> {
 /// Every file is edited before the restart.
 fn set_up(machine: &Machine, name: &str) {
     match machine.setup(&host(machine), &answers(), true) {
-        Ok(Ended::Restart(_)) => {}
+        Ok(RunOutcome::Restart(_)) => {}
         other => panic!("{name}: {other:?}"),
     }
 }

@@ -17,8 +17,8 @@ mod support;
 
 use std::time::Instant;
 
-use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
-use kind_wsl::host::Fuse;
+use kind_wsl::engine::{DriftPolicy, PendingRestart, RunOutcome};
+use kind_wsl::host::FaultInjector;
 use machines::Row;
 use support::{Layout, Machine, Tree, all, answers, changes, same};
 
@@ -35,12 +35,12 @@ fn calm(row: &Row) -> Calm {
     let before = machine.snapshot();
     let mut legs = Vec::new();
     for boot in 2.. {
-        let host = machine.host(Fuse::default());
+        let host = machine.host(FaultInjector::default());
         let ended = row.setup(&machine, &host).unwrap();
-        legs.push(host.fuse().burnt());
+        legs.push(host.fault_injector().count());
         match ended {
-            Ended::Restart(Awaited { again: false, .. }) if boot == 2 => machine.boot(boot),
-            Ended::Done { verified, .. } if verified == row.checks => break,
+            RunOutcome::Restart(PendingRestart { again: false, .. }) if boot == 2 => machine.boot(boot),
+            RunOutcome::Done { verified, .. } if verified == row.checks => break,
             other => panic!("{}: {other:?}", row.name),
         }
     }
@@ -50,10 +50,10 @@ fn calm(row: &Row) -> Calm {
 /// Sets up with a crash before effect `at` of the given leg, and leaves the machine as the crash does.
 fn crash(row: &Row, machine: &Machine, leg: usize, at: u64) {
     for boot in 2..2 + u32::try_from(leg).unwrap() {
-        row.setup(machine, &machine.host(Fuse::default())).unwrap();
+        row.setup(machine, &machine.host(FaultInjector::default())).unwrap();
         machine.boot(boot);
     }
-    let error = row.setup(machine, &machine.host(Fuse::after(at))).unwrap_err();
+    let error = row.setup(machine, &machine.host(FaultInjector::after(at))).unwrap_err();
     assert!(error.is_crash(), "{}: leg {leg}, effect {at}: {error}", row.name);
 }
 
@@ -120,7 +120,7 @@ fn undo_with_crashes(calm: &Calm, row: &Row, leg: usize, at: u64) -> u64 {
     loop {
         let machine = row.machine();
         crash(row, &machine, leg, at);
-        let host = machine.host(Fuse::after(stop));
+        let host = machine.host(FaultInjector::after(stop));
         let crashed = match machine.undo(&host, DriftPolicy::Stop) {
             Ok(_) => false,
             Err(e) if e.is_crash() => true,
@@ -152,13 +152,14 @@ fn undo_of_all(calm: &Calm, row: &Row) -> (usize, u64) {
         machine
     };
     let machine = finished();
-    let host = machine.host(Fuse::default());
+    let host = machine.host(FaultInjector::default());
     machine.undo(&host, DriftPolicy::Stop).unwrap();
-    let effects = host.fuse().burnt();
+    let effects = host.fault_injector().count();
     let stops = looked_at(row, effects);
     for stop in &stops {
         let machine = finished();
-        let crashed = machine.undo(&machine.host(Fuse::after(*stop)), DriftPolicy::Stop).unwrap_err();
+        let crashed =
+            machine.undo(&machine.host(FaultInjector::after(*stop)), DriftPolicy::Stop).unwrap_err();
         assert!(crashed.is_crash(), "{}: undo ended at {stop}: {crashed}", row.name);
         machine.take_back();
         let left = row.left(&calm.before, &machine.snapshot());
@@ -211,8 +212,8 @@ fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
     );
     // The system's own, which came with the package, is off.
     assert!(!machine.path("/etc/systemd/system/multi-user.target.wants/containerd.service").is_symlink());
-    let ended = row.setup(&machine, &machine.host(Fuse::default())).unwrap();
-    assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
+    let ended = row.setup(&machine, &machine.host(FaultInjector::default())).unwrap();
+    assert_eq!(ended, RunOutcome::Done { changed: 0, verified: 0 });
     machine.take_back();
     same(&before, &machine.snapshot(), "undone");
 }
@@ -226,8 +227,10 @@ fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
     for at in 0..calm.legs[1] {
         let half = |machine: &Machine| {
             crash(row, machine, 1, at);
-            let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
-            let begun = ledger.open().any(|e| e.intent.change.target().object == "docker.service of dev");
+            let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
+            let begun = journal_state
+                .in_progress()
+                .any(|e| e.intent.change.target().object == "docker.service of dev");
             // Killed after it wrote the unit and before it enabled it.
             if begun
                 && machine.path("/home/dev/.config/systemd/user").exists()
@@ -265,8 +268,8 @@ fn a_second_set_up_changes_nothing() {
     let machine = Machine::new(Layout::Classic);
     finish(&machines::CLASSIC, &machine);
     let before = machine.snapshot();
-    let ended = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap();
-    assert_eq!(ended, Ended::Done { changed: 0, verified: 0 });
+    let ended = machine.setup(&machine.host(FaultInjector::default()), &answers(), false).unwrap();
+    assert_eq!(ended, RunOutcome::Done { changed: 0, verified: 0 });
     same(&before, &machine.snapshot(), "a second set-up");
 }
 
@@ -274,11 +277,11 @@ fn a_second_set_up_changes_nothing() {
 fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
     let machine = Machine::new(Layout::Classic);
     finish(&machines::CLASSIC, &machine);
-    machine.undo_but_packages(&machine.host(Fuse::default())).unwrap();
-    let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
-    assert!(!ledger.is_interrupted() && ledger.taken_back, "{ledger:?}");
-    assert!(ledger.answers.is_empty(), "the answers are asked for again");
-    assert!(ledger.standing().all(|e| e.intent.stage == "packages" || e.intent.stage == "systemd"));
+    machine.undo_but_packages(&machine.host(FaultInjector::default())).unwrap();
+    let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
+    assert!(!journal_state.is_interrupted() && journal_state.taken_back, "{journal_state:?}");
+    assert!(journal_state.answers.is_empty(), "the answers are asked for again");
+    assert!(journal_state.active().all(|e| e.intent.stage == "packages" || e.intent.stage == "systemd"));
 }
 
 #[test]
@@ -288,8 +291,8 @@ fn what_others_install_after_an_interrupted_installation_is_theirs() {
     for at in 0..effects {
         let machine = Machine::new(Layout::Classic);
         crash(&machines::CLASSIC, &machine, 0, at);
-        let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
-        if !ledger.open().any(|e| e.intent.stage == "packages") {
+        let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
+        if !journal_state.in_progress().any(|e| e.intent.stage == "packages") {
             continue;
         }
         seen += 1;

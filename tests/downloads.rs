@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use kind_wsl::change::{Change, Context, Manager, Package, PackageFile};
 use kind_wsl::fetch::catalogue::{self, Arch};
 use kind_wsl::fetch::{Artifact, Fetcher, Source};
-use kind_wsl::host::{Fuse, digest};
+use kind_wsl::host::{FaultInjector, digest};
 
 use crate::cli::Case;
 use crate::mirror::Mirror;
@@ -320,15 +320,15 @@ fn dpkg_gets_the_path_that_a_package_file_has_in_the_tree_of_root() {
         file,
         removes: Vec::new(),
     });
-    let host = machine.host(Fuse::default());
+    let host = machine.host(FaultInjector::default());
     let source = Source { offline: Some(machine.path("/offline")), ..Source::default() };
     let mut fetcher = Fetcher::new(&host, source, Vec::new());
-    let (seen, goal) = (change.observe(&host).unwrap(), change.aim(&host).unwrap().state);
+    let (seen, goal) = (change.current(&host).unwrap(), change.desired(&host).unwrap().state);
     let (stop, mut tick) = (AtomicBool::new(false), |_| {});
     let mut context =
         Context { host: &host, fetcher: &mut fetcher, stop: &stop, tick: &mut tick, seen: &seen };
     change.set(&mut context, &goal, None).unwrap();
-    assert_eq!(change.observe(&host).unwrap().to_string(), goal.to_string());
+    assert_eq!(change.current(&host).unwrap().to_string(), goal.to_string());
     let commands = machine.text("/fake/commands");
     assert!(commands.contains("\ndpkg -i /var/lib/kind-wsl/fetched.deb\n"), "{commands}");
 }

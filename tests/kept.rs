@@ -17,7 +17,7 @@ mod files;
 mod packages;
 mod support;
 
-use kind_wsl::host::Fuse;
+use kind_wsl::host::FaultInjector;
 use support::{Machine, answers};
 
 /// Sets up until all is done.
@@ -31,8 +31,8 @@ fn commands(machine: &Machine) -> String {
 }
 
 /// A host that never crashes.
-fn calm(machine: &Machine) -> kind_wsl::host::Host {
-    machine.host(Fuse::default())
+fn calm(machine: &Machine) -> kind_wsl::host::LiveSystem {
+    machine.host(FaultInjector::default())
 }
 
 /// Gives everything in the home to its user.

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use kind_wsl::host::World;
+use kind_wsl::host::System;
 use kind_wsl::windows;
 
 use crate::cli::{Case, agreed};
@@ -346,7 +346,7 @@ fn a_session_that_sudo_hid_is_found_with_an_ancestor() {
         .file("/proc/80/environ", "PATH=/bin\0SUDO_USER=dev\0")
         .file("/proc/70/stat", "70 (a (shell) S 1 70 70 0")
         .file("/proc/70/environ", "WSL_INTEROP=/run/WSL/70_interop\0WSL_DISTRO_NAME=Other\0");
-    let mut host = case.machine.host(kind_wsl::host::Fuse::default());
+    let mut host = case.machine.host(kind_wsl::host::FaultInjector::default());
     windows::inherit(&mut host);
     assert_eq!(host.env("WSL_INTEROP").as_deref(), Some("/run/WSL/70_interop"));
     assert_eq!(host.env("WSL_DISTRO_NAME").as_deref(), Some("Debian"), "what is there stays");

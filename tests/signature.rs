@@ -17,12 +17,12 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kind_wsl::fetch::signature::{self, Signature, is_possible};
-use kind_wsl::host::{Host, HostError, Process};
+use kind_wsl::host::{HostError, LiveSystem, Process};
 
 use signer::Signer;
 
-fn host() -> Host {
-    Host::new(Utf8Path::new("/"), Box::new(Process::new(Utf8Path::new("/"))), [])
+fn host() -> LiveSystem {
+    LiveSystem::new(Utf8Path::new("/"), Box::new(Process::new(Utf8Path::new("/"))), [])
 }
 
 fn judge(signer: &Signer, signature: &Utf8Path, file: &Utf8Path) -> Result<Signature, HostError> {

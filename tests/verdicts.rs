@@ -13,14 +13,14 @@
 mod support;
 
 use kind_wsl::facts::Facts;
-use kind_wsl::host::{Fuse, Recorder, Replay};
-use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::host::{FaultInjector, Recorder, Replay};
+use kind_wsl::plan::{Plan, StageSelection};
 use kind_wsl::stage::Answers;
 use support::{Layout, Machine};
 
 fn plan(machine: &Machine, answers: &Answers) -> Plan {
-    let host = machine.host(Fuse::default());
-    Plan::make(&host, &machine.facts(), answers, &Selection::default()).unwrap()
+    let host = machine.host(FaultInjector::default());
+    Plan::make(&host, &machine.facts(), answers, &StageSelection::default()).unwrap()
 }
 
 /// `stage verdict` of each stage, in a line each.
@@ -148,7 +148,7 @@ fn the_guide_followed_by_hand_leaves_a_dead_block_and_ignored_keys() {
     machine.write("/etc/wsl.conf", "[boot]\nsystemd=true\n[wsl2]\nkernelCommandLine = cgroup_no_v1=all\n");
     machine.write("/etc/containers/containers.conf", "log_driver = \"k8s-file\"\nevents_logger = \"file\"\n");
     let mut answers = Answers::default();
-    answers.give("remove_dead_block", "yes");
+    answers.set("remove_dead_block", "yes");
     let plan = plan(&machine, &answers);
     assert_eq!(
         verdict(&plan, "cgroup"),
@@ -175,7 +175,7 @@ fn settings_of_the_user_in_a_wsl2_section_of_wsl_conf_stay_and_are_named() {
         let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
         machine.write("/etc/wsl.conf", &text);
         let mut answers = Answers::default();
-        answers.give("remove_dead_block", "yes");
+        answers.set("remove_dead_block", "yes");
         let plan = plan(&machine, &answers);
         let (verdict, why) = verdict(&plan, "cgroup");
         assert_ne!(verdict, "needed", "{text}");
@@ -194,7 +194,7 @@ fn settings_of_a_wsl2_section_of_wsl_conf_move_to_wslconfig_only_if_asked_and_ov
     let files = |answer: Option<&str>| {
         let mut answers = Answers::default();
         if let Some(answer) = answer {
-            answers.give("move_wsl2", answer);
+            answers.set("move_wsl2", answer);
         }
         let plan = plan(&machine, &answers);
         let after = |path: &str| plan.files.iter().find(|f| f.path == path).map(|f| f.after.clone());
@@ -260,21 +260,21 @@ fn a_plain_host_has_no_wsl_stages() {
 #[test]
 fn a_recorded_machine_gives_the_same_plan_elsewhere() {
     let machine = Machine::new(Layout::Classic);
-    let host = machine.host(Fuse::default());
+    let host = machine.host(FaultInjector::default());
     let recorder = Recorder::new(&host);
     let facts = Facts::probe(&recorder, machine.user());
-    let here = Plan::make(&recorder, &facts, &Answers::default(), &Selection::default()).unwrap();
+    let here = Plan::make(&recorder, &facts, &Answers::default(), &StageSelection::default()).unwrap();
     let text = serde_json::to_string(&recorder.into_recording()).unwrap();
     let replay = Replay(serde_json::from_str(&text).unwrap());
     let facts = Facts::probe(&replay, machine.user());
-    let there = Plan::make(&replay, &facts, &Answers::default(), &Selection::default()).unwrap();
+    let there = Plan::make(&replay, &facts, &Answers::default(), &StageSelection::default()).unwrap();
     assert_eq!(serde_json::to_value(&here).unwrap(), serde_json::to_value(&there).unwrap());
 }
 
 /// Debian 12 as it is, with what is said of the provider.
 fn of_provider(machine: &Machine, provider: &str) -> Plan {
     let mut answers = Answers::default();
-    answers.give("provider", provider);
+    answers.set("provider", provider);
     plan(machine, &answers)
 }
 
@@ -392,7 +392,7 @@ fn a_docker_of_the_systems_own_that_was_there_before_is_left_and_said() {
 #[test]
 fn below_an_isolated_cgroup_docker_is_refused() {
     let mut answers = Answers::default();
-    answers.give("provider", "docker");
+    answers.set("provider", "docker");
     let plan = plan(&Machine::new(Layout::Isolated), &answers);
     let blocked = plan.blocked().unwrap();
     assert_eq!(blocked.id, "docker");
@@ -402,7 +402,7 @@ fn below_an_isolated_cgroup_docker_is_refused() {
 #[test]
 fn on_a_plain_host_the_users_services_outlive_the_session() {
     let mut answers = Answers::default();
-    answers.give("provider", "docker");
+    answers.set("provider", "docker");
     let plan = plan(&Machine::new(Layout::Plain), &answers);
     let docker = plan.stages.iter().find(|s| s.id == "docker").unwrap();
     assert!(docker.besides.iter().any(|t| t.to_string() == "set linger of dev: yes"), "{:?}", docker.besides);

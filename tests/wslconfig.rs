@@ -15,8 +15,8 @@ mod support;
 use std::fs;
 
 use kind_wsl::edit::wslconf::{Dialect, Document};
-use kind_wsl::engine::{Awaited, DriftPolicy, Ended};
-use kind_wsl::host::Fuse;
+use kind_wsl::engine::{DriftPolicy, PendingRestart, RunOutcome};
+use kind_wsl::host::FaultInjector;
 
 use crate::support::{Layout, Machine, answers};
 
@@ -32,11 +32,11 @@ fn set_up(before: Option<&[u8]>) -> Vec<u8> {
         Some(bytes) => machine.write(PATH, bytes),
         None => fs::remove_file(machine.path(PATH)).unwrap(),
     }
-    let host = machine.host(Fuse::default());
+    let host = machine.host(FaultInjector::default());
     let mut answers = answers();
-    answers.give("idle", "no".to_owned());
+    answers.set("idle", "no".to_owned());
     let ended = machine.setup(&host, &answers, false).unwrap();
-    assert!(matches!(ended, Ended::Restart(Awaited { again: false, .. })), "{ended:?}");
+    assert!(matches!(ended, RunOutcome::Restart(PendingRestart { again: false, .. })), "{ended:?}");
     let after = fs::read(machine.path(PATH)).unwrap();
     let read = Document::parse(&after, Dialect::WslConfig);
     let words = read.get("wsl2", "kernelCommandLine").unwrap_or_default();
@@ -108,7 +108,7 @@ fn a_command_line_that_the_kernel_would_cut_off_is_refused_with_its_length() {
     let words: Vec<String> = (0..89).map(|n| format!("mod{n}.param=value{n}")).collect();
     let text = format!("[wsl2]\r\nkernelCommandLine={}\r\n", words.join(" "));
     machine.write(PATH, &text);
-    let error = machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap_err();
+    let error = machine.setup(&machine.host(FaultInjector::default()), &answers(), false).unwrap_err();
     let text_of = |error: &dyn std::error::Error| {
         std::iter::successors(Some(error), |e| e.source())
             .map(ToString::to_string)
@@ -128,7 +128,7 @@ fn undo_leaves_a_line_that_was_shadowed_before_and_counts_since_ours_is_gone() {
     machine.finish(|host| machine.setup(host, &answers(), false));
     assert_eq!(machine.text(conf), "[BOOT]\nSystemD = true\n[Boot]\nsystemd=true\n");
     machine.write(conf, "[BOOT]\n[Boot]\nsystemd=true\n");
-    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+    machine.undo(&machine.host(FaultInjector::default()), DriftPolicy::Stop).unwrap();
     assert_eq!(machine.text(conf), "[BOOT]\n[Boot]\nsystemd=true\n");
 }
 
@@ -140,7 +140,7 @@ fn undo_takes_out_only_its_own_line_where_others_have_set_the_key_since() {
     machine.finish(|host| machine.setup(host, &answers(), false));
     let theirs = "\n[boot]\nsystemd = true # mine\n";
     machine.write(conf, machine.text(conf) + theirs);
-    machine.undo(&machine.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+    machine.undo(&machine.host(FaultInjector::default()), DriftPolicy::Stop).unwrap();
     assert!(machine.text(conf).ends_with("systemd = true # mine\n"), "{}", machine.text(conf));
     assert_eq!(machine.text(conf).matches("systemd").count(), 1);
 }

@@ -3,8 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, ChangeError, Context, Primitive, State, Target, expect_file};
-use crate::host::{Kind, Owner, World};
+use super::{ChangeError, Context, Desired, Primitive, State, Target, expect_file};
+use crate::host::{Kind, Owner, System};
 
 /// Renames the file or link at `path` to `to`, in the same directory: its bytes, mode, owner and extended attributes stay,
 /// a relative link keeps its target, and the rename cannot fail halfway as a copy to another file system can.
@@ -19,10 +19,10 @@ pub struct Aside {
 }
 
 impl Aside {
-    fn has(world: &dyn World, path: &Utf8Path) -> Result<bool, ChangeError> {
+    fn has(system: &dyn System, path: &Utf8Path) -> Result<bool, ChangeError> {
         let dir = path.parent().unwrap_or(Utf8Path::new("/"));
-        let real = world.resolve(dir)?.join(path.file_name().unwrap_or_default());
-        match world.stat(&real)? {
+        let real = system.resolve(dir)?.join(path.file_name().unwrap_or_default());
+        match system.stat(&real)? {
             None => Ok(false),
             Some(stat) if matches!(stat.kind, Kind::File | Kind::Link(_)) => Ok(true),
             Some(stat) => expect_file(path, &stat).map(|()| true),
@@ -40,22 +40,27 @@ impl Primitive for Aside {
         }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        let (here, aside) = (Self::has(world, &self.path)?, Self::has(world, &self.to)?);
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        let (here, aside) = (Self::has(system, &self.path)?, Self::has(system, &self.to)?);
         let at = if aside { Some(&self.to) } else { Some(&self.path).filter(|_| here) };
         Ok(State::Place { at: at.cloned(), is_taken: here && aside })
     }
 
-    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        let at = match self.observe(world)? {
+    fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
+        let at = match self.current(system)? {
             State::Place { at: Some(_), .. } => Some(self.to.clone()),
             // There is nothing to keep.
             _ => None,
         };
-        Ok(Aim { state: State::Place { at, is_taken: false }, bytes: None })
+        Ok(Desired { state: State::Place { at, is_taken: false }, bytes: None })
     }
 
-    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(
+        &self,
+        context: &mut Context<'_>,
+        to: &State,
+        _applied: Option<&State>,
+    ) -> Result<(), ChangeError> {
         match to {
             State::Place { at: Some(at), .. } if *at == self.to => {
                 Ok(context.host.rename(&self.path, &self.to, self.owner)?)
@@ -66,7 +71,7 @@ impl Primitive for Aside {
     }
 
     /// Where it is counts, not what it is: the user may have updated it meanwhile.
-    fn holds(&self, now: &State, wanted: &State) -> bool {
+    fn satisfies(&self, now: &State, wanted: &State) -> bool {
         match (now, wanted) {
             (State::Place { at: now, .. }, State::Place { at: wanted, .. }) => now == wanted,
             _ => false,
@@ -74,11 +79,11 @@ impl Primitive for Aside {
     }
 
     /// A file that somebody put in its place since is not written over.
-    fn goes_back(&self, now: &State, _left: &State) -> bool {
+    fn can_revert_partially(&self, now: &State, _applied: &State) -> bool {
         !matches!(now, State::Place { is_taken: true, .. })
     }
 
-    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+    fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         None
     }
 }

@@ -4,13 +4,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, regular, restore, saved,
-    seen, write_all,
+    ChangeError, Context, Desired, FileState, Primitive, RestartRequirement, State, Target, Trigger, regular,
+    restore, saved, seen, write_all,
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document};
 use crate::edit::{EditError, Form, cmdline, table, text, toml, wslconf};
-use crate::host::{HostError, Owner, Seen, World, digest};
+use crate::host::{Expected, HostError, Owner, System, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +23,10 @@ pub struct Entry {
     pub owner: Owner,
     /// What follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follow: Option<Follow>,
+    pub follow: Option<Trigger>,
     /// What has to be started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<Due>,
+    pub restart: Option<RestartRequirement>,
 }
 
 /// An entry and its goal.
@@ -52,7 +52,8 @@ pub enum Edit {
         value: Option<String>,
     },
     /// Words of the one `[wsl2] kernelCommandLine` of `.wslconfig`.
-    KernelWords {
+    #[serde(rename = "kernel_words")]
+    KernelParams {
         /// The words that it shall hold.
         words: Vec<String>,
     },
@@ -102,7 +103,7 @@ impl Edit {
         match self {
             Self::WslConf { section, key: k, .. } => key(Dialect::WslConf, section, k),
             Self::Wslconfig { section, key: k, .. } => key(Dialect::WslConfig, section, k),
-            Self::KernelWords { .. } => key(Dialect::WslConfig, KERNEL.0, KERNEL.1),
+            Self::KernelParams { .. } => key(Dialect::WslConfig, KERNEL.0, KERNEL.1),
             Self::DropSection { section } => {
                 let there = Document::parse(bytes, Dialect::WslConf).has_section(section);
                 Ok(there.then(|| format!("[{section}]")))
@@ -124,7 +125,7 @@ impl Edit {
     fn goal(&self, now: Option<&str>) -> Option<String> {
         match self {
             Self::WslConf { value, .. } | Self::Wslconfig { value, .. } => value.clone(),
-            Self::KernelWords { words } => Some(cmdline::merge(now.unwrap_or_default(), &strs(words))),
+            Self::KernelParams { words } => Some(cmdline::merge(now.unwrap_or_default(), &strs(words))),
             Self::DropSection { .. } => None,
             Self::Repair => Some("readable to its end".to_owned()),
             Self::Toml { value, .. } => Some(value.to_string()),
@@ -140,7 +141,7 @@ impl Edit {
             Self::Wslconfig { section, key, .. } => {
                 wslconf::put(bytes, Dialect::WslConfig, section, key, value)
             }
-            Self::KernelWords { .. } => {
+            Self::KernelParams { .. } => {
                 let is_longer = value.map(str::len) > self.get(bytes)?.map(|now| now.len());
                 if let Some(value) = value.filter(|value| is_longer && !cmdline::fits(value, WSL_PART)) {
                     let why = format!(
@@ -195,11 +196,11 @@ impl Edit {
     ) -> Result<Vec<u8>, EditError> {
         let place = self.place().zip(before);
         let Some(((dialect, section, key), before)) = place else { return self.put(bytes, value) };
-        let left = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
-        let left = Document::parse(&left.unwrap_or_default(), dialect);
+        let applied = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
+        let applied = Document::parse(&applied.unwrap_or_default(), dialect);
         let before = Document::parse(before, dialect);
         let mut now = Document::parse(bytes, dialect);
-        let ours = left.lines_of(section, key).first().map(|line| line.to_vec());
+        let ours = applied.lines_of(section, key).first().map(|line| line.to_vec());
         let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
         let theirs = before.lines_of(section, key);
         // Our line is gone, and one counts now that stood there before us without effect.
@@ -224,7 +225,7 @@ impl Edit {
         match self {
             Self::WslConf { section, key, .. } => Some((Dialect::WslConf, section, key)),
             Self::Wslconfig { section, key, .. } => Some((Dialect::WslConfig, section, key)),
-            Self::KernelWords { .. } => Some((Dialect::WslConfig, KERNEL.0, KERNEL.1)),
+            Self::KernelParams { .. } => Some((Dialect::WslConfig, KERNEL.0, KERNEL.1)),
             _ => None,
         }
     }
@@ -234,7 +235,7 @@ impl Edit {
     pub fn form(&self) -> Form {
         match self {
             Self::WslConf { .. } | Self::DropSection { .. } | Self::Repair => Form::WslConf,
-            Self::Wslconfig { .. } | Self::KernelWords { .. } => Form::WslConfig,
+            Self::Wslconfig { .. } | Self::KernelParams { .. } => Form::WslConfig,
             Self::Toml { .. } => Form::Toml,
             Self::Fstab { .. } => Form::Fstab,
             Self::Subid { .. } => Form::Subid,
@@ -260,9 +261,9 @@ struct Now {
 }
 
 impl Entry {
-    fn now(&self, world: &dyn World) -> Result<Now, ChangeError> {
-        let path = world.resolve(&self.path)?;
-        let (file, bytes) = regular(world, &path)?.map_or((None, Vec::new()), |(f, b)| (Some(f), b));
+    fn now(&self, system: &dyn System) -> Result<Now, ChangeError> {
+        let path = system.resolve(&self.path)?;
+        let (file, bytes) = regular(system, &path)?.map_or((None, Vec::new()), |(f, b)| (Some(f), b));
         let value = self.edit.get(&bytes).map_err(|e| self.failed(e))?;
         Ok(Now { path, file, bytes, value })
     }
@@ -280,15 +281,18 @@ impl Entry {
         let Now { path, file, bytes, .. } = self.now(context.host)?;
         let seen = seen(context.seen);
         // What was saved is what was seen: an edit of anything else could not be taken back.
-        if seen != Seen::Anything && seen != file.as_ref().map_or(Seen::Nothing, |f| Seen::File(&f.sha256)) {
-            return Err(HostError::Meanwhile(path).into());
+        if seen != Expected::Anything
+            && seen != file.as_ref().map_or(Expected::Nothing, |f| Expected::File(&f.sha256))
+        {
+            return Err(HostError::ConcurrentModification(path).into());
         }
         let new = edited(&bytes).map_err(|e| self.failed(e))?;
         if file.is_some() && new == bytes {
             return Ok(());
         }
-        let (mode, ids) = file.map_or((0o644, context.host.ids(self.owner)), |f| (f.mode, (f.uid, f.gid)));
-        context.host.write_over(seen, &path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))
+        let (mode, ids) =
+            file.map_or((0o644, context.host.resolve_owner(self.owner)), |f| (f.mode, (f.uid, f.gid)));
+        context.host.replace_if(seen, &path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))
     }
 }
 
@@ -302,7 +306,7 @@ impl Primitive for Entry {
             Edit::WslConf { section, key, value } | Edit::Wslconfig { section, key, value } => {
                 set(section, key, value)
             }
-            Edit::KernelWords { words } => format!("[wsl2] kernelCommandLine holds {}", words.join(" ")),
+            Edit::KernelParams { words } => format!("[wsl2] kernelCommandLine holds {}", words.join(" ")),
             Edit::DropSection { section } => format!("[{section}] taken out: WSL never reads it here"),
             Edit::Repair => "lines at which WSL stops reading made comments".to_owned(),
             Edit::Toml { path, value } => {
@@ -316,36 +320,37 @@ impl Primitive for Entry {
         Target { verb: "edit".to_owned(), object: self.path.to_string(), detail }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        let Now { file, value, .. } = self.now(world)?;
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        let Now { file, value, .. } = self.now(system)?;
         Ok(State::Entry { file, value })
     }
 
-    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        let Now { path, file, bytes, value: now } = self.now(world)?;
+    fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
+        let Now { path, file, bytes, value: now } = self.now(system)?;
         let value = self.edit.goal(now.as_deref());
         let new = if value == now {
             bytes
         } else {
             self.edit.put(&bytes, value.as_deref()).map_err(|e| self.failed(e))?
         };
-        let (mode, (uid, gid)) = file.map_or((0o644, world.ids(self.owner)), |f| (f.mode, (f.uid, f.gid)));
+        let (mode, (uid, gid)) =
+            file.map_or((0o644, system.resolve_owner(self.owner)), |f| (f.mode, (f.uid, f.gid)));
         let file = FileState { path: path.clone(), sha256: digest(&new), mode, uid, gid };
-        Ok(Aim { state: State::Entry { file: Some(file), value }, bytes: Some((path, new)) })
+        Ok(Desired { state: State::Entry { file: Some(file), value }, bytes: Some((path, new)) })
     }
 
-    fn set(&self, context: &mut Context<'_>, to: &State, left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(&self, context: &mut Context<'_>, to: &State, applied: Option<&State>) -> Result<(), ChangeError> {
         let State::Entry { file: to_file, value } = to else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
-        let Some(left) = left else {
+        let Some(applied) = applied else {
             return self.edit(context, |bytes| self.edit.put(bytes, value.as_deref()));
         };
-        let State::Entry { file: left_file, .. } = left else {
+        let State::Entry { file: applied_file, .. } = applied else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
         let Now { path, file, .. } = self.now(context.host)?;
-        let untouched = file.as_ref().map(|f| &f.sha256) == left_file.as_ref().map(|f| &f.sha256);
+        let untouched = file.as_ref().map(|f| &f.sha256) == applied_file.as_ref().map(|f| &f.sha256);
         if untouched || !self.edit.is_reversible() {
             return restore(context, &path, to_file.as_ref(), self.owner);
         }
@@ -356,22 +361,22 @@ impl Primitive for Entry {
         self.edit(context, |bytes| self.edit.take_back(bytes, value.as_deref(), before.as_deref()))
     }
 
-    fn goes_back(&self, now: &State, left: &State) -> bool {
+    fn can_revert_partially(&self, now: &State, applied: &State) -> bool {
         let bytes = |state: &State| match state {
             State::Entry { file, .. } => file.as_ref().map(|f| f.sha256.clone()),
             _ => None,
         };
-        self.edit.is_reversible() || bytes(now) == bytes(left)
+        self.edit.is_reversible() || bytes(now) == bytes(applied)
     }
 
-    fn holds(&self, now: &State, wanted: &State) -> bool {
+    fn satisfies(&self, now: &State, wanted: &State) -> bool {
         match (now, wanted) {
             (State::Entry { value: now, .. }, State::Entry { value: wanted, .. }) => now == wanted,
             _ => false,
         }
     }
 
-    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+    fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         Some((&self.path, self.owner))
     }
 }

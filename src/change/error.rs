@@ -104,8 +104,8 @@ impl ChangeError {
 
     /// Whether somebody else wrote between our look and our write.
     #[must_use]
-    pub fn is_meanwhile(&self) -> bool {
-        matches!(self, Self::Host(e) if e.is_meanwhile())
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Host(e) if e.is_conflict())
     }
 
     /// Whether the crash sweep ended the program.

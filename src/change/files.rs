@@ -3,16 +3,16 @@
 use camino::Utf8Path;
 
 use super::{ChangeError, Context, FileState, State};
-use crate::host::{Host, HostError, Kind, Owner, Seen, Stat, World, digest};
+use crate::host::{Expected, HostError, Kind, LiveSystem, Owner, Stat, System, digest};
 
 /// The regular file at a resolved path, its state and bytes; `None` where nothing is.
 pub(crate) fn regular(
-    world: &dyn World,
+    system: &dyn System,
     path: &Utf8Path,
 ) -> Result<Option<(FileState, Vec<u8>)>, ChangeError> {
-    let Some(stat) = world.stat(path)? else { return Ok(None) };
+    let Some(stat) = system.stat(path)? else { return Ok(None) };
     expect_file(path, &stat)?;
-    let Some(bytes) = world.read(path)? else { return Ok(None) };
+    let Some(bytes) = system.read(path)? else { return Ok(None) };
     let sha256 = digest(&bytes);
     Ok(Some((
         FileState { path: path.to_owned(), sha256, mode: stat.mode, uid: stat.uid, gid: stat.gid },
@@ -31,12 +31,12 @@ pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeErro
 }
 
 /// What a state says is at the place of its file.
-pub(crate) fn seen(state: &State) -> Seen<'_> {
+pub(crate) fn seen(state: &State) -> Expected<'_> {
     match state {
-        State::File(file) | State::Entry { file: Some(file), .. } => Seen::File(&file.sha256),
-        State::Absent | State::Entry { file: None, .. } => Seen::Nothing,
-        State::Link { to } => Seen::Link(to),
-        _ => Seen::Anything,
+        State::File(file) | State::Entry { file: Some(file), .. } => Expected::File(&file.sha256),
+        State::Absent | State::Entry { file: None, .. } => Expected::Nothing,
+        State::Link { to } => Expected::Link(to),
+        _ => Expected::Anything,
     }
 }
 
@@ -48,10 +48,10 @@ pub(crate) fn restore(
     act: Owner,
 ) -> Result<(), ChangeError> {
     let seen = seen(context.seen);
-    let Some(to) = to else { return Ok(context.host.remove_seen(seen, path, act)?) };
+    let Some(to) = to else { return Ok(context.host.remove_if(seen, path, act)?) };
     let bytes = saved(context.host, to)?;
     let ids = (to.uid, to.gid);
-    context.host.write_over(seen, &to.path, to.mode, ids, act, |sink| write_all(sink, &bytes, &to.path))
+    context.host.replace_if(seen, &to.path, to.mode, ids, act, |sink| write_all(sink, &bytes, &to.path))
 }
 
 pub(crate) fn write_all(
@@ -77,7 +77,7 @@ const LARGE_TEXT: usize = 64 << 10;
 pub const SAVED: &str = "/var/lib/kind-wsl/saved";
 
 /// The bytes of a file as it was, from where the engine keeps them.
-pub(crate) fn saved(host: &Host, file: &FileState) -> Result<Vec<u8>, ChangeError> {
+pub(crate) fn saved(host: &LiveSystem, file: &FileState) -> Result<Vec<u8>, ChangeError> {
     let bytes = host.read_large(&Utf8Path::new(SAVED).join(&file.sha256))?;
     bytes
         .filter(|b| digest(b) == file.sha256)

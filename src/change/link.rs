@@ -3,8 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, ChangeError, Context, Primitive, State, Target, expect_file, seen};
-use crate::host::{Kind, Owner, World};
+use super::{ChangeError, Context, Desired, Primitive, State, Target, expect_file, seen};
+use crate::host::{Kind, Owner, System};
 
 /// Links `path` to `to`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +22,8 @@ impl Primitive for Link {
         Target { verb: "link".to_owned(), object: self.path.to_string(), detail: format!("to {}", self.to) }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        match world.stat(&self.path)? {
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        match system.stat(&self.path)? {
             None => Ok(State::Absent),
             Some(stat) => match stat.kind {
                 Kind::Link(to) => Ok(State::Link { to }),
@@ -38,19 +38,24 @@ impl Primitive for Link {
         }
     }
 
-    fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {
-        Ok(Aim { state: State::Link { to: self.to.clone() }, bytes: None })
+    fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {
+        Ok(Desired { state: State::Link { to: self.to.clone() }, bytes: None })
     }
 
-    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(
+        &self,
+        context: &mut Context<'_>,
+        to: &State,
+        _applied: Option<&State>,
+    ) -> Result<(), ChangeError> {
         match to {
             State::Link { to } => Ok(context.host.link(seen(context.seen), &self.path, to, self.owner)?),
-            State::Absent => Ok(context.host.remove_seen(seen(context.seen), &self.path, self.owner)?),
+            State::Absent => Ok(context.host.remove_if(seen(context.seen), &self.path, self.owner)?),
             _ => Err(ChangeError::Mismatch(self.target().to_string())),
         }
     }
 
-    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+    fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         Some((&self.path, self.owner))
     }
 }

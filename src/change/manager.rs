@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Cmd, HostError, REPORTS, World};
+use crate::host::{Cmd, HostError, STATUS_FD, System};
 
 /// Package managers that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +59,8 @@ impl Manager {
     ///
     /// # Errors
     /// When they can not be listed: nothing may then be concluded from what is not in the list.
-    pub fn installed(self, world: &dyn World) -> Result<BTreeMap<String, String>, HostError> {
-        match world.told(&self.list()) {
+    pub fn installed(self, system: &dyn System) -> Result<BTreeMap<String, String>, HostError> {
+        match system.output_checked(&self.list()) {
             Ok(listing) => Ok(self.parse(&listing)),
             // What was not asked on the machine of a report counts as absent.
             Err(HostError::NotRecorded(_)) => Ok(BTreeMap::new()),
@@ -71,18 +71,18 @@ impl Manager {
     /// What an installation would bring along and remove, where the package manager tells beforehand: then an interrupted
     /// one is undone by name, and what others install meanwhile is theirs. The other managers remove nothing for an
     /// installation unless they are told to: dnf without `--allowerasing`, zypper and pacman when they may not ask.
-    pub(super) fn simulate(self, world: &dyn World, names: &[String]) -> Simulated {
+    pub(super) fn simulate(self, system: &dyn System, names: &[String]) -> Simulated {
         if self != Self::Apt {
             return Simulated::default();
         }
         let args = ["-s", "-q", "install", "--no-install-recommends"].into_iter();
-        let said = world.answer(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
+        let said = system.stdout_if_ok(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
         let said = said.unwrap_or_default();
         Simulated { installs: listed(&said, &["Inst "]), removes: listed(&said, &["Remv ", "Purg "]) }
     }
 
     /// The installed packages that would lack something if `names` were removed.
-    pub(super) fn dependents(self, world: &dyn World, names: &[String]) -> Result<Vec<String>, HostError> {
+    pub(super) fn dependents(self, system: &dyn System, names: &[String]) -> Result<Vec<String>, HostError> {
         let words = |args: &[&'static str]| {
             args.iter()
                 .copied()
@@ -91,7 +91,7 @@ impl Manager {
                 .collect::<Vec<_>>()
         };
         if self == Self::Apt {
-            let said = world.told(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
+            let said = system.output_checked(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
             let gone = listed(&said, &["Purg ", "Remv "]);
             return Ok(gone.into_iter().filter(|n| !names.contains(n)).collect());
         }
@@ -100,7 +100,7 @@ impl Manager {
             Self::Pacman => (Cmd::new("pacman", words(&["-R", "--print"])), " required by "),
             _ => (Cmd::new("rpm", words(&["-e", "--test", "--allmatches"])), " is needed by (installed) "),
         };
-        let said = world.query(&cmd)?;
+        let said = system.run_readonly(&cmd)?;
         if said.code == 0 {
             return Ok(Vec::new());
         }
@@ -141,7 +141,7 @@ impl Manager {
             Self::Zypper => with("zypper", &["--non-interactive", "install", "--no-recommends"]),
             Self::Pacman => with("pacman", &["-S", "--noconfirm", "--needed"]),
         }
-        .within(Duration::from_secs(INSTALL_SECONDS))
+        .timeout(Duration::from_secs(INSTALL_SECONDS))
     }
 
     pub(super) fn remove(self, names: &[String]) -> Cmd {
@@ -156,7 +156,7 @@ impl Manager {
             Self::Zypper => with("zypper", &["--non-interactive", "remove"]),
             Self::Pacman => with("pacman", &["-Rn", "--noconfirm"]),
         }
-        .within(Duration::from_secs(INSTALL_SECONDS))
+        .timeout(Duration::from_secs(INSTALL_SECONDS))
     }
 }
 
@@ -165,7 +165,7 @@ impl Manager {
 /// that of standard output itself: scripts of packages that print something fail without one (docker.io's, whose
 /// addgroup says `Unable to flush stdout`, seen on Debian 12).
 fn apt(args: &[&str]) -> Cmd {
-    let status = format!("APT::Status-Fd={REPORTS}");
+    let status = format!("APT::Status-Fd={STATUS_FD}");
     let options = [
         "-y",
         "-q",
@@ -181,8 +181,8 @@ fn apt(args: &[&str]) -> Cmd {
     Cmd::new("apt-get", options.into_iter().chain(args.iter().copied()))
         .with_env("DEBIAN_FRONTEND", "noninteractive")
         .with_env("NEEDRESTART_SUSPEND", "1")
-        .reporting()
-        .within(Duration::from_secs(INSTALL_SECONDS))
+        .with_status_fd()
+        .timeout(Duration::from_secs(INSTALL_SECONDS))
 }
 
 /// Reads one of apt's progress lines: `pmstatus:podman:45.5:Unpacking podman` or `dlstatus:3:12.5:Retrieving …`.

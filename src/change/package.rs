@@ -8,9 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manager::{INSTALL_SECONDS, Manager, Simulated, apt_progress};
-use super::{Aim, Body, ChangeError, Context, Primitive, Put, State, Target, Tick};
+use super::{Body, ChangeError, Context, Desired, Primitive, Put, State, Target, Tick};
 use crate::fetch::Artifact;
-use crate::host::{Cmd, Host, HostError, Owner, World, temporary};
+use crate::host::{Cmd, HostError, LiveSystem, Owner, System, temporary};
 
 /// Installs packages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,11 +90,11 @@ impl Package {
     }
 
     /// Refuses to lose packages that nobody agreed to lose.
-    fn simulate(&self, world: &dyn World) -> Result<Simulated, ChangeError> {
+    fn simulate(&self, system: &dyn System) -> Result<Simulated, ChangeError> {
         if self.file.is_some() || self.names.is_empty() {
             return Ok(Simulated::default());
         }
-        let simulated = self.manager.simulate(world, &self.names);
+        let simulated = self.manager.simulate(system, &self.names);
         if simulated.removes.iter().all(|n| self.removes.contains(n)) {
             return Ok(simulated);
         }
@@ -108,7 +108,7 @@ impl Package {
             if !context.host.list(Utf8Path::new("/var/lib/dpkg/updates"))?.is_empty() {
                 self.command(
                     context,
-                    &Cmd::line("dpkg --configure -a").within(Duration::from_secs(INSTALL_SECONDS)),
+                    &Cmd::parse("dpkg --configure -a").timeout(Duration::from_secs(INSTALL_SECONDS)),
                 )?;
             }
         }
@@ -131,12 +131,12 @@ impl Package {
             restart: None,
             passing: false,
         };
-        let goal = put.aim(context.host)?.state;
+        let goal = put.desired(context.host)?.state;
         put.set(context, &goal, None)?;
         // Below another root dpkg runs in a chroot.
         let result = self.command(
             context,
-            &Cmd::new("dpkg", ["-i", FETCHED]).within(Duration::from_secs(INSTALL_SECONDS)),
+            &Cmd::new("dpkg", ["-i", FETCHED]).timeout(Duration::from_secs(INSTALL_SECONDS)),
         );
         context.host.remove(Utf8Path::new(FETCHED), Owner::Root)?;
         result
@@ -173,7 +173,7 @@ impl Package {
     /// Takes out of `ours` what packages need that stay; answers those of ours and the others.
     fn set_aside(
         &self,
-        host: &Host,
+        host: &LiveSystem,
         ours: &mut Vec<String>,
     ) -> Result<(Vec<String>, Vec<String>), ChangeError> {
         let (mut kept, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
@@ -257,15 +257,15 @@ impl Primitive for Package {
         Target { verb: "install".to_owned(), object: "packages".to_owned(), detail }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        let installed = self.manager.installed(world)?;
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        let installed = self.manager.installed(system)?;
         let has = self.names.iter().filter_map(|n| Some((n.clone(), installed.get(n)?.clone()))).collect();
         Ok(State::Packages { has, all: installed.into_keys().collect() })
     }
 
-    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        let installed = self.manager.installed(world)?;
-        let coming = self.simulate(world)?.installs;
+    fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
+        let installed = self.manager.installed(system)?;
+        let coming = self.simulate(system)?.installs;
         // Empty where it is not known beforehand, as with package lists that were never fetched.
         let all = if coming.is_empty() { coming } else { installed.keys().cloned().chain(coming).collect() };
         let version = |n: &String| {
@@ -273,7 +273,7 @@ impl Primitive for Package {
             file.or_else(|| installed.get(n).cloned()).unwrap_or_default()
         };
         let has = self.names.iter().map(|n| (n.clone(), version(n))).collect();
-        Ok(Aim { state: State::Packages { has, all }, bytes: None })
+        Ok(Desired { state: State::Packages { has, all }, bytes: None })
     }
 
     fn set(&self, context: &mut Context<'_>, to: &State, left: Option<&State>) -> Result<(), ChangeError> {
@@ -298,7 +298,7 @@ impl Primitive for Package {
     }
 
     /// Installed counts, whatever the version, unless a file of a given version is wanted.
-    fn holds(&self, now: &State, wanted: &State) -> bool {
+    fn satisfies(&self, now: &State, wanted: &State) -> bool {
         let (State::Packages { has: now, .. }, State::Packages { has: wanted, .. }) = (now, wanted) else {
             return false;
         };

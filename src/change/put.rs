@@ -7,12 +7,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Aim, ChangeError, Context, Due, FileState, Follow, Primitive, State, Target, Tick, expect_file, restore,
-    seen, write_all,
+    ChangeError, Context, Desired, FileState, Primitive, RestartRequirement, State, Target, Tick, Trigger,
+    expect_file, restore, seen, write_all,
 };
 use crate::fetch::signature::{self, Look};
 use crate::fetch::{self, Artifact, FetchError, Progress, Sign};
-use crate::host::{HostError, Owner, World, digest};
+use crate::host::{HostError, Owner, System, digest};
 
 /// What every text of ours has among its first lines, in every version of this program.
 const MARK: &str = "Written by kind-wsl";
@@ -32,10 +32,10 @@ pub struct Put {
     pub owner: Owner,
     /// What follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follow: Option<Follow>,
+    pub follow: Option<Trigger>,
     /// What has to be started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<Due>,
+    pub restart: Option<RestartRequirement>,
     /// Whether it is there for the run alone, which takes it back when it comes to its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passing: bool,
@@ -102,13 +102,13 @@ impl Put {
     }
 
     /// A text of ours takes the place of one that some kind-wsl wrote, and of no other: there is no merging of whole files.
-    fn refuse_foreign(&self, world: &dyn World) -> Result<(), ChangeError> {
+    fn refuse_foreign(&self, system: &dyn System) -> Result<(), ChangeError> {
         let Body::Text(text) = &self.body else { return Ok(()) };
-        let State::File(now) = self.observe(world)? else { return Ok(()) };
+        let State::File(now) = self.current(system)? else { return Ok(()) };
         if now.sha256 == digest(text.as_bytes()) {
             return Ok(());
         }
-        let bytes = world.read(&self.path)?.unwrap_or_default();
+        let bytes = system.read(&self.path)?.unwrap_or_default();
         let has_mark = String::from_utf8_lossy(&bytes).lines().take(MARK_LINES).any(|l| l.contains(MARK));
         if has_mark { Ok(()) } else { Err(ChangeError::Foreign { path: self.path.clone() }) }
     }
@@ -141,7 +141,7 @@ impl Put {
                     fetch::check(artifact, file, path.as_str(), sink, &mut |_| {}).map_err(failed(artifact))
                 }
                 (Body::Download(artifact), None) => {
-                    let mut open = |path: &Utf8Path| host.open_outside(path);
+                    let mut open = |path: &Utf8Path| host.open_host_path(path);
                     fetch::obtain(artifact, fetcher.source(), &mut open, sink, &mut progress)
                         .map_err(failed(artifact))
                 }
@@ -163,7 +163,7 @@ impl Put {
             None => Ok(None),
         };
         let written = proven.and_then(|proven| {
-            host.write_over(over, &self.path, self.mode, host.ids(self.owner), self.owner, |sink| {
+            host.replace_if(over, &self.path, self.mode, host.resolve_owner(self.owner), self.owner, |sink| {
                 match &proven {
                     Some(bytes) => write_all(sink, bytes, &self.path),
                     None => copy(sink),
@@ -241,14 +241,14 @@ impl Primitive for Put {
         Target { verb: verb.to_owned(), object: self.path.to_string(), detail }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         let dir = self.path.parent().unwrap_or(Utf8Path::new("/"));
-        let path = world.resolve(dir)?.join(self.path.file_name().unwrap_or_default());
-        let Some(stat) = world.stat(&path)? else { return Ok(State::Absent) };
+        let path = system.resolve(dir)?.join(self.path.file_name().unwrap_or_default());
+        let Some(stat) = system.stat(&path)? else { return Ok(State::Absent) };
         expect_file(&self.path, &stat)?;
         // By its hash, not by its bytes: it may be a program of 50 MB.
         // And by the path that we were given: in a home that is read as the user, wherever links lead.
-        let Some(sha256) = world.sha256(&self.path)? else { return Ok(State::Absent) };
+        let Some(sha256) = system.sha256(&self.path)? else { return Ok(State::Absent) };
         Ok(State::File(FileState {
             path: self.path.clone(),
             sha256,
@@ -258,18 +258,23 @@ impl Primitive for Put {
         }))
     }
 
-    fn aim(&self, world: &dyn World) -> Result<Aim, ChangeError> {
-        self.refuse_foreign(world)?;
-        let (uid, gid) = world.ids(self.owner);
+    fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
+        self.refuse_foreign(system)?;
+        let (uid, gid) = system.resolve_owner(self.owner);
         let state = FileState { path: self.path.clone(), sha256: self.sha256(), mode: self.mode, uid, gid };
         let bytes = match &self.body {
             Body::Text(text) => Some((self.path.clone(), text.clone().into_bytes())),
             _ => None,
         };
-        Ok(Aim { state: State::File(state), bytes })
+        Ok(Desired { state: State::File(state), bytes })
     }
 
-    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(
+        &self,
+        context: &mut Context<'_>,
+        to: &State,
+        _applied: Option<&State>,
+    ) -> Result<(), ChangeError> {
         match to {
             State::File(file) if file.sha256 == self.sha256() => self.fill(context),
             State::File(file) => restore(context, &self.path, Some(file), self.owner),
@@ -278,7 +283,7 @@ impl Primitive for Put {
         }
     }
 
-    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+    fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         Some((&self.path, self.owner))
     }
 }

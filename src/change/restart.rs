@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, ChangeError, Context, Primitive, Scope, State, Target};
+use super::{ChangeError, Context, Desired, Primitive, Scope, State, Target};
 use crate::facts::cgroup;
-use crate::host::World;
+use crate::host::System;
 
 /// Starts the distribution, or the virtual machine, again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,24 +33,25 @@ pub enum Expect {
         names: Vec<String>,
     },
     /// The kernel was given these words.
-    KernelWords(Vec<String>),
+    #[serde(rename = "kernel_words")]
+    KernelParams(Vec<String>),
 }
 
 impl Expect {
     /// What is seen instead, where it does not hold.
     #[must_use]
-    pub fn unmet(&self, world: &dyn World) -> Option<String> {
+    pub fn unmet(&self, system: &dyn System) -> Option<String> {
         match self {
             Self::Systemd => {
-                let name = world.text("/proc/1/comm").unwrap_or_default();
+                let name = system.text("/proc/1/comm").unwrap_or_default();
                 (name.trim() != "systemd").then(|| format!("PID 1 is `{}`, not systemd", name.trim()))
             }
             Self::CgroupV2 => {
-                let seen = cgroup::Mounts::of(world);
+                let seen = cgroup::Mounts::probe(system);
                 (!seen.is_pure_v2()).then(|| format!("/sys/fs/cgroup is {seen}"))
             }
             Self::Controllers { uid, names } => {
-                let manager = cgroup::user_manager(world, *uid);
+                let manager = cgroup::user_manager(system, *uid);
                 let Some(manager) = manager else {
                     return Some(format!("user@{uid}.service has no cgroup: it is not running"));
                 };
@@ -59,8 +60,8 @@ impl Expect {
                 (!missing.is_empty())
                     .then(|| format!("{} lacks the controllers {}", manager.path, missing.join(", ")))
             }
-            Self::KernelWords(words) => {
-                let line = world.text("/proc/cmdline").unwrap_or_default();
+            Self::KernelParams(words) => {
+                let line = system.text("/proc/cmdline").unwrap_or_default();
                 let missing: Vec<_> =
                     words.iter().filter(|w| !crate::edit::cmdline::has(&line, w)).cloned().collect();
                 (!missing.is_empty())
@@ -80,16 +81,21 @@ impl Primitive for Restart {
         Target { verb: "restart".to_owned(), object: object.to_owned(), detail: self.why.join(", ") }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        Ok(State::Restarted { unmet: self.until.iter().filter_map(|e| e.unmet(world)).collect() })
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        Ok(State::Restarted { unmet: self.until.iter().filter_map(|e| e.unmet(system)).collect() })
     }
 
-    fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {
-        Ok(Aim { state: State::Restarted { unmet: Vec::new() }, bytes: None })
+    fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {
+        Ok(Desired { state: State::Restarted { unmet: Vec::new() }, bytes: None })
     }
 
     /// Nothing: the engine writes that it waits and ends the program; the next run looks.
-    fn set(&self, _context: &mut Context<'_>, _to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(
+        &self,
+        _context: &mut Context<'_>,
+        _to: &State,
+        _applied: Option<&State>,
+    ) -> Result<(), ChangeError> {
         Ok(())
     }
 }

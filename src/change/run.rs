@@ -5,8 +5,8 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, Change, ChangeError, Context, Primitive, State, Target, Tick, user_owner};
-use crate::host::{Account, Cmd, Owner, World};
+use super::{Change, ChangeError, Context, Desired, Primitive, State, Target, Tick, user_owner};
+use crate::host::{Account, Cmd, Owner, System};
 
 /// The settings that a command reads and writes.
 ///
@@ -142,7 +142,7 @@ impl Run {
                 let write = Cmd::new("systemctl", ["--quiet", "disable", "--now", unit]);
                 // Not started: its package is removed next, or it comes with the next boot.
                 let back = Cmd::new("systemctl", ["--quiet", "enable", unit]);
-                let write = write.within(Duration::from_mins(2));
+                let write = write.timeout(Duration::from_mins(2));
                 line(format!("the system's own {unit}"), read, "disabled", write, Some(back))
             }
             Self::Linger { user } => {
@@ -154,7 +154,7 @@ impl Run {
             Self::Installed { unit, user, tool, dir, file } => {
                 let by_tool = |verb| {
                     let cmd = Cmd::new(tool.as_str(), [verb]).as_user(user);
-                    cmd.with_env("PATH", &format!("{dir}{PATH}")).within(TOOL)
+                    cmd.with_env("PATH", &format!("{dir}{PATH}")).timeout(TOOL)
                 };
                 // No unit, one that a killed tool left and one that is in use are three different answers.
                 let read = of_user(user, &["show", "--value", "-p", "UnitFileState", unit]);
@@ -165,7 +165,7 @@ impl Run {
             }
             Self::Started { unit, user } => {
                 let read = of_user(user, &["show", "--value", "-p", "ActiveState", unit]);
-                let write = of_user(user, &["start", unit]).within(TOOL);
+                let write = of_user(user, &["start", unit]).timeout(TOOL);
                 let what = format!("state of {unit} of {}", user.name);
                 line(what, read, "active", write, Some(of_user(user, &["stop", unit])))
             }
@@ -258,8 +258,8 @@ impl Primitive for Run {
         Target { verb: "set".to_owned(), object: what, detail: want }
     }
 
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
-        match world.query(&self.lines().read) {
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
+        match system.run_readonly(&self.lines().read) {
             Ok(said) => Ok(State::Text { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) }),
             // No answer is not "there is none": what was there before could not be put back.
             Err(e) if e.is_unanswered() => Err(e.into()),
@@ -267,11 +267,16 @@ impl Primitive for Run {
         }
     }
 
-    fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {
-        Ok(Aim { state: State::Text { value: Some(self.lines().want) }, bytes: None })
+    fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {
+        Ok(Desired { state: State::Text { value: Some(self.lines().want) }, bytes: None })
     }
 
-    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(
+        &self,
+        context: &mut Context<'_>,
+        to: &State,
+        _applied: Option<&State>,
+    ) -> Result<(), ChangeError> {
         let mismatch = || ChangeError::Mismatch(self.target().to_string());
         let State::Text { value } = to else { return Err(mismatch()) };
         let lines = self.lines();
@@ -294,7 +299,7 @@ impl Primitive for Run {
         run(&cmd)
     }
 
-    fn makes(&self) -> Option<(&Utf8Path, Owner)> {
+    fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         match self {
             Self::Installed { file, user, .. } => Some((file, user_owner(user))),
             _ => None,
@@ -349,7 +354,7 @@ mod tests {
             |l| l.write.args.push("x".to_owned()),
             |l| l.write.env.extend([("LD_PRELOAD".to_owned(), "/tmp/x.so".to_owned())]),
             |l| l.read.env.extend([("PATH".to_owned(), "/tmp".to_owned())]),
-            |l| l.back = Some(crate::host::Cmd::line("sh -c x")),
+            |l| l.back = Some(crate::host::Cmd::parse("sh -c x")),
             |l| l.want.push('x'),
             |l| l.read.args = vec!["-n".to_owned(), "kernel.core_pattern".to_owned()],
             |l| l.file = Some(("/etc/shadow".into(), crate::host::Owner::Root)),

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Expect;
-use crate::host::{Cmd, Witness, World};
+use crate::host::{BootInstance, Cmd, System};
 
 /// What a change is about: the line in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,14 +127,14 @@ pub struct FileState {
 /// What has to follow a change for it to take effect without a restart; in both directions, once a batch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Follow {
+pub enum Trigger {
     /// systemd reads its unit files again.
     DaemonReload,
     /// The modules of `/etc/modules-load.d` are loaded.
     LoadModules,
 }
 
-impl Follow {
+impl Trigger {
     /// In words.
     #[must_use]
     pub fn words(&self) -> &'static str {
@@ -146,12 +146,12 @@ impl Follow {
 
     /// The command, where it makes sense on this machine: without a running systemd there is nothing to tell.
     #[must_use]
-    pub fn command(&self, world: &dyn World) -> Option<Cmd> {
-        let booted = world.exists("/run/systemd/system");
+    pub fn command(&self, system: &dyn System) -> Option<Cmd> {
+        let booted = system.exists("/run/systemd/system");
         match self {
-            Self::DaemonReload => booted.then(|| Cmd::line("systemctl daemon-reload")),
+            Self::DaemonReload => booted.then(|| Cmd::parse("systemctl daemon-reload")),
             // Fails as a whole where one module fails, after loading the others (systemd-modules-load.service(8)).
-            Self::LoadModules => booted.then(|| Cmd::line("systemctl restart systemd-modules-load.service")),
+            Self::LoadModules => booted.then(|| Cmd::parse("systemctl restart systemd-modules-load.service")),
         }
     }
 }
@@ -175,7 +175,7 @@ impl Scope {
     /// ID and what WSL read from `.wslconfig` (WSL `LxssUserSession.cpp`, `_TerminateInstance`). So only a new boot ID
     /// proves a restart of the virtual machine or the host.
     #[must_use]
-    pub fn was_restarted(self, since: &Witness, now: &Witness) -> bool {
+    pub fn was_restarted(self, since: &BootInstance, now: &BootInstance) -> bool {
         match self {
             Self::Distro => now != since,
             Self::Vm | Self::Machine => !now.boot_id.is_empty() && now.boot_id != since.boot_id,
@@ -185,7 +185,7 @@ impl Scope {
 
 /// A restart that a change waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Due {
+pub struct RestartRequirement {
     /// How much has to be started again.
     pub scope: Scope,
     /// By what one sees that it helped, where there is such a sign.
@@ -193,7 +193,7 @@ pub struct Due {
     pub until: Option<Expect>,
 }
 
-impl Due {
+impl RestartRequirement {
     /// Counts after the next start of the distribution.
     #[must_use]
     pub fn distro(until: Option<Expect>) -> Option<Self> {
@@ -209,7 +209,7 @@ impl Due {
 
 /// The goal of a change: a state, and where it is a file the exact bytes, known before anything is written.
 #[derive(Clone, Debug)]
-pub struct Aim {
+pub struct Desired {
     /// The state to reach.
     pub state: State,
     /// The resolved path and the bytes, where the change makes a file whose bytes are at hand.

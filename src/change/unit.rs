@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aim, ChangeError, Context, Due, Primitive, State, Target};
-use crate::host::{Cmd, HostError, World};
+use super::{ChangeError, Context, Desired, Primitive, RestartRequirement, State, Target};
+use crate::host::{Cmd, HostError, System};
 
 /// Enables a unit of the system. It is not started: everything we enable takes part in the next boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +12,7 @@ pub struct Unit {
     pub name: String,
     /// What has to be started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<Due>,
+    pub restart: Option<RestartRequirement>,
 }
 
 impl Primitive for Unit {
@@ -22,9 +22,9 @@ impl Primitive for Unit {
 
     // `is-enabled` and `enable` read and write the links themselves where systemd does not run
     // (systemd src/systemctl/systemctl-util.c, install_client_side), so this works before the restart.
-    fn observe(&self, world: &dyn World) -> Result<State, ChangeError> {
+    fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         let cmd = Cmd::new("systemctl", ["is-enabled", &self.name]);
-        let said = match world.query(&cmd) {
+        let said = match system.run_readonly(&cmd) {
             Ok(said) => said,
             // Without systemctl there is nothing that a unit could be enabled for.
             Err(HostError::Start { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -44,11 +44,16 @@ impl Primitive for Unit {
         Ok(State::Unit { enabled: said.stdout.trim() == "enabled" })
     }
 
-    fn aim(&self, _world: &dyn World) -> Result<Aim, ChangeError> {
-        Ok(Aim { state: State::Unit { enabled: true }, bytes: None })
+    fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {
+        Ok(Desired { state: State::Unit { enabled: true }, bytes: None })
     }
 
-    fn set(&self, context: &mut Context<'_>, to: &State, _left: Option<&State>) -> Result<(), ChangeError> {
+    fn set(
+        &self,
+        context: &mut Context<'_>,
+        to: &State,
+        _applied: Option<&State>,
+    ) -> Result<(), ChangeError> {
         let State::Unit { enabled } = to else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };

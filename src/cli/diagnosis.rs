@@ -13,14 +13,14 @@ use crate::explain::table::address;
 use crate::explain::{self, Here, Match, Symptom};
 use crate::facts::Facts;
 use crate::fix::Fix;
-use crate::host::{Host, Process, standard_input};
+use crate::host::{LiveSystem, Process, standard_input};
 use crate::stage::Answers;
 use crate::ui::{
     self, BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled,
 };
 
 /// How many further symptoms are named.
-const FURTHER: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 /// Reads what the caller pipes in.
 pub(super) fn from_input() -> Result<Input, Failure> {
@@ -32,8 +32,8 @@ pub(super) fn from_input() -> Result<Input, Failure> {
 
 /// Reads a file that the caller named; `None` where there is none of that name, so that it may be a message.
 pub(super) fn from_file(name: &str) -> Result<Option<Input>, Failure> {
-    let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
-    match host.open_given(Utf8Path::new(name)) {
+    let host = LiveSystem::new("/".into(), Box::new(Process::new("/".into())), []);
+    match host.open_user_arg(Utf8Path::new(name)) {
         Ok(mut file) => read(&mut *file, name).map(Some),
         Err(e) => match e.kind() {
             // A message is no good name for a file: too long, or with a slash behind what is no directory.
@@ -79,7 +79,7 @@ impl Machine {
         let fix = Fix::Command(symptom.run.clone()?);
         match (&self.0, here) {
             (Some((session, facts)), Some(Here::Present(_))) => {
-                let answers = with_defaults(facts, &Answers(session.ledger.answers.clone()));
+                let answers = with_defaults(facts, &Answers(session.journal_state.answers.clone()));
                 Some(fix.fitted(&session.host, facts, &answers))
             }
             _ => Some(fix),
@@ -220,11 +220,11 @@ fn further(others: &[Match]) {
         return;
     }
     out(&format!("\n{}", styled(BOLD, "it also shows")));
-    for other in others.iter().take(FURTHER) {
+    for other in others.iter().take(MAX_SHOWN) {
         let row = format!("  {}", other.symptom.row);
         out(&columns(&[(&row, 6, DIM)], &other.symptom.title, ui::width()));
     }
-    if let Some(rest) = others.len().checked_sub(FURTHER).filter(|rest| *rest > 0) {
+    if let Some(rest) = others.len().checked_sub(MAX_SHOWN).filter(|rest| *rest > 0) {
         out(&format!("  and {rest} more: `-v` shows all of them"));
     }
 }

@@ -41,10 +41,10 @@ impl Doctor {
         }
         let session = Session::new(global, None)?;
         let facts = session.facts();
-        let answers = with_defaults(&facts, &Answers(session.ledger.answers.clone()));
+        let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(&session.host);
-        let patient = Patient { world: &memo, facts: &facts, answers: &answers };
+        let patient = Patient { system: &memo, facts: &facts, answers: &answers };
         let found = examine(&patient, &checks, |seen| {
             if !self.json {
                 show(seen, global.quiet);
@@ -87,7 +87,7 @@ fn show(seen: &Diagnosis, quiet: bool) {
         Verdict::Ok => ("ok", GREEN),
         Verdict::Doubtful => ("doubtful", YELLOW),
         Verdict::Wrong => ("wrong", RED),
-        Verdict::NotHere => ("not here", DIM),
+        Verdict::NotApplicable => ("not here", DIM),
         Verdict::Unknown => ("unknown", YELLOW),
     };
     let is_bad = matches!(finding.verdict, Verdict::Wrong | Verdict::Doubtful);

@@ -9,8 +9,8 @@ use super::{Global, diagnosis};
 use crate::error::{Exit, Failure};
 use crate::explain::input::Input;
 use crate::facts::Facts;
-use crate::plan::{Plan, Selection};
-use crate::stage::{Answers, Choice, Form, Stage};
+use crate::plan::{Plan, StageSelection};
+use crate::stage::{AnswerKind, Answers, Choice, Stage};
 use crate::stages::{self, STAGES};
 use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, render, styled};
 
@@ -123,8 +123,8 @@ fn questions(stage: &Stage, facts: Option<&Facts>) {
     out(&format!("\n{}", styled(BOLD, "it asks")));
     for question in stage.questions {
         let values = match question.form {
-            Form::YesNo => " yes|no",
-            Form::Choice(_) | Form::Open(..) => " VALUE",
+            AnswerKind::YesNo => " yes|no",
+            AnswerKind::Choice(_) | AnswerKind::Open(..) => " VALUE",
         };
         let flag = format!("  --{}{values}", question.flag());
         out(&columns(
@@ -134,8 +134,8 @@ fn questions(stage: &Stage, facts: Option<&Facts>) {
         ));
         let Some(facts) = facts else { continue };
         let choices = match question.form {
-            Form::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
-            Form::Choice(choices) | Form::Open(choices, _) => choices(facts),
+            AnswerKind::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
+            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => choices(facts),
         };
         let default = (question.default)(facts);
         for Choice { value, label } in choices {
@@ -149,8 +149,8 @@ fn questions(stage: &Stage, facts: Option<&Facts>) {
 
 fn here(session: &Session, stage: &Stage, detail: Detail) -> Result<(), Failure> {
     let facts = session.facts();
-    let answers = with_defaults(&facts, &Answers(session.ledger.answers.clone()));
-    let selection = Selection { only: vec![stage.id.to_owned()], ..Selection::default() };
+    let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
+    let selection = StageSelection { only: vec![stage.id.to_owned()], ..StageSelection::default() };
     let plan = Plan::make(&session.host, &facts, &answers, &selection)?;
     let Some(planned) = plan.stages.iter().find(|s| s.id == stage.id) else { return Ok(()) };
     let line = format!("{}: {}", planned.verdict.name(), planned.why);

@@ -5,13 +5,13 @@ use clap::Args;
 
 use super::plan::Planned;
 use super::report::Dossier;
-use super::{Choosing, Global};
+use super::{Global, StageArgs};
 use crate::error::{Exit, Failure};
 use crate::export::{Export, Format};
 use crate::facts::Facts;
-use crate::host::{Host, Process};
-use crate::journal::Ledger;
-use crate::plan::{Plan, Selection};
+use crate::host::{LiveSystem, Process};
+use crate::journal::JournalState;
+use crate::plan::{Plan, StageSelection};
 use crate::stage::Answers;
 use crate::stages;
 use crate::ui::{err, out};
@@ -25,7 +25,7 @@ use crate::ui::{err, out};
 )]
 pub(crate) struct ExportCommand {
     #[command(flatten)]
-    choosing: Choosing,
+    choosing: StageArgs,
     /// In whose words.
     #[arg(long, value_enum)]
     format: Format,
@@ -43,20 +43,36 @@ impl ExportCommand {
         self.choosing.check_source()?;
         if let Some(path) = &self.facts {
             let (plan, facts, answers) = Dossier::read(path)?.plan(global, &selection)?;
-            let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
-            return self.write(global.quiet, &host, &plan, &Ledger::default(), &facts, &answers, "a report");
+            let host = LiveSystem::new("/".into(), Box::new(Process::new("/".into())), []);
+            return self.write(
+                global.quiet,
+                &host,
+                &plan,
+                &JournalState::default(),
+                &facts,
+                &answers,
+                "a report",
+            );
         }
         let Planned { session, facts, answers, plan } = Planned::here(&self.choosing, global, &selection)?;
-        self.write(global.quiet, &session.host, &plan, &session.ledger, &facts, &answers, "one machine")
+        self.write(
+            global.quiet,
+            &session.host,
+            &plan,
+            &session.journal_state,
+            &facts,
+            &answers,
+            "one machine",
+        )
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one run, each from elsewhere")]
     fn write(
         &self,
         quiet: bool,
-        host: &Host,
+        host: &LiveSystem,
         plan: &Plan,
-        ledger: &Ledger,
+        journal_state: &JournalState,
         facts: &Facts,
         answers: &Answers,
         of: &str,
@@ -67,7 +83,7 @@ impl ExportCommand {
         }
         let of =
             format!("{of}: {}, {}, kernel {}", facts.distro.name, facts.wsl.name(), facts.kernel.release);
-        let mut export = Export::new(plan, ledger, facts, of);
+        let mut export = Export::new(plan, journal_state, facts, of);
         export.mirror.clone_from(&self.choosing.mirror);
         export.flags = flags(answers, &self.choosing.selection()?);
         let text = self.format.write(&export);
@@ -84,15 +100,15 @@ impl ExportCommand {
 }
 
 /// The answers and the choice as flags of `setup`.
-fn flags(answers: &Answers, selection: &Selection) -> Vec<String> {
+fn flags(answers: &Answers, selection: &StageSelection) -> Vec<String> {
     let known = stages::questions().filter_map(|q| Some(format!("--{}={}", q.flag(), answers.get(q.id)?)));
     // A file of this machine is on no other.
     let known = known.filter(|f| !f.starts_with("--crun-binary="));
     known.chain(selection.guide.then(|| "--guide".to_owned())).collect()
 }
 
-fn save(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
-    host.write_outside(path, text.as_bytes(), 0o644).map_err(|e| {
+fn save(host: &LiveSystem, path: &Utf8Path, text: &str) -> Result<(), Failure> {
+    host.write_host_path(path, text.as_bytes(), 0o644).map_err(|e| {
         let hint = "`--output` takes the name of a file in a directory that you may write to";
         Failure::new(format!("cannot write the export to `{path}`: {e}"), Some(hint.to_owned()))
     })

@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Catalogue, CatalogueError};
 use crate::fetch::signature::{self, Look};
 use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, signature_of, stage};
-use crate::host::{Host, Staging, sha256_in};
+use crate::host::{DownloadDir, LiveSystem, sha256_in};
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled, width};
 use crate::version::Version;
 
@@ -105,8 +105,8 @@ impl Fetch {
         })
     }
 
-    fn directory(&self, host: &Host) -> Result<Staging, Failure> {
-        host.staging_outside(&self.to).map_err(|e| {
+    fn directory(&self, host: &LiveSystem) -> Result<DownloadDir, Failure> {
+        host.download_dir_at_host_path(&self.to).map_err(|e| {
             Failure::usage(
                 format!("cannot use `{}`: {e}", self.to),
                 "`--to` takes a directory, which is made if need be",
@@ -122,10 +122,10 @@ struct Fetched {
 }
 
 fn fetch(
-    host: &Host,
+    host: &LiveSystem,
     artifact: &Artifact,
     source: &Source,
-    staging: &Staging,
+    staging: &DownloadDir,
     quiet: bool,
 ) -> Result<Fetched, Failure> {
     let path = staging.path().join(&artifact.file);
@@ -143,11 +143,11 @@ fn fetch(
             return Err(Failure::new(format!("`{path}` is another file than {}", artifact.name), Some(hint)));
         }
     }
-    let mut face = ui::face(false, false, quiet);
+    let mut reporter = ui::reporter(false, false, quiet);
     let mut total = None;
     let mut progress = |p| match p {
         Progress::Started { total: t, .. } => total = t,
-        Progress::Bytes(n) => face.event(&Event::Tick(&Tick::Bytes(n, total))),
+        Progress::Bytes(n) => reporter.event(&Event::Tick(&Tick::Bytes(n, total))),
         Progress::Waiting(_) | Progress::Done => {}
     };
     let mut pause = |length| {
@@ -155,7 +155,7 @@ fn fetch(
         true
     };
     stage(artifact, &artifact.file, source, staging, &mut pause, &mut progress)?;
-    drop(face);
+    drop(reporter);
     if !artifact.signed {
         return Ok(Fetched { text: path.to_string(), is_doubtful: false });
     }

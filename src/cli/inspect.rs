@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Global;
 use super::session::Session;
 use crate::error::{Exit, Failure};
-use crate::host::{Account, World, accounts};
+use crate::host::{Account, System, accounts};
 use crate::inspect::json::Below;
 use crate::inspect::view::{Options, Scene};
 use crate::inspect::{Condition, Inspection, Node, Pods, Reader, UserMap, node};
@@ -82,7 +82,7 @@ impl Inspect {
             if let Some(path) = &self.svg {
                 let text = self.screen(&session, provider, &look, &accounts, Some(PICTURE)).join("\n");
                 let picture = ui::picture(&text);
-                session.host.write_outside(path, picture.as_bytes(), 0o644).map_err(|e| {
+                session.host.write_host_path(path, picture.as_bytes(), 0o644).map_err(|e| {
                     Failure::new(
                         format!("cannot write `{path}`: {e}"),
                         Some("`--svg` takes a file that may be written".to_owned()),
@@ -162,7 +162,7 @@ struct User<'l> {
 /// Whom kind would ask: what the user tells kind, else what was set up.
 fn provider(session: &Session) -> Provider {
     let told = session.host.env("KIND_EXPERIMENTAL_PROVIDER").and_then(|name| name.parse().ok());
-    told.unwrap_or_else(|| Answers(session.ledger.answers.clone()).provider())
+    told.unwrap_or_else(|| Answers(session.journal_state.answers.clone()).provider())
 }
 
 /// A terminal may be wider than what is good for sentences.
@@ -176,7 +176,7 @@ impl Look {
     fn at(session: &Session, provider: Provider, cluster: Option<&str>) -> Result<Self, Failure> {
         let (host, user) = (&session.host, &session.user);
         let (mut pods, mut silent, mut unknown) = (Pods::default(), Vec::new(), None);
-        let seen = Inspection::of(host, user, || {
+        let seen = Inspection::probe(host, user, || {
             let mut nodes = node::list(host, user, provider);
             match &mut nodes {
                 Ok(nodes) => {

@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::facts::UserError;
 use crate::facts::user::refuse_root;
-use crate::host::{Cmd, World, replace};
+use crate::host::{Cmd, System, replace};
 use crate::provider::{
     Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of,
 };
@@ -107,7 +107,7 @@ fn line(session: &Session, kind: &str, args: &[OsString]) -> (String, Vec<OsStri
 fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Vec<(String, String)> {
     let said =
         |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
-    let ours = Answers(session.ledger.answers.clone()).provider();
+    let ours = Answers(session.journal_state.answers.clone()).provider();
     let mut wanted = vec![("KIND_EXPERIMENTAL_PROVIDER", ours.name().to_owned())];
     // Another Docker than the one that we set up has an address of its own.
     let is_ours = said("KIND_EXPERIMENTAL_PROVIDER").is_none_or(|theirs| theirs == ours.name());

@@ -8,11 +8,11 @@ use super::report::Dossier;
 use super::session::{Session, source, with_defaults};
 use super::sources::{check_downloads, downloads};
 use super::trust::settle_crun;
-use super::{Choosing, Global};
+use super::{Global, StageArgs};
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::fetch::Source;
-use crate::plan::{Plan, Selection};
+use crate::plan::{Plan, StageSelection};
 use crate::stage::Answers;
 use crate::ui::{self, json_line, out, render};
 
@@ -29,7 +29,7 @@ use crate::ui::{self, json_line, out, render};
 )]
 pub(crate) struct PlanCommand {
     #[command(flatten)]
-    choosing: Choosing,
+    choosing: StageArgs,
     /// Plan for the machine that a report describes
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
@@ -90,11 +90,15 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    pub(crate) fn here(choosing: &Choosing, global: &Global, selection: &Selection) -> Result<Self, Failure> {
+    pub(crate) fn here(
+        choosing: &StageArgs,
+        global: &Global,
+        selection: &StageSelection,
+    ) -> Result<Self, Failure> {
         let session = Session::new(global, choosing.windows_profile.as_ref())?;
         let facts = session.facts();
         let mut answers = choosing.answers(global, &session, &facts)?;
-        let source = source(&choosing.chosen(&session.ledger)?);
+        let source = source(&choosing.chosen(&session.journal_state)?);
         settle_crun(&facts, &mut answers, &source, false)?;
         let answers = with_defaults(&facts, &answers);
         let plan = session.plan(&facts, &answers, selection)?.from(source);

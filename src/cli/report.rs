@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::session::{Session, with_defaults};
-use crate::engine::with_ledger;
+use crate::engine::with_journal;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
-use crate::host::{Account, Host, Process, Recorder, Recording, Replay};
+use crate::host::{Account, LiveSystem, Process, Recorder, Recording, Replay};
 use crate::journal::{self, Phase};
-use crate::plan::{Plan, Selection};
+use crate::plan::{Plan, StageSelection};
 use crate::redact::{self, Names};
 use crate::stage::Answers;
 use crate::ui::{json_text, out};
 
 /// The most bytes that a report has: every file in it is bounded.
-const MOST: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The flags of `report`.
 #[derive(Debug, Args)]
@@ -45,16 +45,16 @@ impl Report {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::new(global, None)?;
         let recorder = Recorder::new(&session.host);
-        let ledger = journal::read(&recorder)?;
+        let journal_state = journal::read(&recorder)?;
         let mut facts = Facts::probe(&recorder, session.user.clone());
-        with_ledger(&mut facts, &ledger);
+        with_journal(&mut facts, &journal_state);
         // Everything that any plan would look at, so that it can be made elsewhere.
-        let answers = with_defaults(&facts, &Answers(ledger.answers.clone()));
-        let all = Selection { guide: true, ..Selection::default() };
+        let answers = with_defaults(&facts, &Answers(journal_state.answers.clone()));
+        let all = StageSelection { guide: true, ..StageSelection::default() };
         let _ = Plan::make(&recorder, &facts, &answers, &all);
-        let _ = Plan::make(&recorder, &facts, &answers, &Selection::default());
+        let _ = Plan::make(&recorder, &facts, &answers, &StageSelection::default());
         // What is handed on is made from what is handed on.
-        let names = Names::of(&session.host, &facts);
+        let names = Names::probe(&session.host, &facts);
         let mut recording = recorder.into_recording();
         redact::allow_listed(&mut recording, &session.user.name);
         let recording: Recording = serde_json::from_value(names.value(json!(recording)))
@@ -62,9 +62,9 @@ impl Report {
         let user = names.account(&session.user);
         let replay = Replay(recording);
         let mut facts = Facts::probe(&replay, user.clone());
-        with_ledger(&mut facts, &ledger);
-        let plan = Plan::make(&replay, &facts, &answers, &Selection::default());
-        let made: Vec<Value> = ledger.standing().map(|e| json!({
+        with_journal(&mut facts, &journal_state);
+        let plan = Plan::make(&replay, &facts, &answers, &StageSelection::default());
+        let made: Vec<Value> = journal_state.active().map(|e| json!({
             "stage": e.intent.stage, "target": e.intent.change.target(), "before": json!(e.intent.before)["is"],
             "open": e.phase == Phase::Open
         })).collect();
@@ -88,8 +88,8 @@ impl Report {
     }
 }
 
-fn write(host: &Host, path: &Utf8Path, text: &str) -> Result<(), Failure> {
-    host.write_outside(path, text.as_bytes(), 0o600)
+fn write(host: &LiveSystem, path: &Utf8Path, text: &str) -> Result<(), Failure> {
+    host.write_host_path(path, text.as_bytes(), 0o600)
         .map_err(|e| Failure::new(format!("cannot write the report to `{path}`: {e}"), None))?;
     out(&format!("written to {path}; read it before you send it"));
     Ok(())
@@ -100,7 +100,7 @@ impl Dossier {
     pub(crate) fn plan(
         self,
         global: &Global,
-        selection: &Selection,
+        selection: &StageSelection,
     ) -> Result<(Plan, Facts, Answers), Failure> {
         let replay = Replay(self.recording);
         let facts = Facts::probe(&replay, self.user);
@@ -115,10 +115,11 @@ impl Dossier {
 
     /// Reads a report; that of another schema is refused in words.
     pub(crate) fn read(path: &Utf8Path) -> Result<Self, Failure> {
-        let host = Host::new("/".into(), Box::new(Process::new("/".into())), []);
+        let host = LiveSystem::new("/".into(), Box::new(Process::new("/".into())), []);
         let wrong =
             |what: String| Failure::usage(what, "`--facts` takes a file that `kind-wsl report` wrote");
-        let text = host.read_given(path, MOST).map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
+        let text =
+            host.read_user_arg(path, MAX_BYTES).map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
         let value: Value =
             serde_json::from_str(&text).map_err(|e| wrong(format!("`{path}` is no report: {e}")))?;
         let schema = value.get("schema").and_then(Value::as_u64);

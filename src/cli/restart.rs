@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::session::Session;
 use crate::change::Scope;
-use crate::engine::Awaited;
+use crate::engine::PendingRestart;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, System};
 use crate::inspect::node;
 use crate::provider::docker_host;
 use crate::stage::Answers;
@@ -43,7 +43,7 @@ impl Bystanders {
                 .and_then(|interop| interop.running())
                 .unwrap_or_default()
         };
-        let mut others = match (scope, Driver::of(&session.host)) {
+        let mut others = match (scope, Driver::probe(&session.host)) {
             (Scope::Vm, Some(driver)) => driver.others,
             (Scope::Vm, None) => running(),
             _ => Vec::new(),
@@ -81,7 +81,7 @@ impl Bystanders {
         let text = format!("The restart also stops {}.", self.name());
         out(&ui::wrap(&text, ui::width()).join("\n"));
         let yes = ui::confirm("Restart WSL anyway?")?;
-        answers.give(CONSENT, if yes { "yes" } else { "no" }.to_owned());
+        answers.set(CONSENT, if yes { "yes" } else { "no" }.to_owned());
         Ok(Some(yes))
     }
 }
@@ -112,9 +112,9 @@ pub(super) fn nodes(session: &Session, which: Nodes) -> Vec<String> {
     let is_used = |(_, sign, _): &(_, &str, _)| session.host.exists(sign);
     let nodes = asked.into_iter().filter(is_used).filter_map(|(provider, _, address)| {
         let cmd =
-            Cmd::new(provider, list.iter().copied()).as_user(&session.user).within(Duration::from_secs(10));
+            Cmd::new(provider, list.iter().copied()).as_user(&session.user).timeout(Duration::from_secs(10));
         let to = |cmd: Cmd, address: String| cmd.with_env("DOCKER_HOST", &address);
-        session.host.answer(&address.into_iter().fold(cmd, to))
+        session.host.stdout_if_ok(&address.into_iter().fold(cmd, to))
     });
     nodes.flat_map(|said| said.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
 }
@@ -134,7 +134,7 @@ pub(crate) struct Restarting<'r> {
     pub(crate) session: &'r Session,
     pub(crate) facts: &'r Facts,
     pub(crate) answers: &'r Answers,
-    pub(crate) awaited: &'r Awaited,
+    pub(crate) awaited: &'r PendingRestart,
     /// `--no-restart`, or this run was itself started by a restart: it never starts another.
     pub(crate) by_hand: bool,
     /// Whether a person may be asked.
@@ -200,7 +200,7 @@ impl Restarting<'_> {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let outcome = Outcome::of(&self.session.host, std::slice::from_ref(place), &self.awaited.id);
+            let outcome = Outcome::probe(&self.session.host, std::slice::from_ref(place), &self.awaited.id);
             if let Some(outcome) = outcome.filter(|o| o.is_last) {
                 err(&format!("The restart did not happen: {}.", outcome.name()));
                 return;
@@ -219,7 +219,8 @@ impl Restarting<'_> {
             (true, _) => "WSL was not restarted yet.",
             (false, _) => "One restart is needed, then setup resumes.",
         };
-        let last = || Outcome::of(&self.session.host, &self.session.ledger.places, &self.awaited.id);
+        let last =
+            || Outcome::probe(&self.session.host, &self.session.journal_state.places, &self.awaited.id);
         let last = self.awaited.again.then(last).flatten();
         let mut names: Vec<&str> = self.awaited.why.iter().map(String::as_str).collect();
         names.dedup();

@@ -6,17 +6,17 @@ use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Choosing, Global};
-use crate::engine::with_ledger;
+use super::{Global, StageArgs};
+use crate::engine::with_journal;
 use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::{FetchError, Source, check_mirror, public_address};
 use crate::host::{
-    Account, BECOMES_ROOT, Cmd, HANDED, Host, Interrupt, Kind, OF_PROXIES, OF_SESSION, Process, World,
-    directory, program, replace, sudo, watch,
+    Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROXY_ENV, Process, SESSION_ENV,
+    System, directory, program, replace, sudo, watch,
 };
-use crate::journal::{self, Chosen, JournalError, Ledger};
-use crate::plan::{Plan, Selection};
+use crate::journal::{self, JournalError, JournalState, RunOptions};
+use crate::plan::{Plan, StageSelection};
 use crate::stage::{Answers, Question, Stage, answers_in};
 use crate::windows::{self, Helper, Interop, Look};
 use crate::{stages, ui};
@@ -26,13 +26,13 @@ const MOST_ANSWERS: u64 = 1 << 20;
 
 /// Whether a variable is carried over to root on sudo's command line, which sudo has to allow as a whole.
 fn is_carried(name: &str) -> bool {
-    name == "PATH" || name == PROFILE || windows::OF_DRIVER.contains(&name) || OF_SESSION.contains(&name)
+    name == "PATH" || name == PROFILE || windows::OF_DRIVER.contains(&name) || SESSION_ENV.contains(&name)
 }
 
 /// Variables that root takes over from the sudo that we became, because they may hold a password, which everybody could
 /// read on a command line.
 pub(crate) fn handed_over() -> Vec<&'static str> {
-    OF_PROXIES.into_iter().chain([MIRROR]).collect()
+    PROXY_ENV.into_iter().chain([MIRROR]).collect()
 }
 
 /// The variable of `--windows-profile`.
@@ -43,9 +43,9 @@ const PROGRAM: &str = "KIND_WSL_PROGRAM";
 /// The machine and the user.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) host: Host,
+    pub(crate) host: LiveSystem,
     pub(crate) user: Account,
-    pub(crate) ledger: Ledger,
+    pub(crate) journal_state: JournalState,
 }
 
 impl Session {
@@ -70,7 +70,7 @@ impl Session {
     /// Has the Windows profile read and written as the user, before the first look into it.
     fn claim_profile(&self) {
         if let Some(profile) = facts::wsl::profile(&self.host) {
-            self.host.belongs_to_windows(&self.user, &profile);
+            self.host.mark_windows_owned(&self.user, &profile);
         }
     }
 
@@ -81,22 +81,22 @@ impl Session {
         let env =
             global.env.clone().into_iter().filter(|(name, _)| name != PROGRAM && name != facts::wsl::ASKED);
         let env = env.chain(program);
-        let mut host = Host::new(&root, Box::new(Process::new(&root)), env);
+        let mut host = LiveSystem::new(&root, Box::new(Process::new(&root)), env);
         windows::inherit(&mut host);
-        let ledger = journal::read(&host)?;
-        let kept = ledger.chosen.windows_profile.as_ref().filter(|_| ledger.is_interrupted());
+        let journal_state = journal::read(&host)?;
+        let kept = journal_state.chosen.windows_profile.as_ref().filter(|_| journal_state.is_interrupted());
         if let Some(profile) = windows_profile.or(kept) {
-            host.tell(PROFILE, profile.as_str());
+            host.set_env(PROFILE, profile.as_str());
         }
         // Whoever types the command again goes on with the same user's set-up.
-        let named = global.user.as_deref().or(ledger.user.as_deref().filter(|_| host.uid() == 0));
+        let named = global.user.as_deref().or(journal_state.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
         let run = user.runtime_dir();
         let home = host.resolve(&user.home)?;
         for place in [&user.home, &home, Utf8Path::new(&run)] {
-            host.belongs(&user, place);
+            host.mark_user_owned(&user, place);
         }
-        Ok(Self { host, user, ledger })
+        Ok(Self { host, user, journal_state })
     }
 
     /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the current change is finished first.
@@ -135,7 +135,7 @@ impl Session {
 
     /// Refuses to change what is being set up for somebody else.
     pub(crate) fn refuse_other_user(&self) -> Result<(), JournalError> {
-        match self.ledger.user.as_ref().filter(|theirs| **theirs != self.user.name) {
+        match self.journal_state.user.as_ref().filter(|theirs| **theirs != self.user.name) {
             Some(theirs) => {
                 Err(JournalError::OtherUser { theirs: theirs.clone(), yours: self.user.name.clone() })
             }
@@ -146,7 +146,7 @@ impl Session {
     /// Facts, with what the journal knows.
     pub(crate) fn facts(&self) -> Facts {
         let mut facts = Facts::probe(&self.host, self.user.clone());
-        with_ledger(&mut facts, &self.ledger);
+        with_journal(&mut facts, &self.journal_state);
         facts
     }
 
@@ -155,7 +155,7 @@ impl Session {
         &self,
         facts: &Facts,
         answers: &Answers,
-        selection: &Selection,
+        selection: &StageSelection,
     ) -> Result<Plan, Failure> {
         if let Some(error) = self.host.take_unanswered() {
             return Err(error.into());
@@ -164,7 +164,12 @@ impl Session {
     }
 
     /// Becomes root, through sudo, with the same environment as far as we look at it.
-    pub(crate) fn become_root(&self, global: &Global, args: Vec<String>, chosen: Option<&Chosen>) -> Failure {
+    pub(crate) fn become_root(
+        &self,
+        global: &Global,
+        args: Vec<String>,
+        chosen: Option<&RunOptions>,
+    ) -> Failure {
         let Some(sudo) = sudo() else {
             let hint = format!("run this as root: `{}`", self.same_as_root(global));
             return Failure::new("cannot become root: sudo is not installed", Some(hint));
@@ -174,7 +179,7 @@ impl Session {
         line.extend(carried.map(|(name, value)| format!("{name}={value}")));
         line.push(self.program());
         line.extend(args);
-        let mut handed = vec![(HANDED.to_owned(), std::process::id().to_string())];
+        let mut handed = vec![(HANDOFF_PID.to_owned(), std::process::id().to_string())];
         handed.extend(chosen.and_then(|c| c.mirror.clone()).map(|mirror| (MIRROR.to_owned(), mirror)));
         let error = replace(sudo.as_str(), &line, &handed);
         let why = match error.kind() {
@@ -212,7 +217,7 @@ fn without_secrets(words: &[String]) -> Vec<String> {
 }
 
 /// Asks Windows for the profile of the account that this is, where nothing here says it for sure.
-fn ask_for_profile(host: &mut Host, user: &Account) {
+fn ask_for_profile(host: &mut LiveSystem, user: &Account) {
     if !host.is_live() || !host.exists("/run/WSL") || !facts::wsl::is_profile_unsure(host) {
         return;
     }
@@ -222,7 +227,7 @@ fn ask_for_profile(host: &mut Host, user: &Account) {
         interop.path(&look.profile)
     });
     if let Some(profile) = asked {
-        host.tell(facts::wsl::ASKED, profile.as_str());
+        host.set_env(facts::wsl::ASKED, profile.as_str());
     }
 }
 
@@ -252,13 +257,13 @@ fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     found.ok_or_else(|| refused("it is no directory".to_owned()))
 }
 
-impl Choosing {
+impl StageArgs {
     /// Which stages.
-    pub(crate) fn selection(&self) -> Result<Selection, Failure> {
+    pub(crate) fn selection(&self) -> Result<StageSelection, Failure> {
         for id in self.only.iter().chain(&self.skip) {
             stages::by_id(id)?;
         }
-        Ok(Selection { only: self.only.clone(), skip: self.skip.clone(), guide: self.guide })
+        Ok(StageSelection { only: self.only.clone(), skip: self.skip.clone(), guide: self.guide })
     }
 
     /// Refuses a place for downloads from which nothing can come, before anything is changed.
@@ -276,9 +281,9 @@ impl Choosing {
     }
 
     /// What a resume has to know of this command line; what it does not say is as the interrupted run said it.
-    pub(crate) fn chosen(&self, ledger: &Ledger) -> Result<Chosen, Failure> {
+    pub(crate) fn chosen(&self, journal_state: &JournalState) -> Result<RunOptions, Failure> {
         let selection = self.selection()?;
-        let mine = Chosen {
+        let mine = RunOptions {
             selection,
             mirror: self.mirror.clone(),
             // A resume may be typed in another directory.
@@ -286,15 +291,16 @@ impl Choosing {
             windows_profile: self.windows_profile.clone(),
             agreed: None,
         };
-        if !ledger.is_interrupted() {
+        if !journal_state.is_interrupted() {
             return Ok(mine);
         }
-        let kept = ledger.chosen.clone();
+        let kept = journal_state.chosen.clone();
         let same_source = mine.mirror.is_none() && mine.offline.is_none();
         let (mirror, offline) =
             if same_source { (kept.mirror, kept.offline) } else { (mine.mirror, mine.offline) };
-        let selection = if mine.selection == Selection::default() { kept.selection } else { mine.selection };
-        Ok(Chosen {
+        let selection =
+            if mine.selection == StageSelection::default() { kept.selection } else { mine.selection };
+        Ok(RunOptions {
             selection,
             mirror,
             offline,
@@ -310,12 +316,12 @@ impl Choosing {
         session: &Session,
         facts: &Facts,
     ) -> Result<Answers, Failure> {
-        let mut answers = self.earlier_answers(global, &session.ledger, facts);
+        let mut answers = self.earlier_answers(global, &session.journal_state, facts);
         if let Some(path) = &self.answers {
             for (key, said) in Self::read(session, path)? {
                 let question = by_key(&key, path)?;
                 let said = question.accept(&said, facts);
-                answers.give(question.id, said.map_err(|e| e.said_in(format!("`{key}` in `{path}`")))?);
+                answers.set(question.id, said.map_err(|e| e.at(format!("`{key}` in `{path}`")))?);
             }
         }
         for given in &global.given {
@@ -326,19 +332,19 @@ impl Choosing {
 
     /// The answers of an earlier run, as far as they still are answers. A stage that `--only` names is asked again what it
     /// asks everybody, unless the very same run is resumed: its earlier answer may be why it has nothing to do.
-    fn earlier_answers(&self, global: &Global, ledger: &Ledger, facts: &Facts) -> Answers {
-        let resumes = ledger.is_interrupted() && self.only == ledger.chosen.selection.only;
+    fn earlier_answers(&self, global: &Global, journal_state: &JournalState, facts: &Facts) -> Answers {
+        let resumes = journal_state.is_interrupted() && self.only == journal_state.chosen.selection.only;
         let is_asked_again = |question: &Question| {
             let of = |stage: &&&Stage| stage.questions.iter().any(|q| q.id == question.id);
             let is_named =
                 stages::STAGES.iter().find(of).is_some_and(|s| self.only.iter().any(|id| id == s.id));
-            is_named && !resumes && question.is_for_everybody(facts)
+            is_named && !resumes && question.is_always_asked(facts)
         };
         let mut answers = Answers::default();
-        for (id, said) in &ledger.answers {
+        for (id, said) in &journal_state.answers {
             match stages::questions().find(|q| q.id == id) {
                 Some(question) if is_asked_again(question) => {}
-                Some(question) if question.accept(said, facts).is_ok() => answers.give(id, said),
+                Some(question) if question.accept(said, facts).is_ok() => answers.set(id, said),
                 // An older or newer program asked it.
                 _ if global.verbose => ui::err(&format!(
                     "ignored an earlier answer that this version does not know: {id} = {said}"
@@ -350,7 +356,7 @@ impl Choosing {
     }
 
     fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
-        let text = session.host.read_given(path, MOST_ANSWERS).map_err(|e| {
+        let text = session.host.read_user_arg(path, MOST_ANSWERS).map_err(|e| {
             Failure::usage(
                 format!("cannot read the answers in `{path}`: {e}"),
                 "`--answers` takes a TOML file",
@@ -364,12 +370,12 @@ impl Choosing {
 }
 
 /// Where downloads come from.
-pub(crate) fn source(chosen: &Chosen) -> Source {
+pub(crate) fn source(chosen: &RunOptions) -> Source {
     Source { mirror: chosen.mirror.clone(), offline: chosen.offline.clone(), ..Source::default() }
 }
 
 /// The flags that say the same, for the run as root; a mirror, which may have a password, is handed over by [`MIRROR`].
-pub(crate) fn args(chosen: &Chosen) -> Vec<String> {
+pub(crate) fn args(chosen: &RunOptions) -> Vec<String> {
     let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
     let path = |path: &Option<Utf8PathBuf>| path.as_ref().map(ToString::to_string);
     let options = [
@@ -397,9 +403,9 @@ fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {
 pub(crate) fn open_questions(
     facts: &Facts,
     answers: &Answers,
-    selection: &Selection,
+    selection: &StageSelection,
 ) -> Vec<&'static Question> {
-    let stages = stages::STAGES.iter().filter(|s| !selection.leaves_out(s));
+    let stages = stages::STAGES.iter().filter(|s| !selection.skips(s));
     let open = |q: &&Question| answers.get(q.id).is_none() && (q.when)(facts, answers);
     stages.flat_map(|s| s.questions).filter(open).collect()
 }
@@ -407,8 +413,8 @@ pub(crate) fn open_questions(
 /// The answers, with what Enter would mean for every question that matters here.
 pub(crate) fn with_defaults(facts: &Facts, answers: &Answers) -> Answers {
     let mut answers = answers.clone();
-    for question in open_questions(facts, &answers.clone(), &Selection::default()) {
-        answers.give(question.id, (question.default)(facts));
+    for question in open_questions(facts, &answers.clone(), &StageSelection::default()) {
+        answers.set(question.id, (question.default)(facts));
     }
     answers
 }

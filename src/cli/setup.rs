@@ -9,13 +9,13 @@ use super::restart::{Bystanders, Restarting};
 use super::session::{Session, args as args_of, source, switches, with_defaults};
 use super::sources::check_downloads;
 use super::trust::settle_crun;
-use super::{Choosing, Global};
-use crate::engine::{Ended, Engine, EngineError, Steps};
+use super::{Global, StageArgs};
+use crate::engine::{Engine, EngineError, RunOutcome, Steps};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::fetch::Fetcher;
-use crate::journal::Chosen;
+use crate::journal::RunOptions;
 use crate::plan::Plan;
 use crate::stage::Answers;
 use crate::ui::{self, DIM, out, styled};
@@ -31,7 +31,7 @@ use consent::Proposal;
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Setup {
     #[command(flatten)]
-    choosing: Choosing,
+    choosing: StageArgs,
     /// Ask nothing: take the recommended answers, and go ahead.
     #[arg(short, long)]
     yes: bool,
@@ -59,16 +59,16 @@ impl Setup {
         self.take_note_of_the_restart(&session)?;
         let facts = session.facts();
         let mut answers = self.choosing.answers(global, &session, &facts)?;
-        let chosen = self.choosing.chosen(&session.ledger)?;
+        let chosen = self.choosing.chosen(&session.journal_state)?;
         let selection = &chosen.selection;
-        let resumes = session.ledger.is_interrupted();
+        let resumes = session.journal_state.is_interrupted();
         if self.agreed.is_none() {
             self.decide(&facts, &mut answers, selection)?;
             settle_crun(&facts, &mut answers, &source(&chosen), !self.yes)?;
         }
         let mut plan = session.plan(&facts, &answers, selection)?.from(source(&chosen));
         // What waits for a restart is looked at by the run itself: it knows whether that took place.
-        if session.ledger.waiting.is_none() {
+        if session.journal_state.waiting.is_none() {
             refuse_blocked(&plan)?;
             check_downloads(&plan, facts.arch)?;
         }
@@ -97,7 +97,7 @@ impl Setup {
             return Err(session.become_root(global, args, Some(&chosen)));
         }
         let agreed = Some(agreed.take().unwrap_or(now));
-        let chosen = Chosen { agreed, ..chosen };
+        let chosen = RunOptions { agreed, ..chosen };
         self.work(global, &session, &facts, &answers, &chosen, &plan)
     }
 
@@ -107,7 +107,7 @@ impl Setup {
         global: &Global,
         session: &Session,
         answers: &Answers,
-        chosen: &Chosen,
+        chosen: &RunOptions,
         agreed: &str,
     ) -> Vec<String> {
         let (agreed, user) = (format!("--agreed={agreed}"), format!("--user={}", session.user.name));
@@ -126,24 +126,24 @@ impl Setup {
         session: &Session,
         facts: &Facts,
         answers: &Answers,
-        chosen: &Chosen,
+        chosen: &RunOptions,
         plan: &Plan,
     ) -> Result<Exit, Failure> {
         let stop = Session::stop();
         let mut fetcher = Fetcher::new(&session.host, source(chosen), plan.downloads().cloned().collect());
         let ended = {
-            let mut face = ui::face(self.json, global.verbose, global.quiet);
+            let mut reporter = ui::reporter(self.json, global.verbose, global.quiet);
             let mut engine = Engine {
                 host: &session.host,
                 fetcher: &mut fetcher,
                 user: &session.user,
-                face: &mut *face,
+                reporter: &mut *reporter,
                 stop: &stop,
                 steps: Steps::of(plan),
             };
             engine.setup(answers, chosen).map_err(goes_on)?
         };
-        let Ended::Restart(awaited) = &ended else {
+        let RunOutcome::Restart(awaited) = &ended else {
             return Ok(self.end(global, session, &ended));
         };
         let restarting = Restarting {
@@ -161,7 +161,7 @@ impl Setup {
     /// A run that was started after a restart belongs to that one; what is known of it is said.
     fn take_note_of_the_restart(&self, session: &Session) -> Result<(), Failure> {
         let Some(id) = &self.resume else { return Ok(()) };
-        let Some(waiting) = &session.ledger.waiting else { return Ok(()) };
+        let Some(waiting) = &session.journal_state.waiting else { return Ok(()) };
         if waiting.id != *id {
             let text = format!(
                 "this run was started after restart `{id}`, and the set-up waits for another one, `{}`",
@@ -169,7 +169,7 @@ impl Setup {
             );
             return Err(Failure::new(text, Some("close this window and run `kind-wsl setup`".to_owned())));
         }
-        let outcome = Outcome::of(&session.host, &session.ledger.places, id);
+        let outcome = Outcome::probe(&session.host, &session.journal_state.places, id);
         if let Some(outcome) = outcome.filter(|_| !self.json) {
             out(&styled(DIM, &format!("The restart: {}.", outcome.name())));
         }
@@ -179,8 +179,10 @@ impl Setup {
 
 /// A failure half-way: what was done stays done.
 fn goes_on(error: EngineError) -> Failure {
-    let stays =
-        matches!(error, EngineError::Change { .. } | EngineError::Follow(_) | EngineError::DidNotTake { .. });
+    let stays = matches!(
+        error,
+        EngineError::Change { .. } | EngineError::Trigger(_) | EngineError::NotApplied { .. }
+    );
     let mut failure = Failure::from(error);
     if stays {
         let then = "`kind-wsl setup` goes on from here";

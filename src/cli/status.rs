@@ -5,12 +5,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::session::{Session, with_defaults};
-use super::{Choosing, Global};
+use super::{Global, StageArgs};
 use crate::change::Scope;
 use crate::error::{Exit, Failure};
-use crate::host::Witness;
-use crate::journal::{Ledger, Phase};
-use crate::plan::{Plan, Selection};
+use crate::host::BootInstance;
+use crate::journal::{JournalState, Phase};
+use crate::plan::{Plan, StageSelection};
 use crate::ui::{BOLD, Detail, json_line, out, render, styled};
 use crate::windows::Outcome;
 
@@ -55,15 +55,15 @@ enum State {
 }
 
 impl State {
-    fn of(ledger: &Ledger, witness: &Witness, plan: &Plan) -> Self {
-        match &ledger.waiting {
-            Some(waiting) if !waiting.took_place(witness) => return Self::WaitingForRestart,
+    fn of(journal_state: &JournalState, boot_instance: &BootInstance, plan: &Plan) -> Self {
+        match &journal_state.waiting {
+            Some(waiting) if !waiting.took_place(boot_instance) => return Self::WaitingForRestart,
             Some(_) => return Self::Restarted,
-            None if ledger.is_interrupted() => return Self::Interrupted,
-            None if ledger.taken_back => return Self::PackagesLeft,
+            None if journal_state.is_interrupted() => return Self::Interrupted,
+            None if journal_state.taken_back => return Self::PackagesLeft,
             None => {}
         }
-        match (ledger.finished.is_some(), plan.is_empty()) {
+        match (journal_state.finished.is_some(), plan.is_empty()) {
             (true, true) => Self::SetUp,
             (true, false) => Self::Drifted,
             (false, true) => Self::AlreadySatisfied,
@@ -72,18 +72,22 @@ impl State {
     }
 
     /// In a sentence.
-    fn summary(self, ledger: &Ledger) -> String {
+    fn summary(self, journal_state: &JournalState) -> String {
         let at = |time: &Option<String>| time.clone().unwrap_or_default();
         match self {
             Self::NotSetUp => "not set up".to_owned(),
             Self::AlreadySatisfied => {
                 "not set up by kind-wsl, but this machine already meets every requirement".to_owned()
             }
-            Self::Interrupted => format!("the setup that began at {} was interrupted", at(&ledger.began)),
+            Self::Interrupted => {
+                format!("the setup that began at {} was interrupted", at(&journal_state.began))
+            }
             Self::WaitingForRestart => "setup is waiting for a restart".to_owned(),
             Self::Restarted => "the restart is done; setup can resume".to_owned(),
-            Self::SetUp => format!("set up at {}", at(&ledger.finished)),
-            Self::Drifted => format!("set up at {}, but something has changed since", at(&ledger.finished)),
+            Self::SetUp => format!("set up at {}", at(&journal_state.finished)),
+            Self::Drifted => {
+                format!("set up at {}, but something has changed since", at(&journal_state.finished))
+            }
             Self::PackagesLeft => "undone, except for the packages".to_owned(),
         }
     }
@@ -111,23 +115,25 @@ impl Status {
         }
         let session = Session::new(global, None)?;
         let facts = session.facts();
-        let answers = Choosing::default().answers(global, &session, &facts)?;
+        let answers = StageArgs::default().answers(global, &session, &facts)?;
         let answers = with_defaults(&facts, &answers);
-        let plan = Plan::make(&session.host, &facts, &answers, &Selection::default())?;
-        let ledger = &session.ledger;
-        let state = State::of(ledger, &Witness::of(&session.host), &plan);
-        let mut summary = state.summary(ledger);
-        let handed = ledger.waiting.as_ref().filter(|w| w.handed);
-        if let Some(outcome) = handed.and_then(|w| Outcome::of(&session.host, &ledger.places, &w.id)) {
+        let plan = Plan::make(&session.host, &facts, &answers, &StageSelection::default())?;
+        let journal_state = &session.journal_state;
+        let state = State::of(journal_state, &BootInstance::probe(&session.host), &plan);
+        let mut summary = state.summary(journal_state);
+        let handed = journal_state.waiting.as_ref().filter(|w| w.handed);
+        if let Some(outcome) =
+            handed.and_then(|w| Outcome::probe(&session.host, &journal_state.places, &w.id))
+        {
             summary = format!("{summary}; {}", outcome.name());
         }
         if self.json {
-            let made: Vec<_> = ledger.standing().map(|e| json!({
+            let made: Vec<_> = journal_state.active().map(|e| json!({
                 "stage": e.intent.stage, "target": e.intent.change.target(), "open": e.phase == Phase::Open
             })).collect();
             json_line(json!({
                 "state": state, "summary": summary, "advice": state.advice().map(|(command, _)| command),
-                "began": ledger.began, "finished": ledger.finished, "stages": plan.stages, "made": made
+                "began": journal_state.began, "finished": journal_state.finished, "stages": plan.stages, "made": made
             }));
             return Ok(Exit::Done);
         }
@@ -141,15 +147,15 @@ impl Status {
         }
         if detail == Detail::Full {
             out(&format!("\n{}", render::table(&plan.stages, detail)));
-            show_changes(ledger);
+            show_changes(journal_state);
         }
         Ok(Exit::Done)
     }
 }
 
 /// What kind-wsl changed on this machine and did not undo.
-fn show_changes(ledger: &Ledger) {
-    let mut changes = ledger.standing().peekable();
+fn show_changes(journal_state: &JournalState) {
+    let mut changes = journal_state.active().peekable();
     if changes.peek().is_some() {
         out(&format!("\n{}", styled(BOLD, "changes by kind-wsl")));
     }
@@ -161,7 +167,7 @@ fn show_changes(ledger: &Ledger) {
 
 /// What kind-wsl.exe has to know to do the restart.
 fn tell_waiting(session: &Session) {
-    let Some(waiting) = session.ledger.waiting.as_ref().filter(|w| w.handed) else { return };
+    let Some(waiting) = session.journal_state.waiting.as_ref().filter(|w| w.handed) else { return };
     let scope = match waiting.scope {
         Scope::Distro => "distro",
         Scope::Vm => "vm",

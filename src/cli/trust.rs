@@ -74,7 +74,7 @@ pub(crate) fn settle_crun(
         })?;
         // A list that is older than this program is no reason to go back.
         if catalogue.releases.first().is_none_or(|known| listed > known.version) {
-            answers.give("crun_version", listed.to_string());
+            answers.set("crun_version", listed.to_string());
         }
     }
     let Some(version) = answers.get("crun_version").and_then(|said| said.parse::<Version>().ok()) else {
@@ -87,13 +87,13 @@ pub(crate) fn settle_crun(
         return Ok(());
     }
     match vouched(catalogue, &version, arch, source) {
-        Ok(sha256) => answers.give("crun_sha256", sha256),
+        Ok(sha256) => answers.set("crun_sha256", sha256),
         Err(why) if why.is_damning() => return Err(why.into()),
         Err(why) if may_ask && ui::is_interactive() => {
             ui::err(&format!("{}.", Failure::from(why).text));
             if let Some(question) = stages::questions().find(|q| q.id == "crun_sha256") {
                 let said = ui::ask(question, facts, "")?;
-                answers.give(question.id, question.accept(&said, facts)?);
+                answers.set(question.id, question.accept(&said, facts)?);
             }
         }
         // The stage says what is missing, and which version may have been meant.

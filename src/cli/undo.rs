@@ -80,7 +80,7 @@ impl Undo {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
         }
         let chosen = |stage: &String| self.stages.is_empty() || self.stages.contains(stage);
-        let entries = session.ledger.standing().filter(|e| chosen(&e.intent.stage));
+        let entries = session.journal_state.active().filter(|e| chosen(&e.intent.stage));
         let (count, groups) = preview(&session.host, entries, self.packages);
         out(&self.shown(session, count, &groups));
         let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());
@@ -150,12 +150,12 @@ impl Undo {
         let options = UndoOptions { stages: self.stages.clone(), packages: self.packages, drift };
         let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
         let result = {
-            let mut face = ui::face(self.json, global.verbose, global.quiet);
+            let mut reporter = ui::reporter(self.json, global.verbose, global.quiet);
             let mut engine = Engine {
                 host: &session.host,
                 fetcher: &mut fetcher,
                 user: &session.user,
-                face: &mut *face,
+                reporter: &mut *reporter,
                 stop: &stop,
                 steps: Steps::default(),
             };
@@ -221,7 +221,7 @@ fn clusters(nodes: &[String]) -> BTreeSet<&str> {
 fn goes_on(error: EngineError) -> Failure {
     let stays = match &error {
         EngineError::Change { source, .. } => matches!(**source, ChangeError::Host(_)),
-        EngineError::Follow(_) => true,
+        EngineError::Trigger(_) => true,
         _ => false,
     };
     let mut failure = Failure::from(error);

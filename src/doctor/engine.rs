@@ -23,7 +23,7 @@ pub(super) static CHECKS: &[Examination] = &[
 fn engine(patient: &Patient<'_>, provider: Provider) -> Finding {
     let chosen = patient.answers.provider();
     if chosen != provider {
-        return Finding::not_here(format!("the provider is {chosen}"));
+        return Finding::not_applicable(format!("the provider is {chosen}"));
     }
     let engines = &patient.facts.engines;
     let set_up = format!("`kind-wsl setup --only packages,{provider}`");
@@ -53,11 +53,13 @@ fn engine(patient: &Patient<'_>, provider: Provider) -> Finding {
         );
     }
     if !patient.facts.systemd.is_running() {
-        return Finding::not_here(format!("without systemd {provider} can not be asked as kind will ask it"));
+        return Finding::not_applicable(format!(
+            "without systemd {provider} can not be asked as kind will ask it"
+        ));
     }
     let check = stages::STAGES.iter().flat_map(|s| s.checks).find(|c| c.id == provider.name());
     let Some(check) = check else { return Finding::unknown(format!("there is no check `{provider}`")) };
-    match (check.look)(patient.world, patient.facts, patient.answers) {
+    match (check.look)(patient.system, patient.facts, patient.answers) {
         Ok(seen) => Finding::ok(format!("{provider} {}: {seen}", version.release())),
         Err(Fault { seen, hint, .. }) => Finding::wrong(seen, "kind refuses, or finds no provider", hint),
     }

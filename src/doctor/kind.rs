@@ -108,7 +108,7 @@ impl fmt::Display for Prediction {
 
 /// The version of the podman that runs.
 pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
-    here::podman::version(patient.world, patient.facts)
+    here::podman::version(patient.system, patient.facts)
 }
 
 /// Foretells kind's verdict.
@@ -149,17 +149,17 @@ fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, S
     }
     // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
     let mut cmd = match view {
-        View::Wrapper if can_be_wrapped(patient.world, &patient.facts.user) => {
+        View::Wrapper if can_be_wrapped(patient.system, &patient.facts.user) => {
             in_wrapper(words.iter().copied())
         }
         View::Shell | View::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
     };
-    let told = patient.world.env("DOCKER_HOST").filter(|host| !host.is_empty());
+    let told = patient.system.env("DOCKER_HOST").filter(|host| !host.is_empty());
     if provider == Provider::Docker && view == View::Wrapper && told.is_none() {
         cmd = cmd.with_env("DOCKER_HOST", &docker_host(&patient.facts.user));
     }
-    let cmd = cmd.as_user(&patient.facts.user).within(Duration::from_mins(2));
-    match patient.world.query(&cmd) {
+    let cmd = cmd.as_user(&patient.facts.user).timeout(Duration::from_mins(2));
+    match patient.system.run_readonly(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => {
             let info: Value = serde_json::from_str(stdout.trim()).map_err(|e| format!("no JSON: {e}"))?;
             // docker ends well without its daemon, and says so in here.
@@ -233,7 +233,7 @@ fn where_missing(patient: &Patient<'_>, view: View, controller: &str) -> String 
 
 /// Whom kind asks: its order is docker, nerdctl, podman, by who answers `-v` (kind `pkg/internal/runtime/runtime.go`).
 fn detected(patient: &Patient<'_>) -> Option<&'static str> {
-    match patient.world.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
+    match patient.system.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
         Some("podman") => return Some("podman"),
         Some("docker") => return Some("docker"),
         Some("nerdctl" | "finch" | "nerdctl.lima") => return Some("nerdctl"),
@@ -251,7 +251,7 @@ fn answers_as(patient: &Patient<'_>, provider: Provider) -> bool {
         Provider::Nerdctl => ("nerdctl version", "-v"),
     };
     let cmd = Cmd::new(provider.name(), [flag]).as_user(&patient.facts.user);
-    patient.world.answer(&cmd).is_some_and(|said| said.starts_with(begin))
+    patient.system.stdout_if_ok(&cmd).is_some_and(|said| said.starts_with(begin))
 }
 
 fn foretold(patient: &Patient<'_>, view: View) -> Finding {
@@ -306,7 +306,8 @@ fn kind(patient: &Patient<'_>) -> Finding {
             "`kind-wsl setup --only tools --tools kind`",
         );
     };
-    let said = patient.world.answer(&Cmd::new(path.as_str(), ["version"]).as_user(&patient.facts.user));
+    let said =
+        patient.system.stdout_if_ok(&Cmd::new(path.as_str(), ["version"]).as_user(&patient.facts.user));
     let version = said
         .as_deref()
         .and_then(|s| s.split_ascii_whitespace().nth(1))
@@ -319,7 +320,7 @@ fn kind(patient: &Patient<'_>) -> Finding {
         );
     };
     if patient.answers.provider() == Provider::Podman
-        && let Here::Present(evidence) = here::podman::labels(patient.world, patient.facts)
+        && let Here::Present(evidence) = here::podman::labels(patient.system, patient.facts)
     {
         let fix = format!(
             "install kind 0.33 or later instead of {path}, or remove it and run `kind-wsl setup --only tools --tools kind`"

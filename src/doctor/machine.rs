@@ -56,7 +56,9 @@ fn systemd(patient: &Patient<'_>) -> Finding {
         "start this machine with systemd; without it rootless kind is not possible"
     };
     let consequence = "there is no user manager, so no cgroup is delegated to a user: kind refuses, or a node is never ready";
-    Finding::of(here::session::systemd(patient.world, patient.facts), |e| Finding::wrong(e, consequence, fix))
+    Finding::of(here::session::systemd(patient.system, patient.facts), |e| {
+        Finding::wrong(e, consequence, fix)
+    })
 }
 
 fn restart(patient: &Patient<'_>) -> Finding {
@@ -70,9 +72,9 @@ fn restart(patient: &Patient<'_>) -> Finding {
 
 fn interop(patient: &Patient<'_>) -> Finding {
     if !patient.facts.wsl.is_two() {
-        return Finding::not_here("no WSL");
+        return Finding::not_applicable("no WSL");
     }
-    match here::machine::interop(patient.world, patient.facts) {
+    match here::machine::interop(patient.system, patient.facts) {
         // The entry proves little: interop may be off for this distribution. That is found out when it is needed.
         Here::Absent(entry) => {
             let how = if patient.facts.windows.interop { "was" } else { "was not" };
@@ -110,7 +112,7 @@ fn isolation(patient: &Patient<'_>) -> Finding {
     let withheld = cgroup.withheld();
     if withheld.is_empty() {
         if !cgroup.is_isolated() {
-            return Finding::not_here("nothing is between the root cgroup and systemd");
+            return Finding::not_applicable("nothing is between the root cgroup and systemd");
         }
         return Finding::ok(format!("systemd is below {} and gets every controller", cgroup.systemd_root));
     }
@@ -133,7 +135,7 @@ fn isolation(patient: &Patient<'_>) -> Finding {
 }
 
 fn inotify(patient: &Patient<'_>) -> Finding {
-    Finding::of(here::machine::inotify(patient.world, patient.facts), |evidence| {
+    Finding::of(here::machine::inotify(patient.system, patient.facts), |evidence| {
         Finding::doubtful(
             evidence,
             "with several nodes: \"too many open files\"",
@@ -144,7 +146,7 @@ fn inotify(patient: &Patient<'_>) -> Finding {
 
 fn ports(patient: &Patient<'_>) -> Finding {
     // Nobody needs them who publishes an ingress elsewhere.
-    Finding::of(here::machine::low_ports(patient.world, patient.facts), |evidence| {
+    Finding::of(here::machine::low_ports(patient.system, patient.facts), |evidence| {
         Finding::ok(format!(
             "{evidence}: publish an ingress on 8080 and 8443, or `kind-wsl setup --only limits --privileged-ports yes`"
         ))
@@ -152,15 +154,15 @@ fn ports(patient: &Patient<'_>) -> Finding {
 }
 
 fn iptables(patient: &Patient<'_>) -> Finding {
-    let (world, facts) = (patient.world, patient.facts);
+    let (system, facts) = (patient.system, patient.facts);
     let consequence = "a node's network cannot be set up";
-    let program = Finding::of(here::machine::iptables(world, facts), |evidence| {
+    let program = Finding::of(here::machine::iptables(system, facts), |evidence| {
         Finding::wrong(evidence, consequence, "`kind-wsl setup --only packages`")
     });
     if program.verdict != Verdict::Ok {
         return program;
     }
-    match here::machine::modules_unloaded(world, facts) {
+    match here::machine::modules_unloaded(system, facts) {
         Here::Present(evidence) if facts.kernel.modules_that_are(Module::Loadable).is_empty() => {
             let fix = "`sudo update-alternatives --set iptables /usr/sbin/iptables-nft`";
             Finding::wrong(evidence, consequence, fix)
@@ -175,8 +177,8 @@ fn iptables(patient: &Patient<'_>) -> Finding {
 }
 
 fn ipv6(patient: &Patient<'_>) -> Finding {
-    Finding::of(here::machine::ipv6(patient.world, patient.facts), |evidence| {
-        match here::machine::ipv6_off(patient.world) {
+    Finding::of(here::machine::ipv6(patient.system, patient.facts), |evidence| {
+        match here::machine::ipv6_off(patient.system) {
             Some(name) => Finding::doubtful(
                 evidence,
                 "kind's network has an IPv6 subnet, and netavark can fail: \"failed to set ip address … Permission denied\"",
@@ -194,7 +196,7 @@ fn ipv6(patient: &Patient<'_>) -> Finding {
 
 fn resolv(patient: &Patient<'_>) -> Finding {
     let path = "/etc/resolv.conf";
-    let text = patient.world.text(path);
+    let text = patient.system.text(path);
     let consequence = "a node finds no registry: \"could not resolve host\", or podman can not mount it";
     match text.as_deref().map(|t| t.lines().any(|l| l.trim_start().starts_with("nameserver"))) {
         Some(true) => Finding::ok(format!("{path} names a server")),
@@ -226,8 +228,8 @@ const DRIFT: u64 = 60;
 
 fn clock(patient: &Patient<'_>) -> Finding {
     let hardware =
-        patient.world.text("/sys/class/rtc/rtc0/since_epoch").and_then(|t| t.trim().parse::<u64>().ok());
-    let system = patient.world.answer(&Cmd::line("date +%s")).and_then(|t| t.parse::<u64>().ok());
+        patient.system.text("/sys/class/rtc/rtc0/since_epoch").and_then(|t| t.trim().parse::<u64>().ok());
+    let system = patient.system.stdout_if_ok(&Cmd::parse("date +%s")).and_then(|t| t.parse::<u64>().ok());
     let (Some(hardware), Some(system)) = (hardware, system) else {
         return Finding::unknown("there is no hardware clock to compare with");
     };
@@ -241,14 +243,14 @@ fn clock(patient: &Patient<'_>) -> Finding {
 
 fn networking(patient: &Patient<'_>) -> Finding {
     if !patient.facts.wsl.is_two() {
-        return Finding::not_here("no WSL");
+        return Finding::not_applicable("no WSL");
     }
     let nat = "set `networkingMode=nat` below [wsl2] in .wslconfig, then run `wsl.exe --shutdown` in Windows";
-    if here::machine::networking_mode(patient.world, patient.facts).as_deref() == Some("none") {
+    if here::machine::networking_mode(patient.system, patient.facts).as_deref() == Some("none") {
         let consequence = "this machine has no network, so no image can be pulled";
         return Finding::wrong("the networking mode is none", consequence, nat);
     }
-    Finding::of(here::machine::mirrored(patient.world, patient.facts), |evidence| {
+    Finding::of(here::machine::mirrored(patient.system, patient.facts), |evidence| {
         Finding::doubtful(
             evidence,
             "ports that podman publishes may not be reached from Windows (WSL#11468)",

@@ -19,11 +19,11 @@ fn nodes(patient: &Patient<'_>) -> Result<Vec<Node>, Finding> {
         Provider::Nerdctl => "containerd",
     };
     let storage = patient.facts.user.home.join(".local/share").join(storage);
-    if !patient.world.exists(storage.as_str()) {
-        return Err(Finding::not_here(format!("{provider} has made nothing yet")));
+    if !patient.system.exists(storage.as_str()) {
+        return Err(Finding::not_applicable(format!("{provider} has made nothing yet")));
     }
-    match node::list(patient.world, &patient.facts.user, provider) {
-        Ok(nodes) if nodes.is_empty() => Err(Finding::not_here("there is no cluster")),
+    match node::list(patient.system, &patient.facts.user, provider) {
+        Ok(nodes) if nodes.is_empty() => Err(Finding::not_applicable("there is no cluster")),
         Ok(nodes) => Ok(nodes),
         Err(why) => Err(Finding::unknown(why)),
     }
@@ -51,11 +51,11 @@ fn conditions(patient: &Patient<'_>) -> Finding {
         Ok(nodes) => nodes,
         Err(finding) => return finding,
     };
-    let seen = Inspection::of(patient.world, &patient.facts.user, || Ok(nodes));
+    let seen = Inspection::probe(patient.system, &patient.facts.user, || Ok(nodes));
     let running = || seen.nodes().iter().filter(|node| node.at.is_some());
     let names: Vec<&str> = running().map(|node| node.name.as_str()).collect();
     if names.is_empty() {
-        return Finding::not_here("no node runs in a cgroup that can be seen");
+        return Finding::not_applicable("no node runs in a cgroup that can be seen");
     }
     let faults: Vec<(&Node, &Condition)> =
         running().flat_map(|node| node.faults().map(move |fault| (node, fault))).collect();
@@ -71,7 +71,7 @@ fn conditions(patient: &Patient<'_>) -> Finding {
     match first.id {
         "controllers" => {
             let setup = Fix::from("`kind-wsl setup --only controllers,delegation,restart`");
-            let fix = match setup.fitted(patient.world, patient.facts, patient.answers).command() {
+            let fix = match setup.fitted(patient.system, patient.facts, patient.answers).command() {
                 Some(line) => format!("run `{line}`, then create the cluster again"),
                 // A node keeps what was delegated when it was created.
                 None => AGAIN.to_owned(),

@@ -46,13 +46,13 @@ pub(super) static CHECKS: &[Examination] = &[
 const FLOOR: [u64; 2] = [3, 0];
 
 fn is_installed(patient: &Patient<'_>) -> bool {
-    patient.facts.tools.podman.is_some() || patient.world.exists("/usr/bin/podman")
+    patient.facts.tools.podman.is_some() || patient.system.exists("/usr/bin/podman")
 }
 
 /// Where another provider was chosen, podman is nobody's business.
 fn elsewhere(patient: &Patient<'_>) -> Option<Finding> {
     let provider = patient.answers.provider();
-    (provider != Provider::Podman).then(|| Finding::not_here(format!("the provider is {provider}")))
+    (provider != Provider::Podman).then(|| Finding::not_applicable(format!("the provider is {provider}")))
 }
 
 fn podman(patient: &Patient<'_>) -> Finding {
@@ -108,14 +108,14 @@ fn asked(patient: &Patient<'_>, id: &str, consequence: &str) -> Finding {
         return elsewhere;
     }
     if !is_installed(patient) {
-        return Finding::not_here("podman is not installed");
+        return Finding::not_applicable("podman is not installed");
     }
     if !patient.facts.systemd.is_running() {
-        return Finding::not_here("without systemd podman can not be asked as kind will ask it");
+        return Finding::not_applicable("without systemd podman can not be asked as kind will ask it");
     }
     let check = stages::STAGES.iter().flat_map(|s| s.checks).find(|c| c.id == id);
     let Some(check) = check else { return Finding::unknown(format!("there is no check `{id}`")) };
-    match (check.look)(patient.world, patient.facts, patient.answers) {
+    match (check.look)(patient.system, patient.facts, patient.answers) {
         Ok(seen) => Finding::ok(seen),
         Err(Fault { seen, hint, is_warning: true }) => Finding::doubtful(seen, consequence, hint),
         Err(Fault { seen, hint, .. }) => Finding::wrong(seen, consequence, hint),
@@ -126,7 +126,7 @@ fn crun(patient: &Patient<'_>) -> Finding {
     let consequence = "a node fails at its start: \"unknown version specified\", or \"chmod run/shm: Operation not supported\"";
     let asked = asked(patient, "crun", consequence);
     let known = [here::podman::crun_1_21, here::podman::crun_1_29];
-    let known = known.into_iter().map(|look| look(patient.world, patient.facts));
+    let known = known.into_iter().map(|look| look(patient.system, patient.facts));
     let Some(evidence) = known.into_iter().find_map(|here| match here {
         Here::Present(evidence) if asked.verdict == Verdict::Ok => Some(evidence),
         _ => None,
@@ -142,7 +142,7 @@ const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];
 
 fn place(patient: &Patient<'_>) -> Finding {
     let home = patient.facts.user.home.as_path();
-    let table = patient.world.text("/proc/mounts").unwrap_or_default();
+    let table = patient.system.text("/proc/mounts").unwrap_or_default();
     // The mount that is deepest above the home, the last one counting.
     let mounts = table.lines().filter_map(|l| {
         let mut fields = l.split_ascii_whitespace().skip(1);
@@ -164,7 +164,7 @@ fn place(patient: &Patient<'_>) -> Finding {
 }
 
 fn overlay(patient: &Patient<'_>) -> Finding {
-    Finding::of(here::machine::kernel_overlay(patient.world, patient.facts), |evidence| {
+    Finding::of(here::machine::kernel_overlay(patient.system, patient.facts), |evidence| {
         Finding::wrong(
             format!("{evidence}, and fuse-overlayfs is not installed"),
             "a node's containerd cannot mount its images",
@@ -178,18 +178,18 @@ fn network(patient: &Patient<'_>) -> Finding {
         return elsewhere;
     }
     if !is_installed(patient) {
-        return Finding::not_here("podman is not installed");
+        return Finding::not_applicable("podman is not installed");
     }
-    let (world, facts) = (patient.world, patient.facts);
-    let way_out = Finding::of(here::podman::rootless_network(world, facts), |evidence| {
-        let name = here::podman::network_program(world, facts);
+    let (system, facts) = (patient.system, patient.facts);
+    let way_out = Finding::of(here::podman::rootless_network(system, facts), |evidence| {
+        let name = here::podman::network_program(system, facts);
         let consequence = format!("containers have no network: \"could not find {name}\"");
         Finding::wrong(evidence, &consequence, "`kind-wsl setup --only packages`")
     });
     if way_out.verdict != Verdict::Ok {
         return way_out;
     }
-    let network = Finding::of(here::podman::cni_missing(world, facts), |evidence| {
+    let network = Finding::of(here::podman::cni_missing(system, facts), |evidence| {
         let consequence = "podman cannot create the network `kind`";
         Finding::wrong(evidence, consequence, "`kind-wsl setup --only packages,cni`")
     });
@@ -203,10 +203,10 @@ fn pids(patient: &Patient<'_>) -> Finding {
     if let Some(elsewhere) = elsewhere(patient) {
         return elsewhere;
     }
-    match here::podman::pids_limit(patient.world, patient.facts) {
+    match here::podman::pids_limit(patient.system, patient.facts) {
         Here::Absent(evidence) => Finding::ok(evidence),
         Here::Unknown(why) => Finding::unknown(why),
-        Here::Present(_) if !is_installed(patient) => Finding::not_here("podman is not installed"),
+        Here::Present(_) if !is_installed(patient) => Finding::not_applicable("podman is not installed"),
         Here::Present(evidence) => {
             let consequence = "a node is one container: pods fail with \"Resource temporarily unavailable\"";
             let is_needed = matches!(stages::pids_limit(&patient.facts.containers), Pids::TooLow(_));

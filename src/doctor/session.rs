@@ -46,16 +46,16 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
     let consequence = "podman can not start: \"mkdir /run/user/…: permission denied\", or falls back to another place for its state";
     let again = "open a new shell with `wsl.exe`; where that does not help: `loginctl enable-linger`, then restart the distribution";
     if !facts.systemd.is_running() {
-        return Finding::not_here("without systemd there is none");
+        return Finding::not_applicable("without systemd there is none");
     }
-    let real = patient.world.resolve(dir).unwrap_or_else(|_| dir.to_owned());
-    let Ok(Some(stat)) = patient.world.stat(&real) else {
+    let real = patient.system.resolve(dir).unwrap_or_else(|_| dir.to_owned());
+    let Ok(Some(stat)) = patient.system.stat(&real) else {
         return Finding::wrong(format!("{dir} is not there"), consequence, again);
     };
     if stat.kind != Kind::Dir || stat.uid != facts.user.uid {
         return Finding::wrong(format!("{dir} belongs to user {}", stat.uid), consequence, again);
     }
-    if !patient.world.exists(dir.join("bus").as_str()) {
+    if !patient.system.exists(dir.join("bus").as_str()) {
         let evidence = format!("{dir} has no `bus`");
         let consequence =
             "`systemd-run --user` can not reach the user manager, so no delegated scope can be made";
@@ -70,8 +70,8 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
         );
     }
     // Of a report, or as root, the variables of the shell are somebody else's.
-    let is_own = patient.world.env("USER").is_none_or(|name| name.is_empty() || name == facts.user.name);
-    let wrong = if is_own { corrections(patient.world, &facts.user) } else { Vec::new() };
+    let is_own = patient.system.env("USER").is_none_or(|name| name.is_empty() || name == facts.user.name);
+    let wrong = if is_own { corrections(patient.system, &facts.user) } else { Vec::new() };
     if !wrong.is_empty() {
         let list = |part: fn(&Correction) -> String| wrong.iter().map(part).collect::<Vec<_>>();
         return Finding::wrong(
@@ -84,14 +84,14 @@ fn runtime_dir(patient: &Patient<'_>) -> Finding {
 }
 
 fn manager(patient: &Patient<'_>) -> Finding {
-    let (world, facts) = (patient.world, patient.facts);
+    let (system, facts) = (patient.system, patient.facts);
     if !facts.systemd.is_running() {
-        return Finding::not_here("without systemd there is none");
+        return Finding::not_applicable("without systemd there is none");
     }
-    Finding::of(here::session::user_manager(world, facts), |evidence| {
+    Finding::of(here::session::user_manager(system, facts), |evidence| {
         let unit = format!("user@{}.service", facts.user.uid);
         let consequence = "no cgroup is delegated to the user: kind refuses, or podman falls back";
-        let fix = match here::session::manager_refused(world, facts) {
+        let fix = match here::session::manager_refused(system, facts) {
             Here::Present(_) => "another distribution runs with systemd in the same cgroups: in Windows `wsl.exe --shutdown`, then start this one alone, or update WSL".to_owned(),
             _ => format!("run `systemctl status {unit}` and `journalctl -b -u {unit}` to see why; restart the distribution afterwards"),
         };
@@ -101,7 +101,7 @@ fn manager(patient: &Patient<'_>) -> Finding {
 
 fn controllers(patient: &Patient<'_>) -> Finding {
     let Some(level) = &patient.facts.cgroup.manager else {
-        return Finding::not_here("no user manager runs");
+        return Finding::not_applicable("no user manager runs");
     };
     let missing = level.lacks(&ESSENTIAL);
     let evidence = format!(
@@ -136,11 +136,11 @@ fn subids(patient: &Patient<'_>) -> Finding {
     let is_set_up = ids.uids >= SUBIDS && ids.gids >= SUBIDS && ids.newuidmap;
     let fix = if is_set_up { "`sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap`" } else { setup };
     let consequence = "podman cannot make a user namespace: \"cannot set up namespace using newuidmap\"";
-    Finding::of(here::machine::subids(patient.world, patient.facts), |e| Finding::wrong(e, consequence, fix))
+    Finding::of(here::machine::subids(patient.system, patient.facts), |e| Finding::wrong(e, consequence, fix))
 }
 
 fn shared_root(patient: &Patient<'_>) -> Finding {
-    let Some(table) = patient.world.text("/proc/self/mountinfo") else {
+    let Some(table) = patient.system.text("/proc/self/mountinfo") else {
         return Finding::unknown("/proc/self/mountinfo can not be read");
     };
     let consequence = "podman warns, and mounts that are made later may be missing in containers";
@@ -157,7 +157,7 @@ fn shared_root(patient: &Patient<'_>) -> Finding {
 }
 
 fn open_files(patient: &Patient<'_>) -> Finding {
-    let limits = patient.world.text("/proc/self/limits").unwrap_or_default();
+    let limits = patient.system.text("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|l| l.strip_prefix("Max open files"));
     // Soft, then hard.
     match line.and_then(|l| l.split_ascii_whitespace().nth(1)) {
@@ -179,7 +179,7 @@ fn open_files(patient: &Patient<'_>) -> Finding {
 }
 
 fn fuse(patient: &Patient<'_>) -> Finding {
-    if patient.world.exists("/dev/fuse") {
+    if patient.system.exists("/dev/fuse") {
         return Finding::ok("/dev/fuse is there");
     }
     // kind gives it to every rootless node (providers/podman/provision.go).
@@ -187,7 +187,7 @@ fn fuse(patient: &Patient<'_>) -> Finding {
 }
 
 fn modules_dir(patient: &Patient<'_>) -> Finding {
-    if patient.world.exists("/lib/modules") {
+    if patient.system.exists("/lib/modules") {
         return Finding::ok("/lib/modules is there");
     }
     // kind mounts it into every node (providers/podman/provision.go).

@@ -24,7 +24,7 @@ pub enum EngineError {
     },
     /// A change reported success and is not there.
     #[error("stage `{stage}`: {target} did not take: {seen}")]
-    DidNotTake {
+    NotApplied {
         /// The stage.
         stage: String,
         /// What it was about.
@@ -34,7 +34,7 @@ pub enum EngineError {
     },
     /// A command that has to follow changes failed.
     #[error("what has to follow the changes failed")]
-    Follow(#[source] HostError),
+    Trigger(#[source] HostError),
     /// A program whose answer decides on the setup could not be asked.
     #[error(transparent)]
     Unanswered(HostError),
@@ -50,7 +50,7 @@ pub enum EngineError {
     },
     /// Restarted, and it is as before.
     #[error("it was started again, and that did not help: {}", .unmet.join("; "))]
-    NotHelped {
+    RestartIneffective {
         /// What is seen instead of what was expected.
         unmet: Vec<String>,
         /// What to look at.
@@ -58,7 +58,7 @@ pub enum EngineError {
     },
     /// What podman or systemd say is not what it should be.
     #[error("{} of the checks failed", .faults.len())]
-    Faults {
+    ChecksFailed {
         /// Each with its check.
         faults: Vec<(&'static str, Fault)>,
     },
@@ -74,10 +74,10 @@ impl EngineError {
         Some(match self {
             Self::Journal(e) => return e.hint(),
             Self::Change { source, .. } => return source.hint(),
-            Self::Follow(e) | Self::Unanswered(e) => return e.hint(),
-            Self::DidNotTake { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
-            Self::Blocked { hint, .. } | Self::NotHelped { hint, .. } => hint.clone(),
-            Self::Faults { faults } => faults.first().map_or_else(String::new, |(_, f)| f.hint.clone()),
+            Self::Trigger(e) | Self::Unanswered(e) => return e.hint(),
+            Self::NotApplied { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
+            Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => hint.clone(),
+            Self::ChecksFailed { faults } => faults.first().map_or_else(String::new, |(_, f)| f.hint.clone()),
             Self::Drift(_) => "decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned(),
         })
     }
@@ -102,10 +102,10 @@ impl EngineError {
 
     /// Whether somebody else wrote between our look and our write.
     #[must_use]
-    pub fn is_meanwhile(&self) -> bool {
+    pub fn is_conflict(&self) -> bool {
         match self {
-            Self::Change { source, .. } => source.is_meanwhile(),
-            Self::Journal(JournalError::Host(e)) => e.is_meanwhile(),
+            Self::Change { source, .. } => source.is_conflict(),
+            Self::Journal(JournalError::Host(e)) => e.is_conflict(),
             _ => false,
         }
     }
@@ -122,7 +122,7 @@ impl EngineError {
         match self {
             Self::Journal(e) => e.is_crash(),
             Self::Change { source, .. } => source.is_crash(),
-            Self::Follow(e) => e.is_crash(),
+            Self::Trigger(e) => e.is_crash(),
             _ => false,
         }
     }

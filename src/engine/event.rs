@@ -60,7 +60,7 @@ pub enum Event<'e> {
         why: &'e str,
     },
     /// A command that follows changes.
-    Follow {
+    Trigger {
         /// Which.
         command: &'e Cmd,
     },
@@ -80,7 +80,7 @@ pub enum Event<'e> {
 }
 
 /// Whom the engine tells.
-pub trait Face {
+pub trait Reporter {
     /// Takes notice.
     fn event(&mut self, event: &Event<'_>);
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::undo::Standing;
-use super::{Awaited, Batch, Ended, Engine, EngineError, Event, Reversal, failed, owner};
+use super::undo::DriftState;
+use super::{Batch, Engine, EngineError, Event, PendingRestart, Reversal, RunOutcome, failed, owner};
 use crate::change::{Change, Expect, Scope};
-use crate::host::{Cmd, Kind, Witness, World, temporary};
-use crate::journal::{Entry, Journal, Ledger, Phase, Record, Waiting};
+use crate::host::{BootInstance, Cmd, Kind, System, temporary};
+use crate::journal::{Entry, Journal, JournalState, Phase, Record, Waiting};
 
 /// How long systemd may take to say that it has started, in seconds: WSL itself goes on after 10 s whether it is up
 /// or not (`boot.initTimeout`), so we wait ourselves.
@@ -22,12 +22,12 @@ const MANAGER_GRACE: u32 = 10;
 
 impl Engine<'_> {
     /// Removes what an interrupted write left beside a file.
-    pub(super) fn sweep(&self, ledger: &Ledger) -> Result<(), EngineError> {
-        for entry in ledger.standing() {
+    pub(super) fn sweep(&self, journal_state: &JournalState) -> Result<(), EngineError> {
+        for entry in journal_state.active() {
             let change = &entry.intent.change;
             let fail = |e: crate::host::HostError| failed(&entry.intent.stage, change, e.into());
             let mut left = change.leftovers();
-            if let Some((path, _)) = change.makes() {
+            if let Some((path, _)) = change.created_path() {
                 let real = self.host.resolve(path).map_err(fail)?;
                 self.host.sweep_shared(&real, owner(change)).map_err(fail)?;
                 left.push(temporary(&real));
@@ -44,42 +44,46 @@ impl Engine<'_> {
     }
 
     /// Completes what was made but not written down as done: its follow-ups may not have run.
-    pub(super) fn finish_open(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
-        let open: Vec<_> = journal.ledger.open().map(|e| e.intent.clone()).collect();
+    pub(super) fn complete_open_intents(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
+        let open: Vec<_> = journal.state.in_progress().map(|e| e.intent.clone()).collect();
         if !open.is_empty() {
-            self.face.event(&Event::Resumed("resuming the interrupted setup"));
+            self.reporter.event(&Event::Resumed("resuming the interrupted setup"));
         }
         let mut batch = Batch::default();
         for intent in open {
             let fail = |e| failed(&intent.stage, &intent.change, e);
-            let now = intent.change.observe(self.host).map_err(fail)?;
-            if intent.change.holds(&now, &intent.after) {
+            let now = intent.change.current(self.host).map_err(fail)?;
+            if intent.change.satisfies(&now, &intent.after) {
                 batch.follow.extend(intent.change.follow().cloned());
                 // What we left is what we wrote: others may have written to the file since the run was interrupted.
-                let after = if intent.change.is_whole() { intent.after } else { now };
-                batch.done.push(Record::Done { id: intent.id, after, witness: Witness::of(self.host) });
+                let after = if intent.change.is_atomic() { intent.after } else { now };
+                batch.done.push(Record::Done {
+                    id: intent.id,
+                    after,
+                    boot_instance: BootInstance::probe(self.host),
+                });
             }
         }
-        self.flush(journal, &mut batch)
+        self.run_triggers(journal, &mut batch)
     }
 
     /// Takes back what was there for the run alone, and what was interrupted and is no longer wanted, because an
     /// answer or a selection changed.
-    pub(super) fn take_back_leftovers(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
-        let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.is_passing();
-        let leftovers: Vec<_> = journal.ledger.standing().filter(leftover).cloned().collect();
+    pub(super) fn revert_ephemeral(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
+        let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.is_ephemeral();
+        let leftovers: Vec<_> = journal.state.active().filter(leftover).cloned().collect();
         let mut batch = Batch::default();
         for entry in leftovers.into_iter().rev() {
             let intent = &entry.intent;
             let fail = |e| failed(&intent.stage, &intent.change, e);
-            let now = intent.change.observe(self.host).map_err(fail)?;
-            match Self::standing(&entry, &now) {
-                Standing::AsBefore => {}
-                Standing::AsLeft => self.put_back(intent, &now).map_err(fail)?,
-                Standing::Drifted => {
+            let now = intent.change.current(self.host).map_err(fail)?;
+            match Self::drift_state(&entry, &now) {
+                DriftState::AlreadyReverted => {}
+                DriftState::Unchanged => self.restore_before(intent, &now).map_err(fail)?,
+                DriftState::Modified => {
                     let why = "another program changed it";
                     let reversal = Reversal::of(intent);
-                    self.face.event(&Event::Kept {
+                    self.reporter.event(&Event::Kept {
                         target: &intent.change.target(),
                         reversal: &reversal,
                         why,
@@ -90,7 +94,7 @@ impl Engine<'_> {
             batch.follow.extend(intent.change.follow().cloned());
             batch.done.push(Record::Undone { id: intent.id });
         }
-        self.flush(journal, &mut batch)
+        self.run_triggers(journal, &mut batch)
     }
 
     /// Removes the directories that were made for a change, innermost first, where they are empty.
@@ -107,26 +111,29 @@ impl Engine<'_> {
     }
 
     /// Where a restart is waited for: sees whether it took place and helped.
-    pub(super) fn after_restart(&mut self, journal: &mut Journal<'_>) -> Result<Option<Ended>, EngineError> {
-        let Some(waiting) = journal.ledger.waiting.clone() else { return Ok(None) };
-        let now = Witness::of(self.host);
+    pub(super) fn after_restart(
+        &mut self,
+        journal: &mut Journal<'_>,
+    ) -> Result<Option<RunOutcome>, EngineError> {
+        let Some(waiting) = journal.state.waiting.clone() else { return Ok(None) };
+        let now = BootInstance::probe(self.host);
         if !waiting.took_place(&now) {
-            let Waiting { scope, why, id, witness, .. } = waiting;
-            let partial = witness != now;
-            return Ok(Some(Ended::Restart(Awaited { scope, why, again: true, partial, id })));
+            let Waiting { scope, why, id, boot_instance, .. } = waiting;
+            let partial = boot_instance != now;
+            return Ok(Some(RunOutcome::Restart(PendingRestart { scope, why, again: true, partial, id })));
         }
-        self.face.event(&Event::Resumed(restarted(&waiting, &now)));
+        self.reporter.event(&Event::Resumed(restarted(&waiting, &now)));
         self.wait_for_systemd();
         self.wait_for_manager();
         if self.is_stopped() {
-            return Ok(Some(Ended::Interrupted));
+            return Ok(Some(RunOutcome::Interrupted));
         }
         let unmet: Vec<String> = waiting.until.iter().filter_map(|e| e.unmet(self.host)).collect();
         if !unmet.is_empty() {
-            let hint = not_helped(&waiting, self.host);
+            let hint = ineffective_hint(&waiting, self.host);
             // The next run starts afresh from what it finds: nothing waits for this restart any more.
             journal.append(Record::Restarted)?;
-            return Err(EngineError::NotHelped { unmet, hint });
+            return Err(EngineError::RestartIneffective { unmet, hint });
         }
         journal.append(Record::Restarted)?;
         Ok(None)
@@ -137,16 +144,16 @@ impl Engine<'_> {
         if self.host.text("/proc/1/comm").unwrap_or_default().trim() != "systemd" {
             return;
         }
-        self.face.event(&Event::Waiting("waiting for systemd to start"));
+        self.reporter.event(&Event::Waiting("waiting for systemd to start"));
         let cmd =
-            Cmd::line("systemctl is-system-running --wait").within(Duration::from_secs(SYSTEMD_SECONDS));
+            Cmd::parse("systemctl is-system-running --wait").timeout(Duration::from_secs(SYSTEMD_SECONDS));
         // Asked before systemd listens it fails at once; asked while systemd executes itself again it may never
         // answer (seen with 252), so it is asked more than once, with a bound.
         for _ in 0..SYSTEMD_TRIES {
             if self.is_stopped() {
                 return;
             }
-            match self.host.query(&cmd) {
+            match self.host.run_readonly(&cmd) {
                 Ok(output) if matches!(output.stdout.trim(), "running" | "degraded") => return,
                 Ok(_) => self.host.pause(Duration::from_secs(1)),
                 Err(_) => {}
@@ -164,18 +171,19 @@ impl Engine<'_> {
         if !self.host.exists("/run/systemd/system") {
             return;
         }
-        self.face.event(&Event::Waiting("waiting for the user manager"));
+        self.reporter.event(&Event::Waiting("waiting for the user manager"));
         for tried in 0..MANAGER_TRIES {
             if self.is_stopped() {
                 return;
             }
-            let said = self.host.query(&active).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
+            let said =
+                self.host.run_readonly(&active).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
             if matches!(said.as_str(), "active" | "failed") {
                 return;
             }
             if tried == MANAGER_GRACE && said == "inactive" && self.host.is_root() {
                 // Whether it helped, the next look tells.
-                let _ = self.host.query(&Cmd::new("systemctl", ["start", &unit]));
+                let _ = self.host.run_readonly(&Cmd::new("systemctl", ["start", &unit]));
             }
             self.host.pause(Duration::from_secs(1));
         }
@@ -183,20 +191,20 @@ impl Engine<'_> {
 }
 
 /// What was started again, as the witnesses tell.
-fn restarted(waiting: &Waiting, now: &Witness) -> &'static str {
+fn restarted(waiting: &Waiting, now: &BootInstance) -> &'static str {
     match waiting.scope {
         Scope::Machine => "the machine was restarted; setup resumes",
-        _ if waiting.witness.boot_id == now.boot_id => "this distribution was restarted; setup resumes",
+        _ if waiting.boot_instance.boot_id == now.boot_id => "this distribution was restarted; setup resumes",
         _ => "WSL was restarted; setup resumes",
     }
 }
 
 /// Where to look when a restart did not help.
-fn not_helped(waiting: &Waiting, world: &dyn World) -> String {
-    let unmet = |e: &&Expect| e.unmet(world).is_some();
+fn ineffective_hint(waiting: &Waiting, system: &dyn System) -> String {
+    let unmet = |e: &&Expect| e.unmet(system).is_some();
     match waiting.until.iter().find(unmet) {
         Some(Expect::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),
-        Some(Expect::KernelWords(_)) => "WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)".to_owned(),
+        Some(Expect::KernelParams(_)) => "WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)".to_owned(),
         Some(Expect::CgroupV2) => "`kind-wsl plan` says what is mounted; `dmesg` and `mount -a` say whether the line in /etc/fstab works".to_owned(),
         Some(Expect::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` says whether the user manager runs; then `kind-wsl plan`"),
         None => "run `kind-wsl plan` to see what is missing".to_owned(),

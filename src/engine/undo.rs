@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use super::resume::is_package;
-use super::{Batch, Engine, EngineError, Event, TRIES, failed};
+use super::{Batch, Engine, EngineError, Event, MAX_ATTEMPTS, failed};
 use camino::Utf8PathBuf;
 
 use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, binary, user_owner};
 use crate::edit::shown::beside_own;
-use crate::host::{Witness, World, is_aborted};
+use crate::host::{BootInstance, System, is_aborted};
 use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
 use crate::windows;
 
@@ -75,10 +75,10 @@ enum Taken {
 
 /// How a change stands to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    AsLeft,
-    AsBefore,
-    Drifted,
+pub(super) enum DriftState {
+    Unchanged,
+    AlreadyReverted,
+    Modified,
 }
 
 impl Engine<'_> {
@@ -92,10 +92,10 @@ impl Engine<'_> {
             return Ok(Undone::default());
         }
         let mut journal = Journal::open(self.host, &self.user.name)?;
-        self.sweep(&journal.ledger)?;
+        self.sweep(&journal.state)?;
         let chosen = |e: &&Entry| options.stages.is_empty() || options.stages.contains(&e.intent.stage);
-        let entries: Vec<Entry> = journal.ledger.standing().filter(chosen).rev().cloned().collect();
-        let witness = Witness::of(self.host);
+        let entries: Vec<Entry> = journal.state.active().filter(chosen).rev().cloned().collect();
+        let boot_instance = BootInstance::probe(self.host);
         let mut undone = Undone::default();
         let mut batch = Batch::default();
         for entry in entries {
@@ -107,19 +107,20 @@ impl Engine<'_> {
             let target = intent.change.target();
             let reversal = Reversal::of(intent);
             let is_there = || {
-                let now = intent.change.observe(self.host);
-                now.is_err() || now.is_ok_and(|now| Self::standing(&entry, &now) != Standing::AsBefore)
+                let now = intent.change.current(self.host);
+                now.is_err()
+                    || now.is_ok_and(|now| Self::drift_state(&entry, &now) != DriftState::AlreadyReverted)
             };
             if is_package(&intent.change) && !options.packages && is_there() {
                 let why = "`--packages` removes them";
-                self.face.event(&Event::Kept { target: &target, reversal: &reversal, why });
+                self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                 undone.kept.push(target.to_string());
                 continue;
             }
-            if intent.change.is_command() {
-                self.flush(&mut journal, &mut batch)?;
+            if intent.change.needs_triggers_flushed() {
+                self.run_triggers(&mut journal, &mut batch)?;
             }
-            let taken = match self.take_back(&entry, options.drift) {
+            let taken = match self.revert(&entry, options.drift) {
                 Err(e) if e.is_stop() || is_aborted() => {
                     undone.interrupted = true;
                     break;
@@ -129,35 +130,35 @@ impl Engine<'_> {
             match taken {
                 Taken::Back => {
                     undone.changes += 1;
-                    self.face.event(&Event::Undone { target: &target, reversal: &reversal });
-                    undone.restart = undone.restart.max(took_effect(&entry, &witness));
+                    self.reporter.event(&Event::Undone { target: &target, reversal: &reversal });
+                    undone.restart = undone.restart.max(took_effect(&entry, &boot_instance));
                 }
                 Taken::Nothing => {}
                 Taken::Kept => {
                     let why = "another program changed it";
-                    self.face.event(&Event::Kept { target: &target, reversal: &reversal, why });
+                    self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                     undone.kept.push(target.to_string());
                 }
             }
             batch.follow.extend(intent.change.follow().cloned());
             batch.done.push(Record::Undone { id: intent.id });
             if intent.change.follow().is_none() {
-                self.flush(&mut journal, &mut batch)?;
+                self.run_triggers(&mut journal, &mut batch)?;
             }
         }
-        self.flush(&mut journal, &mut batch)?;
+        self.run_triggers(&mut journal, &mut batch)?;
         if undone.interrupted {
             return Ok(undone);
         }
         if options.stages.is_empty() {
-            self.clear_places(&journal.ledger.places)?;
+            self.clear_places(&journal.state.places)?;
         }
-        if journal.ledger.standing().next().is_none() {
+        if journal.state.active().next().is_none() {
             self.clear_downloads();
             journal.erase()?;
         } else {
             let at = self.host.now();
-            journal.append(Record::TakenBack { at, whole: options.stages.is_empty() })?;
+            journal.append(Record::UndoFinished { at, whole: options.stages.is_empty() })?;
         }
         Ok(undone)
     }
@@ -168,7 +169,7 @@ impl Engine<'_> {
         for place in places {
             match windows::clear(self.host, place, user_owner(self.user)) {
                 Err(e) if e.is_crash() => return Err(JournalError::from(e).into()),
-                Err(e) => self.face.event(&Event::Warn(&format!(
+                Err(e) => self.reporter.event(&Event::Warn(&format!(
                     "`{place}` is left behind: {e}; it can be removed once the window of the restart is closed"
                 ))),
                 Ok(()) => {}
@@ -178,66 +179,66 @@ impl Engine<'_> {
     }
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.
-    fn take_back(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+    fn revert(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         let _alone = self.alone(&entry.intent.stage, &entry.intent.change)?;
-        for _ in 1..TRIES {
-            match self.take_back_once(entry, policy) {
-                Err(e) if e.is_meanwhile() => {}
+        for _ in 1..MAX_ATTEMPTS {
+            match self.try_revert(entry, policy) {
+                Err(e) if e.is_conflict() => {}
                 other => return other,
             }
         }
-        self.take_back_once(entry, policy)
+        self.try_revert(entry, policy)
     }
 
     /// Undoes one change.
-    fn take_back_once(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+    fn try_revert(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
-        let now = intent.change.observe(self.host).map_err(fail)?;
-        let standing = Self::standing(entry, &now);
+        let now = intent.change.current(self.host).map_err(fail)?;
+        let standing = Self::drift_state(entry, &now);
         match standing {
-            Standing::AsBefore => {}
-            Standing::Drifted if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
-            Standing::Drifted if policy == DriftPolicy::Stop => {
+            DriftState::AlreadyReverted => {}
+            DriftState::Modified if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
+            DriftState::Modified if policy == DriftPolicy::Stop => {
                 return Err(EngineError::Drift(Box::new(self.drift(intent, &now))));
             }
-            Standing::AsLeft | Standing::Drifted => match self.put_back(intent, &now) {
+            DriftState::Unchanged | DriftState::Modified => match self.restore_before(intent, &now) {
                 // What was there before can not be had any more, and the user knows it.
                 Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
                 other => other.map_err(fail)?,
             },
         }
         self.remove_dirs(intent).map_err(fail)?;
-        Ok(if standing == Standing::AsBefore { Taken::Nothing } else { Taken::Back })
+        Ok(if standing == DriftState::AlreadyReverted { Taken::Nothing } else { Taken::Back })
     }
 
-    pub(super) fn standing(entry: &Entry, now: &State) -> Standing {
+    pub(super) fn drift_state(entry: &Entry, now: &State) -> DriftState {
         let Entry { intent, phase } = entry;
         let change = &intent.change;
         // Companions that came along do not show in the state of the packages that were asked for.
         if is_package(change) {
-            let is_gone = brought_packages(&entry.intent, now).is_empty();
-            let is_as_before = is_gone && change.holds(now, &entry.intent.before);
-            return if is_as_before { Standing::AsBefore } else { Standing::AsLeft };
+            let is_gone = packages_installed_by_us(&entry.intent, now).is_empty();
+            let is_as_before = is_gone && change.satisfies(now, &entry.intent.before);
+            return if is_as_before { DriftState::AlreadyReverted } else { DriftState::Unchanged };
         }
-        if change.holds(now, &intent.after) {
-            let goes_back = change.goes_back(now, &intent.after);
-            return if goes_back { Standing::AsLeft } else { Standing::Drifted };
+        if change.satisfies(now, &intent.after) {
+            let can_revert_partially = change.can_revert_partially(now, &intent.after);
+            return if can_revert_partially { DriftState::Unchanged } else { DriftState::Modified };
         }
-        if change.holds(now, &intent.before) {
-            return Standing::AsBefore;
+        if change.satisfies(now, &intent.before) {
+            return DriftState::AlreadyReverted;
         }
         // A set-up tool that was cut off leaves something in between, which its way back knows how to take away.
         let cut_off = *phase == Phase::Open && matches!(change, Change::Run(run) if run.has_way_back());
-        if cut_off { Standing::AsLeft } else { Standing::Drifted }
+        if cut_off { DriftState::Unchanged } else { DriftState::Modified }
     }
 
     /// Sets the state before. Of packages, what came is what is there now and was not before.
-    pub(super) fn put_back(&mut self, intent: &Intent, now: &State) -> Result<(), ChangeError> {
+    pub(super) fn restore_before(&mut self, intent: &Intent, now: &State) -> Result<(), ChangeError> {
         let left =
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
-        let face = &mut *self.face;
-        let mut tick = |tick| face.event(&Event::Tick(&tick));
+        let reporter = &mut *self.reporter;
+        let mut tick = |tick| reporter.event(&Event::Tick(&tick));
         let Self { host, stop, .. } = *self;
         let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen: now };
         intent.change.set(&mut context, &intent.before, Some(left))
@@ -275,14 +276,14 @@ impl Engine<'_> {
 }
 
 /// The restart by which a change took effect, which is the one by which its undo does.
-fn took_effect(entry: &Entry, now: &Witness) -> Option<Scope> {
+fn took_effect(entry: &Entry, now: &BootInstance) -> Option<Scope> {
     let Phase::Done(made) = &entry.phase else { return None };
     let scope = entry.intent.change.restart()?.scope;
     scope.was_restarted(made, now).then_some(scope)
 }
 
 /// The packages that came with a change and are still installed.
-fn brought_packages(intent: &Intent, now: &State) -> Vec<String> {
+fn packages_installed_by_us(intent: &Intent, now: &State) -> Vec<String> {
     let left = if all(&intent.after).is_empty() { now } else { &intent.after };
     let before: BTreeSet<&String> = all(&intent.before).iter().collect();
     let is_there: BTreeSet<&String> = all(now).iter().collect();

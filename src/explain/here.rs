@@ -12,7 +12,7 @@ pub(crate) mod session;
 use serde::Serialize;
 
 use crate::facts::Facts;
-use crate::host::World;
+use crate::host::System;
 use crate::version::Version;
 
 /// What a look came to.
@@ -38,7 +38,7 @@ impl Here {
     }
 }
 
-type Look = fn(&dyn World, &Facts) -> Here;
+type Look = fn(&dyn System, &Facts) -> Here;
 
 /// Every look, by the name that `assets/symptoms.toml` uses.
 static LOOKS: &[(&str, Look)] = &[
@@ -99,8 +99,8 @@ pub fn by_name(name: &str) -> Option<Look> {
 
 /// Whether the cause of a symptom is present; `None` where no look was written for it.
 #[must_use]
-pub fn look(symptom: &super::Symptom, world: &dyn World, facts: &Facts) -> Option<Here> {
-    Some(by_name(symptom.here.as_deref()?)?(world, facts))
+pub fn look(symptom: &super::Symptom, system: &dyn System, facts: &Facts) -> Option<Here> {
+    Some(by_name(symptom.here.as_deref()?)?(system, facts))
 }
 
 /// Whether a version is below another one that is written as text.

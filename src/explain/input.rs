@@ -6,7 +6,7 @@ use std::io::{self, Read};
 /// How much is kept of the beginning, and how much of the end.
 const KEPT: usize = 8 << 20;
 /// Where reading ends altogether.
-const MOST: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 /// What stands between beginning and end; the empty lines part the messages.
 const GAP: &str = "\n\n";
 
@@ -33,7 +33,7 @@ impl Input {
         let mut tail: VecDeque<u8> = VecDeque::new();
         let mut chunk = vec![0; 1 << 16];
         let (mut read, mut left_out) = (head.len() as u64, 0_u64);
-        while read < MOST {
+        while read < MAX_BYTES {
             let count = match source.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(count) => count,

@@ -17,7 +17,7 @@ use super::{
     manager, noted, unsigned,
 };
 use crate::change::{
-    Aside, Body, Change, Edit, Entry, Follow, Link, Manager, Package, Put, Restart, Run, Unit,
+    Aside, Body, Change, Edit, Entry, Link, Manager, Package, Put, Restart, Run, Trigger, Unit,
 };
 use crate::host::{Cmd, Owner};
 use template::{literal, template, word};
@@ -131,10 +131,10 @@ impl Play<'_> {
     }
 
     /// What follows a change.
-    fn notifies(&mut self, follow: Option<&Follow>, restarts: bool) {
+    fn notifies(&mut self, follow: Option<&Trigger>, restarts: bool) {
         let follow = follow.map(|f| match f {
-            Follow::DaemonReload => RELOAD,
-            Follow::LoadModules => MODULES,
+            Trigger::DaemonReload => RELOAD,
+            Trigger::LoadModules => MODULES,
         });
         let names: Vec<&'static str> = follow.into_iter().chain(restarts.then_some(DUE)).collect();
         if !names.is_empty() {
@@ -176,7 +176,7 @@ impl Play<'_> {
         owner: Owner,
         function: &'static str,
         call: &str,
-        (follow, restarts): (Option<&Follow>, bool),
+        (follow, restarts): (Option<&Trigger>, bool),
         of_windows: bool,
     ) {
         self.used.insert(function);

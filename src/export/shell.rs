@@ -8,7 +8,7 @@ use super::{
     EVERYWHERE, Engine, Export, Step, Text, entry_words, expectation, how, is_of_user, library, local,
     manager, noted, unsigned,
 };
-use crate::change::{Aside, Body, Entry, Follow, Link, Package, Put, Restart, Run, Unit};
+use crate::change::{Aside, Body, Entry, Link, Package, Put, Restart, Run, Trigger, Unit};
 use crate::fetch::Artifact;
 use crate::host::{Cmd, Owner};
 
@@ -159,8 +159,8 @@ impl<'e> Script<'e> {
 
     fn follow(&mut self, (follow, restarts): Follows<'_>) {
         match follow {
-            Some(Follow::DaemonReload) => self.line("then_reload"),
-            Some(Follow::LoadModules) => self.line("then_load_modules"),
+            Some(Trigger::DaemonReload) => self.line("then_reload"),
+            Some(Trigger::LoadModules) => self.line("then_load_modules"),
             None => {}
         }
         if restarts {
@@ -204,7 +204,7 @@ impl<'e> Script<'e> {
 }
 
 /// What follows a change: at once, and whether a restart has to.
-type Follows<'f> = (Option<&'f Follow>, bool);
+type Follows<'f> = (Option<&'f Trigger>, bool);
 
 impl Engine for Script<'_> {
     fn step(&mut self, step: &Step) {

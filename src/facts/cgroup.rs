@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::cmdline::is_controller;
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, System};
 
 /// Where the hierarchy is mounted.
 pub const ROOT: &str = "/sys/fs/cgroup";
@@ -57,8 +57,8 @@ pub struct Mounts {
 impl Mounts {
     /// Reads the mount table.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
-        Self::parse(&world.text("/proc/mounts").unwrap_or_default())
+    pub fn probe(system: &dyn System) -> Self {
+        Self::parse(&system.text("/proc/mounts").unwrap_or_default())
     }
 
     /// Parses `/proc/mounts` (fstab(5) columns).
@@ -120,9 +120,9 @@ impl fmt::Display for Mounts {
 }
 
 impl Level {
-    fn of(world: &dyn World, path: &str) -> Option<Self> {
+    fn probe(system: &dyn System, path: &str) -> Option<Self> {
         let words = |file: &str| {
-            let text = world.text(&format!("{path}/{file}"))?;
+            let text = system.text(&format!("{path}/{file}"))?;
             Some(text.split_ascii_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
         };
         Some(Self {
@@ -142,19 +142,20 @@ impl Level {
 impl Cgroup {
     /// Looks.
     #[must_use]
-    pub fn of(world: &dyn World, uid: u32) -> Self {
-        let mounts = Mounts::of(world);
-        let systemd_root = systemd_root(world);
-        let own = world.text("/proc/self/cgroup").as_deref().and_then(v2_path).unwrap_or_default().to_owned();
+    pub fn probe(system: &dyn System, uid: u32) -> Self {
+        let mounts = Mounts::probe(system);
+        let systemd_root = systemd_root(system);
+        let own =
+            system.text("/proc/self/cgroup").as_deref().and_then(v2_path).unwrap_or_default().to_owned();
         let mut chain = Vec::new();
         let mut path = ROOT.to_owned();
         for name in std::iter::once("").chain(systemd_root.split('/').filter(|n| !n.is_empty())) {
             if !name.is_empty() {
                 path = format!("{path}/{name}");
             }
-            chain.extend(Level::of(world, &path));
+            chain.extend(Level::probe(system, &path));
         }
-        Self { mounts, chain, manager: user_manager(world, uid), systemd_root, own }
+        Self { mounts, chain, manager: user_manager(system, uid), systemd_root, own }
     }
 
     /// Controllers that the kernel offers at the root but that do not reach systemd, because a cgroup between
@@ -178,8 +179,8 @@ impl Cgroup {
 
 /// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself.
 #[must_use]
-pub fn systemd_root(world: &dyn World) -> String {
-    let own = world.text("/proc/1/cgroup").unwrap_or_default();
+pub fn systemd_root(system: &dyn System) -> String {
+    let own = system.text("/proc/1/cgroup").unwrap_or_default();
     let path = v2_path(&own).unwrap_or_default();
     path.trim_end_matches('/').trim_end_matches("/init.scope").to_owned()
 }
@@ -194,15 +195,16 @@ fn v2_path(text: &str) -> Option<&str> {
 /// The path is built on systemd's own root, since with WSL's isolation nothing is at `/sys/fs/cgroup/user.slice`;
 /// where the unit was moved to another slice, systemd is asked.
 #[must_use]
-pub fn user_manager(world: &dyn World, uid: u32) -> Option<Level> {
+pub fn user_manager(system: &dyn System, uid: u32) -> Option<Level> {
     let unit = format!("user@{uid}.service");
-    let usual = format!("{ROOT}{}/user.slice/user-{uid}.slice/{unit}", systemd_root(world));
-    Level::of(world, &usual).or_else(|| {
-        if !world.exists("/run/systemd/system") {
+    let usual = format!("{ROOT}{}/user.slice/user-{uid}.slice/{unit}", systemd_root(system));
+    Level::probe(system, &usual).or_else(|| {
+        if !system.exists("/run/systemd/system") {
             return None;
         }
-        let path = world.answer(&Cmd::new("systemctl", ["show", "--value", "-p", "ControlGroup", &unit]))?;
-        (!path.is_empty()).then(|| Level::of(world, &format!("{ROOT}{path}"))).flatten()
+        let path =
+            system.stdout_if_ok(&Cmd::new("systemctl", ["show", "--value", "-p", "ControlGroup", &unit]))?;
+        (!path.is_empty()).then(|| Level::probe(system, &format!("{ROOT}{path}"))).flatten()
     })
 }
 

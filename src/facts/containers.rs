@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::edit::toml;
-use crate::host::{Account, World};
+use crate::host::{Account, System};
 
 /// The keys that decide whether kind works.
 const KEYS: [&str; 6] = [
@@ -74,10 +74,11 @@ impl std::fmt::Display for Winner<'_> {
 impl Containers {
     /// Reads the files, in the order in which podman does.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account) -> Self {
-        let files = order(world, user).into_iter().filter_map(|path| ConfFile::of(world, path)).collect();
+    pub fn probe(system: &dyn System, user: &Account) -> Self {
+        let files =
+            order(system, user).into_iter().filter_map(|path| ConfFile::probe(system, path)).collect();
         let driver = |path: Utf8PathBuf| {
-            let bytes = world.read(&path).ok().flatten()?;
+            let bytes = system.read(&path).ok().flatten()?;
             let driver = toml::read(&bytes, &["storage", "driver"]).ok().flatten()?;
             Some((path, driver.trim_matches('"').to_owned()))
         };
@@ -87,11 +88,11 @@ impl Containers {
         Self {
             files,
             overridden_by: ["CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE"].into_iter().find_map(|name| {
-                world.env(name).filter(|v| !v.is_empty()).map(|file| format!("{name}={file}"))
+                system.env(name).filter(|v| !v.is_empty()).map(|file| format!("{name}={file}"))
             }),
             storage,
-            storage_used: world.exists(storage_dir(user).as_str()),
-            stored: stored(world, user),
+            storage_used: system.exists(storage_dir(user).as_str()),
+            stored: stored(system, user),
         }
     }
 
@@ -137,15 +138,15 @@ pub fn storage_dir(user: &Account) -> Utf8PathBuf {
 
 /// The driver that the storage was created with: it keeps a directory `DRIVER-images` there (containers/storage
 /// `store.go`).
-fn stored(world: &dyn World, user: &Account) -> Option<String> {
-    let names = world.list(&storage_dir(user)).unwrap_or_default();
+fn stored(system: &dyn System, user: &Account) -> Option<String> {
+    let names = system.list(&storage_dir(user)).unwrap_or_default();
     let mut drivers = names.iter().filter_map(|name| name.strip_suffix("-images"));
     drivers.next().filter(|_| drivers.next().is_none()).map(ToOwned::to_owned)
 }
 
-fn order(world: &dyn World, user: &Account) -> Vec<Utf8PathBuf> {
+fn order(system: &dyn System, user: &Account) -> Vec<Utf8PathBuf> {
     let drop_ins = |dir: Utf8PathBuf| {
-        let names = world.list(&dir).unwrap_or_default();
+        let names = system.list(&dir).unwrap_or_default();
         names
             .into_iter()
             .filter(|n| Utf8Path::new(n).extension() == Some("conf"))
@@ -162,8 +163,8 @@ fn order(world: &dyn World, user: &Account) -> Vec<Utf8PathBuf> {
 }
 
 impl ConfFile {
-    fn of(world: &dyn World, path: Utf8PathBuf) -> Option<Self> {
-        let bytes = world.read(&path).ok().flatten()?;
+    fn probe(system: &dyn System, path: Utf8PathBuf) -> Option<Self> {
+        let bytes = system.read(&path).ok().flatten()?;
         let Ok(read) = toml::Reader::of(&bytes) else {
             return Some(Self { keys: BTreeMap::new(), ignored: Vec::new(), path });
         };

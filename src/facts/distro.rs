@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Manager;
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, System};
 use crate::version::Version;
 
 /// From `/etc/os-release` (os-release(5)).
@@ -24,8 +24,8 @@ pub struct Distro {
 impl Distro {
     /// Reads `/etc/os-release`.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
-        Self::parse(&world.text("/etc/os-release").unwrap_or_default())
+    pub fn probe(system: &dyn System) -> Self {
+        Self::parse(&system.text("/etc/os-release").unwrap_or_default())
     }
 
     fn parse(text: &str) -> Self {
@@ -67,17 +67,17 @@ pub struct Systemd {
 impl Systemd {
     /// Looks; its version is that of its package, where there is one.
     #[must_use]
-    pub fn of(world: &dyn World, packages: &Packages) -> Self {
-        let init = world.resolve("/sbin/init".into()).ok();
-        let init = init.filter(|p| world.stat(p).ok().flatten().is_some()).map(Into::into);
+    pub fn probe(system: &dyn System, packages: &Packages) -> Self {
+        let init = system.resolve("/sbin/init".into()).ok();
+        let init = init.filter(|p| system.stat(p).ok().flatten().is_some()).map(Into::into);
         let version = packages.version("systemd").or_else(|| {
-            let said = world.answer(&Cmd::line("systemctl --version"))?;
+            let said = system.stdout_if_ok(&Cmd::parse("systemctl --version"))?;
             said.split_ascii_whitespace().nth(1)?.parse().ok()
         });
         let slice =
-            world.text("/etc/systemd/system/user-0.slice").filter(|t| !t.contains("Written by kind-wsl"));
+            system.text("/etc/systemd/system/user-0.slice").filter(|t| !t.contains("Written by kind-wsl"));
         Self {
-            pid1: world.text("/proc/1/comm").unwrap_or_default().trim().to_owned(),
+            pid1: system.text("/proc/1/comm").unwrap_or_default().trim().to_owned(),
             init,
             version,
             root_slice: slice.map(|text| text.contains("[Install]")),
@@ -144,9 +144,9 @@ const ASKED: [&str; 29] = [
 impl Packages {
     /// Asks the package manager.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
+    pub fn probe(system: &dyn System) -> Self {
         let has = |program: &str| {
-            ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|d| world.exists(&format!("{d}/{program}")))
+            ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|d| system.exists(&format!("{d}/{program}")))
         };
         let manager = [
             ("apt-get", Manager::Apt),
@@ -158,12 +158,12 @@ impl Packages {
             return Self::default();
         };
         // The change itself refuses to begin where they can not be listed.
-        let mut installed = manager.installed(world).unwrap_or_default();
+        let mut installed = manager.installed(system).unwrap_or_default();
         installed.retain(|name, _| ASKED.contains(&name.as_str()));
         let engines = ["podman", "docker.io", "docker-ce", "nerdctl"];
         let complete = engines.iter().any(|e| installed.contains_key(*e)) && installed.contains_key("uidmap");
         let candidates =
-            if complete || manager != Manager::Apt { BTreeMap::new() } else { apt_candidates(world) };
+            if complete || manager != Manager::Apt { BTreeMap::new() } else { apt_candidates(system) };
         Self { manager: Some(manager), installed, candidates }
     }
 
@@ -180,9 +180,9 @@ impl Packages {
     }
 }
 
-fn apt_candidates(world: &dyn World) -> BTreeMap<String, String> {
+fn apt_candidates(system: &dyn System) -> BTreeMap<String, String> {
     let args = std::iter::once("policy").chain(ASKED);
-    parse_policy(&world.answer(&Cmd::new("apt-cache", args)).unwrap_or_default())
+    parse_policy(&system.stdout_if_ok(&Cmd::new("apt-cache", args)).unwrap_or_default())
 }
 
 /// The candidates that `apt-cache policy` prints; the package lists of a fresh image are empty, and nothing is

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::host::{Account, Cmd, World};
+use crate::host::{Account, Cmd, System};
 use crate::version::Version;
 
 /// Where programs are that a package or a person installed for everybody.
@@ -44,33 +44,33 @@ pub struct Engines {
 impl Engines {
     /// Looks, and asks each for its version.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account) -> Self {
+    pub fn probe(system: &dyn System, user: &Account) -> Self {
         let find = |name: &str, more: &[&str]| {
             let places = BINS.iter().chain(more).map(|dir| format!("{dir}/{name}"));
-            places.into_iter().find(|path| world.exists(path))
+            places.into_iter().find(|path| system.exists(path))
         };
         let version = |name: &str, word: usize| {
-            let said = world.answer(&Cmd::new(&find(name, &[])?, ["--version"]).as_user(user))?;
+            let said = system.stdout_if_ok(&Cmd::new(&find(name, &[])?, ["--version"]).as_user(user))?;
             version(&said, word)
         };
         let run = user.runtime_dir();
         let is_enabled = |(unit, by): &&(&str, &str)| {
             // A link that leads nowhere enables nothing, but `exists` would miss one to a path outside a pretended root.
             let link = format!("/etc/systemd/system/{by}.wants/{unit}");
-            matches!(world.stat(link.as_str().into()), Ok(Some(_)))
+            matches!(system.stat(link.as_str().into()), Ok(Some(_)))
         };
-        let socket = ["/run/docker.sock", "/var/run/docker.sock"].iter().any(|s| world.exists(s));
+        let socket = ["/run/docker.sock", "/var/run/docker.sock"].iter().any(|s| system.exists(s));
         Self {
             docker: version("dockerd", 2),
             nerdctl: version("nerdctl", 2),
             containerd: version("containerd", 2),
             docker_tool: find("dockerd-rootless-setuptool.sh", &[CONTRIB]).map(Into::into),
             nerdctl_tool: find("containerd-rootless-setuptool.sh", &[]).map(Into::into),
-            rootless_docker: world.exists(&format!("{run}/dockerd-rootless")),
-            rootless_containerd: world.exists(&format!("{run}/containerd-rootless")),
+            rootless_docker: system.exists(&format!("{run}/dockerd-rootless")),
+            rootless_containerd: system.exists(&format!("{run}/containerd-rootless")),
             rootful: ROOTFUL.iter().filter(is_enabled).map(|(unit, _)| (*unit).to_owned()).collect(),
             may_use_rootful: socket
-                && in_group(&world.text("/etc/group").unwrap_or_default(), "docker", &user.name),
+                && in_group(&system.text("/etc/group").unwrap_or_default(), "docker", &user.name),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, System};
 use crate::version::Version;
 
 /// The modules that kind's page wants loaded: a rootless node may not load them itself.
@@ -81,18 +81,18 @@ pub enum Module {
 impl Kernel {
     /// Looks.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
-        let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    pub fn probe(system: &dyn System) -> Self {
+        let release = system.text("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         let settings = SETTINGS.into_iter().filter_map(|name| {
-            let text = world.text(&format!("/proc/sys/{}", name.replace('.', "/")))?;
+            let text = system.text(&format!("/proc/sys/{}", name.replace('.', "/")))?;
             Some((name.to_owned(), text.trim().parse().ok()?))
         });
         Self {
-            machine: world.answer(&Cmd::line("uname -m")).unwrap_or_default(),
-            cmdline: world.text("/proc/cmdline").unwrap_or_default().trim().to_owned(),
-            modules: modules(world, &release),
+            machine: system.stdout_if_ok(&Cmd::parse("uname -m")).unwrap_or_default(),
+            cmdline: system.text("/proc/cmdline").unwrap_or_default().trim().to_owned(),
+            modules: modules(system, &release),
             settings: settings.collect(),
-            root_mount: world.text("/proc/self/mountinfo").as_deref().and_then(Propagation::of_root),
+            root_mount: system.text("/proc/self/mountinfo").as_deref().and_then(Propagation::of_root),
             release,
         }
     }
@@ -117,21 +117,21 @@ impl Kernel {
     }
 }
 
-fn modules(world: &dyn World, release: &str) -> BTreeMap<String, Module> {
+fn modules(system: &dyn System, release: &str) -> BTreeMap<String, Module> {
     let dir = format!("/lib/modules/{release}");
-    let loaded: BTreeSet<String> = first_words(&world.text("/proc/modules").unwrap_or_default());
-    let built_in = file_names(&world.text(&format!("{dir}/modules.builtin")).unwrap_or_default());
+    let loaded: BTreeSet<String> = first_words(&system.text("/proc/modules").unwrap_or_default());
+    let built_in = file_names(&system.text(&format!("{dir}/modules.builtin")).unwrap_or_default());
     let unloaded = MODULES.iter().any(|m| !loaded.contains(*m) && !built_in.contains(*m));
     // modules.dep is large; it is read only where it decides.
     let loadable = if unloaded {
-        file_names(&world.text(&format!("{dir}/modules.dep")).unwrap_or_default())
+        file_names(&system.text(&format!("{dir}/modules.dep")).unwrap_or_default())
     } else {
         BTreeSet::new()
     };
     let state = |name: &str| {
         if loaded.contains(name) {
             Module::Loaded
-        } else if built_in.contains(name) || world.exists(&format!("/sys/module/{name}")) {
+        } else if built_in.contains(name) || system.exists(&format!("/sys/module/{name}")) {
             Module::BuiltIn
         } else if loadable.contains(name) {
             Module::Loadable

@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::table::{c_number, subid_free_start, subid_ranges};
-use crate::host::{Account, Cmd, World};
+use crate::host::{Account, Cmd, System};
 
 /// How many subordinate IDs a user namespace needs to map every ordinary ID (subuid(5); podman's rootless tutorial).
 pub const SUBIDS: u32 = 65536;
@@ -62,16 +62,16 @@ type Ranges = Vec<(String, u64, u64)>;
 impl Subids {
     /// Reads the ranges; if they are too short, also the accounts and the bounds of a new range.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account) -> Self {
-        let newuidmap = world.exists("/usr/bin/newuidmap");
-        let switch = world.text("/etc/nsswitch.conf").unwrap_or_default();
+    pub fn probe(system: &dyn System, user: &Account) -> Self {
+        let newuidmap = system.exists("/usr/bin/newuidmap");
+        let switch = system.text("/etc/nsswitch.conf").unwrap_or_default();
         if let Some(name) = subid_source(&switch) {
-            let [uids, gids] = [&[][..], &["-g"]].map(|flags| granted(world, flags, &user.name));
+            let [uids, gids] = [&[][..], &["-g"]].map(|flags| granted(system, flags, &user.name));
             let obstacle = Some(Obstacle::Source { name: name.to_owned() });
             return Self { uids, gids, obstacle, newuidmap, ..Self::default() };
         }
         let files =
-            ["/etc/subuid", "/etc/subgid"].map(|file| subid_ranges(&world.text(file).unwrap_or_default()));
+            ["/etc/subuid", "/etc/subgid"].map(|file| subid_ranges(&system.text(file).unwrap_or_default()));
         let is_own = |owner: &str| owner == user.name || owner == user.uid.to_string();
         let own = |ranges: &Ranges| -> Vec<Range<u64>> {
             ranges.iter().filter(|(owner, ..)| is_own(owner)).map(spanned).collect()
@@ -82,7 +82,7 @@ impl Subids {
         if uids >= SUBIDS && gids >= SUBIDS {
             return subids;
         }
-        let mut taken = match accounts(world, &switch) {
+        let mut taken = match accounts(system, &switch) {
             Ok(taken) => taken,
             Err(command) => {
                 subids.obstacle = Some(Obstacle::Unlisted { command });
@@ -92,7 +92,7 @@ impl Subids {
         taken.extend(RESERVED);
         let others = files.iter().flatten().filter(|(owner, ..)| !is_own(owner)).map(spanned);
         taken.extend(others);
-        let bounds = Bounds::of(world);
+        let bounds = Bounds::probe(system);
         let [of_uids, of_gids] = &bounds;
         let with = |owns: &[&Vec<Range<u64>>]| {
             [taken.clone(), owns.iter().flat_map(|own| own.iter().cloned()).collect()].concat()
@@ -136,9 +136,9 @@ struct Bounds {
 
 impl Bounds {
     /// Those of user IDs and of group IDs, with shadow's defaults (`lib/find_new_sub_uids.c`).
-    fn of(world: &dyn World) -> [Self; 2] {
+    fn probe(system: &dyn System) -> [Self; 2] {
         // openSUSE has its defaults in /usr/etc; a file in /etc replaces them (libeconf).
-        let text = ["/etc/login.defs", "/usr/etc/login.defs"].into_iter().find_map(|path| world.text(path));
+        let text = ["/etc/login.defs", "/usr/etc/login.defs"].into_iter().find_map(|path| system.text(path));
         let text = text.unwrap_or_default();
         ["UID", "GID"].map(|kind| {
             let get = |key: &str, default| number(&text, &format!("SUB_{kind}_{key}")).unwrap_or(default);
@@ -175,7 +175,7 @@ fn number(text: &str, key: &str) -> Option<u32> {
 ///
 /// # Errors
 /// The command that failed although such a source is configured.
-fn accounts(world: &dyn World, switch: &str) -> Result<Vec<Range<u64>>, String> {
+fn accounts(system: &dyn System, switch: &str) -> Result<Vec<Range<u64>>, String> {
     let ids = |text: &str| -> Vec<Range<u64>> {
         // passwd(5): user ID and group ID; group(5): the group ID, then names.
         let columns = text.lines().flat_map(|line| line.split(':').skip(2).take(2));
@@ -183,10 +183,10 @@ fn accounts(world: &dyn World, switch: &str) -> Result<Vec<Range<u64>>, String> 
     };
     let mut taken = Vec::new();
     for database in ["passwd", "group"] {
-        taken.extend(ids(&world.text(&format!("/etc/{database}")).unwrap_or_default()));
+        taken.extend(ids(&system.text(&format!("/etc/{database}")).unwrap_or_default()));
         let command = Cmd::new("getent", [database]);
         let sources = sources(switch, database);
-        match world.told(&command) {
+        match system.output_checked(&command) {
             Ok(text) => taken.extend(ids(&text)),
             // Every source but these knows accounts that no file has (nsswitch.conf(5)).
             Err(_) if sources.iter().all(|s| ["files", "compat", "systemd", "db"].contains(s)) => {}
@@ -215,9 +215,9 @@ fn subid_source(switch: &str) -> Option<&str> {
 }
 
 /// How many IDs a source grants: `getsubids` prints `0: dev 100000 65536`.
-fn granted(world: &dyn World, flags: &[&str], user: &str) -> u32 {
+fn granted(system: &dyn System, flags: &[&str], user: &str) -> u32 {
     let cmd = Cmd::new("getsubids", flags.iter().copied()).operand(user);
-    let text = world.answer(&cmd).unwrap_or_default();
+    let text = system.stdout_if_ok(&cmd).unwrap_or_default();
     let range = |line: &str| {
         let mut words = line.split_ascii_whitespace().skip(2).map(|n| n.parse::<u64>().ok());
         let (start, count) = (words.next()??, words.next()??);

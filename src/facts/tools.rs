@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Containers;
-use crate::host::{Account, Cmd, Kind, World};
+use crate::host::{Account, Cmd, Kind, System};
 use crate::version::Version;
 
 /// Where podman looks for crun when nothing else is configured, in its order (containers-common
@@ -74,18 +74,18 @@ pub fn private_kind(user: &Account) -> Utf8PathBuf {
 impl Tools {
     /// Looks; the configuration says which crun podman takes.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account, containers: &Containers) -> Self {
+    pub fn probe(system: &dyn System, user: &Account, containers: &Containers) -> Self {
         let is_file = |path: &Utf8Path| {
-            let stat = world.resolve(path).and_then(|p| world.stat(&p)).ok().flatten();
+            let stat = system.resolve(path).and_then(|p| system.stat(&p)).ok().flatten();
             stat.is_some_and(|s| s.kind == Kind::File && s.mode & 0o111 != 0)
         };
         let bins = [user.home.join(".local/bin"), "/usr/local/bin".into(), "/usr/bin".into()];
         let find =
-            |name: &str| bins.iter().map(|d| d.join(name)).find(|p| is_file(p) && !is_wrapper(world, p));
+            |name: &str| bins.iter().map(|d| d.join(name)).find(|p| is_file(p) && !is_wrapper(system, p));
         let plain = user.home.join(".local/bin/kind");
-        let wrapped = is_wrapper(world, &plain);
+        let wrapped = is_wrapper(system, &plain);
         let own_kind = !wrapped
-            && matches!(world.stat(&plain), Ok(Some(s)) if matches!(s.kind, Kind::File | Kind::Link(_)));
+            && matches!(system.stat(&plain), Ok(Some(s)) if matches!(s.kind, Kind::File | Kind::Link(_)));
         // With a new one in its place, the one that was kept is no longer what the user means by `kind`.
         let kept = Some(kept_kind(user)).filter(|p| !own_kind && is_file(p));
         let private = || Some(private_kind(user)).filter(|p| is_file(p));
@@ -94,35 +94,35 @@ impl Tools {
             kubectl: find("kubectl"),
             wrapped,
             own_kind,
-            podman: podman(world, user, &is_file),
-            crun: crun(world, user, containers, &is_file),
-            program: world.env("KIND_WSL_PROGRAM").map(Into::into),
+            podman: podman(system, user, &is_file),
+            crun: crun(system, user, containers, &is_file),
+            program: system.env("KIND_WSL_PROGRAM").map(Into::into),
         }
     }
 }
 
 /// Whether it is the wrapper that the stage `tools` makes.
-fn is_wrapper(world: &dyn World, path: &Utf8Path) -> bool {
+fn is_wrapper(system: &dyn System, path: &Utf8Path) -> bool {
     // A program of 50 MB, perhaps behind a link, is not read to find this out.
-    let real = world.resolve(path).ok();
-    let small = real.and_then(|p| world.stat(&p).ok().flatten()).is_some_and(|s| s.len < 4096);
+    let real = system.resolve(path).ok();
+    let small = real.and_then(|p| system.stat(&p).ok().flatten()).is_some_and(|s| s.len < 4096);
     // A script of the user's that starts `kind-wsl kind` does the same.
     let is_one = |text: String| ["Written by kind-wsl", "kind-wsl kind"].iter().any(|m| text.contains(m));
-    small && world.text(path.as_str()).is_some_and(is_one)
+    small && system.text(path.as_str()).is_some_and(is_one)
 }
 
 /// Looks in the directories that come before /usr/bin on the path of a user, and that no package writes to.
-fn podman(world: &dyn World, user: &Account, is_file: &dyn Fn(&Utf8Path) -> bool) -> Option<Podman> {
+fn podman(system: &dyn System, user: &Account, is_file: &dyn Fn(&Utf8Path) -> bool) -> Option<Podman> {
     let dirs = [user.home.join(".local/bin"), user.home.join("bin"), "/usr/local/bin".into()];
     let path = dirs.iter().map(|d| d.join("podman")).find(|p| is_file(p))?;
     // It prints this before it opens its storage. As the user: it may be a file of theirs.
-    let said = world.answer(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
+    let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
     let version = said.strip_prefix("podman version ").and_then(|v| v.trim().parse().ok());
     Some(Podman { path, version })
 }
 
 fn crun(
-    world: &dyn World,
+    system: &dyn System,
     user: &Account,
     containers: &Containers,
     is_file: &dyn Fn(&Utf8Path) -> bool,
@@ -136,7 +136,7 @@ fn crun(
         runtime.into_iter().chain(configured.iter().map(String::as_str)).chain(CRUN).map(Utf8PathBuf::from);
     let path = paths.into_iter().find(|p| is_file(p))?;
     // As the user: it may be a file of theirs.
-    let said = world.answer(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
+    let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
     Some(Crun { version: crun_version(&said), path })
 }
 

@@ -1,6 +1,6 @@
 //! The user that a setup is for.
 
-use crate::host::{Account, Kind, World, accounts, by_name};
+use crate::host::{Account, Kind, System, accounts, by_name};
 
 /// Why there is nobody to set up a cluster for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -53,16 +53,16 @@ impl UserError {
 ///
 /// # Errors
 /// When that is nobody, or someone without a home.
-pub fn find(world: &dyn World, named: Option<&str>, caller: u32) -> Result<Account, UserError> {
-    let sudo = world.env("SUDO_USER").filter(|_| caller == 0);
+pub fn find(system: &dyn System, named: Option<&str>, caller: u32) -> Result<Account, UserError> {
+    let sudo = system.env("SUDO_USER").filter(|_| caller == 0);
     let name = named.map(ToOwned::to_owned).or(sudo).unwrap_or_else(|| caller.to_string());
-    let Some(account) = by_name(world, &name) else {
-        let all = accounts(world);
+    let Some(account) = by_name(system, &name) else {
+        let all = accounts(system);
         let names = all.iter().filter(is_ordinary).map(|a| a.name.as_str());
         return Err(UserError::Unknown { near: crate::near::closest(&name, names), name });
     };
     // root is refused where it matters, for a better reason.
-    let home = world.resolve(&account.home).and_then(|real| world.stat(&real)).ok().flatten();
+    let home = system.resolve(&account.home).and_then(|real| system.stat(&real)).ok().flatten();
     if account.uid != 0 && home.is_none_or(|stat| stat.kind != Kind::Dir) {
         return Err(UserError::Homeless { name: account.name, home: account.home.to_string() });
     }
@@ -73,11 +73,11 @@ pub fn find(world: &dyn World, named: Option<&str>, caller: u32) -> Result<Accou
 ///
 /// # Errors
 /// [`UserError::Root`].
-pub fn refuse_root(world: &dyn World, account: &Account) -> Result<(), UserError> {
+pub fn refuse_root(system: &dyn System, account: &Account) -> Result<(), UserError> {
     if account.uid != 0 {
         return Ok(());
     }
-    Err(UserError::Root { instead: accounts(world).iter().find(is_ordinary).map(|a| a.name.clone()) })
+    Err(UserError::Root { instead: accounts(system).iter().find(is_ordinary).map(|a| a.name.clone()) })
 }
 
 /// The range of people's accounts (login.defs(5), `UID_MIN` and `UID_MAX`).

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::edit::cmdline;
 use crate::edit::wslconf::{Dialect, Document, parse_bool};
-use crate::host::{Account, Cmd, World};
+use crate::host::{Account, Cmd, System};
 use crate::version::Version;
 
 /// Whether this is WSL.
@@ -34,17 +34,17 @@ impl Wsl {
     /// Looks: WSL 1 has `Microsoft` in its kernel release (WSL `src/linux/init/util.cpp:1567`, `UtilIsUtilityVm`),
     /// WSL 2 has the directory of its interop sockets. A container on WSL 2 has the release, but not that directory.
     #[must_use]
-    pub fn of(world: &dyn World, user: &Account) -> Self {
-        let release = world.text("/proc/sys/kernel/osrelease").unwrap_or_default();
+    pub fn probe(system: &dyn System, user: &Account) -> Self {
+        let release = system.text("/proc/sys/kernel/osrelease").unwrap_or_default();
         if release.contains("Microsoft") {
-            return Self::One { distro: distro(world) };
+            return Self::One { distro: distro(system) };
         }
-        if !world.exists("/run/WSL") {
+        if !system.exists("/run/WSL") {
             return Self::No;
         }
         let version =
-            world.answer(&Cmd::line("wslinfo --version").as_user(user)).and_then(|v| v.parse().ok());
-        Self::Two { version, distro: distro(world) }
+            system.stdout_if_ok(&Cmd::parse("wslinfo --version").as_user(user)).and_then(|v| v.parse().ok());
+        Self::Two { version, distro: distro(system) }
     }
 
     /// Whether it is WSL 2.
@@ -85,12 +85,12 @@ impl Wsl {
 
 /// The name in the environment, where it can be one: WSL registers no other than `^[a-zA-Z0-9._-]+$` (WSL
 /// `src/windows/service/exe/LxssUserSession.cpp:4215`). It stands in lines that people type and in commands.
-fn distro(world: &dyn World) -> Option<String> {
+fn distro(system: &dyn System) -> Option<String> {
     let is_name = |name: &String| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         !name.is_empty() && name.len() <= 256 && !name.starts_with('-') && name.bytes().all(plain)
     };
-    world.env("WSL_DISTRO_NAME").filter(is_name)
+    system.env("WSL_DISTRO_NAME").filter(is_name)
 }
 
 /// Kernel parameters for cgroup v2 alone: the first is what counts, the second has no effect on WSL's systemd but does
@@ -154,8 +154,8 @@ impl WslConf {
 
     /// Reads it; a file that is not there is empty.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
-        Self::of_bytes(&world.read(Utf8Path::new(WSL_CONF)).ok().flatten().unwrap_or_default())
+    pub fn probe(system: &dyn System) -> Self {
+        Self::of_bytes(&system.read(Utf8Path::new(WSL_CONF)).ok().flatten().unwrap_or_default())
     }
 }
 
@@ -186,15 +186,16 @@ const NOBODY: [&str; 6] = ["Public", "Default", "Default User", "All Users", "de
 impl Windows {
     /// Looks, where it is WSL 2.
     #[must_use]
-    pub fn of(world: &dyn World, wsl: &Wsl, conf: &WslConf) -> Self {
+    pub fn probe(system: &dyn System, wsl: &Wsl, conf: &WslConf) -> Self {
         if !wsl.is_two() {
             return Self::default();
         }
-        let interop = world.env("WSL_INTEROP").is_some();
-        let Some(Profile { path: profile, evidence, is_guess }) = Profile::of(world, &conf.mount_root) else {
+        let interop = system.env("WSL_INTEROP").is_some();
+        let Some(Profile { path: profile, evidence, is_guess }) = Profile::probe(system, &conf.mount_root)
+        else {
             return Self { interop, is_guess: true, ..Self::default() };
         };
-        let bytes = world.read(&profile.join(".wslconfig")).ok().flatten().unwrap_or_default();
+        let bytes = system.read(&profile.join(".wslconfig")).ok().flatten().unwrap_or_default();
         let doc = Document::parse(&bytes, Dialect::WslConfig);
         let value = |section, key| doc.get(section, key).map(ToOwned::to_owned);
         Self {
@@ -229,17 +230,17 @@ struct Profile {
 }
 
 impl Profile {
-    fn of(world: &dyn World, mount_root: &str) -> Option<Self> {
+    fn probe(system: &dyn System, mount_root: &str) -> Option<Self> {
         let sure = |path, evidence: &str| Some(Self { path, evidence: evidence.to_owned(), is_guess: false });
-        if let Some(told) = told_profile(world) {
+        if let Some(told) = told_profile(system) {
             return sure(told, "told by --windows-profile");
         }
-        if let Some(said) = world.env(ASKED).filter(|said| !said.is_empty()) {
+        if let Some(said) = system.env(ASKED).filter(|said| !said.is_empty()) {
             return sure(said.into(), "as Windows itself says");
         }
-        let is_dir = |p: &Utf8PathBuf| world.exists(p.as_str());
+        let is_dir = |p: &Utf8PathBuf| system.exists(p.as_str());
         // Windows' own PATH, which WSL appends to ours, holds a directory of that profile.
-        let path = world.env("PATH").unwrap_or_default();
+        let path = system.env("PATH").unwrap_or_default();
         let apps = "/AppData/Local/Microsoft/WindowsApps";
         let above = path.split(':').find_map(|d| d.strip_suffix(apps)).map(Utf8PathBuf::from);
         if let Some(p) = above.filter(is_dir) {
@@ -247,14 +248,14 @@ impl Profile {
         }
         // WSL's init has it in its environment, for root to read (WSL src/linux/init/main.cpp:1575).
         for pid in ["1", "2"] {
-            let environ = world.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
+            let environ = system.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
             let said = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE="));
             if let Some(p) = said.and_then(|p| windows_path(p, mount_root)).filter(is_dir) {
                 return sure(p, "from the environment of WSL's init");
             }
         }
         let users = Utf8PathBuf::from(format!("{mount_root}c/Users"));
-        let names = world.list(&users).unwrap_or_default();
+        let names = system.list(&users).unwrap_or_default();
         let mut people = names.iter().filter(|n| is_ordinary_profile(n));
         match (people.next(), people.next()) {
             (Some(only), None) => {
@@ -271,21 +272,21 @@ pub const ASKED: &str = "KIND_WSL_ASKED_PROFILE";
 
 /// The profile that [`Windows::of`] will look into.
 #[must_use]
-pub fn profile(world: &dyn World) -> Option<Utf8PathBuf> {
-    Profile::of(world, &WslConf::of(world).mount_root).map(|profile| profile.path)
+pub fn profile(system: &dyn System) -> Option<Utf8PathBuf> {
+    Profile::probe(system, &WslConf::probe(system).mount_root).map(|profile| profile.path)
 }
 
 /// Whether Windows has to be asked for the profile: nothing here says it for sure.
 #[must_use]
-pub fn is_profile_unsure(world: &dyn World) -> bool {
-    Profile::of(world, &WslConf::of(world).mount_root).is_none_or(|p| p.is_guess)
+pub fn is_profile_unsure(system: &dyn System) -> bool {
+    Profile::probe(system, &WslConf::probe(system).mount_root).is_none_or(|p| p.is_guess)
 }
 
 /// The profile that the user named, also as Windows writes it.
 #[must_use]
-pub fn told_profile(world: &dyn World) -> Option<Utf8PathBuf> {
-    let told = world.env("KIND_WSL_WINDOWS_PROFILE").filter(|told| !told.is_empty())?;
-    windows_path(&told, &WslConf::of(world).mount_root).or_else(|| Some(told.into()))
+pub fn told_profile(system: &dyn System) -> Option<Utf8PathBuf> {
+    let told = system.env("KIND_WSL_WINDOWS_PROFILE").filter(|told| !told.is_empty())?;
+    windows_path(&told, &WslConf::probe(system).mount_root).or_else(|| Some(told.into()))
 }
 
 /// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.

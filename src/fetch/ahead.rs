@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Artifact, FetchError, Part, Progress, Source, resume};
-use crate::host::{Host, PartFile, Staging};
+use crate::host::{DownloadDir, LiveSystem, PartialFile};
 
 /// Where files are that are not whole, or not in place yet: root's own, beside the journal.
 const DOWNLOADS: &str = "/var/lib/kind-wsl/downloads";
 /// How often who waits for a download looks whether it shall stop.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-impl Part for PartFile {
+impl Part for PartialFile {
     fn len(&self) -> u64 {
         self.kept()
     }
 
     fn reader(&mut self) -> io::Result<Box<dyn io::Read + '_>> {
-        Ok(Box::new(self.reread()?))
+        Ok(Box::new(self.reader()?))
     }
 
     fn restart(&mut self) -> io::Result<()> {
@@ -40,7 +40,7 @@ pub fn stage(
     artifact: &Artifact,
     name: &str,
     source: &Source,
-    staging: &Staging,
+    staging: &DownloadDir,
     pause: &mut dyn FnMut(Duration) -> bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Utf8PathBuf, FetchError> {
@@ -58,7 +58,7 @@ pub fn stage(
             part.finish().map_err(unwritable(received))
         }
         Err(e) => {
-            part.discard_if_empty();
+            part.remove_if_empty();
             Err(e)
         }
     }
@@ -69,7 +69,7 @@ pub fn stage(
 #[derive(Debug)]
 pub struct Fetcher {
     source: Source,
-    staging: Staging,
+    staging: DownloadDir,
     planned: Vec<Artifact>,
     jobs: BTreeMap<String, Receiver<News>>,
 }
@@ -93,8 +93,8 @@ pub enum Sign {
 impl Fetcher {
     /// Takes files from where `source` says; what is planned is begun with when the work begins.
     #[must_use]
-    pub fn new(host: &Host, source: Source, planned: Vec<Artifact>) -> Self {
-        Self { source, staging: host.staging(Utf8Path::new(DOWNLOADS)), planned, jobs: BTreeMap::new() }
+    pub fn new(host: &LiveSystem, source: Source, planned: Vec<Artifact>) -> Self {
+        Self { source, staging: host.download_dir(Utf8Path::new(DOWNLOADS)), planned, jobs: BTreeMap::new() }
     }
 
     /// Where files come from.
@@ -202,7 +202,7 @@ fn follow(
             if !tick(sign) {
                 return Err(FetchError::Stopped { name: name() });
             }
-            next = Instant::now() + LOOK;
+            next = Instant::now() + POLL_INTERVAL;
         }
     }
 }

@@ -22,7 +22,7 @@ pub fn lacking<'a>(artifacts: impl IntoIterator<Item = &'a Artifact>, dir: &Utf8
     let system = system();
     let fault = |artifact: &'a Artifact| {
         let path = dir.join(&artifact.file);
-        let opened = system.open_outside(&path).map_err(|why| not_opened(artifact, dir, why));
+        let opened = system.open_host_path(&path).map_err(|why| not_opened(artifact, dir, why));
         let checked = opened
             .and_then(|mut file| check(artifact, &mut file, path.as_str(), &mut io::sink(), &mut |_| {}));
         checked.err().map(|why| Lacking { artifact, why })

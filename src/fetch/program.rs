@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Arch;
 use super::{Artifact, FetchError};
-use crate::host::{Account, Cmd, Host, Process, Scratch, World};
+use crate::host::{Account, Cmd, LiveSystem, Process, System, TempDir};
 use crate::version::Version;
 
 /// How long `--version` may take, in seconds.
@@ -28,9 +28,9 @@ pub struct Identity {
 }
 
 /// The system on which kind-wsl runs, whatever `--root` names: its programs judge what is downloaded.
-pub(super) fn system() -> Host {
+pub(super) fn system() -> LiveSystem {
     let root = Utf8Path::new("/");
-    Host::new(root, Box::new(Process::new(root)), [])
+    LiveSystem::new(root, Box::new(Process::new(root)), [])
 }
 
 /// Checks that bytes whose checksum or signature is right are the program that the artifact names: an ELF executable for
@@ -48,14 +48,15 @@ pub fn check_program(artifact: &Artifact, bytes: &[u8]) -> Result<(), FetchError
         return Err(wrong(format!("it is not an ELF executable for {arch}")));
     }
     let no_room = |why| FetchError::Unwritable { name: artifact.name.clone(), received: 0, why };
-    let scratch = Scratch::new().map_err(no_room)?;
+    let scratch = TempDir::new().map_err(no_room)?;
     let path = scratch.put("program", bytes).map_err(no_room)?;
     scratch.show("program").map_err(no_room)?;
     let cmd = Cmd { seconds: SECONDS, user: Some(nobody()), ..Cmd::new(path.as_str(), ["--version"]) };
     // crun makes its state directory there before it prints its version (crun 1.21), and in /run otherwise.
     let room = scratch.room_for("run", NOBODY).map_err(no_room)?;
     let cmd = cmd.with_env("XDG_RUNTIME_DIR", room.as_str());
-    let printed = system().query(&cmd).map_err(|e| wrong(format!("its version cannot be read: {e}")))?;
+    let printed =
+        system().run_readonly(&cmd).map_err(|e| wrong(format!("its version cannot be read: {e}")))?;
     match reported(&printed.stdout, program).filter(|_| printed.code == 0) {
         Some(found) if found == *version => Ok(()),
         Some(found) => Err(wrong(format!("it reports version {}", found.release()))),

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use super::program::{check_program, system};
 use super::{Artifact, FetchError, Source, signature_of, unverified};
-use crate::host::{Cmd, HostError, Scratch, World, digest};
+use crate::host::{Cmd, HostError, System, TempDir, digest};
 
 /// The hash algorithms that a signature may use: SHA-256, SHA-384 and SHA-512 (RFC 9580, section 9.5). gpgv itself still
 /// accepts SHA-1 and RIPEMD-160.
@@ -87,7 +87,7 @@ pub fn look(
     let name = || artifact.name.clone();
     let no_room =
         |why| FetchError::Unwritable { name: format!("the signature of {}", name()), received: 0, why };
-    let scratch = Scratch::new().map_err(no_room)?;
+    let scratch = TempDir::new().map_err(no_room)?;
     let key = scratch.put("key.gpg", signer.key).map_err(no_room)?;
     let signature = scratch.put("file.asc", &signature).map_err(no_room)?;
     let bad = |why: String| Err(FetchError::BadSignature { name: name(), why });
@@ -115,7 +115,7 @@ pub fn vouch(
     }
     let bytes = unverified(artifact, source)?;
     let no_room = |why| FetchError::Unwritable { name: artifact.name.clone(), received: 0, why };
-    let scratch = Scratch::new().map_err(no_room)?;
+    let scratch = TempDir::new().map_err(no_room)?;
     let file = scratch.put("file", &bytes).map_err(no_room)?;
     let found = look(artifact, source, signer, &file)?;
     if !matches!(found, Look::Good { .. }) {
@@ -127,8 +127,8 @@ pub fn vouch(
 
 /// Whether this machine can judge signatures.
 #[must_use]
-pub fn is_possible(world: &dyn World) -> bool {
-    world.answer(&Cmd::line("gpgv --version")).is_some()
+pub fn is_possible(system: &dyn System) -> bool {
+    system.stdout_if_ok(&Cmd::parse("gpgv --version")).is_some()
 }
 
 /// Has gpgv judge the signature in one file of the bytes in another, by the keys in a third and no others; the primary
@@ -137,7 +137,7 @@ pub fn is_possible(world: &dyn World) -> bool {
 /// # Errors
 /// When gpgv cannot be run, or says nothing that is understood: that is no verdict.
 pub fn judge(
-    world: &dyn World,
+    system: &dyn System,
     key: &Utf8Path,
     fingerprint: &str,
     signature: &Utf8Path,
@@ -147,7 +147,7 @@ pub fn judge(
     let args = ["--homedir", "/nonexistent", "--status-fd", "1", "--keyring"];
     let paths = [key, signature, file].map(Utf8Path::as_str);
     let cmd = Cmd::new("gpgv", args.into_iter().chain(paths));
-    let output = world.query(&cmd)?;
+    let output = system.run_readonly(&cmd)?;
     read(&output.stdout, output.code, fingerprint).ok_or_else(|| HostError::Failed {
         command: cmd.to_string(),
         code: output.code,

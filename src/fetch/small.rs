@@ -42,7 +42,7 @@ pub fn unverified(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, Fetch
 fn of(artifact: &Artifact, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
     let Some(dir) = &source.offline else { return get(&artifact.url, source, most) };
     let (mut bytes, path) = (Vec::new(), dir.join(&artifact.file));
-    let opened = system().open_outside(&path).map_err(|why| not_opened(artifact, dir, why))?;
+    let opened = system().open_host_path(&path).map_err(|why| not_opened(artifact, dir, why))?;
     let from = path.to_string();
     match opened.take(most + 1).read_to_end(&mut bytes) {
         Err(why) => Err(FetchError::Unreadable { from, why }),
@@ -63,15 +63,14 @@ pub fn newest_release(project: &str, source: &Source) -> Result<Version, FetchEr
 
 /// How many times longer than it may say nothing at all a server may take for a small text: one byte now and then must
 /// not hold a setup up for ever. (A file has [`Source::total_timeout`].)
-const PATIENCE: u32 = 5;
+const TIMEOUT: u32 = 5;
 
 fn get(url: &str, source: &Source, most: u64) -> Result<Vec<u8>, FetchError> {
     let address = match source.mirror.as_deref() {
         Some(mirror) => Address::below(mirror, mirror_path(url))?,
         None => Address::parse(url)?,
     };
-    let total_timeout =
-        if most < UNVERIFIED { source.stall_timeout * PATIENCE } else { source.total_timeout };
+    let total_timeout = if most < UNVERIFIED { source.stall_timeout * TIMEOUT } else { source.total_timeout };
     let mut answer = http::get(address, &Source { total_timeout, ..source.clone() })?;
     let from = answer.from().to_owned();
     let mut bytes = Vec::new();

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::World;
+use super::System;
 
 /// One line of `/etc/passwd`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,20 +57,20 @@ impl Account {
 /// Every account of the machine, in the file's order. Accounts of other name services (LDAP, systemd-homed) are
 /// asked for by [`by_name`] through `getent`.
 #[must_use]
-pub fn accounts(world: &dyn World) -> Vec<Account> {
-    world.text("/etc/passwd").unwrap_or_default().lines().filter_map(Account::parse).collect()
+pub fn accounts(system: &dyn System) -> Vec<Account> {
+    system.text("/etc/passwd").unwrap_or_default().lines().filter_map(Account::parse).collect()
 }
 
 /// The account of that name, or of that number.
 #[must_use]
-pub fn by_name(world: &dyn World, name: &str) -> Option<Account> {
+pub fn by_name(system: &dyn System, name: &str) -> Option<Account> {
     let wanted = |a: &Account| a.name == name || name.parse().is_ok_and(|uid: u32| uid == a.uid);
-    accounts(world).into_iter().find(wanted).or_else(|| {
+    accounts(system).into_iter().find(wanted).or_else(|| {
         // getent would take the former for an option; no name service has an account with the others.
         if name.is_empty() || name.starts_with('-') || name.contains(|c: char| c == ':' || c.is_control()) {
             return None;
         }
-        let line = world.answer(&super::Cmd::new("getent", ["passwd", name]))?;
+        let line = system.stdout_if_ok(&super::Cmd::new("getent", ["passwd", name]))?;
         Account::parse(&line)
     })
 }

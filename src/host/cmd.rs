@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Account;
 
 /// The descriptor of [`Cmd::reports`]: one that nothing of ours has reached.
-pub const REPORTS: i32 = 30;
+pub const STATUS_FD: i32 = 30;
 
 /// A command line, who runs it and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Cmd {
     pub user: Option<Account>,
     /// The longest it may take, in seconds; it is ended then.
     pub seconds: u64,
-    /// Has its standard output as descriptor [`REPORTS`] as well: for a program that reports on a descriptor and keeps
+    /// Has its standard output as descriptor [`STATUS_FD`] as well: for a program that reports on a descriptor and keeps
     /// that one from the programs it starts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
@@ -54,7 +54,7 @@ impl Cmd {
 
     /// Splits a plain command line at blanks: for constants without quoting.
     #[must_use]
-    pub fn line(line: &str) -> Self {
+    pub fn parse(line: &str) -> Self {
         let mut words = line.split_ascii_whitespace();
         Self::new(words.next().unwrap_or_default(), words)
     }
@@ -83,15 +83,15 @@ impl Cmd {
         self
     }
 
-    /// Gives it its standard output as descriptor [`REPORTS`] as well.
+    /// Gives it its standard output as descriptor [`STATUS_FD`] as well.
     #[must_use]
-    pub fn reporting(self) -> Self {
+    pub fn with_status_fd(self) -> Self {
         Self { reports: true, ..self }
     }
 
     /// Sets the bound.
     #[must_use]
-    pub fn within(mut self, bound: Duration) -> Self {
+    pub fn timeout(mut self, bound: Duration) -> Self {
         self.seconds = bound.as_secs();
         self
     }

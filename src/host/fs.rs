@@ -15,11 +15,13 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
-use super::fuse::Blown;
-use super::identity::AsUser;
+use super::fault::InjectedFault;
+use super::identity::FsIdentityGuard;
 use super::open::{Bounded, LARGE, TEXT, regular};
 use super::walk::{Met, Root, Spot, UNKNOWN};
-use super::{Cmd, Fuse, Host, HostError, Kind, Output, Owner, Runner, Staging, Stat, World};
+use super::{
+    Cmd, DownloadDir, FaultInjector, HostError, Kind, LiveSystem, Output, Owner, Runner, Stat, System,
+};
 
 /// Programs whose versions and candidates decide what the setup changes.
 const DECIDING: [&str; 4] = ["crun", "systemctl", "wslinfo", "apt-cache"];
@@ -60,7 +62,7 @@ pub(super) fn failed<'p>(
     move |source| HostError::File { action, path: path.to_owned(), source }
 }
 
-impl Host {
+impl LiveSystem {
     /// The machine itself, or the tree at `root`, with `runner` to run commands and `env` as the caller's environment.
     #[must_use]
     pub fn new(
@@ -75,8 +77,8 @@ impl Host {
             env: env.into_iter().collect(),
             uid: nix::unistd::geteuid().as_raw(),
             gid: nix::unistd::getegid().as_raw(),
-            fuse: Fuse::default(),
-            theirs: RefCell::default(),
+            fault: FaultInjector::default(),
+            user_paths: RefCell::default(),
             unanswered: RefCell::default(),
             is_alone: Rc::default(),
         }
@@ -89,21 +91,21 @@ impl Host {
     }
 
     /// Adds a variable to the caller's environment.
-    pub fn tell(&mut self, name: &str, value: &str) {
+    pub fn set_env(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
     /// The same host with a fuse that blows before one of its effects.
     #[must_use]
-    pub fn with_fuse(mut self, fuse: Fuse) -> Self {
-        self.fuse = fuse;
+    pub fn with_fault_injector(mut self, fault: FaultInjector) -> Self {
+        self.fault = fault;
         self
     }
 
     /// The fuse, to read how many effects there were.
     #[must_use]
-    pub fn fuse(&self) -> &Fuse {
-        &self.fuse
+    pub fn fault_injector(&self) -> &FaultInjector {
+        &self.fault
     }
 
     /// Whether this is the running system, not a tree below some other root.
@@ -135,9 +137,9 @@ impl Host {
     /// # Errors
     /// When it can not be started, does not end in time or ends with another exit code than 0.
     pub fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> Result<Output, HostError> {
-        self.fuse.burn(|| format!("run {cmd}")).map_err(|blown| match blown {
-            Blown::Crashed => HostError::Crashed(format!("run {cmd}")),
-            Blown::Refused(source) => HostError::Start { command: cmd.to_string(), source },
+        self.fault.hit(|| format!("run {cmd}")).map_err(|blown| match blown {
+            InjectedFault::Crashed => HostError::Crashed(format!("run {cmd}")),
+            InjectedFault::Refused(source) => HostError::Start { command: cmd.to_string(), source },
         })?;
         let output = self.start(&Cmd { changes: true, ..cmd.clone() }, out)?;
         if output.code == 0 {
@@ -149,7 +151,7 @@ impl Host {
 
     fn start(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> Result<Output, HostError> {
         self.runner.run(cmd, out).map_err(|source| match source.kind() {
-            io::ErrorKind::TimedOut => HostError::Slow { command: cmd.to_string(), seconds: cmd.seconds },
+            io::ErrorKind::TimedOut => HostError::TimedOut { command: cmd.to_string(), seconds: cmd.seconds },
             _ => HostError::Start { command: cmd.to_string(), source },
         })
     }
@@ -159,8 +161,8 @@ impl Host {
         &self,
         path: &Utf8Path,
         follow: bool,
-        mut act: AsUser,
-    ) -> Result<(Spot, AsUser), HostError> {
+        mut act: FsIdentityGuard,
+    ) -> Result<(Spot, FsIdentityGuard), HostError> {
         if !follow
             && let Some(spot) =
                 self.top.directory_of(path).map_err(io::Error::from).map_err(failed("examine", path))?
@@ -168,9 +170,9 @@ impl Host {
             return Ok((spot, act));
         }
         let spot = self.top.walk(path, follow, &mut |at, met| {
-            if !AsUser::is_on() {
+            if !FsIdentityGuard::is_on() {
                 act = match met {
-                    Met::Dir(_) => self.looking_at(at),
+                    Met::Dir(_) => self.identity_for(at),
                     Met::Link(stat) => self.following(stat),
                 };
             }
@@ -181,7 +183,7 @@ impl Host {
 
     /// Opens what is at `path`, links followed, without waiting for anybody; as the user where it is theirs.
     pub(super) fn open_at(&self, path: &Utf8Path, flags: OFlag) -> Result<fs::File, HostError> {
-        let act = self.looking_at(path);
+        let act = self.identity_for(path);
         match self.top.open(path, flags | UNKNOWN) {
             Err(Errno::ELOOP) => {}
             opened => {
@@ -194,8 +196,8 @@ impl Host {
 
     /// A directory of ours for files that are not whole yet.
     #[must_use]
-    pub fn staging(&self, dir: &Utf8Path) -> Staging {
-        Staging::below(Arc::clone(&self.top), dir)
+    pub fn download_dir(&self, dir: &Utf8Path) -> DownloadDir {
+        DownloadDir::below(Arc::clone(&self.top), dir)
     }
 
     /// Opens a regular file for reading, as the user where it is theirs.
@@ -210,7 +212,7 @@ impl Host {
     /// The bytes of a regular file that may be a program: what was saved before it was changed.
     ///
     /// # Errors
-    /// As [`World::read`].
+    /// As [`System::read`].
     pub fn read_large(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
         self.read_within(path, LARGE)
     }
@@ -241,11 +243,11 @@ pub fn standard_input() -> Box<dyn Read> {
 }
 
 /// The directories above `path` that are not there, outermost first.
-pub(crate) fn missing_dirs(world: &dyn World, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, HostError> {
+pub(crate) fn missing_dirs(system: &dyn System, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, HostError> {
     let mut missing = Vec::new();
     for dir in path.ancestors().skip(1) {
-        let real = world.resolve(dir)?;
-        match world.stat(&real)? {
+        let real = system.resolve(dir)?;
+        match system.stat(&real)? {
             Some(Stat { kind: Kind::Dir, .. }) => break,
             Some(_) => return Err(failed("use", dir)(io::Error::from_raw_os_error(nix::libc::ENOTDIR))),
             None => missing.push(dir.to_owned()),
@@ -272,9 +274,9 @@ pub(super) fn last_kib(text: &str) -> String {
     text[from..].to_owned()
 }
 
-impl World for Host {
+impl System for LiveSystem {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let reached = self.reach(path, false, self.looking_at(path));
+        let reached = self.reach(path, false, self.identity_for(path));
         absent_is_none(
             reached
                 .and_then(|(spot, _act)| spot.stat().map_err(failed("examine", path)))
@@ -301,24 +303,24 @@ impl World for Host {
     }
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
-        let act = self.looking_at(path);
+        let act = self.identity_for(path);
         let (spot, act) = match self.top.open(path, OFlag::O_PATH) {
             Err(Errno::ELOOP) => self.reach(path, true, act)?,
             Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(plain(path)),
             Err(e) => return Err(failed("examine", path)(e.into())),
         };
-        self.leads(path, &spot.real, &act);
+        self.record_link_target(path, &spot.real, &act);
         Ok(spot.real)
     }
 
-    fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
+    fn host_path(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
         if self.is_live() {
             return Some(dir.into());
         }
         self.resolve(dir).ok().map(|real| self.root.join(real.strip_prefix("/").unwrap_or(&real)).into())
     }
 
-    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
         self.start(cmd, &mut |_| {})
     }
 
@@ -338,7 +340,7 @@ impl World for Host {
         self.env.get(name).cloned()
     }
 
-    fn ids(&self, owner: Owner) -> (u32, u32) {
+    fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
         match owner {
             _ if self.uid != 0 => (self.uid, self.gid),
             Owner::Root => (0, 0),

@@ -8,11 +8,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::stat::FileStat;
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid};
 
-use super::{Account, Host, Owner};
+use super::{Account, LiveSystem, Owner};
 
 /// The user, and where their files are.
 #[derive(Debug, Default)]
-pub(super) struct Theirs {
+pub(super) struct UserPaths {
     owner: Option<Identity>,
     /// Directories with all that is below them.
     places: Vec<Utf8PathBuf>,
@@ -20,90 +20,90 @@ pub(super) struct Theirs {
     shared: Vec<Utf8PathBuf>,
     /// Where links that are not root's led, and whose they were: a link to a file of root's makes it no file for root to
     /// read.
-    led_to: BTreeMap<Utf8PathBuf, Identity>,
+    link_targets: BTreeMap<Utf8PathBuf, Identity>,
 }
 
-impl Theirs {
+impl UserPaths {
     /// Who a path belongs to, if not to the system.
     fn of(&self, path: &Utf8Path) -> Option<&Identity> {
         let place = self.places.iter().any(|place| path.starts_with(place));
-        self.owner.as_ref().filter(|_| place).or_else(|| self.led_to.get(path))
+        self.owner.as_ref().filter(|_| place).or_else(|| self.link_targets.get(path))
     }
 }
 
-impl Host {
+impl LiveSystem {
     /// What is below `place` is this user's: from now on it is looked at as they would.
-    pub fn belongs(&self, user: &Account, place: &Utf8Path) {
-        let mut theirs = self.theirs.borrow_mut();
+    pub fn mark_user_owned(&self, user: &Account, place: &Utf8Path) {
+        let mut user_paths = self.user_paths.borrow_mut();
         if self.uid != 0 || user.uid == 0 || place == "/" {
             return;
         }
-        if theirs.owner.as_ref().map(|o| (o.uid, o.gid)) != Some((user.uid, user.gid)) {
+        if user_paths.owner.as_ref().map(|o| (o.uid, o.gid)) != Some((user.uid, user.gid)) {
             // Another tree's names say nothing about this system's groups.
             let groups = if self.is_live() { groups(&user.name, user.gid) } else { Vec::new() };
-            theirs.owner = Some(Identity { uid: user.uid, gid: user.gid, groups });
+            user_paths.owner = Some(Identity { uid: user.uid, gid: user.gid, groups });
         }
-        if !theirs.places.iter().any(|p| p == place) {
-            theirs.places.push(place.to_owned());
+        if !user_paths.places.iter().any(|p| p == place) {
+            user_paths.places.push(place.to_owned());
         }
     }
 
     /// What is below `place` is the user's, and other distributions of the same Windows account write there too.
-    pub fn belongs_to_windows(&self, user: &Account, place: &Utf8Path) {
-        self.belongs(user, place);
+    pub fn mark_windows_owned(&self, user: &Account, place: &Utf8Path) {
+        self.mark_user_owned(user, place);
         if place != "/" {
-            self.theirs.borrow_mut().shared.push(place.to_owned());
+            self.user_paths.borrow_mut().shared.push(place.to_owned());
         }
     }
 
     /// Whether other distributions write anywhere.
     pub(super) fn has_shared(&self) -> bool {
-        !self.theirs.borrow().shared.is_empty()
+        !self.user_paths.borrow().shared.is_empty()
     }
 
     /// Whether other distributions write to this path as well.
     pub(super) fn is_shared(&self, path: &Utf8Path) -> bool {
-        self.theirs.borrow().shared.iter().any(|place| path.starts_with(place))
+        self.user_paths.borrow().shared.iter().any(|place| path.starts_with(place))
     }
 
     /// The identity for a look at `path`: the user's where it is theirs, otherwise our own.
-    pub(super) fn looking_at(&self, path: &Utf8Path) -> AsUser {
-        let owner = self.theirs.borrow().of(path).cloned();
-        owner.map_or_else(AsUser::unchanged, AsUser::new)
+    pub(super) fn identity_for(&self, path: &Utf8Path) -> FsIdentityGuard {
+        let owner = self.user_paths.borrow().of(path).cloned();
+        owner.map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new)
     }
 
     /// The identity for an effect on `path`: as `act` says, and in a place of the user's never as root.
-    pub(super) fn acting(&self, act: Owner, path: &Utf8Path) -> AsUser {
+    pub(super) fn acting(&self, act: Owner, path: &Utf8Path) -> FsIdentityGuard {
         match act {
-            Owner::User { uid, gid } => AsUser::new(self.identity(uid, gid)),
-            Owner::Root => self.looking_at(path),
+            Owner::User { uid, gid } => FsIdentityGuard::new(self.identity(uid, gid)),
+            Owner::Root => self.identity_for(path),
         }
     }
 
     /// The identity in which a link may be followed: of whoever made it, unless that is root.
-    pub(super) fn following(&self, link: &FileStat) -> AsUser {
-        if link.st_uid == 0 || AsUser::is_on() {
-            return AsUser::unchanged();
+    pub(super) fn following(&self, link: &FileStat) -> FsIdentityGuard {
+        if link.st_uid == 0 || FsIdentityGuard::is_on() {
+            return FsIdentityGuard::unchanged();
         }
-        AsUser::new(self.identity(link.st_uid, link.st_gid))
+        FsIdentityGuard::new(self.identity(link.st_uid, link.st_gid))
     }
 
     fn identity(&self, uid: u32, gid: u32) -> Identity {
-        let theirs = self.theirs.borrow();
-        let known = theirs.owner.as_ref().filter(|o| o.uid == uid);
+        let user_paths = self.user_paths.borrow();
+        let known = user_paths.owner.as_ref().filter(|o| o.uid == uid);
         Identity { uid, gid, groups: known.map_or_else(Vec::new, |o| o.groups.clone()) }
     }
 
     /// Notes that a path stands for another one, by links that are of whoever `act` is, or of the user.
-    pub(super) fn leads(&self, from: &Utf8Path, to: &Utf8Path, act: &AsUser) {
-        let mut theirs = self.theirs.borrow_mut();
-        let whose = act.whom().or_else(|| theirs.of(from).cloned());
-        if let Some(whose) = whose.filter(|_| theirs.of(to).is_none()) {
-            theirs.led_to.insert(to.to_owned(), whose);
+    pub(super) fn record_link_target(&self, from: &Utf8Path, to: &Utf8Path, act: &FsIdentityGuard) {
+        let mut user_paths = self.user_paths.borrow_mut();
+        let whose = act.whom().or_else(|| user_paths.of(from).cloned());
+        if let Some(whose) = whose.filter(|_| user_paths.of(to).is_none()) {
+            user_paths.link_targets.insert(to.to_owned(), whose);
         }
-        let is_shared = |path: &Utf8Path| theirs.shared.iter().any(|place| path.starts_with(place));
+        let is_shared = |path: &Utf8Path| user_paths.shared.iter().any(|place| path.starts_with(place));
         if is_shared(from) && !is_shared(to) {
-            theirs.shared.push(to.to_owned());
+            user_paths.shared.push(to.to_owned());
         }
     }
 }
@@ -140,12 +140,12 @@ thread_local! {
 /// with it: root's own ones open what is `root:root` and 0770. So do all effective capabilities: setfsuid takes only those
 /// of files, and with `CAP_SYS_PTRACE` the links below `/proc/PID` lead anywhere (`capabilities(7)`).
 #[derive(Debug)]
-pub(super) struct AsUser {
+pub(super) struct FsIdentityGuard {
     is_switched: bool,
     was: Option<Identity>,
 }
 
-impl AsUser {
+impl FsIdentityGuard {
     /// No other identity than before.
     pub(super) fn unchanged() -> Self {
         Self { is_switched: false, was: None }
@@ -176,7 +176,7 @@ impl AsUser {
     }
 }
 
-impl Drop for AsUser {
+impl Drop for FsIdentityGuard {
     fn drop(&mut self) {
         if self.is_switched {
             become_(self.was.take());
@@ -193,7 +193,7 @@ fn become_(whom: Option<Identity>) -> Option<Identity> {
                 set_capabilities(&own.map(kept));
             }
         };
-        if AsUser::is_on() {
+        if FsIdentityGuard::is_on() {
             effective(true);
         }
         if let Some(Identity { uid, gid, groups }) = &whom {

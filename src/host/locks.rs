@@ -15,10 +15,10 @@ use camino::Utf8Path;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::fs::{failed, is_absent};
-use super::identity::{AsUser, Identity};
+use super::identity::{FsIdentityGuard, Identity};
 use super::open::{regular, single};
 use super::walk::Spot;
-use super::{Host, HostError, Owner, World};
+use super::{HostError, LiveSystem, Owner, System};
 
 /// The file in our directory that a run locks. Only root may open it, so that nobody else can hold it.
 const LOCK: &str = "lock";
@@ -27,9 +27,9 @@ const SHARED: &str = ".kind-wsl.lock";
 /// How long another distribution's lock may stay as it is before its holder counts as dead: a write takes milliseconds.
 const STALE: Duration = Duration::from_secs(30);
 /// How long we wait for other distributions altogether.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How long between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The lock that keeps two runs apart; freed when dropped.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Holder {
     pub name: String,
 }
 
-impl Host {
+impl LiveSystem {
     /// Takes the lock in a directory of ours, or answers `None` where another process holds it or has just removed it.
     ///
     /// # Errors
@@ -102,7 +102,11 @@ impl Host {
     }
 
     /// Where a file is that other distributions write to; `None` for any other.
-    fn shared_place(&self, path: &Utf8Path, act: Owner) -> Result<Option<(Spot, AsUser)>, HostError> {
+    fn shared_place(
+        &self,
+        path: &Utf8Path,
+        act: Owner,
+    ) -> Result<Option<(Spot, FsIdentityGuard)>, HostError> {
         if !self.has_shared() {
             return Ok(None);
         }
@@ -155,7 +159,7 @@ impl Host {
     #[must_use]
     pub fn directory_holder(&self, dir: &Utf8Path) -> Option<Holder> {
         let path = dir.join(LOCK);
-        let meta = self.reach(&path, false, AsUser::unchanged()).ok()?.0.meta().ok()?;
+        let meta = self.reach(&path, false, FsIdentityGuard::unchanged()).ok()?.0.meta().ok()?;
         let (major, minor) = (nix::sys::stat::major(meta.st_dev), nix::sys::stat::minor(meta.st_dev));
         let place = format!("{major:02x}:{minor:02x}:{}", meta.st_ino);
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
@@ -191,9 +195,9 @@ pub struct Alone(Shared);
 
 impl Shared {
     /// Waits for it, in the directory that `of` is in.
-    pub(super) fn hold(host: &Host, of: &Spot, path: &Utf8Path) -> Result<Self, HostError> {
+    pub(super) fn hold(host: &LiveSystem, of: &Spot, path: &Utf8Path) -> Result<Self, HostError> {
         let spot = of.beside(SHARED);
-        let whom = AsUser::current();
+        let whom = FsIdentityGuard::current();
         let begin = Instant::now();
         let mut seen: Option<(Held, Instant)> = None;
         loop {
@@ -213,10 +217,10 @@ impl Shared {
             };
             if Stamp::parse(&now.text).is_some_and(|stamp| stamp.is_dead()) || since.elapsed() > STALE {
                 take_away(&spot, &now).map_err(failed("write", path))?;
-            } else if begin.elapsed() > PATIENCE {
+            } else if begin.elapsed() > TIMEOUT {
                 return Err(HostError::Busy(path.to_owned()));
             } else {
-                host.pause(LOOK);
+                host.pause(POLL_INTERVAL);
             }
         }
     }
@@ -225,7 +229,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.is_alone.set(false);
-        let _as_user = self.whom.clone().map_or_else(AsUser::unchanged, AsUser::new);
+        let _as_user = self.whom.clone().map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new);
         if self.spot.is(&self.file) {
             let _ = self.spot.remove();
         }

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// The most that is kept of an output: a program of the user's must not fill root's memory.
-const MOST: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 const CHUNK: usize = 16 << 10;
 /// How often a file is read that a program prints to, and how often the program is looked at if its end cannot be polled.
 const TICK: Duration = Duration::from_millis(50);
@@ -102,7 +102,7 @@ impl Printed {
     fn take(&mut self) -> bool {
         let Some(source) = &mut self.source else { return false };
         let start = self.bytes.len();
-        self.bytes.resize((start + CHUNK).min(MOST), 0);
+        self.bytes.resize((start + CHUNK).min(MAX_BYTES), 0);
         let room = &mut self.bytes[start..];
         let (read, is_pipe) = match source {
             Source::Pipe(end) => (end.read(room), true),

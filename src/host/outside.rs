@@ -17,15 +17,15 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 
-use super::identity::{AsUser, Identity, groups};
+use super::identity::{FsIdentityGuard, Identity, groups};
 use super::open::{regular, single, too_large};
 use super::walk::{Met, Root, Spot, UNKNOWN};
-use super::{Host, HostError, Staging};
+use super::{DownloadDir, HostError, LiveSystem};
 
 /// How long a pipe may give nothing at all.
 const SILENCE: Duration = Duration::from_mins(1);
 /// How long a pipe may take altogether.
-const PATIENCE: Duration = Duration::from_mins(10);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A directory that the caller named, absolute and without links; `None` where it is no directory.
 ///
@@ -43,12 +43,12 @@ enum Purpose {
     Write,
 }
 
-impl Host {
+impl LiveSystem {
     /// Opens a regular file that lies wherever our root is: the files of `--offline`.
     ///
     /// # Errors
     /// What the kernel refuses; a device, socket or pipe.
-    pub fn open_outside(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
+    pub fn open_host_path(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
         Ok(Box::new(regular(self.opened(path)?)?))
     }
 
@@ -57,7 +57,7 @@ impl Host {
     ///
     /// # Errors
     /// What the kernel refuses; a device or socket.
-    pub fn open_given(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
+    pub fn open_user_arg(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
         // `<(command)` is a descriptor of our own: the shell has opened it.
         let is_own =
             ["/dev/fd/", "/proc/self/fd/", "/dev/stdin"].iter().any(|own| path.as_str().starts_with(own));
@@ -79,10 +79,10 @@ impl Host {
     /// The text of a file or pipe that the caller named, of at most `most` bytes.
     ///
     /// # Errors
-    /// As [`Host::open_given`]; what is larger, or no UTF-8.
-    pub fn read_given(&self, path: &Utf8Path, most: u64) -> io::Result<String> {
+    /// As [`LiveSystem::open_user_arg`]; what is larger, or no UTF-8.
+    pub fn read_user_arg(&self, path: &Utf8Path, most: u64) -> io::Result<String> {
         let mut bytes = Vec::new();
-        self.open_given(path)?.take(most + 1).read_to_end(&mut bytes)?;
+        self.open_user_arg(path)?.take(most + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
             return Err(too_large(most));
         }
@@ -100,7 +100,7 @@ impl Host {
     ///
     /// # Errors
     /// What the kernel refuses; a link, or another thing that is no file.
-    pub fn write_outside(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    pub fn write_host_path(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let written = self.outside(path, false, Purpose::Write).and_then(|(spot, _act)| {
             let mut file =
@@ -113,7 +113,7 @@ impl Host {
                 })?;
             single(&file)?;
             let meta = file.metadata()?;
-            let own = AsUser::current().map_or(self.uid, |whom| whom.uid);
+            let own = FsIdentityGuard::current().map_or(self.uid, |whom| whom.uid);
             if self.uid == 0 && ![0, own].contains(&meta.uid()) {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "it belongs to another user"));
             }
@@ -130,18 +130,18 @@ impl Host {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn staging_outside(&self, path: &Utf8Path) -> io::Result<Staging> {
-        let staging = self.made_outside(path).and_then(|(spot, act)| {
+    pub fn download_dir_at_host_path(&self, path: &Utf8Path) -> io::Result<DownloadDir> {
+        let download_dir = self.made_outside(path).and_then(|(spot, act)| {
             let real = spot.real.parent().unwrap_or(&spot.real).to_owned();
             let whom = act.whom();
             drop(act);
-            Ok(Staging::of(spot.into_root()?, real, whom))
+            Ok(DownloadDir::of(spot.into_root()?, real, whom))
         });
-        staging.map_err(|e| self.explained(e))
+        download_dir.map_err(|e| self.explained(e))
     }
 
     /// A place in a directory, which is made with those above it.
-    fn made_outside(&self, path: &Utf8Path) -> io::Result<(Spot, AsUser)> {
+    fn made_outside(&self, path: &Utf8Path) -> io::Result<(Spot, FsIdentityGuard)> {
         let inside = path.join("file");
         let (spot, act) = self.outside(&inside, false, Purpose::Write)?;
         if spot.has_dir() {
@@ -160,15 +160,20 @@ impl Host {
     }
 
     /// The directory of a path that the caller named, opened, and in whose name.
-    fn outside(&self, path: &Utf8Path, follow: bool, purpose: Purpose) -> io::Result<(Spot, AsUser)> {
+    fn outside(
+        &self,
+        path: &Utf8Path,
+        follow: bool,
+        purpose: Purpose,
+    ) -> io::Result<(Spot, FsIdentityGuard)> {
         let here = || {
             Utf8PathBuf::try_from(std::env::current_dir()?).map_err(camino::FromPathBufError::into_io_error)
         };
         let path = if path.is_absolute() { path.to_owned() } else { here()?.join(path) };
         let caller = Some(purpose).filter(|p| *p == Purpose::Write).and_then(|_| self.caller());
-        let mut act = caller.map_or_else(AsUser::unchanged, AsUser::new);
+        let mut act = caller.map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new);
         let walked = Root::at("/".into()).walk(&path, follow, &mut |_, met| {
-            if self.uid != 0 || AsUser::is_on() {
+            if self.uid != 0 || FsIdentityGuard::is_on() {
                 return Ok(());
             }
             act = match met {
@@ -214,7 +219,7 @@ impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let silent = |text: &str| io::Error::new(io::ErrorKind::TimedOut, text.to_owned());
         loop {
-            if self.begin.elapsed() > PATIENCE {
+            if self.begin.elapsed() > TIMEOUT {
                 return Err(silent("the pipe did not end within 10 min"));
             }
             let wait = PollTimeout::try_from(SILENCE).unwrap_or(PollTimeout::MAX);

@@ -105,7 +105,7 @@ pub fn replace(program: &str, args: &[impl AsRef<OsStr>], env: &[(String, String
 
 /// As root, makes files as a system's own are made, whatever the caller's umask: what apt and systemctl make for us is
 /// for everybody to read and for root alone to write.
-pub fn settle_umask() {
+pub fn set_umask() {
     if nix::unistd::geteuid().is_root() {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     }
@@ -139,13 +139,13 @@ mod tests {
 
     use camino::Utf8Path;
 
-    use super::super::REPORTS;
+    use super::super::STATUS_FD;
     use super::{Cmd, Output, Process, Runner};
 
     #[test]
     fn what_is_reported_on_its_descriptor_comes_with_the_output() {
-        let script = format!("echo said; echo reported > /proc/self/fd/{REPORTS}");
-        let cmd = Cmd::new("sh", ["-c", script.as_str()]).reporting();
+        let script = format!("echo said; echo reported > /proc/self/fd/{STATUS_FD}");
+        let cmd = Cmd::new("sh", ["-c", script.as_str()]).with_status_fd();
         let output = Process::new(Utf8Path::new("/")).run(&cmd, &mut |_| {}).unwrap();
         assert_eq!((output.code, output.stdout.as_str()), (0, "said\nreported\n"), "{output:?}");
     }

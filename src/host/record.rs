@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{Cmd, HostError, Output, Owner, Stat, World};
+use super::{Cmd, HostError, Output, Owner, Stat, System};
 
 /// Everything that was asked of a machine, with its answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Bytes {
 
 /// Passes every question on and keeps the answer.
 pub struct Recorder<'w> {
-    world: &'w dyn World,
+    system: &'w dyn System,
     notes: RefCell<Recording>,
 }
 
@@ -70,12 +70,12 @@ impl std::fmt::Debug for Recorder<'_> {
 }
 
 impl<'w> Recorder<'w> {
-    /// Records what is asked of `world`.
+    /// Records what is asked of `system`.
     #[must_use]
-    pub fn new(world: &'w dyn World) -> Self {
-        let root = world.ids(Owner::Root);
+    pub fn new(system: &'w dyn System) -> Self {
+        let root = system.resolve_owner(Owner::Root);
         let caller = (root != (0, 0)).then_some(root);
-        Self { world, notes: RefCell::new(Recording { caller, ..Recording::default() }) }
+        Self { system, notes: RefCell::new(Recording { caller, ..Recording::default() }) }
     }
 
     /// The notes so far.
@@ -85,33 +85,33 @@ impl<'w> Recorder<'w> {
     }
 }
 
-impl World for Recorder<'_> {
+impl System for Recorder<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let stat = self.world.stat(path)?;
+        let stat = self.system.stat(path)?;
         self.notes.borrow_mut().stats.insert(path.to_owned(), stat.clone());
         Ok(stat)
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
-        let bytes = self.world.read(path)?;
+        let bytes = self.system.read(path)?;
         self.notes.borrow_mut().files.insert(path.to_owned(), bytes.clone().map(Bytes::from));
         Ok(bytes)
     }
 
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
-        let hash = self.world.sha256(path)?;
+        let hash = self.system.sha256(path)?;
         self.notes.borrow_mut().hashes.insert(path.to_owned(), hash.clone());
         Ok(hash)
     }
 
     fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
-        let names = self.world.list(dir)?;
+        let names = self.system.list(dir)?;
         self.notes.borrow_mut().lists.insert(dir.to_owned(), names.clone());
         Ok(names)
     }
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
-        let to = self.world.resolve(path)?;
+        let to = self.system.resolve(path)?;
         if to != path {
             self.notes.borrow_mut().links.insert(path.to_owned(), to.clone());
         }
@@ -119,31 +119,31 @@ impl World for Recorder<'_> {
     }
 
     // What is read in bulk (the cgroup tree) is not written down: it would be the most of a report, and says little elsewhere.
-    fn real(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
-        self.world.real(dir)
+    fn host_path(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
+        self.system.host_path(dir)
     }
 
-    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
         if let Some(Some(output)) = self.notes.borrow().commands.get(&cmd.to_string()) {
             return Ok(output.clone());
         }
-        let output = self.world.query(cmd);
+        let output = self.system.run_readonly(cmd);
         self.notes.borrow_mut().commands.insert(cmd.to_string(), output.as_ref().ok().cloned());
         output
     }
 
     fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
-        self.world.note_unanswered(cmd, error);
+        self.system.note_unanswered(cmd, error);
     }
 
     fn env(&self, name: &str) -> Option<String> {
-        let value = self.world.env(name);
+        let value = self.system.env(name);
         self.notes.borrow_mut().env.insert(name.to_owned(), value.clone());
         value
     }
 
-    fn ids(&self, owner: Owner) -> (u32, u32) {
-        self.world.ids(owner)
+    fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
+        self.system.resolve_owner(owner)
     }
 }
 
@@ -151,7 +151,7 @@ impl World for Recorder<'_> {
 #[derive(Debug)]
 pub struct Replay(pub Recording);
 
-impl World for Replay {
+impl System for Replay {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
         Ok(self.0.stats.get(path).cloned().flatten())
     }
@@ -172,7 +172,7 @@ impl World for Replay {
         Ok(self.0.links.get(path).map_or_else(|| path.to_owned(), Clone::clone))
     }
 
-    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
         let line = cmd.to_string();
         self.0.commands.get(&line).cloned().flatten().ok_or(HostError::NotRecorded(line))
     }
@@ -181,7 +181,7 @@ impl World for Replay {
         self.0.env.get(name).cloned().flatten()
     }
 
-    fn ids(&self, owner: Owner) -> (u32, u32) {
+    fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
         match (self.0.caller, owner) {
             (Some(ids), _) => ids,
             (None, Owner::Root) => (0, 0),

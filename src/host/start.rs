@@ -10,7 +10,7 @@ use nix::unistd::{
     AccessFlags, Gid, Uid, access, chdir, chroot, getgrouplist, setgid, setgroups, setsid, setuid,
 };
 
-use super::{Account, Cmd, Process, REPORTS};
+use super::{Account, Cmd, Process, STATUS_FD};
 
 /// The directories of the system's own programs. The caller's PATH is ignored: on WSL it ends in Windows directories, in
 /// which a program of the same name is another program.
@@ -20,7 +20,7 @@ const SYSTEM_PATH: [&str; 6] =
 const WRAPPERS: &str = "/run/wrappers/bin";
 /// Variables of the user's session, carried over to root on sudo's command line. They neither load nor run anything in a
 /// program of root's.
-pub const OF_SESSION: [&str; 10] = [
+pub const SESSION_ENV: [&str; 10] = [
     "TERM",
     "LANG",
     "NO_COLOR",
@@ -36,7 +36,7 @@ pub const OF_SESSION: [&str; 10] = [
 const OF_USER: [&str; 5] =
     ["WSL_INTEROP", "WSLENV", "CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE", "DOCKER_HOST"];
 /// Proxy settings; they may hold a password.
-pub const OF_PROXIES: [&str; 8] = [
+pub const PROXY_ENV: [&str; 8] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
@@ -153,7 +153,7 @@ impl Identity {
         if self.reports {
             // SAFETY: dup2 only changes the table of descriptors, and REPORTS is none of ours.
             #[allow(unsafe_code, reason = "nix's dup2 wants to own a descriptor that is not open yet")]
-            if unsafe { nix::libc::dup2(1, REPORTS) } == -1 {
+            if unsafe { nix::libc::dup2(1, STATUS_FD) } == -1 {
                 return Err(io::Error::last_os_error());
             }
         }
@@ -204,7 +204,7 @@ pub fn sudo() -> Option<Utf8PathBuf> {
 /// itself, `sudo -E` and a root shell do not.
 #[allow(clippy::disallowed_methods, reason = "part of the one place that reads the environment")]
 fn kept_for_root(as_user: bool) -> Vec<(OsString, OsString)> {
-    let names = OF_SESSION.into_iter().chain(OF_PROXIES).chain(["DOCKER_HOST"]);
+    let names = SESSION_ENV.into_iter().chain(PROXY_ENV).chain(["DOCKER_HOST"]);
     let names = names.filter(|name| as_user || !OF_USER.contains(name));
     let kept = names.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let own = [("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root")];

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::walk::Root;
-use super::{Account, Host, HostError, Owner, Process, Seen, World};
+use super::{Account, Expected, HostError, LiveSystem, Owner, Process, System};
 
 /// A directory of this test's own.
 struct Ground {
@@ -47,20 +47,20 @@ impl Ground {
     }
 }
 
-fn host_at(root: &Utf8Path) -> Host {
-    Host::new(root, Box::new(Process::new(root)), [])
+fn host_at(root: &Utf8Path) -> LiveSystem {
+    LiveSystem::new(root, Box::new(Process::new(root)), [])
 }
 
 /// The same, as on a kernel that has openat2 and as on one that has not.
-fn both(root: &Utf8Path) -> [Host; 2] {
+fn both(root: &Utf8Path) -> [LiveSystem; 2] {
     let mut old = host_at(root);
     old.top = Arc::new(Root::at(root).without_openat2());
     [host_at(root), old]
 }
 
-fn write(host: &Host, path: &str, text: &str) -> Result<(), HostError> {
+fn write(host: &LiveSystem, path: &str, text: &str) -> Result<(), HostError> {
     let path = Utf8Path::new(path);
-    host.write(path, 0o644, host.ids(Owner::Root), Owner::Root, |sink| {
+    host.write(path, 0o644, host.resolve_owner(Owner::Root), Owner::Root, |sink| {
         sink.write_all(text.as_bytes()).map_err(super::fs::failed("write", path))
     })
 }
@@ -116,15 +116,15 @@ fn every_link_of_a_tree_is_resolved_inside_it() {
             write(&host, &format!("{dir}/new"), "new").unwrap();
             host.make_dir(&Utf8Path::new(dir).join("dir"), Owner::Root).unwrap();
             host.append(&Utf8Path::new(dir).join("log"), "line\n").unwrap();
-            host.link(Seen::Nothing, &Utf8Path::new(dir).join("link"), "to", Owner::Root).unwrap();
+            host.link(Expected::Nothing, &Utf8Path::new(dir).join("link"), "to", Owner::Root).unwrap();
             for name in ["new", "log", "link"] {
                 host.remove(&Utf8Path::new(dir).join(name), Owner::Root).unwrap();
             }
             host.remove_dir(&Utf8Path::new(dir).join("dir"), Owner::Root).unwrap();
-            let staging = host.staging(&Utf8Path::new(dir).join("downloads"));
-            staging.make().unwrap();
-            drop(staging.part("part").unwrap());
-            staging.clear().unwrap();
+            let download_dir = host.download_dir(&Utf8Path::new(dir).join("downloads"));
+            download_dir.make().unwrap();
+            drop(download_dir.part("part").unwrap());
+            download_dir.clear().unwrap();
         }
         assert_eq!(host.text("/file").as_deref(), Some("of the tree"));
     }
@@ -138,8 +138,8 @@ fn a_staging_directory_that_is_a_link_is_not_cleared_through_it() {
     let precious = ground.put("tree/precious/file", "data");
     ground.link("tree/var/downloads", "/precious");
     let host = host_at(&ground.top.join("tree"));
-    let staging = host.staging(Utf8Path::new("/var/downloads"));
-    assert!(staging.make().is_err() && staging.clear().is_err());
+    let download_dir = host.download_dir(Utf8Path::new("/var/downloads"));
+    assert!(download_dir.make().is_err() && download_dir.clear().is_err());
     assert_eq!(fs::read_to_string(precious).unwrap(), "data");
 }
 
@@ -207,7 +207,7 @@ fn acting_as_a_user_drops_every_capability_and_raises_them_again() {
     fs::create_dir(ground.top.join("home")).unwrap();
     lchown(ground.top.join("home"), Some(1000), Some(1000)).unwrap();
     let host = host_at("/".into());
-    host.belongs(&dev(&ground.top.join("home")), &ground.top.join("home"));
+    host.mark_user_owned(&dev(&ground.top.join("home")), &ground.top.join("home"));
     let effective = || {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         status.lines().find_map(|l| l.strip_prefix("CapEff:")).unwrap().trim().to_owned()
@@ -248,7 +248,7 @@ fn a_magic_link_leads_root_nowhere_that_the_user_may_not_go() {
     let owner = Owner::User { uid: 1000, gid: 1000 };
     for (registered, mut host) in [true, false].into_iter().flat_map(|r| both("/".into()).map(|h| (r, h))) {
         if registered {
-            host.belongs(&dev(&home), &home);
+            host.mark_user_owned(&dev(&home), &home);
         }
         let host = &mut host;
         for dir in [home.join("cwd"), home.join(format!("root{private}"))] {

@@ -2,26 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Host, World};
+use super::{LiveSystem, System};
 
 /// What changes when a distribution or its virtual machine is started again.
 ///
 /// Both are needed: `wsl --terminate` keeps the virtual machine and with it the kernel's boot id, but gives the
 /// distribution a new PID 1 (WSL `src/windows/service/exe/LxssUserSession.cpp`, `_TerminateInstance`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Witness {
+pub struct BootInstance {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Start time of PID 1 in clock ticks since boot: field 22 of `/proc/1/stat` (`proc_pid_stat(5)`).
     pub pid1_start: u64,
 }
 
-impl Witness {
+impl BootInstance {
     /// Reads the witness of the running system.
     #[must_use]
-    pub fn of(world: &dyn World) -> Self {
-        let boot_id = world.text("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
-        let pid1_start = world.text("/proc/1/stat").as_deref().and_then(start_time).unwrap_or_default();
+    pub fn probe(system: &dyn System) -> Self {
+        let boot_id = system.text("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let pid1_start = system.text("/proc/1/stat").as_deref().and_then(start_time).unwrap_or_default();
         Self { boot_id, pid1_start }
     }
 }
@@ -31,7 +31,7 @@ fn start_time(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-impl Host {
+impl LiveSystem {
     /// Waits, for the polls that nothing announces.
     #[allow(clippy::disallowed_methods, reason = "the one place that waits")]
     pub fn pause(&self, length: std::time::Duration) {

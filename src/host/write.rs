@@ -8,19 +8,19 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::fcntl::OFlag;
 
+use super::fault::InjectedFault;
 use super::fs::{failed, is_absent, missing_dirs, sha256_in, temporary};
-use super::fuse::Blown;
-use super::identity::{AsUser, Identity};
+use super::identity::{FsIdentityGuard, Identity};
 use super::locks::{Lock, Shared};
 use super::open::{Bounded, LARGE, regular};
 use super::walk::Spot;
-use super::{Host, HostError, Kind, Owner};
+use super::{HostError, Kind, LiveSystem, Owner};
 
 /// What whoever decided on an effect saw at its place. Where something else is there by then, somebody wrote in
-/// between, and nothing is put over it: [`HostError::Meanwhile`]. Between this look and the rename lie microseconds,
+/// between, and nothing is put over it: [`HostError::ConcurrentModification`]. Between this look and the rename lie microseconds,
 /// which no system call closes for a file that is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen<'s> {
+pub enum Expected<'s> {
     /// It does not matter.
     Anything,
     /// Nothing was there.
@@ -31,12 +31,12 @@ pub enum Seen<'s> {
     Link(&'s str),
 }
 
-impl Host {
+impl LiveSystem {
     /// One effect on a file or directory.
     fn effect(&self, action: &'static str, path: &Utf8Path) -> Result<(), HostError> {
-        self.fuse.burn(|| format!("{action} {path}")).map_err(|blown| match blown {
-            Blown::Crashed => HostError::Crashed(format!("{action} {path}")),
-            Blown::Refused(source) => failed(action, path)(source),
+        self.fault.hit(|| format!("{action} {path}")).map_err(|blown| match blown {
+            InjectedFault::Crashed => HostError::Crashed(format!("{action} {path}")),
+            InjectedFault::Refused(source) => failed(action, path)(source),
         })
     }
 
@@ -48,23 +48,23 @@ impl Host {
     }
 
     /// Whether what was seen is still there.
-    fn still(&self, place: &Place, path: &Utf8Path, seen: Seen<'_>) -> Result<(), HostError> {
+    fn still(&self, place: &Place, path: &Utf8Path, seen: Expected<'_>) -> Result<(), HostError> {
         // Looked at as ourselves, unless the place is theirs: what is in a home need not be readable for its user.
-        let _as_user = self.looking_at(path);
+        let _as_user = self.identity_for(path);
         let now = match place.spot.stat() {
             Err(e) if is_absent(&e) => None,
             found => Some(found.map_err(failed("examine", path))?.kind),
         };
         let same = match (seen, now) {
-            (Seen::Anything, _) | (Seen::Nothing, None) => true,
-            (Seen::File(sha256), Some(Kind::File)) => {
+            (Expected::Anything, _) | (Expected::Nothing, None) => true,
+            (Expected::File(sha256), Some(Kind::File)) => {
                 let opened = place.spot.open(OFlag::O_RDONLY, 0).and_then(|file| Bounded::new(file, LARGE));
                 opened.and_then(|mut file| sha256_in(&mut file)).map_err(failed("read", path))? == sha256
             }
-            (Seen::Link(to), Some(Kind::Link(now))) => to == now,
+            (Expected::Link(to), Some(Kind::Link(now))) => to == now,
             _ => false,
         };
-        if same { Ok(()) } else { Err(HostError::Meanwhile(path.to_owned())) }
+        if same { Ok(()) } else { Err(HostError::ConcurrentModification(path.to_owned())) }
     }
 
     /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and
@@ -82,16 +82,16 @@ impl Host {
         act: Owner,
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.write_over(Seen::Anything, path, mode, ids, act, body)
+        self.replace_if(Expected::Anything, path, mode, ids, act, body)
     }
 
     /// The same, where what was `seen` is still there when the new file takes its place.
     ///
     /// # Errors
-    /// As [`Host::write`], and [`HostError::Meanwhile`].
-    pub fn write_over<E: From<HostError>>(
+    /// As [`LiveSystem::write`], and [`HostError::ConcurrentModification`].
+    pub fn replace_if<E: From<HostError>>(
         &self,
-        seen: Seen<'_>,
+        seen: Expected<'_>,
         path: &Utf8Path,
         mode: u32,
         ids: (u32, u32),
@@ -153,14 +153,14 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn remove(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-        self.remove_seen(Seen::Anything, path, owner)
+        self.remove_if(Expected::Anything, path, owner)
     }
 
     /// The same, where what was `seen` is still there.
     ///
     /// # Errors
-    /// As [`Host::remove`], and [`HostError::Meanwhile`].
-    pub fn remove_seen(&self, seen: Seen<'_>, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+    /// As [`LiveSystem::remove`], and [`HostError::ConcurrentModification`].
+    pub fn remove_if(&self, seen: Expected<'_>, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("remove", path)?;
         let place = self.place(path, owner)?;
         self.still(&place, path, seen)?;
@@ -185,8 +185,8 @@ impl Host {
     /// Makes a symbolic link in the place of what was `seen`.
     ///
     /// # Errors
-    /// What the kernel refuses, among it a directory in the way, and [`HostError::Meanwhile`].
-    pub fn link(&self, seen: Seen<'_>, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
+    /// What the kernel refuses, among it a directory in the way, and [`HostError::ConcurrentModification`].
+    pub fn link(&self, seen: Expected<'_>, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
         self.effect("link", path)?;
         let place = self.place(path, owner)?;
         self.still(&place, path, seen)?;
@@ -230,7 +230,7 @@ impl Host {
     /// Removes a directory of ours with the lock in it, which this run holds. What another run has put there since stays.
     ///
     /// # Errors
-    /// As [`Host::remove_dir`].
+    /// As [`LiveSystem::remove_dir`].
     pub fn remove_locked(&self, lock: Lock, path: &Utf8Path) -> Result<(), HostError> {
         self.effect("remove the directory", path)?;
         lock.give_up().map_err(failed("remove the lock in", path))?;
@@ -243,13 +243,13 @@ impl Host {
     /// # Errors
     /// What the kernel refuses.
     pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
-        let torn = self.fuse.tears();
+        let torn = self.fault.tears_next_write();
         let line = if torn { &record[..record.len() / 2] } else { record };
         let result = self.effect("append to", path);
         if result.is_err() && !torn {
             return result;
         }
-        let (spot, _act) = self.reach(path, false, self.looking_at(path))?;
+        let (spot, _act) = self.reach(path, false, self.identity_for(path))?;
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
         let (file, is_new) = match spot.open(flags, 0) {
             Err(e) if is_absent(&e) => (spot.open(flags | OFlag::O_CREAT, 0o644), true),
@@ -289,8 +289,8 @@ struct Place {
 }
 
 impl Place {
-    fn as_whom(&self) -> AsUser {
-        self.whom.clone().map_or_else(AsUser::unchanged, AsUser::new)
+    fn as_whom(&self) -> FsIdentityGuard {
+        self.whom.clone().map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new)
     }
 
     fn temporary(&self) -> Spot {

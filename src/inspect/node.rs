@@ -11,13 +11,13 @@ use serde_json::Value;
 use super::process::{Reader, UserMap, short_ids};
 use super::tree::{Tree, Type};
 use crate::facts::cgroup::{ESSENTIAL, user_manager};
-use crate::host::{Account, Cmd, Folder, HostError, Output, World};
+use crate::host::{Account, Cmd, DirHandle, HostError, Output, System};
 use crate::provider::{Provider, docker_host};
 
 /// The open files that the entrypoint asks for.
 const OPEN_FILES: u64 = 64_000;
 /// A provider that takes longer hangs: its daemon, or its store's lock.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The label that kind gives its containers (kind `pkg/cluster/constants`, `pkg/cluster/internal/providers/*/constants.go`).
 pub const CLUSTER: &str = "io.x-k8s.kind.cluster";
 const ROLE: &str = "io.x-k8s.kind.role";
@@ -85,16 +85,16 @@ impl Node {
     }
 
     /// Looks at its first process, its user namespace and its conditions.
-    pub(super) fn examine(&mut self, world: &dyn World, tree: &Tree) {
+    pub(super) fn examine(&mut self, system: &dyn System, tree: &Tree) {
         let Some(at) = self.at else { return };
-        let mut reader = Reader::new(world);
+        let mut reader = Reader::new(system);
         let init = tree.child(at, "init.scope").unwrap_or(at);
         let is_first = |pid: &u32| reader.read(*pid).is_some_and(|p| p.pid_inside.unwrap_or(p.pid) == 1);
         self.pid = tree.cgroups[init].processes.iter().copied().filter(|pid| *pid != 0).find(is_first);
         self.conditions = vec![controllers(tree, at), empty(tree, at)];
         let Some(pid) = self.pid else { return };
         self.users = reader.maps(&pid.to_string());
-        let folder = Folder::new(world, Utf8Path::new("/proc")).enter(&pid.to_string());
+        let folder = DirHandle::new(system, Utf8Path::new("/proc")).open_dir(&pid.to_string());
         self.conditions.extend([
             open_files(&folder),
             there(&folder, "fuse", "dev/fuse"),
@@ -143,7 +143,7 @@ fn empty(tree: &Tree, at: usize) -> Condition {
     Condition::new("root-empty", false, format!("{held} in the node's own cgroup{kind}"))
 }
 
-fn open_files(process: &Folder<'_>) -> Condition {
+fn open_files(process: &DirHandle<'_>) -> Condition {
     let mut buffer = Vec::new();
     let limits = process.text("limits", &mut buffer).unwrap_or_default();
     // Soft, then hard.
@@ -160,7 +160,7 @@ fn open_files(process: &Folder<'_>) -> Condition {
 }
 
 /// Whether the node sees a path, looked at through its first process.
-fn there(process: &Folder<'_>, id: &'static str, path: &str) -> Condition {
+fn there(process: &DirHandle<'_>, id: &'static str, path: &str) -> Condition {
     let evidence = match process.has(&format!("root/{path}")) {
         Some(true) => return Condition::new(id, true, format!("/{path} is in the node")),
         Some(false) => return Condition::new(id, false, format!("there is no /{path} in the node")),
@@ -187,9 +187,9 @@ pub(super) fn place(nodes: &mut [Node], tree: &Tree) {
 /// The limits on the processes of the nodes that run, by the cgroup of each; `None` means no limit. The provider is not
 /// asked: a node is a container in whose cgroup kind makes one for the kubelet (kind
 /// `images/base/files/kind/bin/create-kubelet-cgroup-v2.sh`).
-pub(crate) fn pids_limits(world: &dyn World, user: &Account) -> Vec<(String, Option<u64>)> {
-    let Some(manager) = user_manager(world, user.uid) else { return Vec::new() };
-    let tree = Tree::read(world, Utf8Path::new(&manager.path));
+pub(crate) fn pids_limits(system: &dyn System, user: &Account) -> Vec<(String, Option<u64>)> {
+    let Some(manager) = user_manager(system, user.uid) else { return Vec::new() };
+    let tree = Tree::read(system, Utf8Path::new(&manager.path));
     let is_kubelet = |at: usize| ["kubelet", "kubelet.slice"].contains(&tree.cgroups[at].name.as_str());
     // With the systemd manager the limit is the scope's, above `container`.
     let of_container =
@@ -214,17 +214,17 @@ fn is_container(name: &str) -> bool {
 ///
 /// # Errors
 /// Why the provider does not say.
-pub fn list(world: &dyn World, user: &Account, provider: Provider) -> Result<Vec<Node>, String> {
+pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<Vec<Node>, String> {
     // docker's `json` is one object a line; podman's template would leave the labels without their names.
     let format = if provider == Provider::Podman { "json" } else { "{{json .}}" };
     let label = format!("label={CLUSTER}");
     let args = ["ps", "--all", "--no-trunc", "--filter", &label, "--format", format];
-    let mut cmd = Cmd::new(provider.name(), args).as_user(user).within(PATIENCE);
+    let mut cmd = Cmd::new(provider.name(), args).as_user(user).timeout(TIMEOUT);
     if provider == Provider::Docker {
-        let told = world.env("DOCKER_HOST").filter(|host| !host.is_empty());
+        let told = system.env("DOCKER_HOST").filter(|host| !host.is_empty());
         cmd = cmd.with_env("DOCKER_HOST", &told.unwrap_or_else(|| docker_host(user)));
     }
-    match world.query(&cmd) {
+    match system.run_readonly(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => {
             parse(&stdout).ok_or_else(|| format!("{provider} ps printed no JSON"))
         }
@@ -232,7 +232,9 @@ pub fn list(world: &dyn World, user: &Account, provider: Provider) -> Result<Vec
             let said = output.complaint().unwrap_or("nothing");
             Err(format!("{provider} ps ended with exit code {}: {said}", output.code))
         }
-        Err(HostError::Slow { seconds, .. }) => Err(format!("{provider} did not answer within {seconds} s")),
+        Err(HostError::TimedOut { seconds, .. }) => {
+            Err(format!("{provider} did not answer within {seconds} s"))
+        }
         Err(HostError::Start { source, .. }) if source.kind() == ErrorKind::NotFound => {
             Err(format!("{provider} is not installed"))
         }

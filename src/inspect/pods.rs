@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::node::Node;
 use super::process::{Reader, short_ids};
 use super::tree::Tree;
-use crate::host::{Account, Cmd, Output, World};
+use crate::host::{Account, Cmd, Output, System};
 use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
 
 /// Two questions in one go: a start in the node costs more than both answers. Nothing of ours is put into it. By default
 /// crictl waits 2 s for each answer, which a busy node exceeds.
 const ASK: &str = "crictl --timeout 10s pods -o json && crictl --timeout 10s ps -a -o json";
 /// Both answers, and the start in the node.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Pods and containers by the ids that cgroups and command lines show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Pods {
 impl Pods {
     /// Asks in each of these nodes. What does not answer is named beside, with the reason.
     pub fn ask<'n>(
-        world: &dyn World,
+        system: &dyn System,
         user: &Account,
         provider: Provider,
         nodes: impl IntoIterator<Item = &'n Node>,
@@ -36,7 +36,7 @@ impl Pods {
         for node in nodes {
             let words = [provider.name(), "exec", &node.name, "sh", "-c", ASK];
             // Without the wrapper podman could not move what it starts into the node's cgroup.
-            let mut cmd = if can_be_wrapped(world, user) {
+            let mut cmd = if can_be_wrapped(system, user) {
                 in_wrapper(words)
             } else {
                 Cmd::new(words[0], words[1..].iter().copied())
@@ -44,7 +44,7 @@ impl Pods {
             if provider == Provider::Docker {
                 cmd = cmd.with_env("DOCKER_HOST", &docker_host(user));
             }
-            let said = match world.query(&cmd.as_user(user).within(PATIENCE)) {
+            let said = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
                 // What it printed before it failed is an answer too.
                 Ok(output) if pods.learn(&output.stdout).is_some() && output.code == 0 => continue,
                 Ok(output) => why(&output),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::host::{Folder, World};
+use crate::host::{DirHandle, System};
 
 /// A process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -59,7 +59,7 @@ impl UserMap {
 /// Reads processes.
 #[derive(Debug)]
 pub struct Reader<'w> {
-    proc: Folder<'w>,
+    proc: DirHandle<'w>,
     own: Vec<UserMap>,
     buffer: Vec<u8>,
 }
@@ -67,8 +67,8 @@ pub struct Reader<'w> {
 impl<'w> Reader<'w> {
     /// Of this world's `/proc`.
     #[must_use]
-    pub fn new(world: &'w dyn World) -> Self {
-        let proc = Folder::new(world, Utf8Path::new("/proc"));
+    pub fn new(system: &'w dyn System) -> Self {
+        let proc = DirHandle::new(system, Utf8Path::new("/proc"));
         let mut reader = Self { proc, own: Vec::new(), buffer: Vec::new() };
         reader.own = reader.maps("self");
         reader
@@ -76,7 +76,7 @@ impl<'w> Reader<'w> {
 
     /// A process; `None` where it has ended, or is not in our pid namespace.
     pub fn read(&mut self, pid: u32) -> Option<Process> {
-        let folder = self.proc.enter(&pid.to_string());
+        let folder = self.proc.open_dir(&pid.to_string());
         let status = folder.text("status", &mut self.buffer)?;
         let field = |name: &str| {
             let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -106,7 +106,7 @@ impl<'w> Reader<'w> {
 
     /// The user namespace that a process is in.
     pub fn maps(&mut self, pid: &str) -> Vec<UserMap> {
-        let folder = self.proc.enter(pid);
+        let folder = self.proc.open_dir(pid);
         UserMap::parse(folder.text("uid_map", &mut self.buffer).unwrap_or_default())
     }
 }

@@ -4,7 +4,7 @@ mod read;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::host::{Folder, World};
+use crate::host::{DirHandle, System};
 
 /// Some controllers: a set over the names that its [`Tree`] knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,15 +148,15 @@ pub struct Tree {
 impl Tree {
     /// Reads it. One that is not there gives an empty tree.
     #[must_use]
-    pub fn read(world: &dyn World, path: &Utf8Path) -> Self {
-        read::tree(&Folder::new(world, path))
+    pub fn read(system: &dyn System, path: &Utf8Path) -> Self {
+        read::tree(&DirHandle::new(system, path))
     }
 
     /// Reads it on another thread while something else is done on this one, such as waiting for a program's answer.
-    pub fn read_while<T>(world: &dyn World, path: &Utf8Path, other: impl FnOnce() -> T) -> (Self, T) {
-        let Some(place) = world.real(path) else { return (Self::read(world, path), other()) };
+    pub fn read_while<T>(system: &dyn System, path: &Utf8Path, other: impl FnOnce() -> T) -> (Self, T) {
+        let Some(place) = system.host_path(path) else { return (Self::read(system, path), other()) };
         std::thread::scope(|scope| {
-            let reading = scope.spawn(|| read::tree(&Folder::real(path.to_owned(), place)));
+            let reading = scope.spawn(|| read::tree(&DirHandle::at_host_path(path.to_owned(), place)));
             let other = other();
             (reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
         })

@@ -6,10 +6,10 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Agreement;
-use super::seal::sealed;
+use super::checksum::with_checksum;
 use crate::change::{Change, Expect, Scope, State};
-use crate::host::Witness;
-use crate::stage::Selection;
+use crate::host::BootInstance;
+use crate::stage::StageSelection;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,8 @@ pub enum Record {
         answers: BTreeMap<String, String>,
     },
     /// What was chosen on the command line, so that a resume needs no flag.
-    Chosen(Chosen),
+    #[serde(rename = "chosen")]
+    RunOptions(RunOptions),
     /// A change is about to be made.
     Intent(Box<Intent>),
     /// It was made, and its follow-ups ran.
@@ -41,8 +42,9 @@ pub enum Record {
         id: u64,
         /// What was there afterwards.
         after: State,
-        /// The start of the machine in which it was made.
-        witness: Witness,
+        /// The boot of the machine in which it was made.
+        #[serde(rename = "witness")]
+        boot_instance: BootInstance,
     },
     /// It was undone, or handed over to someone who changed it.
     Undone {
@@ -57,20 +59,23 @@ pub enum Record {
         why: Vec<String>,
         /// By what it will be seen.
         until: Vec<Expect>,
-        /// The start of the machine that has to end.
-        witness: Witness,
+        /// The boot of the machine that has to end.
+        #[serde(rename = "witness")]
+        boot_instance: BootInstance,
         /// By what the resumed run, the helper's files and the journal know that they speak of the same restart.
         #[serde(default)]
         id: String,
     },
     /// The restart that is waited for was agreed to and given to a program of Windows.
-    Handed {
+    #[serde(rename = "handed")]
+    RestartDelegated {
         /// The directory on the Windows side that was made for it, as this distribution sees it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<Utf8PathBuf>,
     },
     /// Whoever was asked does not want Windows to do it any more.
-    Withdrawn,
+    #[serde(rename = "withdrawn")]
+    RestartCancelled,
     /// The restart took place and helped.
     Restarted,
     /// Every check of `verify` held.
@@ -79,7 +84,8 @@ pub enum Record {
         at: String,
     },
     /// An undo came to its end and left something standing: packages, or other stages.
-    TakenBack {
+    #[serde(rename = "taken_back")]
+    UndoFinished {
         /// When, UTC.
         at: String,
         /// Whether every stage was to be taken back: the answers are then asked for again.
@@ -96,15 +102,15 @@ impl Record {
     /// The line that stands for it, its checksum and its line end included.
     #[must_use]
     pub fn line(&self) -> String {
-        sealed(&serde_json::to_string(self).unwrap_or_default())
+        with_checksum(&serde_json::to_string(self).unwrap_or_default())
     }
 }
 
 /// What was chosen on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chosen {
+pub struct RunOptions {
     /// Which stages.
-    pub selection: Selection,
+    pub selection: StageSelection,
     /// `--mirror`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
@@ -119,7 +125,7 @@ pub struct Chosen {
     pub agreed: Option<Agreement>,
 }
 
-impl Chosen {
+impl RunOptions {
     /// As it may stand in a file that everybody may read: without the user, password and path of a mirror. A resumed run
     /// that still has to download needs the address again.
     #[must_use]
@@ -172,12 +178,15 @@ impl Intent {
 
 #[cfg(test)]
 mod tests {
-    use super::Chosen;
+    use super::RunOptions;
 
     #[test]
     fn neither_password_nor_token_of_a_mirror_is_written_down() {
         let kept = |mirror: &str| {
-            Chosen { mirror: Some(mirror.to_owned()), ..Chosen::default() }.without_secrets().mirror.unwrap()
+            RunOptions { mirror: Some(mirror.to_owned()), ..RunOptions::default() }
+                .without_secrets()
+                .mirror
+                .unwrap()
         };
         assert_eq!(kept("https://me:pa@ss@mirror.test:8443/a@b"), "https://mirror.test:8443/…");
         assert_eq!(kept("https://mirror.test/a@b"), "https://mirror.test/…");

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{DIR, JournalError, PATH};
-use crate::host::{Kind, Owner, Stat, World};
+use crate::host::{Kind, Owner, Stat, System};
 
 /// Writable by the group.
 const GROUP: u32 = 0o020;
@@ -15,32 +15,32 @@ const OTHERS: u32 = 0o002;
 ///
 /// # Errors
 /// [`JournalError::Untrusted`], and when a directory cannot be examined.
-pub(super) fn check(world: &dyn World) -> Result<(), JournalError> {
+pub(super) fn check(system: &dyn System) -> Result<(), JournalError> {
     let (dir, path) = (Utf8Path::new(DIR), Utf8Path::new(PATH));
-    match world.stat(dir)? {
-        Some(stat) => examine(world, dir, &stat, false)?,
+    match system.stat(dir)? {
+        Some(stat) => examine(system, dir, &stat, false)?,
         None => return Ok(()),
     }
     // A link further up, such as /var on another disk, is as good as the directories that hold it and its target.
-    let real = world.resolve(dir)?;
+    let real = system.resolve(dir)?;
     let mut places: Vec<Utf8PathBuf> =
         [dir, &real].iter().flat_map(|d| d.ancestors()).map(Into::into).collect();
     places.sort();
     places.dedup();
     for place in places {
-        if let Some(stat) = world.stat(&place)? {
-            examine(world, &place, &stat, true)?;
+        if let Some(stat) = system.stat(&place)? {
+            examine(system, &place, &stat, true)?;
         }
     }
-    match world.stat(path)? {
-        Some(stat) => examine(world, path, &stat, false),
+    match system.stat(path)? {
+        Some(stat) => examine(system, path, &stat, false),
         None => Ok(()),
     }
 }
 
-fn examine(world: &dyn World, path: &Utf8Path, stat: &Stat, may_be_link: bool) -> Result<(), JournalError> {
+fn examine(system: &dyn System, path: &Utf8Path, stat: &Stat, may_be_link: bool) -> Result<(), JournalError> {
     let untrusted = |why: String| Err(JournalError::Untrusted { path: path.to_owned(), why });
-    let (uid, gid) = world.ids(Owner::Root);
+    let (uid, gid) = system.resolve_owner(Owner::Root);
     if stat.uid != 0 && stat.uid != uid {
         return untrusted(format!("it belongs to user ID {}, not to root", stat.uid));
     }

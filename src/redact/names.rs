@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use serde_json::Value;
 
 use crate::facts::Facts;
-use crate::host::{Account, World};
+use crate::host::{Account, System};
 
 /// Words that are also names of programs, packages and distributions: they are nobody's name, and facts are read from
 /// them.
@@ -45,7 +45,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// The names that this machine has.
-    pub(crate) fn of(world: &dyn World, facts: &Facts) -> Self {
+    pub(crate) fn probe(system: &dyn System, facts: &Facts) -> Self {
         let mut names = Self { paths: Vec::new(), words: Vec::new() };
         names.path(facts.user.home.as_str(), "/home/user");
         if let Some(profile) = &facts.windows.profile {
@@ -57,7 +57,7 @@ impl Names {
             names.word(name, "user");
         }
         names.word(&facts.user.name, "user");
-        let host = world.text("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = system.text("/proc/sys/kernel/hostname").unwrap_or_default();
         let host = host.trim();
         let is_distro = |name: &str| facts.distro.id == name || facts.wsl.distro() == name;
         for host in

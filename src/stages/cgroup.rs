@@ -1,10 +1,10 @@
 //! Only cgroup v2.
 
-use crate::change::{Change, Due, Edit, Entry, Expect};
+use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
 use crate::facts::Facts;
 use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF};
 use crate::host::Owner;
-use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "cgroup",
@@ -23,16 +23,16 @@ pub(super) static STAGE: Stage = Stage {
             id: "remove_dead_block",
             prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
             help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
-            form: Form::YesNo,
+            form: AnswerKind::YesNo,
             when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
             default: |_| "yes".to_owned(),
-            weight: Weight::Decide,
+            weight: Prompting::Always,
         },
         Question {
             id: "move_wsl2",
             prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
             help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
-            form: Form::Choice(|facts| {
+            form: AnswerKind::Choice(|facts| {
                 let settings = movable(facts)
                     .map(|(key, value)| format!("{key}={value}"))
                     .collect::<Vec<_>>()
@@ -46,7 +46,7 @@ pub(super) static STAGE: Stage = Stage {
                 facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some()
             },
             default: |_| "keep".to_owned(),
-            weight: Weight::Decide,
+            weight: Prompting::Always,
         },
     ],
     needed,
@@ -54,7 +54,7 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let need = judged(facts, answers);
     let moved: Vec<_> = moved(facts, answers).collect();
     let stays: Vec<_> = facts.wsl_conf.misplaced.iter().filter(|setting| !moved.contains(setting)).collect();
@@ -65,9 +65,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let note =
         format!("; WSL ignores [wsl2] {stays} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig");
     match need {
-        Need::Needed(why) => Need::Needed(why + &note),
-        Need::Satisfied(why) => Need::Satisfied(why + &note),
-        Need::NoEffect(why) => Need::NoEffect(why + &note),
+        Applicability::Required(why) => Applicability::Required(why + &note),
+        Applicability::Satisfied(why) => Applicability::Satisfied(why + &note),
+        Applicability::Redundant(why) => Applicability::Redundant(why + &note),
         other => other,
     }
 }
@@ -87,9 +87,9 @@ fn moved<'f>(facts: &'f Facts, answers: &Answers) -> impl Iterator<Item = &'f (S
     movable(facts).filter(move |_| is_wanted)
 }
 
-fn judged(facts: &Facts, answers: &Answers) -> Need {
+fn judged(facts: &Facts, answers: &Answers) -> Applicability {
     if !facts.wsl.is_two() {
-        return Need::not_here(format!("{}: {}", facts.wsl.name(), facts.cgroup.mounts));
+        return Applicability::not_applicable(format!("{}: {}", facts.wsl.name(), facts.cgroup.mounts));
     }
     let chosen = facts.wsl_conf.cgroups.as_deref() == Some("v1");
     if facts.cgroup.mounts.has_v1() {
@@ -99,28 +99,31 @@ fn judged(facts: &Facts, answers: &Answers) -> Need {
                 "{} does not start with cgroup_no_v1=all on its kernel command line",
                 facts.wsl.name()
             );
-            return Need::blocked(what, "in Windows: `wsl --update`, then run the same command again");
+            return Applicability::blocked(
+                what,
+                "in Windows: `wsl --update`, then run the same command again",
+            );
         }
         if !chosen && facts.windows.profile.is_none() {
             let hint = "name it: `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows";
-            return Need::blocked("cannot tell which Windows profile holds .wslconfig", hint);
+            return Applicability::blocked("cannot tell which Windows profile holds .wslconfig", hint);
         }
         let why = if chosen { format!(", chosen in {WSL_CONF}") } else { String::new() };
-        return Need::needed(format!("/sys/fs/cgroup is {}{why}", facts.cgroup.mounts));
+        return Applicability::needed(format!("/sys/fs/cgroup is {}{why}", facts.cgroup.mounts));
     }
-    if facts.wsl_conf.dead_block && answers.is_yes("remove_dead_block") {
-        return Need::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
+    if facts.wsl_conf.dead_block && answers.is_true("remove_dead_block") {
+        return Applicability::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
     }
     if moved(facts, answers).next().is_some() {
-        return Need::needed(format!("{WSL_CONF} has settings in [wsl2], which WSL ignores there"));
+        return Applicability::needed(format!("{WSL_CONF} has settings in [wsl2], which WSL ignores there"));
     }
     if crate::edit::cmdline::has(&facts.kernel.cmdline, WORDS[0]) {
-        return Need::satisfied(format!(
+        return Applicability::satisfied(format!(
             "{}, and the kernel was started with {}",
             facts.cgroup.mounts, WORDS[0]
         ));
     }
-    Need::no_effect(format!("{} mounts {} by itself", facts.wsl.name(), facts.cgroup.mounts))
+    Applicability::redundant(format!("{} mounts {} by itself", facts.wsl.name(), facts.cgroup.mounts))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
@@ -128,12 +131,12 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart })
     };
     let mut changes = Vec::new();
-    if facts.wsl_conf.dead_block && answers.is_yes("remove_dead_block") {
+    if facts.wsl_conf.dead_block && answers.is_true("remove_dead_block") {
         changes.push(conf(Edit::DropSection { section: "wsl2".to_owned() }, None));
     }
     if facts.wsl_conf.cgroups.as_deref() == Some("v1") {
         let edit = Edit::WslConf { section: "automount".to_owned(), key: "cgroups".to_owned(), value: None };
-        changes.push(conf(edit, Due::distro(Some(Expect::CgroupV2))));
+        changes.push(conf(edit, RestartRequirement::distro(Some(Expect::CgroupV2))));
     }
     // A WSL that mounts v1 only because it was told to needs no kernel words; nor does one that has v2 already.
     let by_choice = facts.wsl_conf.cgroups.is_some() && !facts.wsl.is_before("2.6.2");
@@ -158,14 +161,14 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     }
     let only_dead_block = !facts.cgroup.mounts.has_v1() && !changes.is_empty();
     if let Some(path) = facts.windows.wslconfig().filter(|_| !by_choice && !only_dead_block) {
-        let until = Some(Expect::KernelWords(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
-        let edit = Edit::KernelWords { words: WORDS.map(ToOwned::to_owned).to_vec() };
+        let until = Some(Expect::KernelParams(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
+        let edit = Edit::KernelParams { words: WORDS.map(ToOwned::to_owned).to_vec() };
         changes.push(Change::Entry(Entry {
             path,
             edit,
             owner: super::user(facts),
             follow: None,
-            restart: Due::vm(until),
+            restart: RestartRequirement::vm(until),
         }));
     }
     changes

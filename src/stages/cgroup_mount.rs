@@ -1,9 +1,9 @@
 //! cgroup2 at `/sys/fs/cgroup`, by the guide's line in fstab.
 
-use crate::change::{Change, Due, Edit, Entry, Expect};
+use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
 use crate::facts::Facts;
 use crate::host::Owner;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "cgroup-mount",
@@ -23,22 +23,25 @@ pub(super) static STAGE: Stage = Stage {
 /// The options that WSL itself uses (WSL test/windows/UnitTests.cpp:6946), and the guide.
 const LINE: &str = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0";
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let seen = &facts.cgroup.mounts;
     if !facts.wsl.is_two() {
-        return Need::not_here(format!("{}: fstab plays no part in it", facts.wsl.name()));
+        return Applicability::not_applicable(format!("{}: fstab plays no part in it", facts.wsl.name()));
     }
     // Told to mount v1, a WSL from 2.6.2 on mounts v2 alone again as soon as it is no longer told.
     let by_choice = facts.wsl_conf.cgroups.as_deref() == Some("v1") && !facts.wsl.is_before("2.6.2");
     if !seen.has_v1() || by_choice {
-        return Need::no_effect(format!("{} mounts cgroup v2 at /sys/fs/cgroup by itself", facts.wsl.name()));
+        return Applicability::redundant(format!(
+            "{} mounts cgroup v2 at /sys/fs/cgroup by itself",
+            facts.wsl.name()
+        ));
     }
     if !facts.wsl_conf.mount_fstab {
         let hint =
             "take `mountFsTab=false` out of [automount] in /etc/wsl.conf, then run the same command again";
-        return Need::blocked("/etc/wsl.conf keeps WSL from mounting what /etc/fstab lists", hint);
+        return Applicability::blocked("/etc/wsl.conf keeps WSL from mounting what /etc/fstab lists", hint);
     }
-    Need::needed(format!("/sys/fs/cgroup is {seen}"))
+    Applicability::needed(format!("/sys/fs/cgroup is {seen}"))
 }
 
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
@@ -49,6 +52,6 @@ fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
         edit,
         owner: Owner::Root,
         follow: None,
-        restart: Due::distro(Some(Expect::CgroupV2)),
+        restart: RestartRequirement::distro(Some(Expect::CgroupV2)),
     })]
 }

@@ -3,7 +3,7 @@
 use crate::change::{Change, Manager, Package, PackageFile};
 use crate::facts::Facts;
 use crate::fetch::catalogue;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 use crate::version::Version;
 
 pub(super) static STAGE: Stage = Stage {
@@ -29,16 +29,18 @@ fn version(text: &str) -> Option<Version> {
     text.parse().ok()
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if let Some(elsewhere) = super::not_podman(answers) {
         return elsewhere;
     }
-    let Some(podman) = super::packages::podman(facts) else { return Need::not_here("no podman") };
+    let Some(podman) = super::packages::podman(facts) else {
+        return Applicability::not_applicable("no podman");
+    };
     if podman.major() >= 4 {
-        return Need::not_here(format!("podman {} uses netavark, not CNI", podman.release()));
+        return Applicability::not_applicable(format!("podman {} uses netavark, not CNI", podman.release()));
     }
     if Some(&podman) < version("3.4").as_ref() {
-        return Need::no_effect(format!(
+        return Applicability::redundant(format!(
             "podman {} writes network files that its plugins read",
             podman.release()
         ));
@@ -46,14 +48,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     let plugins = facts.packages.coming(PLUGINS);
     if plugins >= version("1.1.1") {
         let plugins = plugins.map_or_else(String::new, |v| v.to_string());
-        return Need::satisfied(format!("{PLUGINS} {plugins} reads configuration 1.0.0"));
+        return Applicability::satisfied(format!("{PLUGINS} {plugins} reads configuration 1.0.0"));
     }
     if facts.packages.manager != Some(Manager::Apt) || package(facts).is_none() {
         let what =
             format!("podman {} writes network files that its CNI plugins can not read", podman.release());
-        return Need::blocked(what, "update the distribution to one with podman 4 or later");
+        return Applicability::blocked(what, "update the distribution to one with podman 4 or later");
     }
-    Need::needed(format!(
+    Applicability::needed(format!(
         "podman {} writes network files of version 1.0.0, which its CNI plugins can not read",
         podman.release()
     ))

@@ -1,9 +1,9 @@
 //! Every controller reaches systemd, also below WSL's per-distribution cgroups.
 
-use crate::change::{Change, Due, Follow, Put, Unit};
+use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
 use crate::facts::Facts;
 use crate::facts::cgroup::WANTED;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "controllers",
@@ -23,11 +23,11 @@ pub(super) static STAGE: Stage = Stage {
 /// The unit: before the first user session, at each start.
 const UNIT: &str = "kind-wsl-controllers.service";
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let withheld = facts.cgroup.withheld();
     if facts.systemd.is_running() && !withheld.is_empty() {
         let at = facts.cgroup.chain.last().map_or("/sys/fs/cgroup", |l| l.path.as_str());
-        return Need::needed(format!(
+        return Applicability::needed(format!(
             "{at} lacks {}: a cgroup above it does not pass them on",
             withheld.join(", ")
         ));
@@ -35,19 +35,22 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
     // Before systemd runs, what WSL will pass on to it can not be seen; the unit enables only what is missing.
     if !facts.systemd.is_running() && facts.cgroup.is_isolated() {
         let at = &facts.cgroup.own;
-        return Need::needed(format!(
+        return Applicability::needed(format!(
             "WSL keeps this distribution in {at}, and what it will pass on to systemd can not be seen yet"
         ));
     }
     if facts.cgroup.is_isolated() {
-        return Need::satisfied(format!("{} gets {}", facts.cgroup.systemd_root, WANTED.join(", ")));
+        return Applicability::satisfied(format!("{} gets {}", facts.cgroup.systemd_root, WANTED.join(", ")));
     }
-    Need::no_effect("no cgroup stands between the root and systemd")
+    Applicability::redundant("no cgroup stands between the root and systemd")
 }
 
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let unit = include_str!("../../assets/files/kind-wsl-controllers.service");
     let mut put = Put::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
-    put.follow = Some(Follow::DaemonReload);
-    vec![Change::Put(put), Change::Unit(Unit { name: UNIT.to_owned(), restart: Due::distro(None) })]
+    put.follow = Some(Trigger::DaemonReload);
+    vec![
+        Change::Put(put),
+        Change::Unit(Unit { name: UNIT.to_owned(), restart: RestartRequirement::distro(None) }),
+    ]
 }

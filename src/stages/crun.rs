@@ -10,7 +10,7 @@ use crate::facts::tools::strings;
 use crate::fetch::Artifact;
 use crate::fetch::catalogue::{self, Catalogue};
 use crate::fetch::catalogue::{Fit, crun_floor_for, fit};
-use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
 pub(super) static STAGE: Stage = Stage {
@@ -29,7 +29,7 @@ pub(super) static STAGE: Stage = Stage {
             id: "crun_version",
             prompt: "Which crun shall podman run?",
             help: "the crun to install: a version, `recommended` (the distribution's own where that serves), `latest`, or `keep`",
-            form: Form::Open(choices, |said| match said {
+            form: AnswerKind::Open(choices, |said| match said {
                 "keep" | "recommended" | "latest" => Ok(()),
                 _ => said
                     .parse::<Version>()
@@ -38,13 +38,13 @@ pub(super) static STAGE: Stage = Stage {
             }),
             when: |facts, answers| facts.arch.is_some() && super::not_podman(answers).is_none(),
             default: |_| "recommended".to_owned(),
-            weight: Weight::DecideWhere(is_too_old),
+            weight: Prompting::If(is_too_old),
         },
         Question {
             id: "crun_sha256",
             prompt: "The sha256 of that crun binary?",
             help: "the sha256 of a crun that is not in the catalogue, or a build of your own",
-            form: Form::Open(
+            form: AnswerKind::Open(
                 |_| Vec::new(),
                 |said| {
                     let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
@@ -53,19 +53,19 @@ pub(super) static STAGE: Stage = Stage {
             ),
             when: |_, _| false,
             default: |_| String::new(),
-            weight: Weight::Prefer,
+            weight: Prompting::Advanced,
         },
         Question {
             id: "crun_binary",
             prompt: "The crun binary to install?",
             help: "a crun binary on this machine, with --crun-sha256, instead of a download",
-            form: Form::Open(
+            form: AnswerKind::Open(
                 |_| Vec::new(),
                 |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
             ),
             when: |_, _| false,
             default: |_| String::new(),
-            weight: Weight::Prefer,
+            weight: Prompting::Advanced,
         },
     ],
     needed,
@@ -118,7 +118,7 @@ fn is_too_old(facts: &Facts) -> bool {
     present(facts).is_none_or(|v| v < floor(facts))
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if let Some(elsewhere) = super::not_podman(answers) {
         return elsewhere;
     }
@@ -138,7 +138,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         if answer == Some("keep") {
             let what =
                 format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
-            return Need::blocked(what, "answer with `--crun-version recommended`");
+            return Applicability::blocked(what, "answer with `--crun-version recommended`");
         }
         return offer(facts, answers, &floor, &said);
     }
@@ -146,10 +146,12 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     match answer.filter(|a| !matches!(*a, "keep" | "recommended")).and_then(|a| resolve(facts, a)) {
         Some(version) if version != present => offer(facts, answers, &floor, &said),
         _ => match &facts.tools.crun {
-            Some(crun) => {
-                Need::satisfied(format!("{} is {}; need {floor} or later", crun.path, present.release()))
-            }
-            None => Need::satisfied(format!(
+            Some(crun) => Applicability::satisfied(format!(
+                "{} is {}; need {floor} or later",
+                crun.path,
+                present.release()
+            )),
+            None => Applicability::satisfied(format!(
                 "{} will be installed by stage `packages`; need {floor} or later",
                 present.release()
             )),
@@ -158,7 +160,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
 }
 
 /// What makes podman run another crun than the one that we name, in a file that it reads after ours.
-fn is_beaten(facts: &Facts) -> Option<Need> {
+fn is_beaten(facts: &Facts) -> Option<Applicability> {
     let ours = containers_conf(&facts.user);
     let named = by_path(facts).map(|_| ("engine.runtime", Value::Str("crun".to_owned())));
     let keys = [("engine.runtimes.crun", runtimes(facts))].into_iter().chain(named);
@@ -174,13 +176,13 @@ fn by_path(facts: &Facts) -> Option<Winner<'_>> {
 }
 
 /// What makes podman run no crun at all (containers.conf(5), `[engine] runtime`).
-fn is_another(facts: &Facts) -> Option<Need> {
+fn is_another(facts: &Facts) -> Option<Applicability> {
     let winner = facts.containers.winner("engine.runtime")?;
     if winner.setting.value == "\"crun\"" || by_path(facts).is_some() {
         return None;
     }
     let what = format!("{winner} has podman run {} instead of crun", winner.setting.value);
-    Some(Need::blocked(
+    Some(Applicability::blocked(
         what,
         format!("take `runtime` out of [engine] in {}, then run the same command again", winner.path),
     ))
@@ -203,21 +205,21 @@ fn ours(facts: &Facts) -> Utf8PathBuf {
 }
 
 /// Needed, or what keeps the wanted version from being installed.
-fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Need {
+fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Applicability {
     let wanted = answers.get("crun_version").unwrap_or("recommended");
     let Some(version) = resolve(facts, wanted) else {
         let arch = &facts.kernel.machine;
-        return Need::blocked(
+        return Applicability::blocked(
             format!("the catalogue has no crun for {arch}"),
             "name a version and its checksum: `--crun-version V --crun-sha256 HASH`",
         );
     };
     if version < *floor {
         let what = format!("crun {version} is too old for this host, which needs {floor} or later");
-        return Need::blocked(what, "`kind-wsl crun list` shows which versions suit");
+        return Applicability::blocked(what, "`kind-wsl crun list` shows which versions suit");
     }
     if answers.get("crun_binary").is_some() && answers.get("crun_sha256").is_none() {
-        return Need::blocked(
+        return Applicability::blocked(
             "a crun binary of your own comes without a checksum",
             "add `--crun-sha256 HASH`",
         );
@@ -234,9 +236,9 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ne
         let hint = format!(
             "{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature"
         );
-        return Need::blocked(what, hint);
+        return Applicability::blocked(what, hint);
     }
-    is_beaten(facts).unwrap_or_else(|| Need::needed(format!("{present}; need {floor} or later")))
+    is_beaten(facts).unwrap_or_else(|| Applicability::needed(format!("{present}; need {floor} or later")))
 }
 
 fn resolve(facts: &Facts, wanted: &str) -> Option<Version> {

@@ -1,9 +1,9 @@
 //! The controllers that the user manager gets.
 
-use crate::change::{Change, Due, Expect, Follow, Put};
+use crate::change::{Change, Expect, Put, RestartRequirement, Trigger};
 use crate::facts::Facts;
 use crate::facts::cgroup::WANTED;
-use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "delegation",
@@ -18,7 +18,7 @@ pub(super) static STAGE: Stage = Stage {
         id: "delegate",
         prompt: "Which controllers shall the user manager get?",
         help: "controllers for the user manager: the guide's five, or all that there are (`yes`, as kind's page says)",
-        form: Form::Choice(|_| {
+        form: AnswerKind::Choice(|_| {
             vec![
                 Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),
                 Choice::new("yes", "all that systemd supports, as on kind's page"),
@@ -26,7 +26,7 @@ pub(super) static STAGE: Stage = Stage {
         }),
         when: |_, _| true,
         default: |_| "guide".to_owned(),
-        weight: Weight::Prefer,
+        weight: Prompting::Advanced,
     }],
     needed,
     changes,
@@ -40,15 +40,17 @@ pub(super) static STAGE: Stage = Stage {
 /// does not win.
 const PATH: &str = "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf";
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let Some(manager) = facts.cgroup.manager.as_ref() else {
-        return Need::needed("no user manager runs yet, and by itself it would not get cpuset and io");
+        return Applicability::needed(
+            "no user manager runs yet, and by itself it would not get cpuset and io",
+        );
     };
     let missing = manager.lacks(&WANTED);
     if missing.is_empty() {
-        return Need::satisfied(format!("{} has {}", manager.path, WANTED.join(", ")));
+        return Applicability::satisfied(format!("{} has {}", manager.path, WANTED.join(", ")));
     }
-    Need::needed(format!("{} lacks {}", manager.path, missing.join(", ")))
+    Applicability::needed(format!("{} lacks {}", manager.path, missing.join(", ")))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
@@ -56,8 +58,8 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let text =
         format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
     let mut put = Put::config(PATH, text);
-    put.follow = Some(Follow::DaemonReload);
+    put.follow = Some(Trigger::DaemonReload);
     let names = WANTED.map(ToOwned::to_owned).to_vec();
-    put.restart = Due::distro(Some(Expect::Controllers { uid: facts.user.uid, names }));
+    put.restart = RestartRequirement::distro(Some(Expect::Controllers { uid: facts.user.uid, names }));
     vec![Change::Put(put)]
 }

@@ -7,7 +7,7 @@ use crate::change::{Change, Link, Manager};
 use crate::facts::Facts;
 use crate::facts::engines::CONTRIB;
 use crate::provider::Provider;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "docker",
@@ -38,10 +38,10 @@ fn ours(facts: &Facts) -> Vec<&'static str> {
     rootless::rootful_of_ours(facts, if is_of_debian(facts) { &ROOTFUL } else { &[] })
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let provider = answers.provider();
     if provider != Provider::Docker {
-        return Need::not_here(format!("the provider is {provider}"));
+        return Applicability::not_applicable(format!("the provider is {provider}"));
     }
     if let Some(blocked) =
         rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "Docker (moby#53531)"))
@@ -54,7 +54,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
             "a rootless containerd has {}/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)",
             facts.user.runtime_dir()
         );
-        return Need::blocked(
+        return Applicability::blocked(
             what,
             "`containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`",
         );
@@ -68,19 +68,19 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
             "`sudo systemctl disable --now docker.service docker.socket && sudo rm /run/docker.sock`, or `sudo gpasswd -d {} docker` and a new session; or take `--provider podman`",
             facts.user.name
         );
-        return Need::blocked(what, hint);
+        return Applicability::blocked(what, hint);
     }
     if engines.docker.is_some()
         && engines.docker_tool.is_none()
         && !is_of_debian(facts)
         && !facts.packages.installed.contains_key("docker-ce")
     {
-        return Need::blocked(
+        return Applicability::blocked(
             "this Docker comes without dockerd-rootless-setuptool.sh",
             "install docker-ce-rootless-extras, or the file of its release beside dockerd; or take `--provider podman`",
         );
     }
-    Need::needed(format!(
+    Applicability::needed(format!(
         "Docker's own set-up tool makes a daemon of `{}`'s own{}",
         facts.user.name,
         rootless::left_alone(facts, &ours(facts))

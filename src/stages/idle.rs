@@ -1,8 +1,8 @@
 //! A distribution that does not stop when the last shell closes.
 
-use crate::change::{Change, Due, Edit, Entry};
+use crate::change::{Change, Edit, Entry, RestartRequirement};
 use crate::facts::Facts;
-use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "idle",
@@ -16,31 +16,34 @@ pub(super) static STAGE: Stage = Stage {
         id: "idle",
         prompt: "Keep WSL, and a cluster, running after the last shell?",
         help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
-        form: Form::YesNo,
+        form: AnswerKind::YesNo,
         when: |facts, _| {
             facts.wsl.is_two()
                 && facts.windows.profile.is_some()
                 && facts.windows.instance_idle.as_deref() != Some("-1")
         },
         default: |_| "no".to_owned(),
-        weight: Weight::Decide,
+        weight: Prompting::Always,
     }],
     needed,
     changes,
     checks: &[],
 };
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if !facts.wsl.is_two() {
-        return Need::not_here(format!("{}: nothing of ours stops an idle machine", facts.wsl.name()));
+        return Applicability::not_applicable(format!(
+            "{}: nothing of ours stops an idle machine",
+            facts.wsl.name()
+        ));
     }
     if facts.windows.instance_idle.as_deref() == Some("-1") {
-        return Need::satisfied("instanceIdleTimeout is -1 in .wslconfig");
+        return Applicability::satisfied("instanceIdleTimeout is -1 in .wslconfig");
     }
-    if answers.is_yes("idle") {
-        return Need::needed("WSL stops an idle distribution after 15 s");
+    if answers.is_true("idle") {
+        return Applicability::needed("WSL stops an idle distribution after 15 s");
     }
-    Need::not_here("not asked for (`--idle yes`)")
+    Applicability::not_applicable("not asked for (`--idle yes`)")
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
@@ -56,7 +59,7 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
             edit,
             owner: super::user(facts),
             follow: None,
-            restart: Due::vm(None),
+            restart: RestartRequirement::vm(None),
         })
     };
     vec![entry("general", "instanceIdleTimeout"), entry("wsl2", "vmIdleTimeout")]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::change::{Change, Put, Run};
 use crate::facts::Facts;
-use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "limits",
@@ -20,19 +20,19 @@ pub(super) static STAGE: Stage = Stage {
             id: "privileged_ports",
             prompt: "Let ordinary users publish ports from 80 on, for Ingress?",
             help: "let ordinary users publish ports from 80 on; without it, map 8080 and 8443",
-            form: Form::YesNo,
+            form: AnswerKind::YesNo,
             when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
             default: |_| "no".to_owned(),
-            weight: Weight::Prefer,
+            weight: Prompting::Advanced,
         },
         Question {
             id: "dmesg",
             prompt: "Let ordinary users, and the kubelet, read the kernel log?",
             help: "let ordinary users read the kernel log, by which the kubelet notices when memory ran out",
-            form: Form::YesNo,
+            form: AnswerKind::YesNo,
             when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),
             default: |_| "no".to_owned(),
-            weight: Weight::Prefer,
+            weight: Prompting::Advanced,
         },
     ],
     needed,
@@ -57,12 +57,12 @@ fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
         .filter(|(_, value, now)| now <= value);
     let lower = [("privileged_ports", PORTS, 80), ("dmesg", DMESG, 0)]
         .into_iter()
-        .filter(|(id, ..)| answers.is_yes(id));
+        .filter(|(id, ..)| answers.is_true(id));
     let lower = lower.filter_map(|(_, name, value)| now(name, value)).filter(|(_, value, now)| now >= value);
     raise.chain(lower).collect()
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let settings = ours(facts, answers);
     let differ = settings.iter().filter(|(_, value, now)| value != now);
     let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now}, not {value}")).collect();
@@ -72,11 +72,11 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
             .filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
         let now: Vec<_> = now.collect();
         if now.is_empty() {
-            return Need::not_here("this kernel shows none of them");
+            return Applicability::not_applicable("this kernel shows none of them");
         }
-        return Need::satisfied(now.join(", "));
+        return Applicability::satisfied(now.join(", "));
     }
-    Need::needed(differ.join(", "))
+    Applicability::needed(differ.join(", "))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {

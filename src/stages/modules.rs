@@ -1,9 +1,9 @@
 //! The iptables modules, loaded at boot.
 
-use crate::change::{Change, Follow, Put};
+use crate::change::{Change, Put, Trigger};
 use crate::facts::Facts;
 use crate::facts::kernel::Module;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "modules",
@@ -19,24 +19,24 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let missing = facts.kernel.modules_that_are(Module::Missing);
     let loadable = facts.kernel.modules_that_are(Module::Loadable);
     let built_in = facts.kernel.modules_that_are(Module::BuiltIn);
     let kernel = &facts.kernel.release;
     if !loadable.is_empty() {
-        return Need::needed(format!("{} not loaded", loadable.join(", ")));
+        return Applicability::needed(format!("{} not loaded", loadable.join(", ")));
     }
     if !missing.is_empty() {
-        return Need::no_effect(format!(
+        return Applicability::redundant(format!(
             "kernel {kernel} has no {}: iptables has to use nftables here",
             missing.join(", ")
         ));
     }
     if built_in.is_empty() {
-        return Need::satisfied("all four are loaded");
+        return Applicability::satisfied("all four are loaded");
     }
-    Need::no_effect(format!("built into kernel {kernel}: {}", built_in.join(", ")))
+    Applicability::redundant(format!("built into kernel {kernel}: {}", built_in.join(", ")))
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
@@ -49,6 +49,6 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     }
     let text = format!("# Written by kind-wsl (`kind-wsl explain modules`).\n{}\n", names.join("\n"));
     let mut put = Put::config("/etc/modules-load.d/kind-wsl.conf", text);
-    put.follow = Some(Follow::LoadModules);
+    put.follow = Some(Trigger::LoadModules);
     vec![Change::Put(put)]
 }

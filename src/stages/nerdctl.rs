@@ -6,7 +6,7 @@ use super::rootless;
 use crate::change::Change;
 use crate::facts::Facts;
 use crate::provider::Provider;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "nerdctl",
@@ -33,10 +33,10 @@ fn ours(facts: &Facts) -> Vec<&'static str> {
     rootless::rootful_of_ours(facts, if by_hand { &[] } else { &[(UNIT, "containerd")] })
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let provider = answers.provider();
     if provider != Provider::Nerdctl {
-        return Need::not_here(format!("the provider is {provider}"));
+        return Applicability::not_applicable(format!("the provider is {provider}"));
     }
     if let Some(blocked) =
         rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "nerdctl (nerdctl#5172)"))
@@ -48,18 +48,18 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
             "a rootless Docker has {}/dockerd-rootless, and it and a rootless containerd exclude each other (moby#52171)",
             facts.user.runtime_dir()
         );
-        return Need::blocked(
+        return Applicability::blocked(
             what,
             "`dockerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider docker`",
         );
     }
     if facts.engines.nerdctl.is_some() && facts.engines.nerdctl_tool.is_none() {
-        return Need::blocked(
+        return Applicability::blocked(
             "this nerdctl comes without containerd-rootless-setuptool.sh",
             "take it from a release of nerdctl-full, into the directory of nerdctl",
         );
     }
-    Need::needed(format!(
+    Applicability::needed(format!(
         "nerdctl's own set-up tool makes a containerd of `{}`'s own{}",
         facts.user.name,
         rootless::left_alone(facts, &ours(facts))

@@ -4,7 +4,7 @@ use super::rootless;
 use crate::change::{Change, Manager, Package};
 use crate::facts::Facts;
 use crate::provider::Provider;
-use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
 pub(super) static STAGE: Stage = Stage {
@@ -24,7 +24,7 @@ pub(super) static STAGE: Stage = Stage {
             id: "provider",
             prompt: "Which provider shall run the nodes?",
             help: "the container engine that runs kind's nodes",
-            form: Form::Choice(|_| {
+            form: AnswerKind::Choice(|_| {
                 vec![
                     Choice::new("podman", "rootless podman, as in the guide (recommended)"),
                     Choice::new("docker", "Docker with a daemon of the user's own"),
@@ -33,13 +33,13 @@ pub(super) static STAGE: Stage = Stage {
             }),
             when: |_, _| true,
             default: |_| "podman".to_owned(),
-            weight: Weight::Prefer,
+            weight: Prompting::Advanced,
         },
         Question {
             id: "remove_packages",
             prompt: "Which packages may the installation remove?",
             help: "packages that apt may remove because they conflict, separated by commas (default: none)",
-            form: Form::Open(
+            form: AnswerKind::Open(
                 |_| Vec::new(),
                 |said| {
                     let is_name = |name: &str| {
@@ -59,7 +59,7 @@ pub(super) static STAGE: Stage = Stage {
             // The plan names them, with the command that agrees to it.
             when: |_, _| false,
             default: |_| String::new(),
-            weight: Weight::Prefer,
+            weight: Prompting::Advanced,
         },
     ],
     needed,
@@ -137,11 +137,11 @@ fn missing(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
     names(facts, answers, manager).into_iter().filter(|n| !facts.packages.installed.contains_key(n)).collect()
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let provider = answers.provider();
     let Some(manager) = facts.packages.manager else {
         let what = format!("{} has none of apt, dnf, zypper and pacman", facts.distro.name);
-        return Need::blocked(
+        return Applicability::blocked(
             what,
             "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`",
         );
@@ -151,9 +151,12 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     }
     let missing = missing(facts, answers, manager);
     if missing.is_empty() {
-        return Need::satisfied(format!("{} and all it needs are installed", present(facts, provider)));
+        return Applicability::satisfied(format!(
+            "{} and all it needs are installed",
+            present(facts, provider)
+        ));
     }
-    Need::needed(format!("not installed: {}", missing.join(", ")))
+    Applicability::needed(format!("not installed: {}", missing.join(", ")))
 }
 
 fn present(facts: &Facts, provider: Provider) -> String {

@@ -6,7 +6,7 @@ use crate::change::{Change, Edit, Entry};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
 use crate::facts::containers::{Containers, Winner, containers_conf, storage_conf};
-use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
 pub(super) static STAGE: Stage = Stage {
@@ -28,7 +28,7 @@ pub(super) static STAGE: Stage = Stage {
         id: "cgroup_manager",
         prompt: "Which cgroup manager shall podman use?",
         help: "podman's cgroup manager: cgroupfs as in the guide, or systemd",
-        form: Form::Choice(|_| {
+        form: AnswerKind::Choice(|_| {
             vec![
                 Choice::new("cgroupfs", "as in the guide; works without a D-Bus session too (recommended)"),
                 Choice::new("systemd", "one systemd scope for each container"),
@@ -36,7 +36,7 @@ pub(super) static STAGE: Stage = Stage {
         }),
         when: |_, answers| super::not_podman(answers).is_none(),
         default: |facts| default_manager(facts).to_owned(),
-        weight: Weight::Prefer,
+        weight: Prompting::Advanced,
     }],
     needed,
     changes,
@@ -120,7 +120,7 @@ pub(crate) fn pids_limit(containers: &Containers) -> Pids {
     }
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if let Some(elsewhere) = super::not_podman(answers) {
         return elsewhere;
     }
@@ -128,11 +128,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         let what = format!(
             "{file} in the environment makes podman take that file's word over every other containers.conf"
         );
-        return Need::blocked(what, "take it out of your shell's start-up files, then open a new shell");
+        return Applicability::blocked(
+            what,
+            "take it out of your shell's start-up files, then open a new shell",
+        );
     }
     if needs_systemd(facts) && manager(facts, answers) == "cgroupfs" {
         let what = "podman before 3.3 can not start rootless containers with the cgroupfs manager";
-        return Need::blocked(what, "answer with `--cgroup-manager systemd`");
+        return Applicability::blocked(what, "answer with `--cgroup-manager systemd`");
     }
     let differing = differing(facts, answers);
     let ours = containers_conf(&facts.user);
@@ -163,13 +166,16 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
                 .to_owned(),
         );
     }
-    if is_needed { Need::needed(why.join("; ")) } else { Need::satisfied(why.join("; ")) }
+    if is_needed { Applicability::needed(why.join("; ")) } else { Applicability::satisfied(why.join("; ")) }
 }
 
 /// A file that has the last word over ours.
-pub(super) fn beaten(ours: &Utf8Path, key: &str, winner: Winner<'_>) -> Need {
+pub(super) fn beaten(ours: &Utf8Path, key: &str, winner: Winner<'_>) -> Applicability {
     let what = format!("{winner} is read after {ours} and sets {key} to {}", winner.setting.value);
-    Need::blocked(what, format!("take {key} out of {}, then run the same command again", winner.path))
+    Applicability::blocked(
+        what,
+        format!("take {key} out of {}, then run the same command again", winner.path),
+    )
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {

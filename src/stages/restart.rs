@@ -2,7 +2,7 @@
 
 use crate::change::{Change, Put, Restart, Scope};
 use crate::facts::Facts;
-use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
 /// What a login shell says while a set-up waits: days later, too.
 const NOTICE: &str = "/etc/profile.d/kind-wsl.sh";
@@ -21,27 +21,29 @@ pub(super) static STAGE: Stage = Stage {
         id: "restart_all",
         prompt: "May the restart end what else runs in WSL?",
         help: "agree that the restart ends what else runs in WSL: other distributions, nodes of clusters",
-        form: Form::YesNo,
+        form: AnswerKind::YesNo,
         // Asked when it is known what that would be (cli/restart.rs), and never taken for granted.
         when: |_, _| false,
         default: |_| "no".to_owned(),
-        weight: Weight::Decide,
+        weight: Prompting::Always,
     }],
     needed,
     changes,
     checks: &[],
 };
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     match facts.restart_due() {
-        None => Need::satisfied("nothing waits for a restart"),
+        None => Applicability::satisfied("nothing waits for a restart"),
         Some(_) if !facts.wsl.is_two() => {
-            Need::needed("changed settings take effect only after the machine restarts")
+            Applicability::needed("changed settings take effect only after the machine restarts")
         }
         Some(Scope::Distro | Scope::Machine) => {
-            Need::needed("changed settings take effect only after this distribution restarts")
+            Applicability::needed("changed settings take effect only after this distribution restarts")
         }
-        Some(Scope::Vm) => Need::needed("changed settings take effect only after WSL restarts as a whole"),
+        Some(Scope::Vm) => {
+            Applicability::needed("changed settings take effect only after WSL restarts as a whole")
+        }
     }
 }
 

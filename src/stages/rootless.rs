@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use crate::change::{Change, Manager, Run};
 use crate::facts::Facts;
 use crate::provider::Provider;
-use crate::stage::Need;
+use crate::stage::Applicability;
 use crate::version::Version;
 
 /// kind's rootless page, "Provider requirements".
@@ -54,7 +54,7 @@ fn offer(facts: &Facts, present: Option<&Version>, package: &str) -> Offer {
 }
 
 /// What keeps the provider from being one that kind takes, whoever would bring it.
-pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Need> {
+pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> {
     let engines = &facts.engines;
     match provider {
         Provider::Podman => None,
@@ -88,7 +88,13 @@ pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Need> {
 const DOCKER_ELSEWHERE: &str = "install docker-ce and docker-ce-rootless-extras from Docker's own repository (https://docs.docker.com/engine/install), then run the same command again; or take `--provider podman`";
 const NERDCTL_ELSEWHERE: &str = "unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`";
 
-fn too_old(facts: &Facts, name: &str, floor: [u64; 2], offer: &Offer, elsewhere: &str) -> Option<Need> {
+fn too_old(
+    facts: &Facts,
+    name: &str,
+    floor: [u64; 2],
+    offer: &Offer,
+    elsewhere: &str,
+) -> Option<Applicability> {
     let floor = Version::from(floor);
     let needs = format!("kind needs {floor} or later");
     let what = match offer {
@@ -101,18 +107,18 @@ fn too_old(facts: &Facts, name: &str, floor: [u64; 2], offer: &Offer, elsewhere:
         Offer::Nothing => format!("{} offers no {name}, and {needs}", facts.distro.name),
         _ => return None,
     };
-    Some(Need::blocked(what, elsewhere))
+    Some(Applicability::blocked(what, elsewhere))
 }
 
 /// Distributions whose own Docker comes without its set-up tool (kind `hack/ci/init-vm.sh` says it of Fedora; Arch has
 /// it in the AUR).
-fn without_tool(facts: &Facts) -> Option<Need> {
+fn without_tool(facts: &Facts) -> Option<Applicability> {
     let has_none = matches!(facts.packages.manager, Some(Manager::Dnf | Manager::Pacman))
         && !facts.packages.installed.contains_key("docker-ce");
     (has_none && facts.engines.docker_tool.is_none()).then(|| {
         let what = format!("the Docker of {} comes without dockerd-rootless-setuptool.sh", facts.distro.name);
         let aur = "install docker and, from the AUR, docker-rootless-extras, then run the same command again; or take `--provider podman`";
-        Need::blocked(what, if facts.packages.manager == Some(Manager::Pacman) { aur } else { DOCKER_ELSEWHERE })
+        Applicability::blocked(what, if facts.packages.manager == Some(Manager::Pacman) { aur } else { DOCKER_ELSEWHERE })
     })
 }
 
@@ -155,18 +161,19 @@ fn has_client_apart(facts: &Facts) -> bool {
 }
 
 /// What makes the daemon fail on this machine although all is installed.
-pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Need> {
+pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Applicability> {
     facts.cgroup.is_isolated().then(|| {
         let what = format!("this WSL keeps the distribution below /wsl-user, and {which} looks for the user's cgroup in /sys/fs/cgroup/user.slice");
         let hint = "add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then `wsl.exe --shutdown` in Windows; or take `--provider podman`";
-        Need::blocked(what, hint)
+        Applicability::blocked(what, hint)
     })
 }
 
 /// The system's own daemons that come with what we bring: nobody asked for them. What was there before us is left.
 pub(super) fn rootful_of_ours(facts: &Facts, units: &[(&'static str, &str)]) -> Vec<&'static str> {
-    let is_ours =
-        |package: &str| facts.brought.contains(package) || !facts.packages.installed.contains_key(package);
+    let is_ours = |package: &str| {
+        facts.installed_by_us.contains(package) || !facts.packages.installed.contains_key(package)
+    };
     units.iter().filter(|(_, package)| is_ours(package)).map(|(unit, _)| *unit).collect()
 }
 

@@ -1,9 +1,9 @@
 //! `/` as a shared mount.
 
-use crate::change::{Change, Follow, Put, Run, Unit};
+use crate::change::{Change, Put, Run, Trigger, Unit};
 use crate::facts::Facts;
 use crate::facts::kernel::Propagation;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "shared-root",
@@ -23,19 +23,21 @@ pub(super) static STAGE: Stage = Stage {
 
 const UNIT: &str = "kind-wsl-shared-root.service";
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     match facts.kernel.root_mount {
-        Some(Propagation::Private) => Need::needed("`/` is a private mount"),
-        Some(Propagation::Shared) => Need::satisfied("`/` is a shared mount"),
-        Some(Propagation::Slave) => Need::not_here("`/` receives its mounts from another mount namespace"),
-        None => Need::not_here("the mount table does not show `/`"),
+        Some(Propagation::Private) => Applicability::needed("`/` is a private mount"),
+        Some(Propagation::Shared) => Applicability::satisfied("`/` is a shared mount"),
+        Some(Propagation::Slave) => {
+            Applicability::not_applicable("`/` receives its mounts from another mount namespace")
+        }
+        None => Applicability::not_applicable("the mount table does not show `/`"),
     }
 }
 
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let unit = include_str!("../../assets/files/kind-wsl-shared-root.service");
     let mut put = Put::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
-    put.follow = Some(Follow::DaemonReload);
+    put.follow = Some(Trigger::DaemonReload);
     // The unit is for the next starts. Last of all, so that a run that was interrupted finds `/` private again.
     vec![
         Change::Put(put),

@@ -4,7 +4,7 @@ use crate::change::{Change, Edit, Entry};
 use crate::facts::Facts;
 use crate::facts::subids::{Obstacle, SUBIDS};
 use crate::host::Owner;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "subids",
@@ -21,10 +21,10 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let (name, ids) = (&facts.user.name, &facts.subids);
     if facts.user.uid == 0 {
-        return Need::blocked(
+        return Applicability::blocked(
             "the user would be root, and rootless containers need an ordinary user",
             "name one: `--user NAME`",
         );
@@ -32,22 +32,22 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
     let found =
         format!("`{name}` has {} subordinate user IDs and {} subordinate group IDs", ids.uids, ids.gids);
     if ids.uids >= SUBIDS && ids.gids >= SUBIDS {
-        return Need::satisfied(found);
+        return Applicability::satisfied(found);
     }
     let found = format!("{found}; rootless containers need {SUBIDS}");
     match &ids.obstacle {
-        None => Need::needed(found),
-        Some(Obstacle::Source { name: source }) => Need::blocked(
+        None => Applicability::needed(found),
+        Some(Obstacle::Source { name: source }) => Applicability::blocked(
             format!("{found}. They come from `{source}` (/etc/nsswitch.conf, `subid`), not from /etc/subuid"),
             format!(
                 "have the administrator of `{source}` assign {SUBIDS} IDs to `{name}`; `getsubids {name}` shows them"
             ),
         ),
-        Some(Obstacle::Unlisted { command }) => Need::blocked(
+        Some(Obstacle::Unlisted { command }) => Applicability::blocked(
             format!("{found}. `{command}` failed, so IDs of other accounts cannot be ruled out"),
             format!("run `{command}` to see why it fails, then run the same command again"),
         ),
-        Some(Obstacle::Full) => Need::blocked(
+        Some(Obstacle::Full) => Applicability::blocked(
             format!(
                 "{found}. No {SUBIDS} IDs in a row are free between SUB_UID_MIN and SUB_UID_MAX of /etc/login.defs"
             ),

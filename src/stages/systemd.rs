@@ -1,10 +1,10 @@
 //! `/etc/wsl.conf` `[boot] systemd=true`, and an init that is systemd.
 
-use crate::change::{Change, Due, Edit, Entry, Expect, Package};
+use crate::change::{Change, Edit, Entry, Expect, Package, RestartRequirement};
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
 use crate::host::Owner;
-use crate::stage::{Answers, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "systemd",
@@ -19,10 +19,10 @@ pub(super) static STAGE: Stage = Stage {
         id: "repair_wsl_conf",
         prompt: "Make the lines comments at which WSL stops reading?",
         help: "turn the lines at which WSL stops reading /etc/wsl.conf into comments",
-        form: Form::YesNo,
+        form: AnswerKind::YesNo,
         when: |facts, _| is_unreadable(facts),
         default: |_| "yes".to_owned(),
-        weight: Weight::Decide,
+        weight: Prompting::Always,
     }],
     needed,
     changes,
@@ -37,11 +37,11 @@ fn is_on(facts: &Facts) -> bool {
     facts.systemd.is_running() || facts.wsl_conf.systemd.is_some_and(|(on, _)| on)
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if matches!(facts.wsl, crate::facts::Wsl::One { .. }) {
         let name = facts.wsl.distro();
         let hint = format!("in Windows: `wsl --set-version {name} 2`, then run the same command again");
-        return Need::blocked(
+        return Applicability::blocked(
             "this distribution runs under WSL 1, which has no Linux kernel and so no containers",
             hint,
         );
@@ -52,29 +52,32 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
                 "PID 1 is `{}`, and rootless nodes need the user manager of a systemd",
                 facts.systemd.pid1
             );
-            return Need::blocked(
+            return Applicability::blocked(
                 what,
                 "start this machine with systemd; a container without it can not run kind",
             );
         }
-        return Need::not_here("not WSL, and PID 1 is systemd");
+        return Applicability::not_applicable("not WSL, and PID 1 is systemd");
     }
     // 0.67.6 is the first with systemd (MicrosoftDocs/WSL systemd.md).
     if facts.wsl.is_before("0.67.6") {
         let what = format!("{} can not start systemd, which came with 0.67.6", facts.wsl.name());
-        return Need::blocked(what, "in Windows: `wsl --update`, then run the same command again");
+        return Applicability::blocked(what, "in Windows: `wsl --update`, then run the same command again");
     }
     if is_unreadable(facts) && answers.get("repair_wsl_conf") == Some("no") {
         let problem = facts.wsl_conf.problems.first().cloned().unwrap_or_default();
         let what = format!("WSL does not read {WSL_CONF} to its end: {problem}");
-        return Need::blocked(what, "correct that line by hand, or let `--repair-wsl-conf yes` do it");
+        return Applicability::blocked(
+            what,
+            "correct that line by hand, or let `--repair-wsl-conf yes` do it",
+        );
     }
     if facts.systemd.is_running() {
         let line = facts.wsl_conf.systemd.filter(|(on, _)| *on);
         let how = line.map_or_else(String::new, |(_, n)| format!(" ({WSL_CONF} line {n})"));
-        return Need::satisfied(format!("PID 1 is systemd{how}"));
+        return Applicability::satisfied(format!("PID 1 is systemd{how}"));
     }
-    Need::needed(format!("PID 1 is `{}`", facts.systemd.pid1))
+    Applicability::needed(format!("PID 1 is `{}`", facts.systemd.pid1))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
@@ -84,7 +87,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
             edit,
             owner: Owner::Root,
             follow: None,
-            restart: Due::distro(Some(Expect::Systemd)),
+            restart: RestartRequirement::distro(Some(Expect::Systemd)),
         })
     };
     let mut changes = Vec::new();
@@ -93,7 +96,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         let name = if facts.distro.is_debian() { "systemd-sysv" } else { "systemd" };
         changes.push(Change::Package(Package::new(manager, vec![name.to_owned()])));
     }
-    if !facts.wsl_conf.complete && answers.is_yes("repair_wsl_conf") {
+    if !facts.wsl_conf.complete && answers.is_true("repair_wsl_conf") {
         changes.push(entry(Edit::Repair));
     }
     let value = Some("true".to_owned());

@@ -6,7 +6,7 @@ use crate::change::{Aside, Body, Change, Put};
 use crate::facts::Facts;
 use crate::facts::tools::{kept_kind, private_kind};
 use crate::fetch::catalogue::{self, Catalogue, CatalogueError};
-use crate::stage::{Answers, Choice, Form, Need, Question, Stage, Weight};
+use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "tools",
@@ -23,7 +23,7 @@ pub(super) static STAGE: Stage = Stage {
             id: "tools",
             prompt: "Install kind and kubectl into ~/.local?",
             help: "what to install into ~/.local: both, kind, kubectl or none",
-            form: Form::Choice(|_| {
+            form: AnswerKind::Choice(|_| {
                 vec![
                     Choice::new("both", "kind and kubectl"),
                     Choice::new("kind", "kind alone"),
@@ -41,16 +41,16 @@ pub(super) static STAGE: Stage = Stage {
                 };
                 choice.to_owned()
             },
-            weight: Weight::Decide,
+            weight: Prompting::Always,
         },
         Question {
             id: "kind_wrapper",
             prompt: "Make plain `kind create cluster` go through kind-wsl?",
             help: "make a `kind` in ~/.local/bin that goes through `kind-wsl kind`",
-            form: Form::YesNo,
+            form: AnswerKind::YesNo,
             when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,
             default: |_| "yes".to_owned(),
-            weight: Weight::Decide,
+            weight: Prompting::Always,
         },
     ],
     needed,
@@ -62,7 +62,7 @@ fn wants(answers: &Answers, tool: &str) -> bool {
     matches!(answers.get("tools"), Some(choice) if choice == "both" || choice == tool)
 }
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let mut missing = Vec::new();
     if facts.tools.kind.is_none() && wants(answers, "kind") {
         missing.push("kind");
@@ -70,31 +70,31 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
     if facts.tools.kubectl.is_none() && wants(answers, "kubectl") {
         missing.push("kubectl");
     }
-    if !facts.tools.wrapped && answers.is_yes("kind_wrapper") {
+    if !facts.tools.wrapped && answers.is_true("kind_wrapper") {
         missing.push("a kind that goes through kind-wsl");
     }
     if missing.is_empty() {
         let found = |name: &str, path: &Option<Utf8PathBuf>| {
             path.as_ref().map_or_else(|| format!("no {name}, not asked for"), ToString::to_string)
         };
-        return Need::satisfied(format!(
+        return Applicability::satisfied(format!(
             "{}; {}",
             found("kind", &facts.tools.kind),
             found("kubectl", &facts.tools.kubectl)
         ));
     }
     if facts.arch.is_none() {
-        return Need::blocked(
+        return Applicability::blocked(
             format!("neither kind nor kubectl is built for {}", facts.kernel.machine),
             "leave them out: `--tools none`",
         );
     }
-    Need::needed(format!("not there: {}", missing.join(", ")))
+    Applicability::needed(format!("not there: {}", missing.join(", ")))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let bin = facts.user.home.join(".local/bin");
-    let wrap = answers.is_yes("kind_wrapper") || facts.tools.wrapped;
+    let wrap = answers.is_true("kind_wrapper") || facts.tools.wrapped;
     let mut changes = Vec::new();
     if facts.tools.kind.is_none() && wants(answers, "kind") {
         let path = if wrap { private_kind(&facts.user) } else { bin.join("kind") };
@@ -103,7 +103,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if facts.tools.kubectl.is_none() && wants(answers, "kubectl") {
         changes.extend(download(facts, catalogue::kubectl(), bin.join("kubectl")));
     }
-    if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_yes("kind_wrapper")) {
+    if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_true("kind_wrapper")) {
         let quoted = program.as_str().replace('\'', r"'\''");
         let text = format!(
             "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"

@@ -1,8 +1,8 @@
 //! The guide's slices: root's own, and accounting for everybody's.
 
-use crate::change::{Change, Due, Follow, Put, Unit};
+use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
 use crate::facts::Facts;
-use crate::stage::{Answers, Need, Stage};
+use crate::stage::{Answers, Applicability, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "user-slice",
@@ -19,16 +19,16 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-fn needed(facts: &Facts, _: &Answers) -> Need {
+fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let version = facts
         .systemd
         .version
         .as_ref()
         .map_or_else(|| "systemd".to_owned(), |v| format!("systemd {}", v.release()));
     if facts.systemd.version.as_ref().is_some_and(|v| v.major() < 238) {
-        return Need::needed(format!("{version} does not account memory and tasks by itself"));
+        return Applicability::needed(format!("{version} does not account memory and tasks by itself"));
     }
-    Need::no_effect(format!(
+    Applicability::redundant(format!(
         "{version} accounts memory and tasks by itself, and the io controller comes with delegation"
     ))
 }
@@ -36,8 +36,8 @@ fn needed(facts: &Facts, _: &Answers) -> Need {
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let put = |path, text: &str| {
         let mut put = Put::config(path, text.to_owned());
-        put.follow = Some(Follow::DaemonReload);
-        put.restart = Due::distro(None);
+        put.follow = Some(Trigger::DaemonReload);
+        put.restart = RestartRequirement::distro(None);
         Change::Put(put)
     };
     let slice = || put("/etc/systemd/system/user-0.slice", include_str!("../../assets/files/user-0.slice"));

@@ -6,10 +6,10 @@ use super::rootless;
 use crate::facts::Facts;
 use crate::facts::cgroup::{ESSENTIAL, Mounts, user_manager};
 use crate::facts::engines::Info;
-use crate::host::World;
+use crate::host::System;
 use crate::inspect::{Inspection, consequence, node};
 use crate::provider::{INFO, Provider, docker_host, in_wrapper};
-use crate::stage::{Answers, Check, Fault, Need, Stage};
+use crate::stage::{Answers, Applicability, Check, Fault, Stage};
 
 pub(super) static STAGE: Stage = Stage {
     id: "verify",
@@ -77,7 +77,7 @@ pub(super) static STAGE: Stage = Stage {
     ],
 };
 
-fn needed(facts: &Facts, answers: &Answers) -> Need {
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let provider = answers.provider();
     let has_packages = |provider| {
         let names = facts.packages.manager.map(|manager| rootless::packages(facts, provider, manager));
@@ -89,25 +89,25 @@ fn needed(facts: &Facts, answers: &Answers) -> Need {
         Provider::Nerdctl => facts.engines.nerdctl.is_some() || has_packages(provider),
     };
     if !is_installed {
-        return Need::not_here(format!("{provider} is not installed"));
+        return Applicability::not_applicable(format!("{provider} is not installed"));
     }
     if let Some(when) = &facts.verified {
-        return Need::satisfied(format!("verified at {when}; nothing has changed since"));
+        return Applicability::satisfied(format!("verified at {when}; nothing has changed since"));
     }
     let checks = STAGE.checks.iter().filter(|check| check.counts(answers)).count();
-    Need::needed(format!("will run {checks} checks at the end"))
+    Applicability::needed(format!("will run {checks} checks at the end"))
 }
 
-fn systemd(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
-    let name = world.text("/proc/1/comm").unwrap_or_default();
+fn systemd(system: &dyn System, _: &Facts, _: &Answers) -> Result<String, Fault> {
+    let name = system.text("/proc/1/comm").unwrap_or_default();
     match name.trim() {
         "systemd" => Ok("PID 1 is systemd".to_owned()),
         other => Err(Fault::new(format!("PID 1 is `{other}`"), "`kind-wsl setup --only systemd`")),
     }
 }
 
-fn cgroup(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
-    let seen = Mounts::of(world);
+fn cgroup(system: &dyn System, _: &Facts, _: &Answers) -> Result<String, Fault> {
+    let seen = Mounts::probe(system);
     if seen.is_pure_v2() {
         Ok(seen.to_string())
     } else {
@@ -115,9 +115,9 @@ fn cgroup(world: &dyn World, _: &Facts, _: &Answers) -> Result<String, Fault> {
     }
 }
 
-fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+fn manager(system: &dyn System, facts: &Facts, _: &Answers) -> Result<String, Fault> {
     let uid = facts.user.uid;
-    let Some(level) = user_manager(world, uid) else {
+    let Some(level) = user_manager(system, uid) else {
         let hint = format!(
             "`systemctl status user@{uid}.service` says why; another distribution that runs with systemd is the usual cause (WSL#13188)"
         );
@@ -134,12 +134,12 @@ fn manager(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Faul
 }
 
 /// Asks podman as kind will.
-pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fault> {
+pub(crate) fn podman_info(system: &dyn System, facts: &Facts) -> Result<Value, Fault> {
     let cmd = in_wrapper(["podman", "info", "--format", "json"])
         .as_user(&facts.user)
-        .within(std::time::Duration::from_mins(2));
+        .timeout(std::time::Duration::from_mins(2));
     let broken = |seen: String| Fault::new(seen, format!("run `{cmd}` as {} to see it", facts.user.name));
-    let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
+    let output = system.run_readonly(&cmd).map_err(|e| broken(e.to_string()))?;
     if output.code != 0 {
         return Err(broken(format!(
             "podman info ended with exit code {}: {}",
@@ -150,10 +150,10 @@ pub(crate) fn podman_info(world: &dyn World, facts: &Facts) -> Result<Value, Fau
     serde_json::from_str(&output.stdout).map_err(|e| broken(format!("podman info printed no JSON: {e}")))
 }
 
-fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String, Fault> {
+fn engine(system: &dyn System, facts: &Facts, provider: Provider) -> Result<String, Fault> {
     let mut cmd = in_wrapper([provider.name()].into_iter().chain(INFO))
         .as_user(&facts.user)
-        .within(std::time::Duration::from_mins(2));
+        .timeout(std::time::Duration::from_mins(2));
     if provider == Provider::Docker {
         cmd = cmd.with_env("DOCKER_HOST", &docker_host(&facts.user));
     }
@@ -163,7 +163,7 @@ fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String
         facts.user.name
     );
     let broken = |seen: String| Fault::new(seen, why.clone());
-    let output = world.query(&cmd).map_err(|e| broken(e.to_string()))?;
+    let output = system.run_readonly(&cmd).map_err(|e| broken(e.to_string()))?;
     let info: Value = serde_json::from_str(output.stdout.trim())
         .map_err(|_| broken(format!("{provider} info said: {}", output.stderr.trim())))?;
     // docker info ends well and tells of a daemon that does not answer in its text.
@@ -191,9 +191,9 @@ fn engine(world: &dyn World, facts: &Facts, provider: Provider) -> Result<String
     Err(Fault::new(seen, format!("`kind-wsl setup --only controllers,delegation,restart,{provider}`")))
 }
 
-fn nodes(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
+fn nodes(system: &dyn System, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
     // What hinders the provider itself is the other checks' business.
-    let seen = Inspection::of(world, &facts.user, || node::list(world, &facts.user, answers.provider()));
+    let seen = Inspection::probe(system, &facts.user, || node::list(system, &facts.user, answers.provider()));
     let nodes = seen.nodes().iter().filter(|node| node.at.is_some());
     let mut names = Vec::new();
     for node in nodes {
@@ -213,8 +213,8 @@ fn text<'v>(info: &'v Value, pointer: &str) -> &'v str {
     info.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn controllers(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
-    let info = podman_info(world, facts)?;
+fn controllers(system: &dyn System, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(system, facts)?;
     let version = text(&info, "/host/cgroupVersion");
     if version != "v2" {
         return Err(Fault::new(format!("podman sees cgroup {version}"), "`kind-wsl explain cgroup`"));
@@ -234,8 +234,8 @@ fn controllers(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, 
     ))
 }
 
-fn logs(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
-    let info = podman_info(world, facts)?;
+fn logs(system: &dyn System, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(system, facts)?;
     let events = text(&info, "/host/eventLogger");
     // podman names its log driver from 4.0 on.
     let driver = text(&info, "/host/logDriver");
@@ -258,8 +258,8 @@ fn wins(facts: &Facts, key: &str, seen: &str) -> Fault {
     Fault::new(seen, hint)
 }
 
-fn cgroup_manager(world: &dyn World, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
-    let info = podman_info(world, facts)?;
+fn cgroup_manager(system: &dyn System, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
+    let info = podman_info(system, facts)?;
     let seen = text(&info, "/host/cgroupManager");
     let wanted = super::podman::manager(facts, answers);
     if seen == wanted {
@@ -268,8 +268,8 @@ fn cgroup_manager(world: &dyn World, facts: &Facts, answers: &Answers) -> Result
     Err(wins(facts, "engine.cgroup_manager", &format!("cgroup manager `{seen}`, not `{wanted}`")))
 }
 
-fn crun(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
-    let info = podman_info(world, facts)?;
+fn crun(system: &dyn System, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(system, facts)?;
     let path = text(&info, "/host/ociRuntime/path");
     let said = text(&info, "/host/ociRuntime/version");
     let version = said.lines().next().unwrap_or_default();
@@ -285,8 +285,8 @@ fn crun(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> 
     ))
 }
 
-fn storage(world: &dyn World, facts: &Facts, _: &Answers) -> Result<String, Fault> {
-    let info = podman_info(world, facts)?;
+fn storage(system: &dyn System, facts: &Facts, _: &Answers) -> Result<String, Fault> {
+    let info = podman_info(system, facts)?;
     let driver = text(&info, "/store/graphDriverName");
     if driver != "vfs" {
         return Ok(format!("storage driver {driver}"));

@@ -5,7 +5,7 @@ use dialoguer::{Confirm, Input, Select};
 
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::stage::{Choice, Form, Question};
+use crate::stage::{AnswerKind, Choice, Question};
 
 /// What a person said to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ fn given_up<E>(_: E) -> Failure {
 /// When the person gave up.
 pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Failure> {
     match question.form {
-        Form::YesNo => {
+        AnswerKind::YesNo => {
             let theme = theme();
             let yes = Confirm::with_theme(&*theme).with_prompt(question.prompt).default(now == "yes");
             let yes = yes.interact_opt().map_err(given_up)?.ok_or_else(|| given_up(()))?;
             Ok(if yes { "yes" } else { "no" }.to_owned())
         }
-        Form::Choice(choices) => select(question.prompt, &choices(facts), now),
-        Form::Open(choices, check) => {
+        AnswerKind::Choice(choices) => select(question.prompt, &choices(facts), now),
+        AnswerKind::Open(choices, check) => {
             let mut choices = choices(facts);
             choices.push(Choice::new("", "another one …"));
             let said = select(question.prompt, &choices, now)?;

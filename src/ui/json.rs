@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{out, safe};
 use crate::change::Tick;
-use crate::engine::{Event, Face};
+use crate::engine::{Event, Reporter};
 use crate::plan::Verdict;
 
 /// The version of this form; documented in `docs/json.md`.
@@ -50,11 +50,11 @@ impl serde_json::ser::Formatter for Safe {
     }
 }
 
-impl Face for Json {
+impl Reporter for Json {
     fn event(&mut self, event: &Event<'_>) {
         line(match event {
             Event::Stage { number, count, id, title, why } => json!({
-                "event": "stage", "number": number, "count": count, "id": id, "title": title, "verdict": Verdict::Needed, "why": why
+                "event": "stage", "number": number, "count": count, "id": id, "title": title, "verdict": Verdict::Required, "why": why
             }),
             Event::Passed { stage, verdict, why } => {
                 json!({ "event": "stage", "id": stage.id, "title": stage.title, "verdict": verdict, "why": why })
@@ -63,7 +63,7 @@ impl Face for Json {
             Event::Changed { target } => json!({ "event": "changed", "target": target }),
             Event::Undone { target, .. } => json!({ "event": "undone", "target": target }),
             Event::Kept { target, why, .. } => json!({ "event": "kept", "target": target, "why": why }),
-            Event::Follow { command } => json!({ "event": "follow", "command": command.to_string() }),
+            Event::Trigger { command } => json!({ "event": "follow", "command": command.to_string() }),
             Event::Check { what, seen: Ok(seen) } => {
                 json!({ "event": "check", "what": what, "holds": true, "seen": seen })
             }

@@ -1,7 +1,7 @@
 //! Plain lines, for pipes and CI.
 
 use crate::change::Tick;
-use crate::engine::{Event, Face};
+use crate::engine::{Event, Reporter};
 use crate::fix::Fix;
 
 /// Prints it; further lines are further in, so that none of them looks like one of ours.
@@ -18,7 +18,7 @@ pub struct Plain {
     pub quiet: bool,
 }
 
-impl Face for Plain {
+impl Reporter for Plain {
     fn event(&mut self, event: &Event<'_>) {
         if self.quiet && !matches!(event, Event::Warn(_) | Event::Check { seen: Err(_), .. }) {
             return;
@@ -31,7 +31,7 @@ impl Face for Plain {
             Event::Changed { target } => out(&format!("  done: {target}")),
             Event::Undone { reversal, .. } => out(&format!("  {}", reversal.done())),
             Event::Kept { reversal, why, .. } => out(&format!("  kept {} ({why})", reversal.object)),
-            Event::Follow { command } => out(&format!("  then: {command}")),
+            Event::Trigger { command } => out(&format!("  then: {command}")),
             Event::Check { what, seen: Ok(seen) } => out(&format!("  holds: {what}: {seen}")),
             Event::Check { what, seen: Err(fault) } => {
                 let word = if fault.is_warning { "warning" } else { "does not hold" };

@@ -13,9 +13,9 @@ use crate::plan::{FileDiff, Plan, Planned, Verdict};
 
 fn style(verdict: Verdict) -> Style {
     match verdict {
-        Verdict::Needed => YELLOW,
-        Verdict::Satisfied | Verdict::NoEffect => GREEN,
-        Verdict::NotHere | Verdict::Skipped => DIM,
+        Verdict::Required => YELLOW,
+        Verdict::Satisfied | Verdict::Redundant => GREEN,
+        Verdict::NotApplicable | Verdict::Skipped => DIM,
         Verdict::Blocked => RED,
     }
 }
@@ -38,7 +38,7 @@ pub fn machine(facts: &Facts) -> String {
 /// A line for each stage; without `-v` only for those that change something or are blocked.
 #[must_use]
 pub fn table(stages: &[Planned], detail: Detail) -> String {
-    let is_due = |stage: &&Planned| matches!(stage.verdict, Verdict::Needed | Verdict::Blocked);
+    let is_due = |stage: &&Planned| matches!(stage.verdict, Verdict::Required | Verdict::Blocked);
     let row = |stage: &Planned| {
         let cells = [(stage.id, 15, Style::new()), (stage.verdict.name(), 11, style(stage.verdict))];
         columns(&cells, &stage.why, width())

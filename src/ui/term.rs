@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
 use crate::change::Tick;
-use crate::engine::{Event, Face};
+use crate::engine::{Event, Reporter};
 use crate::fix::Fix;
 
 /// The bar that is shown now.
@@ -114,7 +114,7 @@ impl Term {
     }
 }
 
-impl Face for Term {
+impl Reporter for Term {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Stage { number, count, id, title, .. } => {
@@ -133,7 +133,7 @@ impl Face for Term {
             Event::Kept { reversal, why, .. } => {
                 self.mark("·", YELLOW, &format!("kept {} ({why})", reversal.object));
             }
-            Event::Follow { command } => self.mark("·", DIM, &format!("then {command}")),
+            Event::Trigger { command } => self.mark("·", DIM, &format!("then {command}")),
             Event::Check { what, seen: Ok(seen) } => self.mark("✓", GREEN, &format!("{what}: {seen}")),
             Event::Check { what, seen: Err(fault) } => {
                 let (mark, style) = if fault.is_warning { ("!", YELLOW) } else { ("✗", RED) };

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Interop, InteropError};
 use crate::change::Scope;
-use crate::host::{Account, Cmd, Host, HostError, Kind, Owner, Scratch, Stat, World, is_roots_own};
+use crate::host::{Account, Cmd, HostError, Kind, LiveSystem, Owner, Stat, System, TempDir, is_roots_own};
 
 /// Its name.
 const NAME: &str = "kind-wsl-helper.exe";
@@ -38,7 +38,7 @@ pub enum Lent {
     /// The file that it was found in.
     Found(Utf8PathBuf),
     /// One that goes away with this.
-    Made(Scratch),
+    Made(TempDir),
 }
 
 impl Lent {
@@ -55,7 +55,7 @@ impl Lent {
 impl Helper {
     /// The one beside this program, if only root can have put it there; otherwise the one that was built in.
     #[must_use]
-    pub fn find(host: &Host) -> Option<Self> {
+    pub fn find(host: &LiveSystem) -> Option<Self> {
         let beside = || {
             let path = Utf8PathBuf::from(host.env("KIND_WSL_PROGRAM")?).with_file_name(NAME);
             is_roots_own(&path).then_some(path)
@@ -67,7 +67,7 @@ impl Helper {
         let named = None;
         let read = |path: Utf8PathBuf| {
             let mut bytes = Vec::new();
-            host.open_outside(&path).ok()?.read_to_end(&mut bytes).ok()?;
+            host.open_host_path(&path).ok()?.read_to_end(&mut bytes).ok()?;
             Some(Self { bytes, file: Some(path) })
         };
         let found = named.and_then(read).or_else(|| beside().and_then(read));
@@ -82,7 +82,7 @@ impl Helper {
         if let Some(file) = self.file {
             return Ok(Lent::Found(file));
         }
-        let scratch = Scratch::new()?;
+        let scratch = TempDir::new()?;
         scratch.put(NAME, &self.bytes)?;
         scratch.show(NAME)?;
         Ok(Lent::Made(scratch))
@@ -92,7 +92,12 @@ impl Helper {
     ///
     /// # Errors
     /// What the drive refuses.
-    pub fn place(&self, host: &Host, place: &Utf8Path, user: &Account) -> Result<Utf8PathBuf, HostError> {
+    pub fn place(
+        &self,
+        host: &LiveSystem,
+        place: &Utf8Path,
+        user: &Account,
+    ) -> Result<Utf8PathBuf, HostError> {
         let owner = crate::change::user_owner(user);
         let path = place.join(NAME);
         for dir in host.missing_dirs(&path)? {
@@ -101,7 +106,7 @@ impl Helper {
         let there = host.sha256(&path)?;
         if there.as_deref() != Some(&crate::host::digest(&self.bytes)) {
             let refused = |source| HostError::File { action: "write", path: path.clone(), source };
-            host.write(&path, 0o755, host.ids(owner), owner, |sink| {
+            host.write(&path, 0o755, host.resolve_owner(owner), owner, |sink| {
                 sink.write_all(&self.bytes).map_err(refused)
             })?;
         }
@@ -195,12 +200,12 @@ pub struct Outcome {
 impl Outcome {
     /// Reads the result of the restart `id` in one of our directories; `None` where the helper left none.
     #[must_use]
-    pub fn of(world: &dyn World, places: &[Utf8PathBuf], id: &str) -> Option<Self> {
+    pub fn probe(system: &dyn System, places: &[Utf8PathBuf], id: &str) -> Option<Self> {
         let read = |place: &Utf8PathBuf| {
             let path = place.join(format!("{id}.result"));
             // The helper writes a file; what a link there leads to is not what it wrote.
-            let is_file = matches!(world.stat(&path), Ok(Some(Stat { kind: Kind::File, .. })));
-            is_file.then(|| world.read(&path).ok().flatten()).flatten()
+            let is_file = matches!(system.stat(&path), Ok(Some(Stat { kind: Kind::File, .. })));
+            is_file.then(|| system.read(&path).ok().flatten()).flatten()
         };
         let bytes = places.iter().find_map(read)?;
         let text = String::from_utf8_lossy(bytes.get(..LONGEST_RESULT).unwrap_or(&bytes)).into_owned();
@@ -281,18 +286,20 @@ impl Order<'_> {
 ///
 /// # Errors
 /// What the drive refuses.
-pub fn give_the_word(host: &Host, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
+pub fn give_the_word(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
     let owner = crate::change::user_owner(user);
     let path = place.join(format!("{id}.ready"));
     let refused = |source| HostError::File { action: "write", path: path.clone(), source };
-    host.write(&path, 0o644, host.ids(owner), owner, |sink| sink.write_all(b"ready\n").map_err(refused))
+    host.write(&path, 0o644, host.resolve_owner(owner), owner, |sink| {
+        sink.write_all(b"ready\n").map_err(refused)
+    })
 }
 
 /// Removes what an earlier try of the same restart left: an old word would be taken for a new one.
 ///
 /// # Errors
 /// What the drive refuses.
-pub fn forget(host: &Host, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
+pub fn forget(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
     let left = ["ready", "result"].map(|ending| place.join(format!("{id}.{ending}")));
     for path in left {
         if host.stat(&path)?.is_some() {
@@ -306,7 +313,7 @@ pub fn forget(host: &Host, place: &Utf8Path, id: &str, user: &Account) -> Result
 ///
 /// # Errors
 /// What the drive refuses: Windows keeps the file of a program that runs.
-pub fn clear(host: &Host, place: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+pub fn clear(host: &LiveSystem, place: &Utf8Path, owner: Owner) -> Result<(), HostError> {
     if !Helper::is_place(place) {
         return Ok(());
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::facts::wsl::{WslConf, windows_path};
-use crate::host::{Account, Cmd, HostError, Output, World};
+use crate::host::{Account, Cmd, HostError, Output, System};
 
 /// How long a Windows program may take to answer. Where interop is off but its entry is there, WSL gives up after 10 s
 /// itself (WSL `src/linux/init/binfmt.cpp:27`).
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why Windows could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ fn is_distribution(name: &str) -> bool {
 /// Starts Windows programs, always as the user: the caller's environment chooses what `WSL_INTEROP` leads to, and a
 /// program on a Windows drive can be exchanged by the user.
 pub struct Interop<'w> {
-    world: &'w dyn World,
+    system: &'w dyn System,
     user: Account,
     mount_root: String,
 }
@@ -61,20 +61,20 @@ impl<'w> Interop<'w> {
     /// # Errors
     /// [`InteropError::NoSession`] where it can not be one: WSL starts what it likes for such a caller in a job
     /// that ends with the virtual machine (WSL `src/windows/service/exe/WslCoreInstance.cpp:430`).
-    pub fn new(world: &'w dyn World, user: &Account) -> Result<Self, InteropError> {
-        world.env("WSL_INTEROP").filter(|v| !v.is_empty()).ok_or(InteropError::NoSession)?;
-        let conf = WslConf::of(world);
-        Ok(Self { world, user: user.clone(), mount_root: conf.mount_root })
+    pub fn new(system: &'w dyn System, user: &Account) -> Result<Self, InteropError> {
+        system.env("WSL_INTEROP").filter(|v| !v.is_empty()).ok_or(InteropError::NoSession)?;
+        let conf = WslConf::probe(system);
+        Ok(Self { system, user: user.clone(), mount_root: conf.mount_root })
     }
 
     /// A command line for a Windows program, in this session.
     #[must_use]
     pub fn command<S: Into<String>>(&self, program: &Utf8Path, args: impl IntoIterator<Item = S>) -> Cmd {
-        let session = self.world.env("WSL_INTEROP").unwrap_or_default();
-        let crossing = self.world.env("WSLENV").unwrap_or_default();
+        let session = self.system.env("WSL_INTEROP").unwrap_or_default();
+        let crossing = self.system.env("WSLENV").unwrap_or_default();
         // wsl.exe then writes UTF-8 (WSL src/windows/common/wslutil.cpp:1497).
         let crossing = if crossing.is_empty() { String::new() } else { format!("{crossing}:") };
-        let mut cmd = Cmd::new(program.as_str(), args).as_user(&self.user).within(PATIENCE);
+        let mut cmd = Cmd::new(program.as_str(), args).as_user(&self.user).timeout(TIMEOUT);
         cmd = cmd.with_env("WSL_INTEROP", &session).with_env("WSL_UTF8", "1");
         cmd.with_env("WSLENV", &format!("{crossing}WSL_UTF8/w"))
     }
@@ -85,7 +85,8 @@ impl<'w> Interop<'w> {
     /// When it can not be started, does not end in time, or ends with another exit code than 0.
     pub fn ask(&self, program: &Utf8Path, args: &[&str]) -> Result<String, InteropError> {
         let cmd = self.command(program, args.iter().copied());
-        let Output { code, stdout, stderr } = self.world.query(&cmd).map_err(InteropError::Unanswered)?;
+        let Output { code, stdout, stderr } =
+            self.system.run_readonly(&cmd).map_err(InteropError::Unanswered)?;
         if code == 0 {
             return Ok(stdout);
         }
@@ -114,7 +115,7 @@ impl<'w> Interop<'w> {
     /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.
     #[must_use]
     pub fn path(&self, windows: &str) -> Option<Utf8PathBuf> {
-        let asked = self.world.answer(&Cmd::new("wslpath", ["-u", windows]).as_user(&self.user));
+        let asked = self.system.stdout_if_ok(&Cmd::new("wslpath", ["-u", windows]).as_user(&self.user));
         asked
             .filter(|p| p.starts_with('/'))
             .map(Into::into)

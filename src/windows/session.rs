@@ -1,23 +1,23 @@
 //! The session that a person opened with `wsl.exe`, and whether a program of Windows drives us.
 
-use crate::host::{Host, World, parent};
+use crate::host::{LiveSystem, System, parent};
 
 /// The variables by which a process belongs to a session of `wsl.exe` (WSL `src/linux/init/init.cpp:1672`).
 const OF_THE_SESSION: [&str; 2] = ["WSL_INTEROP", "WSL_DISTRO_NAME"];
 /// The variables with which `kind-wsl.exe` starts us (windows/README.md).
 pub const OF_DRIVER: [&str; 2] = ["KIND_WSL_DRIVER", "KIND_WSL_RUNNING"];
 /// How many ancestors are looked at: a shell in a multiplexer in an editor in a shell is far below that.
-const GENERATIONS: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Takes the session's variables from an ancestor where our own environment has lost them: sudo and su reset it,
 /// while the shell they were typed in still has them. Another user's processes show them to root alone.
-pub fn inherit(host: &mut Host) {
+pub fn inherit(host: &mut LiveSystem) {
     if !host.exists("/run/WSL") {
         return;
     }
     let mut missing: Vec<&str> = OF_THE_SESSION.into_iter().filter(|name| host.env(name).is_none()).collect();
     let mut pid = "self".to_owned();
-    for _ in 0..GENERATIONS {
+    for _ in 0..MAX_DEPTH {
         if missing.is_empty() {
             return;
         }
@@ -26,7 +26,7 @@ pub fn inherit(host: &mut Host) {
         let environ = host.text(&format!("/proc/{parent}/environ")).unwrap_or_default();
         missing.retain(|name| {
             let value = environ.split('\0').find_map(|v| v.strip_prefix(name)?.strip_prefix('='));
-            value.inspect(|value| host.tell(name, value)).is_none()
+            value.inspect(|value| host.set_env(name, value)).is_none()
         });
         pid = parent;
     }
@@ -42,10 +42,10 @@ pub struct Driver {
 impl Driver {
     /// The one that started us, if any.
     #[must_use]
-    pub fn of(world: &dyn World) -> Option<Self> {
+    pub fn probe(system: &dyn System) -> Option<Self> {
         let [driver, running] = OF_DRIVER;
-        world.env(driver).filter(|v| !v.is_empty())?;
-        let running = world.env(running).unwrap_or_default();
+        system.env(driver).filter(|v| !v.is_empty())?;
+        let running = system.env(running).unwrap_or_default();
         Some(Self { others: running.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect() })
     }
 }

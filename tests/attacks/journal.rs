@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 
-use crate::cli::{Case, JOURNAL, is_root, sealed};
+use crate::cli::{Case, JOURNAL, is_root, with_checksum};
 use crate::support::Layout;
 
 const DIR: &str = "/var/lib/kind-wsl";
@@ -82,7 +82,8 @@ fn a_journal_behind_a_link_is_never_followed() {
 fn forged(case: &Case, was: &str, is: &str) -> String {
     let text = case.machine.text(JOURNAL);
     assert!(text.contains(was), "{text}");
-    let forge = |line: &str| sealed(&(line.rsplit_once(",\"sum\":\"").unwrap().0.replace(was, is) + "}"));
+    let forge =
+        |line: &str| with_checksum(&(line.rsplit_once(",\"sum\":\"").unwrap().0.replace(was, is) + "}"));
     text.lines().map(forge).collect()
 }
 

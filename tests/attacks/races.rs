@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::host::{Account, Host, HostError, Owner, Process, Seen, World};
+use kind_wsl::host::{Account, Expected, HostError, LiveSystem, Owner, Process, System};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::cli::{Case, is_root};
@@ -113,8 +113,8 @@ fn account(home: &Utf8Path) -> Account {
 fn rounds(mode: u32) -> (u64, u64) {
     let ground = Ground::new(mode);
     let root = Utf8Path::new("/");
-    let host = Host::new(root, Box::new(Process::new(root)), []);
-    host.belongs(&account(&ground.home), &ground.home);
+    let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+    host.mark_user_owned(&account(&ground.home), &ground.home);
     let owner = Owner::User { uid: 1000, gid: 1000 };
     let conf = ground.home.join("conf");
     let (file, gone) = (conf.join("file"), conf.join("gone"));
@@ -127,7 +127,7 @@ fn rounds(mode: u32) -> (u64, u64) {
         });
         let others = [
             host.remove(&gone, owner).is_ok(),
-            host.link(Seen::Anything, &conf.join("a-link"), "/nowhere", owner).is_ok(),
+            host.link(Expected::Anything, &conf.join("a-link"), "/nowhere", owner).is_ok(),
             host.make_dir(&conf.join("made"), owner).is_ok(),
             host.remove_dir(&conf.join("empty"), owner).is_ok(),
         ];

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use camino::Utf8Path;
-use kind_wsl::host::{Fuse, Owner};
+use kind_wsl::host::{FaultInjector, Owner};
 use kind_wsl::windows::{Helper, Outcome, clear};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -56,7 +56,7 @@ fn a_folder_that_is_not_ours_is_not_written_to_and_not_cleared() {
 #[test]
 fn a_place_in_the_journal_that_is_not_ours_is_left_alone() {
     let case = Case::new(Layout::Classic).file("/mnt/c/Users/dev/Desktop/thesis.log", "years of work\n");
-    let host = case.machine.host(Fuse::default());
+    let host = case.machine.host(FaultInjector::default());
     for place in ["/mnt/c/Users/dev/Desktop", "/", "/mnt/c/x/../Users/dev/Desktop", "relative/kind-wsl"] {
         assert!(!Helper::is_place(Utf8Path::new(place)), "{place}");
         clear(&host, Utf8Path::new(place), Owner::Root).unwrap();
@@ -70,10 +70,10 @@ fn a_place_in_the_journal_that_is_not_ours_is_left_alone() {
 fn a_result_that_the_helper_did_not_write_is_none() {
     let case = Case::new(Layout::Classic).dir(PLACE);
     case.machine.write("/root/secret", "id=abc\nstate=ended\ndetail=secret of root\n");
-    let host = case.machine.host(Fuse::default());
+    let host = case.machine.host(FaultInjector::default());
     let result = case.machine.path(PLACE).join("abc.result");
     let places = [PLACE.into()];
-    let read = || Outcome::of(&host, &places, "abc");
+    let read = || Outcome::probe(&host, &places, "abc");
     let good = "id=abc\nstate=ended\nstop=stopped\n";
     fs::write(&result, good).unwrap();
     assert!(read().is_some_and(|o| o.is_last));

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::cli::{Case, JOURNAL, Seen, agreed, sealed};
+use crate::cli::{Case, JOURNAL, Seen, agreed, with_checksum};
 use crate::support::{Layout, same};
 
 /// A setup that was agreed to and killed in its middle.
@@ -37,7 +37,7 @@ fn typed(case: &Case, args: &str, keys: &str) -> Seen {
 /// The journal with other words in it, and right checksums.
 fn rewritten(case: &Case, change: impl Fn(&str) -> String) -> String {
     let open = |line: &str| change(&(line.rsplit_once(",\"sum\":\"").unwrap().0.to_owned() + "}"));
-    case.machine.text(JOURNAL).lines().map(|line| sealed(&open(line))).collect()
+    case.machine.text(JOURNAL).lines().map(|line| with_checksum(&open(line))).collect()
 }
 
 #[test]

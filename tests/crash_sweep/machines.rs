@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
 use camino::Utf8Path;
-use kind_wsl::engine::{Ended, EngineError};
-use kind_wsl::host::Host;
-use kind_wsl::journal::Chosen;
-use kind_wsl::plan::Selection;
+use kind_wsl::engine::{EngineError, RunOutcome};
+use kind_wsl::host::LiveSystem;
+use kind_wsl::journal::RunOptions;
+use kind_wsl::plan::StageSelection;
 
 use crate::{Layout, Machine, Tree, answers, changes};
 
@@ -212,16 +212,16 @@ impl Row {
         machine
     }
 
-    pub(crate) fn setup(&self, machine: &Machine, host: &Host) -> Result<Ended, EngineError> {
+    pub(crate) fn setup(&self, machine: &Machine, host: &LiveSystem) -> Result<RunOutcome, EngineError> {
         let mut answers = answers();
-        answers.give("provider", self.provider);
+        answers.set("provider", self.provider);
         // Below an isolated cgroup and on a plain host the stages of WSL have nothing to do; all others are walked.
         let skip = match self.name {
             "Ubuntu 22.04" if cni_package().is_none() => vec!["cni".to_owned()],
             _ => Vec::new(),
         };
-        let selection = Selection { guide: self.guide, skip, ..Selection::default() };
-        let chosen = Chosen { selection, ..Chosen::default() };
+        let selection = StageSelection { guide: self.guide, skip, ..StageSelection::default() };
+        let chosen = RunOptions { selection, ..RunOptions::default() };
         machine.engine(host, |engine| engine.setup(&answers, &chosen))
     }
 

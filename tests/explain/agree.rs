@@ -4,7 +4,7 @@ use kind_wsl::doctor::{Diagnosis, Patient, Verdict, examinations, examine};
 use kind_wsl::explain::Here;
 use kind_wsl::explain::here::by_name;
 use kind_wsl::explain::table;
-use kind_wsl::host::Fuse;
+use kind_wsl::host::FaultInjector;
 use kind_wsl::stage::Answers;
 
 use crate::support::{Layout, Machine, answers};
@@ -58,8 +58,8 @@ const BROADER: &[&str] = &["kind", "controllers"];
 
 /// What the two say differently.
 fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
-    let (host, facts) = (machine.host(Fuse::default()), machine.facts());
-    let patient = Patient { world: &host, facts: &facts, answers: &Answers::default() };
+    let (host, facts) = (machine.host(FaultInjector::default()), machine.facts());
+    let patient = Patient { system: &host, facts: &facts, answers: &Answers::default() };
     let found = examine(&patient, &examinations(), |_| {});
     let mut wrong = Vec::new();
     for (check, looks) in SHARED {
@@ -69,7 +69,7 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
         let is_present = said.iter().any(|(_, here)| matches!(here, Here::Present(_)));
         let is_absent = said.iter().all(|(_, here)| matches!(here, Here::Absent(_)));
         let agrees = match finding.verdict {
-            Verdict::NotHere => true,
+            Verdict::NotApplicable => true,
             Verdict::Ok | Verdict::Unknown => !is_present,
             Verdict::Doubtful | Verdict::Wrong => !is_absent || BROADER.contains(check),
         };
@@ -180,12 +180,12 @@ fn on_debian_11_overlayfs_is_allowed_and_ipv6_is_disabled() {
     let machine = Machine::new(Layout::Plain);
     let (_, files) = VARIANTS.iter().find(|(name, _)| *name == "Debian 11").unwrap();
     files.iter().for_each(|(path, text)| machine.write(path, text));
-    let (host, facts) = (machine.host(Fuse::default()), machine.facts());
+    let (host, facts) = (machine.host(FaultInjector::default()), machine.facts());
     let here = |name: &str| by_name(name).unwrap()(&host, &facts);
     let allowed = "the kernel is 5.10.0-28-amd64, whose distribution allows it";
     assert_eq!(here("kernel-overlay"), Here::Absent(allowed.to_owned()));
     assert_eq!(here("ipv6"), Here::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned()));
-    let patient = Patient { world: &host, facts: &facts, answers: &Answers::default() };
+    let patient = Patient { system: &host, facts: &facts, answers: &Answers::default() };
     let found = examine(&patient, &examinations(), |_| {});
     let check = |id: &str| &found.iter().find(|d| d.id == id).unwrap().finding;
     assert_eq!(check("overlay").verdict, Verdict::Ok);

@@ -3,7 +3,7 @@
 use kind_wsl::explain::here::look;
 use kind_wsl::explain::{Here, table};
 use kind_wsl::facts::{Facts, wsl::Wsl};
-use kind_wsl::host::{Account, Fuse};
+use kind_wsl::host::{Account, FaultInjector};
 
 use crate::support::{Layout, Machine};
 
@@ -15,7 +15,7 @@ fn said(machine: &Machine, row: u32) -> Here {
 
 fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Here {
     let symptom = table().unwrap().symptoms.iter().find(|s| s.row == row).unwrap();
-    look(symptom, &machine.host(Fuse::default()), facts).unwrap()
+    look(symptom, &machine.host(FaultInjector::default()), facts).unwrap()
 }
 
 #[track_caller]
@@ -176,7 +176,7 @@ fn a_wsl_that_is_too_old_is_known_by_its_version() {
 fn of_root_nothing_is_claimed() {
     let machine = Machine::new(Layout::Plain);
     let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into(), shell: "/bin/sh".into() };
-    let facts = Facts::probe(&machine.host(Fuse::default()), root);
+    let facts = Facts::probe(&machine.host(FaultInjector::default()), root);
     for row in [1, 15, 16, 18, 20, 21, 23, 61] {
         assert!(matches!(said_of(&machine, &facts, row), Here::Unknown(_)), "row {row}");
     }
@@ -186,7 +186,7 @@ fn of_root_nothing_is_claimed() {
 fn every_look_answers_on_every_machine() {
     for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
         let machine = Machine::new(layout);
-        let (host, facts) = (machine.host(Fuse::default()), machine.facts());
+        let (host, facts) = (machine.host(FaultInjector::default()), machine.facts());
         for symptom in &table().unwrap().symptoms {
             if let Some(Here::Present(text) | Here::Absent(text) | Here::Unknown(text)) =
                 look(symptom, &host, &facts)

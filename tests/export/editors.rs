@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use kind_wsl::change::{Change, Edit, Entry};
 use kind_wsl::edit::toml::Value;
 use kind_wsl::export::Format;
-use kind_wsl::host::{Fuse, Owner};
+use kind_wsl::host::{FaultInjector, Owner};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -25,8 +25,8 @@ fn agree(machine: &Machine, path: &str, edit: &Edit, text: Option<&str>) -> Resu
         follow: None,
         restart: None,
     });
-    let host = machine.host(Fuse::default());
-    let ours = change.aim(&host).ok().and_then(|aim| aim.bytes).map(|(_, bytes)| bytes);
+    let host = machine.host(FaultInjector::default());
+    let ours = change.desired(&host).ok().and_then(|aim| aim.bytes).map(|(_, bytes)| bytes);
     let script = Format::Sh.write(&of(vec![change])).text;
     let env = [("KIND_WSL_USER", "dev")];
     let (code, said, err) = run(machine, &script, &[], &env);
@@ -160,7 +160,7 @@ fn wslconfig() {
         key: key.to_owned(),
         value: Some("-1".to_owned()),
     };
-    let words = Edit::KernelWords {
+    let words = Edit::KernelParams {
         words: ["cgroup_no_v1=all", "quiet", "systemd.unified_cgroup_hierarchy=1"]
             .map(ToOwned::to_owned)
             .to_vec(),

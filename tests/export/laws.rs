@@ -2,9 +2,9 @@
 
 use kind_wsl::change::{Body, Change, Edit};
 use kind_wsl::export::{Export, Format};
-use kind_wsl::host::Fuse;
+use kind_wsl::host::FaultInjector;
 use kind_wsl::journal;
-use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::plan::{Plan, StageSelection};
 
 use crate::cli::{Case, agreed};
 use crate::support::{Layout, Machine, answers};
@@ -16,15 +16,15 @@ fn export_of(machine: &Machine, guide: bool) -> (Plan, Export) {
 }
 
 fn export_for(machine: &Machine, guide: bool, provider: &str) -> (Plan, Export) {
-    let host = machine.host(Fuse::default());
+    let host = machine.host(FaultInjector::default());
     let facts = machine.facts();
-    let selection = Selection { guide, ..Selection::default() };
+    let selection = StageSelection { guide, ..StageSelection::default() };
     let mut answers = answers();
-    answers.give("tools", "both");
-    answers.give("provider", provider);
+    answers.set("tools", "both");
+    answers.set("provider", provider);
     let plan = Plan::make(&host, &facts, &answers, &selection).unwrap();
-    let ledger = journal::read(&host).unwrap();
-    let export = Export::new(&plan, &ledger, &facts, "a test".to_owned());
+    let journal_state = journal::read(&host).unwrap();
+    let export = Export::new(&plan, &journal_state, &facts, "a test".to_owned());
     (plan, export)
 }
 
@@ -49,7 +49,7 @@ fn marks(change: &Change) -> Vec<String> {
                 Edit::WslConf { section, key, .. } | Edit::Wslconfig { section, key, .. } => {
                     vec![section.clone(), key.clone()]
                 }
-                Edit::KernelWords { words } => words.clone(),
+                Edit::KernelParams { words } => words.clone(),
                 Edit::DropSection { section } => vec!["wsl_section_out".to_owned(), section.clone()],
                 Edit::Repair => vec!["wsl_readable".to_owned()],
                 Edit::Toml { path, .. } => path.clone(),
@@ -138,26 +138,26 @@ fn nothing_of_the_machine_that_made_it_is_in_it() {
 fn a_machine_that_was_set_up_exports_what_it_needed_when_it_was_fresh() {
     let machine = Machine::new(Layout::Classic);
     let changes = |export: &Export| {
-        let names = export.changes().filter(|c| !c.is_passing() && !matches!(c, Change::Restart(_)));
+        let names = export.changes().filter(|c| !c.is_ephemeral() && !matches!(c, Change::Restart(_)));
         let mut names: Vec<String> = names.map(|c| c.target().to_string()).collect();
         names.sort();
         names
     };
     let mut answers = answers();
-    answers.give("tools", "none");
-    let host = machine.host(Fuse::default());
+    answers.set("tools", "none");
+    let host = machine.host(FaultInjector::default());
     let fresh = {
         let facts = machine.facts();
-        let plan = Plan::make(&host, &facts, &answers, &Selection::default()).unwrap();
+        let plan = Plan::make(&host, &facts, &answers, &StageSelection::default()).unwrap();
         Export::new(&plan, &journal::read(&host).unwrap(), &facts, String::new())
     };
     machine.setup(&host, &answers, false).unwrap();
     machine.boot(2);
     machine.setup(&host, &answers, false).unwrap();
     let facts = machine.facts();
-    let plan = Plan::make(&host, &facts, &answers, &Selection::default()).unwrap();
-    let ledger = journal::read(&host).unwrap();
-    let after = Export::new(&plan, &ledger, &facts, String::new());
+    let plan = Plan::make(&host, &facts, &answers, &StageSelection::default()).unwrap();
+    let journal_state = journal::read(&host).unwrap();
+    let after = Export::new(&plan, &journal_state, &facts, String::new());
     assert_eq!(changes(&after), changes(&fresh));
     assert!(
         after.changes().any(|c| matches!(c, Change::Restart(_))),

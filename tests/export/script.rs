@@ -7,9 +7,9 @@ use std::process::Command;
 
 use kind_wsl::change::{Change, Edit, Entry, Put};
 use kind_wsl::export::{Export, Format, Places, Step};
-use kind_wsl::host::{Fuse, Owner, digest};
+use kind_wsl::host::{FaultInjector, Owner, digest};
 use kind_wsl::journal;
-use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::plan::{Plan, StageSelection};
 
 use crate::support::{CRUN, Layout, Machine, answers};
 
@@ -59,9 +59,9 @@ fn machine(layout: Layout) -> Machine {
 }
 
 fn script_for(machine: &Machine) -> String {
-    let host = machine.host(Fuse::default());
+    let host = machine.host(FaultInjector::default());
     let facts = machine.facts();
-    let plan = Plan::make(&host, &facts, &answers(), &Selection::default()).unwrap();
+    let plan = Plan::make(&host, &facts, &answers(), &StageSelection::default()).unwrap();
     Format::Sh.write(&Export::new(&plan, &journal::read(&host).unwrap(), &facts, String::new())).text
 }
 
@@ -79,7 +79,7 @@ fn files(machine: &Machine) -> BTreeMap<String, String> {
 fn the_script_writes_what_set_up_writes_byte_for_byte_and_the_second_time_nothing() {
     for layout in [Layout::Classic, Layout::Modern, Layout::Plain] {
         let (by_setup, by_script) = (machine(layout), machine(layout));
-        by_setup.setup(&by_setup.host(Fuse::default()), &answers(), false).unwrap();
+        by_setup.setup(&by_setup.host(FaultInjector::default()), &answers(), false).unwrap();
         let script = script_for(&by_script);
         let program = [("KIND_WSL_PROGRAM", "/opt/kind-wsl")];
         let fresh = files(&by_script);

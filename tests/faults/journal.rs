@@ -1,7 +1,7 @@
 //! The journal as every command tells of it: damaged, of an older and a newer program, of a clock that went back.
 
 use super::{calm, recovers};
-use crate::cli::{Case, JOURNAL, agreed, sealed};
+use crate::cli::{Case, JOURNAL, agreed, with_checksum};
 use crate::support::Layout;
 
 #[test]
@@ -58,7 +58,7 @@ fn a_clock_that_went_back_changes_nothing_but_the_date_that_is_shown() {
     // The clock was decades ahead when it was written.
     let year = case.machine.text(JOURNAL).split("\"at\":\"").nth(1).unwrap()[..4].to_owned();
     let text = unsealed(&case.machine.text(JOURNAL)).replace(&format!("\"at\":\"{year}"), "\"at\":\"2099");
-    let case = case.file(JOURNAL, text.lines().map(sealed).collect::<String>());
+    let case = case.file(JOURNAL, text.lines().map(with_checksum).collect::<String>());
     let seen = case.run("status").expect(0, "");
     let line = seen.stdout.lines().rev().nth(1).unwrap();
     assert!(

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::fs;
 use std::rc::Rc;
 
-use kind_wsl::engine::{DriftPolicy, Ended, EngineError};
-use kind_wsl::host::Fuse;
+use kind_wsl::engine::{DriftPolicy, EngineError, RunOutcome};
+use kind_wsl::host::FaultInjector;
 
 use super::{changes, finish};
 use crate::support::{Layout, Machine, answers};
@@ -14,10 +14,10 @@ use crate::support::{Layout, Machine, answers};
 const EDIT: &str = "# by hand\n";
 
 /// A fuse with which, before effect `at`, somebody edits the very file that it is about. Which one, it tells.
-fn editing(machine: &Machine, at: u64) -> (Fuse, Rc<RefCell<Option<String>>>) {
+fn editing(machine: &Machine, at: u64) -> (FaultInjector, Rc<RefCell<Option<String>>>) {
     let (root, edited) = (machine.root.clone(), Rc::new(RefCell::new(None)));
     let told = Rc::clone(&edited);
-    let fuse = Fuse::meanwhile(at, move |what| {
+    let fault_injector = FaultInjector::meanwhile(at, move |what| {
         let file = ["write ", "replace ", "remove "].iter().find_map(|verb| what.strip_prefix(verb));
         let Some(file) = file.filter(|f| {
             f.starts_with('/') && !f.starts_with("/var/lib/kind-wsl") && !f.contains(".kind-wsl")
@@ -36,7 +36,7 @@ fn editing(machine: &Machine, at: u64) -> (Fuse, Rc<RefCell<Option<String>>>) {
         fs::write(&path, text).unwrap();
         *told.borrow_mut() = Some(file.to_owned());
     });
-    (fuse, edited)
+    (fault_injector, edited)
 }
 
 fn has_edit(machine: &Machine, file: &str) -> bool {
@@ -59,15 +59,15 @@ fn takes_edits_in(layout: Layout, guide: bool) -> Vec<String> {
     let mut files = Vec::new();
     let effects = {
         let machine = Machine::new(layout);
-        let host = machine.host(Fuse::default());
+        let host = machine.host(FaultInjector::default());
         machine.setup(&host, &answers(), guide).unwrap();
-        host.fuse().burnt()
+        host.fault_injector().count()
     };
     for at in 0..effects {
         let machine = Machine::new(layout);
         let before = machine.snapshot();
-        let (fuse, edited) = editing(&machine, at);
-        let ended = machine.setup(&machine.host(fuse), &answers(), guide);
+        let (fault_injector, edited) = editing(&machine, at);
+        let ended = machine.setup(&machine.host(fault_injector), &answers(), guide);
         let Some(file) = edited.borrow().clone() else { continue };
         let is_new = !before.contains_key(file.trim_start_matches('/'));
         // A program of ours takes the place of theirs, which is saved; in all others both are there.
@@ -80,8 +80,8 @@ fn takes_edits_in(layout: Layout, guide: bool) -> Vec<String> {
             Err(e) => panic!("effect {at}, {file}: {e}"),
             Ok(_) => {
                 machine.boot(2);
-                while let Ended::Restart(_) =
-                    machine.setup(&machine.host(Fuse::default()), &answers(), guide).unwrap()
+                while let RunOutcome::Restart(_) =
+                    machine.setup(&machine.host(FaultInjector::default()), &answers(), guide).unwrap()
                 {
                     machine.boot(3);
                 }
@@ -137,21 +137,21 @@ fn an_edit_by_somebody_else_at_the_moment_of_our_undo_survives_it() {
     };
     let effects = {
         let machine = finished();
-        let host = machine.host(Fuse::default());
+        let host = machine.host(FaultInjector::default());
         machine.undo(&host, DriftPolicy::Stop).unwrap();
-        host.fuse().burnt()
+        host.fault_injector().count()
     };
     let mut files = Vec::new();
     for at in 0..effects {
         let machine = finished();
-        let (fuse, edited) = editing(&machine, at);
-        let ended = machine.undo(&machine.host(fuse), DriftPolicy::Stop);
+        let (fault_injector, edited) = editing(&machine, at);
+        let ended = machine.undo(&machine.host(fault_injector), DriftPolicy::Stop);
         let Some(file) = edited.borrow().clone() else { continue };
         // A whole file of ours that is edited is somebody's now, and that is shown.
         if let Err(error) = ended {
             assert!(matches!(error, EngineError::Drift(_)), "effect {at}, {file}: {error}");
             assert!(has_edit(&machine, &file), "effect {at}: the edit of {file} is gone");
-            machine.undo(&machine.host(Fuse::default()), DriftPolicy::Keep).unwrap();
+            machine.undo(&machine.host(FaultInjector::default()), DriftPolicy::Keep).unwrap();
         } else {
             let text = fs::read_to_string(machine.path(&file)).unwrap();
             assert!(
@@ -172,19 +172,21 @@ fn an_edit_between_two_runs_survives_the_second_and_the_undo() {
     // Killed after the intent was written, before the file: then somebody edits the file, and the set-up goes on.
     let effects = {
         let machine = Machine::new(Layout::Classic);
-        let host = machine.host(Fuse::default());
+        let host = machine.host(FaultInjector::default());
         machine.setup(&host, &answers(), false).unwrap();
-        host.fuse().burnt()
+        host.fault_injector().count()
     };
     let mut seen = 0;
     for at in 0..effects {
         let machine = Machine::new(Layout::Classic);
-        machine.setup(&machine.host(Fuse::after(at)), &answers(), false).unwrap_err();
+        machine.setup(&machine.host(FaultInjector::after(at)), &answers(), false).unwrap_err();
         for file in ["/etc/wsl.conf", "/mnt/c/Users/dev/.wslconfig", "/etc/fstab"] {
             machine.write(file, machine.text(file).trim_end().to_owned() + "\n" + EDIT);
         }
-        let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
-        seen += usize::from(ledger.open().any(|e| e.intent.change.target().object == "/etc/wsl.conf"));
+        let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
+        seen += usize::from(
+            journal_state.in_progress().any(|e| e.intent.change.target().object == "/etc/wsl.conf"),
+        );
         finish(&machine);
         machine.take_back();
         for file in ["/etc/wsl.conf", "/mnt/c/Users/dev/.wslconfig", "/etc/fstab"] {
@@ -204,31 +206,34 @@ fn a_file_of_somebodys_in_the_place_of_one_that_is_no_longer_wanted_stays() {
     let path = "/home/dev/.local/bin/kind";
     let wanting = |wrapper| {
         let mut answers = answers();
-        answers.give("kind_wrapper", wrapper);
+        answers.set("kind_wrapper", wrapper);
         answers
     };
     let effects = {
         let machine = Machine::new(Layout::Isolated);
-        let host = machine.host(Fuse::default());
+        let host = machine.host(FaultInjector::default());
         machine.setup(&host, &wanting("yes"), false).unwrap();
-        host.fuse().burnt()
+        host.fault_injector().count()
     };
     let mut seen = 0;
     for at in 0..effects {
         let machine = Machine::new(Layout::Isolated);
-        machine.setup(&machine.host(Fuse::after(at)), &wanting("yes"), false).unwrap_err();
-        let ledger = kind_wsl::journal::read(&machine.host(Fuse::default())).unwrap();
-        if machine.path(path).exists() || !ledger.open().any(|e| e.intent.change.target().object == path) {
+        machine.setup(&machine.host(FaultInjector::after(at)), &wanting("yes"), false).unwrap_err();
+        let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
+        if machine.path(path).exists()
+            || !journal_state.in_progress().any(|e| e.intent.change.target().object == path)
+        {
             continue;
         }
         seen += 1;
         machine.write(path, "mine\n");
         let mut ended = None;
         for boot in 2..5 {
-            ended = Some(machine.setup(&machine.host(Fuse::default()), &wanting("no"), false).unwrap());
+            ended =
+                Some(machine.setup(&machine.host(FaultInjector::default()), &wanting("no"), false).unwrap());
             machine.boot(boot);
         }
-        assert!(matches!(ended, Some(Ended::Done { .. })), "{ended:?}");
+        assert!(matches!(ended, Some(RunOutcome::Done { .. })), "{ended:?}");
         assert_eq!(machine.text(path), "mine\n", "effect {at}");
         machine.take_back();
         assert_eq!(machine.text(path), "mine\n", "effect {at}: gone after the undo");

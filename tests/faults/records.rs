@@ -3,8 +3,8 @@
 use std::fs;
 
 use kind_wsl::engine::{DriftPolicy, EngineError};
-use kind_wsl::host::{Fuse, Host};
-use kind_wsl::journal::{self, JournalError, Ledger};
+use kind_wsl::host::{FaultInjector, LiveSystem};
+use kind_wsl::journal::{self, JournalError, JournalState};
 
 use super::{Tree, all, finish, same};
 use crate::support::{Layout, Machine, answers};
@@ -12,8 +12,8 @@ use crate::support::{Layout, Machine, answers};
 /// Where it is.
 const JOURNAL: &str = "/var/lib/kind-wsl/journal.jsonl";
 
-fn read(machine: &Machine) -> Result<Ledger, JournalError> {
-    journal::read(&machine.host(Fuse::default()))
+fn read(machine: &Machine) -> Result<JournalState, JournalError> {
+    journal::read(&machine.host(FaultInjector::default()))
 }
 
 fn bytes(machine: &Machine) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn bytes(machine: &Machine) -> Vec<u8> {
 /// A machine whose set-up was ended in its middle, with a journal that has a record of most kinds.
 fn interrupted() -> Machine {
     let machine = Machine::new(Layout::Classic);
-    machine.setup(&machine.host(Fuse::after(60)), &answers(), false).unwrap_err();
+    machine.setup(&machine.host(FaultInjector::after(60)), &answers(), false).unwrap_err();
     // Without the torn half that the crash left.
     let mut whole = bytes(&machine);
     whole.truncate(whole.iter().rposition(|b| *b == b'\n').unwrap() + 1);
@@ -35,7 +35,7 @@ fn interrupted() -> Machine {
 fn a_journal_torn_at_any_byte_says_what_its_whole_lines_say() {
     let machine = interrupted();
     let whole = bytes(&machine);
-    let mut known = Ledger::default();
+    let mut known = JournalState::default();
     let step = if all() { 1 } else { 5 };
     for end in 0..=whole.len() {
         if end % step != 0 && whole.get(end.saturating_sub(1)) != Some(&b'\n') {
@@ -58,17 +58,17 @@ fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
     let (before, after, effects) = {
         let machine = Machine::new(layout);
         let before = machine.snapshot();
-        let host = machine.host(Fuse::default());
+        let host = machine.host(FaultInjector::default());
         machine.setup(&host, &answers(), false).unwrap();
         machine.boot(2);
         finish(&machine);
-        (before, machine.snapshot(), host.fuse().burnt())
+        (before, machine.snapshot(), host.fault_injector().count())
     };
     let mut cuts = 0;
     for at in 0..effects {
         let torn = |seed: usize| {
             let machine = Machine::new(layout);
-            machine.setup(&machine.host(Fuse::after(at)), &answers(), false).unwrap_err();
+            machine.setup(&machine.host(FaultInjector::after(at)), &answers(), false).unwrap_err();
             let text = fs::read(machine.path(JOURNAL)).unwrap_or_default();
             let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
             let tail = text.len() - whole;
@@ -97,8 +97,8 @@ fn everything(machine: &Machine) -> (Tree, Vec<u8>) {
     (machine.snapshot(), bytes(machine))
 }
 
-fn refused(machine: &Machine, run: impl Fn(&Host) -> Result<(), EngineError>, line: usize, at: &str) {
-    match run(&machine.host(Fuse::default())) {
+fn refused(machine: &Machine, run: impl Fn(&LiveSystem) -> Result<(), EngineError>, line: usize, at: &str) {
+    match run(&machine.host(FaultInjector::default())) {
         Err(EngineError::Journal(JournalError::Damaged { line: said, .. })) => assert_eq!(said, line, "{at}"),
         other => panic!("{at}: {other:?}"),
     }
@@ -126,8 +126,8 @@ fn a_journal_with_any_byte_flipped_is_refused_and_nothing_is_lost() {
                 Err(JournalError::Damaged { line: said, .. }) => {
                     assert_eq!(said, line, "{name}");
                     damaged += 1;
-                    let set_up = |host: &Host| machine.setup(host, &answers(), false).map(drop);
-                    let undo = |host: &Host| machine.undo(host, DriftPolicy::Stop).map(drop);
+                    let set_up = |host: &LiveSystem| machine.setup(host, &answers(), false).map(drop);
+                    let undo = |host: &LiveSystem| machine.undo(host, DriftPolicy::Stop).map(drop);
                     if damaged % 50 == 0 || all() {
                         refused(&machine, set_up, line, &name);
                         refused(&machine, undo, line, &name);

@@ -1,8 +1,8 @@
 //! The kernel refuses, at every single effect, in every way that a disk knows.
 
-use kind_wsl::engine::{DriftPolicy, Ended, EngineError};
+use kind_wsl::engine::{DriftPolicy, EngineError, RunOutcome};
 use kind_wsl::error::Failure;
-use kind_wsl::host::Fuse;
+use kind_wsl::host::FaultInjector;
 use nix::libc;
 
 use super::{Tree, all, finish, same};
@@ -44,17 +44,17 @@ struct Calm {
 fn calm(layout: Layout) -> Calm {
     let machine = Machine::new(layout);
     let before = machine.snapshot();
-    let first = machine.host(Fuse::default());
-    assert!(matches!(machine.setup(&first, &answers(), false).unwrap(), Ended::Restart(_)));
+    let first = machine.host(FaultInjector::default());
+    assert!(matches!(machine.setup(&first, &answers(), false).unwrap(), RunOutcome::Restart(_)));
     machine.boot(2);
-    let second = machine.host(Fuse::default());
-    assert!(matches!(machine.setup(&second, &answers(), false).unwrap(), Ended::Done { .. }));
+    let second = machine.host(FaultInjector::default());
+    assert!(matches!(machine.setup(&second, &answers(), false).unwrap(), RunOutcome::Done { .. }));
     let after = machine.snapshot();
-    let third = machine.host(Fuse::default());
+    let third = machine.host(FaultInjector::default());
     machine.undo(&third, DriftPolicy::Stop).unwrap();
     same(&before, &machine.snapshot(), "a calm undo");
-    let burnt = |host: &kind_wsl::host::Host| host.fuse().burnt();
-    Calm { before, after, legs: [burnt(&first), burnt(&second)], undo: burnt(&third) }
+    let count = |host: &kind_wsl::host::LiveSystem| host.fault_injector().count();
+    Calm { before, after, legs: [count(&first), count(&second)], undo: count(&third) }
 }
 
 fn refused_set_ups(layout: Layout) {
@@ -67,14 +67,14 @@ fn refused_set_ups(layout: Layout) {
                 let refused = || {
                     let machine = Machine::new(layout);
                     if leg == 1 {
-                        machine.setup(&machine.host(Fuse::default()), &answers(), false).unwrap();
+                        machine.setup(&machine.host(FaultInjector::default()), &answers(), false).unwrap();
                         machine.boot(2);
                     }
-                    let host = machine.host(Fuse::refusing(at, errno, lasting));
+                    let host = machine.host(FaultInjector::refusing(at, errno, lasting));
                     match machine.setup(&host, &answers(), false) {
                         Err(error) => is_told(error, errno, &name),
                         // What only tidies up may fail.
-                        Ok(Ended::Restart(_)) => machine.boot(2),
+                        Ok(RunOutcome::Restart(_)) => machine.boot(2),
                         Ok(_) => {}
                     }
                     is_tidy(&machine, lasting, &name);
@@ -104,7 +104,8 @@ fn refused_undos(layout: Layout) {
             let name = format!("{layout:?} undo, effect {at} errno {errno} lasting {lasting}");
             let machine = Machine::new(layout);
             finish(&machine);
-            match machine.undo(&machine.host(Fuse::refusing(at, errno, lasting)), DriftPolicy::Stop) {
+            match machine.undo(&machine.host(FaultInjector::refusing(at, errno, lasting)), DriftPolicy::Stop)
+            {
                 Err(error) => is_told(error, errno, &name),
                 Ok(_) => assert!(at > 0, "{name}: nothing was refused"),
             }

@@ -8,7 +8,7 @@ use kind_wsl::fetch::catalogue::Catalogue;
 use kind_wsl::fetch::check_mirror;
 use kind_wsl::fetch::signature::{Signature, judge};
 use kind_wsl::journal::{self, JournalError, Record};
-use kind_wsl::plan::{Plan, Selection, Verdict};
+use kind_wsl::plan::{Plan, StageSelection, Verdict};
 use kind_wsl::stage::Answers;
 use kind_wsl::windows::Interop;
 
@@ -135,11 +135,14 @@ fn a_sentence_for_people_is_no_distribution_and_utf_16_is_read() {
 
 #[test]
 fn a_kernel_that_shows_no_inotify_limits_has_a_stage_that_says_so() {
-    let world = Machine::usual("/proc/sys/fs/inotify/max_user_watches", b"no number");
-    let facts = Facts::probe(&world, dev());
-    let plan = Plan::make(&world, &facts, &Answers::default(), &Selection::default()).unwrap();
+    let system = Machine::usual("/proc/sys/fs/inotify/max_user_watches", b"no number");
+    let facts = Facts::probe(&system, dev());
+    let plan = Plan::make(&system, &facts, &Answers::default(), &StageSelection::default()).unwrap();
     let limits = plan.stages.iter().find(|stage| stage.id == "limits").unwrap();
-    assert_eq!((limits.verdict, limits.why.as_str()), (Verdict::NotHere, "this kernel shows none of them"));
+    assert_eq!(
+        (limits.verdict, limits.why.as_str()),
+        (Verdict::NotApplicable, "this kernel shows none of them")
+    );
 }
 
 #[test]
@@ -182,7 +185,7 @@ fn a_bit_that_flips_in_the_journal_is_noticed() {
 
 #[test]
 fn a_distribution_whose_id_is_empty_has_none() {
-    let world = Machine::usual("/etc/os-release", b"ID=\nPRETTY_NAME=\"\"\n");
-    let seen = Facts::probe(&world, dev()).distro;
+    let system = Machine::usual("/etc/os-release", b"ID=\nPRETTY_NAME=\"\"\n");
+    let seen = Facts::probe(&system, dev()).distro;
     assert_eq!((seen.id.as_str(), seen.name.as_str()), ("linux", "an unknown distribution"));
 }

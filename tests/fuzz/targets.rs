@@ -11,6 +11,8 @@ mod journal;
 mod kernel;
 #[path = "targets/machine.rs"]
 mod machine;
+#[path = "targets/world.rs"]
+mod system;
 #[path = "targets/tables.rs"]
 mod tables;
 #[path = "targets/text.rs"]
@@ -19,13 +21,11 @@ mod text;
 mod toml;
 #[path = "targets/windows.rs"]
 mod windows;
-#[path = "targets/world.rs"]
-mod world;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 #[cfg(test)]
-pub(crate) use world::{Machine, dev};
+pub(crate) use system::{Machine, dev};
 
 /// One thing to fuzz.
 pub(crate) struct Target {

@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use kind_wsl::change::{Change, ChangeError, Put};
 use kind_wsl::engine::{DriftPolicy, EngineError};
-use kind_wsl::host::{Witness, World};
+use kind_wsl::host::{BootInstance, System};
 use kind_wsl::journal::{Intent, Journal, Record};
-use kind_wsl::plan::{Plan, Selection, Verdict};
+use kind_wsl::plan::{Plan, StageSelection, Verdict};
 
 use crate::cli::Case;
 use crate::support::{Layout, Machine, answers, same};
@@ -142,12 +142,12 @@ fn a_drop_in_that_an_earlier_program_wrote_is_undone() {
         let host = calm(&machine);
         let mut journal = Journal::open(&host, "dev").unwrap();
         let change = Change::Put(Put::config(path, text.to_owned()));
-        let (now, after) = (change.observe(&host).unwrap(), change.aim(&host).unwrap().state);
+        let (now, after) = (change.current(&host).unwrap(), change.desired(&host).unwrap().state);
         let dirs = host.missing_dirs(path.into()).unwrap();
         let stage = "delegation".to_owned();
         let intent = Intent { id: 1, stage, change, before: now, after: after.clone(), dirs, replaces: None };
         journal.append(Record::Intent(Box::new(intent))).unwrap();
-        journal.append(Record::Done { id: 1, after, witness: Witness::of(&host) }).unwrap();
+        journal.append(Record::Done { id: 1, after, boot_instance: BootInstance::probe(&host) }).unwrap();
         machine.write(path, text);
     }
     machine.boot(2);
@@ -175,8 +175,8 @@ fn every_text_that_setup_writes_can_be_told_from_a_text_of_another_author() {
     for (layout, provider) in [(Layout::Classic, "podman"), (Layout::Isolated, "docker")] {
         let machine = Machine::new(layout);
         let mut answers = answers();
-        answers.give("provider", provider);
-        let selection = Selection { guide: true, ..Selection::default() };
+        answers.set("provider", provider);
+        let selection = StageSelection { guide: true, ..StageSelection::default() };
         let plan = Plan::make(&calm(&machine), &machine.facts(), &answers, &selection).unwrap();
         let texts = plan.changes().filter_map(|c| match c {
             Change::Put(put) => match &put.body {
@@ -190,7 +190,7 @@ fn every_text_that_setup_writes_can_be_told_from_a_text_of_another_author() {
             // The text of the next version, over that of this one.
             machine.write(put.path.as_str(), text);
             let next = Put { body: kind_wsl::change::Body::Text(format!("{text}# more\n")), ..put.clone() };
-            let aim = Change::Put(next).aim(&calm(&machine));
+            let aim = Change::Put(next).desired(&calm(&machine));
             assert!(!matches!(aim, Err(ChangeError::Foreign { .. })), "{}", put.path);
             count += 1;
         }
@@ -203,18 +203,19 @@ fn the_root_becomes_a_shared_mount_only_if_it_is_private() {
     let machine = Machine::new(Layout::Generous);
     let table = "/proc/self/mountinfo";
     let verdict = |machine: &Machine| {
-        let plan = Plan::make(&calm(machine), &machine.facts(), &answers(), &Selection::default()).unwrap();
+        let plan =
+            Plan::make(&calm(machine), &machine.facts(), &answers(), &StageSelection::default()).unwrap();
         plan.stages.iter().find(|s| s.id == "shared-root").unwrap().verdict
     };
-    assert_eq!(verdict(&machine), Verdict::NotHere);
+    assert_eq!(verdict(&machine), Verdict::NotApplicable);
     machine.write(table, "22 1 8:32 / / rw,relatime shared:1 - ext4 /dev/sdc rw\n");
     assert_eq!(verdict(&machine), Verdict::Satisfied);
     machine.write(table, "22 1 8:32 / / rw,relatime master:1 - ext4 /dev/sdc rw\n");
-    assert_eq!(verdict(&machine), Verdict::NotHere);
+    assert_eq!(verdict(&machine), Verdict::NotApplicable);
     let private = "22 1 8:32 / / rw,relatime - ext4 /dev/sdc rw\n";
     machine.write(table, private);
     machine.write("/fake/private-root", "");
-    assert_eq!(verdict(&machine), Verdict::Needed);
+    assert_eq!(verdict(&machine), Verdict::Required);
     finish(&machine);
     assert_eq!(verdict(&machine), Verdict::Satisfied);
     machine.boot(20);

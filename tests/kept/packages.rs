@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use kind_wsl::change::{Change, Manager};
 use kind_wsl::engine::{DriftPolicy, EngineError};
-use kind_wsl::plan::{Plan, Selection, Verdict};
+use kind_wsl::plan::{Plan, StageSelection, Verdict};
 use kind_wsl::stage::Answers;
 
 use crate::cli::Case;
@@ -13,7 +13,7 @@ use crate::support::{Layout, Machine, answers, same};
 use crate::{calm, commands, finish};
 
 fn plan(machine: &Machine, answers: &Answers) -> Plan {
-    Plan::make(&calm(machine), &machine.facts(), answers, &Selection::default()).unwrap()
+    Plan::make(&calm(machine), &machine.facts(), answers, &StageSelection::default()).unwrap()
 }
 
 fn package_names(plan: &Plan) -> Vec<String> {
@@ -81,10 +81,10 @@ fn a_removal_that_an_installation_needs_blocks_the_plan_until_it_is_agreed_to() 
     assert!(stage.hint.as_ref().unwrap().contains("`--remove-packages docker-ce-cli`"), "{:?}", stage.hint);
 
     // Agreeing to another removal is not agreeing to this one.
-    answers.give("remove_packages", "docker-ce");
+    answers.set("remove_packages", "docker-ce");
     assert!(plan(&machine, &answers).blocked().is_some());
 
-    answers.give("remove_packages", "docker-ce-cli");
+    answers.set("remove_packages", "docker-ce-cli");
     let agreed = plan(&machine, &answers);
     let target = agreed.changes().find(|c| matches!(c, Change::Package(_))).unwrap().target();
     assert!(target.detail.ends_with("; removes docker-ce-cli"), "{}", target.detail);
@@ -199,6 +199,6 @@ fn a_podman_in_usr_local_decides_which_crun_is_needed_and_gets_no_second_one_bes
     );
     assert!(names.contains(&"uidmap".to_owned()), "{names:?}");
     let crun = plan.stages.iter().find(|s| s.id == "crun").unwrap();
-    assert_eq!(crun.verdict, Verdict::Needed);
+    assert_eq!(crun.verdict, Verdict::Required);
     assert!(crun.why.contains("1.14.3"), "{}", crun.why);
 }

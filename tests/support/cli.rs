@@ -176,8 +176,8 @@ impl Case {
 
     /// Puts a journal there, line by line, with its checksums.
     pub(crate) fn journal(self, lines: &[&str]) -> Self {
-        let sealed: String = lines.iter().map(|line| sealed(line)).collect();
-        self.machine.write(JOURNAL, sealed);
+        let with_checksum: String = lines.iter().map(|line| with_checksum(line)).collect();
+        self.machine.write(JOURNAL, with_checksum);
         self
     }
 
@@ -226,7 +226,7 @@ fn unindented(text: &str) -> String {
 }
 
 /// A line of the journal with its checksum.
-pub(crate) fn sealed(record: &str) -> String {
+pub(crate) fn with_checksum(record: &str) -> String {
     let open = record.strip_suffix('}').unwrap_or(record);
     format!("{open},\"sum\":\"{}\"}}\n", &digest(open.as_bytes())[..16])
 }

@@ -32,12 +32,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::engine::{DriftPolicy, Ended, Engine, EngineError, Event, Face, Steps, UndoOptions, Undone};
+use kind_wsl::engine::{
+    DriftPolicy, Engine, EngineError, Event, Reporter, RunOutcome, Steps, UndoOptions, Undone,
+};
 use kind_wsl::facts::{self, Facts};
 use kind_wsl::fetch::{Fetcher, Source};
-use kind_wsl::host::{Account, Cmd, Fuse, Host, Output, Runner, digest};
-use kind_wsl::journal::Chosen;
-use kind_wsl::plan::Selection;
+use kind_wsl::host::{Account, Cmd, FaultInjector, LiveSystem, Output, Runner, digest};
+use kind_wsl::journal::RunOptions;
+use kind_wsl::plan::StageSelection;
 use kind_wsl::stage::Answers;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
@@ -239,51 +241,66 @@ impl Machine {
     }
 
     /// The machine as our program sees it, ended by the fuse.
-    pub fn host(&self, fuse: Fuse) -> Host {
+    pub fn host(&self, fault_injector: FaultInjector) -> LiveSystem {
         let runner = Box::new(InProcess(self.root.clone()));
         let env = [("WSL_DISTRO_NAME", "Debian"), ("KIND_WSL_PROGRAM", "/opt/kind-wsl")];
         let env = env.map(|(n, v)| (n.to_owned(), v.to_owned()));
-        Host::new(&self.root, runner, env).with_fuse(fuse)
+        LiveSystem::new(&self.root, runner, env).with_fault_injector(fault_injector)
     }
 
     pub fn user(&self) -> Account {
-        facts::user::find(&self.host(Fuse::default()), Some("dev"), 0).unwrap()
+        facts::user::find(&self.host(FaultInjector::default()), Some("dev"), 0).unwrap()
     }
 
     pub fn facts(&self) -> Facts {
-        Facts::probe(&self.host(Fuse::default()), self.user())
+        Facts::probe(&self.host(FaultInjector::default()), self.user())
     }
 
-    pub fn setup(&self, host: &Host, answers: &Answers, guide: bool) -> Result<Ended, EngineError> {
-        let chosen = Chosen { selection: Selection { guide, ..Selection::default() }, ..Chosen::default() };
+    pub fn setup(
+        &self,
+        host: &LiveSystem,
+        answers: &Answers,
+        guide: bool,
+    ) -> Result<RunOutcome, EngineError> {
+        let chosen = RunOptions {
+            selection: StageSelection { guide, ..StageSelection::default() },
+            ..RunOptions::default()
+        };
         self.engine(host, |engine| engine.setup(answers, &chosen))
     }
 
-    pub fn undo(&self, host: &Host, drift: DriftPolicy) -> Result<Undone, EngineError> {
+    pub fn undo(&self, host: &LiveSystem, drift: DriftPolicy) -> Result<Undone, EngineError> {
         let options = UndoOptions { stages: Vec::new(), packages: true, drift };
         self.engine(host, |engine| engine.undo(&options))
     }
 
-    pub fn undo_but_packages(&self, host: &Host) -> Result<Undone, EngineError> {
+    pub fn undo_but_packages(&self, host: &LiveSystem) -> Result<Undone, EngineError> {
         let options = UndoOptions { stages: Vec::new(), packages: false, drift: DriftPolicy::Stop };
         self.engine(host, |engine| engine.undo(&options))
     }
 
-    pub fn engine<T>(&self, host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
+    pub fn engine<T>(&self, host: &LiveSystem, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
         let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
         let stop = AtomicBool::new(false);
         let mut fetcher = Fetcher::new(host, source, Vec::new());
         let (user, steps) = (self.user(), Steps::default());
-        work(&mut Engine { host, fetcher: &mut fetcher, user: &user, face: &mut Silent, stop: &stop, steps })
+        work(&mut Engine {
+            host,
+            fetcher: &mut fetcher,
+            user: &user,
+            reporter: &mut Silent,
+            stop: &stop,
+            steps,
+        })
     }
 
     /// Goes on with a set-up until all is done, as if somebody restarts the machine when it is asked for.
-    pub fn finish(&self, setup: impl Fn(&Host) -> Result<Ended, EngineError>) {
+    pub fn finish(&self, setup: impl Fn(&LiveSystem) -> Result<RunOutcome, EngineError>) {
         for boot in 10..13 {
-            match setup(&self.host(Fuse::default())).unwrap() {
-                Ended::Done { .. } => return,
-                Ended::Restart(_) => self.boot(boot),
-                Ended::Interrupted => panic!("nobody interrupted it"),
+            match setup(&self.host(FaultInjector::default())).unwrap() {
+                RunOutcome::Done { .. } => return,
+                RunOutcome::Restart(_) => self.boot(boot),
+                RunOutcome::Interrupted => panic!("nobody interrupted it"),
             }
         }
         panic!("it asks for restart after restart");
@@ -291,7 +308,7 @@ impl Machine {
 
     /// Takes everything back, of which nobody else changed anything.
     pub fn take_back(&self) {
-        self.undo(&self.host(Fuse::default()), DriftPolicy::Stop).unwrap();
+        self.undo(&self.host(FaultInjector::default()), DriftPolicy::Stop).unwrap();
     }
 
     /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.
@@ -368,7 +385,7 @@ pub fn answers() -> Answers {
     ];
     let mut answers = Answers::default();
     for (id, answer) in said {
-        answers.give(id, answer);
+        answers.set(id, answer);
     }
     answers
 }
@@ -395,6 +412,6 @@ impl Runner for InProcess {
 /// Nobody listens.
 struct Silent;
 
-impl Face for Silent {
+impl Reporter for Silent {
     fn event(&mut self, _: &Event<'_>) {}
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
 /// Output is kept up to here; a program that writes more than this into a log is not ours.
-const MOST: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// The wsl.exe of this Windows, and a place for what is to be remembered about its calls.
 pub struct WslExe<'a> {
@@ -122,7 +122,7 @@ fn collect(mut from: impl Read + Send + 'static) -> Reader {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             if let Ok(mut all) = kept.lock() {
-                let room = MOST.saturating_sub(all.len()).min(count);
+                let room = MAX_BYTES.saturating_sub(all.len()).min(count);
                 all.extend(&buffer[..room]);
             }
         }

@@ -23,11 +23,11 @@ pub fn names(list: &str) -> Vec<String> {
 /// A text on one line, for a log or a result file: no control characters, not endless.
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    const MOST: usize = 500;
+    const MAX_BYTES: usize = 500;
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let line = words.join(" ");
-    match line.char_indices().nth(MOST) {
+    match line.char_indices().nth(MAX_BYTES) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
     }

@@ -82,7 +82,7 @@ impl Watch<'_> {
     /// Reads the tree again; the provider is asked only when the user says so.
     fn again(&mut self) {
         let nodes = std::mem::replace(&mut self.look.seen.nodes, Ok(Vec::new()));
-        self.look.seen = Inspection::of(&self.session.host, &self.session.user, || nodes);
+        self.look.seen = Inspection::probe(&self.session.host, &self.session.user, || nodes);
         self.measure(Instant::now());
     }
 

@@ -41,12 +41,12 @@ impl Restarting<'_> {
         let agreed = bystanders.agreed(&mut self.answers.clone(), self.may_ask);
         if agreed.map_err(|gave_up| Some(gave_up.text))? != Some(true) {
             // An earlier try may have been agreed to, and kind-wsl.exe must not take that for this one.
-            self.note(Record::Withdrawn)?;
+            self.note(Record::RestartCancelled)?;
             let text = format!("it would stop {}; `--restart-all` agrees to that", bystanders.name());
             return Err(Some(text));
         }
-        if Driver::of(host).is_some() {
-            self.note(Record::Handed { place: None })?;
+        if Driver::probe(host).is_some() {
+            self.note(Record::RestartDelegated { place: None })?;
             return Ok(By::Driver);
         }
         let interop = Interop::new(host, &self.session.user).map_err(|e| Some(chain(&e)))?;
@@ -74,7 +74,7 @@ impl Restarting<'_> {
             return Err(Refusal::Helper(text.to_owned()));
         };
         let handed = |place: &Utf8PathBuf| {
-            let noted = self.note(Record::Handed { place: Some(place.clone()) });
+            let noted = self.note(Record::RestartDelegated { place: Some(place.clone()) });
             noted.map_err(|why| Refusal::Final(why.unwrap_or_default()))
         };
         let place = Helper::place_in(profile);
@@ -126,7 +126,7 @@ impl Restarting<'_> {
                 format!("`{program}` has characters that the command prompt would not leave alone").into()
             );
         }
-        self.note(Record::Handed { place: None }).map_err(Option::unwrap_or_default)?;
+        self.note(Record::RestartDelegated { place: None }).map_err(Option::unwrap_or_default)?;
         let name = self.facts.wsl.distro();
         let session = format!("wsl.exe -d {name} -u {} --exec /bin/true", self.session.user.name);
         let resume =

@@ -6,8 +6,8 @@ use super::Setup;
 use crate::change::Scope;
 use crate::error::Failure;
 use crate::facts::Facts;
-use crate::journal::{Agreement, Chosen};
-use crate::plan::{Plan, Selection};
+use crate::journal::{Agreement, RunOptions};
+use crate::plan::{Plan, StageSelection};
 use crate::stage::Answers;
 use crate::ui::{self, Consent, YELLOW, columns, out, render};
 
@@ -19,7 +19,7 @@ pub(super) struct Proposal<'p> {
     pub(super) session: &'p Session,
     pub(super) facts: &'p Facts,
     pub(super) answers: &'p Answers,
-    pub(super) chosen: &'p Chosen,
+    pub(super) chosen: &'p RunOptions,
     pub(super) plan: &'p Plan,
 }
 
@@ -28,7 +28,7 @@ impl Proposal<'_> {
     pub(super) fn agreement(&self, yes: bool) -> Agreement {
         let mut answers = with_defaults(self.facts, self.answers).0;
         answers.remove(RESTART);
-        let chosen = Chosen { agreed: None, ..self.chosen.without_secrets() };
+        let chosen = RunOptions { agreed: None, ..self.chosen.without_secrets() };
         let choices = (&self.session.user.name, answers, chosen);
         let changes = self.plan.stages.iter().flat_map(|stage| &stage.wanted);
         Agreement::new(changes, self.plan.restart, &choices, yes)
@@ -36,8 +36,8 @@ impl Proposal<'_> {
 
     /// The agreement of the run that is resumed, or what differs from what was agreed to.
     pub(super) fn earlier(&self) -> Result<Agreement, Vec<String>> {
-        let ledger = &self.session.ledger;
-        let Some(agreed) = &ledger.chosen.agreed else {
+        let journal_state = &self.session.journal_state;
+        let Some(agreed) = &journal_state.chosen.agreed else {
             return Err(vec!["the plan of the interrupted setup was not recorded".to_owned()]);
         };
         let mut differences = self.choices();
@@ -53,12 +53,12 @@ impl Proposal<'_> {
 
     /// Which choices differ from those of the run that is resumed.
     fn choices(&self) -> Vec<String> {
-        let ledger = &self.session.ledger;
-        let (now, then) = (self.chosen.without_secrets(), &ledger.chosen);
+        let journal_state = &self.session.journal_state;
+        let (now, then) = (self.chosen.without_secrets(), &journal_state.chosen);
         let mut differences = Vec::new();
         if (&now.selection, &now.windows_profile) != (&then.selection, &then.windows_profile) {
-            let flags = |chosen: &Chosen| {
-                let flags = args_of(&Chosen { mirror: None, offline: None, ..chosen.clone() }).join(" ");
+            let flags = |chosen: &RunOptions| {
+                let flags = args_of(&RunOptions { mirror: None, offline: None, ..chosen.clone() }).join(" ");
                 if flags.is_empty() { "all stages".to_owned() } else { format!("`{flags}`") }
             };
             differences.push(format!("{} instead of {}", flags(&now), flags(then)));
@@ -66,7 +66,7 @@ impl Proposal<'_> {
         if (&now.mirror, &now.offline) != (&then.mirror, &then.offline) {
             differences.push("another source of downloads".to_owned());
         }
-        for (id, was) in ledger.answers.iter().filter(|(id, _)| *id != RESTART) {
+        for (id, was) in journal_state.answers.iter().filter(|(id, _)| *id != RESTART) {
             let flag = id.replace('_', "-");
             if let Some(is) = self.answers.get(id).filter(|is| is != was) {
                 differences.push(format!("`--{flag} {is}` instead of `--{flag} {was}`"));
@@ -90,7 +90,7 @@ impl Setup {
     /// # Errors
     /// When the plan differs from what was agreed to and there is no terminal to ask again.
     pub(super) fn standing(&self, proposal: &Proposal<'_>) -> Result<Option<Agreement>, Failure> {
-        let resumes = proposal.session.ledger.is_interrupted();
+        let resumes = proposal.session.journal_state.is_interrupted();
         let can_ask = ui::is_interactive() && !self.json;
         if let Some(digest) = &self.agreed {
             let mine = proposal.agreement(self.yes);
@@ -137,26 +137,26 @@ impl Setup {
         &self,
         facts: &Facts,
         answers: &mut Answers,
-        selection: &Selection,
+        selection: &StageSelection,
     ) -> Result<(), Failure> {
         if self.yes {
             return Ok(());
         }
         // One by one: an answer can make another question needless.
         while let Some(question) =
-            open_questions(facts, answers, selection).into_iter().find(|q| q.is_for_everybody(facts))
+            open_questions(facts, answers, selection).into_iter().find(|q| q.is_always_asked(facts))
         {
             if self.json || !ui::is_interactive() {
                 let open = open_questions(facts, answers, selection)
                     .into_iter()
-                    .filter(|q| q.is_for_everybody(facts));
+                    .filter(|q| q.is_always_asked(facts));
                 let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
                 let text = format!("no terminal to ask for {}", open.join(", "));
                 let hint = "answer with these flags, or take the recommended answers with `--yes`";
                 return Err(Failure::usage(text, hint));
             }
             let answer = ui::ask(question, facts, &(question.default)(facts))?;
-            answers.give(question.id, question.accept(&answer, facts)?);
+            answers.set(question.id, question.accept(&answer, facts)?);
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Setup {
         session: &Session,
         facts: &Facts,
         answers: &mut Answers,
-        selection: &Selection,
+        selection: &StageSelection,
         plan: &mut Plan,
     ) -> Result<bool, Failure> {
         if !self.json {
@@ -195,8 +195,8 @@ impl Setup {
                     while let Some(question) = open_questions(facts, &mine, selection).into_iter().next() {
                         let answer = ui::ask(question, facts, known.get(question.id).unwrap_or_default())?;
                         let answer = question.accept(&answer, facts)?;
-                        mine.give(question.id, answer.clone());
-                        answers.give(question.id, answer);
+                        mine.set(question.id, answer.clone());
+                        answers.set(question.id, answer);
                     }
                     *plan = session.plan(facts, answers, selection)?.from(plan.source.clone());
                     super::refuse_blocked(plan)?;

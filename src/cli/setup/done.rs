@@ -6,10 +6,10 @@ use super::super::Global;
 use super::super::kind::INSTALL;
 use super::super::session::Session;
 use super::Setup;
-use crate::engine::Ended;
+use crate::engine::RunOutcome;
 use crate::error::Exit;
 use crate::facts::Facts;
-use crate::host::{Cmd, World, is_aborted};
+use crate::host::{Cmd, System, is_aborted};
 use crate::journal;
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled};
 
@@ -29,23 +29,23 @@ impl Setup {
     }
 
     /// How it ended.
-    pub(super) fn end(&self, global: &Global, session: &Session, ended: &Ended) -> Exit {
+    pub(super) fn end(&self, global: &Global, session: &Session, ended: &RunOutcome) -> Exit {
         if self.json {
             ui::json_line(match ended {
-                Ended::Done { changed, verified } => {
+                RunOutcome::Done { changed, verified } => {
                     json!({ "event": "end", "changed": changed, "verified": verified })
                 }
-                Ended::Restart(_) | Ended::Interrupted => json!({ "event": "interrupted" }),
+                RunOutcome::Restart(_) | RunOutcome::Interrupted => json!({ "event": "interrupted" }),
             });
         }
         match ended {
-            Ended::Done { changed, verified } if !self.json => {
+            RunOutcome::Done { changed, verified } if !self.json => {
                 self.done(global, session, *changed, *verified);
                 Exit::Done
             }
-            Ended::Done { .. } => Exit::Done,
-            Ended::Restart(_) => Exit::Restart,
-            Ended::Interrupted => {
+            RunOutcome::Done { .. } => Exit::Done,
+            RunOutcome::Restart(_) => Exit::Restart,
+            RunOutcome::Interrupted => {
                 if !self.json {
                     let text = if is_aborted() {
                         "Aborted in the middle of a step."
@@ -63,8 +63,8 @@ impl Setup {
 
     fn done(&self, global: &Global, session: &Session, changed: usize, verified: usize) {
         // The journal knows what the runs before the restart did.
-        let ledger = journal::read(&session.host).unwrap_or_default();
-        let total = if session.ledger.is_interrupted() { ledger.made } else { changed };
+        let journal_state = journal::read(&session.host).unwrap_or_default();
+        let total = if session.journal_state.is_interrupted() { journal_state.made } else { changed };
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let passed = format!(", {} passed", count(verified, "check"));
         let passed = if verified > 0 { passed.as_str() } else { "" };
@@ -72,7 +72,7 @@ impl Setup {
         out(&format!("\n{}", styled(GREEN.bold(), &text)));
         out("");
         let facts = session.facts();
-        if ledger.verified.is_none() {
+        if journal_state.verified.is_none() {
             out(&step("Finish setup", "kind-wsl setup"));
             out(&step("Undo", "kind-wsl undo"));
             return;
@@ -128,7 +128,7 @@ fn path(global: &Global, session: &Session, facts: &Facts) -> Option<String> {
     }
     let print = "printf '\\nPATH=%s\\n' \"$PATH\"";
     let ask = Cmd::new(&user.shell, ["-l", "-i", "-c", print]).as_user(user);
-    let said = session.host.answer(&ask.within(std::time::Duration::from_secs(SHELL_SECONDS)));
+    let said = session.host.stdout_if_ok(&ask.timeout(std::time::Duration::from_secs(SHELL_SECONDS)));
     let login = said.and_then(|said| said.lines().rev().find_map(|l| l.strip_prefix("PATH=").map(is_in)));
     let now = || global.env.iter().any(|(name, value)| name == "PATH" && is_in(value));
     match login {

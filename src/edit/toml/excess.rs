@@ -2,9 +2,9 @@
 //! hundreds of thousands of tables and values.
 
 /// The most parts of a dotted key. The formats that are edited here have four.
-const MOST_PARTS: usize = 64;
+const MAX_PARTS: usize = 64;
 /// The most tables, values and parts of keys in a text. The longest of these files as they are shipped has 200.
-const MOST: usize = 20_000;
+const MAX_VALUES: usize = 20_000;
 
 /// Where a text has more in it than any real one, and of what.
 pub(crate) fn excess(text: &str) -> Option<(usize, String)> {
@@ -33,11 +33,11 @@ pub(crate) fn excess(text: &str) -> Option<(usize, String)> {
             _ => (dots, is_part, is_blank) = (0, false, false),
         }
         all += usize::from(b".={[,".contains(byte));
-        if dots >= MOST_PARTS {
-            return Some((at, format!("a key of more than {MOST_PARTS} parts")));
+        if dots >= MAX_PARTS {
+            return Some((at, format!("a key of more than {MAX_PARTS} parts")));
         }
-        if all > MOST {
-            return Some((at, format!("more than {MOST} tables and values")));
+        if all > MAX_VALUES {
+            return Some((at, format!("more than {MAX_VALUES} tables and values")));
         }
         at = next;
     }
@@ -63,27 +63,27 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, MOST_PARTS, excess};
+    use super::{MAX_PARTS, MAX_VALUES, excess};
 
     #[test]
     fn a_key_of_too_many_parts_is_found_however_it_is_spelled() {
         for part in ["a.", "\"a b\" . ", "'x'.", "a\t.\t"] {
-            let key = part.repeat(MOST_PARTS + 1);
+            let key = part.repeat(MAX_PARTS + 1);
             for text in [format!("{key}b = 1"), format!("[t]\nx = {{ {key}b = 1 }}"), format!("[{key}b]\n")] {
                 assert!(excess(&text).is_some_and(|(_, what)| what.contains("parts")), "{text}");
             }
-            assert_eq!(excess(&format!("{}b = 1", part.repeat(MOST_PARTS - 1))), None);
+            assert_eq!(excess(&format!("{}b = 1", part.repeat(MAX_PARTS - 1))), None);
         }
     }
 
     #[test]
     fn a_text_of_too_many_tables_or_values_is_found_and_a_long_comment_is_not() {
         for one in ["a = 1\n", "[a]\n", "a.b.c = {x = {}}\n", "\"\",", "[[a]]\n"] {
-            let found = excess(&one.repeat(MOST + 1));
+            let found = excess(&one.repeat(MAX_VALUES + 1));
             assert!(found.is_some_and(|(_, what)| what.contains("values")), "{one}");
         }
-        assert_eq!(excess(&"# a = [1, 2]\n".repeat(2 * MOST)), None);
-        assert_eq!(excess(&format!("a = '''{}'''", "b = 1\n".repeat(2 * MOST))), None);
+        assert_eq!(excess(&"# a = [1, 2]\n".repeat(2 * MAX_VALUES)), None);
+        assert_eq!(excess(&format!("a = '''{}'''", "b = 1\n".repeat(2 * MAX_VALUES))), None);
     }
 
     #[test]

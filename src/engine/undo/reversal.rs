@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Standing, brought_packages, is_package};
+use super::{DriftState, is_package, packages_installed_by_us};
 use crate::change::{Change, Run, State, Unit};
 use crate::engine::Engine;
-use crate::host::World;
+use crate::host::System;
 use crate::journal::{Entry, Intent};
 
 /// What undoing a change does.
@@ -103,7 +103,7 @@ fn setting(run: &Run) -> String {
 /// nothing.
 #[must_use]
 pub fn preview<'e>(
-    world: &dyn World,
+    system: &dyn System,
     entries: impl DoubleEndedIterator<Item = &'e Entry>,
     packages: bool,
 ) -> (usize, BTreeMap<Way, Vec<String>>) {
@@ -113,21 +113,21 @@ pub fn preview<'e>(
     let mut count = 0;
     for entry in entries {
         let change = &entry.intent.change;
-        let now = change.observe(world);
+        let now = change.current(system);
         // What cannot be read without root is taken to be as it was left.
-        let standing = now.as_ref().map_or(Standing::AsLeft, |now| Engine::standing(entry, now));
-        if standing == Standing::AsBefore {
+        let standing = now.as_ref().map_or(DriftState::Unchanged, |now| Engine::drift_state(entry, now));
+        if standing == DriftState::AlreadyReverted {
             continue;
         }
         let mut reversal = Reversal::of(&entry.intent);
         if is_package(change) {
             if let Ok(now) = &now {
-                reversal.object = brought_packages(&entry.intent, now).join(", ");
+                reversal.object = packages_installed_by_us(&entry.intent, now).join(", ");
             }
             if !packages {
                 reversal.way = Way::Keep;
             }
-        } else if standing == Standing::Drifted {
+        } else if standing == DriftState::Modified {
             reversal.way = Way::Drifted;
         }
         if reversal.way != Way::Keep {

@@ -3,9 +3,9 @@
 use super::{Here, not_for_root, only_on_wsl};
 use crate::facts::Facts;
 use crate::facts::cgroup::ESSENTIAL;
-use crate::host::World;
+use crate::host::System;
 
-pub(super) fn controllers(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn controllers(_: &dyn System, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
@@ -23,7 +23,7 @@ pub(super) fn controllers(_: &dyn World, facts: &Facts) -> Here {
     ))
 }
 
-pub(super) fn v1(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn v1(_: &dyn System, facts: &Facts) -> Here {
     let mounts = &facts.cgroup.mounts;
     let evidence = format!("/sys/fs/cgroup is {mounts}");
     if mounts.has_v1() || mounts.is_pure_v2() {
@@ -33,27 +33,27 @@ pub(super) fn v1(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn hybrid(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn hybrid(system: &dyn System, facts: &Facts) -> Here {
     if facts.cgroup.mounts.unified {
         return Here::Present(format!("/sys/fs/cgroup is {}, cgroup v2 below it", facts.cgroup.mounts));
     }
-    v1(world, facts)
+    v1(system, facts)
 }
 
-pub(super) fn root(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn root(_: &dyn System, facts: &Facts) -> Here {
     let mounts = &facts.cgroup.mounts;
     Here::when(mounts.root.as_deref() != Some("cgroup2"), format!("/sys/fs/cgroup is {mounts}"))
 }
 
-pub(super) fn v1_memory(world: &dyn World, _: &Facts) -> Here {
-    let Some(table) = world.text("/proc/cgroups") else {
+pub(super) fn v1_memory(system: &dyn System, _: &Facts) -> Here {
+    let Some(table) = system.text("/proc/cgroups") else {
         return Here::unknown("/proc/cgroups can not be read");
     };
     let has = table.lines().any(|l| l.split_ascii_whitespace().next() == Some("memory"));
     Here::when(!has, format!("/proc/cgroups has {} memory line", if has { "a" } else { "no" }))
 }
 
-pub(super) fn isolated(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn isolated(_: &dyn System, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }
@@ -64,19 +64,19 @@ pub(super) fn isolated(_: &dyn World, facts: &Facts) -> Here {
     Here::Absent(format!("{} does not part the cgroups of distributions here", facts.wsl.name()))
 }
 
-pub(super) fn withheld(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn withheld(system: &dyn System, facts: &Facts) -> Here {
     let withheld = facts.cgroup.withheld();
     if !withheld.is_empty() {
         let above = facts.cgroup.chain.last().map_or("systemd's cgroup", |l| l.path.as_str());
         return Here::Present(format!("{} do not reach {above}", withheld.join(", ")));
     }
-    match isolated(world, facts) {
+    match isolated(system, facts) {
         Here::Present(evidence) => Here::Absent(format!("{evidence}, but every controller reaches systemd")),
         other => other,
     }
 }
 
-pub(super) fn kernel_words(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn kernel_words(_: &dyn System, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }

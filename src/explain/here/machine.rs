@@ -7,10 +7,10 @@ use crate::edit::cmdline;
 use crate::facts::Facts;
 use crate::facts::kernel::{Module, Propagation};
 use crate::facts::subids::SUBIDS;
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, System};
 
-pub(super) fn root_private(world: &dyn World, _: &Facts) -> Here {
-    let table = world.text("/proc/self/mountinfo").unwrap_or_default();
+pub(super) fn root_private(system: &dyn System, _: &Facts) -> Here {
+    let table = system.text("/proc/self/mountinfo").unwrap_or_default();
     match Propagation::of_root(&table) {
         None => Here::unknown("/proc/self/mountinfo does not show `/`"),
         Some(Propagation::Shared) => Here::Absent("`/` is a shared mount".to_owned()),
@@ -20,7 +20,7 @@ pub(super) fn root_private(world: &dyn World, _: &Facts) -> Here {
     }
 }
 
-pub(crate) fn subids(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn subids(system: &dyn System, facts: &Facts) -> Here {
     let (ids, user) = (&facts.subids, &facts.user.name);
     for (file, count) in [("/etc/subuid", ids.uids), ("/etc/subgid", ids.gids)] {
         if count < SUBIDS {
@@ -28,14 +28,14 @@ pub(crate) fn subids(world: &dyn World, facts: &Facts) -> Here {
         }
     }
     let path = Utf8Path::new("/usr/bin/newuidmap");
-    let mode = world.resolve(path).and_then(|p| world.stat(&p)).ok().flatten().map(|s| s.mode);
+    let mode = system.resolve(path).and_then(|p| system.stat(&p)).ok().flatten().map(|s| s.mode);
     match mode {
         None => Here::Present(format!("{path} is not installed")),
         Some(mode) if mode & 0o4000 != 0 => {
             Here::Absent(format!("{user} has {SUBIDS} subordinate IDs, and {path} is setuid"))
         }
         // A file capability serves as well.
-        Some(_) => match world.answer(&Cmd::new("getcap", [path.as_str()])) {
+        Some(_) => match system.stdout_if_ok(&Cmd::new("getcap", [path.as_str()])) {
             Some(said) if said.contains("cap_setuid") => {
                 Here::Absent(format!("{user} has {SUBIDS} subordinate IDs, and {path} has cap_setuid"))
             }
@@ -47,35 +47,36 @@ pub(crate) fn subids(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn newuidmap(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn newuidmap(_: &dyn System, facts: &Facts) -> Here {
     let is_there = facts.subids.newuidmap;
     Here::when(!is_there, format!("/usr/bin/newuidmap is {}there", if is_there { "" } else { "not " }))
 }
 
 /// A number below `/proc/sys`.
-fn setting(world: &dyn World, name: &str) -> Option<u64> {
-    world.text(&format!("/proc/sys/{}", name.replace('.', "/")))?.trim().parse().ok()
+fn setting(system: &dyn System, name: &str) -> Option<u64> {
+    system.text(&format!("/proc/sys/{}", name.replace('.', "/")))?.trim().parse().ok()
 }
 
-pub(super) fn user_namespaces(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn user_namespaces(system: &dyn System, facts: &Facts) -> Here {
     if matches!(facts.wsl, crate::facts::Wsl::One { .. }) {
         return Here::Present("this is WSL 1".to_owned());
     }
     for name in ["user.max_user_namespaces", "kernel.unprivileged_userns_clone"] {
-        if setting(world, name) == Some(0) {
+        if setting(system, name) == Some(0) {
             return Here::Present(format!("{name} is 0"));
         }
     }
-    match setting(world, "user.max_user_namespaces") {
+    match setting(system, "user.max_user_namespaces") {
         Some(most) => Here::Absent(format!("user.max_user_namespaces is {most}")),
         None => Here::unknown("user.max_user_namespaces can not be read"),
     }
 }
 
-pub(super) fn apparmor(world: &dyn World, _: &Facts) -> Here {
+pub(super) fn apparmor(system: &dyn System, _: &Facts) -> Here {
     let name = "kernel.apparmor_restrict_unprivileged_userns";
-    let elsewhere = ["/usr/local/bin/podman", "/opt/podman/bin/podman"].into_iter().find(|p| world.exists(p));
-    match (setting(world, name), elsewhere) {
+    let elsewhere =
+        ["/usr/local/bin/podman", "/opt/podman/bin/podman"].into_iter().find(|p| system.exists(p));
+    match (setting(system, name), elsewhere) {
         (Some(1), Some(path)) => Here::Present(format!("{name} is 1, and there is {path}")),
         (Some(1), None) => Here::unknown(format!("{name} is 1; it concerns a podman outside /usr/bin")),
         (Some(value), _) => Here::Absent(format!("{name} is {value}")),
@@ -83,7 +84,7 @@ pub(super) fn apparmor(world: &dyn World, _: &Facts) -> Here {
     }
 }
 
-pub(crate) fn kernel_overlay(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn kernel_overlay(system: &dyn System, facts: &Facts) -> Here {
     let seen = format!("the kernel is {}", facts.kernel.release);
     // kind's rootless page, "Restrictions": Debian's and Ubuntu's own kernels allowed it before.
     let is_own = ["debian", "ubuntu"].contains(&facts.distro.id.as_str()) && !facts.wsl.is_two();
@@ -91,14 +92,14 @@ pub(crate) fn kernel_overlay(world: &dyn World, facts: &Facts) -> Here {
         (0, _) => Here::unknown("the release of the kernel cannot be read"),
         version if version >= (5, 11) => Here::Absent(seen),
         _ if is_own => Here::Absent(format!("{seen}, whose distribution allows it")),
-        _ if world.exists("/usr/bin/fuse-overlayfs") => {
+        _ if system.exists("/usr/bin/fuse-overlayfs") => {
             Here::Absent(format!("{seen}, which does not allow it; fuse-overlayfs is installed"))
         }
         _ => Here::Present(seen),
     }
 }
 
-pub(super) fn modules_missing(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn modules_missing(_: &dyn System, facts: &Facts) -> Here {
     let missing = facts.kernel.modules_that_are(Module::Missing);
     let built_in = facts.kernel.modules_that_are(Module::BuiltIn);
     match (missing.is_empty(), built_in.is_empty()) {
@@ -112,7 +113,7 @@ pub(super) fn modules_missing(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(crate) fn modules_unloaded(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn modules_unloaded(system: &dyn System, facts: &Facts) -> Here {
     let loadable = facts.kernel.modules_that_are(Module::Loadable);
     let missing = facts.kernel.modules_that_are(Module::Missing);
     if !loadable.is_empty() {
@@ -122,7 +123,7 @@ pub(crate) fn modules_unloaded(world: &dyn World, facts: &Facts) -> Here {
         return Here::Absent("all of them are loaded or built in".to_owned());
     }
     let lacks = format!("the kernel has no {}", missing.join(", "));
-    match iptables_path(world).map(|path| (path, iptables_version(world, path))) {
+    match iptables_path(system).map(|path| (path, iptables_version(system, path))) {
         Some((path, version)) if version.contains("nf_tables") => {
             Here::Absent(format!("{lacks}; {path} uses nf_tables and does not need them"))
         }
@@ -130,18 +131,18 @@ pub(crate) fn modules_unloaded(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-fn iptables_path(world: &dyn World) -> Option<&'static str> {
-    ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].into_iter().find(|p| world.exists(p))
+fn iptables_path(system: &dyn System) -> Option<&'static str> {
+    ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"].into_iter().find(|p| system.exists(p))
 }
 
 /// `iptables v1.8.9 (nf_tables)`.
-fn iptables_version(world: &dyn World, path: &str) -> String {
-    world.answer(&Cmd::new(path, ["--version"])).unwrap_or_default()
+fn iptables_version(system: &dyn System, path: &str) -> String {
+    system.stdout_if_ok(&Cmd::new(path, ["--version"])).unwrap_or_default()
 }
 
-pub(crate) fn iptables(world: &dyn World, _: &Facts) -> Here {
-    match iptables_path(world) {
-        Some(path) => Here::Absent(match iptables_version(world, path) {
+pub(crate) fn iptables(system: &dyn System, _: &Facts) -> Here {
+    match iptables_path(system) {
+        Some(path) => Here::Absent(match iptables_version(system, path) {
             version if version.is_empty() => format!("{path} is installed"),
             version => format!("{path} is {version}"),
         }),
@@ -150,27 +151,27 @@ pub(crate) fn iptables(world: &dyn World, _: &Facts) -> Here {
 }
 
 /// The setting that disables IPv6 in a kernel that has it.
-pub(crate) fn ipv6_off(world: &dyn World) -> Option<&'static str> {
+pub(crate) fn ipv6_off(system: &dyn System) -> Option<&'static str> {
     let names = ["net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6"];
-    names.into_iter().find(|name| setting(world, name) == Some(1))
+    names.into_iter().find(|name| setting(system, name) == Some(1))
 }
 
-pub(crate) fn ipv6(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn ipv6(system: &dyn System, facts: &Facts) -> Here {
     let has =
-        world.exists("/proc/net/if_inet6") || setting(world, "net.ipv6.conf.all.disable_ipv6").is_some();
+        system.exists("/proc/net/if_inet6") || setting(system, "net.ipv6.conf.all.disable_ipv6").is_some();
     if !has || cmdline::has(&facts.kernel.cmdline, "ipv6.disable=1") {
         return Here::Present("the kernel has no IPv6".to_owned());
     }
-    match ipv6_off(world) {
+    match ipv6_off(system) {
         Some(name) => Here::Present(format!("{name} is 1")),
         None => Here::Absent("the kernel has IPv6, and no setting disables it".to_owned()),
     }
 }
 
-pub(super) fn xt_recent(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn xt_recent(system: &dyn System, facts: &Facts) -> Here {
     let dir = format!("/lib/modules/{}", facts.kernel.release);
-    let listed = |file: &str| world.text(&format!("{dir}/{file}")).map(|t| t.contains("xt_recent"));
-    let loaded = world.exists("/sys/module/xt_recent");
+    let listed = |file: &str| system.text(&format!("{dir}/{file}")).map(|t| t.contains("xt_recent"));
+    let loaded = system.exists("/sys/module/xt_recent");
     match (listed("modules.builtin"), listed("modules.dep")) {
         (None, None) if !loaded => Here::unknown(format!("{dir} has no list of modules")),
         (built_in, dep) => {
@@ -183,7 +184,7 @@ pub(super) fn xt_recent(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(crate) fn low_ports(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn low_ports(_: &dyn System, facts: &Facts) -> Here {
     let name = "net.ipv4.ip_unprivileged_port_start";
     match facts.kernel.settings.get(name) {
         Some(start) => Here::when(*start > 80, format!("{name} is {start}")),
@@ -191,7 +192,7 @@ pub(crate) fn low_ports(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(crate) fn inotify(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn inotify(_: &dyn System, facts: &Facts) -> Here {
     let now = |name: &str| facts.kernel.settings.get(name).copied();
     let (watches, instances) = ("fs.inotify.max_user_watches", "fs.inotify.max_user_instances");
     match (now(watches), now(instances)) {
@@ -202,15 +203,15 @@ pub(crate) fn inotify(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn pasta(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn pasta(system: &dyn System, facts: &Facts) -> Here {
     let link = Utf8Path::new("/etc/resolv.conf");
-    if world.stat(link).ok().flatten().is_some() && !world.exists(link.as_str()) {
+    if system.stat(link).ok().flatten().is_some() && !system.exists(link.as_str()) {
         return Here::Present(format!("{link} is a link to nothing"));
     }
-    super::podman::rootless_network(world, facts)
+    super::podman::rootless_network(system, facts)
 }
 
-pub(super) fn old_wsl(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn old_wsl(_: &dyn System, facts: &Facts) -> Here {
     match &facts.wsl {
         crate::facts::Wsl::Two { version: Some(version), .. } => {
             Here::when(is_below(version, "1.0.1"), format!("this is {}", facts.wsl.name()))
@@ -220,40 +221,40 @@ pub(super) fn old_wsl(_: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(crate) fn mirrored(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn mirrored(system: &dyn System, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }
-    match networking_mode(world, facts) {
+    match networking_mode(system, facts) {
         Some(mode) => Here::when(mode == "mirrored", format!("the networking mode is {mode}")),
         None => Here::unknown("the networking mode is not known: wslinfo did not report it"),
     }
 }
 
 /// `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
-pub(crate) fn networking_mode(world: &dyn World, facts: &Facts) -> Option<String> {
-    world.answer(&Cmd::line("wslinfo --networking-mode").as_user(&facts.user))
+pub(crate) fn networking_mode(system: &dyn System, facts: &Facts) -> Option<String> {
+    system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&facts.user))
 }
 
-pub(crate) fn interop(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn interop(system: &dyn System, facts: &Facts) -> Here {
     if let Some(absent) = only_on_wsl(facts) {
         return absent;
     }
     let dir = "/proc/sys/fs/binfmt_misc";
     // The first line is `enabled` or `disabled`.
     let is_enabled = |name: &&str| {
-        world.text(&format!("{dir}/{name}")).is_some_and(|text| text.lines().next() == Some("enabled"))
+        system.text(&format!("{dir}/{name}")).is_some_and(|text| text.lines().next() == Some("enabled"))
     };
     match ["WSLInterop", "WSLInterop-late"].into_iter().find(is_enabled) {
         Some(name) => Here::Absent(format!("{dir}/{name} is enabled")),
-        None if world.exists(&format!("{dir}/WSLInterop")) => {
+        None if system.exists(&format!("{dir}/WSLInterop")) => {
             Here::Present(format!("{dir}/WSLInterop is disabled"))
         }
         None => Here::Present(format!("{dir} has no WSLInterop")),
     }
 }
 
-pub(super) fn pending(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn pending(_: &dyn System, facts: &Facts) -> Here {
     match facts.pending.first() {
         Some(pending) => Here::Present(format!("waits for a restart: {}", pending.why)),
         None => Here::unknown("kind-wsl has changed nothing that waits for a restart; others may have"),

@@ -3,7 +3,7 @@
 use super::{Here, is_below};
 use crate::facts::Facts;
 use crate::fetch::catalogue::crun_floor_for;
-use crate::host::{Cmd, World};
+use crate::host::{Cmd, System};
 use crate::inspect::node;
 use crate::stages::{self, Pids, is_enough};
 use crate::version::Version;
@@ -19,14 +19,14 @@ fn crun(facts: &Facts) -> Result<(String, Version), Here> {
 }
 
 /// The version of the podman that runs, which need not be that of the package.
-pub(crate) fn version(world: &dyn World, facts: &Facts) -> Option<Version> {
+pub(crate) fn version(system: &dyn System, facts: &Facts) -> Option<Version> {
     // It prints this before it opens its storage.
-    let said = world.answer(&Cmd::line("podman --version").as_user(&facts.user))?;
+    let said = system.stdout_if_ok(&Cmd::parse("podman --version").as_user(&facts.user))?;
     said.strip_prefix("podman version ")?.trim().parse().ok()
 }
 
-fn podman(world: &dyn World, facts: &Facts) -> Result<Version, Here> {
-    let version = version(world, facts).or_else(|| facts.packages.version("podman"));
+fn podman(system: &dyn System, facts: &Facts) -> Result<Version, Here> {
+    let version = version(system, facts).or_else(|| facts.packages.version("podman"));
     version.ok_or_else(|| Here::unknown("podman is not installed"))
 }
 
@@ -34,23 +34,23 @@ fn either(look: Result<Here, Here>) -> Here {
     look.unwrap_or_else(|unknown| unknown)
 }
 
-pub(super) fn crun_chmod(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn crun_chmod(_: &dyn System, facts: &Facts) -> Here {
     either(crun(facts).map(|(said, version)| {
         let said = format!("{said}, on kernel {}", facts.kernel.release);
         Here::when(version < crun_floor_for(facts.kernel.major_minor(), None).version(), said)
     }))
 }
 
-pub(super) fn crun_oci(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn crun_oci(system: &dyn System, facts: &Facts) -> Here {
     either((|| {
         let (said, version) = crun(facts)?;
-        let podman = podman(world, facts)?;
+        let podman = podman(system, facts)?;
         let is_present = is_below(&version, "1.14.3") && podman.major() >= 5;
         Ok(Here::when(is_present, format!("{said}; podman is {}", podman.release())))
     })())
 }
 
-pub(crate) fn crun_1_21(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn crun_1_21(_: &dyn System, facts: &Facts) -> Here {
     either(crun(facts).map(|(said, version)| {
         let is_weak = version.major() == 1 && (21..29).contains(&version.minor());
         // openat2 came with Linux 5.6.
@@ -59,20 +59,20 @@ pub(crate) fn crun_1_21(_: &dyn World, facts: &Facts) -> Here {
     }))
 }
 
-pub(crate) fn crun_1_29(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn crun_1_29(_: &dyn System, facts: &Facts) -> Here {
     let is_present = |version: &Version| (version.major(), version.minor()) == (1, 29);
     either(crun(facts).map(|(said, version)| Here::when(is_present(&version), said)))
 }
 
-pub(super) fn crun_0(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn crun_0(_: &dyn System, facts: &Facts) -> Here {
     either(crun(facts).map(|(said, version)| Here::when(version.major() == 0, said)))
 }
 
 const PLUGINS: &str = "containernetworking-plugins";
 
-pub(super) fn cni_plugins(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn cni_plugins(system: &dyn System, facts: &Facts) -> Here {
     either((|| {
-        let podman = podman(world, facts)?;
+        let podman = podman(system, facts)?;
         let Some(plugins) = facts.packages.version(PLUGINS) else {
             return Ok(Here::unknown(format!("{PLUGINS} is not installed as a package")));
         };
@@ -94,29 +94,29 @@ const HELPERS: [&str; 7] = [
     "/usr/sbin",
 ];
 
-fn helper(world: &dyn World, name: &str) -> Option<String> {
-    HELPERS.iter().map(|dir| format!("{dir}/{name}")).find(|path| world.exists(path))
+fn helper(system: &dyn System, name: &str) -> Option<String> {
+    HELPERS.iter().map(|dir| format!("{dir}/{name}")).find(|path| system.exists(path))
 }
 
 /// What makes a container's network.
-pub(crate) fn cni_missing(world: &dyn World, _: &Facts) -> Here {
+pub(crate) fn cni_missing(system: &dyn System, _: &Facts) -> Here {
     let dirs =
         ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin", "/usr/local/libexec/cni", "/usr/local/lib/cni"];
-    let bridge = dirs.iter().map(|dir| format!("{dir}/bridge")).find(|path| world.exists(path));
-    match helper(world, "netavark").or(bridge) {
+    let bridge = dirs.iter().map(|dir| format!("{dir}/bridge")).find(|path| system.exists(path));
+    match helper(system, "netavark").or(bridge) {
         Some(path) => Here::Absent(format!("{path} is installed")),
         None => Here::Present("neither netavark nor the CNI plugin `bridge` is installed".to_owned()),
     }
 }
 
 /// The program that podman calls for a rootless container's way out.
-pub(crate) fn network_program(world: &dyn World, facts: &Facts) -> &'static str {
-    if podman(world, facts).is_ok_and(|v| v.major() < 5) { "slirp4netns" } else { "pasta" }
+pub(crate) fn network_program(system: &dyn System, facts: &Facts) -> &'static str {
+    if podman(system, facts).is_ok_and(|v| v.major() < 5) { "slirp4netns" } else { "pasta" }
 }
 
-pub(crate) fn rootless_network(world: &dyn World, facts: &Facts) -> Here {
-    let name = network_program(world, facts);
-    match helper(world, name) {
+pub(crate) fn rootless_network(system: &dyn System, facts: &Facts) -> Here {
+    let name = network_program(system, facts);
+    match helper(system, name) {
         Some(path) => Here::Absent(format!("{path} is installed")),
         None => Here::Present(format!("{name} is not installed")),
     }
@@ -129,7 +129,7 @@ fn told(facts: &Facts, key: &str) -> Option<(String, String)> {
     Some((value.clone(), format!("{winner} sets {key} to {value}")))
 }
 
-pub(super) fn log_driver(_: &dyn World, facts: &Facts) -> Here {
+pub(super) fn log_driver(_: &dyn System, facts: &Facts) -> Here {
     match told(facts, "containers.log_driver") {
         Some((value, said)) => Here::when(value != "k8s-file", said),
         None if facts.systemd.is_running() => Here::Present(
@@ -140,8 +140,8 @@ pub(super) fn log_driver(_: &dyn World, facts: &Facts) -> Here {
 }
 
 /// The limit of the nodes that run; if none does, the one that podman will set.
-pub(crate) fn pids_limit(world: &dyn World, facts: &Facts) -> Here {
-    let limits = node::pids_limits(world, &facts.user);
+pub(crate) fn pids_limit(system: &dyn System, facts: &Facts) -> Here {
+    let limits = node::pids_limits(system, &facts.user);
     let lowest = limits.iter().min_by_key(|(_, limit)| limit.unwrap_or(u64::MAX));
     if let Some((cgroup, limit)) = lowest {
         let text = limit.map_or_else(|| "max".to_owned(), |limit| limit.to_string());
@@ -154,23 +154,24 @@ pub(crate) fn pids_limit(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn ports(world: &dyn World, facts: &Facts) -> Here {
-    either(podman(world, facts).map(|v| {
+pub(super) fn ports(system: &dyn System, facts: &Facts) -> Here {
+    either(podman(system, facts).map(|v| {
         let is_present = v.major() == 6 && is_below(&v, "6.1.1");
         Here::when(is_present, format!("podman is {}", v.release()))
     }))
 }
 
-pub(crate) fn labels(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn labels(system: &dyn System, facts: &Facts) -> Here {
     either((|| {
-        let podman = podman(world, facts)?;
+        let podman = podman(system, facts)?;
         if podman.major() < 6 {
             return Ok(Here::Absent(format!("podman is {}", podman.release())));
         }
         let Some(kind) = &facts.tools.kind else { return Ok(Here::unknown("kind was not found")) };
         // `kind v0.33.0 go1.26 linux/amd64`
-        let said =
-            world.answer(&Cmd::new(kind.as_str(), ["version"]).as_user(&facts.user)).unwrap_or_default();
+        let said = system
+            .stdout_if_ok(&Cmd::new(kind.as_str(), ["version"]).as_user(&facts.user))
+            .unwrap_or_default();
         let number =
             said.split_ascii_whitespace().nth(1).and_then(|v| v.trim_start_matches('v').parse().ok());
         let number: Version =
@@ -180,8 +181,8 @@ pub(crate) fn labels(world: &dyn World, facts: &Facts) -> Here {
     })())
 }
 
-pub(super) fn docker_missing(world: &dyn World, _: &Facts) -> Here {
-    match ["/usr/bin/docker", "/usr/local/bin/docker"].iter().find(|p| world.exists(p)) {
+pub(super) fn docker_missing(system: &dyn System, _: &Facts) -> Here {
+    match ["/usr/bin/docker", "/usr/local/bin/docker"].iter().find(|p| system.exists(p)) {
         Some(path) => {
             Here::Absent(format!("{path} is there; whether it knows the image is another question"))
         }

@@ -4,9 +4,9 @@ use camino::Utf8Path;
 
 use super::{Here, not_for_root, only_on_wsl};
 use crate::facts::Facts;
-use crate::host::{Cmd, Kind, World};
+use crate::host::{Cmd, Kind, System};
 
-pub(crate) fn systemd(_: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn systemd(_: &dyn System, facts: &Facts) -> Here {
     if facts.systemd.pid1.is_empty() {
         return Here::unknown("the name of PID 1 cannot be read");
     }
@@ -18,7 +18,7 @@ fn unit(facts: &Facts) -> String {
     format!("user@{}.service", facts.user.uid)
 }
 
-pub(crate) fn user_manager(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn user_manager(system: &dyn System, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
@@ -26,7 +26,7 @@ pub(crate) fn user_manager(world: &dyn World, facts: &Facts) -> Here {
         return Here::Present(format!("PID 1 is `{}`, so no user manager can run", facts.systemd.pid1));
     }
     let unit = unit(facts);
-    let said = world.query(&Cmd::new("systemctl", ["is-active", &unit]));
+    let said = system.run_readonly(&Cmd::new("systemctl", ["is-active", &unit]));
     match said.as_ref().map_or("", |output| output.stdout.trim()) {
         "" if facts.cgroup.manager.is_some() => Here::Absent(format!("{unit} runs")),
         "" => Here::unknown(format!("{unit} has no cgroup, and systemd does not report its state")),
@@ -34,7 +34,7 @@ pub(crate) fn user_manager(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(crate) fn manager_refused(world: &dyn World, facts: &Facts) -> Here {
+pub(crate) fn manager_refused(system: &dyn System, facts: &Facts) -> Here {
     if let Some(answer) = not_for_root(facts).or_else(|| only_on_wsl(facts)) {
         return answer;
     }
@@ -46,7 +46,7 @@ pub(crate) fn manager_refused(world: &dyn World, facts: &Facts) -> Here {
     }
     let show = |property: &str| {
         let show = Cmd::new("systemctl", ["show", "--value", "-p", property, &unit(facts)]);
-        world.answer(&show).unwrap_or_default()
+        system.stdout_if_ok(&show).unwrap_or_default()
     };
     // 219 is CGROUP (systemd.exec(5); WSL#13188).
     match (show("Result").as_str(), show("ExecMainStatus").as_str()) {
@@ -60,39 +60,39 @@ fn runtime(facts: &Facts) -> String {
     format!("/run/user/{}", facts.user.uid)
 }
 
-pub(super) fn bus(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn bus(system: &dyn System, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
     let socket = runtime(facts) + "/bus";
-    if !world.exists(&socket) {
+    if !system.exists(&socket) {
         return Here::Present(format!("{socket} is not there"));
     }
-    let said = world.env("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
+    let said = system.env("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
     let path = said.strip_prefix("unix:path=").map(|p| p.split(',').next().unwrap_or_default());
     match path {
-        Some(path) if !world.exists(path) => {
+        Some(path) if !system.exists(path) => {
             Here::Present(format!("DBUS_SESSION_BUS_ADDRESS names {path}, which is not there"))
         }
         _ => Here::Absent(format!("{socket} is there")),
     }
 }
 
-pub(super) fn runtime_dir(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn runtime_dir(system: &dyn System, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
     let dir = runtime(facts);
-    let is_there = world.exists(&dir);
+    let is_there = system.exists(&dir);
     Here::when(!is_there, format!("{dir} is {}there", if is_there { "" } else { "not " }))
 }
 
-pub(super) fn runtime_dir_owner(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn runtime_dir_owner(system: &dyn System, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
     let dir = runtime(facts);
-    let stat = world.resolve(Utf8Path::new(&dir)).and_then(|p| world.stat(&p)).ok().flatten();
+    let stat = system.resolve(Utf8Path::new(&dir)).and_then(|p| system.stat(&p)).ok().flatten();
     match stat.filter(|s| s.kind == Kind::Dir) {
         Some(stat) => {
             Here::when(stat.uid != facts.user.uid, format!("{dir} belongs to the uid {}", stat.uid))
@@ -101,8 +101,8 @@ pub(super) fn runtime_dir_owner(world: &dyn World, facts: &Facts) -> Here {
     }
 }
 
-pub(super) fn runtime_dir_wslg(world: &dyn World, _: &Facts) -> Here {
-    match world.env("XDG_RUNTIME_DIR") {
+pub(super) fn runtime_dir_wslg(system: &dyn System, _: &Facts) -> Here {
+    match system.env("XDG_RUNTIME_DIR") {
         Some(dir) => {
             Here::when(dir.starts_with("/mnt/wslg/runtime-dir"), format!("XDG_RUNTIME_DIR is {dir}"))
         }
@@ -110,28 +110,28 @@ pub(super) fn runtime_dir_wslg(world: &dyn World, _: &Facts) -> Here {
     }
 }
 
-pub(super) fn runtime_dir_hidden(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn runtime_dir_hidden(system: &dyn System, facts: &Facts) -> Here {
     if let Some(unknown) = not_for_root(facts) {
         return unknown;
     }
     let dir = runtime(facts);
-    let table = world.text("/proc/mounts").unwrap_or_default();
+    let table = system.text("/proc/mounts").unwrap_or_default();
     let mounts = table.lines().filter(|l| l.split(' ').nth(1) == Some(dir.as_str())).count();
     if mounts > 1 {
         return Here::Present(format!("{mounts} file systems are mounted on {dir}"));
     }
     let socket = format!("{dir}/systemd/private");
-    match (facts.cgroup.manager.is_some(), world.exists(&socket)) {
+    match (facts.cgroup.manager.is_some(), system.exists(&socket)) {
         (true, false) => Here::Present(format!("{} runs, but {socket} is not there", unit(facts))),
         (true, true) => Here::Absent(format!("{socket} is there")),
         (false, _) => Here::unknown(format!("{} does not run", unit(facts))),
     }
 }
 
-pub(super) fn run_in_tmp(world: &dyn World, facts: &Facts) -> Here {
+pub(super) fn run_in_tmp(system: &dyn System, facts: &Facts) -> Here {
     let uid = facts.user.uid;
     let dirs = [format!("/tmp/podman-run-{uid}"), format!("/tmp/storage-run-{uid}")];
-    match dirs.iter().find(|d| world.exists(d)) {
+    match dirs.iter().find(|d| system.exists(d)) {
         Some(dir) => Here::Present(format!("{dir} is there")),
         None => Here::Absent(format!("there is no {}", dirs.join(" and no "))),
     }

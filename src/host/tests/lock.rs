@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, lchown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Ground, dev, host_at, is_root};
-use crate::host::{Host, HostError, Owner, Seen, World, digest};
+use crate::host::{Expected, HostError, LiveSystem, Owner, System, digest};
 
 #[test]
 fn the_lock_is_a_file_that_only_its_owner_may_open() {
@@ -44,28 +44,34 @@ fn an_erased_directory_stays_if_another_run_has_locked_it() {
 }
 
 /// A directory on the Windows side, and a distribution that has it.
-fn distribution(ground: &Ground) -> (Host, Utf8PathBuf) {
+fn distribution(ground: &Ground) -> (LiveSystem, Utf8PathBuf) {
     if is_root() {
         lchown(ground.top.join("profile"), Some(1000), Some(1000)).unwrap();
     }
     let host = host_at(&ground.top);
-    host.belongs_to_windows(&dev(Utf8Path::new("/profile")), Utf8Path::new("/profile"));
+    host.mark_windows_owned(&dev(Utf8Path::new("/profile")), Utf8Path::new("/profile"));
     (host, Utf8PathBuf::from("/profile/.wslconfig"))
 }
 
 /// Adds a line to the file, as an edit does: reads, writes over what was read, looks again where it is another by then.
-fn add(host: &Host, path: &Utf8Path, line: &str) {
+fn add(host: &LiveSystem, path: &Utf8Path, line: &str) {
     loop {
         let bytes = host.read(path).unwrap().unwrap_or_default();
         let sha256 = digest(&bytes);
-        let written =
-            host.write_over(Seen::File(&sha256), path, 0o644, host.ids(Owner::Root), Owner::Root, |sink| {
+        let written = host.replace_if(
+            Expected::File(&sha256),
+            path,
+            0o644,
+            host.resolve_owner(Owner::Root),
+            Owner::Root,
+            |sink| {
                 let write = sink.write_all(&bytes).and_then(|()| sink.write_all(line.as_bytes()));
                 write.map_err(crate::host::fs::failed("write", path))
-            });
+            },
+        );
         match written {
             Ok(()) => return,
-            Err(e) if e.is_meanwhile() => {}
+            Err(e) if e.is_conflict() => {}
             Err(e) => panic!("{e:?}"),
         }
     }
@@ -111,7 +117,7 @@ fn the_lock_of_a_distribution_that_was_killed_is_swept_away() {
     }
     let (host, path) = distribution(&ground);
     let seen = digest(&host.read(&path).unwrap().unwrap());
-    let failed = host.write_over(Seen::File(&seen), &path, 0o644, (0, 0), Owner::Root, |_| {
+    let failed = host.replace_if(Expected::File(&seen), &path, 0o644, (0, 0), Owner::Root, |_| {
         Err::<(), _>(HostError::NotRecorded("an error of the caller".to_owned()))
     });
     assert!(failed.is_err());

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::Utf8Path;
 
 use super::{Cgroup, Controllers, Cpu, Memory, MemoryEvents, Tree, Type, Usage};
-use crate::host::Folder;
+use crate::host::DirHandle;
 
 /// Controllers whose cgroups may hold single threads; all others need whole processes ("Threads" in cgroup-v2.rst).
 const THREADED: [&str; 4] = ["cpu", "cpuset", "perf_event", "pids"];
 
 /// Reads the tree that begins at a directory.
-pub(super) fn tree(folder: &Folder<'_>) -> Tree {
+pub(super) fn tree(folder: &DirHandle<'_>) -> Tree {
     let tree = Tree { path: folder.path().to_owned(), ..Tree::default() };
     let mut reading = Reading { tree, buffer: Vec::new(), may_share: true };
     reading.begin(folder);
@@ -42,25 +42,31 @@ const MOST_THREADS: usize = 4;
 
 impl Reading {
     /// The first one, of which nothing is known beforehand.
-    fn begin(&mut self, folder: &Folder<'_>) {
+    fn begin(&mut self, folder: &DirHandle<'_>) {
         let Some(offered) = self.controllers(folder, "cgroup.controllers") else { return };
         let above = Above { enabled: offered, populated: true, memory_events: None };
         let name = self.tree.path.to_string();
         self.descend(folder, name, (0, 0), &above);
     }
 
-    fn descend(&mut self, folder: &Folder<'_>, name: String, (parent, depth): (usize, usize), above: &Above) {
-        let folders = folder.folders();
+    fn descend(
+        &mut self,
+        folder: &DirHandle<'_>,
+        name: String,
+        (parent, depth): (usize, usize),
+        above: &Above,
+    ) {
+        let folders = folder.dirs();
         let at = self.tree.cgroups.len();
         let is_leaf = folders.is_empty() && depth > 0;
         let (cgroup, memory_events) = self.one(folder, above, is_leaf);
         let own = Above { enabled: cgroup.enabled, populated: cgroup.populated, memory_events };
         self.tree.cgroups.push(Cgroup { name, parent, depth, ..cgroup });
-        if let (true, Some(place)) = (self.may_share && folders.len() >= MANY, folder.place()) {
+        if let (true, Some(place)) = (self.may_share && folders.len() >= MANY, folder.host_path()) {
             self.share(folder.path(), place, &folders, (at, depth + 1), &own);
         } else {
             for name in folders {
-                let below = folder.enter(&name);
+                let below = folder.open_dir(&name);
                 self.descend(&below, name, (at, depth + 1), &own);
             }
         }
@@ -88,7 +94,7 @@ impl Reading {
                 let Some(name) = folders.get(at) else { return parts };
                 let tree = Tree { names: names.clone(), ..Tree::default() };
                 let mut reading = Reading { tree, buffer: Vec::new(), may_share: false };
-                let folder = Folder::real(path.join(name), place.join(name));
+                let folder = DirHandle::at_host_path(path.join(name), place.join(name));
                 reading.descend(&folder, name.clone(), (0, depth), above);
                 parts.push((at, reading.tree.cgroups));
             }
@@ -111,7 +117,12 @@ impl Reading {
     /// Reads one cgroup, and asks only for what does not follow from the one above: a cgroup is offered what that one
     /// enables; nobody is in it when nobody is below that one; memory did not run out in it if it did not below that one
     /// (`memory.events` counts what is below as well); without a controller its files are not there.
-    fn one(&mut self, folder: &Folder<'_>, above: &Above, is_leaf: bool) -> (Cgroup, Option<MemoryEvents>) {
+    fn one(
+        &mut self,
+        folder: &DirHandle<'_>,
+        above: &Above,
+        is_leaf: bool,
+    ) -> (Cgroup, Option<MemoryEvents>) {
         let offered = above.enabled;
         let enabled = self.controllers(folder, "cgroup.subtree_control").unwrap_or_default();
         let events = self.text(folder, "cgroup.events").unwrap_or_default();
@@ -154,28 +165,28 @@ impl Reading {
         (cgroup, memory_events)
     }
 
-    fn text(&mut self, folder: &Folder<'_>, name: &str) -> Option<&str> {
+    fn text(&mut self, folder: &DirHandle<'_>, name: &str) -> Option<&str> {
         folder.text(name, &mut self.buffer)
     }
 
-    fn number(&mut self, folder: &Folder<'_>, name: &str) -> Option<u64> {
+    fn number(&mut self, folder: &DirHandle<'_>, name: &str) -> Option<u64> {
         self.text(folder, name)?.trim_end().parse().ok()
     }
 
-    fn usage(&mut self, folder: &Folder<'_>, current: &str, max: &str) -> Option<Usage> {
+    fn usage(&mut self, folder: &DirHandle<'_>, current: &str, max: &str) -> Option<Usage> {
         // The root of the hierarchy has the controller and no such files.
         let current = self.number(folder, current)?;
         Some(Usage { current, max: self.number(folder, max) })
     }
 
-    fn memory(&mut self, folder: &Folder<'_>) -> Option<Memory> {
+    fn memory(&mut self, folder: &DirHandle<'_>) -> Option<Memory> {
         let Usage { current, max } = self.usage(folder, "memory.current", "memory.max")?;
         let stat = if current == 0 { None } else { self.text(folder, "memory.stat") };
         let cache = stat.and_then(|text| keyed(text, "inactive_file")).unwrap_or_default();
         Some(Memory { current, max, working_set: current.saturating_sub(cache) })
     }
 
-    fn cpu(&mut self, folder: &Folder<'_>, has_limit: bool) -> Cpu {
+    fn cpu(&mut self, folder: &DirHandle<'_>, has_limit: bool) -> Cpu {
         let usage_usec = self.text(folder, "cpu.stat").and_then(|text| keyed(text, "usage_usec"));
         let limit = if has_limit { self.text(folder, "cpu.max") } else { None };
         let mut limit = limit.unwrap_or_default().split_ascii_whitespace().map(str::parse);
@@ -188,14 +199,14 @@ impl Reading {
         }
     }
 
-    fn processes(&mut self, folder: &Folder<'_>, kind: Type) -> Vec<u32> {
+    fn processes(&mut self, folder: &DirHandle<'_>, kind: Type) -> Vec<u32> {
         // A threaded cgroup refuses to name processes.
         let name = if kind == Type::Threaded { "cgroup.threads" } else { "cgroup.procs" };
         let text = self.text(folder, name).unwrap_or_default();
         text.lines().filter_map(|line| line.parse().ok()).collect()
     }
 
-    fn controllers(&mut self, folder: &Folder<'_>, name: &str) -> Option<Controllers> {
+    fn controllers(&mut self, folder: &DirHandle<'_>, name: &str) -> Option<Controllers> {
         let Self { tree, buffer, .. } = self;
         let words = folder.text(name, buffer)?.split_ascii_whitespace();
         Some(words.fold(Controllers::default(), |set, word| Controllers(set.0 | tree.learn(word))))
@@ -217,7 +228,7 @@ fn keyed(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use camino::Utf8Path;
 
-    use crate::host::{Host, Process};
+    use crate::host::{LiveSystem, Process};
     use crate::inspect::tree::{Memory, MemoryEvents, Tree, Type, Usage};
 
     /// A cgroup's files, as the kernel writes them.
@@ -230,7 +241,7 @@ mod tests {
     }
 
     fn read(root: &Utf8Path) -> Tree {
-        let host = Host::new(root, Box::new(Process::new(root)), []);
+        let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
         Tree::read(&host, Utf8Path::new("/sys/fs/cgroup/m"))
     }
 

@@ -6,12 +6,12 @@ use camino::Utf8Path;
 use kind_wsl::fetch::catalogue::{Arch, Catalogue};
 use kind_wsl::fetch::check_mirror;
 use kind_wsl::fetch::signature::{Signature, judge};
-use kind_wsl::journal::Chosen;
+use kind_wsl::journal::RunOptions;
 use kind_wsl::version::Version;
 use reqwest::Url;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-use super::world::Machine;
+use super::system::Machine;
 use super::{Shape, Target, choice, order};
 
 #[path = "../../../src/fetch/wait.rs"]
@@ -333,7 +333,7 @@ fn address(input: &[u8]) -> Shape {
     let text = String::from_utf8_lossy(input).replace(['\t', '\n', '\r'], "");
     let checked = check_mirror(&text);
     let url = Url::parse(&text).ok();
-    let kept = Chosen { mirror: Some(text.clone()), ..Chosen::default() }
+    let kept = RunOptions { mirror: Some(text.clone()), ..RunOptions::default() }
         .without_secrets()
         .mirror
         .unwrap_or_default();

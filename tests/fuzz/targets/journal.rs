@@ -1,9 +1,9 @@
 //! The journal: any bytes as its file, and a real one that is cut or has a bit flipped.
 
 use kind_wsl::host::digest;
-use kind_wsl::journal::{self, JournalError, Ledger, Record};
+use kind_wsl::journal::{self, JournalError, JournalState, Record};
 
-use super::world::Machine;
+use super::system::Machine;
 use super::{Shape, Target, choice};
 
 pub(crate) const JOURNAL: Target = Target {
@@ -42,7 +42,7 @@ pub(crate) const JOURNAL: Target = Target {
     ordinary: 1500,
 };
 
-fn read(bytes: &[u8]) -> Result<Ledger, JournalError> {
+fn read(bytes: &[u8]) -> Result<JournalState, JournalError> {
     journal::read(&Machine::bare(journal::PATH, bytes))
 }
 
@@ -51,7 +51,7 @@ fn whole(bytes: &[u8]) -> &[u8] {
 }
 
 /// The lines with their checksums: without them nothing of a line is looked at.
-fn sealed(input: &[u8]) -> Vec<u8> {
+fn with_checksum(input: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(input);
     let seal = |line: &str| {
         let open = line.trim_end().strip_suffix('}')?;
@@ -65,7 +65,7 @@ fn sealed(input: &[u8]) -> Vec<u8> {
 }
 
 fn laws(input: &[u8]) -> Shape {
-    let all = if (choice(input) / 4).is_multiple_of(4) { input.to_vec() } else { sealed(input) };
+    let all = if (choice(input) / 4).is_multiple_of(4) { input.to_vec() } else { with_checksum(input) };
     let input = all.as_slice();
     let found = read(input);
     let kept = whole(input);
@@ -74,8 +74,8 @@ fn laws(input: &[u8]) -> Shape {
     match by % 4 {
         0 => cut(input, &found, by / 4),
         1 => {
-            if let Ok(ledger) = &found {
-                assert_eq!(read(kept).ok().as_ref(), Some(ledger), "a torn end is nothing");
+            if let Ok(journal_state) = &found {
+                assert_eq!(read(kept).ok().as_ref(), Some(journal_state), "a torn end is nothing");
             }
         }
         law => {
@@ -86,22 +86,24 @@ fn laws(input: &[u8]) -> Shape {
             }
             if law == 2 {
                 flip(&written, by / 4);
-            } else if let Ok(ledger) = &found {
+            } else if let Ok(journal_state) = &found {
                 let again = read(written.as_bytes()).ok();
-                assert_eq!(again.as_ref(), Some(ledger), "what is written again is read the same");
+                assert_eq!(again.as_ref(), Some(journal_state), "what is written again is read the same");
             }
         }
     }
     match &found {
-        Ok(ledger) => {
-            let standing = ledger.standing().count();
-            assert!(ledger.open().count() <= standing && standing <= ledger.entries.len());
-            let _ = ledger.is_interrupted();
+        Ok(journal_state) => {
+            let standing = journal_state.active().count();
+            assert!(
+                journal_state.in_progress().count() <= standing && standing <= journal_state.entries.len()
+            );
+            let _ = journal_state.is_interrupted();
             Shape::of("read")
                 .few(standing)
-                .few(ledger.entries.len())
-                .and(ledger.waiting.is_some())
-                .and(ledger.user.is_some())
+                .few(journal_state.entries.len())
+                .and(journal_state.waiting.is_some())
+                .and(journal_state.user.is_some())
         }
         Err(error @ JournalError::Damaged { line, .. }) => {
             assert!(*line > 0 && *line <= lines().count());
@@ -118,10 +120,10 @@ fn laws(input: &[u8]) -> Shape {
 }
 
 /// A journal cut at any byte reads as its beginning, or is damaged where the whole one is.
-fn cut(input: &[u8], all: &Result<Ledger, JournalError>, at: usize) {
+fn cut(input: &[u8], all: &Result<JournalState, JournalError>, at: usize) {
     let part = &input[..at % (input.len() + 1)];
     match (read(part), all) {
-        (Ok(ledger), _) => assert_eq!(read(whole(part)).ok(), Some(ledger)),
+        (Ok(journal_state), _) => assert_eq!(read(whole(part)).ok(), Some(journal_state)),
         (Err(error), Err(all)) => assert_eq!(error.to_string(), all.to_string()),
         (Err(error), Ok(_)) => panic!("a beginning is refused: {error}"),
     }
@@ -142,9 +144,9 @@ fn flip(written: &str, choice: usize) {
     let mut bytes = written.as_bytes().to_vec();
     let at = (choice >> 3) % bytes.len();
     bytes[at] ^= 1 << (choice & 7);
-    if let Ok(ledger) = read(&bytes) {
+    if let Ok(journal_state) = read(&bytes) {
         let is_last_end = at + 1 == bytes.len();
         let wanted = if is_last_end { read(whole(&bytes)).ok() } else { Some(good) };
-        assert_eq!(Some(ledger), wanted, "byte {at} was changed and nobody noticed");
+        assert_eq!(Some(journal_state), wanted, "byte {at} was changed and nobody noticed");
     }
 }

@@ -7,13 +7,13 @@ use kind_wsl::facts::{
     Cgroup, Containers, Distro, Engines, Facts, Kernel, Packages, Subids, Systemd, Tools, Windows, Wsl,
     WslConf,
 };
-use kind_wsl::host::{Recording, Replay, Witness, World, accounts, by_name};
-use kind_wsl::plan::{Plan, Selection};
+use kind_wsl::host::{BootInstance, Recording, Replay, System, accounts, by_name};
+use kind_wsl::plan::{Plan, StageSelection};
 use kind_wsl::provider::Provider;
 use kind_wsl::stage::Answers;
 use kind_wsl::{edit, facts};
 
-use super::world::{Machine, dev};
+use super::system::{Machine, dev};
 use super::{Shape, Target, choice, order};
 
 pub(crate) const FACTS: Target = Target { name: "facts", words: WORDS, run: facts, ordinary: 400 };
@@ -193,13 +193,13 @@ fn place<'p>(input: &'p [u8], places: &[&'static str]) -> (&'static str, &'p [u8
 
 fn facts(input: &[u8]) -> Shape {
     let (place, bytes) = place(input, &PLACES);
-    let world = Machine::usual(place, bytes);
-    let seen = facts_of(&world);
+    let system = Machine::usual(place, bytes);
+    let seen = facts_of(&system);
     let by = choice(input);
-    let shape = about(&seen, &world, by).and(place);
+    let shape = about(&seen, &system, by).and(place);
     if by.is_multiple_of(32) {
         let json = serde_json::to_string(&seen).expect("facts can be written");
-        let whole = Facts::probe(&world, dev());
+        let whole = Facts::probe(&system, dev());
         assert_eq!(
             serde_json::to_string(&whole).ok().as_ref(),
             Some(&json),
@@ -209,7 +209,7 @@ fn facts(input: &[u8]) -> Shape {
         assert_eq!(serde_json::to_string(&again).ok(), Some(json), "and are the same then");
     }
     if by.is_multiple_of(64) {
-        plan(&world, &seen, by);
+        plan(&system, &seen, by);
     }
     shape
 }
@@ -218,9 +218,9 @@ static USUAL: LazyLock<Facts> = LazyLock::new(|| Facts::probe(&Machine::usual(""
 
 /// The facts of a machine. What its place has no part in is as on the usual one and not looked at again; [`facts`] asks now and
 /// then whether that is so.
-fn facts_of(world: &Machine<'_>) -> Facts {
+fn facts_of(system: &Machine<'_>) -> Facts {
     let (mut seen, user) = (USUAL.clone(), dev());
-    match world.place {
+    match system.place {
         "/etc/passwd"
         | "/etc/fstab"
         | "/proc/self/limits"
@@ -232,44 +232,50 @@ fn facts_of(world: &Machine<'_>) -> Facts {
         | "$podman --version"
         | "$getcap" => {}
         "$dockerd --version" | "$nerdctl --version" | "$containerd --version" => {
-            seen.engines = Engines::of(world, &user);
+            seen.engines = Engines::probe(system, &user);
         }
-        "/etc/subuid" | "/etc/subgid" => seen.subids = Subids::of(world, &user),
-        "/etc/os-release" => seen.distro = Distro::of(world),
-        "/proc/1/comm" => seen.systemd = Systemd::of(world, &seen.packages),
-        "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => seen.witness = Witness::of(world),
-        "/proc/mounts" | "/proc/1/cgroup" | "/proc/self/cgroup" => seen.cgroup = Cgroup::of(world, user.uid),
-        "$crun --version" => seen.tools = Tools::of(world, &user, &seen.containers),
-        "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::of(world, &user),
+        "/etc/subuid" | "/etc/subgid" => seen.subids = Subids::probe(system, &user),
+        "/etc/os-release" => seen.distro = Distro::probe(system),
+        "/proc/1/comm" => seen.systemd = Systemd::probe(system, &seen.packages),
+        "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => {
+            seen.boot_instance = BootInstance::probe(system)
+        }
+        "/proc/mounts" | "/proc/1/cgroup" | "/proc/self/cgroup" => {
+            seen.cgroup = Cgroup::probe(system, user.uid)
+        }
+        "$crun --version" => seen.tools = Tools::probe(system, &user, &seen.containers),
+        "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::probe(system, &user),
         "$dpkg-query" | "$apt-cache policy" => {
-            seen.packages = Packages::of(world);
-            seen.systemd = Systemd::of(world, &seen.packages);
+            seen.packages = Packages::probe(system);
+            seen.systemd = Systemd::probe(system, &seen.packages);
         }
         "/etc/wsl.conf" | "/proc/1/environ" | "%PATH" | "%KIND_WSL_WINDOWS_PROFILE" => {
-            seen.wsl_conf = WslConf::of(world);
-            seen.windows = Windows::of(world, &seen.wsl, &seen.wsl_conf);
+            seen.wsl_conf = WslConf::probe(system);
+            seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf);
         }
-        place if place.starts_with("/mnt/c") => seen.windows = Windows::of(world, &seen.wsl, &seen.wsl_conf),
+        place if place.starts_with("/mnt/c") => {
+            seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf)
+        }
         place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
-            seen.containers = Containers::of(world, &user);
-            seen.tools = Tools::of(world, &user, &seen.containers);
+            seen.containers = Containers::probe(system, &user);
+            seen.tools = Tools::probe(system, &user, &seen.containers);
         }
-        place if place.starts_with("/sys/fs/cgroup") => seen.cgroup = Cgroup::of(world, user.uid),
+        place if place.starts_with("/sys/fs/cgroup") => seen.cgroup = Cgroup::probe(system, user.uid),
         place
             if ["/proc/cmdline", "/proc/modules", "$uname -m"].contains(&place)
                 || place.starts_with("/lib/modules")
                 || place.starts_with("/proc/sys/fs") =>
         {
-            seen.kernel = Kernel::of(world);
+            seen.kernel = Kernel::probe(system);
             seen.arch = seen.kernel.machine.parse().ok();
         }
-        _ => return Facts::probe(world, user),
+        _ => return Facts::probe(system, user),
     }
     seen
 }
 
 /// What holds on every machine.
-fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
+fn about(seen: &Facts, system: &dyn System, by: usize) -> Shape {
     let mounts = &seen.cgroup.mounts;
     assert!(!mounts.is_pure_v2() || !mounts.has_v1());
     assert!(!mounts.to_string().is_empty());
@@ -278,8 +284,8 @@ fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
     assert!(withheld.iter().all(|w| facts::cgroup::WANTED.contains(&w.as_str())));
     let files = ["/etc/subuid", "/etc/subgid"];
     for (file, new) in files.into_iter().zip([seen.subids.new_uids, seen.subids.new_gids]) {
-        let ranges = edit::table::subid_ranges(&world.text(file).unwrap_or_default());
-        let ids = kind_wsl::host::accounts(world).into_iter().map(|a| (a.name, u64::from(a.uid), 1));
+        let ranges = edit::table::subid_ranges(&system.text(file).unwrap_or_default());
+        let ids = kind_wsl::host::accounts(system).into_iter().map(|a| (a.name, u64::from(a.uid), 1));
         for (_, start, count) in ranges.into_iter().chain(ids).filter(|_| new.is_some()) {
             let (first, many) =
                 new.map(|(first, many)| (u64::from(first), u64::from(many))).unwrap_or_default();
@@ -291,9 +297,12 @@ fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
     assert!(seen.wsl_conf.mount_root.ends_with('/'));
     assert_eq!(seen.wsl_conf.complete, seen.wsl_conf.complete || seen.wsl_conf.problems.is_empty());
     assert!(!seen.wsl.name().is_empty() && !seen.distro.id.is_empty());
-    let accounts = accounts(world);
+    let accounts = accounts(system);
     if let Some(account) = accounts.get(by % accounts.len().max(1)) {
-        assert!(account.name.is_empty() || by_name(world, &account.name).is_some(), "who is listed is found");
+        assert!(
+            account.name.is_empty() || by_name(system, &account.name).is_some(),
+            "who is listed is found"
+        );
     }
     for file in &seen.containers.files {
         assert!(file.keys.values().all(|setting| setting.line > 0 && !setting.value.is_empty()));
@@ -312,19 +321,19 @@ fn about(seen: &Facts, world: &dyn World, by: usize) -> Shape {
         .and(seen.distro.version.is_some())
         .and(seen.subids.uids > 0)
         .and(seen.windows.profile.is_some())
-        .and(seen.witness.pid1_start > 0)
+        .and(seen.boot_instance.pid1_start > 0)
         .and(seen.cgroup.is_isolated())
         .and(seen.wsl_conf.systemd.map(|(on, _)| on))
         .and(seen.tools.crun.as_ref().map(|crun| crun.version.is_some()))
 }
 
 /// The plan is made on any facts, and says why.
-fn plan(world: &dyn World, seen: &Facts, by: usize) {
+fn plan(system: &dyn System, seen: &Facts, by: usize) {
     let provider = Provider::ALL[by / 64 % Provider::ALL.len()];
     let mut answers = Answers::default();
-    answers.give("provider", provider.name());
-    let selection = Selection { guide: (by / 256).is_multiple_of(2), ..Selection::default() };
-    match Plan::make(world, seen, &answers, &selection) {
+    answers.set("provider", provider.name());
+    let selection = StageSelection { guide: (by / 256).is_multiple_of(2), ..StageSelection::default() };
+    match Plan::make(system, seen, &answers, &selection) {
         Ok(plan) => assert!(plan.stages.iter().all(|stage| !stage.why.is_empty())),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
@@ -334,11 +343,11 @@ fn doctor(input: &[u8]) -> Shape {
     let (first, rest) = input.split_first().unwrap_or((&0, &[]));
     let provider = Provider::ALL[usize::from(*first) % Provider::ALL.len()];
     let (place, bytes) = place(rest, &ALL);
-    let world = Machine::usual(place, bytes);
-    let facts = facts_of(&world);
+    let system = Machine::usual(place, bytes);
+    let facts = facts_of(&system);
     let mut answers = Answers::default();
-    answers.give("provider", provider.name());
-    let patient = Patient { world: &world, facts: &facts, answers: &answers };
+    answers.set("provider", provider.name());
+    let patient = Patient { system: &system, facts: &facts, answers: &answers };
     let mut shape = Shape::of(provider.name()).and(place);
     for seen in examine(&patient, &CHECKS, |_| {}) {
         let found = &seen.finding;

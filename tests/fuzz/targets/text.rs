@@ -11,7 +11,7 @@ use kind_wsl::stage::answers_in;
 use kind_wsl::stages::{self, questions};
 use kind_wsl::version::Version;
 
-use super::world::{Machine, dev};
+use super::system::{Machine, dev};
 use super::{Shape, Target, choice};
 
 pub(crate) const ANSWERS: Target = Target {

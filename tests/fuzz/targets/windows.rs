@@ -8,7 +8,7 @@ use kind_wsl_windows::report::{Report, State};
 use kind_wsl_windows::restart::Outcome;
 use kind_wsl_windows::{names, quote, text, waiting, wslenv};
 
-use super::world::{Machine, dev};
+use super::system::{Machine, dev};
 use super::{Shape, Target, choice, order};
 
 pub(crate) const WINDOWS: Target = Target {
@@ -102,8 +102,8 @@ fn list(bytes: &[u8]) -> Shape {
     let decoded = text::decode(bytes);
     let windows = text::names(&decoded);
     assert!(windows.iter().all(|name| names::is_distribution(name)));
-    let world = Machine::usual("$wsl.exe", bytes);
-    let interop = Interop::new(&world, &dev()).expect("there is a session");
+    let system = Machine::usual("$wsl.exe", bytes);
+    let interop = Interop::new(&system, &dev()).expect("there is a session");
     let Ok(linux) = interop.running() else { return Shape::of("none") };
     assert!(linux.iter().all(|name| names::is_distribution(name)), "{linux:?}");
     Shape::default().few(windows.len()).few(linux.len()).and(windows == linux).and(bytes.contains(&0))
@@ -111,9 +111,9 @@ fn list(bytes: &[u8]) -> Shape {
 
 /// A result file, whoever wrote it.
 fn result(bytes: &[u8]) -> Shape {
-    let world = Machine::bare(RESULT, bytes);
+    let system = Machine::bare(RESULT, bytes);
     let places = [Utf8PathBuf::from("/nowhere"), Utf8PathBuf::from("/p")];
-    let Some(seen) = Seen::of(&world, &places, "a-1") else { return Shape::of("none") };
+    let Some(seen) = Seen::probe(&system, &places, "a-1") else { return Shape::of("none") };
     let text = String::from_utf8_lossy(bytes);
     assert!(text.contains("id=a-1"), "a result of another restart is nothing");
     assert!(!seen.name().is_empty() && !seen.name().chars().any(char::is_control), "{:?}", seen.name());
@@ -125,8 +125,8 @@ fn result(bytes: &[u8]) -> Shape {
 }
 
 fn look(bytes: &[u8]) -> Shape {
-    let world = Machine::usual("$helper.exe", bytes);
-    let interop = Interop::new(&world, &dev()).expect("there is a session");
+    let system = Machine::usual("$helper.exe", bytes);
+    let interop = Interop::new(&system, &dev()).expect("there is a session");
     let Ok(look) = Look::of(&interop, Utf8Path::new("/x/helper.exe")) else { return Shape::of("none") };
     let text = String::from_utf8_lossy(bytes);
     assert!(look.unable.is_some() || text.contains("able=yes"), "it is not able unless it says so");
@@ -277,7 +277,7 @@ fn report(bytes: &[u8]) -> Shape {
     }
     let file = report.render();
     let seen =
-        Seen::of(&Machine::bare(RESULT, file.as_bytes()), &["/p".into()], "a-1").expect("it is a result");
+        Seen::probe(&Machine::bare(RESULT, file.as_bytes()), &["/p".into()], "a-1").expect("it is a result");
     let wanted = match (is_stopped, outcome, state) {
         (true, Outcome::Stopped, _) => Stop::Stopped { milliseconds: Some(1234) },
         (true, Outcome::StillRunning, _) => Stop::StillRunning,
@@ -302,7 +302,7 @@ fn env(said: &str) -> Shape {
     for name in [wslenv::DRIVER, wslenv::PROFILE, wslenv::RUNNING] {
         assert_eq!(ours.split(':').filter(|e| e.split('/').next() == Some(name)).count(), 1);
     }
-    let driver = Driver::of(&Machine::usual("%KIND_WSL_DRIVER", said.as_bytes()));
+    let driver = Driver::probe(&Machine::usual("%KIND_WSL_DRIVER", said.as_bytes()));
     assert_eq!(driver.is_some(), !said.is_empty());
     let line = said.lines().next().unwrap_or_default();
     let version = text::version(line);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::host::{Account, Cmd, HostError, Kind, Output, Owner, Stat, World};
+use kind_wsl::host::{Account, Cmd, HostError, Kind, Output, Owner, Stat, System};
 
 /// Files, and answers of programs by what their command line has in it.
 pub(crate) struct Machine<'i> {
@@ -116,7 +116,7 @@ impl<'i> Machine<'i> {
     }
 }
 
-impl World for Machine<'_> {
+impl System for Machine<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
         let stat = |kind, mode| Some(Stat { kind, mode, uid: 1000, gid: 1000, len: 100 });
         let path = path.as_str();
@@ -157,7 +157,7 @@ impl World for Machine<'_> {
         Ok(to)
     }
 
-    fn query(&self, cmd: &Cmd) -> Result<Output, HostError> {
+    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
         // Nothing that is looked for has to be quoted, and to quote takes longer than to look.
         let line =
             std::iter::once(&cmd.program).chain(&cmd.args).fold(String::with_capacity(100), |line, word| {
@@ -194,7 +194,7 @@ impl World for Machine<'_> {
         Some(usual.to_owned())
     }
 
-    fn ids(&self, owner: Owner) -> (u32, u32) {
+    fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
         match owner {
             Owner::Root => (0, 0),
             Owner::User { uid, gid } => (uid, gid),

@@ -19,7 +19,7 @@ const PORT: u16 = 2222;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games:/usr/local/games:/usr/lib/wsl/lib";
 const WINDOWS_PATH: &str = "/mnt/c/Windows/system32:/mnt/c/Windows:/mnt/c/Windows/System32/Wbem:/mnt/c/Users/dev/AppData/Local/Microsoft/WindowsApps";
 /// WSL waits 10 s ([boot] initTimeout); an emulated processor is given more.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Who has a login session since this start, and the terminals that keep those sessions.
 static SESSIONS: Mutex<Option<HashMap<u32, OwnedFd>>> = Mutex::new(None);
@@ -174,7 +174,7 @@ fn session(user: &User) -> Result<(), String> {
     if sessions.contains_key(&user.uid) {
         return Ok(());
     }
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     // `--wait` costs less than asking often, but never returns when systemd re-executes itself meanwhile: hence the timeout
     let systemctl = |args: &[&str]| {
         let out = Command::new("/usr/bin/timeout").args(["10", "/bin/systemctl"]).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output();

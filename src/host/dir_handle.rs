@@ -17,10 +17,10 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, fstat};
 
 use super::walk::Root;
-use super::{HostError, World};
+use super::{HostError, System};
 
 /// A directory whose links were resolved once, so that each file in it costs an open, a read and a close.
-pub struct Folder<'w> {
+pub struct DirHandle<'w> {
     path: Utf8PathBuf,
     place: Place<'w>,
 }
@@ -30,7 +30,7 @@ enum Place<'w> {
     /// name alone, and the kernel walks the long path once.
     Real(PathBuf, OnceCell<Option<OwnedFd>>),
     /// In a world that has no files of its own.
-    World(&'w dyn World),
+    System(&'w dyn System),
 }
 
 /// How a directory is opened.
@@ -54,47 +54,47 @@ impl Place<'_> {
     }
 }
 
-impl std::fmt::Debug for Folder<'_> {
+impl std::fmt::Debug for DirHandle<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Folder").field(&self.path).finish()
     }
 }
 
-impl Folder<'static> {
+impl DirHandle<'static> {
     /// A directory by where it is on this machine and by what it is called: what another thread may be given.
     #[must_use]
-    pub fn real(path: Utf8PathBuf, real: PathBuf) -> Self {
+    pub fn at_host_path(path: Utf8PathBuf, real: PathBuf) -> Self {
         Self { path, place: Place::at(real) }
     }
 }
 
-impl<'w> Folder<'w> {
+impl<'w> DirHandle<'w> {
     /// The directory at `path`, be it there or not.
     #[must_use]
-    pub fn new(world: &'w dyn World, path: &Utf8Path) -> Self {
-        let place = world.real(path).map_or(Place::World(world), Place::at);
+    pub fn new(system: &'w dyn System, path: &Utf8Path) -> Self {
+        let place = system.host_path(path).map_or(Place::System(system), Place::at);
         Self { path: path.to_owned(), place }
     }
 
     /// A directory in it, be it there or not.
     #[must_use]
-    pub fn enter(&self, name: &str) -> Self {
+    pub fn open_dir(&self, name: &str) -> Self {
         let place = match &self.place {
             Place::Real(real, _) => {
                 let dir = self.dir().and_then(|above| open_in(above, name).ok());
                 Place::Real(real.join(name), OnceCell::from(dir))
             }
-            Place::World(world) => Place::World(*world),
+            Place::System(system) => Place::System(*system),
         };
         Self { path: self.path.join(name), place }
     }
 
     /// Where it is on this machine; `None` in a world that has no files of its own.
     #[must_use]
-    pub fn place(&self) -> Option<&Path> {
+    pub fn host_path(&self) -> Option<&Path> {
         match &self.place {
             Place::Real(real, _) => Some(real),
-            Place::World(_) => None,
+            Place::System(_) => None,
         }
     }
 
@@ -115,14 +115,14 @@ impl<'w> Folder<'w> {
                 let end = read_small(&mut fs::File::from(file), buffer).ok()?;
                 Some(&buffer[..end])
             }
-            Place::World(world) => {
-                *buffer = world.read(&self.path.join(name)).ok()??;
+            Place::System(system) => {
+                *buffer = system.read(&self.path.join(name)).ok()??;
                 Some(buffer)
             }
         }
     }
 
-    /// As [`Folder::bytes`], as text.
+    /// As [`DirHandle::bytes`], as text.
     #[must_use]
     pub fn text<'b>(&self, name: &str, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
         std::str::from_utf8(self.bytes(name, buffer)?).ok()
@@ -152,16 +152,16 @@ impl<'w> Folder<'w> {
                     Root::at(Utf8Path::from_path(real)?).walk(Utf8Path::new(name), true, &mut |_, _| Ok(()));
                 there(spot.map_err(HostError::into_source).and_then(|spot| spot.meta().map(drop)))
             }
-            Place::World(world) => Some(world.exists(self.path.join(name).as_str())),
+            Place::System(system) => Some(system.exists(self.path.join(name).as_str())),
         }
     }
 
     /// The sorted names of the directories in it.
     #[must_use]
-    pub fn folders(&self) -> Vec<String> {
+    pub fn dirs(&self) -> Vec<String> {
         let real = match &self.place {
             Place::Real(real, _) => real,
-            Place::World(world) => return folders_by_path(*world, &self.path),
+            Place::System(system) => return folders_by_path(*system, &self.path),
         };
         // Two links are its own name and its `.`; each directory in it adds its `..` (cgroupfs, ext4 and tmpfs count so;
         // file systems that do not count, such as btrfs, say 1).
@@ -176,10 +176,10 @@ impl<'w> Folder<'w> {
     }
 }
 
-fn folders_by_path(world: &dyn World, path: &Utf8Path) -> Vec<String> {
-    let mut names = world.list(path).unwrap_or_default();
+fn folders_by_path(system: &dyn System, path: &Utf8Path) -> Vec<String> {
+    let mut names = system.list(path).unwrap_or_default();
     let is_dir = |name: &String| {
-        let stat = world.stat(&path.join(name)).ok().flatten();
+        let stat = system.stat(&path.join(name)).ok().flatten();
         stat.is_some_and(|stat| stat.kind == super::Kind::Dir)
     };
     names.retain(is_dir);
@@ -213,8 +213,8 @@ fn read_small(file: &mut fs::File, buffer: &mut Vec<u8>) -> std::io::Result<usiz
 mod tests {
     use camino::Utf8Path;
 
-    use super::Folder;
-    use crate::host::{Host, Process, World};
+    use super::DirHandle;
+    use crate::host::{LiveSystem, Process, System};
 
     #[test]
     fn a_long_file_is_read_whole_and_only_directories_are_folders() {
@@ -225,14 +225,14 @@ mod tests {
         std::fs::create_dir_all(root.join("a/a")).unwrap();
         std::fs::write(root.join("a/long"), &long).unwrap();
         std::os::unix::fs::symlink("long", root.join("a/link")).unwrap();
-        let host = Host::new(root, Box::new(Process::new(root)), []);
-        let folder = Folder::new(&host as &dyn World, Utf8Path::new("/a"));
+        let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+        let dir_handle = DirHandle::new(&host as &dyn System, Utf8Path::new("/a"));
         let mut buffer = Vec::new();
-        assert_eq!(folder.text("long", &mut buffer), Some(long.as_str()));
-        assert_eq!(folder.text("link", &mut buffer), None);
-        assert_eq!(folder.text("none", &mut buffer), None);
-        assert_eq!(folder.folders(), ["a", "b"]);
-        assert_eq!(folder.enter("b").folders(), [""; 0]);
-        assert_eq!((folder.has("long"), folder.has("b/c")), (Some(true), Some(false)));
+        assert_eq!(dir_handle.text("long", &mut buffer), Some(long.as_str()));
+        assert_eq!(dir_handle.text("link", &mut buffer), None);
+        assert_eq!(dir_handle.text("none", &mut buffer), None);
+        assert_eq!(dir_handle.dirs(), ["a", "b"]);
+        assert_eq!(dir_handle.open_dir("b").dirs(), [""; 0]);
+        assert_eq!((dir_handle.has("long"), dir_handle.has("b/c")), (Some(true), Some(false)));
     }
 }

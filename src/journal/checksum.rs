@@ -5,7 +5,7 @@ const SEAL: &str = ",\"sum\":\"";
 
 /// Whether a line is as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seal {
+pub(super) enum ChecksumStatus {
     /// Its checksum is right.
     Holds,
     /// Its checksum is wrong: a byte of it is another one now.
@@ -20,47 +20,52 @@ fn checksum(record: &str) -> String {
 
 /// The record with its checksum as its last field. A disk that returns another byte than was written would make an
 /// undo take back what we never did, and leave what we did.
-pub(super) fn sealed(record: &str) -> String {
+pub(super) fn with_checksum(record: &str) -> String {
     let open = record.strip_suffix('}').unwrap_or(record);
     format!("{open}{SEAL}{}\"}}\n", checksum(open))
 }
 
-pub(super) fn seal(line: &[u8]) -> Seal {
+pub(super) fn checksum_status(line: &[u8]) -> ChecksumStatus {
     // Bytes that are not text are not a record.
-    let Ok(line) = std::str::from_utf8(line) else { return Seal::Missing };
+    let Ok(line) = std::str::from_utf8(line) else { return ChecksumStatus::Missing };
     match line.rsplit_once(SEAL) {
-        None => Seal::Missing,
-        Some((open, sum)) if sum.strip_suffix("\"}") == Some(&checksum(open)) => Seal::Holds,
-        Some(_) => Seal::Broken,
+        None => ChecksumStatus::Missing,
+        Some((open, sum)) if sum.strip_suffix("\"}") == Some(&checksum(open)) => ChecksumStatus::Holds,
+        Some(_) => ChecksumStatus::Broken,
     }
 }
 
 /// Whether a last line without an end is whole and goes on: a crash tears off the beginning of a line, so that this is
 /// another's doing.
-pub(super) fn goes_on_after_its_end(tail: &[u8]) -> bool {
-    let whole = |end: &usize| tail[..*end].ends_with(b"\"}") && seal(&tail[..*end]) == Seal::Holds;
+pub(super) fn continues_after_its_end(tail: &[u8]) -> bool {
+    let whole = |end: &usize| {
+        tail[..*end].ends_with(b"\"}") && checksum_status(&tail[..*end]) == ChecksumStatus::Holds
+    };
     (1..tail.len()).any(|end| whole(&end))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Seal, goes_on_after_its_end, seal, sealed};
+    use super::{ChecksumStatus, checksum_status, continues_after_its_end, with_checksum};
 
     #[test]
     fn a_record_is_recognized_by_its_checksum() {
-        let line = sealed(r#"{"record":"finished","at":"now"}"#);
+        let line = with_checksum(r#"{"record":"finished","at":"now"}"#);
         let line = line.trim_end().as_bytes();
-        assert_eq!(seal(line), Seal::Holds);
-        assert_eq!(seal(br#"{"record":"finished","at":"now"}"#), Seal::Missing);
-        assert_eq!(seal(String::from_utf8_lossy(line).replace("now", "new").as_bytes()), Seal::Broken);
+        assert_eq!(checksum_status(line), ChecksumStatus::Holds);
+        assert_eq!(checksum_status(br#"{"record":"finished","at":"now"}"#), ChecksumStatus::Missing);
+        assert_eq!(
+            checksum_status(String::from_utf8_lossy(line).replace("now", "new").as_bytes()),
+            ChecksumStatus::Broken
+        );
     }
 
     #[test]
     fn a_torn_record_does_not_go_on_and_a_whole_one_may() {
-        let line = sealed(r#"{"record":"restarted"}"#);
+        let line = with_checksum(r#"{"record":"restarted"}"#);
         for end in 0..line.len() {
-            assert!(!goes_on_after_its_end(&line.as_bytes()[..end]), "{end}");
+            assert!(!continues_after_its_end(&line.as_bytes()[..end]), "{end}");
         }
-        assert!(goes_on_after_its_end(line.replace('\n', "x").as_bytes()));
+        assert!(continues_after_its_end(line.replace('\n', "x").as_bytes()));
     }
 }

@@ -11,12 +11,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::fcntl::OFlag;
 
 use super::HostError;
-use super::identity::{AsUser, Identity};
+use super::identity::{FsIdentityGuard, Identity};
 use super::walk::{Root, Spot};
 
 /// The directory. It may be used from several threads at once, for different files.
 #[derive(Clone, Debug)]
-pub struct Staging {
+pub struct DownloadDir {
     root: Arc<Root>,
     /// Below the root.
     dir: Utf8PathBuf,
@@ -25,7 +25,7 @@ pub struct Staging {
     whom: Option<Identity>,
 }
 
-impl Staging {
+impl DownloadDir {
     /// The directory at a path below a root; nobody else may write to it.
     pub(super) fn below(root: Arc<Root>, dir: &Utf8Path) -> Self {
         Self { root, dir: dir.to_owned(), shown: dir.to_owned(), whom: None }
@@ -55,8 +55,8 @@ impl Staging {
         walked.map_err(HostError::into_source)
     }
 
-    fn as_whom(&self) -> AsUser {
-        self.whom.clone().map_or_else(AsUser::unchanged, AsUser::new)
+    fn as_whom(&self) -> FsIdentityGuard {
+        self.whom.clone().map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new)
     }
 
     /// Makes the directory, for us alone, unless it is there.
@@ -83,7 +83,7 @@ impl Staging {
     ///
     /// # Errors
     /// What the kernel refuses; [`io::ErrorKind::WouldBlock`] where another run is at work on it.
-    pub fn part(&self, name: &str) -> io::Result<PartFile> {
+    pub fn part(&self, name: &str) -> io::Result<PartialFile> {
         let _as_user = self.as_whom();
         let part = self.spot(&format!("{name}.partial"))?;
         let file = part.open(OFlag::O_RDWR | OFlag::O_CREAT, 0o600)?;
@@ -95,7 +95,7 @@ impl Staging {
         }
         let len = file.metadata()?.len();
         let whole = part.beside(name);
-        let mut part = PartFile { file, len, part, whole, staging: self.clone() };
+        let mut part = PartialFile { file, len, part, whole, download_dir: self.clone() };
         part.file.seek(SeekFrom::End(0))?;
         Ok(part)
     }
@@ -145,15 +145,15 @@ impl Staging {
 
 /// Bytes of a file that is not whole yet.
 #[derive(Debug)]
-pub struct PartFile {
+pub struct PartialFile {
     file: File,
     len: u64,
     part: Spot,
     whole: Spot,
-    staging: Staging,
+    download_dir: DownloadDir,
 }
 
-impl PartFile {
+impl PartialFile {
     /// How many bytes there are.
     #[must_use]
     pub fn kept(&self) -> u64 {
@@ -164,7 +164,7 @@ impl PartFile {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn reread(&self) -> io::Result<impl Read + '_> {
+    pub fn reader(&self) -> io::Result<impl Read + '_> {
         Ok(FromStart { file: &self.file, at: 0 })
     }
 
@@ -185,15 +185,15 @@ impl PartFile {
     /// What the kernel refuses.
     pub fn finish(self) -> io::Result<Utf8PathBuf> {
         self.file.sync_all()?;
-        let _as_user = self.staging.as_whom();
+        let _as_user = self.download_dir.as_whom();
         self.part.rename(&self.whole)?;
-        Ok(self.staging.shown.join(self.whole.name()))
+        Ok(self.download_dir.shown.join(self.whole.name()))
     }
 
     /// Removes it where nothing is worth being kept.
-    pub fn discard_if_empty(self) {
+    pub fn remove_if_empty(self) {
         if self.len == 0 {
-            let _as_user = self.staging.as_whom();
+            let _as_user = self.download_dir.as_whom();
             let _ = self.part.remove();
         }
     }
@@ -213,7 +213,7 @@ impl Read for FromStart<'_> {
     }
 }
 
-impl Write for PartFile {
+impl Write for PartialFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.len += count as u64;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-use super::{Chosen, Intent, Record};
+use super::{Intent, Record, RunOptions};
 use crate::change::{Expect, Scope};
-use crate::host::Witness;
+use crate::host::BootInstance;
 
 /// Where a change stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Phase {
     /// Intended, and perhaps made, perhaps not.
     Open,
     /// Made, in that start of the machine.
-    Done(Witness),
+    Done(BootInstance),
     /// Undone, handed over or replaced.
     Closed,
 }
@@ -38,7 +38,7 @@ pub struct Waiting {
     /// By what it will be seen.
     pub until: Vec<Expect>,
     /// The start of the machine that has to end.
-    pub witness: Witness,
+    pub boot_instance: BootInstance,
     /// Its name.
     pub id: String,
     /// Whether a program of Windows was asked to do it.
@@ -48,14 +48,14 @@ pub struct Waiting {
 impl Waiting {
     /// Returns whether the machine was restarted as far as this asks for.
     #[must_use]
-    pub fn took_place(&self, now: &Witness) -> bool {
-        self.scope.was_restarted(&self.witness, now)
+    pub fn took_place(&self, now: &BootInstance) -> bool {
+        self.scope.was_restarted(&self.boot_instance, now)
     }
 }
 
 /// The journal, folded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct JournalState {
     /// The user who is set up.
     pub user: Option<String>,
     /// When it began.
@@ -65,7 +65,7 @@ pub struct Ledger {
     /// The answers.
     pub answers: BTreeMap<String, String>,
     /// What was chosen on the command line.
-    pub chosen: Chosen,
+    pub chosen: RunOptions,
     /// The restart that is waited for.
     pub waiting: Option<Waiting>,
     /// Our directories on the Windows side.
@@ -80,23 +80,23 @@ pub struct Ledger {
     pub taken_back: bool,
 }
 
-impl Ledger {
-    pub(super) fn fold(records: impl IntoIterator<Item = Record>) -> Self {
-        let mut ledger = Self::default();
+impl JournalState {
+    pub(super) fn replay(records: impl IntoIterator<Item = Record>) -> Self {
+        let mut journal_state = Self::default();
         for record in records {
-            ledger.add(record);
+            journal_state.apply(record);
         }
-        ledger
+        journal_state
     }
 
     fn entry(&mut self, id: u64) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|e| e.intent.id == id)
     }
 
-    pub(super) fn add(&mut self, record: Record) {
+    pub(super) fn apply(&mut self, record: Record) {
         let changes = match &record {
             Record::Intent(_) => true,
-            Record::Undone { id } => !self.entry(*id).is_some_and(|e| e.intent.change.is_passing()),
+            Record::Undone { id } => !self.entry(*id).is_some_and(|e| e.intent.change.is_ephemeral()),
             _ => false,
         };
         if changes {
@@ -110,18 +110,18 @@ impl Ledger {
         match record {
             Record::Begin { user, at, .. } => (self.user, self.began) = (Some(user), Some(at)),
             Record::Answers { answers } => self.answers.extend(answers),
-            Record::Chosen(chosen) => self.chosen = chosen,
+            Record::RunOptions(chosen) => self.chosen = chosen,
             Record::Intent(intent) => {
                 if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
                     old.phase = Phase::Closed;
                 }
                 self.entries.push(Entry { intent: *intent, phase: Phase::Open });
             }
-            Record::Done { id, after, witness } => {
+            Record::Done { id, after, boot_instance } => {
                 if let Some(entry) = self.entry(id) {
-                    let counts = entry.phase == Phase::Open && !entry.intent.change.is_passing();
+                    let counts = entry.phase == Phase::Open && !entry.intent.change.is_ephemeral();
                     entry.intent.after = after;
-                    entry.phase = Phase::Done(witness);
+                    entry.phase = Phase::Done(boot_instance);
                     self.made += usize::from(counts);
                 }
             }
@@ -130,23 +130,23 @@ impl Ledger {
                     entry.phase = Phase::Closed;
                 }
             }
-            Record::Waiting { scope, why, until, witness, id } => {
-                self.waiting = Some(Waiting { scope, why, until, witness, id, handed: false });
+            Record::Waiting { scope, why, until, boot_instance, id } => {
+                self.waiting = Some(Waiting { scope, why, until, boot_instance, id, handed: false });
             }
-            Record::Handed { place } => {
+            Record::RestartDelegated { place } => {
                 if let Some(waiting) = &mut self.waiting {
                     waiting.handed = true;
                 }
                 self.places.extend(place.filter(|p| !self.places.contains(p)));
             }
-            Record::Withdrawn => {
+            Record::RestartCancelled => {
                 if let Some(waiting) = &mut self.waiting {
                     waiting.handed = false;
                 }
             }
             Record::Restarted => self.waiting = None,
             Record::Verified { at } => self.verified = Some(at),
-            Record::TakenBack { at, whole } => {
+            Record::UndoFinished { at, whole } => {
                 if whole {
                     self.answers.clear();
                 }
@@ -160,12 +160,12 @@ impl Ledger {
 
     /// The changes that are in force or may be.
     #[must_use]
-    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub fn active(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.iter().filter(|e| e.phase != Phase::Closed)
     }
 
     /// The changes that a crash interrupted.
-    pub fn open(&self) -> impl Iterator<Item = &Entry> {
+    pub fn in_progress(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|e| e.phase == Phase::Open)
     }
 
@@ -174,6 +174,6 @@ impl Ledger {
     pub fn is_interrupted(&self) -> bool {
         self.began.is_some()
             && self.finished.is_none()
-            && (self.standing().next().is_some() || self.waiting.is_some())
+            && (self.active().next().is_some() || self.waiting.is_some())
     }
 }

@@ -9,26 +9,26 @@
 
 use camino::Utf8Path;
 
-use super::{Host, Process, World, sudo};
+use super::{LiveSystem, Process, System, sudo};
 
 /// Marks the sudo that passes something on: its value is the process's own ID, which a child that inherits the variable
 /// does not have.
-pub const HANDED: &str = "KIND_WSL_HANDED";
+pub const HANDOFF_PID: &str = "KIND_WSL_HANDED";
 /// How a run becomes root: what comes before the variables on sudo's command line.
 pub const BECOMES_ROOT: [&str; 2] = ["--", "/usr/bin/env"];
 /// Processes of sudo above us: sudo itself, and the monitor of a terminal that it made (sudoers(5), `use_pty`).
-const GENERATIONS: usize = 2;
+const MAX_DEPTH: usize = 2;
 
 /// As root, takes the variables `wanted` from the sudo that our own run became. Must be called first of all: nothing else
 /// may run in this process yet.
 #[allow(clippy::disallowed_methods, reason = "part of the one place that touches the environment")]
-pub fn take_over(wanted: &[&str]) {
+pub fn import_env_from_parent(wanted: &[&str]) {
     let root = Utf8Path::new("/");
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    let host = Host::new(root, Box::new(Process::new(root)), []);
-    for (name, value) in handed(&host, &is_sudo, wanted) {
+    let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+    for (name, value) in env_handoff(&host, &is_sudo, wanted) {
         // SAFETY: there is no other thread yet that could read the environment.
         #[allow(unsafe_code, reason = "the HTTP client and clap read the process's environment")]
         unsafe {
@@ -72,15 +72,19 @@ fn is_sudo(pid: &str) -> bool {
 }
 
 /// The wanted variables of the sudo above us; none if it is not one that a run of ours became.
-fn handed(world: &dyn World, is_sudo: &dyn Fn(&str) -> bool, wanted: &[&str]) -> Vec<(String, String)> {
+fn env_handoff(
+    system: &dyn System,
+    is_sudo: &dyn Fn(&str) -> bool,
+    wanted: &[&str],
+) -> Vec<(String, String)> {
     let mut pid = "self".to_owned();
-    for _ in 0..GENERATIONS {
-        let stat = world.text(&format!("/proc/{pid}/stat"));
+    for _ in 0..MAX_DEPTH {
+        let stat = system.text(&format!("/proc/{pid}/stat"));
         let Some(parent) = stat.as_deref().and_then(parent).filter(|pid| is_sudo(pid)) else { break };
-        let line = world.text(&format!("/proc/{parent}/cmdline")).unwrap_or_default();
-        let environ = world.text(&format!("/proc/{parent}/environ")).unwrap_or_default();
+        let line = system.text(&format!("/proc/{parent}/cmdline")).unwrap_or_default();
+        let environ = system.text(&format!("/proc/{parent}/environ")).unwrap_or_default();
         let pairs = || environ.split('\0').filter_map(|pair| pair.split_once('='));
-        let is_marked = pairs().any(|(name, value)| name == HANDED && value == parent);
+        let is_marked = pairs().any(|(name, value)| name == HANDOFF_PID && value == parent);
         if is_marked && line.split('\0').skip(1).take(BECOMES_ROOT.len()).eq(BECOMES_ROOT) {
             let ours = pairs().filter(|(name, _)| wanted.contains(name));
             return ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -103,8 +107,8 @@ pub fn parent(stat: &str) -> Option<String> {
 mod tests {
     use camino::Utf8Path;
 
-    use super::super::{Host, Process};
-    use super::{handed, parent};
+    use super::super::{LiveSystem, Process};
+    use super::{env_handoff, parent};
 
     const OURS: &str = "sudo\0--\0/usr/bin/env\0TERM=dumb\0/usr/bin/kind-wsl\0setup\0";
     const PROXY: &str = "HTTPS_PROXY=http://me:pass@proxy:1\0";
@@ -130,8 +134,8 @@ mod tests {
         put("80", 70, OURS, "KIND_WSL_HANDED=70\0HTTPS_PROXY=of the monitor\0");
         put("70", 60, line, environ);
         put("60", 0, OURS, &format!("{PROXY}KIND_WSL_HANDED=60\0"));
-        let host = Host::new(root, Box::new(Process::new(root)), []);
-        let taken = handed(&host, is_sudo, &["HTTPS_PROXY", "KIND_WSL_MIRROR"]);
+        let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+        let taken = env_handoff(&host, is_sudo, &["HTTPS_PROXY", "KIND_WSL_MIRROR"]);
         taken.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 

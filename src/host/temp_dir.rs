@@ -10,11 +10,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 /// A directory below `/tmp` that only we may enter; it is removed with its files when it is dropped.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct TempDir {
     dir: Utf8PathBuf,
 }
 
-impl Scratch {
+impl TempDir {
     /// Makes it.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::{Engine, EngineError, Event};
-use crate::change::{Change, ChangeError, Context, Follow, State};
-use crate::host::{Alone, HostError, Witness};
+use crate::change::{Change, ChangeError, Context, State, Trigger};
+use crate::host::{Alone, BootInstance, HostError};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 use crate::stage::Stage;
 
 /// How often a change is looked at and made anew where others write to the same file at the same moment.
-pub(super) const TRIES: usize = 5;
+pub(super) const MAX_ATTEMPTS: usize = 5;
 
 /// Work that waits for the commands that have to follow it.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) follow: BTreeSet<Follow>,
+    pub(super) follow: BTreeSet<Trigger>,
     pub(super) done: Vec<Record>,
     /// The stage, until it is announced, and why it is due.
     pub(super) heading: Option<(&'static Stage, String)>,
@@ -22,7 +22,7 @@ pub(super) struct Batch {
 
 impl Engine<'_> {
     /// Makes one change; where somebody else writes at that very moment, looks again and goes by what is there now.
-    pub(super) fn make(
+    pub(super) fn apply(
         &mut self,
         journal: &mut Journal<'_>,
         batch: &mut Batch,
@@ -30,13 +30,13 @@ impl Engine<'_> {
         change: &Change,
     ) -> Result<bool, EngineError> {
         let _alone = self.alone(stage, change)?;
-        for _ in 1..TRIES {
-            match self.make_once(journal, batch, stage, change) {
-                Err(e) if e.is_meanwhile() => {}
+        for _ in 1..MAX_ATTEMPTS {
+            match self.try_apply(journal, batch, stage, change) {
+                Err(e) if e.is_conflict() => {}
                 other => return Self::settle(journal, change, other),
             }
         }
-        let made = self.make_once(journal, batch, stage, change);
+        let made = self.try_apply(journal, batch, stage, change);
         Self::settle(journal, change, made)
     }
 
@@ -49,7 +49,7 @@ impl Engine<'_> {
     ) -> Result<bool, EngineError> {
         if made.as_ref().is_err_and(EngineError::is_foreign) {
             let of_it = |e: &&Entry| same_thing(&e.intent.change, change) && e.intent.before == State::Absent;
-            let ids: Vec<u64> = journal.ledger.open().filter(of_it).map(|e| e.intent.id).collect();
+            let ids: Vec<u64> = journal.state.in_progress().filter(of_it).map(|e| e.intent.id).collect();
             for id in ids {
                 journal.append(Record::Undone { id })?;
             }
@@ -59,12 +59,12 @@ impl Engine<'_> {
 
     /// Keeps other distributions away from the file that a change makes.
     pub(super) fn alone(&self, stage: &str, change: &Change) -> Result<Option<Alone>, EngineError> {
-        let Some((path, owner)) = change.makes() else { return Ok(None) };
+        let Some((path, owner)) = change.created_path() else { return Ok(None) };
         self.host.alone(path, owner).map_err(|e| failed(stage, change, e.into()))
     }
 
     /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
-    fn make_once(
+    fn try_apply(
         &mut self,
         journal: &mut Journal<'_>,
         batch: &mut Batch,
@@ -72,18 +72,18 @@ impl Engine<'_> {
         change: &Change,
     ) -> Result<bool, EngineError> {
         let failed = |source: ChangeError| failed(stage, change, source);
-        let now = change.observe(self.host).map_err(failed)?;
-        let aim = change.aim(self.host).map_err(failed)?;
+        let now = change.current(self.host).map_err(failed)?;
+        let aim = change.desired(self.host).map_err(failed)?;
         let target = change.target();
-        if change.holds(&now, &aim.state) {
+        if change.satisfies(&now, &aim.state) {
             return Ok(false);
         }
-        if change.is_command() {
-            self.flush(journal, batch)?;
+        if change.needs_triggers_flushed() {
+            self.run_triggers(journal, batch)?;
         }
         // An interrupted intent on the same thing knows what was there before us; what is there now may be half done.
-        let open = journal.ledger.open().find(|e| same_thing(&e.intent.change, change)).cloned();
-        let mut dirs = match change.makes() {
+        let open = journal.state.in_progress().find(|e| same_thing(&e.intent.change, change)).cloned();
+        let mut dirs = match change.created_path() {
             Some((path, _)) => self.host.missing_dirs(path).map_err(|e| failed(e.into()))?,
             None => Vec::new(),
         };
@@ -94,7 +94,7 @@ impl Engine<'_> {
                 );
                 dirs.sort_by_key(|d| d.as_str().len());
                 // Of a file that is neither as before nor as we wanted it, somebody else is the author since.
-                if change.is_whole() && !has_bytes_of(&now, &open.intent.after) {
+                if change.is_atomic() && !has_bytes_of(&now, &open.intent.after) {
                     now.clone()
                 } else {
                     open.intent.before.clone()
@@ -116,43 +116,43 @@ impl Engine<'_> {
         };
         journal.append(Record::Intent(Box::new(intent.clone())))?;
         self.head(batch);
-        self.face.event(&Event::Change { target: &target });
-        let made = self.carry_out(&intent, &now);
+        self.reporter.event(&Event::Change { target: &target });
+        let made = self.execute(&intent, &now);
         if matches!(made, Err(ChangeError::Stopped(_))) && intent.replaces.is_none() {
             // Nothing was begun, and what others install meanwhile is theirs.
             journal.append(Record::Undone { id })?;
         }
         made.map_err(failed)?;
-        let mut after = change.observe(self.host).map_err(failed)?;
-        if !change.holds(&after, &aim.state) {
-            return Err(EngineError::DidNotTake {
+        let mut after = change.current(self.host).map_err(failed)?;
+        if !change.satisfies(&after, &aim.state) {
+            return Err(EngineError::NotApplied {
                 stage: stage.to_owned(),
                 target: target.to_string(),
                 seen: after.to_string(),
             });
         }
         // What we left is what we wrote: what others wrote since is no part of it.
-        if change.is_whole() {
+        if change.is_atomic() {
             after = aim.state;
         }
-        self.face.event(&Event::Changed { target: &target });
+        self.reporter.event(&Event::Changed { target: &target });
         batch.follow.extend(change.follow().cloned());
-        batch.done.push(Record::Done { id, after, witness: Witness::of(self.host) });
+        batch.done.push(Record::Done { id, after, boot_instance: BootInstance::probe(self.host) });
         if change.follow().is_none() {
-            self.flush(journal, batch)?;
+            self.run_triggers(journal, batch)?;
         }
         Ok(true)
     }
 
     /// Makes the directories, then the change itself.
-    fn carry_out(&mut self, intent: &Intent, seen: &State) -> Result<(), ChangeError> {
-        if let Some((_, owner)) = intent.change.makes() {
+    fn execute(&mut self, intent: &Intent, seen: &State) -> Result<(), ChangeError> {
+        if let Some((_, owner)) = intent.change.created_path() {
             for dir in &intent.dirs {
                 self.host.make_dir(dir, owner)?;
             }
         }
-        let face = &mut *self.face;
-        let mut tick = |tick| face.event(&Event::Tick(&tick));
+        let reporter = &mut *self.reporter;
+        let mut tick = |tick| reporter.event(&Event::Tick(&tick));
         let Self { host, stop, .. } = *self;
         let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen };
         intent.change.set(&mut context, &intent.after, None)
@@ -166,23 +166,27 @@ impl Engine<'_> {
             journal.save(&file.sha256, &bytes)?;
         } else if !journal.has_saved(&file.sha256)? {
             // Another program wrote the file since it was observed. An intent without the saved bytes could not be undone.
-            return Err(JournalError::from(HostError::Meanwhile(file.path.clone())).into());
+            return Err(JournalError::from(HostError::ConcurrentModification(file.path.clone())).into());
         }
         Ok(())
     }
 
     /// Runs what has to follow the batch, once each, then writes that it is done.
-    pub(super) fn flush(&mut self, journal: &mut Journal<'_>, batch: &mut Batch) -> Result<(), EngineError> {
+    pub(super) fn run_triggers(
+        &mut self,
+        journal: &mut Journal<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), EngineError> {
         for follow in std::mem::take(&mut batch.follow) {
             let Some(cmd) = follow.command(self.host) else { continue };
-            self.face.event(&Event::Follow { command: &cmd });
+            self.reporter.event(&Event::Trigger { command: &cmd });
             match self.host.run(&cmd, &mut |_| {}) {
                 Ok(_) => {}
                 // Other people's modules may fail there; ours were chosen because they exist.
-                Err(e @ HostError::Failed { .. }) if follow == Follow::LoadModules => {
-                    self.face.event(&Event::Warn(&e.to_string()));
+                Err(e @ HostError::Failed { .. }) if follow == Trigger::LoadModules => {
+                    self.reporter.event(&Event::Warn(&e.to_string()));
                 }
-                Err(e) => return Err(EngineError::Follow(e)),
+                Err(e) => return Err(EngineError::Trigger(e)),
             }
         }
         for record in batch.done.drain(..) {
