@@ -23,7 +23,7 @@ impl Part for PartialFile {
     }
 
     fn reader(&mut self) -> io::Result<Box<dyn io::Read + '_>> {
-        Ok(Box::new(self.reader()?))
+        Ok(Box::new(PartialFile::reader(self)?))
     }
 
     fn restart(&mut self) -> io::Result<()> {

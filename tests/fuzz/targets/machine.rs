@@ -238,10 +238,10 @@ fn facts_of(system: &Machine<'_>) -> Facts {
         "/etc/os-release" => seen.distro = Distro::probe(system),
         "/proc/1/comm" => seen.systemd = Systemd::probe(system, &seen.packages),
         "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => {
-            seen.boot_instance = BootInstance::probe(system)
+            seen.boot_instance = BootInstance::probe(system);
         }
         "/proc/mounts" | "/proc/1/cgroup" | "/proc/self/cgroup" => {
-            seen.cgroup = Cgroup::probe(system, user.uid)
+            seen.cgroup = Cgroup::probe(system, user.uid);
         }
         "$crun --version" => seen.tools = Tools::probe(system, &user, &seen.containers),
         "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::probe(system, &user),
@@ -254,7 +254,7 @@ fn facts_of(system: &Machine<'_>) -> Facts {
             seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf);
         }
         place if place.starts_with("/mnt/c") => {
-            seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf)
+            seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf);
         }
         place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
             seen.containers = Containers::probe(system, &user);
