@@ -22,6 +22,9 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// The question that chooses one: its flag is `--provider`.
+    pub const QUESTION: &str = "provider";
+
     /// All of them, the recommended one first.
     pub const ALL: [Self; 3] = [Self::Podman, Self::Docker, Self::Nerdctl];
 

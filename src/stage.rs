@@ -4,7 +4,6 @@
 //! answers-file keys are all made from it.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +24,7 @@ pub struct Stage {
     /// Why, with sources: what `explain` prints.
     pub why: &'static str,
     /// What it asks.
-    pub questions: &'static [Question],
+    pub questions: &'static [&'static Question],
     /// Whether it matters on this machine.
     pub needed: fn(&Facts, &Answers) -> Applicability,
     /// What it changes; pure, so that a preview needs no machine.
@@ -260,26 +259,20 @@ pub struct Answers(pub BTreeMap<String, String>);
 impl Answers {
     /// The answer to a question, where there is one.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<&str> {
-        self.0.get(id).map(String::as_str)
+    pub fn get(&self, question: &Question) -> Option<&str> {
+        self.0.get(question.id).map(String::as_str)
     }
 
     /// Whether the answer is yes.
     #[must_use]
-    pub fn is_true(&self, id: &str) -> bool {
-        self.get(id) == Some("yes")
-    }
-
-    /// The answer as something that can be parsed.
-    #[must_use]
-    pub fn parse<T: FromStr>(&self, id: &str) -> Option<T> {
-        self.get(id)?.parse().ok()
+    pub fn is_true(&self, question: &Question) -> bool {
+        self.get(question) == Some("yes")
     }
 
     /// The provider that was chosen; podman where nobody was asked.
     #[must_use]
     pub fn provider(&self) -> Provider {
-        self.parse("provider").unwrap_or_default()
+        self.0.get(Provider::QUESTION).and_then(|answer| answer.parse().ok()).unwrap_or_default()
     }
 
     /// Notes an answer.

@@ -6,25 +6,25 @@
 use crate::provider::Provider;
 use crate::stage::{Answers, Applicability, Question, Stage};
 
-mod cgroup;
+pub(crate) mod cgroup;
 mod cgroup_mount;
 mod cni;
 mod controllers;
-mod crun;
-mod delegation;
+pub(crate) mod crun;
+pub(crate) mod delegation;
 mod docker;
-mod idle;
-mod limits;
+pub(crate) mod idle;
+pub(crate) mod limits;
 mod modules;
 mod nerdctl;
-mod packages;
-mod podman;
-mod restart;
+pub(crate) mod packages;
+pub(crate) mod podman;
+pub(crate) mod restart;
 mod rootless;
 mod shared_root;
 mod subids;
-mod systemd;
-mod tools;
+pub(crate) mod systemd;
+pub(crate) mod tools;
 mod user_slice;
 mod verify;
 
@@ -69,7 +69,7 @@ pub fn by_id(id: &str) -> Result<&'static Stage, UnknownStage> {
 
 /// Every question of every stage, in their order.
 pub fn questions() -> impl Iterator<Item = &'static Question> {
-    STAGES.iter().flat_map(|s| s.questions)
+    STAGES.iter().flat_map(|s| s.questions).copied()
 }
 
 /// There is no such stage.

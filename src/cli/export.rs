@@ -101,7 +101,7 @@ impl ExportCommand {
 
 /// The answers and the choice as flags of `setup`.
 fn flags(answers: &Answers, selection: &StageSelection) -> Vec<String> {
-    let known = stages::questions().filter_map(|q| Some(format!("--{}={}", q.flag(), answers.get(q.id)?)));
+    let known = stages::questions().filter_map(|q| Some(format!("--{}={}", q.flag(), answers.get(q)?)));
     // A file of this machine is on no other.
     let known = known.filter(|f| !f.starts_with("--crun-binary="));
     known.chain(selection.guide.then(|| "--guide".to_owned())).collect()

@@ -17,11 +17,10 @@ use crate::host::{Cmd, System};
 use crate::inspect::node;
 use crate::provider::docker_host;
 use crate::stage::Answers;
+use crate::stages::restart::RESTART_ALL;
 use crate::ui::{self, CYAN, YELLOW, err, out, styled};
 use crate::windows::{self, Driver, Interop, Outcome};
 
-/// The question (stage `restart`) by which a person agrees to what else ends.
-const CONSENT: &str = "restart_all";
 /// How often the helper's result is looked at while this session waits for its end.
 const TICK: Duration = Duration::from_millis(500);
 /// How often that is done: the helper's own bounds (windows/README.md) end before.
@@ -73,7 +72,7 @@ impl Bystanders {
         if self.is_empty() {
             return Ok(Some(true));
         }
-        match answers.get(CONSENT) {
+        match answers.get(&RESTART_ALL) {
             Some(said) => return Ok(Some(said == "yes")),
             None if !may_ask || !ui::is_interactive() => return Ok(None),
             None => {}
@@ -81,7 +80,7 @@ impl Bystanders {
         let text = format!("The restart also stops {}.", self.name());
         out(&ui::wrap(&text, ui::width()).join("\n"));
         let yes = ui::confirm("Restart WSL anyway?")?;
-        answers.set(CONSENT, if yes { "yes" } else { "no" }.to_owned());
+        answers.set(RESTART_ALL.id, if yes { "yes" } else { "no" }.to_owned());
         Ok(Some(yes))
     }
 }

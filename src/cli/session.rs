@@ -406,8 +406,8 @@ pub(crate) fn open_questions(
     selection: &StageSelection,
 ) -> Vec<&'static Question> {
     let stages = stages::STAGES.iter().filter(|s| !selection.skips(s));
-    let open = |q: &&Question| answers.get(q.id).is_none() && (q.when)(facts, answers);
-    stages.flat_map(|s| s.questions).filter(open).collect()
+    let open = |q: &&Question| answers.get(q).is_none() && (q.when)(facts, answers);
+    stages.flat_map(|s| s.questions).copied().filter(open).collect()
 }
 
 /// The answers, with what Enter would mean for every question that matters here.

@@ -9,6 +9,7 @@ use crate::fetch::signature::{self, Look};
 use crate::fetch::{FetchError, Source, newest_release};
 use crate::stage::Answers;
 use crate::stages;
+use crate::stages::crun::{CRUN_SHA256, CRUN_VERSION};
 use crate::ui::{self, DIM, out, styled};
 use crate::version::Version;
 
@@ -63,7 +64,7 @@ pub(crate) fn settle_crun(
 ) -> Result<(), Failure> {
     let (Some(arch), Ok(catalogue)) = (facts.arch, catalogue::crun()) else { return Ok(()) };
     let is_direct = source.offline.is_none() && source.mirror.is_none();
-    if answers.get("crun_version") == Some("latest") && is_direct {
+    if answers.get(&CRUN_VERSION) == Some("latest") && is_direct {
         let listed = newest_release(PROJECT, source).map_err(|e| {
             let hint =
                 "name a version (`kind-wsl crun list` shows them), or take `--crun-version recommended`";
@@ -74,27 +75,25 @@ pub(crate) fn settle_crun(
         })?;
         // A list that is older than this program is no reason to go back.
         if catalogue.releases.first().is_none_or(|known| listed > known.version) {
-            answers.set("crun_version", listed.to_string());
+            answers.set(CRUN_VERSION.id, listed.to_string());
         }
     }
-    let Some(version) = answers.get("crun_version").and_then(|said| said.parse::<Version>().ok()) else {
+    let Some(version) = answers.get(&CRUN_VERSION).and_then(|said| said.parse::<Version>().ok()) else {
         return Ok(());
     };
     let is_settled = catalogue.artifact(&version, arch).is_some()
-        || answers.get("crun_sha256").is_some()
+        || answers.get(&CRUN_SHA256).is_some()
         || version < stages::crun_floor_here(facts);
     if is_settled {
         return Ok(());
     }
     match vouched(catalogue, &version, arch, source) {
-        Ok(sha256) => answers.set("crun_sha256", sha256),
+        Ok(sha256) => answers.set(CRUN_SHA256.id, sha256),
         Err(why) if why.is_damning() => return Err(why.into()),
         Err(why) if may_ask && ui::is_interactive() => {
             ui::err(&format!("{}.", Failure::from(why).text));
-            if let Some(question) = stages::questions().find(|q| q.id == "crun_sha256") {
-                let said = ui::ask(question, facts, "")?;
-                answers.set(question.id, question.accept(&said, facts)?);
-            }
+            let said = ui::ask(&CRUN_SHA256, facts, "")?;
+            answers.set(CRUN_SHA256.id, CRUN_SHA256.accept(&said, facts)?);
         }
         // The stage says what is missing, and which version may have been meant.
         Err(Distrust::NoGpgv(_)) => {}

@@ -6,6 +6,33 @@ use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF};
 use crate::host::Owner;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
+pub(crate) static REMOVE_DEAD_BLOCK: Question = Question {
+    id: "remove_dead_block",
+    prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
+    help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
+    form: AnswerKind::YesNo,
+    when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
+    default: |_| "yes".to_owned(),
+    weight: Prompting::Always,
+};
+
+pub(crate) static MOVE_WSL2: Question = Question {
+    id: "move_wsl2",
+    prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
+    help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
+    form: AnswerKind::Choice(|facts| {
+        let settings =
+            movable(facts).map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
+        vec![
+            Choice::new("keep", "leave them as they are"),
+            Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
+        ]
+    }),
+    when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some(),
+    default: |_| "keep".to_owned(),
+    weight: Prompting::Always,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "cgroup",
     title: "only cgroup v2",
@@ -18,37 +45,7 @@ pub(super) static STAGE: Stage = Stage {
           merged into its value. A [wsl2] section of /etc/wsl.conf is removed only if it holds nothing but these \
           words; other settings in it stay untouched, or are moved to .wslconfig if you say so. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
           (2.6.2). The setting is shared by all distributions of the Windows user.",
-    questions: &[
-        Question {
-            id: "remove_dead_block",
-            prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
-            help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
-            form: AnswerKind::YesNo,
-            when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
-            default: |_| "yes".to_owned(),
-            weight: Prompting::Always,
-        },
-        Question {
-            id: "move_wsl2",
-            prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
-            help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
-            form: AnswerKind::Choice(|facts| {
-                let settings = movable(facts)
-                    .map(|(key, value)| format!("{key}={value}"))
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                vec![
-                    Choice::new("keep", "leave them as they are"),
-                    Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
-                ]
-            }),
-            when: |facts, _| {
-                facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some()
-            },
-            default: |_| "keep".to_owned(),
-            weight: Prompting::Always,
-        },
-    ],
+    questions: &[&REMOVE_DEAD_BLOCK, &MOVE_WSL2],
     needed,
     changes,
     checks: &[],
@@ -83,7 +80,7 @@ fn movable(facts: &Facts) -> impl Iterator<Item = &(String, String)> {
 
 /// Those that the user has moved.
 fn moved<'f>(facts: &'f Facts, answers: &Answers) -> impl Iterator<Item = &'f (String, String)> {
-    let is_wanted = answers.get("move_wsl2") == Some("move") && facts.windows.profile.is_some();
+    let is_wanted = answers.get(&MOVE_WSL2) == Some("move") && facts.windows.profile.is_some();
     movable(facts).filter(move |_| is_wanted)
 }
 
@@ -111,7 +108,7 @@ fn judged(facts: &Facts, answers: &Answers) -> Applicability {
         let why = if chosen { format!(", chosen in {WSL_CONF}") } else { String::new() };
         return Applicability::needed(format!("/sys/fs/cgroup is {}{why}", facts.cgroup.mounts));
     }
-    if facts.wsl_conf.dead_block && answers.is_true("remove_dead_block") {
+    if facts.wsl_conf.dead_block && answers.is_true(&REMOVE_DEAD_BLOCK) {
         return Applicability::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
     }
     if moved(facts, answers).next().is_some() {
@@ -131,7 +128,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart })
     };
     let mut changes = Vec::new();
-    if facts.wsl_conf.dead_block && answers.is_true("remove_dead_block") {
+    if facts.wsl_conf.dead_block && answers.is_true(&REMOVE_DEAD_BLOCK) {
         changes.push(conf(Edit::DropSection { section: "wsl2".to_owned() }, None));
     }
     if facts.wsl_conf.cgroups.as_deref() == Some("v1") {

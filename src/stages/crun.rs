@@ -13,6 +13,50 @@ use crate::fetch::catalogue::{Fit, crun_floor_for, fit};
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
+pub(crate) static CRUN_VERSION: Question = Question {
+    id: "crun_version",
+    prompt: "Which crun shall podman run?",
+    help: "the crun to install: a version, `recommended` (the distribution's own where that serves), `latest`, or `keep`",
+    form: AnswerKind::Open(choices, |said| match said {
+        "keep" | "recommended" | "latest" => Ok(()),
+        _ => {
+            said.parse::<Version>().map(|_| ()).map_err(|_| "a version, recommended, latest, keep".to_owned())
+        }
+    }),
+    when: |facts, answers| facts.arch.is_some() && super::not_podman(answers).is_none(),
+    default: |_| "recommended".to_owned(),
+    weight: Prompting::If(is_too_old),
+};
+
+pub(crate) static CRUN_SHA256: Question = Question {
+    id: "crun_sha256",
+    prompt: "The sha256 of that crun binary?",
+    help: "the sha256 of a crun that is not in the catalogue, or a build of your own",
+    form: AnswerKind::Open(
+        |_| Vec::new(),
+        |said| {
+            let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
+            if hex { Ok(()) } else { Err("64 hexadecimal digits".to_owned()) }
+        },
+    ),
+    when: |_, _| false,
+    default: |_| String::new(),
+    weight: Prompting::Advanced,
+};
+
+pub(crate) static CRUN_BINARY: Question = Question {
+    id: "crun_binary",
+    prompt: "The crun binary to install?",
+    help: "a crun binary on this machine, with --crun-sha256, instead of a download",
+    form: AnswerKind::Open(
+        |_| Vec::new(),
+        |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
+    ),
+    when: |_, _| false,
+    default: |_| String::new(),
+    weight: Prompting::Advanced,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "crun",
     title: "a crun that runs systemd",
@@ -24,50 +68,7 @@ pub(super) static STAGE: Stage = Stage {
           [engine.runtimes]: podman takes the first that exists there and does not look at PATH. The build without \
           systemd is never taken, because podman asks it for systemd's cgroups. What counts in the end is the path \
           and version that `podman info` reports.",
-    questions: &[
-        Question {
-            id: "crun_version",
-            prompt: "Which crun shall podman run?",
-            help: "the crun to install: a version, `recommended` (the distribution's own where that serves), `latest`, or `keep`",
-            form: AnswerKind::Open(choices, |said| match said {
-                "keep" | "recommended" | "latest" => Ok(()),
-                _ => said
-                    .parse::<Version>()
-                    .map(|_| ())
-                    .map_err(|_| "a version, recommended, latest, keep".to_owned()),
-            }),
-            when: |facts, answers| facts.arch.is_some() && super::not_podman(answers).is_none(),
-            default: |_| "recommended".to_owned(),
-            weight: Prompting::If(is_too_old),
-        },
-        Question {
-            id: "crun_sha256",
-            prompt: "The sha256 of that crun binary?",
-            help: "the sha256 of a crun that is not in the catalogue, or a build of your own",
-            form: AnswerKind::Open(
-                |_| Vec::new(),
-                |said| {
-                    let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
-                    if hex { Ok(()) } else { Err("64 hexadecimal digits".to_owned()) }
-                },
-            ),
-            when: |_, _| false,
-            default: |_| String::new(),
-            weight: Prompting::Advanced,
-        },
-        Question {
-            id: "crun_binary",
-            prompt: "The crun binary to install?",
-            help: "a crun binary on this machine, with --crun-sha256, instead of a download",
-            form: AnswerKind::Open(
-                |_| Vec::new(),
-                |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
-            ),
-            when: |_, _| false,
-            default: |_| String::new(),
-            weight: Prompting::Advanced,
-        },
-    ],
+    questions: &[&CRUN_VERSION, &CRUN_SHA256, &CRUN_BINARY],
     needed,
     changes,
     checks: &[],
@@ -126,7 +127,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         return blocked;
     }
     let floor = floor(facts);
-    let answer = answers.get("crun_version");
+    let answer = answers.get(&CRUN_VERSION);
     let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun is installed") };
     let is_installed = facts.tools.crun.is_some();
     let said = format!(
@@ -206,7 +207,7 @@ fn ours(facts: &Facts) -> Utf8PathBuf {
 
 /// Needed, or what keeps the wanted version from being installed.
 fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Applicability {
-    let wanted = answers.get("crun_version").unwrap_or("recommended");
+    let wanted = answers.get(&CRUN_VERSION).unwrap_or("recommended");
     let Some(version) = resolve(facts, wanted) else {
         let arch = &facts.kernel.machine;
         return Applicability::blocked(
@@ -218,7 +219,7 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ap
         let what = format!("crun {version} is too old for this host, which needs {floor} or later");
         return Applicability::blocked(what, "`kind-wsl crun list` shows which versions suit");
     }
-    if answers.get("crun_binary").is_some() && answers.get("crun_sha256").is_none() {
+    if answers.get(&CRUN_BINARY).is_some() && answers.get(&CRUN_SHA256).is_none() {
         return Applicability::blocked(
             "a crun binary of your own comes without a checksum",
             "add `--crun-sha256 HASH`",
@@ -258,20 +259,20 @@ fn newest(catalogue: &Catalogue, facts: &Facts) -> Option<Version> {
 
 fn artifact(facts: &Facts, answers: &Answers, version: &Version) -> Option<Artifact> {
     let (catalogue, arch) = (catalogue::crun().ok()?, facts.arch?);
-    match answers.get("crun_sha256") {
+    match answers.get(&CRUN_SHA256) {
         Some(sha256) => catalogue.user_artifact(version, arch, sha256).ok(),
         None => catalogue.artifact(version, arch),
     }
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let wanted = answers.get("crun_version").unwrap_or("recommended");
+    let wanted = answers.get(&CRUN_VERSION).unwrap_or("recommended");
     let artifact = resolve(facts, wanted).and_then(|v| artifact(facts, answers, &v));
     let Some(artifact) = artifact else { return Vec::new() };
     let path = ours(facts);
     let owner = super::user(facts);
     let mut put = Put::program(path, artifact, owner);
-    if let (Some(local), Body::Download(artifact)) = (answers.get("crun_binary"), &put.body) {
+    if let (Some(local), Body::Download(artifact)) = (answers.get(&CRUN_BINARY), &put.body) {
         put.body = Body::Local { path: local.into(), artifact: artifact.clone() };
     }
     let set = |path: &[&str], value| {

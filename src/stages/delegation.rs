@@ -5,6 +5,21 @@ use crate::facts::Facts;
 use crate::facts::cgroup::WANTED;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
+pub(crate) static DELEGATE: Question = Question {
+    id: "delegate",
+    prompt: "Which controllers shall the user manager get?",
+    help: "controllers for the user manager: the guide's five, or all that there are (`yes`, as kind's page says)",
+    form: AnswerKind::Choice(|_| {
+        vec![
+            Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),
+            Choice::new("yes", "all that systemd supports, as on kind's page"),
+        ]
+    }),
+    when: |_, _| true,
+    default: |_| "guide".to_owned(),
+    weight: Prompting::Advanced,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "delegation",
     title: "controllers for the user manager",
@@ -14,20 +29,7 @@ pub(super) static STAGE: Stage = Stage {
           missing. systemd before 252 gives memory and pids, later ones cpu as well; the guide adds cpuset and io, \
           which the kubelet can use. `daemon-reload` is not enough: a user manager that runs keeps what it had, so \
           this counts only after the next start.",
-    questions: &[Question {
-        id: "delegate",
-        prompt: "Which controllers shall the user manager get?",
-        help: "controllers for the user manager: the guide's five, or all that there are (`yes`, as kind's page says)",
-        form: AnswerKind::Choice(|_| {
-            vec![
-                Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),
-                Choice::new("yes", "all that systemd supports, as on kind's page"),
-            ]
-        }),
-        when: |_, _| true,
-        default: |_| "guide".to_owned(),
-        weight: Prompting::Advanced,
-    }],
+    questions: &[&DELEGATE],
     needed,
     changes,
     checks: &[],
@@ -54,7 +56,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let delegate = if answers.get("delegate") == Some("yes") { "yes".to_owned() } else { WANTED.join(" ") };
+    let delegate = if answers.get(&DELEGATE) == Some("yes") { "yes".to_owned() } else { WANTED.join(" ") };
     let text =
         format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
     let mut put = Put::config(PATH, text);

@@ -4,6 +4,20 @@ use crate::change::{Change, Edit, Entry, RestartRequirement};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
+pub(crate) static IDLE: Question = Question {
+    id: "idle",
+    prompt: "Keep WSL, and a cluster, running after the last shell?",
+    help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
+    form: AnswerKind::YesNo,
+    when: |facts, _| {
+        facts.wsl.is_two()
+            && facts.windows.profile.is_some()
+            && facts.windows.instance_idle.as_deref() != Some("-1")
+    },
+    default: |_| "no".to_owned(),
+    weight: Prompting::Always,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "idle",
     title: "the cluster outlives the last shell",
@@ -12,19 +26,7 @@ pub(super) static STAGE: Stage = Stage {
           last distribution, even while services run (WSL src/windows/service/exe/Lifetime.cpp; WSL#8854). podman's \
           nodes do not survive that (kind#3190). `instanceIdleTimeout=-1` and `vmIdleTimeout=-1` in .wslconfig keep \
           both running until `wsl --shutdown`, at the price of their memory; they hold for all distributions.",
-    questions: &[Question {
-        id: "idle",
-        prompt: "Keep WSL, and a cluster, running after the last shell?",
-        help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
-        form: AnswerKind::YesNo,
-        when: |facts, _| {
-            facts.wsl.is_two()
-                && facts.windows.profile.is_some()
-                && facts.windows.instance_idle.as_deref() != Some("-1")
-        },
-        default: |_| "no".to_owned(),
-        weight: Prompting::Always,
-    }],
+    questions: &[&IDLE],
     needed,
     changes,
     checks: &[],
@@ -40,7 +42,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if facts.windows.instance_idle.as_deref() == Some("-1") {
         return Applicability::satisfied("instanceIdleTimeout is -1 in .wslconfig");
     }
-    if answers.is_true("idle") {
+    if answers.is_true(&IDLE) {
         return Applicability::needed("WSL stops an idle distribution after 15 s");
     }
     Applicability::not_applicable("not asked for (`--idle yes`)")

@@ -6,6 +6,26 @@ use crate::change::{Change, Put, Run};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
+pub(crate) static PRIVILEGED_PORTS: Question = Question {
+    id: "privileged_ports",
+    prompt: "Let ordinary users publish ports from 80 on, for Ingress?",
+    help: "let ordinary users publish ports from 80 on; without it, map 8080 and 8443",
+    form: AnswerKind::YesNo,
+    when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
+    default: |_| "no".to_owned(),
+    weight: Prompting::Advanced,
+};
+
+pub(crate) static DMESG_RESTRICT: Question = Question {
+    id: "dmesg",
+    prompt: "Let ordinary users, and the kubelet, read the kernel log?",
+    help: "let ordinary users read the kernel log, by which the kubelet notices when memory ran out",
+    form: AnswerKind::YesNo,
+    when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),
+    default: |_| "no".to_owned(),
+    weight: Prompting::Advanced,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "limits",
     title: "kernel limits",
@@ -15,26 +35,7 @@ pub(super) static STAGE: Stage = Stage {
           80 and 443 (kind rootless page; without it, map 8080 and 8443), and the kernel log for everybody, by which \
           the kubelet notices when memory ran out. A value that is better already is never worsened. inotify limits \
           hold for the whole virtual machine, so for other distributions too.",
-    questions: &[
-        Question {
-            id: "privileged_ports",
-            prompt: "Let ordinary users publish ports from 80 on, for Ingress?",
-            help: "let ordinary users publish ports from 80 on; without it, map 8080 and 8443",
-            form: AnswerKind::YesNo,
-            when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
-            default: |_| "no".to_owned(),
-            weight: Prompting::Advanced,
-        },
-        Question {
-            id: "dmesg",
-            prompt: "Let ordinary users, and the kubelet, read the kernel log?",
-            help: "let ordinary users read the kernel log, by which the kubelet notices when memory ran out",
-            form: AnswerKind::YesNo,
-            when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),
-            default: |_| "no".to_owned(),
-            weight: Prompting::Advanced,
-        },
-    ],
+    questions: &[&PRIVILEGED_PORTS, &DMESG_RESTRICT],
     needed,
     changes,
     checks: &[],
@@ -55,9 +56,9 @@ fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
         .into_iter()
         .filter_map(|(name, value)| now(name, value))
         .filter(|(_, value, now)| now <= value);
-    let lower = [("privileged_ports", PORTS, 80), ("dmesg", DMESG, 0)]
+    let lower = [(&PRIVILEGED_PORTS, PORTS, 80), (&DMESG_RESTRICT, DMESG, 0)]
         .into_iter()
-        .filter(|(id, ..)| answers.is_true(id));
+        .filter(|(question, ..)| answers.is_true(question));
     let lower = lower.filter_map(|(_, name, value)| now(name, value)).filter(|(_, value, now)| now >= value);
     raise.chain(lower).collect()
 }

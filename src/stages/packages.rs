@@ -7,6 +7,49 @@ use crate::provider::Provider;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
+pub(crate) static PROVIDER: Question = Question {
+    id: Provider::QUESTION,
+    prompt: "Which provider shall run the nodes?",
+    help: "the container engine that runs kind's nodes",
+    form: AnswerKind::Choice(|_| {
+        vec![
+            Choice::new("podman", "rootless podman, as in the guide (recommended)"),
+            Choice::new("docker", "Docker with a daemon of the user's own"),
+            Choice::new("nerdctl", "nerdctl with a containerd of the user's own"),
+        ]
+    }),
+    when: |_, _| true,
+    default: |_| "podman".to_owned(),
+    weight: Prompting::Advanced,
+};
+
+pub(crate) static REMOVE_PACKAGES: Question = Question {
+    id: "remove_packages",
+    prompt: "Which packages may the installation remove?",
+    help: "packages that apt may remove because they conflict, separated by commas (default: none)",
+    form: AnswerKind::Open(
+        |_| Vec::new(),
+        |said| {
+            let is_name = |name: &str| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
+                    && !name.starts_with('-')
+            };
+            if said.split(',').all(is_name) {
+                Ok(())
+            } else {
+                Err("names of packages, separated by commas".to_owned())
+            }
+        },
+    ),
+    // The plan names them, with the command that agrees to it.
+    when: |_, _| false,
+    default: |_| String::new(),
+    weight: Prompting::Advanced,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "packages",
     title: "the provider and its companions",
@@ -19,49 +62,7 @@ pub(super) static STAGE: Stage = Stage {
           Nothing that is only recommended is installed. Docker and nerdctl need rootlesskit as well, which Debian only \
           suggests, and from Debian 13 on Docker's client is a package of its own. kind takes Docker from 20.10 on, nerdctl \
           from 1.7 on with containerd from 1.7 on; where the distribution has only less, the stage says what it has.",
-    questions: &[
-        Question {
-            id: "provider",
-            prompt: "Which provider shall run the nodes?",
-            help: "the container engine that runs kind's nodes",
-            form: AnswerKind::Choice(|_| {
-                vec![
-                    Choice::new("podman", "rootless podman, as in the guide (recommended)"),
-                    Choice::new("docker", "Docker with a daemon of the user's own"),
-                    Choice::new("nerdctl", "nerdctl with a containerd of the user's own"),
-                ]
-            }),
-            when: |_, _| true,
-            default: |_| "podman".to_owned(),
-            weight: Prompting::Advanced,
-        },
-        Question {
-            id: "remove_packages",
-            prompt: "Which packages may the installation remove?",
-            help: "packages that apt may remove because they conflict, separated by commas (default: none)",
-            form: AnswerKind::Open(
-                |_| Vec::new(),
-                |said| {
-                    let is_name = |name: &str| {
-                        !name.is_empty()
-                            && name
-                                .bytes()
-                                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
-                            && !name.starts_with('-')
-                    };
-                    if said.split(',').all(is_name) {
-                        Ok(())
-                    } else {
-                        Err("names of packages, separated by commas".to_owned())
-                    }
-                },
-            ),
-            // The plan names them, with the command that agrees to it.
-            when: |_, _| false,
-            default: |_| String::new(),
-            weight: Prompting::Advanced,
-        },
-    ],
+    questions: &[&PROVIDER, &REMOVE_PACKAGES],
     needed,
     changes,
     checks: &[],
@@ -173,7 +174,7 @@ fn present(facts: &Facts, provider: Provider) -> String {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let Some(manager) = facts.packages.manager else { return Vec::new() };
-    let removes = answers.get("remove_packages").unwrap_or_default();
+    let removes = answers.get(&REMOVE_PACKAGES).unwrap_or_default();
     let removes: Vec<String> = removes.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect();
     match missing(facts, answers, manager) {
         names if names.is_empty() => Vec::new(),

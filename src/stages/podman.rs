@@ -9,6 +9,21 @@ use crate::facts::containers::{Containers, Winner, containers_conf, storage_conf
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
+pub(crate) static CGROUP_MANAGER: Question = Question {
+    id: "cgroup_manager",
+    prompt: "Which cgroup manager shall podman use?",
+    help: "podman's cgroup manager: cgroupfs as in the guide, or systemd",
+    form: AnswerKind::Choice(|_| {
+        vec![
+            Choice::new("cgroupfs", "as in the guide; works without a D-Bus session too (recommended)"),
+            Choice::new("systemd", "one systemd scope for each container"),
+        ]
+    }),
+    when: |_, answers| super::not_podman(answers).is_none(),
+    default: |facts| default_manager(facts).to_owned(),
+    weight: Prompting::Advanced,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "podman",
     title: "podman's configuration",
@@ -24,20 +39,7 @@ pub(super) static STAGE: Stage = Stage {
           driver vfs, which copies every layer; overlay is set if there is no storage yet. An existing storage keeps its \
           driver: kind works on vfs too, but takes more time and disk space. The cgroup manager is \
           the guide's cgroupfs, but systemd with a podman before 3.3, which can not start a rootless container otherwise.",
-    questions: &[Question {
-        id: "cgroup_manager",
-        prompt: "Which cgroup manager shall podman use?",
-        help: "podman's cgroup manager: cgroupfs as in the guide, or systemd",
-        form: AnswerKind::Choice(|_| {
-            vec![
-                Choice::new("cgroupfs", "as in the guide; works without a D-Bus session too (recommended)"),
-                Choice::new("systemd", "one systemd scope for each container"),
-            ]
-        }),
-        when: |_, answers| super::not_podman(answers).is_none(),
-        default: |facts| default_manager(facts).to_owned(),
-        weight: Prompting::Advanced,
-    }],
+    questions: &[&CGROUP_MANAGER],
     needed,
     changes,
     checks: &[],
@@ -56,7 +58,7 @@ fn default_manager(facts: &Facts) -> &'static str {
 
 /// The cgroup manager that podman shall use.
 pub(super) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
-    answers.get("cgroup_manager").unwrap_or(default_manager(facts))
+    answers.get(&CGROUP_MANAGER).unwrap_or(default_manager(facts))
 }
 
 /// What containers.conf shall say, but for what it says already, wherever it does.

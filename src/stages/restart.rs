@@ -7,6 +7,17 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 /// What a login shell says while a set-up waits: days later, too.
 const NOTICE: &str = "/etc/profile.d/kind-wsl.sh";
 
+pub(crate) static RESTART_ALL: Question = Question {
+    id: "restart_all",
+    prompt: "May the restart end what else runs in WSL?",
+    help: "agree that the restart ends what else runs in WSL: other distributions, nodes of clusters",
+    form: AnswerKind::YesNo,
+    // Asked when it is known what that would be (cli/restart.rs), and never taken for granted.
+    when: |_, _| false,
+    default: |_| "no".to_owned(),
+    weight: Prompting::Always,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "restart",
     title: "started since the changes",
@@ -17,16 +28,7 @@ pub(super) static STAGE: Stage = Stage {
           that serves is asked for, once, and only where something waits for it. That it took place is seen from the \
           boot id and the start time of PID 1, that it helped from the effect itself. On WSL a program of Windows does it \
           (windows/README.md), and until the set-up has gone on and ended, every login shell says that it waits.",
-    questions: &[Question {
-        id: "restart_all",
-        prompt: "May the restart end what else runs in WSL?",
-        help: "agree that the restart ends what else runs in WSL: other distributions, nodes of clusters",
-        form: AnswerKind::YesNo,
-        // Asked when it is known what that would be (cli/restart.rs), and never taken for granted.
-        when: |_, _| false,
-        default: |_| "no".to_owned(),
-        weight: Prompting::Always,
-    }],
+    questions: &[&RESTART_ALL],
     needed,
     changes,
     checks: &[],

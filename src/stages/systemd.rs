@@ -6,6 +6,16 @@ use crate::facts::wsl::WSL_CONF;
 use crate::host::Owner;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
+pub(crate) static REPAIR_WSL_CONF: Question = Question {
+    id: "repair_wsl_conf",
+    prompt: "Make the lines comments at which WSL stops reading?",
+    help: "turn the lines at which WSL stops reading /etc/wsl.conf into comments",
+    form: AnswerKind::YesNo,
+    when: |facts, _| is_unreadable(facts),
+    default: |_| "yes".to_owned(),
+    weight: Prompting::Always,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "systemd",
     title: "systemd is PID 1",
@@ -15,15 +25,7 @@ pub(super) static STAGE: Stage = Stage {
           (WSL src/linux/init/WslDistributionConfig.cpp:90). WSL takes the first occurrence of a key and stops \
           reading wsl.conf at the first invalid line (configfile.cpp:187, :807), so the guide's `cat >>` changes \
           nothing where `systemd=false` stands above, or where a `;` comment does.",
-    questions: &[Question {
-        id: "repair_wsl_conf",
-        prompt: "Make the lines comments at which WSL stops reading?",
-        help: "turn the lines at which WSL stops reading /etc/wsl.conf into comments",
-        form: AnswerKind::YesNo,
-        when: |facts, _| is_unreadable(facts),
-        default: |_| "yes".to_owned(),
-        weight: Prompting::Always,
-    }],
+    questions: &[&REPAIR_WSL_CONF],
     needed,
     changes,
     checks: &[],
@@ -64,7 +66,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         let what = format!("{} can not start systemd, which came with 0.67.6", facts.wsl.name());
         return Applicability::blocked(what, "in Windows: `wsl --update`, then run the same command again");
     }
-    if is_unreadable(facts) && answers.get("repair_wsl_conf") == Some("no") {
+    if is_unreadable(facts) && answers.get(&REPAIR_WSL_CONF) == Some("no") {
         let problem = facts.wsl_conf.problems.first().cloned().unwrap_or_default();
         let what = format!("WSL does not read {WSL_CONF} to its end: {problem}");
         return Applicability::blocked(
@@ -96,7 +98,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         let name = if facts.distro.is_debian() { "systemd-sysv" } else { "systemd" };
         changes.push(Change::Package(Package::new(manager, vec![name.to_owned()])));
     }
-    if !facts.wsl_conf.complete && answers.is_true("repair_wsl_conf") {
+    if !facts.wsl_conf.complete && answers.is_true(&REPAIR_WSL_CONF) {
         changes.push(entry(Edit::Repair));
     }
     let value = Some("true".to_owned());

@@ -8,6 +8,41 @@ use crate::facts::tools::{kept_kind, private_kind};
 use crate::fetch::catalogue::{self, Catalogue, CatalogueError};
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
+pub(crate) static TOOLS: Question = Question {
+    id: "tools",
+    prompt: "Install kind and kubectl into ~/.local?",
+    help: "what to install into ~/.local: both, kind, kubectl or none",
+    form: AnswerKind::Choice(|_| {
+        vec![
+            Choice::new("both", "kind and kubectl"),
+            Choice::new("kind", "kind alone"),
+            Choice::new("kubectl", "kubectl alone"),
+            Choice::new("none", "neither"),
+        ]
+    }),
+    when: |facts, _| facts.tools.kind.is_none() || facts.tools.kubectl.is_none(),
+    default: |facts| {
+        let choice = match (&facts.tools.kind, &facts.tools.kubectl) {
+            (None, None) => "both",
+            (None, Some(_)) => "kind",
+            (Some(_), None) => "kubectl",
+            (Some(_), Some(_)) => "none",
+        };
+        choice.to_owned()
+    },
+    weight: Prompting::Always,
+};
+
+pub(crate) static KIND_WRAPPER: Question = Question {
+    id: "kind_wrapper",
+    prompt: "Make plain `kind create cluster` go through kind-wsl?",
+    help: "make a `kind` in ~/.local/bin that goes through `kind-wsl kind`",
+    form: AnswerKind::YesNo,
+    when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,
+    default: |_| "yes".to_owned(),
+    weight: Prompting::Always,
+};
+
 pub(super) static STAGE: Stage = Stage {
     id: "tools",
     title: "kind and kubectl",
@@ -18,48 +53,14 @@ pub(super) static STAGE: Stage = Stage {
           is delegated. `kind-wsl kind` does both. Asked for: a `kind` in ~/.local/bin that goes through it, so that \
           plain `kind create cluster` works. A kind of your own in its place is renamed to `kind.kind-wsl-original`, is \
           the one that the wrapper runs, and gets its name back by undo. Downloads are checked against sha256.",
-    questions: &[
-        Question {
-            id: "tools",
-            prompt: "Install kind and kubectl into ~/.local?",
-            help: "what to install into ~/.local: both, kind, kubectl or none",
-            form: AnswerKind::Choice(|_| {
-                vec![
-                    Choice::new("both", "kind and kubectl"),
-                    Choice::new("kind", "kind alone"),
-                    Choice::new("kubectl", "kubectl alone"),
-                    Choice::new("none", "neither"),
-                ]
-            }),
-            when: |facts, _| facts.tools.kind.is_none() || facts.tools.kubectl.is_none(),
-            default: |facts| {
-                let choice = match (&facts.tools.kind, &facts.tools.kubectl) {
-                    (None, None) => "both",
-                    (None, Some(_)) => "kind",
-                    (Some(_), None) => "kubectl",
-                    (Some(_), Some(_)) => "none",
-                };
-                choice.to_owned()
-            },
-            weight: Prompting::Always,
-        },
-        Question {
-            id: "kind_wrapper",
-            prompt: "Make plain `kind create cluster` go through kind-wsl?",
-            help: "make a `kind` in ~/.local/bin that goes through `kind-wsl kind`",
-            form: AnswerKind::YesNo,
-            when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,
-            default: |_| "yes".to_owned(),
-            weight: Prompting::Always,
-        },
-    ],
+    questions: &[&TOOLS, &KIND_WRAPPER],
     needed,
     changes,
     checks: &[],
 };
 
 fn wants(answers: &Answers, tool: &str) -> bool {
-    matches!(answers.get("tools"), Some(choice) if choice == "both" || choice == tool)
+    matches!(answers.get(&TOOLS), Some(choice) if choice == "both" || choice == tool)
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
@@ -70,7 +71,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if facts.tools.kubectl.is_none() && wants(answers, "kubectl") {
         missing.push("kubectl");
     }
-    if !facts.tools.wrapped && answers.is_true("kind_wrapper") {
+    if !facts.tools.wrapped && answers.is_true(&KIND_WRAPPER) {
         missing.push("a kind that goes through kind-wsl");
     }
     if missing.is_empty() {
@@ -94,7 +95,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let bin = facts.user.home.join(".local/bin");
-    let wrap = answers.is_true("kind_wrapper") || facts.tools.wrapped;
+    let wrap = answers.is_true(&KIND_WRAPPER) || facts.tools.wrapped;
     let mut changes = Vec::new();
     if facts.tools.kind.is_none() && wants(answers, "kind") {
         let path = if wrap { private_kind(&facts.user) } else { bin.join("kind") };
@@ -103,7 +104,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if facts.tools.kubectl.is_none() && wants(answers, "kubectl") {
         changes.extend(download(facts, catalogue::kubectl(), bin.join("kubectl")));
     }
-    if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_true("kind_wrapper")) {
+    if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_true(&KIND_WRAPPER)) {
         let quoted = program.as_str().replace('\'', r"'\''");
         let text = format!(
             "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"

@@ -9,10 +9,8 @@ use crate::facts::Facts;
 use crate::journal::{Agreement, RunOptions};
 use crate::plan::{Plan, StageSelection};
 use crate::stage::Answers;
+use crate::stages::restart::RESTART_ALL;
 use crate::ui::{self, Consent, YELLOW, columns, out, render};
-
-/// The question about what else a restart stops: an answer to it is an agreement of its own.
-const RESTART: &str = "restart_all";
 
 /// A plan and the choices that it follows from.
 pub(super) struct Proposal<'p> {
@@ -27,7 +25,7 @@ impl Proposal<'_> {
     /// The agreement to it.
     pub(super) fn agreement(&self, yes: bool) -> Agreement {
         let mut answers = with_defaults(self.facts, self.answers).0;
-        answers.remove(RESTART);
+        answers.remove(RESTART_ALL.id);
         let chosen = RunOptions { agreed: None, ..self.chosen.without_secrets() };
         let choices = (&self.session.user.name, answers, chosen);
         let changes = self.plan.stages.iter().flat_map(|stage| &stage.wanted);
@@ -66,9 +64,9 @@ impl Proposal<'_> {
         if (&now.mirror, &now.offline) != (&then.mirror, &then.offline) {
             differences.push("another source of downloads".to_owned());
         }
-        for (id, was) in journal_state.answers.iter().filter(|(id, _)| *id != RESTART) {
+        for (id, was) in journal_state.answers.iter().filter(|(id, _)| *id != RESTART_ALL.id) {
             let flag = id.replace('_', "-");
-            if let Some(is) = self.answers.get(id).filter(|is| is != was) {
+            if let Some(is) = self.answers.0.get(id).filter(|is| *is != was) {
                 differences.push(format!("`--{flag} {is}` instead of `--{flag} {was}`"));
             }
         }
@@ -193,7 +191,7 @@ impl Setup {
                     let mut mine = Answers::default();
                     // One by one: another provider makes podman's questions needless.
                     while let Some(question) = open_questions(facts, &mine, selection).into_iter().next() {
-                        let answer = ui::ask(question, facts, known.get(question.id).unwrap_or_default())?;
+                        let answer = ui::ask(question, facts, known.get(question).unwrap_or_default())?;
                         let answer = question.accept(&answer, facts)?;
                         mine.set(question.id, answer.clone());
                         answers.set(question.id, answer);
