@@ -291,10 +291,10 @@ pub(crate) fn entry_words(entry: &Entry, places: &Places) -> (&'static str, Vec<
         None => ("wsl_key_out", vec![plain(section), plain(key)], None),
     };
     match &entry.edit {
-        Edit::WslConf { section, key: k, value } => key("lf", section, k, value),
+        Edit::WslConf { section, key: k, value, .. } => key("lf", section, k, value),
         Edit::Wslconfig { section, key: k, value } => key("crlf", section, k, value),
         Edit::KernelParams { words } => ("wsl_words", words.iter().map(|w| plain(w)).collect(), None),
-        Edit::DropSection { section } => {
+        Edit::DropSection { section, .. } => {
             let note = found(&format!(
                 "whether [{section}] is there is looked at; taking it out is left to kind-wsl"
             ));

@@ -97,14 +97,14 @@ impl Facts {
     /// settles the storage driver for good (`libpod/bolt_state` records it).
     #[must_use]
     pub fn probe(system: &dyn System, user: Account) -> Self {
-        let wsl_conf = WslConf::probe(system);
         let wsl = Wsl::probe(system, &user);
+        let wsl_conf = WslConf::probe(system, &wsl);
         let kernel = Kernel::probe(system);
         let packages = Packages::probe(system);
         let containers = Containers::probe(system, &user);
         Self {
             arch: kernel.machine.parse().ok(),
-            windows: Windows::probe(system, &wsl, &wsl_conf),
+            windows: Windows::probe(system, &wsl),
             distro: Distro::probe(system),
             systemd: Systemd::probe(system, &packages),
             cgroup: Cgroup::probe(system, user.uid),

@@ -1,5 +1,7 @@
 //! What set-up would do, as data: stages × facts × answers, folded over a view of the machine.
 
+mod notes;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -9,7 +11,8 @@ use serde::Serialize;
 use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, binary};
 use crate::edit::Form;
 use crate::edit::shown::beside_own;
-use crate::facts::{Facts, Packages, Pending};
+use crate::facts::wsl::WSL_CONF;
+use crate::facts::{Facts, Packages, Pending, WslConf};
 use crate::fetch::Source;
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System, digest, missing_dirs};
 pub use crate::stage::StageSelection;
@@ -194,6 +197,8 @@ pub struct Plan {
     pub stages: Vec<Planned>,
     /// Every file whose bytes are known beforehand.
     pub files: Vec<FileDiff>,
+    /// What else the user should know of WSL's files: settings that will take effect, settings that WSL ignores.
+    pub notes: Vec<String>,
     /// The restart.
     pub restart: Option<Scope>,
     /// A restart that changes wait for although the stage that asks for it was left out.
@@ -237,6 +242,7 @@ impl Plan {
         let mut plan = Self {
             stages: Vec::new(),
             files: Vec::new(),
+            notes: Vec::new(),
             restart: None,
             left_to_you: None,
             source: Source::default(),
@@ -246,6 +252,9 @@ impl Plan {
                 .map_err(|source| PlanError { stage: stage.id, source })?;
             for change in &planned.changes {
                 facts.pending.extend(pending(change));
+                if matches!(change, Change::Entry(entry) if entry.path == WSL_CONF) {
+                    facts.wsl_conf = WslConf::probe(&view, &facts.wsl);
+                }
                 foresee(&mut facts, change);
                 if let Change::Restart(restart) = change {
                     plan.restart = Some(restart.scope);
@@ -256,6 +265,7 @@ impl Plan {
         if plan.restart.is_none() {
             plan.left_to_you = facts.restart_due();
         }
+        plan.notes = notes::probe(system, &view, &facts, &plan);
         let places = view.places.into_inner();
         for (path, (_, after, form)) in view.files.into_inner() {
             let stays = !matches!(places.get(&path), Some(None));

@@ -177,10 +177,12 @@ fn settings_of_the_user_in_a_wsl2_section_of_wsl_conf_stay_and_are_named() {
         let mut answers = Answers::default();
         answers.set("remove_dead_block", "yes");
         let plan = plan(&machine, &answers);
-        let (verdict, why) = verdict(&plan, "cgroup");
-        assert_ne!(verdict, "needed", "{text}");
-        assert_eq!(why.contains("WSL ignores [wsl2]"), !named.is_empty(), "{text}: {why}");
-        assert!(why.contains(named), "{text}: {why}");
+        assert_ne!(verdict(&plan, "cgroup").0, "needed", "{text}");
+        let notes = plan.notes.join("\n");
+        assert_eq!(notes.contains("[wsl2]"), !named.is_empty(), "{text}: {notes}");
+        for key in named.split(", ").filter(|key| !key.is_empty()) {
+            assert!(notes.contains(&format!("[wsl2] {key} belongs in .wslconfig")), "{text}: {notes}");
+        }
         let after = plan.files.iter().find(|f| f.path == "/etc/wsl.conf").map(|f| &f.after);
         assert!(after.is_none_or(|after| after.contains("[wsl2]")), "{after:?}");
     }
@@ -198,21 +200,22 @@ fn settings_of_a_wsl2_section_of_wsl_conf_move_to_wslconfig_only_if_asked_and_ov
         }
         let plan = plan(&machine, &answers);
         let after = |path: &str| plan.files.iter().find(|f| f.path == path).map(|f| f.after.clone());
-        let why = verdict(&plan, "cgroup").1.to_owned();
-        (after("/etc/wsl.conf"), after("/mnt/c/Users/dev/.wslconfig"), why)
+        (after("/etc/wsl.conf"), after("/mnt/c/Users/dev/.wslconfig"), plan.notes.join("\n"))
     };
     for answer in [None, Some("keep")] {
-        let (conf, config, why) = files(answer);
+        let (conf, config, notes) = files(answer);
         assert!(conf.is_none_or(|conf| conf.contains("memory=3GB\nprocessors=4\nswap=0\n")));
         assert_eq!(config, None);
-        assert!(why.contains("WSL ignores [wsl2] memory, processors, swap"), "{why}");
+        for line in ["line 2: [wsl2] memory", "line 3: [wsl2] processors", "line 4: [wsl2] swap"] {
+            assert!(notes.contains(&format!("{line} belongs in .wslconfig")), "{notes}");
+        }
     }
-    let (conf, config, why) = files(Some("move"));
+    let (conf, config, notes) = files(Some("move"));
     let conf = conf.unwrap();
     assert!(conf.starts_with("[wsl2]\nmemory=3GB\n[user]\n"), "{conf}");
     assert!(!conf.contains("processors") && !conf.contains("swap"), "{conf}");
     assert_eq!(config.unwrap(), "[wsl2]\r\nmemory=4GB\r\nswap=0\r\nprocessors=4\r\n");
-    assert!(why.contains("WSL ignores [wsl2] memory in"), "{why}");
+    assert_eq!(notes, "WSL ignores settings in /etc/wsl.conf: line 2: [wsl2] memory belongs in .wslconfig");
 }
 
 #[test]

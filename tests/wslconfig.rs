@@ -12,6 +12,9 @@
 
 mod support;
 
+#[path = "wslconfig/repair.rs"]
+mod repair;
+
 use std::fs;
 
 use kind_wsl::edit::wslconf::{Dialect, Document};

@@ -8,8 +8,8 @@ use super::{
     restore, saved, seen, write_all,
 };
 use crate::edit::toml::Value;
-use crate::edit::wslconf::{Dialect, Document};
-use crate::edit::{EditError, Form, cmdline, table, text, toml, wslconf};
+use crate::edit::wslconf::{Dialect, Document, Grammar};
+use crate::edit::{EditError, Form, cmdline, table, text, toml};
 use crate::host::{Expected, HostError, Owner, System, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
@@ -41,6 +41,9 @@ pub enum Edit {
         key: String,
         /// The value; `None` removes the key.
         value: Option<String>,
+        /// How this machine's WSL reads the file.
+        #[serde(default)]
+        grammar: Grammar,
     },
     /// A key of Windows' `.wslconfig`.
     Wslconfig {
@@ -61,6 +64,9 @@ pub enum Edit {
     DropSection {
         /// Its name.
         section: String,
+        /// How this machine's WSL reads the file.
+        #[serde(default)]
+        grammar: Grammar,
     },
     /// The lines of `/etc/wsl.conf` at which WSL would stop reading, made comments.
     Repair,
@@ -97,16 +103,13 @@ const WSL_PART: usize = 400;
 impl Edit {
     /// The entry as it is in these bytes.
     fn get(&self, bytes: &[u8]) -> Result<Option<String>, EditError> {
-        let key = |dialect, section: &str, key: &str| {
-            Ok(Document::parse(bytes, dialect).get(section, key).map(ToOwned::to_owned))
-        };
+        if let Some((section, key)) = self.place() {
+            return Ok(self.parse(bytes).get(section, key).map(ToOwned::to_owned));
+        }
         match self {
-            Self::WslConf { section, key: k, .. } => key(Dialect::WslConf, section, k),
-            Self::Wslconfig { section, key: k, .. } => key(Dialect::WslConfig, section, k),
-            Self::KernelParams { .. } => key(Dialect::WslConfig, KERNEL.0, KERNEL.1),
-            Self::DropSection { section } => {
-                let there = Document::parse(bytes, Dialect::WslConf).has_section(section);
-                Ok(there.then(|| format!("[{section}]")))
+            Self::WslConf { .. } | Self::Wslconfig { .. } | Self::KernelParams { .. } => Ok(None),
+            Self::DropSection { section, .. } => {
+                Ok(self.parse(bytes).has_section(section).then(|| format!("[{section}]")))
             }
             Self::Repair => {
                 let complete = Document::parse(bytes, Dialect::WslConf).complete();
@@ -137,9 +140,8 @@ impl Edit {
     /// The bytes with the entry at `value`.
     fn put(&self, bytes: &[u8], value: Option<&str>) -> Result<Vec<u8>, EditError> {
         match self {
-            Self::WslConf { section, key, .. } => wslconf::put(bytes, Dialect::WslConf, section, key, value),
-            Self::Wslconfig { section, key, .. } => {
-                wslconf::put(bytes, Dialect::WslConfig, section, key, value)
+            Self::WslConf { section, key, .. } | Self::Wslconfig { section, key, .. } => {
+                self.parse(bytes).put(section, key, value)
             }
             Self::KernelParams { .. } => {
                 let is_longer = value.map(str::len) > self.get(bytes)?.map(|now| now.len());
@@ -152,10 +154,10 @@ impl Edit {
                     );
                     return Err(EditError::BadValue { key: KERNEL.1.to_owned(), why });
                 }
-                wslconf::put(bytes, Dialect::WslConfig, KERNEL.0, KERNEL.1, value)
+                self.parse(bytes).put(KERNEL.0, KERNEL.1, value)
             }
-            Self::DropSection { section } => {
-                let mut document = Document::parse(bytes, Dialect::WslConf);
+            Self::DropSection { section, .. } => {
+                let mut document = self.parse(bytes);
                 document.remove_section(section)?;
                 Ok(document.to_bytes())
             }
@@ -195,11 +197,11 @@ impl Edit {
         before: Option<&[u8]>,
     ) -> Result<Vec<u8>, EditError> {
         let place = self.place().zip(before);
-        let Some(((dialect, section, key), before)) = place else { return self.put(bytes, value) };
+        let Some(((section, key), before)) = place else { return self.put(bytes, value) };
         let applied = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
-        let applied = Document::parse(&applied.unwrap_or_default(), dialect);
-        let before = Document::parse(before, dialect);
-        let mut now = Document::parse(bytes, dialect);
+        let applied = self.parse(&applied.unwrap_or_default());
+        let before = self.parse(before);
+        let mut now = self.parse(bytes);
         let ours = applied.lines_of(section, key).first().map(|line| line.to_vec());
         let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
         let theirs = before.lines_of(section, key);
@@ -211,7 +213,7 @@ impl Edit {
         let ours = ours.filter(|_| value.is_none());
         let is_out = ours.map_or(Ok(false), |line| now.unset_line(section, key, &line))?;
         if !is_out {
-            now = Document::parse(&self.put(bytes, value)?, dialect);
+            now = self.parse(&self.put(bytes, value)?);
         }
         if value.is_none() && !before.has_section(section) {
             // An empty section is no reason to leave our key where it is.
@@ -220,13 +222,24 @@ impl Edit {
         Ok(now.to_bytes())
     }
 
-    /// The grammar, the section and the key of an entry that WSL reads.
-    fn place(&self) -> Option<(Dialect, &str, &str)> {
+    /// The section and the key of an entry that WSL reads.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, &str)> {
         match self {
-            Self::WslConf { section, key, .. } => Some((Dialect::WslConf, section, key)),
-            Self::Wslconfig { section, key, .. } => Some((Dialect::WslConfig, section, key)),
-            Self::KernelParams { .. } => Some((Dialect::WslConfig, KERNEL.0, KERNEL.1)),
+            Self::WslConf { section, key, .. } | Self::Wslconfig { section, key, .. } => Some((section, key)),
+            Self::KernelParams { .. } => Some(KERNEL),
             _ => None,
+        }
+    }
+
+    /// The bytes as WSL reads the file of this edit.
+    fn parse(&self, bytes: &[u8]) -> Document {
+        match self {
+            Self::Wslconfig { .. } | Self::KernelParams { .. } => Document::parse(bytes, Dialect::WslConfig),
+            Self::WslConf { grammar, .. } | Self::DropSection { grammar, .. } => {
+                Document::parse_as(bytes, Dialect::WslConf, *grammar)
+            }
+            _ => Document::parse(bytes, Dialect::WslConf),
         }
     }
 
@@ -303,11 +316,11 @@ impl Primitive for Entry {
             None => format!("[{section}] {key} taken out"),
         };
         let detail = match &self.edit {
-            Edit::WslConf { section, key, value } | Edit::Wslconfig { section, key, value } => {
+            Edit::WslConf { section, key, value, .. } | Edit::Wslconfig { section, key, value } => {
                 set(section, key, value)
             }
             Edit::KernelParams { words } => format!("[wsl2] kernelCommandLine holds {}", words.join(" ")),
-            Edit::DropSection { section } => format!("[{section}] taken out: WSL never reads it here"),
+            Edit::DropSection { section, .. } => format!("[{section}] taken out: WSL never reads it here"),
             Edit::Repair => "lines at which WSL stops reading made comments".to_owned(),
             Edit::Toml { path, value } => {
                 let (key, tables) =

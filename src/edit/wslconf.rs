@@ -16,12 +16,15 @@
 
 mod chars;
 mod edit;
+mod ignored;
 mod repair;
 mod scan;
 mod shown;
 mod style;
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::EditError;
 use chars::Chars;
@@ -40,9 +43,11 @@ pub enum Dialect {
 }
 
 /// What a version of WSL does with a line of wsl.conf that it cannot read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grammar {
     /// Up to WSL 2.9.12: reading ends there (`configfile.cpp:807`).
+    #[default]
     Stop,
     /// From WSL 2.9.13 on: that line alone is skipped (microsoft/WSL PR 41606), and a backslash before a carriage return
     /// makes a line invalid (PR 41591).
@@ -54,6 +59,7 @@ pub enum Grammar {
 pub struct Document {
     bytes: Vec<u8>,
     dialect: Dialect,
+    grammar: Grammar,
     scan: Scan,
 }
 
@@ -154,7 +160,8 @@ impl Document {
     /// Reads the bytes as the versions of WSL with this grammar do.
     #[must_use]
     pub fn parse_as(bytes: &[u8], dialect: Dialect, grammar: Grammar) -> Self {
-        Self { scan: Scan::of(&Chars::decode(bytes, dialect), grammar), bytes: bytes.to_vec(), dialect }
+        let scan = Scan::of(&Chars::decode(bytes, dialect), grammar);
+        Self { scan, bytes: bytes.to_vec(), dialect, grammar }
     }
 
     /// The file's bytes; those given to [`parse`](Self::parse) as long as nothing was edited.
@@ -184,10 +191,10 @@ impl Document {
         self.entries().filter(|entry| entry.counts).map(|entry| (entry.name.to_owned(), entry.value))
     }
 
-    /// False if WSL stops reading before the end of the file.
+    /// False if WSL stops reading before the end of the file, or takes nothing from it because it is UTF-16.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.scan.complete
+        self.scan.complete && !(self.dialect == Dialect::WslConf && repair::is_utf16(&self.bytes))
     }
 
     /// What WSL warns about, in the order of the file.
@@ -290,12 +297,7 @@ pub fn put(
     key: &str,
     value: Option<&str>,
 ) -> Result<Vec<u8>, EditError> {
-    let mut document = Document::parse(bytes, dialect);
-    match value {
-        Some(value) => document.set(section, key, value)?,
-        None => _ = document.unset(section, key)?,
-    }
-    Ok(document.bytes)
+    Document::parse(bytes, dialect).put(section, key, value)
 }
 
 /// The first key, other than those that were `meant` to change, whose effective value differs between two texts for any

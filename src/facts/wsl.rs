@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::edit::cmdline;
-use crate::edit::wslconf::{Dialect, Document, parse_bool};
+use crate::edit::wslconf::{Dialect, Document, Grammar, parse_bool};
 use crate::host::{Account, Cmd, System};
 use crate::version::Version;
 
@@ -62,6 +62,15 @@ impl Wsl {
         }
     }
 
+    /// How it reads wsl.conf. Versions that do not tell their version are old.
+    #[must_use]
+    pub fn grammar(&self) -> Grammar {
+        match self {
+            Self::Two { version: Some(_), .. } if !self.is_before("2.9.13") => Grammar::Skip,
+            _ => Grammar::Stop,
+        }
+    }
+
     /// The version in words.
     #[must_use]
     pub fn name(&self) -> String {
@@ -100,17 +109,24 @@ pub const CGROUP_WORDS: [&str; 2] = ["cgroup_no_v1=all", "systemd.unified_cgroup
 /// Where the file is inside the distribution.
 pub const WSL_CONF: &str = "/etc/wsl.conf";
 
-/// `/etc/wsl.conf`, as far as WSL reads it.
+/// `/etc/wsl.conf`, as far as this version of WSL reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WslConf {
+    /// What WSL does with a line that it cannot read.
+    #[serde(default)]
+    pub grammar: Grammar,
     /// `[boot] systemd` as WSL takes it, with the line that says so.
     pub systemd: Option<(bool, usize)>,
     /// `[automount] cgroups`.
     pub cgroups: Option<String>,
-    /// `[automount] root`, `/mnt/` where it is not set.
-    pub mount_root: String,
+    /// The line of `[automount] cgroups`.
+    #[serde(default)]
+    pub cgroups_line: Option<usize>,
     /// `[automount] mountFsTab`.
     pub mount_fstab: bool,
+    /// The line of `[automount] mountFsTab`.
+    #[serde(default)]
+    pub mount_fstab_line: Option<usize>,
     /// Whether there is a `[wsl2]` section that holds nothing but the kernel parameters that setup writes to
     /// `.wslconfig`. WSL ignores the section here and warns about it at each start.
     pub dead_block: bool,
@@ -121,11 +137,14 @@ pub struct WslConf {
     pub complete: bool,
     /// What WSL stumbles over, with line numbers.
     pub problems: Vec<String>,
+    /// The same file after the repair that makes WSL read it to its end, if it needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Box<Self>>,
 }
 
 impl WslConf {
-    fn of_bytes(bytes: &[u8]) -> Self {
-        let doc = Document::parse(bytes, Dialect::WslConf);
+    fn of_bytes(bytes: &[u8], grammar: Grammar) -> Self {
+        let doc = Document::parse_as(bytes, Dialect::WslConf, grammar);
         let flag = |section, key| doc.get(section, key).and_then(parse_bool);
         let systemd = doc.get("boot", "systemd").map(|v| {
             // What is no bool keeps WSL's default (configfile.cpp, ParseBool; default false).
@@ -139,24 +158,73 @@ impl WslConf {
                 && words.iter().all(|word| CGROUP_WORDS.contains(word))
         };
         let misplaced: Vec<_> = keys.iter().filter(|key| !is_ours(key)).cloned().collect();
-        let root = doc.get("automount", "root").filter(|r| !r.is_empty()).unwrap_or("/mnt");
+        let repaired = (!doc.complete()).then(|| {
+            let mut doc = doc.clone();
+            doc.repair();
+            Box::new(Self::of_bytes(&doc.to_bytes(), grammar))
+        });
         Self {
+            grammar,
             systemd,
             cgroups: doc.get("automount", "cgroups").map(ToOwned::to_owned),
-            mount_root: format!("{}/", root.trim_end_matches('/')),
+            cgroups_line: doc.line_of("automount", "cgroups"),
+            mount_fstab_line: doc.line_of("automount", "mountFsTab"),
             mount_fstab: flag("automount", "mountfstab").unwrap_or(true),
             dead_block: !keys.is_empty() && misplaced.is_empty() && !has_more,
             misplaced,
             complete: doc.complete(),
             problems: doc.problems().iter().map(ToString::to_string).collect(),
+            repaired,
         }
     }
 
-    /// Reads it; a file that is not there is empty.
+    /// Reads it; a file that does not exist is empty.
     #[must_use]
-    pub fn probe(system: &dyn System) -> Self {
-        Self::of_bytes(&system.read(Utf8Path::new(WSL_CONF)).ok().flatten().unwrap_or_default())
+    pub fn probe(system: &dyn System, wsl: &Wsl) -> Self {
+        Self::of_bytes(&bytes(system), wsl.grammar())
     }
+
+    /// Whether WSL 2.6.2 or later mounts cgroup v1 because of it.
+    #[must_use]
+    pub fn chooses_v1(&self) -> bool {
+        self.cgroups.as_ref().is_some_and(|version| version.eq_ignore_ascii_case("v1"))
+    }
+}
+
+fn bytes(system: &dyn System) -> Vec<u8> {
+    let real = system.resolve(Utf8Path::new(WSL_CONF)).unwrap_or_else(|_| WSL_CONF.into());
+    system.read(&real).ok().flatten().unwrap_or_default()
+}
+
+/// The directory in which Windows drives are mounted, with a slash at its end: what the mount table shows; if it shows no
+/// drive, `[automount] root` of wsl.conf, which may have been set only since the start.
+#[must_use]
+pub fn drives_root(system: &dyn System) -> String {
+    let table = system.text("/proc/mounts").unwrap_or_default();
+    if let Some(root) = table.lines().find_map(root_of_drive) {
+        return root;
+    }
+    let bytes = bytes(system);
+    let root = |grammar| {
+        let doc = Document::parse_as(&bytes, Dialect::WslConf, grammar);
+        let root = doc.get("automount", "root").filter(|root| !root.is_empty()).unwrap_or("/mnt");
+        format!("{}/", root.trim_end_matches('/'))
+    };
+    let roots = [root(Grammar::Stop), root(Grammar::Skip), "/mnt/".to_owned()];
+    let has_drive = |root: &&String| system.exists(&format!("{root}c"));
+    roots.iter().find(has_drive).unwrap_or(&roots[0]).clone()
+}
+
+/// The directory above the mount point of a drive, which WSL names after its letter: `C:\134 /mnt/c 9p …,aname=drvfs;path=C:\;…`
+/// (WSL `src/linux/init/drvfs.cpp`).
+fn root_of_drive(line: &str) -> Option<String> {
+    let mut columns = line.split_ascii_whitespace();
+    let (source, dir, kind) = (columns.next()?, columns.next()?, columns.next()?);
+    let is_drive = matches!(kind, "9p" | "virtiofs" | "drvfs")
+        && (source.starts_with("drvfs") || source.get(1..2) == Some(":"));
+    let (root, letter) = dir.rsplit_once('/')?;
+    let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (is_drive && is_letter).then(|| format!("{root}/"))
 }
 
 /// The Windows side.
@@ -186,12 +254,13 @@ const NOBODY: [&str; 6] = ["Public", "Default", "Default User", "All Users", "de
 impl Windows {
     /// Looks, where it is WSL 2.
     #[must_use]
-    pub fn probe(system: &dyn System, wsl: &Wsl, conf: &WslConf) -> Self {
+    pub fn probe(system: &dyn System, wsl: &Wsl) -> Self {
         if !wsl.is_two() {
             return Self::default();
         }
         let interop = system.env("WSL_INTEROP").is_some();
-        let Some(Profile { path: profile, evidence, is_guess }) = Profile::probe(system, &conf.mount_root)
+        let Some(Profile { path: profile, evidence, is_guess }) =
+            Profile::probe(system, &drives_root(system))
         else {
             return Self { interop, is_guess: true, ..Self::default() };
         };
@@ -273,20 +342,20 @@ pub const ASKED: &str = "KIND_WSL_ASKED_PROFILE";
 /// The profile that [`Windows::of`] will look into.
 #[must_use]
 pub fn profile(system: &dyn System) -> Option<Utf8PathBuf> {
-    Profile::probe(system, &WslConf::probe(system).mount_root).map(|profile| profile.path)
+    Profile::probe(system, &drives_root(system)).map(|profile| profile.path)
 }
 
 /// Whether Windows has to be asked for the profile: nothing here says it for sure.
 #[must_use]
 pub fn is_profile_unsure(system: &dyn System) -> bool {
-    Profile::probe(system, &WslConf::probe(system).mount_root).is_none_or(|p| p.is_guess)
+    Profile::probe(system, &drives_root(system)).is_none_or(|p| p.is_guess)
 }
 
 /// The profile that the user named, also as Windows writes it.
 #[must_use]
 pub fn told_profile(system: &dyn System) -> Option<Utf8PathBuf> {
     let told = system.env("KIND_WSL_WINDOWS_PROFILE").filter(|told| !told.is_empty())?;
-    windows_path(&told, &WslConf::probe(system).mount_root).or_else(|| Some(told.into()))
+    windows_path(&told, &drives_root(system)).or_else(|| Some(told.into()))
 }
 
 /// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.
@@ -300,17 +369,44 @@ pub(crate) fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> 
 
 #[cfg(test)]
 mod tests {
-    use super::{WslConf, windows_path};
+    use super::{Grammar, WslConf, root_of_drive, windows_path};
 
     #[test]
     fn a_systemd_line_below_an_invalid_line_does_not_count() {
-        let conf = WslConf::of_bytes(b"; note\n[boot]\nsystemd=true\n");
+        let conf = WslConf::of_bytes(b"; note\n[boot]\nsystemd=true\n", Grammar::Stop);
         assert_eq!((conf.systemd, conf.complete), (None, false));
+        assert_eq!(conf.repaired.unwrap().systemd, Some((true, 3)));
+    }
+
+    #[test]
+    fn from_wsl_2_9_13_on_only_the_invalid_line_is_skipped() {
+        let conf = WslConf::of_bytes(b"; note\n[boot]\nsystemd=true\n", Grammar::Skip);
+        assert_eq!((conf.systemd, conf.complete, conf.repaired), (Some((true, 3)), true, None));
+        let utf16: Vec<u8> = "[boot]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(!WslConf::of_bytes(&utf16, Grammar::Skip).complete);
+    }
+
+    #[test]
+    fn the_mount_table_shows_where_drives_are_mounted() {
+        let options = "rw,noatime,aname=drvfs;path=C:\\;uid=1000;gid=1000,mmap,trans=fd,rfd=5,wfd=5 0 0";
+        for (line, root) in [
+            (format!("C:\\134 /mnt/c 9p {options}"), Some("/mnt/")),
+            (format!("drvfs /win/d 9p {options}"), Some("/win/")),
+            (format!("D:\\134 /d virtiofs {options}"), Some("/")),
+            ("drivers /usr/lib/wsl/drivers 9p ro,aname=drivers;fmask=222 0 0".to_owned(), None),
+            ("/dev/sdb /mnt/c ext4 rw 0 0".to_owned(), None),
+            (format!("C:\\134 /mnt/windows 9p {options}"), None),
+        ] {
+            assert_eq!(root_of_drive(&line).as_deref(), root, "{line}");
+        }
     }
 
     #[test]
     fn the_first_systemd_line_counts_even_when_it_is_no_bool() {
-        assert_eq!(WslConf::of_bytes(b"[boot]\nsystemd=yes\nsystemd=true\n").systemd, Some((false, 2)));
+        assert_eq!(
+            WslConf::of_bytes(b"[boot]\nsystemd=yes\nsystemd=true\n", Grammar::Stop).systemd,
+            Some((false, 2))
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Only cgroup v2.
 
+use super::systemd::wsl_conf_left;
 use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
 use crate::facts::Facts;
-use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF};
+use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF, WslConf};
 use crate::host::Owner;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
@@ -11,7 +12,7 @@ pub(crate) static REMOVE_DEAD_BLOCK: Question = Question {
     prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
     help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
     form: AnswerKind::YesNo,
-    when: |facts, _| facts.wsl.is_two() && facts.wsl_conf.dead_block,
+    when: |facts, answers| facts.wsl.is_two() && wsl_conf_left(facts, answers).dead_block,
     default: |_| "yes".to_owned(),
     weight: Prompting::Always,
 };
@@ -21,14 +22,18 @@ pub(crate) static MOVE_WSL2: Question = Question {
     prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
     help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
     form: AnswerKind::Choice(|facts| {
-        let settings =
-            movable(facts).map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
+        let conf = wsl_conf_left(facts, &Answers::default());
+        let settings = movable(facts, conf).map(|(key, value)| format!("{key}={value}"));
+        let settings = settings.collect::<Vec<_>>().join(", ");
         vec![
             Choice::new("keep", "leave them as they are"),
             Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
         ]
     }),
-    when: |facts, _| facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts).next().is_some(),
+    when: |facts, answers| {
+        let conf = wsl_conf_left(facts, answers);
+        facts.wsl.is_two() && facts.windows.profile.is_some() && movable(facts, conf).next().is_some()
+    },
     default: |_| "keep".to_owned(),
     weight: Prompting::Always,
 };
@@ -51,44 +56,36 @@ pub(super) static STAGE: Stage = Stage {
     checks: &[],
 };
 
-fn needed(facts: &Facts, answers: &Answers) -> Applicability {
-    let need = judged(facts, answers);
-    let moved: Vec<_> = moved(facts, answers).collect();
-    let stays: Vec<_> = facts.wsl_conf.misplaced.iter().filter(|setting| !moved.contains(setting)).collect();
-    if stays.is_empty() || !facts.wsl.is_two() {
-        return need;
-    }
-    let stays = stays.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
-    let note =
-        format!("; WSL ignores [wsl2] {stays} in {WSL_CONF}, which stays as it is: it belongs in .wslconfig");
-    match need {
-        Applicability::Required(why) => Applicability::Required(why + &note),
-        Applicability::Satisfied(why) => Applicability::Satisfied(why + &note),
-        Applicability::Redundant(why) => Applicability::Redundant(why + &note),
-        other => other,
-    }
-}
-
 /// The settings of a `[wsl2]` in wsl.conf that can take effect in .wslconfig without changing what is set there.
-fn movable(facts: &Facts) -> impl Iterator<Item = &(String, String)> {
+fn movable<'f>(facts: &'f Facts, conf: &'f WslConf) -> impl Iterator<Item = &'f (String, String)> {
     let fits = |(key, value): &&(String, String)| {
         let now = facts.windows.wsl2.get(&key.to_ascii_lowercase());
         value.is_ascii() && now.is_none_or(|now| now == value)
     };
-    facts.wsl_conf.misplaced.iter().filter(fits)
+    conf.misplaced.iter().filter(fits)
 }
 
 /// Those that the user has moved.
 fn moved<'f>(facts: &'f Facts, answers: &Answers) -> impl Iterator<Item = &'f (String, String)> {
     let is_wanted = answers.get(&MOVE_WSL2) == Some("move") && facts.windows.profile.is_some();
-    movable(facts).filter(move |_| is_wanted)
+    movable(facts, &facts.wsl_conf).filter(move |_| is_wanted)
 }
 
-fn judged(facts: &Facts, answers: &Answers) -> Applicability {
+/// Whether WSL 2.6.2 or later mounts cgroup v1 because wsl.conf chooses it, or chose it until setup changed that. It mounts
+/// v2 alone again at its next start.
+pub(super) fn is_v1_by_choice(facts: &Facts) -> bool {
+    (facts.wsl_conf.chooses_v1() || is_v1_given_up(facts)) && !facts.wsl.is_before("2.6.2")
+}
+
+fn is_v1_given_up(facts: &Facts) -> bool {
+    facts.pending.iter().any(|p| p.why == WSL_CONF && p.due.until == Some(Expect::CgroupV2))
+}
+
+fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if !facts.wsl.is_two() {
         return Applicability::not_applicable(format!("{}: {}", facts.wsl.name(), facts.cgroup.mounts));
     }
-    let chosen = facts.wsl_conf.cgroups.as_deref() == Some("v1");
+    let chosen = facts.wsl_conf.chooses_v1();
     if facts.cgroup.mounts.has_v1() {
         // Below 1.0.1 the virtual machine does not start with the option (WSL#6662, WSL#9120).
         if facts.wsl.is_before("1.0.1") {
@@ -101,12 +98,23 @@ fn judged(facts: &Facts, answers: &Answers) -> Applicability {
                 "in Windows: `wsl --update`, then run the same command again",
             );
         }
+        if !chosen && is_v1_given_up(facts) && is_v1_by_choice(facts) {
+            return Applicability::satisfied(format!(
+                "{WSL_CONF} no longer chooses cgroup v1; takes effect after the restart"
+            ));
+        }
         if !chosen && facts.windows.profile.is_none() {
             let hint = "name it: `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows";
             return Applicability::blocked("cannot tell which Windows profile holds .wslconfig", hint);
         }
         let why = if chosen { format!(", chosen in {WSL_CONF}") } else { String::new() };
         return Applicability::needed(format!("/sys/fs/cgroup is {}{why}", facts.cgroup.mounts));
+    }
+    if is_v1_by_choice(facts) && chosen {
+        let line = facts.wsl_conf.cgroups_line.unwrap_or_default();
+        return Applicability::needed(format!(
+            "cgroups=v1 in {WSL_CONF} line {line} chooses cgroup v1 for the next start"
+        ));
     }
     if facts.wsl_conf.dead_block && answers.is_true(&REMOVE_DEAD_BLOCK) {
         return Applicability::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
@@ -127,16 +135,17 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let conf = |edit, restart| {
         Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart })
     };
+    let grammar = facts.wsl_conf.grammar;
+    let has_v1 = facts.cgroup.mounts.has_v1();
     let mut changes = Vec::new();
     if facts.wsl_conf.dead_block && answers.is_true(&REMOVE_DEAD_BLOCK) {
-        changes.push(conf(Edit::DropSection { section: "wsl2".to_owned() }, None));
+        changes.push(conf(Edit::DropSection { section: "wsl2".to_owned(), grammar }, None));
     }
-    if facts.wsl_conf.cgroups.as_deref() == Some("v1") {
-        let edit = Edit::WslConf { section: "automount".to_owned(), key: "cgroups".to_owned(), value: None };
-        changes.push(conf(edit, RestartRequirement::distro(Some(Expect::CgroupV2))));
+    if facts.wsl_conf.chooses_v1() && (has_v1 || is_v1_by_choice(facts)) {
+        let (section, key) = ("automount".to_owned(), "cgroups".to_owned());
+        let restart = if has_v1 { RestartRequirement::distro(Some(Expect::CgroupV2)) } else { None };
+        changes.push(conf(Edit::WslConf { section, key, value: None, grammar }, restart));
     }
-    // A WSL that mounts v1 only because it was told to needs no kernel words; nor does one that has v2 already.
-    let by_choice = facts.wsl_conf.cgroups.is_some() && !facts.wsl.is_before("2.6.2");
     if let Some(path) = facts.windows.wslconfig() {
         let key = |key: &String| ("wsl2".to_owned(), key.clone());
         for (name, value) in moved(facts, answers) {
@@ -153,11 +162,12 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         }
         for (name, _) in moved(facts, answers) {
             let (section, key) = key(name);
-            changes.push(conf(Edit::WslConf { section, key, value: None }, None));
+            changes.push(conf(Edit::WslConf { section, key, value: None, grammar }, None));
         }
     }
-    let only_dead_block = !facts.cgroup.mounts.has_v1() && !changes.is_empty();
-    if let Some(path) = facts.windows.wslconfig().filter(|_| !by_choice && !only_dead_block) {
+    // A WSL that mounts v1 only by choice needs no kernel words; nor does one that has v2 already.
+    let only_dead_block = !has_v1 && !changes.is_empty();
+    if let Some(path) = facts.windows.wslconfig().filter(|_| !is_v1_by_choice(facts) && !only_dead_block) {
         let until = Some(Expect::KernelParams(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
         let edit = Edit::KernelParams { words: WORDS.map(ToOwned::to_owned).to_vec() };
         changes.push(Change::Entry(Entry {

@@ -2,7 +2,7 @@
 
 use crate::change::{Change, Edit, Entry, Expect, Package, RestartRequirement};
 use crate::facts::Facts;
-use crate::facts::wsl::WSL_CONF;
+use crate::facts::wsl::{WSL_CONF, WslConf};
 use crate::host::Owner;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
@@ -33,6 +33,13 @@ pub(super) static STAGE: Stage = Stage {
 
 fn is_unreadable(facts: &Facts) -> bool {
     facts.wsl.is_two() && !facts.wsl_conf.complete && !is_on(facts)
+}
+
+/// wsl.conf as this stage leaves it, for the questions of the stages after it. An answer that is still open is taken for its
+/// default.
+pub(super) fn wsl_conf_left<'f>(facts: &'f Facts, answers: &Answers) -> &'f WslConf {
+    let is_repaired = is_unreadable(facts) && answers.get(&REPAIR_WSL_CONF) != Some("no");
+    facts.wsl_conf.repaired.as_deref().filter(|_| is_repaired).unwrap_or(&facts.wsl_conf)
 }
 
 fn is_on(facts: &Facts) -> bool {
@@ -98,10 +105,16 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         let name = if facts.distro.is_debian() { "systemd-sysv" } else { "systemd" };
         changes.push(Change::Package(Package::new(manager, vec![name.to_owned()])));
     }
-    if !facts.wsl_conf.complete && answers.is_true(&REPAIR_WSL_CONF) {
+    if is_unreadable(facts) && answers.is_true(&REPAIR_WSL_CONF) {
         changes.push(entry(Edit::Repair));
     }
     let value = Some("true".to_owned());
-    changes.push(entry(Edit::WslConf { section: "boot".to_owned(), key: "systemd".to_owned(), value }));
+    let grammar = facts.wsl_conf.grammar;
+    changes.push(entry(Edit::WslConf {
+        section: "boot".to_owned(),
+        key: "systemd".to_owned(),
+        value,
+        grammar,
+    }));
     changes
 }

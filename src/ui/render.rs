@@ -92,6 +92,9 @@ pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
         let from = columns(&[("  from ", 7, DIM)], &plan.source.location(artifact), None);
         let _ = writeln!(text, "{from}\n  {} {}", styled(DIM, "sha256"), artifact.sha256);
     }
+    for note in &plan.notes {
+        let _ = write!(text, "\n{}\n", columns(&[("note: ", 6, YELLOW)], note, width()));
+    }
     let _ = write!(text, "\n{}", ending(plan, facts));
     text
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::facts::wsl::{WslConf, windows_path};
+use crate::facts::wsl::{drives_root, windows_path};
 use crate::host::{Account, Cmd, HostError, Output, System};
 
 /// How long a Windows program may take to answer. Where interop is off but its entry is there, WSL gives up after 10 s
@@ -63,8 +63,7 @@ impl<'w> Interop<'w> {
     /// that ends with the virtual machine (WSL `src/windows/service/exe/WslCoreInstance.cpp:430`).
     pub fn new(system: &'w dyn System, user: &Account) -> Result<Self, InteropError> {
         system.env("WSL_INTEROP").filter(|v| !v.is_empty()).ok_or(InteropError::NoSession)?;
-        let conf = WslConf::probe(system);
-        Ok(Self { system, user: user.clone(), mount_root: conf.mount_root })
+        Ok(Self { system, user: user.clone(), mount_root: drives_root(system) })
     }
 
     /// A command line for a Windows program, in this session.

@@ -233,9 +233,28 @@ fn a_wsl_conf_that_keeps_fstab_from_being_mounted_is_refused() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup-mount` can not be set up: /etc/wsl.conf keeps WSL from mounting what /etc/fstab lists
-        hint: take `mountFsTab=false` out of [automount] in /etc/wsl.conf, then run the same command again
+        error: stage `cgroup-mount` can not be set up: mountFsTab=false in /etc/wsl.conf line 2 keeps WSL from mounting what /etc/fstab lists
+        hint: `--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start
         ",
+    );
+}
+
+#[test]
+fn fstab_that_would_stop_being_mounted_after_a_repair_is_refused_before_the_first_change() {
+    let case =
+        with_wsl(Layout::Classic, "2.2.4.0").file("/etc/wsl.conf", "; note\n[automount]\nmountFsTab=false\n");
+    case.refuses(
+        "setup --yes",
+        1,
+        "
+        error: stage `cgroup-mount` can not be set up: mountFsTab=false in /etc/wsl.conf line 3 keeps WSL from mounting what /etc/fstab lists
+        hint: `--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start
+        ",
+    );
+    case.run(&format!("setup --mount-fstab yes {}", agreed())).expect(3, "");
+    assert_eq!(
+        case.machine.text("/etc/wsl.conf"),
+        "# note\n[automount]\nmountFsTab=true\n\n[boot]\nsystemd=true\n"
     );
 }
 

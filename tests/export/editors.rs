@@ -4,6 +4,7 @@
 use camino::Utf8PathBuf;
 use kind_wsl::change::{Change, Edit, Entry};
 use kind_wsl::edit::toml::Value;
+use kind_wsl::edit::wslconf::Grammar;
 use kind_wsl::export::Format;
 use kind_wsl::host::{FaultInjector, Owner};
 use proptest::prelude::*;
@@ -143,6 +144,7 @@ fn wsl_conf() {
         section: section.to_owned(),
         key: key.to_owned(),
         value: value.map(ToOwned::to_owned),
+        grammar: Grammar::Stop,
     };
     let edits = vec![
         key("boot", "systemd", Some("true")),

@@ -50,7 +50,7 @@ fn marks(change: &Change) -> Vec<String> {
                     vec![section.clone(), key.clone()]
                 }
                 Edit::KernelParams { words } => words.clone(),
-                Edit::DropSection { section } => vec!["wsl_section_out".to_owned(), section.clone()],
+                Edit::DropSection { section, .. } => vec!["wsl_section_out".to_owned(), section.clone()],
                 Edit::Repair => vec!["wsl_readable".to_owned()],
                 Edit::Toml { path, .. } => path.clone(),
                 Edit::Fstab { line, .. } => vec![line.clone()],

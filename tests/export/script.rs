@@ -131,6 +131,7 @@ fn systemd() -> Change {
         section: "boot".to_owned(),
         key: "systemd".to_owned(),
         value: Some("true".to_owned()),
+        grammar: kind_wsl::edit::wslconf::Grammar::Stop,
     };
     Change::Entry(Entry {
         path: "/etc/wsl.conf".into(),

@@ -48,11 +48,25 @@ impl Document {
         Err(EditError::BadValue { key: name, why: "WSL would read something else".to_owned() })
     }
 
-    /// Whether every version of WSL reads this value.
+    /// Whether every version of WSL with this grammar or a later one reads this value.
     fn is_set(&self, name: &str, value: &str) -> bool {
         let reads =
             |document: &Self| document.counting(name).is_some_and(|entry| entry.value == value.as_bytes());
         reads(self) && reads(&Self::parse_as(&self.bytes, self.dialect, Grammar::Skip))
+    }
+
+    /// The bytes with one key set, or with `None` taken out.
+    pub(crate) fn put(mut self, section: &str, key: &str, value: Option<&str>) -> Result<Vec<u8>, EditError> {
+        match value {
+            Some(value) => self.set(section, key, value)?,
+            None => _ = self.unset(section, key)?,
+        }
+        Ok(self.bytes)
+    }
+
+    /// The same file with other bytes.
+    pub(super) fn with(&self, bytes: &[u8]) -> Self {
+        Self::parse_as(bytes, self.dialect, self.grammar)
     }
 
     /// Whether quotes, escapes or continued lines spell a value.
@@ -86,7 +100,7 @@ impl Document {
             bytes.splice(at..at + old.len(), new.iter().copied());
             bytes
         });
-        candidates.find(|bytes| Self::parse(bytes, self.dialect).is_set(name, value))
+        candidates.find(|bytes| self.with(bytes).is_set(name, value))
     }
 
     /// What the owner wrote behind a value with `;`, which WSL takes for a part of the value, as a comment.
@@ -269,7 +283,7 @@ impl Document {
         if let Some(other) = super::moved(&self.bytes, bytes, self.dialect, meant) {
             return Err(EditError::SideEffect { key: key.to_owned(), other });
         }
-        *self = Self::parse(bytes, self.dialect);
+        *self = self.with(bytes);
         Ok(())
     }
 
@@ -287,7 +301,8 @@ impl Document {
     }
 
     fn check_readable(&self, key: &str) -> Result<(), EditError> {
-        match self.scan.stop() {
+        let stop = if self.scan.complete { self.problems().first() } else { self.scan.stop() };
+        match stop.filter(|_| !self.complete()) {
             None => Ok(()),
             Some(stop) => Err(EditError::Unreadable {
                 line: stop.line,

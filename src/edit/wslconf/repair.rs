@@ -80,7 +80,7 @@ impl Document {
         let before = String::from_utf8_lossy(&self.bytes);
         let before = before.lines().next().unwrap_or_default().to_owned();
         let after = text.lines().next().unwrap_or_default().to_owned();
-        *self = Self::parse(text.as_bytes(), self.dialect);
+        *self = self.with(text.as_bytes());
         Some(Repair { line: 1, kind: RepairKind::Reencoded, before, after })
     }
 
@@ -88,7 +88,7 @@ impl Document {
     fn drop_mark(&mut self) -> Option<Repair> {
         let rest = self.bytes.strip_prefix(UTF8_BOM).filter(|_| self.dialect == Dialect::WslConf)?.to_vec();
         let after = String::from_utf8_lossy(&rest).lines().next().unwrap_or_default().to_owned();
-        *self = Self::parse(&rest, self.dialect);
+        *self = self.with(&rest);
         Some(Repair { line: 1, kind: RepairKind::DroppedMark, before: format!("\u{feff}{after}"), after })
     }
 
@@ -116,7 +116,7 @@ impl Document {
             rest = &rest[1..];
         }
         new.extend_from_slice(rest);
-        *self = Self::parse(&new, self.dialect);
+        *self = self.with(&new);
         repairs
     }
 }
@@ -130,6 +130,11 @@ fn commented(line: &[u8]) -> (RepairKind, Vec<u8>) {
         }
         _ => (RepairKind::CommentedOut, [b"# ", line.as_slice()].concat()),
     }
+}
+
+/// Whether it is UTF-16 text.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    Utf16::detect(bytes).is_some()
 }
 
 /// Whether it is UTF-16 text without a mark, of either byte order.

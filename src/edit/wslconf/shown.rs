@@ -158,7 +158,7 @@ fn behind(rest: &str) -> String {
 }
 
 /// A value of a known form. `None` for any other.
-fn value_shown(name: &str, value: &str) -> Option<String> {
+pub(super) fn value_shown(name: &str, value: &str) -> Option<String> {
     let number =
         value.trim_start_matches('-').trim_end_matches(|c: char| "KMGTB".contains(c.to_ascii_uppercase()));
     let is_number = !number.is_empty() && number.len() <= 12 && number.bytes().all(|b| b.is_ascii_digit());

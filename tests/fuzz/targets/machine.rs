@@ -240,22 +240,25 @@ fn facts_of(system: &Machine<'_>) -> Facts {
         "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => {
             seen.boot_instance = BootInstance::probe(system);
         }
-        "/proc/mounts" | "/proc/1/cgroup" | "/proc/self/cgroup" => {
+        "/proc/mounts" => {
             seen.cgroup = Cgroup::probe(system, user.uid);
+            seen.windows = Windows::probe(system, &seen.wsl);
         }
+        "/proc/1/cgroup" | "/proc/self/cgroup" => seen.cgroup = Cgroup::probe(system, user.uid),
         "$crun --version" => seen.tools = Tools::probe(system, &user, &seen.containers),
-        "$wslinfo --version" | "%WSL_DISTRO_NAME" => seen.wsl = Wsl::probe(system, &user),
+        "$wslinfo --version" | "%WSL_DISTRO_NAME" => {
+            seen.wsl = Wsl::probe(system, &user);
+            seen.wsl_conf = WslConf::probe(system, &seen.wsl);
+        }
         "$dpkg-query" | "$apt-cache policy" => {
             seen.packages = Packages::probe(system);
             seen.systemd = Systemd::probe(system, &seen.packages);
         }
         "/etc/wsl.conf" | "/proc/1/environ" | "%PATH" | "%KIND_WSL_WINDOWS_PROFILE" => {
-            seen.wsl_conf = WslConf::probe(system);
-            seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf);
+            seen.wsl_conf = WslConf::probe(system, &seen.wsl);
+            seen.windows = Windows::probe(system, &seen.wsl);
         }
-        place if place.starts_with("/mnt/c") => {
-            seen.windows = Windows::probe(system, &seen.wsl, &seen.wsl_conf);
-        }
+        place if place.starts_with("/mnt/c") => seen.windows = Windows::probe(system, &seen.wsl),
         place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
             seen.containers = Containers::probe(system, &user);
             seen.tools = Tools::probe(system, &user, &seen.containers);
@@ -294,7 +297,9 @@ fn about(seen: &Facts, system: &dyn System, by: usize) -> Shape {
             assert!(!is_taken, "a new range is free");
         }
     }
-    assert!(seen.wsl_conf.mount_root.ends_with('/'));
+    assert!(facts::wsl::drives_root(system).ends_with('/'));
+    assert_eq!(seen.wsl_conf.repaired.is_none(), seen.wsl_conf.complete);
+    assert!(seen.wsl_conf.repaired.as_ref().is_none_or(|repaired| repaired.complete));
     assert_eq!(seen.wsl_conf.complete, seen.wsl_conf.complete || seen.wsl_conf.problems.is_empty());
     assert!(!seen.wsl.name().is_empty() && !seen.distro.id.is_empty());
     let accounts = accounts(system);

@@ -1,0 +1,293 @@
+//! What WSL ignores in a file, and where it belongs.
+//!
+//! WSL warns about all of this too, but only at the start of a virtual machine or distribution, to whichever window asked
+//! for it.
+
+use super::scan::What;
+use super::shown::value_shown;
+use super::{Dialect, Document, Entry, ProblemKind, parse_bool};
+
+/// What WSL takes for the value of a key; it keeps its default for anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    /// Any text.
+    Text,
+    /// [`parse_bool`].
+    Bool,
+    /// What `strtol` reads with base 0 (`configfile.cpp`, `ParseImpl`).
+    Number,
+    /// A number and a unit. Newer versions know more units, so only the number is looked at.
+    Memory,
+    /// One of these words, in any case.
+    Word(&'static [&'static str]),
+}
+
+use Value::{Bool, Memory, Number, Text, Word};
+
+/// The keys of wsl.conf (WSL `src/linux/init/WslDistributionConfig.cpp:25`).
+const WSL_CONF: &[(&str, Value)] = &[
+    ("automount.cgroups", Word(&["v1", "v2"])),
+    ("automount.enabled", Bool),
+    ("automount.ldconfig", Bool),
+    ("automount.mountFsTab", Bool),
+    ("automount.options", Text),
+    ("automount.root", Text),
+    ("boot.command", Text),
+    ("boot.initTimeout", Number),
+    ("boot.protectBinfmt", Bool),
+    ("boot.systemd", Bool),
+    ("fileServer.enabled", Bool),
+    ("fileServer.logFile", Text),
+    ("fileServer.logLevel", Number),
+    ("fileServer.logTruncate", Bool),
+    ("filesystem.umask", Number),
+    ("general.guiApplications", Bool),
+    ("gpu.appendLibPath", Bool),
+    ("gpu.enabled", Bool),
+    ("interop.appendWindowsPath", Bool),
+    ("interop.enabled", Bool),
+    ("network.generateHosts", Bool),
+    ("network.generateResolvConf", Bool),
+    ("network.hostname", Text),
+    ("time.useWindowsTimezone", Bool),
+    ("user.default", Text),
+];
+
+const NETWORKS: Value = Word(&["none", "nat", "bridged", "mirrored", "virtioproxy", "consomme"]);
+
+/// The keys of .wslconfig (WSL `src/windows/common/WslCoreConfig.h`, `ConfigSetting`), and those of older versions
+/// (MicrosoftDocs/WSL `wsl-config.md`).
+const WSL_CONFIG: &[(&str, Value)] = &[
+    ("experimental.autoMemoryReclaim", Word(&["disabled", "gradual", "dropcache"])),
+    ("experimental.autoProxy", Bool),
+    ("experimental.bestEffortDnsParsing", Bool),
+    ("experimental.dnsTunneling", Bool),
+    ("experimental.dnsTunnelingIpAddress", Text),
+    ("experimental.firewall", Bool),
+    ("experimental.hostAddressLoopback", Bool),
+    ("experimental.ignoredPorts", Text),
+    ("experimental.initialAutoProxyTimeout", Number),
+    ("experimental.networkingMode", NETWORKS),
+    ("experimental.setVersionDebug", Text),
+    ("experimental.sparseVhd", Bool),
+    ("experimental.swiotlb", Text),
+    ("experimental.useWindowsDnsCache", Text),
+    ("experimental.virtioFsAggregateShares", Text),
+    ("general.distributionInstallPath", Text),
+    ("general.instanceIdleTimeout", Number),
+    ("wsl2.autoProxy", Bool),
+    ("wsl2.crashDumpFolder", Text),
+    ("wsl2.debugConsole", Bool),
+    ("wsl2.debugConsoleLogFile", Text),
+    ("wsl2.defaultVhdSize", Memory),
+    ("wsl2.dhcp", Bool),
+    ("wsl2.dhcpTimeout", Number),
+    ("wsl2.distributionStartTimeout", Number),
+    ("wsl2.dnsProxy", Bool),
+    ("wsl2.dnsTunneling", Bool),
+    ("wsl2.earlyBootLogging", Bool),
+    ("wsl2.firewall", Bool),
+    ("wsl2.gpuSupport", Bool),
+    ("wsl2.guiApplications", Bool),
+    ("wsl2.hardwarePerformanceCounters", Bool),
+    ("wsl2.hostFileSystemAccess", Bool),
+    ("wsl2.ipv6", Bool),
+    ("wsl2.isolateDistroCgroup", Bool),
+    ("wsl2.kernel", Text),
+    ("wsl2.kernelBootTimeout", Number),
+    ("wsl2.kernelCommandLine", Text),
+    ("wsl2.kernelDebugPort", Number),
+    ("wsl2.kernelModules", Text),
+    ("wsl2.loadDefaultKernelModules", Bool),
+    ("wsl2.loadKernelModules", Text),
+    ("wsl2.localhostForwarding", Bool),
+    ("wsl2.macAddress", Text),
+    ("wsl2.maxCrashDumpCount", Number),
+    ("wsl2.memory", Memory),
+    ("wsl2.mountDeviceTimeout", Number),
+    ("wsl2.nestedVirtualization", Bool),
+    ("wsl2.networkingMode", NETWORKS),
+    ("wsl2.pageReporting", Text),
+    ("wsl2.processors", Number),
+    ("wsl2.safeMode", Bool),
+    ("wsl2.swap", Memory),
+    ("wsl2.swapFile", Text),
+    ("wsl2.systemDistro", Text),
+    ("wsl2.telemetry", Bool),
+    ("wsl2.virtio", Bool),
+    ("wsl2.virtio9p", Bool),
+    ("wsl2.virtiofs", Bool),
+    ("wsl2.vmIdleTimeout", Number),
+    ("wsl2.vmSwitch", Text),
+];
+
+/// Keys that WSL has under two names, of which the first in the file counts (WSL `src/windows/common/WslCoreConfig.cpp`).
+const ALIASES: [&str; 4] = ["networkingmode", "dnstunneling", "firewall", "autoproxy"];
+
+impl Dialect {
+    fn keys(self) -> &'static [(&'static str, Value)] {
+        match self {
+            Self::WslConf => WSL_CONF,
+            Self::WslConfig => WSL_CONFIG,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::WslConf => Self::WslConfig,
+            Self::WslConfig => Self::WslConf,
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::WslConf => "/etc/wsl.conf",
+            Self::WslConfig => ".wslconfig",
+        }
+    }
+
+    /// The key of this name, as it is documented.
+    fn key(self, name: &str) -> Option<(&'static str, Value)> {
+        self.keys().iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).copied()
+    }
+
+    fn has_section(self, name: &str) -> bool {
+        let section = |key: &str| key.split('.').next().is_some_and(|known| known.eq_ignore_ascii_case(name));
+        self.keys().iter().any(|(key, _)| section(key))
+    }
+}
+
+impl Value {
+    /// What WSL would take instead of a value that it cannot read.
+    fn wanted(self, value: &str) -> Option<String> {
+        let is_readable = match self {
+            Text => true,
+            Bool => parse_bool(value).is_some(),
+            Number => is_number(value),
+            Memory => value.trim_start().starts_with(|first: char| first.is_ascii_digit()),
+            Word(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        };
+        (!is_readable).then(|| match self {
+            Bool => "true or false".to_owned(),
+            Word(words) => words.join(", "),
+            Memory => "a size such as 4GB".to_owned(),
+            _ => "a whole number".to_owned(),
+        })
+    }
+}
+
+fn is_number(value: &str) -> bool {
+    let digits = value.trim_ascii_start();
+    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    let parsed = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => i64::from_str_radix(&digits[2..], 16),
+        [b'0', ..] => i64::from_str_radix(digits, 8),
+        _ => digits.parse(),
+    };
+    !digits.starts_with(['+', '-']) && parsed.is_ok_and(|number| i32::try_from(number).is_ok())
+}
+
+impl Document {
+    /// The settings that WSL takes from this document and did not take from `before`, except those that were `meant`; with
+    /// their line, and their value if it is of a known form.
+    pub(crate) fn taking_effect_since(&self, before: &Self, meant: impl Fn(&str) -> bool) -> Vec<String> {
+        let is_new = |entry: &Entry<'_>| {
+            let then = before.counting(entry.name).map(|then| then.value);
+            entry.counts && then != Some(entry.value) && !meant(entry.name)
+        };
+        let shown = |entry: Entry<'_>| {
+            let (name, kind) = self.dialect.key(entry.name)?;
+            let value = if kind == Text && name != "automount.root" {
+                None
+            } else {
+                value_shown(entry.name, entry.text)
+            };
+            let value = value.map_or_else(String::new, |value| format!("={value}"));
+            Some(format!("{name}{value} (line {})", entry.line))
+        };
+        self.entries().filter(is_new).filter_map(shown).collect()
+    }
+
+    /// What WSL does not take from this document, line by line. Names that nobody documents are not repeated: a secret may
+    /// be among them.
+    pub(crate) fn ignored(&self) -> Vec<String> {
+        let mut found: Vec<(usize, String)> =
+            self.problems().iter().filter_map(|p| self.problem(p)).collect();
+        let mut unknown: Vec<usize> = Vec::new();
+        let mut aliases: Vec<(&str, usize)> = Vec::new();
+        let mut is_below_broken_header = false;
+        for item in &self.scan.items {
+            match &item.what {
+                What::Header { .. } => is_below_broken_header = false,
+                What::Invalid { header: true } => is_below_broken_header = true,
+                _ => {}
+            }
+            let Some(entry) = Entry::of(item).filter(|entry| entry.counts) else { continue };
+            let Some((name, value)) = self.dialect.key(entry.name) else {
+                match self.elsewhere(entry.name) {
+                    Some(text) => found.push((entry.line, text)),
+                    // Told with the header, or not known to be ignored.
+                    None if is_below_broken_header => {}
+                    None => unknown.push(entry.line),
+                }
+                continue;
+            };
+            if let Some(wanted) = value.wanted(entry.text) {
+                found.push((entry.line, format!("{name} has a value that WSL cannot read (needs {wanted})")));
+            }
+            let key = entry.name.rsplit('.').next().unwrap_or_default();
+            if self.dialect == Dialect::WslConfig && ALIASES.contains(&key) {
+                match aliases.iter().find(|(seen, _)| *seen == key) {
+                    Some((_, first)) => {
+                        found.push((entry.line, format!("{name} is set on line {first} already")));
+                    }
+                    None => aliases.push((key, entry.line)),
+                }
+            }
+        }
+        found.extend(
+            unknown
+                .into_iter()
+                .map(|line| (line, format!("not a setting that {} is known to have", self.dialect.file()))),
+        );
+        found.sort_by_key(|(line, _)| *line);
+        found.into_iter().map(|(line, text)| format!("line {line}: {text}")).collect()
+    }
+
+    /// Where a key belongs that this file does not have.
+    fn elsewhere(&self, name: &str) -> Option<String> {
+        let other = self.dialect.other();
+        let section = name.split('.').next().unwrap_or_default();
+        let (key, _) = other.key(name)?;
+        let is_whole_section = !self.dialect.has_section(section);
+        let header = key.split('.').next().unwrap_or_default();
+        let what = if is_whole_section {
+            format!("[{header}] {}", &key[header.len() + 1..])
+        } else {
+            key.to_owned()
+        };
+        Some(format!("{what} belongs in {}", other.file()))
+    }
+
+    fn problem(&self, problem: &super::Problem) -> Option<(usize, String)> {
+        let text = match &problem.kind {
+            ProblemKind::Duplicate { key, first_line } => {
+                let (name, _) = self.dialect.key(key)?;
+                format!("{name} is set on line {first_line} already")
+            }
+            ProblemKind::InvalidLine { why } => {
+                let is_stop = !self.complete() && self.scan.stop() == Some(problem);
+                let item = self.scan.items.iter().find(|item| item.line == problem.line);
+                let is_header = item.is_some_and(|item| matches!(item.what, What::Invalid { header: true }));
+                match (is_stop, is_header) {
+                    (true, _) => format!("WSL stops reading here ({why})"),
+                    (_, true) => {
+                        format!("not a header for WSL ({why}), so the keys below belong to the section above")
+                    }
+                    _ => format!("WSL cannot read it ({why})"),
+                }
+            }
+        };
+        Some((problem.line, text))
+    }
+}

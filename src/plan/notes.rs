@@ -1,0 +1,56 @@
+//! What a plan tells of WSL's two files besides their diff.
+
+use camino::Utf8Path;
+
+use super::{Overlay, Plan};
+use crate::change::{Change, Edit};
+use crate::edit::wslconf::{Dialect, Document};
+use crate::facts::Facts;
+use crate::facts::wsl::WSL_CONF;
+use crate::host::System;
+
+/// The settings that take effect because of a repair, then those that WSL ignores in a file that the plan changes.
+pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan: &Plan) -> Vec<String> {
+    let parse = |system: &dyn System, path: &Utf8Path, dialect| {
+        let real = system.resolve(path).unwrap_or_else(|_| path.to_owned());
+        let bytes = system.read(&real).ok().flatten().unwrap_or_default();
+        Document::parse_as(&bytes, dialect, facts.wsl.grammar())
+    };
+    let edits = || plan.changes().filter_map(edit_of);
+    let is_edited = |path: &Utf8Path| edits().any(|(edited, _)| edited == path);
+    let mut notes = Vec::new();
+    let conf = Utf8Path::new(WSL_CONF);
+    let after = parse(view, conf, Dialect::WslConf);
+    if edits().any(|(path, edit)| path == conf && *edit == Edit::Repair) {
+        let declared: Vec<_> =
+            edits().filter(|(path, _)| *path == conf).filter_map(|(_, e)| e.place()).collect();
+        let is_declared = |name: &str| {
+            let names = declared.iter().map(|(section, key)| format!("{section}.{key}"));
+            names.into_iter().any(|declared| declared.eq_ignore_ascii_case(name))
+        };
+        let new = after.taking_effect_since(&parse(system, conf, Dialect::WslConf), is_declared);
+        if !new.is_empty() {
+            notes.push(format!("these settings in {WSL_CONF} will take effect: {}", new.join(", ")));
+        }
+    }
+    let mut ignored = |path: &Utf8Path, document: &Document| {
+        let found = document.ignored();
+        if !found.is_empty() {
+            notes.push(format!("WSL ignores settings in {path}: {}", found.join("; ")));
+        }
+    };
+    if is_edited(conf) || !facts.wsl_conf.misplaced.is_empty() {
+        ignored(conf, &after);
+    }
+    if let Some(path) = facts.windows.wslconfig().filter(|path| is_edited(path)) {
+        ignored(&path, &parse(view, &path, Dialect::WslConfig));
+    }
+    notes
+}
+
+fn edit_of(change: &Change) -> Option<(&Utf8Path, &Edit)> {
+    match change {
+        Change::Entry(entry) => Some((&entry.path, &entry.edit)),
+        _ => None,
+    }
+}
