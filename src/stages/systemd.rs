@@ -22,9 +22,10 @@ pub(super) static STAGE: Stage = Stage {
     from: "guide",
     why: "kind's node runs systemd, and rootless podman gets its cgroup from a systemd user manager. WSL starts \
           systemd only when /etc/wsl.conf says `systemd=true` under `[boot]` and /sbin/init can be executed \
-          (WSL src/linux/init/WslDistributionConfig.cpp:90). WSL takes the first occurrence of a key and stops \
-          reading wsl.conf at the first invalid line (configfile.cpp:187, :807), so the guide's `cat >>` changes \
-          nothing where `systemd=false` stands above, or where a `;` comment does.",
+          (WSL src/linux/init/WslDistributionConfig.cpp:90). WSL takes the first occurrence of a key \
+          (configfile.cpp:187), so a second `systemd=true` at the end of the file changes nothing. WSL up to 2.9.12 \
+          also stops reading at the first invalid line, such as a `;` comment (configfile.cpp:807); later versions \
+          skip that line.",
     questions: &[&REPAIR_WSL_CONF],
     needed,
     changes,
