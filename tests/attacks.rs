@@ -1,5 +1,5 @@
 //! Attacks, through the real program: what a user, a program of theirs, a mirror or a lying Windows puts in our way
-//! while root works. docs/reliability-attacks.md names the test of every attack.
+//! while root works. docs/dev/attacks.md names the test of every attack.
 //!
 //! What root may be led to is only seen as root: without it, those tests say so and end.
 

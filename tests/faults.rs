@@ -1,5 +1,5 @@
 //! Faults of the machine: what a person sees, what state is left, and that the same command, when the fault is gone, comes
-//! to the same end as a calm run, which an undo takes back to the untouched tree. docs/reliability-faults.md is the table.
+//! to the same end as a calm run, which an undo takes back to the untouched tree. docs/dev/faults.md is the table.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! What a whole set-up leaves, with mode and owner, against the table in docs/reliability-attacks.md; and that no secret
+//! What a whole set-up leaves, with mode and owner, against the table in docs/dev/attacks.md; and that no secret
 //! of the machine's is in what others can read.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use crate::cli::{Case, is_root};
 use crate::seen::{everything, tree};
 use crate::support::Layout;
 
-const TABLE: &str = include_str!("../../docs/reliability-attacks.md");
+const TABLE: &str = include_str!("../../docs/dev/attacks.md");
 
 /// What the document says: path, mode, owner.
 fn documented() -> BTreeMap<String, (String, String)> {

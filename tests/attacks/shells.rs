@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where a shell is named in the program, and why that is none of data. docs/reliability-attacks.md lists the same.
+/// Where a shell is named in the program, and why that is none of data. docs/dev/attacks.md lists the same.
 const NAMED: [(&str, &str); 6] = [
     // The wrapper script: our own path in single quotes, with `'\''` for a quote in it.
     ("src/stages/tools.rs", "#!/bin/sh"),
@@ -73,7 +73,7 @@ fn no_shell_is_started_but_where_it_is_argued() {
     assert_eq!(
         unargued,
         Vec::<String>::new(),
-        "say in docs/reliability-attacks.md why no data comes into it"
+        "say in docs/dev/attacks.md why no data comes into it"
     );
     assert!(argued >= NAMED.len(), "{argued}");
 }

@@ -22,7 +22,7 @@ fn ordinary_output_is_no_symptom() {
 fn our_own_documents_name_no_symptom_by_accident() {
     for text in [
         include_str!("../../README.md"),
-        include_str!("../../docs/testing.md"),
+        include_str!("../../docs/dev/testing.md"),
         include_str!("../../docs/downloads.md"),
     ] {
         assert_eq!(rows(text), Vec::<u32>::new());
