@@ -70,11 +70,7 @@ fn no_shell_is_started_but_where_it_is_argued() {
             }
         }
     }
-    assert_eq!(
-        unargued,
-        Vec::<String>::new(),
-        "say in docs/dev/attacks.md why no data comes into it"
-    );
+    assert_eq!(unargued, Vec::<String>::new(), "say in docs/dev/attacks.md why no data comes into it");
     assert!(argued >= NAMED.len(), "{argued}");
 }
 
