@@ -94,8 +94,8 @@ pub(crate) trait Primitive {
     fn satisfies(&self, now: &State, wanted: &State) -> bool {
         now == wanted
     }
-    /// Whether what is there can go back without what others wrote since: out of a section that was taken out and lines
-    /// that were made comments nothing can be put back but the whole file.
+    /// Whether this edit can be reverted on its own after others changed the file. Dropped sections and commented-out
+    /// lines can only be reverted by restoring the whole file.
     fn can_revert_partially(&self, _now: &State, _applied: &State) -> bool {
         true
     }
@@ -240,7 +240,7 @@ impl Change {
         matches!(self, Self::Package(_) | Self::Unit(_) | Self::Run(_) | Self::Restart(_))
     }
 
-    /// The changed thing must be as it is on the disk, not only look so: part of a file restored exactly.
+    /// Returns the file that this state refers to, if it refers to one.
     #[must_use]
     pub fn file_of(state: &State) -> Option<&FileState> {
         match state {

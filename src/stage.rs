@@ -54,23 +54,23 @@ pub enum Applicability {
 }
 
 impl Applicability {
-    /// Short for building.
+    /// Constructs [`Self::Required`].
     pub fn needed(why: impl Into<String>) -> Self {
         Self::Required(why.into())
     }
-    /// Short for building.
+    /// Constructs [`Self::Satisfied`].
     pub fn satisfied(why: impl Into<String>) -> Self {
         Self::Satisfied(why.into())
     }
-    /// Short for building.
+    /// Constructs [`Self::Redundant`].
     pub fn redundant(why: impl Into<String>) -> Self {
         Self::Redundant(why.into())
     }
-    /// Short for building.
+    /// Constructs [`Self::NotApplicable`].
     pub fn not_applicable(why: impl Into<String>) -> Self {
         Self::NotApplicable(why.into())
     }
-    /// Short for building.
+    /// Constructs [`Self::Blocked`].
     pub fn blocked(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Blocked { what: what.into(), hint: hint.into() }
     }
@@ -117,7 +117,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Short for building.
+    /// Constructs a choice.
     pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
         Self { value: value.into(), label: label.into() }
     }

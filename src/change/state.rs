@@ -188,7 +188,7 @@ impl Scope {
 pub struct RestartRequirement {
     /// How much has to be started again.
     pub scope: Scope,
-    /// By what one sees that it helped, where there is such a sign.
+    /// How to verify, after the restart, that the setting took effect; `None` if that cannot be observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Expect>,
 }

@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// How often that is done: the helper's own bounds (windows/README.md) end before.
 const TICKS: u32 = 600;
 
-/// What a restart ends besides the shells of whoever asks for it.
+/// Other distributions and kind nodes that the restart would stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bystanders {
     others: Vec<String>,

@@ -20,7 +20,7 @@ pub(super) fn eol(text: &str) -> &'static str {
     }
 }
 
-/// A line without its line end. A CR alone is none: to whoever reads the line it is part of the last column.
+/// Strips the LF or CRLF. A lone CR is content: programs read it as part of the last column.
 pub(super) fn content(line: &str) -> &str {
     let Some(line) = line.strip_suffix('\n') else { return line };
     line.strip_suffix('\r').unwrap_or(line)

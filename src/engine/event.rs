@@ -1,4 +1,4 @@
-//! What the engine tells while it works.
+//! The events that the engine reports while it works.
 
 use super::Reversal;
 use crate::change::{Target, Tick};
@@ -79,8 +79,8 @@ pub enum Event<'e> {
     Warn(&'e str),
 }
 
-/// Whom the engine tells.
+/// Receives the events of the engine.
 pub trait Reporter {
-    /// Takes notice.
+    /// Handles one event.
     fn event(&mut self, event: &Event<'_>);
 }

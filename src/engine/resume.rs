@@ -17,7 +17,8 @@ const SYSTEMD_TRIES: u32 = 6;
 /// How often we look for the user manager, once a second. WSL starts it for the first command of the user
 /// (WSL `src/linux/init/init.cpp:688`).
 const MANAGER_TRIES: u32 = 60;
-/// After so many looks at none that starts, root starts it: a run that goes on as root alone is no command of the user.
+/// Seconds to wait before root starts `user@UID.service`: a run that is resumed as root is not a command of the user,
+/// so WSL does not start it.
 const MANAGER_GRACE: u32 = 10;
 
 impl Engine<'_> {
@@ -33,7 +34,7 @@ impl Engine<'_> {
                 left.push(temporary(&real));
             }
             for temp in left {
-                // A directory of that name is nothing that a write of ours left; an undo must not stumble over it.
+                // Our temporary files are never directories. One with that name must not stop an undo.
                 let found = self.host.stat(&temp).map_err(fail)?;
                 if found.is_some_and(|stat| stat.kind != Kind::Dir) {
                     self.host.remove(&temp, owner(change)).map_err(fail)?;

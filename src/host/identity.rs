@@ -1,5 +1,5 @@
-//! Whose files we touch as whom: what is a user's is read and written as that user, so that what they put there leads
-//! us, as root, nowhere.
+//! File-system identity: paths that the target user owns are read and written with that user's fsuid and fsgid, so
+//! that symbolic links planted there cannot redirect root.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,8 +18,7 @@ pub(super) struct UserPaths {
     places: Vec<Utf8PathBuf>,
     /// Those among them that other distributions write to as well.
     shared: Vec<Utf8PathBuf>,
-    /// Where links that are not root's led, and whose they were: a link to a file of root's makes it no file for root to
-    /// read.
+    /// Targets of links that do not belong to root, with the owner of the link: they are also accessed as that user.
     link_targets: BTreeMap<Utf8PathBuf, Identity>,
 }
 

@@ -1,5 +1,5 @@
-//! What a program prints, as it comes. One thread reads both of its outputs, and nothing is waited for but the program:
-//! what it left running may hold them open.
+//! Reads the standard output and standard error of a program on one thread. Waits for the program, not for EOF:
+//! processes that it left running may hold the pipes open.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

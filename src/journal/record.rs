@@ -62,7 +62,7 @@ pub enum Record {
         /// The boot of the machine that has to end.
         #[serde(rename = "witness")]
         boot_instance: BootInstance,
-        /// By what the resumed run, the helper's files and the journal know that they speak of the same restart.
+        /// Identifies this restart in the journal, in the helper's files and in the resumed run.
         #[serde(default)]
         id: String,
     },

@@ -4,7 +4,7 @@ use crate::change::Tick;
 use crate::engine::{Event, Reporter};
 use crate::fix::Fix;
 
-/// Prints it; further lines are further in, so that none of them looks like one of ours.
+/// Prints text. Continuation lines are indented, so that none of them looks like a line of kind-wsl.
 fn out(text: &str) {
     super::out(&text.replace('\n', "\n      "));
 }

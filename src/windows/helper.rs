@@ -193,7 +193,7 @@ pub struct Outcome {
     pub stop: Stop,
     /// One line for people.
     pub detail: Option<String>,
-    /// Whether there is no more to come from it: nobody will stop WSL any more.
+    /// Whether this result is final: the helper will not stop WSL any more.
     pub is_last: bool,
 }
 
@@ -282,7 +282,7 @@ impl Order<'_> {
     }
 }
 
-/// Tells the helper that everything is written down.
+/// Signals the helper that the journal is durable and that it may stop WSL.
 ///
 /// # Errors
 /// What the drive refuses.
@@ -295,7 +295,7 @@ pub fn give_the_word(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Accou
     })
 }
 
-/// Removes what an earlier try of the same restart left: an old word would be taken for a new one.
+/// Removes the files of an earlier attempt at the same restart: a stale `.ready` file would trigger it at once.
 ///
 /// # Errors
 /// What the drive refuses.

@@ -31,7 +31,7 @@ impl From<InteropError> for Refusal {
 }
 
 impl Restarting<'_> {
-    /// Finds who does it and makes them ready; otherwise says why nobody does, where that is news.
+    /// Selects and prepares the program that restarts WSL. `Err(Some(reason))` is shown to the user.
     pub(super) fn hand_over(&self) -> Result<By, Option<String>> {
         if self.by_hand || self.awaited.scope == Scope::Machine || !self.facts.wsl.is_two() {
             return Err(None);
