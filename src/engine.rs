@@ -138,7 +138,7 @@ impl Engine<'_> {
         if let Some(ended) = self.after_restart(&mut journal)? {
             return Ok(ended);
         }
-        self.fetcher.begin();
+        self.fetcher.start();
         let mut facts = self.facts(&journal.state)?;
         let mut changed = 0;
         let mut verified = 0;

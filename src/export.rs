@@ -264,7 +264,7 @@ pub(crate) fn unsigned(artifact: &Artifact) -> Option<String> {
             artifact.name
         )
     };
-    artifact.signed.then(note)
+    artifact.has_signature.then(note)
 }
 
 /// A note on a file that only the machine has for which this was made.

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use kind_wsl::fetch::catalogue::{
-    Arch, CRUN_FLOORS, Catalogue, Fit, NoteKind, WELL_ATTESTED, cni, crun, crun_floor, crun_floor_for, fit,
-    kind, kubectl,
+    Arch, CRUN_FLOORS, Catalogue, Fit, NoteKind, QUORUM, cni, crun, crun_floor, crun_floor_for, fit, kind,
+    kubectl,
 };
-use kind_wsl::fetch::{Artifact, Trust};
+use kind_wsl::fetch::{Artifact, ChecksumSource};
 use kind_wsl::version::Version;
 
 const ARCHES: [Arch; 5] = [Arch::Amd64, Arch::Arm64, Arch::Ppc64le, Arch::Riscv64, Arch::S390x];
@@ -130,7 +130,7 @@ fn what_is_recommended_is_well_attested_and_above_every_floor() {
     for catalogue in all() {
         for arch in ARCHES {
             let Some(release) = catalogue.recommended(arch) else { continue };
-            assert!(release.builds[&arch].independent() >= WELL_ATTESTED, "{} {arch}", catalogue.name);
+            assert!(release.builds[&arch].independent() >= QUORUM, "{} {arch}", catalogue.name);
             if catalogue.name == "crun" {
                 assert_eq!(fit(release, arch, &highest), Fit::Suits);
             }
@@ -160,7 +160,10 @@ fn artifacts_carry_address_mirror_path_and_witnesses() {
     assert_eq!(artifact.file, "crun-1.28-linux-arm64");
     assert_eq!((artifact.url, artifact.path.as_str()), (format!("https://github.com/{path}"), path));
     assert_eq!(artifact.sha256, "cc1e8ec89aef1422e0741be196f9ed099e2e09d2f48f30f27cd44a22ef1f0342");
-    assert_eq!((artifact.size, artifact.trust), (Some(3_298_128), Trust::Catalogue { sources: 3 }));
+    assert_eq!(
+        (artifact.size, artifact.checksum_source),
+        (Some(3_298_128), ChecksumSource::Catalogue { sources: 3 })
+    );
 
     let path = |catalogue: &Catalogue, version| catalogue.artifact(&v(version), Arch::Amd64).unwrap().path;
     assert_eq!(
@@ -194,7 +197,10 @@ fn the_user_can_vouch_for_a_version_that_is_not_known() {
         artifact.url,
         "https://github.com/containers/crun/releases/download/1.31/crun-1.31-linux-riscv64"
     );
-    assert_eq!((artifact.sha256, artifact.size, artifact.trust), ("ab".repeat(32), None, Trust::User));
+    assert_eq!(
+        (artifact.sha256, artifact.size, artifact.checksum_source),
+        ("ab".repeat(32), None, ChecksumSource::User)
+    );
     let error = crun.user_artifact(&v("1.31"), Arch::Amd64, "abc").unwrap_err().to_string();
     assert_eq!(error, "`abc` is not a sha256: that has 64 hexadecimal digits");
 }

@@ -144,12 +144,12 @@ fn the_newest_version_never_comes_from_a_mirror() {
 }
 
 #[test]
-fn a_list_of_releases_that_is_none_is_said_to_be_strange() {
+fn a_response_that_is_not_a_list_of_releases_is_unexpected() {
     let mirror = Mirror::new(&[(RELEASES, b"{\"message\":\"API rate limit exceeded\"}".to_vec())]);
     let seen = mirror.publisher(Layout::Modern).run("plan --crun-version latest");
     assert_eq!(seen.code, 1);
     assert!(seen.stderr.contains("error: cannot find out the newest crun version"), "{}", seen.stderr);
-    assert!(seen.stderr.contains("answers something strange"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("unexpected response from"), "{}", seen.stderr);
 }
 
 #[test]

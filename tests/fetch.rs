@@ -24,14 +24,14 @@ mod server;
 #[path = "fetch/waits.rs"]
 mod waits;
 
-use std::fs::File;
-use std::io::{self, Read};
-
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::fetch::{Artifact, FetchError, Progress, Source, Trust, obtain};
+use kind_wsl::fetch::{
+    Artifact, ChecksumSource, FetchError, Origin, Progress, Source, check, missing_from, open_offline,
+};
+use kind_wsl::host::{LiveSystem, Process};
 
 use child::trusting;
-use parts::{Memory, run};
+use parts::{Part, run};
 use server::{ok, serve, status};
 
 const BODY: &[u8] = b"twenty bytes of crun";
@@ -45,30 +45,31 @@ fn artifact(url: &str) -> Artifact {
         url: url.into(),
         sha256: SHA256.into(),
         size: Some(BODY.len() as u64),
-        trust: Trust::Catalogue { sources: 2 },
-        signed: false,
+        checksum_source: ChecksumSource::Catalogue { sources: 2 },
+        has_signature: false,
         identity: None,
     }
 }
 
 /// A download into an empty part, in which nobody waits. It never takes more bytes than are allowed.
-fn attempt(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, (FetchError, Memory)> {
-    let mut part = Memory::default();
+fn attempt(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, (FetchError, Part)> {
+    let mut part = Part::default();
     let outcome = run(artifact, source, &mut part, 0).outcome;
-    let most = artifact.size.unwrap_or(source.max_bytes);
+    let most = artifact.size.unwrap_or(source.limits.max_bytes);
     assert!(part.written as u64 <= most, "{} bytes were written", part.written);
     match outcome {
-        Ok(()) => Ok(part.bytes),
+        Ok(()) => Ok(part.bytes()),
         Err(why) => Err((why, part)),
     }
 }
 
-/// The same without a part, as for a local file.
-fn once(artifact: &Artifact, source: &Source) -> (Result<(), FetchError>, Vec<u8>, Vec<Progress>) {
-    let (mut sink, mut told) = (Vec::new(), Vec::new());
-    let mut open = |path: &Utf8Path| -> io::Result<Box<dyn Read>> { Ok(Box::new(File::open(path)?)) };
-    let outcome = obtain(artifact, source, &mut open, &mut sink, &mut |p| told.push(p));
-    (outcome, sink, told)
+/// A copy from an offline directory.
+fn offline(artifact: &Artifact, dir: &Utf8Path) -> (Result<(), FetchError>, Vec<u8>) {
+    let (root, mut sink) = (Utf8Path::new("/"), Vec::new());
+    let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+    let outcome = open_offline(&host, artifact, dir)
+        .and_then(|(from, mut file)| check(artifact, &mut file, from, &mut sink, &mut |_| {}));
+    (outcome, sink)
 }
 
 #[test]
@@ -82,16 +83,16 @@ fn the_right_file_arrives_with_progress_and_is_done() {
             assert!(!head.contains("\r\nrange:"), "{head}");
             ok(BODY)
         });
-        let expected = [Progress::Started { total: Some(20), kept: 0 }, Progress::Bytes(20), Progress::Done];
-        let mut part = Memory::default();
+        let expected = [
+            Progress::Started { total: Some(20), kept: 0 },
+            Progress::Bytes { done: 20, total: Some(20) },
+            Progress::Done,
+        ];
+        let mut part = Part::default();
         let ran = run(&server.artifact(), &Source::default(), &mut part, 0);
         ran.outcome.unwrap();
-        assert_eq!((&part.bytes[..], part.restarts, &ran.told[..]), (BODY, 0, &expected[..]));
-
-        let (outcome, sink, told) = once(&server.artifact(), &Source::default());
-        outcome.unwrap();
-        assert_eq!((&sink[..], &told[..]), (BODY, &expected[..]));
-        assert_eq!(server.given(), [(None, 20), (None, 20)]);
+        assert_eq!((&part.bytes()[..], part.restarts, &ran.told[..]), (BODY, 0, &expected[..]));
+        assert_eq!(server.given(), [(None, 20)]);
     });
 }
 
@@ -143,31 +144,44 @@ fn a_redirect_is_followed_on_https_and_keeps_its_query_out_of_messages() {
 #[test]
 fn an_offline_directory_is_verified_alike_and_never_asks_the_network() {
     let dir = tempfile::tempdir().unwrap();
-    let offline = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
-    let source = Source { offline: Some(offline.clone()), ..Source::default() };
+    let dir = Utf8Path::from_path(dir.path()).unwrap();
     let artifact = artifact("https://nowhere.invalid/crun");
 
-    // What a broken line left stays as long as there is nothing better.
-    let mut part = Memory::of(b"other");
-    let error = run(&artifact, &source, &mut part, 0).outcome.unwrap_err();
-    assert_eq!(error.to_string(), format!("`crun-1.21-linux-amd64` is not in `{offline}`"));
-    assert_eq!(part.bytes, b"other");
+    let error = offline(&artifact, dir).0.unwrap_err();
+    assert_eq!(error.to_string(), format!("`crun-1.21-linux-amd64` is not in `{dir}`"));
     let hint = "put it there under this name (on GitHub, and below a mirror, it is `containers/crun/crun`), \
                 or leave out `--offline`";
     assert_eq!(error.hint().unwrap(), hint);
 
-    let file = offline.join("crun-1.21-linux-amd64");
+    let file = dir.join("crun-1.21-linux-amd64");
     std::fs::write(&file, b"twenty bytes of CRUN").unwrap();
-    let (error, part) = attempt(&artifact, &source).unwrap_err();
+    let error = offline(&artifact, dir).0.unwrap_err();
     assert!(error.to_string().starts_with(&format!("`{file}` is not crun 1.21: its sha256 is ")), "{error}");
-    assert_eq!(part.bytes, b"");
+    let missing = missing_from(dir, [&artifact]);
+    assert_eq!(missing[0].why.to_string(), error.to_string());
 
     std::fs::write(&file, BODY).unwrap();
-    assert_eq!(attempt(&artifact, &source).unwrap(), BODY);
-    assert_eq!(once(&artifact, &source).1, BODY);
-    let mut part = Memory::of(b"other");
-    run(&artifact, &source, &mut part, 0).outcome.unwrap();
-    assert_eq!(part.bytes, BODY);
+    let (outcome, bytes) = offline(&artifact, dir);
+    outcome.unwrap();
+    assert_eq!(bytes, BODY);
+    assert!(missing_from(dir, [&artifact]).is_empty());
+}
+
+#[test]
+fn the_hint_for_a_wrong_file_depends_on_where_it_was_read() {
+    let artifact = artifact("https://github.com/crun");
+    let hint = |from| {
+        let error = check(&artifact, &mut &b"other"[..], from, &mut Vec::new(), &mut |_| {}).unwrap_err();
+        error.hint().unwrap()
+    };
+    let path = Utf8PathBuf::from("/x/crun");
+    let users = hint(Origin::File(path.clone()));
+    assert_eq!(users, "this file is not what its publisher offers: put the right one in its place");
+    let ours = hint(Origin::Cache(path));
+    assert_eq!(
+        ours,
+        "the downloaded file was changed on the disk: run the command again to download it again"
+    );
 }
 
 #[test]

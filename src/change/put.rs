@@ -1,6 +1,6 @@
 //! A whole file that is ours.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,9 +10,9 @@ use super::{
     ChangeError, Context, Desired, FileState, Primitive, RestartRequirement, State, Target, Tick, Trigger,
     expect_file, restore, seen, write_all,
 };
-use crate::fetch::signature::{self, Look};
-use crate::fetch::{self, Artifact, FetchError, Progress, Sign};
-use crate::host::{HostError, Owner, System, digest};
+use crate::fetch::signature::{self, SignatureStatus};
+use crate::fetch::{self, Artifact, FetchError, Origin, Progress};
+use crate::host::{Owner, System, digest};
 
 /// What every text of ours has among its first lines, in every version of this program.
 const MARK: &str = "Written by kind-wsl";
@@ -56,6 +56,12 @@ pub enum Body {
         /// What the user says its bytes are.
         artifact: Artifact,
     },
+}
+
+/// What is written.
+enum Input<'p> {
+    Text(&'p str),
+    File { artifact: &'p Artifact, from: Origin, file: Box<dyn Read> },
 }
 
 impl Put {
@@ -113,43 +119,47 @@ impl Put {
         if has_mark { Ok(()) } else { Err(ChangeError::Foreign { path: self.path.clone() }) }
     }
 
-    fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
-        // Opened as ourselves: what is staged is root's, and in a home directory root writes as the user.
-        let mut staged = match &self.body {
-            Body::Download(artifact) if context.fetcher.source().offline.is_none() => {
-                let path = fetched(context, artifact)?;
-                let unreadable = |why| FetchError::Unreadable { from: path.to_string(), why };
-                let opened = context.host.open(&path).map_err(HostError::into_source);
-                let opened = opened.map_err(unreadable).map_err(failed(artifact))?;
-                Some((path, opened))
+    /// Opens what is written.
+    fn open(&self, context: &mut Context<'_>) -> Result<Input<'_>, ChangeError> {
+        let (artifact, from, file) = match &self.body {
+            Body::Text(text) => return Ok(Input::Text(text)),
+            Body::Local { path, artifact } => {
+                (artifact, Origin::File(path.clone()), context.host.open(path)?)
             }
-            _ => None,
+            Body::Download(artifact) => {
+                let opened = if let Some(dir) = &context.fetcher.source().offline {
+                    fetch::open_offline(context.host, artifact, dir)
+                } else {
+                    let path = fetched(context, artifact)?;
+                    // Opened as ourselves: the cache is root's, and in a home directory root writes as the user.
+                    match context.host.open(&path) {
+                        Ok(file) => Ok((Origin::Cache(path), file)),
+                        Err(e) => {
+                            Err(FetchError::Unreadable { from: Origin::Cache(path), why: e.into_source() })
+                        }
+                    }
+                };
+                let (from, file) = opened.map_err(failed(artifact))?;
+                (artifact, from, file)
+            }
         };
+        Ok(Input::File { artifact, from, file })
+    }
+
+    fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
+        let mut input = self.open(context)?;
         let over = seen(context.seen);
         let Context { host, fetcher, tick, .. } = context;
-        let mut total = None;
-        let mut progress = |p| match p {
-            Progress::Started { total: t, .. } => total = t,
-            Progress::Bytes(n) => tick(Tick::Bytes(n, total)),
-            Progress::Waiting(_) | Progress::Done => {}
+        let mut progress = |progress| {
+            if let Progress::Bytes { done, total } = progress {
+                tick(Tick::Bytes(done, total));
+            }
         };
-        let mut copy = |sink: &mut dyn Write| -> Result<(), ChangeError> {
-            match (&self.body, &mut staged) {
-                (Body::Text(text), _) => write_all(sink, text.as_bytes(), &self.path),
-                (Body::Download(artifact), Some((path, file))) => {
-                    // Hashed once more on its way: what is put in place is what was asked for, whatever lay there.
-                    fetch::check(artifact, file, path.as_str(), sink, &mut |_| {}).map_err(failed(artifact))
-                }
-                (Body::Download(artifact), None) => {
-                    let mut open = |path: &Utf8Path| host.open_host_path(path);
-                    fetch::obtain(artifact, fetcher.source(), &mut open, sink, &mut progress)
-                        .map_err(failed(artifact))
-                }
-                (Body::Local { path, artifact }, _) => {
-                    let mut file = host.open(path)?;
-                    fetch::check(artifact, &mut file, path.as_str(), sink, &mut progress)
-                        .map_err(failed(artifact))
-                }
+        let mut copy = |sink: &mut dyn Write| match &mut input {
+            Input::Text(text) => write_all(sink, text.as_bytes(), &self.path),
+            // Hashed on its way, a download once more: what is put in place is what was asked for.
+            Input::File { artifact, from, file } => {
+                fetch::check(artifact, file, from.clone(), sink, &mut progress).map_err(failed(artifact))
             }
         };
         // A program that is not in the catalogue proves its version before it gets its name; these very bytes are written.
@@ -177,7 +187,7 @@ impl Put {
             Err(_) => false,
         };
         if let Some(artifact) = self.artifact().filter(|_| is_over) {
-            fetcher.forget(artifact);
+            fetcher.evict(artifact);
         }
         written
     }
@@ -187,12 +197,15 @@ impl Put {
 /// as well.
 fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf, ChangeError> {
     let Context { host, fetcher, stop, tick, .. } = context;
-    let mut going = |sign| {
-        tick(match sign {
-            Sign::Bytes(done, total) => Tick::Bytes(done, total),
-            Sign::Waiting(length) => {
-                Tick::Wait(format!("the download of {} goes on in {} s", artifact.name, length.as_secs()))
+    let mut going = |progress| {
+        tick(match progress {
+            Progress::Started { total, kept } => Tick::Bytes(kept, total),
+            Progress::Bytes { done, total } => Tick::Bytes(done, total),
+            Progress::Waiting(length) => {
+                let seconds = length.as_secs();
+                Tick::Wait(format!("the download of {} resumes in {seconds} s", artifact.name))
             }
+            Progress::Done => return true,
         });
         !stop.load(Ordering::Relaxed)
     };
@@ -200,18 +213,20 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
         FetchError::Stopped { name } => ChangeError::Stopped(name),
         e => failed(artifact)(e),
     })?;
-    if !artifact.signed || !host.is_live() {
+    if !artifact.has_signature || !host.is_live() {
         return Ok(staged);
     }
     let name = &artifact.name;
-    match signature::look(artifact, fetcher.source(), &signature::CRUN, &staged) {
-        Ok(Look::Good { fingerprint }) => tick(Tick::Note(format!("{name} is signed by {fingerprint}"))),
-        Ok(Look::Missing) => {
+    match signature::verify(artifact, fetcher.source(), &signature::CRUN, &staged) {
+        Ok(SignatureStatus::Good { fingerprint }) => {
+            tick(Tick::Note(format!("{name} is signed by {fingerprint}")))
+        }
+        Ok(SignatureStatus::Missing) => {
             tick(Tick::Note(format!("{name} comes without a signature; its checksum is right")));
         }
-        Ok(Look::NoGpgv) => {}
+        Ok(SignatureStatus::NoGpgv) => {}
         Err(e @ FetchError::BadSignature { .. }) => {
-            fetcher.forget(artifact);
+            fetcher.evict(artifact);
             return Err(failed(artifact)(e));
         }
         Err(e) => {

@@ -9,8 +9,8 @@ use crate::change::Tick;
 use crate::engine::Event;
 use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Catalogue, CatalogueError};
-use crate::fetch::signature::{self, Look};
-use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, signature_of, stage};
+use crate::fetch::signature::{self, SignatureStatus};
+use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, download, fetch_signature};
 use crate::host::{DownloadDir, LiveSystem, sha256_in};
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled, width};
 use crate::version::Version;
@@ -144,25 +144,24 @@ fn fetch(
         }
     }
     let mut reporter = ui::reporter(false, false, quiet);
-    let mut total = None;
-    let mut progress = |p| match p {
-        Progress::Started { total: t, .. } => total = t,
-        Progress::Bytes(n) => reporter.event(&Event::Tick(&Tick::Bytes(n, total))),
-        Progress::Waiting(_) | Progress::Done => {}
+    let mut progress = |progress| {
+        if let Progress::Bytes { done, total } = progress {
+            reporter.event(&Event::Tick(&Tick::Bytes(done, total)));
+        }
     };
     let mut pause = |length| {
         host.pause(length);
         true
     };
-    stage(artifact, &artifact.file, source, staging, &mut pause, &mut progress)?;
+    download(artifact, &artifact.file, source, staging, &mut pause, &mut progress)?;
     drop(reporter);
-    if !artifact.signed {
+    if !artifact.has_signature {
         return Ok(Fetched { text: path.to_string(), is_doubtful: false });
     }
-    let (text, is_doubtful) = match signature::look(artifact, source, &signature::CRUN, &path) {
-        Ok(Look::Good { fingerprint }) => {
+    let (text, is_doubtful) = match signature::verify(artifact, source, &signature::CRUN, &path) {
+        Ok(SignatureStatus::Good { fingerprint }) => {
             // The other machine looks at it again.
-            let bytes = signature_of(artifact, source)?;
+            let bytes = fetch_signature(artifact, source)?;
             let kept = staging.put(&format!("{}.asc", artifact.file), &bytes);
             kept.map_err(|why| FetchError::Unwritable {
                 name: "the signature".to_owned(),
@@ -171,8 +170,8 @@ fn fetch(
             })?;
             (format!("signed by {fingerprint}"), false)
         }
-        Ok(Look::Missing) => ("its publisher offers no signature of it".to_owned(), true),
-        Ok(Look::NoGpgv) => ("without `gpgv` its signature was not looked at".to_owned(), true),
+        Ok(SignatureStatus::Missing) => ("its publisher offers no signature of it".to_owned(), true),
+        Ok(SignatureStatus::NoGpgv) => ("without `gpgv` its signature was not looked at".to_owned(), true),
         Err(e) => {
             let _ = staging.remove(&artifact.file);
             return Err(e.into());

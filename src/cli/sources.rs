@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::error::Failure;
 use crate::fetch::catalogue::Arch;
-use crate::fetch::{FetchError, Lacking, Trust, lacking, public_address};
+use crate::fetch::{ChecksumSource, FetchError, Missing, missing_from, public_address};
 use crate::plan::Plan;
 
 /// Fails if a file that the plan downloads cannot come from where it must: the offline directory does not hold it, or the
@@ -19,21 +19,21 @@ pub(crate) fn check_downloads(plan: &Plan, arch: Option<Arch>) -> Result<(), Fai
         return Err(Failure::usage(text, "run `kind-wsl setup --mirror URL` with the whole address"));
     }
     let Some(dir) = &plan.source.offline else { return Ok(()) };
-    let lacking = lacking(plan.downloads(), dir);
-    if lacking.is_empty() {
+    let missing = missing_from(dir, plan.downloads());
+    if missing.is_empty() {
         return Ok(());
     }
-    let cause = |l: &Lacking<'_>| match &l.why {
-        FetchError::NotInDirectory { file, .. } => format!("`{file}` ({}) is missing", l.artifact.name),
+    let cause = |m: &Missing<'_>| match &m.why {
+        FetchError::NotInDirectory { file, .. } => format!("`{file}` ({}) is missing", m.artifact.name),
         why => why.to_string(),
     };
-    let causes = lacking.iter().map(cause).collect();
+    let causes = missing.iter().map(cause).collect();
     let text = format!(
         "the offline directory `{dir}` cannot provide {} of {} files",
-        lacking.len(),
+        missing.len(),
         plan.downloads().count()
     );
-    let is_known = lacking.iter().all(|l| l.artifact.trust != Trust::User);
+    let is_known = missing.iter().all(|m| m.artifact.checksum_source != ChecksumSource::User);
     let hint = if is_known { fill(plan, arch) } else { "put the files there under these names".to_owned() };
     Err(Failure { causes, ..Failure::new(text, Some(hint)) })
 }

@@ -5,7 +5,7 @@
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fetch::catalogue::{self, Arch, Catalogue};
-use crate::fetch::signature::{self, Look};
+use crate::fetch::signature::{self, SignatureStatus};
 use crate::fetch::{FetchError, Source, newest_release};
 use crate::stage::Answers;
 use crate::stages;
@@ -117,12 +117,12 @@ fn vouched(
     source: &Source,
 ) -> Result<String, Distrust> {
     let name = format!("{} {version}", catalogue.name);
-    let artifact = catalogue.unattested(version, arch).ok_or_else(|| Distrust::NoGpgv(name.clone()))?;
-    let (found, sha256) = signature::vouch(&artifact, source, &signature::CRUN)?;
+    let artifact = catalogue.unverified(version, arch).ok_or_else(|| Distrust::NoGpgv(name.clone()))?;
+    let (found, sha256) = signature::verified_checksum(&artifact, source, &signature::CRUN)?;
     let fingerprint = match found {
-        Look::Good { fingerprint } => fingerprint,
-        Look::Missing => return Err(Distrust::NoSignature(name)),
-        Look::NoGpgv => return Err(Distrust::NoGpgv(name)),
+        SignatureStatus::Good { fingerprint } => fingerprint,
+        SignatureStatus::Missing => return Err(Distrust::NoSignature(name)),
+        SignatureStatus::NoGpgv => return Err(Distrust::NoGpgv(name)),
     };
     out(&styled(DIM, &format!("{name} is signed by {fingerprint}; its sha256 is {sha256}")));
     Ok(sha256)

@@ -14,13 +14,12 @@ use serde::Deserialize;
 
 use crate::version::Version;
 
-use super::{Artifact, Identity, Trust, is_sha256, mirror_path};
+use super::{Artifact, ChecksumSource, Identity, is_sha256, mirror_path};
 
-pub use super::arch::{Arch, UnknownArch};
-pub use super::fit::{CRUN_FLOORS, Fit, Floor, crun_floor, crun_floor_for, fit};
+pub use super::compat::{Arch, CRUN_FLOORS, Fit, Floor, UnknownArch, crun_floor, crun_floor_for, fit};
 
 /// How many independent sources a checksum needs before its release may be recommended.
-pub const WELL_ATTESTED: usize = 2;
+pub const QUORUM: usize = 2;
 
 /// All known releases of one program.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -189,7 +188,7 @@ impl Catalogue {
             release.rules()?;
             // A version may bring what the forms alone do not have.
             for arch in release.builds.keys() {
-                let filled = self.describe(release.version.as_str(), *arch, "", Trust::User);
+                let filled = self.describe(release.version.as_str(), *arch, "", ChecksumSource::User);
                 can_be_offered(&filled.file, &filled.url)?;
             }
         }
@@ -197,7 +196,7 @@ impl Catalogue {
             let why = match self.find(version) {
                 None => "is recommended but not in the catalogue",
                 Some(release) if release.avoid.is_some() => "is recommended and to be avoided",
-                Some(release) if !release.builds.values().any(Build::well_attested) => {
+                Some(release) if !release.builds.values().any(Build::has_quorum) => {
                     "is recommended on the word of a single source"
                 }
                 Some(_) => return Ok(()),
@@ -213,11 +212,11 @@ impl Catalogue {
     }
 
     /// The release to take unless there is a reason for another: the first recommended one whose checksum for
-    /// this architecture is confirmed by at least [`WELL_ATTESTED`] independent sources.
+    /// this architecture is confirmed by at least [`QUORUM`] independent sources.
     #[must_use]
     pub fn recommended(&self, arch: Arch) -> Option<&Release> {
-        let attested = |release: &&Release| release.builds.get(&arch).is_some_and(Build::well_attested);
-        self.recommended.iter().filter_map(|version| self.find(version)).find(attested)
+        let has_quorum = |release: &&Release| release.builds.get(&arch).is_some_and(Build::has_quorum);
+        self.recommended.iter().filter_map(|version| self.find(version)).find(has_quorum)
     }
 
     /// The version in the catalogue that a mistyped one was probably meant to be: at most two letters away,
@@ -236,11 +235,11 @@ impl Catalogue {
     pub fn artifact(&self, version: &Version, arch: Arch) -> Option<Artifact> {
         let release = self.find(version)?;
         let build = release.builds.get(&arch)?;
-        let trust = Trust::Catalogue { sources: build.independent() };
+        let checksum_source = ChecksumSource::Catalogue { sources: build.independent() };
         Some(Artifact {
             size: build.size,
             identity: None,
-            ..self.describe(release.version.as_str(), arch, &build.sha256, trust)
+            ..self.describe(release.version.as_str(), arch, &build.sha256, checksum_source)
         })
     }
 
@@ -254,17 +253,17 @@ impl Catalogue {
             return Err(BadSha256(sha256.to_owned()));
         }
         // The numbers alone: what a user types after them has no business in a path.
-        Ok(self.describe(&version.release(), arch, &digits, Trust::User))
+        Ok(self.describe(&version.release(), arch, &digits, ChecksumSource::User))
     }
 
     /// What to look at for a version of which nobody gave a checksum: its publisher's signature has to stand in.
     /// `None` where this publisher signs nothing.
     #[must_use]
-    pub fn unattested(&self, version: &Version, arch: Arch) -> Option<Artifact> {
-        self.signed.then(|| self.describe(&version.release(), arch, "", Trust::User))
+    pub fn unverified(&self, version: &Version, arch: Arch) -> Option<Artifact> {
+        self.signed.then(|| self.describe(&version.release(), arch, "", ChecksumSource::User))
     }
 
-    fn describe(&self, version: &str, arch: Arch, sha256: &str, trust: Trust) -> Artifact {
+    fn describe(&self, version: &str, arch: Arch, sha256: &str, checksum_source: ChecksumSource) -> Artifact {
         let fill = |form: &str| form.replace("{version}", version).replace("{arch}", arch.as_str());
         let url = fill(&self.url);
         Artifact {
@@ -274,8 +273,8 @@ impl Catalogue {
             url,
             sha256: sha256.to_owned(),
             size: None,
-            trust,
-            signed: self.signed,
+            checksum_source,
+            has_signature: self.signed,
             identity: version.parse().ok().map(|version| Identity {
                 program: self.name.clone(),
                 version,
@@ -312,8 +311,8 @@ impl Release {
 impl Build {
     /// Whether enough independent sources agree on it.
     #[must_use]
-    pub fn well_attested(&self) -> bool {
-        self.independent() >= WELL_ATTESTED
+    pub fn has_quorum(&self) -> bool {
+        self.independent() >= QUORUM
     }
 
     fn fault(&self) -> Option<&'static str> {

@@ -1,30 +1,28 @@
-//! One GET over https: address, redirects, status, and plain words for what breaks.
+//! One GET over https: address, redirects, status, and a name for each failure.
 
 use std::error::Error;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use reqwest::blocking::{Client, Response};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE,
 };
-use reqwest::{StatusCode, Url, redirect};
+use reqwest::{StatusCode, Url, blocking, redirect};
 use rustls::CertificateError;
 
+use super::parse::{RetryAfter, content_range};
 use super::proxy::Proxy;
-use super::verify::Supply;
-use super::wait::Later;
-use super::{Artifact, FetchError, Source, words};
+use super::{Artifact, FetchError, Limits};
 
 /// How many redirects are followed. GitHub and dl.k8s.io need one.
-const REDIRECTS: usize = 10;
+const MAX_REDIRECTS: usize = 10;
 
 /// An https URL that has a host, and how it may be shown.
 #[derive(Clone)]
 pub(super) struct Address {
     url: Url,
     shown: String,
-    /// Whether it comes from a mirror, whose paths and redirects may hold a token.
+    /// Whether it is a mirror's, whose paths and redirects may hold a token.
     private: bool,
 }
 
@@ -77,11 +75,6 @@ impl Address {
         }
     }
 
-    /// As it may be shown.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
-    }
-
     fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -114,7 +107,7 @@ fn origin(url: &Url) -> String {
     format!("{}://{host}{port}{more}", url.scheme())
 }
 
-/// Stands for a path that may hold a token.
+/// Replaces a path that may hold a token.
 const HIDDEN: &str = "/…";
 
 /// A mirror's address as it may be shown and written down: user, path and query may each hold a secret.
@@ -138,229 +131,200 @@ pub(super) fn is_shortened(mirror: &str) -> bool {
     mirror.ends_with(HIDDEN)
 }
 
-/// An answer whose body is waiting to be read.
-pub(super) struct Answer {
-    response: Response,
+/// A response whose body has not been read yet.
+pub(super) struct Response {
+    response: blocking::Response,
     from: String,
-    /// Of the whole file, as declared; asked later, the response tells what remains.
+    /// The size of the whole file, as declared; later the response states what remains.
     length: Option<u64>,
-    stall: Duration,
-    /// When it must have ended, and how long that is from its beginning.
-    end: (Instant, Duration),
+    limits: Limits,
+    deadline: Instant,
 }
 
-impl Answer {
+impl Response {
+    fn new(response: blocking::Response, at: &Address, length: Option<u64>, limits: &Limits) -> Self {
+        let deadline = Instant::now() + limits.total_timeout;
+        Self { response, from: at.shown.clone(), length, limits: limits.clone(), deadline }
+    }
+
     /// The address that answered, as it may be shown.
     pub(super) fn from(&self) -> &str {
         &self.from
     }
 
-    /// The length of the whole file that the server declares.
+    /// The size of the whole file that the server declares.
     pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    fn new(response: Response, at: &Address, length: Option<u64>, source: &Source) -> Self {
-        let end = (Instant::now() + source.total_timeout, source.total_timeout);
-        Self { response, from: at.shown().to_owned(), length, stall: source.stall_timeout, end }
+    fn failed(&self, why: &io::Error) -> FetchError {
+        let is_timeout =
+            |cause: &(dyn Error + 'static)| cause.downcast_ref().is_some_and(reqwest::Error::is_timeout);
+        if causes(why).into_iter().any(is_timeout) {
+            return FetchError::timed_out(&self.from, self.length, self.limits.stall_timeout);
+        }
+        FetchError::interrupted(&self.from, 0, self.length, innermost(why))
     }
 }
 
-/// What comes back when a file is asked for from some byte on.
+impl Read for Response {
+    /// A failed read is a [`FetchError`] inside the [`io::Error`].
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() > self.deadline {
+            let why = format!("it did not end within {} s", self.limits.total_timeout.as_secs_f64());
+            return Err(io::Error::other(FetchError::interrupted(&self.from, 0, self.length, why)));
+        }
+        self.response.read(buffer).map_err(|why| match why.kind() {
+            io::ErrorKind::Interrupted => why,
+            _ => io::Error::other(self.failed(&why)),
+        })
+    }
+}
+
+/// What a server sends when a file is requested from some byte on.
 pub(super) enum Reply {
-    /// The file from its first byte on, whatever was asked for.
-    Whole(Answer),
-    /// The file from the byte on that was asked for.
-    Rest(Answer),
-    /// Some other bytes, or nobody knows which.
-    Misplaced,
+    /// The file from its first byte on.
+    Whole(Response),
+    /// The file from the byte on that was requested.
+    Rest(Response),
+    /// Other bytes, or it does not state which.
+    OtherRange,
     /// The file has no such byte.
-    Beyond,
+    NothingAfter,
 }
 
-/// Asks for `address`, following redirects as long as they stay on https.
-pub(super) fn get(address: Address, source: &Source) -> Result<Answer, FetchError> {
-    let (at, response) = ask(address, source, 0)?;
+/// Requests `address`, following redirects as long as they stay on https.
+pub(super) fn get(address: Address, limits: &Limits) -> Result<Response, FetchError> {
+    let (at, response) = send(address, limits, 0)?;
     match response.status() {
-        StatusCode::OK => whole(response, &at, source),
-        _ => Err(unwelcome(&at, &response)),
+        StatusCode::OK => whole(response, &at, limits),
+        _ => Err(unexpected_status(&at, &response)),
     }
 }
 
-/// Asks for `address` from byte `start` on.
-pub(super) fn get_from(address: Address, source: &Source, start: u64) -> Result<Reply, FetchError> {
+/// Requests `address` from byte `start` on.
+pub(super) fn get_from(address: Address, limits: &Limits, start: u64) -> Result<Reply, FetchError> {
     if start == 0 {
-        return get(address, source).map(Reply::Whole);
+        return get(address, limits).map(Reply::Whole);
     }
-    let (at, response) = ask(address, source, start)?;
+    let (at, response) = send(address, limits, start)?;
     match response.status() {
-        StatusCode::OK => whole(response, &at, source).map(Reply::Whole),
+        StatusCode::OK => whole(response, &at, limits).map(Reply::Whole),
         StatusCode::PARTIAL_CONTENT => {
-            uncoded(&at, &response)?;
-            let stated = header(response.headers(), CONTENT_RANGE);
-            Ok(match stated.as_deref().and_then(|stated| words::rest(stated, start)) {
-                Some(rest) => Reply::Rest(Answer::new(response, &at, rest.total, source)),
-                None => Reply::Misplaced,
+            refuse_encoded(&at, &response)?;
+            let range = header(response.headers(), CONTENT_RANGE);
+            Ok(match range.and_then(|range| content_range(&range, start)) {
+                Some(range) => Reply::Rest(Response::new(response, &at, range.total, limits)),
+                None => Reply::OtherRange,
             })
         }
-        StatusCode::RANGE_NOT_SATISFIABLE => Ok(Reply::Beyond),
-        _ => Err(unwelcome(&at, &response)),
+        StatusCode::RANGE_NOT_SATISFIABLE => Ok(Reply::NothingAfter),
+        _ => Err(unexpected_status(&at, &response)),
     }
 }
 
-fn whole(response: Response, at: &Address, source: &Source) -> Result<Answer, FetchError> {
-    uncoded(at, &response)?;
+fn whole(response: blocking::Response, at: &Address, limits: &Limits) -> Result<Response, FetchError> {
+    refuse_encoded(at, &response)?;
     let length = response.content_length();
-    Ok(Answer::new(response, at, length, source))
+    Ok(Response::new(response, at, length, limits))
 }
 
-/// Refuses a body that is packed: what is hashed and kept is the file itself.
-fn uncoded(at: &Address, response: &Response) -> Result<(), FetchError> {
+/// Refuses an encoded body: what is hashed and kept is the file itself.
+fn refuse_encoded(at: &Address, response: &blocking::Response) -> Result<(), FetchError> {
     match header(response.headers(), CONTENT_ENCODING) {
         Some(coding) if !coding.trim().eq_ignore_ascii_case("identity") => {
-            Err(FetchError::Encoded { url: at.shown().to_owned(), coding: coding.chars().take(40).collect() })
+            let coding = coding.chars().take(40).collect();
+            Err(FetchError::ContentEncoded { url: at.shown.clone(), coding })
         }
         _ => Ok(()),
     }
 }
 
-/// The first answer that is no redirect, and who gave it.
-fn ask(address: Address, source: &Source, start: u64) -> Result<(Address, Response), FetchError> {
-    let client = client(source)?;
-    let origin = address.shown().to_owned();
+/// The first response that is not a redirect, and the address that sent it.
+fn send(address: Address, limits: &Limits, start: u64) -> Result<(Address, blocking::Response), FetchError> {
+    let client = client(limits)?;
+    let first = address.shown.clone();
     let mut at = address;
-    for _ in 0..=REDIRECTS {
+    for _ in 0..=MAX_REDIRECTS {
         // A user and password in the mirror's URL are sent to that host alone: `at` is replaced as a whole.
         let mut request = client.get(at.url.clone());
         if start > 0 {
             request = request.header(RANGE, format!("bytes={start}-"));
         }
-        let response = request.send().map_err(|why| unanswered(&at, &why, source))?;
-        let redirected = response.status().is_redirection();
-        match header(response.headers(), LOCATION).filter(|_| redirected) {
+        let response = request.send().map_err(|why| no_response(&at, &why, limits))?;
+        let is_redirect = response.status().is_redirection();
+        match header(response.headers(), LOCATION).filter(|_| is_redirect) {
             Some(location) => at = at.redirected(&location)?,
             None => return Ok((at, response)),
         }
     }
-    Err(FetchError::RedirectLoop { url: origin, limit: REDIRECTS })
+    Err(FetchError::RedirectLoop { url: first, limit: MAX_REDIRECTS })
 }
 
-fn client(source: &Source) -> Result<Client, FetchError> {
+fn client(limits: &Limits) -> Result<blocking::Client, FetchError> {
     super::install_tls_provider();
-    Client::builder()
+    // We hash the file itself, so no encoding of it may be negotiated.
+    let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+    blocking::Client::builder()
         .user_agent(concat!("kind-wsl/", env!("CARGO_PKG_VERSION")))
-        // We hash the file itself, so no coding of it may be negotiated.
-        .default_headers([(ACCEPT_ENCODING, "identity")].into_iter().map(fixed).collect())
+        .default_headers(headers)
         .https_only(true)
         .redirect(redirect::Policy::none())
-        // One request a connection: a server that closes an idle one just then cannot fail the next request.
+        // One request per connection: a server that closes an idle one just then cannot fail the next request.
         .pool_max_idle_per_host(0)
-        .connect_timeout(source.connect_timeout)
+        .connect_timeout(limits.connect_timeout)
         // In the blocking client this bounds the wait for the headers, and then each single read.
-        .timeout(source.stall_timeout)
+        .timeout(limits.stall_timeout)
         .build()
         .map_err(|why| FetchError::Client { why: innermost(&why) })
-}
-
-fn fixed((name, value): (HeaderName, &'static str)) -> (HeaderName, reqwest::header::HeaderValue) {
-    (name, reqwest::header::HeaderValue::from_static(value))
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
 }
 
-/// Names an answer that is neither the file nor the way to it.
-fn unwelcome(at: &Address, response: &Response) -> FetchError {
+fn unexpected_status(at: &Address, response: &blocking::Response) -> FetchError {
     let status = response.status();
     FetchError::Status {
-        url: at.shown().to_owned(),
-        status: named(status),
+        url: at.shown.clone(),
+        status: describe(status),
         code: status.as_u16(),
-        later: Later::asked(response.headers()),
+        retry_after: RetryAfter::from_headers(response.headers()),
     }
 }
 
 /// A status with its usual name: `404 Not Found`.
-pub(super) fn named(status: StatusCode) -> String {
+pub(super) fn describe(status: StatusCode) -> String {
     let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
     format!("{}{reason}", status.as_u16())
 }
 
-/// Names a request that got no answer.
-fn unanswered(at: &Address, why: &reqwest::Error, source: &Source) -> FetchError {
+/// Names the failure of a request that got no response.
+fn no_response(at: &Address, why: &reqwest::Error, limits: &Limits) -> FetchError {
     let host = at.host();
     if let Some(fault) = causes(why).into_iter().find_map(bad_certificate) {
         return FetchError::Certificate { host, why: fault };
     }
     if why.is_connect()
-        && let Some(fault) = refused_by_proxy(at, why, source)
+        && let Some(proxy) = Proxy::before(&at.url)
+        && let Some(fault) = proxy.fault(&at.url, why, limits.connect_timeout)
     {
-        return fault;
+        return FetchError::Proxy { proxy: proxy.name(), host, fault };
     }
     match (why.is_connect(), why.is_timeout()) {
         (true, true) => {
-            let seconds = source.connect_timeout.as_secs_f64();
+            let seconds = limits.connect_timeout.as_secs_f64();
             FetchError::Connect { host, why: format!("no connection within {seconds} s") }
         }
         (true, false) => FetchError::Connect { host, why: innermost(why) },
-        (false, true) => FetchError::Stalled {
-            from: at.shown().to_owned(),
-            received: 0,
-            expected: None,
-            seconds: source.stall_timeout.as_secs_f64(),
-            kept: false,
-        },
-        (false, false) => FetchError::BrokeOff {
-            from: at.shown().to_owned(),
-            received: 0,
-            expected: None,
-            why: innermost(why),
-            kept: false,
-        },
+        (false, true) => FetchError::timed_out(&at.shown, None, limits.stall_timeout),
+        (false, false) => FetchError::interrupted(&at.shown, 0, None, innermost(why)),
     }
 }
 
-/// Names a connection that a proxy did not make.
-fn refused_by_proxy(at: &Address, why: &reqwest::Error, source: &Source) -> Option<FetchError> {
-    let proxy = Proxy::before(&at.url)?;
-    let patience = source.connect_timeout;
-    let why = if why.is_timeout() {
-        format!("no connection within {} s", patience.as_secs_f64())
-    } else {
-        let told: Vec<String> = causes(why).into_iter().map(ToString::to_string).collect();
-        proxy.objection(&at.url, &told, patience)?
-    };
-    Some(FetchError::Proxy { proxy: proxy.name(), host: at.host(), why })
-}
-
-impl Read for Answer {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() > self.end.0 {
-            let text = format!("it did not end within {} s", self.end.1.as_secs_f64());
-            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-        }
-        self.response.read(buffer)
-    }
-}
-
-impl Supply for Answer {
-    fn failed(&self, from: &str, why: io::Error, received: u64) -> FetchError {
-        let (from, expected) = (from.to_owned(), self.length);
-        let stalled = causes(&why)
-            .into_iter()
-            .any(|cause| cause.downcast_ref().is_some_and(reqwest::Error::is_timeout));
-        if stalled {
-            let seconds = self.stall.as_secs_f64();
-            return FetchError::Stalled { from, received, expected, seconds, kept: false };
-        }
-        FetchError::BrokeOff { from, received, expected, why: innermost(&why), kept: false }
-    }
-}
-
-/// An error and what lies below it, outermost first. An `io::Error` hides the error it wraps from `source()`,
-/// so it is asked by name.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+/// An error and its causes, outermost first. An `io::Error` hides the error that it wraps from `source()`, so it is
+/// asked by name.
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.map(|inner| -> &'a (dyn Error + 'static) { inner }).or_else(|| error.source())
@@ -368,7 +332,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
     .collect()
 }
 
-/// The cause that a person can use: the innermost. A connection closed too early has many names; it gets one.
+/// The innermost cause. A connection that was closed too early has many names; it gets one.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let causes = causes(error);
     let closed = causes.iter().any(|cause| {
@@ -385,7 +349,7 @@ fn bad_certificate(error: &(dyn Error + 'static)) -> Option<String> {
         return None;
     };
     Some(match fault {
-        CertificateError::UnknownIssuer => "no root certificate of this system stands behind it".to_owned(),
+        CertificateError::UnknownIssuer => "it is not signed by a trusted certificate authority".to_owned(),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet".to_owned()

@@ -1,9 +1,8 @@
-//! The proxy in the way: which one it is, and what it says.
+//! The proxy before a server: which one it is, and why it did not connect us.
 //!
-//! Whether a proxy is used is decided by the HTTP client, from `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Its
-//! errors tell neither the proxy's address nor its answer, so both are found out here, once a connection has
-//! failed: the address by the very rules that the client follows (`hyper_util`'s matcher), the answer by asking
-//! the proxy once more.
+//! The HTTP client chooses the proxy, from `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Its errors state neither the
+//! proxy's address nor its response, so both are determined here after a connection failed: the address by the client's
+//! own rules (`hyper_util`'s matcher), the response by asking the proxy once more.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -12,10 +11,51 @@ use std::time::{Duration, Instant};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::{StatusCode, Url};
 
-/// The most bytes of a proxy's first line that are read.
-const LINE: usize = 256;
+use super::http::{causes, describe};
+use super::parse;
 
-/// A proxy that stands between us and a server.
+/// The longest first line of a response, in bytes.
+const MAX_LINE: usize = 256;
+/// How the client's error for a proxy that did not connect us begins, and how it continues if a password is needed
+/// (hyper-util 0.1.21, `TunnelError`, a private type).
+const TUNNEL_FAILED: &str = "tunnel error: ";
+const AUTH_REQUIRED: &str = "proxy authorization required";
+
+/// Why a proxy did not connect us to a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyFault {
+    /// It refused with this status.
+    #[error("it answers {}", describe(*.0))]
+    Refused(StatusCode),
+    /// It requires a user and password, or other ones.
+    #[error("{AUTH_REQUIRED}")]
+    AuthRequired,
+    /// What it sent is not an HTTP response.
+    #[error("it answers as no proxy does")]
+    NotHttp,
+    /// It accepted the connection but sent no response in this time.
+    #[error("it answers nothing within {} s", .0.as_secs_f64())]
+    NoResponse(Duration),
+    /// There was no connection in this time.
+    #[error("no connection within {} s", .0.as_secs_f64())]
+    NoConnection(Duration),
+    /// The connection failed.
+    #[error("{0}")]
+    Failed(String),
+    /// It is neither an http nor an https proxy.
+    #[error("only http and https proxies can be used")]
+    Unsupported,
+}
+
+impl ProxyFault {
+    /// Whether the proxy wants a user and password.
+    #[must_use]
+    pub fn needs_password(&self) -> bool {
+        matches!(self, Self::AuthRequired | Self::Refused(StatusCode::PROXY_AUTHENTICATION_REQUIRED))
+    }
+}
+
+/// A proxy before a server.
 pub(super) struct Proxy(Intercept);
 
 impl Proxy {
@@ -24,7 +64,7 @@ impl Proxy {
         Matcher::from_system().intercept(&url.as_str().parse().ok()?).map(Self)
     }
 
-    /// Its host and port: never a user or password.
+    /// Its host and port, without user and password.
     pub(super) fn name(&self) -> String {
         format!("{}:{}", self.host(), self.port())
     }
@@ -34,36 +74,34 @@ impl Proxy {
     }
 
     fn port(&self) -> u16 {
-        let usual = if self.0.uri().scheme_str() == Some("https") { 443 } else { 80 };
-        self.0.uri().port_u16().unwrap_or(usual)
+        let default = if self.0.uri().scheme_str() == Some("https") { 443 } else { 80 };
+        self.0.uri().port_u16().unwrap_or(default)
     }
 
-    /// What it has against connecting us to `url`; `told` is what the client said of the failure, outermost
-    /// first. `None` if the proxy is not to blame.
-    pub(super) fn objection(&self, url: &Url, told: &[String], patience: Duration) -> Option<String> {
+    /// Why it did not connect us to `url`, after the client failed with `why`. `None` if the proxy is not the cause.
+    pub(super) fn fault(&self, url: &Url, why: &reqwest::Error, timeout: Duration) -> Option<ProxyFault> {
+        if why.is_timeout() {
+            return Some(ProxyFault::NoConnection(timeout));
+        }
         match self.0.uri().scheme_str() {
-            Some("http") => match self.asked(url, patience) {
+            Some("http") => match self.status(url, timeout) {
                 Ok(Some(StatusCode::OK)) => None,
-                Ok(Some(status)) => Some(format!("it answers {}", super::http::named(status))),
-                Ok(None) => Some("it answers as no proxy does".to_owned()),
+                Ok(Some(status)) => Some(ProxyFault::Refused(status)),
+                Ok(None) => Some(ProxyFault::NotHttp),
                 Err(why) if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    Some(format!("it answers nothing within {} s", patience.as_secs_f64()))
+                    Some(ProxyFault::NoResponse(timeout))
                 }
-                Err(why) => Some(why.to_string()),
+                Err(why) => Some(ProxyFault::Failed(why.to_string())),
             },
-            // To ask it again would take TLS by hand. The client's own words are less, but they are there.
-            Some("https") => told.iter().any(|cause| cause.starts_with("tunnel error")).then(|| {
-                let last = told.last().map(String::as_str).unwrap_or_default();
-                last.strip_prefix("tunnel error: ").unwrap_or(last).to_owned()
-            }),
-            _ => Some("only http and https proxies can be used".to_owned()),
+            Some("https") => tunnel_fault(why),
+            _ => Some(ProxyFault::Unsupported),
         }
     }
 
-    /// Asks for the connection once more; the answer's status, if it is an HTTP answer.
-    fn asked(&self, url: &Url, patience: Duration) -> io::Result<Option<StatusCode>> {
-        let mut stream = self.connect(patience)?;
-        stream.set_write_timeout(Some(patience))?;
+    /// The status with which the proxy answers a `CONNECT`, if the response is HTTP.
+    fn status(&self, url: &Url, timeout: Duration) -> io::Result<Option<StatusCode>> {
+        let mut stream = self.connect(timeout)?;
+        stream.set_write_timeout(Some(timeout))?;
         let host = url.host_str().unwrap_or_default();
         let target = format!("{host}:{}", url.port_or_known_default().unwrap_or(443));
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
@@ -72,30 +110,40 @@ impl Proxy {
         }
         request.extend(b"\r\n");
         stream.write_all(&request)?;
-        let (mut line, mut piece, end) = (Vec::new(), [0; LINE], Instant::now() + patience);
+        let (mut line, mut chunk, end) = (Vec::new(), [0; MAX_LINE], Instant::now() + timeout);
         // One byte now and then must not hold us up either.
-        while line.len() < LINE && !line.contains(&b'\n') {
+        while line.len() < MAX_LINE && !line.contains(&b'\n') {
             let left = end.saturating_duration_since(Instant::now());
             stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            match stream.read(&mut piece)? {
+            match stream.read(&mut chunk)? {
                 _ if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
                 0 => break,
-                count => line.extend_from_slice(&piece[..count]),
+                count => line.extend_from_slice(&chunk[..count]),
             }
         }
-        Ok(super::words::status(&line))
+        Ok(parse::status_line(&line))
     }
 
-    fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
+    fn connect(&self, timeout: Duration) -> io::Result<TcpStream> {
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
-        // An IPv6 address stands in brackets in an URL.
+        // An IPv6 address is in brackets in a URL.
         let host = self.host().trim_matches(['[', ']']);
         for address in (host, self.port()).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, patience) {
+            match TcpStream::connect_timeout(&address, timeout) {
                 Ok(stream) => return Ok(stream),
                 Err(why) => failed = why,
             }
         }
         Err(failed)
     }
+}
+
+/// Why an https proxy did not connect us. Asking it again would need TLS by hand, so the text of the client's error has
+/// to do; it is read here and nowhere else.
+fn tunnel_fault(why: &reqwest::Error) -> Option<ProxyFault> {
+    let texts: Vec<String> = causes(why).into_iter().map(ToString::to_string).collect();
+    texts.iter().find(|text| text.starts_with(TUNNEL_FAILED))?;
+    let last = texts.last()?;
+    let last = last.strip_prefix(TUNNEL_FAILED).unwrap_or(last);
+    Some(if last == AUTH_REQUIRED { ProxyFault::AuthRequired } else { ProxyFault::Failed(last.to_owned()) })
 }

@@ -1,13 +1,13 @@
-//! Detached signatures, as `gpgv` judges them.
+//! Detached signatures, verified by `gpgv`.
 //!
-//! The key is built in. It is the one that Debian keeps to check crun's releases (`debian/upstream/signing-key.asc`
-//! of its source package); primary and signing fingerprint are those of crun's own signed tags (assets/README.md).
-//! What counts is what gpgv says on its status channel (`GnuPG`'s `doc/DETAILS`), never its words.
+//! The key is built in. It is the one with which Debian verifies crun's releases (`debian/upstream/signing-key.asc` of its
+//! source package); primary and signing fingerprint are those of crun's own signed tags (assets/README.md). The verdict
+//! is taken from gpgv's status lines (`GnuPG`'s `doc/DETAILS`), never from its messages.
 
 use camino::Utf8Path;
 
-use super::program::{check_program, system};
-use super::{Artifact, FetchError, Source, signature_of, unverified};
+use super::verify::{check_program, system};
+use super::{Artifact, FetchError, Source, fetch_signature, fetch_unverified};
 use crate::host::{Cmd, HostError, System, TempDir, digest};
 
 /// The hash algorithms that a signature may use: SHA-256, SHA-384 and SHA-512 (RFC 9580, section 9.5). gpgv itself still
@@ -17,7 +17,7 @@ const HASHES: [&str; 3] = ["8", "9", "10"];
 /// line ends do not count.
 const BINARY: &str = "00";
 
-/// Whose signatures count.
+/// Whose signatures are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signer<'k> {
     /// The public key, as gpgv takes it.
@@ -32,7 +32,7 @@ pub const CRUN: Signer<'static> = Signer {
     fingerprint: "AC404C1C0BF735C63FF4D562263D6DF2E163E1EA",
 };
 
-/// What gpgv says.
+/// The verdict of gpgv.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signature {
     /// It is good, and of the expected primary key.
@@ -49,83 +49,83 @@ pub enum Signature {
     },
 }
 
-/// What a look at a release's signature came to.
+/// The signature of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum SignatureStatus {
     /// It is good.
     Good {
         /// The fingerprint of the primary key.
         fingerprint: String,
     },
-    /// Its publisher offers none, or the offline directory has none.
+    /// The publisher offers none, or the offline directory has none.
     Missing,
-    /// This machine has no gpgv.
+    /// gpgv is not installed.
     NoGpgv,
 }
 
-/// Looks at the signature of a file: it comes from where the file comes from, under the file's name and `.asc`.
+/// Verifies the signature of a file. It is fetched from where the file comes from, under the file's name and `.asc`.
 ///
 /// # Errors
-/// [`FetchError::BadSignature`], after which the file must not be used; otherwise when there is no verdict.
-pub fn look(
+/// [`FetchError::BadSignature`], after which the file must not be used; otherwise if there is no verdict.
+pub fn verify(
     artifact: &Artifact,
     source: &Source,
     signer: &Signer<'_>,
     file: &Utf8Path,
-) -> Result<Look, FetchError> {
+) -> Result<SignatureStatus, FetchError> {
     let system = system();
     if !is_possible(&system) {
-        return Ok(Look::NoGpgv);
+        return Ok(SignatureStatus::NoGpgv);
     }
-    let signature = match signature_of(artifact, source) {
+    let signature = match fetch_signature(artifact, source) {
         Ok(bytes) => bytes,
         Err(FetchError::NotInDirectory { .. } | FetchError::Status { code: 404 | 410, .. }) => {
-            return Ok(Look::Missing);
+            return Ok(SignatureStatus::Missing);
         }
         Err(e) => return Err(e),
     };
-    let name = || artifact.name.clone();
-    let no_room =
-        |why| FetchError::Unwritable { name: format!("the signature of {}", name()), received: 0, why };
+    let no_room = |why| FetchError::unwritable(&format!("the signature of {}", artifact.name), 0, why);
     let scratch = TempDir::new().map_err(no_room)?;
     let key = scratch.put("key.gpg", signer.key).map_err(no_room)?;
     let signature = scratch.put("file.asc", &signature).map_err(no_room)?;
-    let bad = |why: String| Err(FetchError::BadSignature { name: name(), why });
-    match judge(&system, &key, signer.fingerprint, &signature, file) {
-        Ok(Signature::Good) => Ok(Look::Good { fingerprint: signer.fingerprint.to_owned() }),
-        Ok(Signature::Bad { why }) => bad(why),
-        Ok(Signature::UnknownKey { id }) => bad(format!("it is of another key, {id}")),
-        Err(e) => bad(format!("{e}")),
-    }
+    let why = match judge(&system, &key, signer.fingerprint, &signature, file) {
+        Ok(Signature::Good) => {
+            return Ok(SignatureStatus::Good { fingerprint: signer.fingerprint.to_owned() });
+        }
+        Ok(Signature::Bad { why }) => why,
+        Ok(Signature::UnknownKey { id }) => format!("it is of another key, {id}"),
+        Err(e) => e.to_string(),
+    };
+    Err(FetchError::BadSignature { name: artifact.name.clone(), why })
 }
 
 /// Fetches a release whose checksum is not known, and returns its sha256 if its publisher signed it and it is the
-/// program that was asked for; the digest is empty unless the signature is good.
+/// program that was asked for; the sha256 is empty unless the signature is good.
 ///
 /// # Errors
-/// As [`look`] and [`check_program`]; otherwise if the file cannot be fetched.
-pub fn vouch(
+/// As [`verify`] and [`check_program`]; otherwise if the file cannot be fetched.
+pub fn verified_checksum(
     artifact: &Artifact,
     source: &Source,
     signer: &Signer<'_>,
-) -> Result<(Look, String), FetchError> {
-    // What cannot be judged is not fetched.
+) -> Result<(SignatureStatus, String), FetchError> {
+    // What cannot be verified is not fetched.
     if !is_possible(&system()) {
-        return Ok((Look::NoGpgv, String::new()));
+        return Ok((SignatureStatus::NoGpgv, String::new()));
     }
-    let bytes = unverified(artifact, source)?;
-    let no_room = |why| FetchError::Unwritable { name: artifact.name.clone(), received: 0, why };
+    let bytes = fetch_unverified(artifact, source)?;
+    let no_room = |why| FetchError::unwritable(&artifact.name, 0, why);
     let scratch = TempDir::new().map_err(no_room)?;
     let file = scratch.put("file", &bytes).map_err(no_room)?;
-    let found = look(artifact, source, signer, &file)?;
-    if !matches!(found, Look::Good { .. }) {
-        return Ok((found, String::new()));
+    let status = verify(artifact, source, signer, &file)?;
+    if !matches!(status, SignatureStatus::Good { .. }) {
+        return Ok((status, String::new()));
     }
     check_program(artifact, &bytes)?;
-    Ok((found, digest(&bytes)))
+    Ok((status, digest(&bytes)))
 }
 
-/// Whether this machine can judge signatures.
+/// Whether gpgv is installed.
 #[must_use]
 pub fn is_possible(system: &dyn System) -> bool {
     system.stdout_if_ok(&Cmd::parse("gpgv --version")).is_some()
@@ -135,7 +135,7 @@ pub fn is_possible(system: &dyn System) -> bool {
 /// key must have this fingerprint.
 ///
 /// # Errors
-/// When gpgv cannot be run, or says nothing that is understood: that is no verdict.
+/// If gpgv cannot be run, or its output is not understood: that is not a verdict.
 pub fn judge(
     system: &dyn System,
     key: &Utf8Path,

@@ -89,7 +89,7 @@ fn choices(facts: &Facts) -> Vec<Choice> {
         let doubt = release
             .builds
             .get(&arch)
-            .filter(|b| !b.well_attested())
+            .filter(|b| !b.has_quorum())
             .map_or("", |_| ", its checksum known from a single source");
         format!("{}{date}{word}{doubt}{note}", release.version)
     };

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use kind_wsl::fetch::catalogue::{self, Arch};
-use kind_wsl::fetch::signature::{self, Look};
+use kind_wsl::fetch::signature::{self, SignatureStatus};
 use kind_wsl::fetch::{
-    Artifact, FetchError, Source, Trust, install_tls_provider, newest_release, obtain, signature_of,
-    unverified,
+    Artifact, ChecksumSource, FetchError, Limits, Progress, Source, download, fetch_signature,
+    fetch_unverified, install_tls_provider, newest_release,
 };
-use kind_wsl::host::digest;
+use kind_wsl::host::{LiveSystem, Process, digest};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -81,7 +82,8 @@ fn endless(line: &mut Line, begin: &str, text: &[u8], pause: Duration) -> io::Re
 impl Hostile {
     fn source(&self) -> Source {
         let mirror = Some(format!("https://me:hunter2@localhost:{}", self.port));
-        Source { mirror, stall_timeout: Duration::from_secs(1), ..Source::default() }
+        let limits = Limits { stall_timeout: Duration::from_secs(1), ..Limits::default() };
+        Source { mirror, limits, ..Source::default() }
     }
 
     fn artifact(&self) -> Artifact {
@@ -92,8 +94,8 @@ impl Hostile {
             url: format!("https://localhost:{}/crun", self.port),
             sha256: "0".repeat(64),
             size: None,
-            trust: Trust::User,
-            signed: true,
+            checksum_source: ChecksumSource::User,
+            has_signature: true,
             identity: None,
         }
     }
@@ -102,16 +104,15 @@ impl Hostile {
     fn all_end(&self) -> Vec<String> {
         let begin = Instant::now();
         let (source, artifact) = (self.source(), self.artifact());
-        let mut nothing = |_: &camino::Utf8Path| Err(io::ErrorKind::NotFound.into());
-        let mut sink = Counting::default();
+        let (fetched, taken) = fetched(&artifact, &within(1 << 20, &source));
         let errors = [
             newest_release("containers/crun", &source).map(drop),
-            signature_of(&artifact, &source).map(drop),
-            unverified(&artifact, &source).map(drop),
-            obtain(&artifact, &Source { max_bytes: 1 << 20, ..source }, &mut nothing, &mut sink, &mut |_| {}),
+            fetch_signature(&artifact, &source).map(drop),
+            fetch_unverified(&artifact, &source).map(drop),
+            fetched,
         ];
         assert!(begin.elapsed() < Duration::from_mins(1), "it took {:?}", begin.elapsed());
-        assert!(sink.0 <= 1 << 20, "{} bytes were taken", sink.0);
+        assert!(taken <= 1 << 20, "{taken} bytes were taken");
         errors.into_iter().map(|e| told(&e.expect_err("a hostile answer was taken"))).collect()
     }
 }
@@ -123,17 +124,23 @@ fn told(error: &FetchError) -> String {
     text
 }
 
-#[derive(Default)]
-struct Counting(usize);
+fn within(max_bytes: u64, source: &Source) -> Source {
+    Source { limits: Limits { max_bytes, ..source.limits.clone() }, ..source.clone() }
+}
 
-impl Write for Counting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Downloads a file once, and counts the bytes that were taken.
+fn fetched(artifact: &Artifact, source: &Source) -> (Result<(), FetchError>, u64) {
+    let (root, dir) = (Utf8Path::new("/"), tempfile::tempdir().unwrap());
+    let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+    let staging = host.download_dir_at_host_path(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
+    let mut taken = 0;
+    let mut progress = |p| {
+        if let Progress::Bytes { done, .. } = p {
+            taken = done;
+        }
+    };
+    let fetched = download(artifact, "crun", source, &staging, &mut |_| false, &mut progress);
+    (fetched.map(drop), taken)
 }
 
 #[test]
@@ -161,14 +168,14 @@ fn bodies_without_end_are_taken_to_their_bound_and_no_further() {
                 if chunked { b"8\r\nabcdefgh\r\n".repeat(4000) } else { b"[{\"tag_name\":".repeat(4000) };
             let server = hostile(pki, move |_, line| endless(line, begin, &text, Duration::ZERO));
             // Time enough for a busy machine: it is the size that ends it.
-            let source =
-                Source { stall_timeout: Duration::from_secs(30), max_bytes: 1 << 20, ..server.source() };
-            let (artifact, mut sink) = (server.artifact(), Counting::default());
-            let mut nothing = |_: &camino::Utf8Path| Err(io::ErrorKind::NotFound.into());
-            let said = told(&obtain(&artifact, &source, &mut nothing, &mut sink, &mut |_| {}).unwrap_err());
+            let limits =
+                Limits { stall_timeout: Duration::from_secs(30), max_bytes: 1 << 20, ..Limits::default() };
+            let (source, artifact) = (Source { limits, ..server.source() }, server.artifact());
+            let (fetched, taken) = fetched(&artifact, &source);
+            let said = told(&fetched.unwrap_err());
             assert!(said.contains("is larger than the 1048576 bytes that are accepted"), "{said}");
-            assert!(sink.0 <= 1 << 20, "{} bytes were taken", sink.0);
-            let said = told(&signature_of(&artifact, &source).unwrap_err());
+            assert!(taken <= 1 << 20, "{taken} bytes were taken");
+            let said = told(&fetch_signature(&artifact, &source).unwrap_err());
             assert!(said.contains("is larger than the 65536 bytes that are accepted"), "{said}");
             if chunked {
                 let said = told(&newest_release("containers/crun", &source).unwrap_err());
@@ -198,7 +205,7 @@ fn a_byte_now_and_then_does_not_hold_a_small_text_up_for_ever() {
         let begin = Instant::now();
         let error = newest_release("containers/crun", &server.source()).unwrap_err();
         assert!(told(&error).contains("it did not end within 5 s"), "{error}");
-        let error = signature_of(&server.artifact(), &server.source()).unwrap_err();
+        let error = fetch_signature(&server.artifact(), &server.source()).unwrap_err();
         assert!(told(&error).contains("it did not end within 5 s"), "{error}");
         assert!(begin.elapsed() < Duration::from_secs(40));
     });
@@ -286,7 +293,7 @@ fn a_hostile_list_of_releases_names_no_release() {
 }
 
 /// What a mirror that serves these files says of crun 9.9.9, whose signer is the test's own.
-fn vouched(pki: &Path, signer: &Signer, bytes: &[u8]) -> Result<(Look, String), FetchError> {
+fn checksum_of(pki: &Path, signer: &Signer, bytes: &[u8]) -> Result<(SignatureStatus, String), FetchError> {
     let (_, signature) = signer.signed("crun", bytes);
     let (program, signature) = (bytes.to_vec(), std::fs::read(signature).unwrap());
     let server = hostile(pki, move |head, line| {
@@ -299,10 +306,15 @@ fn vouched(pki: &Path, signer: &Signer, bytes: &[u8]) -> Result<(Look, String), 
         line.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())?;
         line.write_all(body)
     });
-    let source = Source { stall_timeout: Duration::from_secs(30), ..server.source() };
-    let artifact = catalogue::crun().unwrap().unattested(&"9.9.9".parse().unwrap(), Arch::Amd64).unwrap();
+    let limits = Limits { stall_timeout: Duration::from_secs(30), ..Limits::default() };
+    let source = Source { limits, ..server.source() };
+    let artifact = catalogue::crun().unwrap().unverified(&"9.9.9".parse().unwrap(), Arch::Amd64).unwrap();
     let key = std::fs::read(signer.key()).unwrap();
-    signature::vouch(&artifact, &source, &signature::Signer { key: &key, fingerprint: &signer.fingerprint })
+    signature::verified_checksum(
+        &artifact,
+        &source,
+        &signature::Signer { key: &key, fingerprint: &signer.fingerprint },
+    )
 }
 
 #[test]
@@ -310,8 +322,8 @@ fn a_mirror_cannot_roll_crun_back_under_a_true_signature() {
     trusting(|pki| {
         let Some(signer) = Signer::new() else { return };
         let right = elf::crun("9.9.9");
-        let (look, sha256) = vouched(pki, &signer, &right).unwrap();
-        assert_eq!(look, Look::Good { fingerprint: signer.fingerprint.clone() });
+        let (status, sha256) = checksum_of(pki, &signer, &right).unwrap();
+        assert_eq!(status, SignatureStatus::Good { fingerprint: signer.fingerprint.clone() });
         assert_eq!(sha256, digest(&right));
         // The machine of the ELF header: 183 is AArch64.
         let mut foreign = right.clone();
@@ -323,7 +335,7 @@ fn a_mirror_cannot_roll_crun_back_under_a_true_signature() {
             (foreign, "it is not an ELF executable for amd64"),
             (b"#!/bin/sh\necho crun version 9.9.9\n".to_vec(), "it is not an ELF executable for amd64"),
         ] {
-            let error = vouched(pki, &signer, &bytes).unwrap_err();
+            let error = checksum_of(pki, &signer, &bytes).unwrap_err();
             assert_eq!(error.to_string(), format!("this is not crun 9.9.9: {why}"));
         }
     });
@@ -334,14 +346,14 @@ fn a_file_that_trickles_in_ends_with_what_came() {
     trusting(|pki| {
         let server =
             hostile(pki, |_, line| endless(line, "HTTP/1.1 200 OK\r\n\r\n", b"x", Duration::from_millis(50)));
-        let source = Source { total_timeout: Duration::from_secs(1), ..server.source() };
+        let limits = Limits { total_timeout: Duration::from_secs(1), ..server.source().limits };
+        let source = Source { limits, ..server.source() };
         let (artifact, begin) = (server.artifact(), Instant::now());
-        let mut nothing = |_: &camino::Utf8Path| Err(io::ErrorKind::NotFound.into());
-        let mut sink = Counting::default();
-        let error = obtain(&artifact, &source, &mut nothing, &mut sink, &mut |_| {}).unwrap_err();
+        let (fetched, taken) = fetched(&artifact, &source);
+        let error = fetched.unwrap_err();
         assert!(told(&error).contains("it did not end within 1 s"), "{error}");
-        let error = unverified(&artifact, &source).unwrap_err();
+        let error = fetch_unverified(&artifact, &source).unwrap_err();
         assert!(told(&error).contains("it did not end within 1 s"), "{error}");
-        assert!(begin.elapsed() < Duration::from_secs(40) && sink.0 > 0);
+        assert!(begin.elapsed() < Duration::from_secs(40) && taken > 0);
     });
 }

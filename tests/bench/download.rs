@@ -17,7 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use kind_wsl::fetch::{Artifact, Part, Source, Trust, install_tls_provider, resume};
+use camino::Utf8Path;
+use kind_wsl::fetch::{Artifact, ChecksumSource, Limits, Source, download, install_tls_provider};
+use kind_wsl::host::{LiveSystem, Process};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest, Sha256};
@@ -81,32 +83,6 @@ fn answer(tls: Arc<ServerConfig>, socket: TcpStream, block: &[u8], size: u64) ->
     stream.flush()
 }
 
-/// Takes everything and keeps nothing, as the pipe into `sha256sum` does.
-struct Nowhere(u64);
-
-impl Write for Nowhere {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Part for Nowhere {
-    fn len(&self) -> u64 {
-        self.0
-    }
-    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn restart(&mut self) -> io::Result<()> {
-        self.0 = 0;
-        Ok(())
-    }
-}
-
 fn get(url: &str, sha256: &str, size: u64) {
     let artifact = Artifact {
         name: "1 GiB".into(),
@@ -115,14 +91,16 @@ fn get(url: &str, sha256: &str, size: u64) {
         url: url.into(),
         sha256: sha256.into(),
         size: Some(size),
-        trust: Trust::User,
-        signed: false,
+        checksum_source: ChecksumSource::User,
+        has_signature: false,
         identity: None,
     };
-    let source = Source { max_bytes: size, ..Source::default() };
-    let mut open =
-        |_: &camino::Utf8Path| -> io::Result<Box<dyn Read>> { Err(io::ErrorKind::NotFound.into()) };
-    resume(&artifact, &source, &mut open, &mut Nowhere(0), &mut |_| false, &mut |_| {}).unwrap();
+    let limits = Limits { max_bytes: size, ..Limits::default() };
+    let source = Source { limits, ..Source::default() };
+    let (root, dir) = (Utf8Path::new("/"), tempfile::tempdir_in("/dev/shm").unwrap());
+    let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
+    let staging = host.download_dir_at_host_path(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
+    download(&artifact, "file", &source, &staging, &mut |_| false, &mut |_| {}).unwrap();
     // Not ru_maxrss, which a process inherits from the one that started it.
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

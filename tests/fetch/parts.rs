@@ -1,130 +1,74 @@
-//! Parts: in memory, and in a file as the program has them.
+//! A download into a directory of its own, as the program has it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use kind_wsl::fetch::{Artifact, FetchError, Part, Progress, Source, resume};
+use camino::{Utf8Path, Utf8PathBuf};
+use kind_wsl::fetch::{Artifact, FetchError, Progress, Source, download, resume};
+use kind_wsl::host::{DownloadDir, LiveSystem, Process};
+use tempfile::TempDir;
 
-/// A part in memory that remembers what was done to it.
-#[derive(Debug, Default)]
-pub struct Memory {
-    pub bytes: Vec<u8>,
-    /// How often it was thrown away.
+/// The name under which a test downloads.
+const NAME: &str = "crun";
+
+/// The part of a file, and what was done to it.
+#[derive(Debug)]
+pub struct Part {
+    dir: PathBuf,
+    _temporary: Option<TempDir>,
+    /// How often bytes of it were thrown away for others.
     pub restarts: usize,
     /// Bytes that were written to it in all.
     pub written: usize,
-    /// How many bytes there is room for.
-    pub room: Option<usize>,
-    /// After how many bytes reading it back fails.
-    pub readable: Option<usize>,
-    /// Whether it takes bytes that it can not flush.
-    pub stuck: bool,
 }
 
-impl Memory {
-    pub fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_owned(), ..Self::default() }
+impl Default for Part {
+    fn default() -> Self {
+        Self::of(b"")
     }
 }
 
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.room.map_or(bytes.len(), |room| (room - self.bytes.len()).min(bytes.len()));
-        if room == 0 {
-            return Err(io::ErrorKind::StorageFull.into());
+impl Part {
+    /// One of which an earlier run kept these bytes.
+    pub fn of(kept: &[u8]) -> Self {
+        // A whole file is synced before it gets its name, which takes longer than the download on a busy disk.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let part = Self { _temporary: None, ..Self::at(dir.path()) };
+        if !kept.is_empty() {
+            std::fs::write(part.partial(), kept).unwrap();
         }
-        self.bytes.extend_from_slice(&bytes[..room]);
-        self.written += room;
-        Ok(room)
+        Self { _temporary: Some(dir), ..part }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        if self.stuck { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-}
-
-/// Reading it fails.
-struct Broken;
-
-impl Read for Broken {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::InvalidData.into())
-    }
-}
-
-impl Part for Memory {
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
+    /// The one in this directory.
+    pub fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), _temporary: None, restarts: 0, written: 0 }
     }
 
-    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
-        match self.readable {
-            None => Ok(Box::new(&self.bytes[..])),
-            Some(0) => Err(io::ErrorKind::PermissionDenied.into()),
-            Some(some) => Ok(Box::new(self.bytes[..some].chain(Broken))),
-        }
+    /// Where its bytes are until it is whole.
+    pub fn partial(&self) -> PathBuf {
+        self.dir.join(format!("{NAME}.partial"))
     }
 
-    fn restart(&mut self) -> io::Result<()> {
-        self.bytes.clear();
-        self.restarts += 1;
-        Ok(())
-    }
-}
-
-/// A part in a file, which is there from its first byte on.
-pub struct InFile {
-    pub path: PathBuf,
-    file: Option<File>,
-    /// At this length the program is killed.
-    pub fatal: Option<u64>,
-}
-
-impl InFile {
-    pub fn at(path: PathBuf) -> Self {
-        Self { path, file: None, fatal: None }
-    }
-
+    /// What there is of the file: the whole, or what is kept.
     pub fn bytes(&self) -> Vec<u8> {
-        std::fs::read(&self.path).unwrap_or_default()
+        let whole = std::fs::read(self.dir.join(NAME));
+        whole.or_else(|_| std::fs::read(self.partial())).unwrap_or_default()
     }
-}
 
-impl Write for InFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.file.is_none() {
-            self.file = Some(OpenOptions::new().append(true).create(true).open(&self.path)?);
+    /// Removes it.
+    pub fn clear(&self) {
+        for path in [self.dir.join(NAME), self.partial()] {
+            let _ = std::fs::remove_file(path);
         }
-        let room = self.fatal.map_or(bytes.len(), |fatal| bytes.len().min((fatal - self.len()) as usize));
-        if room == 0 {
-            nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
-        }
-        self.file.as_mut().unwrap().write(&bytes[..room])
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Part for InFile {
-    fn len(&self) -> u64 {
-        std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
-    }
-
-    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(File::open(&self.path)?))
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        self.file = None;
-        match std::fs::remove_file(&self.path) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-            _ => Ok(()),
-        }
+    fn staging(&self) -> DownloadDir {
+        let root = Utf8Path::new("/");
+        let dir = Utf8PathBuf::from_path_buf(self.dir.clone()).unwrap();
+        LiveSystem::new(root, Box::new(Process::new(root)), []).download_dir_at_host_path(&dir).unwrap()
     }
 }
 
@@ -139,22 +83,61 @@ pub struct Ran {
     pub waits: Vec<u64>,
 }
 
+type Pause<'a> = &'a mut dyn FnMut(Duration) -> bool;
+type Told<'a> = &'a mut dyn FnMut(Progress);
+
 /// Downloads into `part`; nobody waits, but the first `patience` waits are taken as done.
-pub fn run(artifact: &Artifact, source: &Source, part: &mut dyn Part, patience: usize) -> Ran {
+pub fn run(artifact: &Artifact, source: &Source, part: &mut Part, patience: usize) -> Ran {
+    let staging = part.staging();
+    let mut work = |pause: Pause<'_>, progress: Told<'_>| {
+        download(artifact, NAME, source, &staging, pause, progress).map(drop)
+    };
+    observed(part, patience, &mut work)
+}
+
+/// The same, where only the first bytes of what is kept can be read back.
+pub fn run_damaged(artifact: &Artifact, part: &mut Part, readable: u64) -> Ran {
+    let (staging, path) = (part.staging(), part.partial());
+    let mut work = |pause: Pause<'_>, progress: Told<'_>| {
+        let mut file = staging.part(NAME).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(readable).unwrap();
+        resume(artifact, &Source::default(), &mut file, pause, progress)?;
+        file.finish().map(drop).map_err(unexpected)
+    };
+    observed(part, 0, &mut work)
+}
+
+fn unexpected(why: io::Error) -> FetchError {
+    panic!("{why}")
+}
+
+fn observed(
+    part: &mut Part,
+    patience: usize,
+    work: &mut dyn FnMut(Pause<'_>, Told<'_>) -> Result<(), FetchError>,
+) -> Ran {
     let (mut told, mut waits) = (Vec::new(), Vec::new());
-    let mut open = |path: &camino::Utf8Path| -> io::Result<Box<dyn Read>> { Ok(Box::new(File::open(path)?)) };
     let mut pause = |time: Duration| {
         waits.push(time.as_secs());
         waits.len() <= patience
     };
+    // What the part has, and what it has once the next byte of an answer is written to it.
+    let (mut has, mut kept) = (part.bytes().len() as u64, 0);
     let mut progress = |p| {
         told.push(p);
-        if let Progress::Bytes(_) = p {
-            *ARRIVED.0.lock().unwrap() += 1;
-            ARRIVED.1.notify_all();
+        match p {
+            Progress::Started { kept: begin, .. } => kept = begin,
+            Progress::Bytes { done, .. } => {
+                part.restarts += usize::from(kept < has);
+                part.written += (done - kept) as usize;
+                (has, kept) = (done, done);
+                *ARRIVED.0.lock().unwrap() += 1;
+                ARRIVED.1.notify_all();
+            }
+            _ => {}
         }
     };
-    let outcome = resume(artifact, source, &mut open, part, &mut pause, &mut progress);
+    let outcome = work(&mut pause, &mut progress);
     let waiting =
         told.iter().filter_map(|p| if let Progress::Waiting(t) = p { Some(t.as_secs()) } else { None });
     assert_eq!(waiting.collect::<Vec<_>>(), waits, "every wait is told");

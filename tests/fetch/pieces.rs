@@ -1,22 +1,22 @@
 //! Files that arrive in pieces: resumed after a broken line, a killed program, or a server that counts otherwise.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use kind_wsl::fetch::{Artifact, Part, Progress, Source};
+use kind_wsl::fetch::{Artifact, Limits, Progress, Source};
 use kind_wsl::host::digest;
 
 use crate::child::{again, trusting};
-use crate::parts::{InFile, Memory, Ran, run};
+use crate::parts::{Part, Ran, run, run_damaged};
 use crate::server::{
     Given, Server, Then, answer, bare, ok, partial, ranged, serve, serve_then, short, status,
 };
 use crate::{BODY, artifact, attempt};
 
 /// Goes on from `kept`, and waits whenever that is wanted.
-fn go_on(server: &Server, kept: &[u8]) -> (Ran, Memory) {
-    let mut part = Memory::of(kept);
+fn go_on(server: &Server, kept: &[u8]) -> (Ran, Part) {
+    let mut part = Part::of(kept);
     (run(&server.artifact(), &Source::default(), &mut part, usize::MAX), part)
 }
 
@@ -25,7 +25,7 @@ fn go_on(server: &Server, kept: &[u8]) -> (Ran, Memory) {
 fn comes_right(server: &Server, kept: &[u8], given: &[Given], restarts: usize) {
     let (ran, part) = go_on(server, kept);
     ran.outcome.unwrap();
-    assert_eq!((&part.bytes[..], server.given(), part.restarts), (BODY, given.to_owned(), restarts));
+    assert_eq!((&part.bytes()[..], server.given(), part.restarts), (BODY, given.to_owned(), restarts));
 }
 
 #[test]
@@ -37,10 +37,10 @@ fn a_part_of_any_length_is_gone_on_from_and_only_the_rest_is_sent() {
             for size in [Some(301), None] {
                 let sent = body.clone();
                 let server = serve(pki, "good", move |request| ranged(request, &sent));
-                let mut part = Memory::of(&body[..kept]);
+                let mut part = Part::of(&body[..kept]);
                 let ran = run(&of_body(&server, size), &Source::default(), &mut part, 0);
                 ran.outcome.unwrap();
-                assert!(part.bytes == body, "{kept} bytes were kept");
+                assert!(part.bytes() == body, "{kept} bytes were kept");
                 let asked = (kept > 0).then_some(kept);
                 // Where the size is known, a whole part is only hashed.
                 let expected = if kept == 301 && size.is_some() { vec![] } else { vec![(asked, 301 - kept)] };
@@ -62,9 +62,9 @@ fn a_large_part_of_any_length_is_gone_on_from() {
             let sent = body.clone();
             let server = serve(pki, "good", move |request| ranged(request, &sent));
             let artifact = Artifact { sha256: digest(&body), size: None, ..server.artifact() };
-            let mut part = Memory::of(&body[..kept]);
+            let mut part = Part::of(&body[..kept]);
             run(&artifact, &Source::default(), &mut part, 0).outcome.unwrap();
-            assert!(part.bytes == body, "{kept} bytes were kept");
+            assert!(part.bytes() == body, "{kept} bytes were kept");
             assert_eq!((part.restarts, part.written), (0, body.len() - kept));
         }
     });
@@ -72,31 +72,43 @@ fn a_large_part_of_any_length_is_gone_on_from() {
 
 #[test]
 fn a_killed_download_is_gone_on_from_where_it_was_killed() {
-    fn part(pki: &Path) -> InFile {
-        InFile::at(pki.join("crun.partial"))
-    }
     trusting(|pki| {
-        if let Ok(told) = std::env::var("KIND_WSL_TEST_KILLED_AT") {
-            // This is the program that is killed.
-            let (port, fatal) = told.split_once(' ').unwrap();
-            let artifact = artifact(&format!("https://localhost:{port}/crun"));
-            let mut part = part(pki);
-            part.fatal = Some(fatal.parse().unwrap());
-            let _ = run(&artifact, &Source::default(), &mut part, 0);
+        if let Ok(port) = std::env::var("KIND_WSL_TEST_KILLED") {
+            // This is the program that is killed, while it waits for more.
+            run(
+                &artifact(&format!("https://localhost:{port}/crun")),
+                &Source::default(),
+                &mut Part::at(pki),
+                0,
+            );
             panic!("it was to be killed");
         }
         for kill in [0, 1, 9, 10, 19] {
-            let server = serve(pki, "good", |request| ranged(request, BODY));
-            let program = again("pieces::a_killed_download_is_gone_on_from_where_it_was_killed")
-                .env("KIND_WSL_TEST_KILLED_AT", format!("{} {kill}", server.port))
-                .output();
-            let status = program.unwrap().status;
-            assert_eq!(status.signal(), Some(9));
-            assert_eq!(part(pki).bytes(), BODY[..kill]);
-            run(&server.artifact(), &Source::default(), &mut part(pki), 0).outcome.unwrap();
-            assert_eq!(part(pki).bytes(), BODY);
+            let (arrived, reached) = channel();
+            let server = serve_then(pki, "good", move |request| match request.number {
+                0 => {
+                    arrived.send(()).unwrap();
+                    (bare("Content-Length: 20\r\n", &BODY[..kill]), Then::Stall)
+                }
+                _ => (ranged(request, BODY), Then::Close),
+            });
+            let mut program = again("pieces::a_killed_download_is_gone_on_from_where_it_was_killed")
+                .env("KIND_WSL_TEST_KILLED", server.port.to_string())
+                .spawn()
+                .unwrap();
+            reached.recv().unwrap();
+            let mut part = Part::at(pki);
+            while part.bytes().len() < kill {
+                assert!(program.try_wait().unwrap().is_none(), "it ended by itself");
+                std::thread::yield_now();
+            }
+            program.kill().unwrap();
+            assert_eq!(program.wait().unwrap().signal(), Some(9));
+            assert_eq!(part.bytes(), BODY[..kill]);
+            run(&server.artifact(), &Source::default(), &mut part, 0).outcome.unwrap();
+            assert_eq!(part.bytes(), BODY);
             assert_eq!(server.given().last(), Some(&((kill > 0).then_some(kill), 20 - kill)));
-            part(pki).restart().unwrap();
+            part.clear();
         }
     });
 }
@@ -113,7 +125,7 @@ fn a_line_that_breaks_again_and_again_is_taken_up_as_long_as_something_comes() {
         });
         let (ran, part) = go_on(&server, &BODY[..2]);
         ran.outcome.unwrap();
-        assert_eq!(part.bytes, BODY);
+        assert_eq!(part.bytes(), BODY);
         assert_eq!(ran.waits, [1, 2, 4, 8, 16]);
         let given: Vec<Given> = (2..20).step_by(3).map(|start| (Some(start), 3)).collect();
         assert_eq!(server.given(), given);
@@ -123,9 +135,9 @@ fn a_line_that_breaks_again_and_again_is_taken_up_as_long_as_something_comes() {
         let words = "the download of `https://localhost:PORT/crun` broke off after 18 of 20 bytes: \
                      Connection reset by peer (os error 104)";
         server.says(&ran.outcome.unwrap_err(), words);
-        assert_eq!(part.bytes, BODY[..18]);
+        assert_eq!(part.bytes(), BODY[..18]);
         run(&server.artifact(), &Source::default(), &mut part, 0).outcome.unwrap();
-        assert_eq!(part.bytes, BODY);
+        assert_eq!(part.bytes(), BODY);
     });
 }
 
@@ -136,7 +148,7 @@ fn a_line_that_brings_nothing_new_is_not_taken_up() {
         let server = serve_then(pki, "good", move |_| (half(), Then::Reset));
         let (ran, part) = go_on(&server, &BODY[..5]);
         assert!(ran.outcome.is_err());
-        assert_eq!((ran.waits, &part.bytes[..], server.given().len()), (vec![], &BODY[..5], 1));
+        assert_eq!((ran.waits, &part.bytes()[..], server.given().len()), (vec![], &BODY[..5], 1));
 
         // No answer at all says nothing against what is kept.
         let server = serve(pki, "good", |_| Vec::new());
@@ -145,8 +157,8 @@ fn a_line_that_brings_nothing_new_is_not_taken_up() {
         let words = "the download of `https://localhost:PORT/crun` broke off after 5 bytes: \
                      connection closed before message completed";
         server.says(&error, words);
-        let hint = "run the command again: it goes on where this broke off; nothing was installed";
-        assert_eq!((error.hint().as_deref(), &part.bytes[..]), (Some(hint), &BODY[..5]));
+        let hint = "run the command again to resume the download; nothing was installed";
+        assert_eq!((error.hint().as_deref(), &part.bytes()[..]), (Some(hint), &BODY[..5]));
     });
 }
 
@@ -157,10 +169,13 @@ fn a_stall_is_taken_up_where_it_stood() {
             0 => (short(), Then::Stall),
             _ => (ranged(request, BODY), Then::Close),
         });
-        let source = Source { stall_timeout: Duration::from_millis(300), ..Source::default() };
-        let mut part = Memory::default();
+        let source = Source {
+            limits: Limits { stall_timeout: Duration::from_millis(300), ..Limits::default() },
+            ..Source::default()
+        };
+        let mut part = Part::default();
         run(&server.artifact(), &source, &mut part, 1).outcome.unwrap();
-        assert_eq!((&part.bytes[..], server.given()), (BODY, vec![(None, 10), (Some(10), 10)]));
+        assert_eq!((&part.bytes()[..], server.given()), (BODY, vec![(None, 10), (Some(10), 10)]));
     });
 }
 
@@ -170,8 +185,12 @@ fn a_server_that_ignores_the_range_is_taken_from_its_first_byte() {
         let server = serve(pki, "good", |_| ok(BODY));
         let (ran, part) = go_on(&server, &BODY[..5]);
         ran.outcome.unwrap();
-        assert_eq!((&part.bytes[..], part.restarts, server.given()), (BODY, 1, vec![(Some(5), 20)]));
-        let told = [Progress::Started { total: Some(20), kept: 0 }, Progress::Bytes(20), Progress::Done];
+        assert_eq!((&part.bytes()[..], part.restarts, server.given()), (BODY, 1, vec![(Some(5), 20)]));
+        let told = [
+            Progress::Started { total: Some(20), kept: 0 },
+            Progress::Bytes { done: 20, total: Some(20) },
+            Progress::Done,
+        ];
         assert_eq!(ran.told, told);
     });
 }
@@ -194,7 +213,7 @@ fn a_refused_answer_costs_nothing_of_what_is_kept() {
             let server = serve(pki, "good", move |_| bytes.clone());
             let (ran, part) = go_on(&server, &BODY[..5]);
             assert!(ran.outcome.is_err());
-            assert_eq!((&part.bytes[..], part.restarts, server.given().len()), (&BODY[..5], 0, 1));
+            assert_eq!((&part.bytes()[..], part.restarts, server.given().len()), (&BODY[..5], 0, 1));
         }
     });
 }
@@ -244,9 +263,9 @@ fn a_range_of_a_file_of_another_size_is_not_taken() {
             _ => ok(BODY),
         });
         let artifact = Artifact { size: None, ..server.artifact() };
-        let mut part = Memory::default();
+        let mut part = Part::default();
         run(&artifact, &Source::default(), &mut part, 1).outcome.unwrap();
-        assert_eq!(part.bytes, BODY);
+        assert_eq!(part.bytes(), BODY);
         assert_eq!(server.given(), [(None, 10), (Some(10), 11), (None, 20)]);
         assert_eq!(part.written, 30);
     });
@@ -276,9 +295,9 @@ fn a_range_of_unknown_total_is_taken() {
             Some(start) => partial("bytes 15-19/*", &BODY[start..]),
         });
         let artifact = Artifact { size: None, ..server.artifact() };
-        let mut part = Memory::default();
+        let mut part = Part::default();
         run(&artifact, &Source::default(), &mut part, 2).outcome.unwrap();
-        assert_eq!(part.bytes, BODY);
+        assert_eq!(part.bytes(), BODY);
         assert_eq!(server.given(), [(None, 10), (Some(10), 5), (Some(15), 5)]);
     });
 }
@@ -298,11 +317,11 @@ fn a_part_that_is_as_long_as_the_file_or_longer_is_judged_by_its_checksum() {
             (b"twenty bytes of CRUN".to_vec(), vec![(Some(20), 0), (None, 20)], 1),
         ] {
             let server = good();
-            let mut part = Memory::of(&kept);
+            let mut part = Part::of(&kept);
             let artifact = Artifact { size: None, ..server.artifact() };
             let ran = run(&artifact, &Source::default(), &mut part, 0);
             ran.outcome.unwrap();
-            assert_eq!((&part.bytes[..], server.given(), part.restarts), (BODY, given, restarts));
+            assert_eq!((&part.bytes()[..], server.given(), part.restarts), (BODY, given, restarts));
         }
     });
 }
@@ -312,9 +331,9 @@ fn a_part_that_can_not_be_read_back_is_begun_anew() {
     trusting(|pki| {
         let server = serve(pki, "good", |request| ranged(request, BODY));
         for readable in [0, 3] {
-            let mut part = Memory { readable: Some(readable), ..Memory::of(&BODY[..5]) };
-            run(&server.artifact(), &Source::default(), &mut part, 0).outcome.unwrap();
-            assert_eq!((&part.bytes[..], part.restarts), (BODY, 1));
+            let mut part = Part::of(&BODY[..5]);
+            run_damaged(&server.artifact(), &mut part, readable).outcome.unwrap();
+            assert_eq!((&part.bytes()[..], part.restarts), (BODY, 1));
         }
         assert_eq!(server.given(), [(None, 20), (None, 20)]);
     });
@@ -344,7 +363,7 @@ fn a_file_that_changed_between_two_ranges_is_begun_anew_once() {
             digest(BODY)
         );
         server.says(&ran.outcome.unwrap_err(), &words);
-        assert_eq!((&part.bytes[..], server.given()), (&b""[..], vec![(Some(5), 15), (None, 20)]));
+        assert_eq!((&part.bytes()[..], server.given()), (&b""[..], vec![(Some(5), 15), (None, 20)]));
 
         // It changes whenever the line breaks: once anew, and no more.
         let server = serve(pki, "good", |request| match request.start() {
@@ -354,7 +373,7 @@ fn a_file_that_changed_between_two_ranges_is_begun_anew_once() {
         let (ran, part) = go_on(&server, b"");
         assert!(ran.outcome.unwrap_err().to_string().contains("its sha256 is "));
         let given = [(None, 10), (Some(10), 10), (None, 10), (Some(10), 10)];
-        assert_eq!((&part.bytes[..], &server.given()[..]), (&b""[..], &given[..]));
+        assert_eq!((&part.bytes()[..], &server.given()[..]), (&b""[..], &given[..]));
     });
 }
 
@@ -364,12 +383,12 @@ fn a_wrong_file_that_came_as_a_whole_is_not_asked_for_again() {
         let server = serve(pki, "good", |_| ok(b"twenty bytes of CRUN"));
         let (error, part) = attempt(&server.artifact(), &Source::default()).unwrap_err();
         assert!(error.to_string().contains("is not crun 1.21"), "{error}");
-        assert_eq!((&part.bytes[..], server.given().len()), (&b""[..], 1));
+        assert_eq!((&part.bytes()[..], server.given().len()), (&b""[..], 1));
 
         // Not even where a part was given up for it.
         let (ran, part) = go_on(&server, &BODY[..5]);
         assert!(ran.outcome.unwrap_err().to_string().contains("is not crun 1.21"));
-        assert_eq!((&part.bytes[..], server.given().len()), (&b""[..], 2));
+        assert_eq!((&part.bytes()[..], server.given().len()), (&b""[..], 2));
     });
 }
 
@@ -385,9 +404,9 @@ fn a_rest_that_is_longer_than_it_can_be_is_not_taken() {
         });
         for size in [Some(20), None] {
             let artifact = Artifact { size, ..server.artifact() };
-            let mut part = Memory::of(&BODY[..5]);
+            let mut part = Part::of(&BODY[..5]);
             run(&artifact, &Source::default(), &mut part, 0).outcome.unwrap();
-            assert_eq!(part.bytes, BODY);
+            assert_eq!(part.bytes(), BODY);
             assert!(part.written <= 35, "{} bytes were written", part.written);
         }
     });

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use kind_wsl::fetch::{FetchError, Source};
+use kind_wsl::fetch::{FetchError, Limits, Source};
 
 use crate::child::{Child, again, is_child, trusting};
 use crate::server::{Server, ok, serve};
@@ -94,9 +94,12 @@ fn connect(mut client: TcpStream, log: &Mutex<Vec<String>>) -> io::Result<()> {
 }
 
 fn refused(url: &str) -> FetchError {
-    let source = Source { connect_timeout: Duration::from_millis(500), ..Source::default() };
+    let source = Source {
+        limits: Limits { connect_timeout: Duration::from_millis(500), ..Limits::default() },
+        ..Source::default()
+    };
     let (error, part) = attempt(&artifact(url), &source).unwrap_err();
-    assert_eq!(part.bytes, b"");
+    assert_eq!(part.bytes(), b"");
     error
 }
 

@@ -91,7 +91,7 @@ impl Server {
     pub fn leaves(&self, left: &[u8], words: &str, hint: Option<&str>) {
         let (error, part) = attempt(&self.artifact(), &Source::default()).unwrap_err();
         self.says(&error, words);
-        assert_eq!(part.bytes, left);
+        assert_eq!(part.bytes(), left);
         if let Some(hint) = hint {
             assert_eq!(error.hint().as_deref(), Some(hint));
         }

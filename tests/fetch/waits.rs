@@ -6,7 +6,7 @@ use kind_wsl::fetch::Source;
 
 use crate::BODY;
 use crate::child::trusting;
-use crate::parts::{Memory, Ran, run};
+use crate::parts::{Part, Ran, run};
 use crate::server::{Server, ranged, serve, status};
 
 const DATE: &str = "Date: Sun, 22 Nov 2026 10:00:00 GMT\r\n";
@@ -23,8 +23,8 @@ fn busy(pki: &std::path::Path, times: usize, line: &'static str, headers: &str) 
     )
 }
 
-fn waiting(server: &Server, patience: usize) -> (Ran, Memory) {
-    let mut part = Memory::of(&BODY[..5]);
+fn waiting(server: &Server, patience: usize) -> (Ran, Part) {
+    let mut part = Part::of(&BODY[..5]);
     (run(&server.artifact(), &Source::default(), &mut part, patience), part)
 }
 
@@ -42,7 +42,7 @@ fn a_server_that_asks_for_time_gets_it_twice() {
             let server = busy(pki, 2, line, &headers);
             let (ran, part) = waiting(&server, 9);
             ran.outcome.unwrap();
-            assert_eq!((ran.waits, &part.bytes[..]), (vec![seconds, seconds], BODY));
+            assert_eq!((ran.waits, &part.bytes()[..]), (vec![seconds, seconds], BODY));
             assert_eq!(server.given(), [(Some(5), 0), (Some(5), 0), (Some(5), 15)]);
 
             let server = busy(pki, 3, line, &headers);
@@ -50,7 +50,7 @@ fn a_server_that_asks_for_time_gets_it_twice() {
             let words = format!("`https://localhost:PORT/crun` answers {line} and asks to come back in ");
             let said = ran.outcome.unwrap_err().to_string().replace(&server.port.to_string(), "PORT");
             assert!(said.starts_with(&words), "{said}");
-            assert_eq!((server.given().len(), &part.bytes[..]), (3, &BODY[..5]));
+            assert_eq!((server.given().len(), &part.bytes()[..]), (3, &BODY[..5]));
         }
     });
 }
@@ -65,7 +65,7 @@ fn whoever_stops_the_wait_is_told_why_there_was_one() {
                      and asks to come back in 7 s";
         server.says(&error, words);
         assert_eq!(error.hint().unwrap(), "try again then, or use `--mirror`");
-        assert_eq!((server.given().len(), &part.bytes[..]), (1, &BODY[..5]));
+        assert_eq!((server.given().len(), &part.bytes()[..]), (1, &BODY[..5]));
     });
 }
 
@@ -106,7 +106,7 @@ fn a_wait_that_is_too_long_or_makes_no_sense_is_told_and_not_begun() {
                 &format!("`https://localhost:PORT/crun` answers 503 Service Unavailable{words}"),
             );
             assert_eq!(error.hint().unwrap(), hint);
-            assert_eq!((ran.waits, &part.bytes[..]), (vec![], &BODY[..5]));
+            assert_eq!((ran.waits, &part.bytes()[..]), (vec![], &BODY[..5]));
         }
         // Other statuses mean something else by it.
         let server = busy(pki, 1, "404 Not Found", "Retry-After: 5\r\n");

@@ -14,12 +14,9 @@ use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use super::system::Machine;
 use super::{Shape, Target, choice, order};
 
-#[path = "../../../src/fetch/wait.rs"]
+#[path = "../../../src/fetch/parse.rs"]
 #[allow(unreachable_pub, dead_code, missing_docs, reason = "the program's own, as it is")]
-mod wait;
-#[path = "../../../src/fetch/words.rs"]
-#[allow(unreachable_pub, reason = "the program's own, as it is")]
-mod words;
+mod parse;
 
 pub(crate) const CATALOGUE: Target = Target {
     name: "catalogue",
@@ -202,7 +199,7 @@ fn catalogue(input: &[u8]) -> Shape {
     Shape::of("read")
         .few(read.releases.len())
         .and(read.recommended(Arch::Amd64).is_some())
-        .and(read.unattested(&user, Arch::Amd64).is_some())
+        .and(read.unverified(&user, Arch::Amd64).is_some())
 }
 
 fn said(input: &[u8]) -> Shape {
@@ -211,8 +208,8 @@ fn said(input: &[u8]) -> Shape {
     match what.split(' ').next().unwrap_or_default() {
         "range" => {
             let start = what.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-            let found = words::rest(&text, start);
-            if let Some(words::Rest { total }) = found {
+            let found = parse::content_range(&text, start);
+            if let Some(parse::ContentRange { total }) = found {
                 let numbers: Vec<u64> =
                     text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
                 assert_eq!(numbers.first(), Some(&start), "it begins where it was asked to");
@@ -225,14 +222,14 @@ fn said(input: &[u8]) -> Shape {
             Shape::of("range").and(found.map(|rest| rest.total.is_some()))
         }
         "status" => {
-            let found = words::status(rest);
+            let found = parse::status_line(rest);
             if let Some(status) = found {
                 assert!(text.contains(status.as_str()) && text.contains("HTTP/1."));
             }
             Shape::of("status").and(found.map(|status| status.as_u16() / 100))
         }
         "releases" => {
-            let found = words::newest(rest);
+            let found = parse::newest(rest);
             match &found {
                 Ok(version) => {
                     // What this program does not look at may be no text at all, which only a reader of all of it minds.
@@ -264,16 +261,16 @@ fn later(text: &str) -> Shape {
         }
     }
     let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
-    let found = wait::Later::asked(&headers);
+    let found = parse::RetryAfter::from_headers(&headers);
     assert_eq!(found.is_some(), asked.is_some());
     match (&found, asked) {
-        (Some(wait::Later::In(time)), Some(asked)) => {
+        (Some(parse::RetryAfter::In(time)), Some(asked)) => {
             if let Ok(seconds) = asked.parse() {
                 assert_eq!(*time, Duration::from_secs(seconds));
             }
             assert!(found.iter().all(|later| later.to_string().starts_with("in ")));
         }
-        (Some(wait::Later::At(words)), Some(asked)) => {
+        (Some(parse::RetryAfter::At(words)), Some(asked)) => {
             assert!(words.chars().count() <= 40 && asked.starts_with(words.as_str()));
             assert!(asked.parse::<u64>().is_err());
         }

@@ -1,16 +1,89 @@
-//! Which crun a host needs, and whether a release suits it.
+//! Which releases a host can use: its architecture, and the lowest crun that works there.
 
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::Release;
 use crate::version::Version;
 
-use super::catalogue::{Arch, Release};
+/// A processor architecture for which releases are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// x86-64.
+    Amd64,
+    /// 64-bit ARM.
+    Arm64,
+    /// 64-bit POWER, little endian.
+    Ppc64le,
+    /// 64-bit RISC-V.
+    Riscv64,
+    /// IBM Z.
+    S390x,
+}
+
+/// A machine name that is not one of the architectures.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no release is built for the architecture `{0}`")]
+pub struct UnknownArch(String);
+
+impl Arch {
+    /// The name that release files carry: `amd64`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+            Self::Ppc64le => "ppc64le",
+            Self::Riscv64 => "riscv64",
+            Self::S390x => "s390x",
+        }
+    }
+
+    /// The byte order and the machine that the header of an ELF file states (elf(5); `EI_DATA` and `e_machine` in
+    /// Linux `include/uapi/linux/elf.h` and `elf-em.h`).
+    pub(super) fn elf(self) -> (u8, u16) {
+        match self {
+            Self::Amd64 => (1, 62),
+            Self::Arm64 => (1, 183),
+            Self::Ppc64le => (1, 21),
+            Self::Riscv64 => (1, 243),
+            Self::S390x => (2, 22),
+        }
+    }
+}
+
+impl FromStr for Arch {
+    type Err = UnknownArch;
+
+    /// Reads what `uname -m` or `dpkg --print-architecture` prints.
+    fn from_str(machine: &str) -> Result<Self, UnknownArch> {
+        Ok(match machine.trim() {
+            "x86_64" | "amd64" => Self::Amd64,
+            "aarch64" | "arm64" => Self::Arm64,
+            "ppc64le" | "ppc64el" => Self::Ppc64le,
+            "riscv64" => Self::Riscv64,
+            "s390x" => Self::S390x,
+            other => return Err(UnknownArch(other.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// A lower bound for crun, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floor {
     numbers: [u64; 3],
-    /// The kernels it is about, from `(major, minor)` on.
+    /// Only on this kernel `(major, minor)` or later.
     kernel: Option<(u32, u32)>,
-    /// The podmans it is about, from this major version on.
+    /// Only with this major version of podman or later.
     podman: Option<u32>,
     /// What happens below it.
     pub why: &'static str,
@@ -34,7 +107,7 @@ impl Floor {
     }
 }
 
-/// Every floor, rising; the last one that concerns a host is the one that counts there.
+/// Every floor, in rising order; the last one that concerns a host applies.
 pub const CRUN_FLOORS: [Floor; 3] = [
     Floor {
         numbers: [1, 9, 0],
@@ -72,12 +145,12 @@ pub fn crun_floor_for(kernel: (u32, u32), podman_major: Option<u32>) -> &'static
     CRUN_FLOORS.iter().rfind(|floor| floor.concerns(kernel, podman_major)).unwrap_or(first)
 }
 
-/// Whether a release suits a host, and if not, the first reason why not.
+/// Whether a host can use a release, and if not, the first reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// It can be offered.
     Suits,
-    /// Below what this host needs.
+    /// Older than this host needs.
     TooOld {
         /// The lowest version that is accepted here.
         floor: Version,
@@ -89,12 +162,11 @@ pub enum Fit {
         /// Where that is discussed.
         thread: String,
     },
-    /// No checksum is known of a build for this architecture, so it can only be had with a checksum from the
-    /// user.
+    /// The catalogue has no checksum of a build for this architecture: the user has to give it.
     NoBuild(Arch),
 }
 
-/// Judges `release` for a host of this architecture and floor.
+/// Checks `release` for a host of this architecture and floor.
 #[must_use]
 pub fn fit(release: &Release, arch: Arch, floor: &Version) -> Fit {
     if release.version < *floor {
