@@ -219,7 +219,7 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
     let name = &artifact.name;
     match signature::verify(artifact, fetcher.source(), &signature::CRUN, &staged) {
         Ok(SignatureStatus::Good { fingerprint }) => {
-            tick(Tick::Note(format!("{name} is signed by {fingerprint}")))
+            tick(Tick::Note(format!("{name} is signed by {fingerprint}")));
         }
         Ok(SignatureStatus::Missing) => {
             tick(Tick::Note(format!("{name} comes without a signature; its checksum is right")));

@@ -133,7 +133,7 @@ pub(super) fn is_shortened(mirror: &str) -> bool {
 
 /// A response whose body has not been read yet.
 pub(super) struct Response {
-    response: blocking::Response,
+    body: blocking::Response,
     from: String,
     /// The size of the whole file, as declared; later the response states what remains.
     length: Option<u64>,
@@ -144,7 +144,7 @@ pub(super) struct Response {
 impl Response {
     fn new(response: blocking::Response, at: &Address, length: Option<u64>, limits: &Limits) -> Self {
         let deadline = Instant::now() + limits.total_timeout;
-        Self { response, from: at.shown.clone(), length, limits: limits.clone(), deadline }
+        Self { body: response, from: at.shown.clone(), length, limits: limits.clone(), deadline }
     }
 
     /// The address that answered, as it may be shown.
@@ -174,7 +174,7 @@ impl Read for Response {
             let why = format!("it did not end within {} s", self.limits.total_timeout.as_secs_f64());
             return Err(io::Error::other(FetchError::interrupted(&self.from, 0, self.length, why)));
         }
-        self.response.read(buffer).map_err(|why| match why.kind() {
+        self.body.read(buffer).map_err(|why| match why.kind() {
             io::ErrorKind::Interrupted => why,
             _ => io::Error::other(self.failed(&why)),
         })

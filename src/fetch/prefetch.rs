@@ -69,12 +69,11 @@ impl Fetcher {
         artifact: &Artifact,
         tick: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<Utf8PathBuf, FetchError> {
-        let job = match self.jobs.remove(&artifact.sha256) {
-            Some(job) => job,
-            None => {
-                self.dir.make().map_err(|why| FetchError::unwritable(&artifact.name, 0, why))?;
-                spawn(artifact.clone(), self.source.clone(), self.dir.clone())
-            }
+        let job = if let Some(job) = self.jobs.remove(&artifact.sha256) {
+            job
+        } else {
+            self.dir.make().map_err(|why| FetchError::unwritable(&artifact.name, 0, why))?;
+            spawn(artifact.clone(), self.source.clone(), self.dir.clone())
         };
         wait_for(&job, tick, &artifact.name)
     }
