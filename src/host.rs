@@ -8,7 +8,6 @@
 
 mod account;
 mod cmd;
-mod dir_handle;
 mod download_dir;
 mod env_handoff;
 mod fault;
@@ -41,7 +40,6 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner, STATUS_FD};
-pub use dir_handle::DirHandle;
 pub use download_dir::{DownloadDir, PartialFile};
 pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, forget_untrusted_files, import_env_from_parent, parent};
 pub use fault::FaultInjector;
@@ -148,10 +146,20 @@ pub trait System {
     /// The numeric owner that `owner` comes to on this machine: without root everything is the caller's.
     fn resolve_owner(&self, owner: Owner) -> (u32, u32);
 
-    /// Where a directory really is once every link is followed, for [`DirHandle`]; `None` where this world has no files of
-    /// its own, or none at this path.
-    fn host_path(&self, _dir: &Utf8Path) -> Option<std::path::PathBuf> {
-        None
+    /// The sorted names of the directories in a directory, links left out; empty if there is no directory.
+    ///
+    /// # Errors
+    /// As [`System::list`].
+    fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        let mut names = self.list(dir)?;
+        names.retain(|name| matches!(self.stat(&dir.join(name)), Ok(Some(Stat { kind: Kind::Dir, .. }))));
+        Ok(names)
+    }
+
+    /// Whether a process sees something at an absolute path, which may be in another mount namespace; `None` if that
+    /// cannot be examined.
+    fn exists_in_process(&self, pid: u32, path: &str) -> Option<bool> {
+        Some(self.exists(&format!("/proc/{pid}/root{path}")))
     }
 
     /// The text of a file, for readers of small system files: absent and unreadable are both `None`,

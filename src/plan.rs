@@ -99,8 +99,12 @@ impl System for Overlay<'_> {
         self.base.resolve(path)
     }
 
-    fn host_path(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
-        self.base.host_path(dir)
+    fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        self.base.list_dirs(dir)
+    }
+
+    fn exists_in_process(&self, pid: u32, path: &str) -> Option<bool> {
+        self.base.exists_in_process(pid, path)
     }
 
     fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {

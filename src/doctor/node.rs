@@ -51,7 +51,7 @@ fn conditions(patient: &Patient<'_>) -> Finding {
         Ok(nodes) => nodes,
         Err(finding) => return finding,
     };
-    let seen = Inspection::probe(patient.system, &patient.facts.user, || Ok(nodes));
+    let seen = Inspection::new(patient.system, &patient.facts.user, Ok(nodes));
     let running = || seen.nodes().iter().filter(|node| node.at.is_some());
     let names: Vec<&str> = running().map(|node| node.name.as_str()).collect();
     if names.is_empty() {

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
@@ -18,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::fault::InjectedFault;
 use super::identity::FsIdentityGuard;
 use super::open::{Bounded, LARGE, TEXT, regular};
-use super::walk::{Met, Root, Spot, UNKNOWN};
+use super::walk::{Met, Root, Spot, UNKNOWN, dirs_in, names_in};
 use super::{
     Cmd, DownloadDir, FaultInjector, HostError, Kind, LiveSystem, Output, Owner, Runner, Stat, System,
 };
@@ -313,11 +312,23 @@ impl System for LiveSystem {
         Ok(spot.real)
     }
 
-    fn host_path(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
-        if self.is_live() {
-            return Some(dir.into());
+    fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        let opened = self.open_at(dir, OFlag::O_RDONLY | OFlag::O_DIRECTORY);
+        let names = absent_is_none(opened.and_then(|opened| dirs_in(opened).map_err(failed("list", dir))))?;
+        Ok(names.unwrap_or_default())
+    }
+
+    fn exists_in_process(&self, pid: u32, path: &str) -> Option<bool> {
+        let path = format!("/proc/{pid}/root{path}");
+        if !self.is_live() {
+            return Some(self.exists(&path));
         }
-        self.resolve(dir).ok().map(|real| self.root.join(real.strip_prefix("/").unwrap_or(&real)).into())
+        // The magic link `root` leads into another mount namespace: only the kernel can follow it.
+        match fs::metadata(path) {
+            Ok(_) => Some(true),
+            Err(e) if is_absent(&e) => Some(false),
+            Err(_) => None,
+        }
     }
 
     fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
@@ -362,17 +373,4 @@ fn plain(path: &Utf8Path) -> Utf8PathBuf {
     let mut plain = Utf8PathBuf::from("/");
     plain.extend(path.components().filter(|c| matches!(c, Utf8Component::Normal(_))));
     plain
-}
-
-/// The sorted names in a directory.
-pub(super) fn names_in(dir: fs::File) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(dir.into())?.iter() {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name != "." && name != ".." {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
 }

@@ -118,9 +118,13 @@ impl System for Recorder<'_> {
         Ok(to)
     }
 
-    // What is read in bulk (the cgroup tree) is not written down: it would be the most of a report, and says little elsewhere.
-    fn host_path(&self, dir: &Utf8Path) -> Option<std::path::PathBuf> {
-        self.system.host_path(dir)
+    // Not recorded: it would ask for each name in a directory, and only the cgroup tree is read this way.
+    fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
+        self.system.list_dirs(dir)
+    }
+
+    fn exists_in_process(&self, pid: u32, path: &str) -> Option<bool> {
+        self.system.exists_in_process(pid, path)
     }
 
     fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {

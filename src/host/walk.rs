@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat, renameat};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstatat, mkdirat};
@@ -265,7 +266,7 @@ impl Spot {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => OwnedFd::from(opened?),
         };
-        for name in super::fs::names_in(dir.try_clone()?.into())? {
+        for name in names_in(dir.try_clone()?.into())? {
             match unlinkat(&dir, name.as_str(), UnlinkatFlags::NoRemoveDir) {
                 Err(Errno::EISDIR) => {
                     let below =
@@ -322,4 +323,33 @@ fn components(path: &Utf8Path) -> Vec<String> {
         .filter(|c| !matches!(c, Utf8Component::RootDir | Utf8Component::CurDir))
         .map(|c| c.as_str().to_owned())
         .collect()
+}
+
+/// The sorted names in a directory.
+pub(super) fn names_in(dir: File) -> io::Result<Vec<String>> {
+    names_of(dir, |_| true)
+}
+
+/// The sorted names of the directories in a directory.
+pub(super) fn dirs_in(dir: File) -> io::Result<Vec<String>> {
+    let at = dir.try_clone()?;
+    names_of(dir, |entry| match entry.file_type() {
+        Some(kind) => kind == Type::Directory,
+        // Some file systems do not tell the type of an entry.
+        None => fstatat(&at, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR),
+    })
+}
+
+fn names_of(dir: File, keep: impl Fn(&Entry) -> bool) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(dir.into())?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if name != "." && name != ".." && keep(&entry) {
+            names.push(name.into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }

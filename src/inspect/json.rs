@@ -1,93 +1,45 @@
-//! What `inspect --json` prints; docs/json.md has its fields.
+//! A cgroup as `inspect --json` prints it; docs/json.md lists the fields.
 
-use std::cell::RefCell;
-
+use camino::Utf8Path;
 use serde::Serialize;
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
-use super::process::Reader;
-use super::remark;
-use super::view::Scene;
+use super::notes;
+use super::tree::Cgroup;
+use super::view::TreeView;
 
-/// A cgroup and what is below it, written as it is walked: ten thousand of them are never held as JSON.
-pub struct Below<'s, 'w> {
-    /// What is looked at.
-    pub scene: &'s Scene<'s>,
-    /// Reads its processes.
-    pub reader: &'s RefCell<Reader<'w>>,
-    /// Which cgroup.
-    pub at: usize,
-    /// How many levels below are written.
-    pub depth: Option<usize>,
+/// A cgroup and what is below it.
+#[derive(Debug, Serialize)]
+pub struct CgroupJson<'v> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'v Utf8Path>,
+    name: &'v str,
+    #[serde(flatten)]
+    cgroup: &'v Cgroup,
+    oom_kills: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    label: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    remark: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<Vec<Self>>,
 }
 
-impl std::fmt::Debug for Below<'_, '_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Below").field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
-impl Serialize for Below<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (tree, cgroup) = (self.scene.tree, &self.scene.tree.cgroups[self.at]);
-        let mut map = serializer.serialize_map(None)?;
-        if self.at == 0 {
-            map.serialize_entry("path", &tree.path)?;
+impl TreeView<'_> {
+    /// The cgroup at an index with `depth` levels below it, or all.
+    #[must_use]
+    pub fn json(&self, at: usize, depth: Option<usize>) -> CgroupJson<'_> {
+        let cgroup = &self.tree.cgroups[at];
+        let notes: Vec<String> =
+            notes::of(self.tree, at, self.nodes).into_iter().map(|note| note.text).collect();
+        let below = |child| self.json(child, depth.map(|depth| depth - 1));
+        CgroupJson {
+            path: (at == 0).then_some(&cgroup.path),
+            name: cgroup.name(),
+            cgroup,
+            oom_kills: cgroup.memory_events.oom_kill,
+            label: self.label(at),
+            remark: notes.join("; "),
+            children: (depth != Some(0)).then(|| self.tree.children(at).map(below).collect()),
         }
-        let name = if self.at == 0 { tree.path.file_name().unwrap_or("/") } else { &cgroup.name };
-        map.serialize_entry("name", name)?;
-        map.serialize_entry("type", cgroup.kind.name())?;
-        map.serialize_entry("offered", &tree.names(cgroup.offered).collect::<Vec<_>>())?;
-        map.serialize_entry("enabled", &tree.names(cgroup.enabled).collect::<Vec<_>>())?;
-        if let Some(memory) = &cgroup.memory {
-            map.serialize_entry("memory", memory)?;
-        }
-        if let Some(pids) = &cgroup.pids {
-            map.serialize_entry("pids", pids)?;
-        }
-        map.serialize_entry("cpu", &cgroup.cpu)?;
-        map.serialize_entry("frozen", &cgroup.frozen)?;
-        map.serialize_entry("oom_kills", &cgroup.memory_events.oom_kill)?;
-        map.serialize_entry("memory_events", &cgroup.memory_events)?;
-        let label = self.scene.label(self.at);
-        if !label.is_empty() {
-            map.serialize_entry("label", &label)?;
-        }
-        let remarks = remark::of(tree, self.at, self.scene.nodes);
-        if !remarks.is_empty() {
-            let text: Vec<String> = remarks.into_iter().map(|remark| remark.text).collect();
-            map.serialize_entry("remark", &text.join("; "))?;
-        }
-        map.serialize_entry("processes", &Processes(self))?;
-        if self.depth != Some(0) {
-            map.serialize_entry("children", &Children(self))?;
-        }
-        map.end()
-    }
-}
-
-struct Processes<'b, 's, 'w>(&'b Below<'s, 'w>);
-
-impl Serialize for Processes<'_, '_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut reader = self.0.reader.borrow_mut();
-        let pids = &self.0.scene.tree.cgroups[self.0.at].processes;
-        serializer.collect_seq(pids.iter().filter_map(|pid| reader.read(*pid)))
-    }
-}
-
-struct Children<'b, 's, 'w>(&'b Below<'s, 'w>);
-
-impl Serialize for Children<'_, '_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut children = serializer.serialize_seq(None)?;
-        for at in self.0.scene.tree.children(self.0.at) {
-            children.serialize_element(&Below {
-                at,
-                depth: self.0.depth.map(|depth| depth - 1),
-                ..*self.0
-            })?;
-        }
-        children.end()
     }
 }

@@ -1,5 +1,5 @@
-//! The nodes of kind's clusters: who they are by the provider, where they live by the tree, and whether what kind's
-//! entrypoint asks for holds in them.
+//! The nodes of kind's clusters: the provider lists them, the tree shows where they are, and each is checked for what
+//! kind's entrypoint requires.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use camino::Utf8Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::process::{Reader, UserMap, short_ids};
-use super::tree::{Tree, Type};
+use super::process::{UserMap, short_ids};
+use super::tree::{CgroupType, Tree};
 use crate::facts::cgroup::{ESSENTIAL, user_manager};
-use crate::host::{Account, Cmd, DirHandle, HostError, Output, System};
+use crate::host::{Account, Cmd, HostError, Output, System};
 use crate::provider::{Provider, docker_host};
 
-/// The open files that the entrypoint asks for.
+/// The limit of open files that the entrypoint requires.
 const OPEN_FILES: u64 = 64_000;
 /// A provider that takes longer hangs: its daemon, or its store's lock.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,38 +25,34 @@ const ROLE: &str = "io.x-k8s.kind.role";
 /// A container that is a node of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Node {
-    /// Its name, such as `kind-control-plane`.
     pub name: String,
-    /// Its cluster.
     pub cluster: String,
-    /// Its role: `control-plane`, `worker`, `external-load-balancer`.
+    /// `control-plane`, `worker`, `external-load-balancer`.
     pub role: String,
-    /// The container's id, 64 hexadecimal digits.
+    /// The container's ID, 64 hexadecimal digits.
     pub id: String,
-    /// `running`, `exited`, `paused` …, in the provider's word.
+    /// `running`, `exited`, `paused` …, as the provider writes it.
     pub state: String,
-    /// Its first process, as it is numbered here.
+    /// Its first process, by its PID outside.
     pub pid: Option<u32>,
-    /// The cgroup that it has for its root.
+    /// The cgroup that is its root.
     pub cgroup: Option<String>,
-    /// The index of that one in the tree.
+    /// The index of its cgroup in the tree.
     #[serde(skip)]
     pub at: Option<usize>,
-    /// The user namespace that it is in.
+    /// Its user namespace.
     #[serde(skip)]
     pub users: Vec<UserMap>,
-    /// What it needs, and whether that holds; empty for one that does not run.
+    /// What it requires; empty if it does not run.
     pub conditions: Vec<Condition>,
 }
 
-/// Something that a node needs.
+/// A requirement of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
-    /// Its name.
     pub id: &'static str,
-    /// Whether it holds; `None` where that could not be seen.
+    /// `None` if that cannot be examined.
     pub holds: Option<bool>,
-    /// What was seen.
     pub evidence: String,
 }
 
@@ -65,7 +61,7 @@ impl Condition {
         Self { id, holds: holds.into(), evidence: evidence.into() }
     }
 
-    /// Whether the node's Kubernetes does not start where this does not hold; kind only warns of the others.
+    /// Whether the node's Kubernetes does not start without this; kind only warns of the others.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         ["controllers", "root-empty"].contains(&self.id)
@@ -73,49 +69,44 @@ impl Condition {
 }
 
 impl Node {
-    /// Whether it has processes: also a paused one has.
+    /// Whether it has processes; a paused node has.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.state.starts_with("running") || self.state.starts_with("paused") || self.state.starts_with("Up")
     }
 
-    /// What is wrong with it.
+    /// The conditions that do not hold.
     pub fn faults(&self) -> impl Iterator<Item = &Condition> {
         self.conditions.iter().filter(|condition| condition.holds == Some(false))
     }
 
-    /// Looks at its first process, its user namespace and its conditions.
+    /// Finds its first process and its user namespace, and checks its conditions.
     pub(super) fn examine(&mut self, system: &dyn System, tree: &Tree) {
         let Some(at) = self.at else { return };
-        let mut reader = Reader::new(system);
-        let init = tree.child(at, "init.scope").unwrap_or(at);
-        let is_first = |pid: &u32| reader.read(*pid).is_some_and(|p| p.pid_inside.unwrap_or(p.pid) == 1);
-        self.pid = tree.cgroups[init].processes.iter().copied().filter(|pid| *pid != 0).find(is_first);
+        let init = &tree.cgroups[tree.child(at, "init.scope").unwrap_or(at)];
+        let first = init.processes.iter().find(|process| process.pid_inside.unwrap_or(process.pid) == 1);
+        self.pid = first.map(|process| process.pid);
         self.conditions = vec![controllers(tree, at), empty(tree, at)];
         let Some(pid) = self.pid else { return };
-        self.users = reader.maps(&pid.to_string());
-        let folder = DirHandle::new(system, Utf8Path::new("/proc")).open_dir(&pid.to_string());
+        self.users = UserMap::read(system, &pid.to_string());
         self.conditions.extend([
-            open_files(&folder),
-            there(&folder, "fuse", "dev/fuse"),
-            there(&folder, "modules", "lib/modules"),
+            open_files(system, pid),
+            exists(system, pid, "fuse", "/dev/fuse"),
+            exists(system, pid, "modules", "/lib/modules"),
         ]);
     }
 }
 
 fn controllers(tree: &Tree, at: usize) -> Condition {
     let cgroup = &tree.cgroups[at];
-    let missing = tree.lacks(cgroup.offered, &ESSENTIAL);
-    let has: Vec<&str> = tree.names(cgroup.offered).collect();
-    let has = if has.is_empty() { "no controller".to_owned() } else { has.join(", ") };
-    if missing.is_empty() {
-        return Condition::new("controllers", true, has);
-    }
-    // The first one up the tree that was given the controller and does not pass it on.
-    let keeps = |above: &usize| tree.lacks(tree.cgroups[*above].offered, &[missing[0].as_str()]).is_empty();
-    let at = match tree.ancestors(at).skip(1).find(keeps) {
-        Some(above) => format!("{} does not pass {} on", tree.path_of(above), missing[0]),
-        None => format!("{} does not have {} itself", tree.path, missing[0]),
+    let has_controller = |at: usize, name: &str| tree.cgroups[at].offered.iter().any(|has| has == name);
+    let missing: Vec<&str> = ESSENTIAL.into_iter().filter(|name| !has_controller(at, name)).collect();
+    let has = if cgroup.offered.is_empty() { "no controller".to_owned() } else { cgroup.offered.join(", ") };
+    let Some(first) = missing.first() else { return Condition::new("controllers", true, has) };
+    // The nearest ancestor that has the controller does not enable it.
+    let at = match tree.ancestors(at).skip(1).find(|above| has_controller(*above, first)) {
+        Some(above) => format!("{} does not enable {first} for child cgroups", tree.cgroups[above].path),
+        None => format!("{} does not have {first} itself", tree.path),
     };
     Condition::new("controllers", false, format!("{has}; {} missing: {at}", missing.join(", ")))
 }
@@ -124,18 +115,18 @@ fn controllers(tree: &Tree, at: usize) -> Condition {
 /// (kind `images/base/files/kind/bin/create-kubelet-cgroup-v2.sh`).
 fn empty(tree: &Tree, at: usize) -> Condition {
     let cgroup = &tree.cgroups[at];
-    let held = match cgroup.processes.len() {
+    let held = match cgroup.pids.len() {
         0 => {
             return Condition::new(
                 "root-empty",
                 true,
-                "no process in the node's own cgroup: those below hold them",
+                "no process in the node's own cgroup: they are in child cgroups",
             );
         }
         1 => "1 process".to_owned(),
         n => format!("{n} processes"),
     };
-    let kind = if cgroup.kind == Type::Domain {
+    let kind = if cgroup.kind == CgroupType::Domain {
         String::new()
     } else {
         format!(", which is {}", cgroup.kind.name())
@@ -143,9 +134,8 @@ fn empty(tree: &Tree, at: usize) -> Condition {
     Condition::new("root-empty", false, format!("{held} in the node's own cgroup{kind}"))
 }
 
-fn open_files(process: &DirHandle<'_>) -> Condition {
-    let mut buffer = Vec::new();
-    let limits = process.text("limits", &mut buffer).unwrap_or_default();
+fn open_files(system: &dyn System, pid: u32) -> Condition {
+    let limits = system.text(&format!("/proc/{pid}/limits")).unwrap_or_default();
     // Soft, then hard.
     let hard =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_ascii_whitespace().nth(1));
@@ -155,32 +145,33 @@ fn open_files(process: &DirHandle<'_>) -> Condition {
             let enough = hard.parse::<u64>().is_ok_and(|n| n >= OPEN_FILES);
             Condition::new("open-files", enough, format!("the hard limit is {hard}"))
         }
-        None => Condition::new("open-files", None, "its limits can not be read"),
+        None => Condition::new("open-files", None, "its limits cannot be read"),
     }
 }
 
-/// Whether the node sees a path, looked at through its first process.
-fn there(process: &DirHandle<'_>, id: &'static str, path: &str) -> Condition {
-    let evidence = match process.has(&format!("root/{path}")) {
-        Some(true) => return Condition::new(id, true, format!("/{path} is in the node")),
-        Some(false) => return Condition::new(id, false, format!("there is no /{path} in the node")),
-        None => format!("/{path} in the node can not be looked at"),
+/// Whether a path exists in the node, whose first process is `pid`.
+fn exists(system: &dyn System, pid: u32, id: &'static str, path: &str) -> Condition {
+    let found = system.exists_in_process(pid, path);
+    let evidence = match found {
+        Some(true) => format!("{path} exists in the node"),
+        Some(false) => format!("{path} does not exist in the node"),
+        None => format!("{path} in the node cannot be examined"),
     };
-    Condition::new(id, None, evidence)
+    Condition::new(id, found, evidence)
 }
 
 /// Finds the cgroup of each node in a tree: the one that is named after the container.
-pub(super) fn place(nodes: &mut [Node], tree: &Tree) {
+pub(super) fn locate(nodes: &mut [Node], tree: &Tree) {
     for node in nodes.iter_mut().filter(|node| !node.id.is_empty() && node.is_running()) {
         // podman's monitor has a cgroup of its own that is named after the container as well.
         let is_its = |name: &str| name.contains(&node.id) && !name.contains("conmon");
-        let mut found = tree.cgroups.iter().position(|cgroup| is_its(&cgroup.name));
+        let mut found = tree.cgroups.iter().position(|cgroup| is_its(cgroup.name()));
         // With the systemd manager crun puts what is in the scope into `container` (crun `src/libcrun/cgroup-systemd.c`).
         if let Some(below) = found.and_then(|at| tree.child(at, "container")) {
             found = Some(below);
         }
         node.at = found;
-        node.cgroup = found.map(|at| tree.path_of(at).into_string());
+        node.cgroup = found.map(|at| tree.cgroups[at].path.to_string());
     }
 }
 
@@ -190,16 +181,18 @@ pub(super) fn place(nodes: &mut [Node], tree: &Tree) {
 pub(crate) fn pids_limits(system: &dyn System, user: &Account) -> Vec<(String, Option<u64>)> {
     let Some(manager) = user_manager(system, user.uid) else { return Vec::new() };
     let tree = Tree::read(system, Utf8Path::new(&manager.path));
-    let is_kubelet = |at: usize| ["kubelet", "kubelet.slice"].contains(&tree.cgroups[at].name.as_str());
+    let is_kubelet = |at: usize| ["kubelet", "kubelet.slice"].contains(&tree.cgroups[at].name());
     // With the systemd manager the limit is the scope's, above `container`.
     let of_container =
-        |at: &usize| is_container(&tree.cgroups[*at].name) || tree.cgroups[*at].name == "container";
+        |at: &usize| is_container(tree.cgroups[*at].name()) || tree.cgroups[*at].name() == "container";
     let mut limits = Vec::new();
     for kubelet in (1..tree.cgroups.len()).filter(|at| is_kubelet(*at)) {
         let cgroups: Vec<usize> = tree.ancestors(kubelet).skip(1).take_while(of_container).collect();
-        let Some(last) = cgroups.last().filter(|at| is_container(&tree.cgroups[**at].name)) else { continue };
-        let limit = cgroups.iter().filter_map(|at| tree.cgroups[*at].pids?.max).min();
-        limits.push((short_ids(&tree.cgroups[*last].name).into_owned(), limit));
+        let Some(last) = cgroups.last().filter(|at| is_container(tree.cgroups[**at].name())) else {
+            continue;
+        };
+        let limit = cgroups.iter().filter_map(|at| tree.cgroups[*at].tasks?.max).min();
+        limits.push((short_ids(tree.cgroups[*last].name()).into_owned(), limit));
     }
     limits.dedup_by(|a, b| a.0 == b.0);
     limits
@@ -213,7 +206,7 @@ fn is_container(name: &str) -> bool {
 /// Asks the provider for every node, running or not.
 ///
 /// # Errors
-/// Why the provider does not say.
+/// Why the provider did not answer.
 pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<Vec<Node>, String> {
     // docker's `json` is one object a line; podman's template would leave the labels without their names.
     let format = if provider == Provider::Podman { "json" } else { "{{json .}}" };
@@ -298,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_providers_are_understood() {
+    fn the_output_of_every_provider_is_parsed() {
         let node = |running| ("c-worker".into(), "c".into(), "worker".into(), "ab".into(), running);
         let podman = r#"[{"Id":"ab","Names":["c-worker"],"State":"running","Labels":{"io.x-k8s.kind.cluster":"c","io.x-k8s.kind.role":"worker"}}]"#;
         let docker = r#"{"ID":"ab","Names":"c-worker","State":"exited","Status":"Exited (137) 2 days ago","Labels":"x=y,io.x-k8s.kind.cluster=c,io.x-k8s.kind.role=worker"}"#;

@@ -1,4 +1,4 @@
-//! Whose container that is: pods by name, as crictl in the node tells them.
+//! The names of pods and containers, from crictl in each node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::node::Node;
-use super::process::{Reader, short_ids};
+use super::process::short_ids;
 use super::tree::Tree;
 use crate::host::{Account, Cmd, Output, System};
 use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
 
-/// Two questions in one go: a start in the node costs more than both answers. Nothing of ours is put into it. By default
-/// crictl waits 2 s for each answer, which a busy node exceeds.
+/// Both questions in one command, since a start in the node takes longer than both answers. A constant: no data gets into
+/// the shell. By default crictl waits 2 s for each answer, which a busy node exceeds.
 const ASK: &str = "crictl --timeout 10s pods -o json && crictl --timeout 10s ps -a -o json";
 /// Both answers, and the start in the node.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Pods and containers by the ids that cgroups and command lines show.
+/// Pods and containers by the IDs that are in the names of cgroups and in command lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pods {
-    /// What an id of 64 digits, or a pod's uid, stands for.
+    /// By ID of 64 digits, or by a pod's UID.
     by_id: BTreeMap<String, String>,
 }
 
 impl Pods {
-    /// Asks in each of these nodes. What does not answer is named beside, with the reason.
+    /// Asks in each of these nodes. Also returns a sentence for each node that did not answer.
     pub fn ask<'n>(
         system: &dyn System,
         user: &Account,
@@ -45,7 +45,7 @@ impl Pods {
                 cmd = cmd.with_env("DOCKER_HOST", &docker_host(user));
             }
             let said = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
-                // What it printed before it failed is an answer too.
+                // What it printed before it failed counts too.
                 Ok(output) if pods.learn(&output.stdout).is_some() && output.code == 0 => continue,
                 Ok(output) => why(&output),
                 Err(e) => e.to_string(),
@@ -58,7 +58,7 @@ impl Pods {
         (pods, silent)
     }
 
-    /// Takes what crictl printed (CRI `ListPodSandboxResponse`, `ListContainersResponse` as JSON).
+    /// Adds what crictl printed (CRI `ListPodSandboxResponse`, `ListContainersResponse` as JSON).
     fn learn(&mut self, said: &str) -> Option<()> {
         for value in serde_json::Deserializer::from_str(said).into_iter::<Value>() {
             let value = value.ok()?;
@@ -78,32 +78,31 @@ impl Pods {
         Some(())
     }
 
-    /// Takes the IDs of pods from the command lines of their shims, for pods that crictl did not name.
-    pub fn learn_shims(&mut self, tree: &Tree, reader: &mut Reader<'_>) {
-        for pid in tree.cgroups.iter().flat_map(|cgroup| &cgroup.processes) {
-            let Some(process) = reader.read(*pid) else { continue };
+    /// Adds the pods that crictl did not list by their IDs, from the command lines of their shims.
+    pub fn learn_shims(&mut self, tree: &Tree) {
+        for process in tree.cgroups.iter().flat_map(|cgroup| &cgroup.processes) {
             let Some(id) = shim_of(&process.command).filter(|id| !self.by_id.contains_key(*id)) else {
                 continue;
             };
             let text = format!("pod {}", short_ids(id));
             // The cgroup of the pod is the one above that of its first container, which has the pod's own ID.
-            let own = tree.cgroups.iter().find(|cgroup| last_part(&cgroup.name) == Some(id));
-            if let Some(uid) = own.and_then(|own| uid_of(&tree.cgroups[own.parent].name)) {
+            let own = tree.cgroups.iter().find(|cgroup| last_part(cgroup.name()) == Some(id));
+            if let Some(uid) = own.and_then(|own| uid_of(tree.cgroups[own.parent].name())) {
                 self.by_id.entry(uid).or_insert_with(|| text.clone());
             }
             self.by_id.insert(id.to_owned(), text);
         }
     }
 
-    /// What the name of a cgroup stands for: kubelet names those of pods after their uid, containerd those of containers
-    /// after their id (kubelet `pkg/kubelet/cm/pod_container_manager_linux.go`, containerd `internal/cri`).
+    /// The pod or container that a cgroup is named after: kubelet names those of pods after their UID, containerd those of
+    /// containers after their ID (kubelet `pkg/kubelet/cm/pod_container_manager_linux.go`, containerd `internal/cri`).
     #[must_use]
     pub fn of_cgroup(&self, name: &str) -> Option<&str> {
         let of_container = last_part(name).and_then(|id| self.by_id.get(id));
         of_container.or_else(|| self.by_id.get(&uid_of(name)?)).map(String::as_str)
     }
 
-    /// The pod that a shim is there for: `-id` on its command line, as the guide finds it.
+    /// The pod of a shim, from `-id` on its command line.
     #[must_use]
     pub fn of_command(&self, command: &[String]) -> Option<&str> {
         self.by_id.get(shim_of(command)?).map(String::as_str)
@@ -120,7 +119,7 @@ fn shim_of(command: &[String]) -> Option<&str> {
     value("-id").filter(|_| value("-namespace") == Some("k8s.io"))
 }
 
-/// What the name of a container's cgroup ends with: its ID.
+/// The ID of a container, from the end of its cgroup's name.
 fn last_part(name: &str) -> Option<&str> {
     name.trim_end_matches(".slice").trim_end_matches(".scope").rsplit(['-', ':']).next()
 }
@@ -155,7 +154,7 @@ fn items<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
 }
 
 fn text(value: &Value, pointer: &str) -> String {
-    // In a JSON pointer `/` parts the names, and the label's own dots need nothing.
+    // In a JSON pointer `/` separates the names; the dots of a label need no escape.
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
@@ -169,7 +168,7 @@ mod tests {
           "labels":{"io.kubernetes.pod.name":"web","io.kubernetes.pod.namespace":"default"}}]}"#;
 
     #[test]
-    fn cgroups_of_either_driver_and_shims_are_named() {
+    fn cgroups_of_either_driver_and_shims_get_the_names_of_their_pods() {
         let mut pods = Pods::default();
         assert_eq!(pods.learn(SAID), Some(()));
         let names = |cgroups: &[&str]| {
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn why_crictl_failed_is_a_sentence_and_not_its_log_line() {
+    fn a_failure_of_crictl_is_a_sentence_and_not_its_log_line() {
         let why = |code, stderr: &str| why(&Output { code, stderr: stderr.into(), ..Output::default() });
         let late = r#"time="2026-11-27T10:00:02Z" level=fatal msg="listing pod sandboxes: rpc error: code = DeadlineExceeded desc = context deadline exceeded""#;
         assert_eq!(why(1, late), "crictl got no answer within 10 s");
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_no_answer() {
+    fn output_that_is_not_json_is_not_an_answer() {
         assert_eq!(Pods::default().learn("sh: crictl: not found"), None);
     }
 }

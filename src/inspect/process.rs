@@ -2,26 +2,23 @@
 
 use std::borrow::Cow;
 
-use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::host::{DirHandle, System};
+use crate::host::System;
 
-/// A process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Process {
-    /// Its number here.
     pub pid: u32,
-    /// Its number in the innermost pid namespace it is in, where that is another.
+    /// Its PID in its innermost pid namespace, if that is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid_inside: Option<u32>,
-    /// What the kernel calls it, at most 15 bytes.
+    /// The kernel's name for it, at most 15 bytes.
     pub name: String,
-    /// Its command line; empty for one that has none, such as a zombie.
+    /// Its command line; a zombie has none.
     pub command: Vec<String>,
-    /// Its user here.
+    /// Its effective user.
     pub uid: u32,
-    /// Its user inside its user namespace, where that is another than ours.
+    /// That user inside its user namespace, if it is in another than kind-wsl.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid_inside: Option<u32>,
 }
@@ -29,18 +26,15 @@ pub struct Process {
 /// A line of `/proc/PID/uid_map` (`user_namespaces(7)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct UserMap {
-    /// The first id inside.
+    /// The first ID inside.
     pub inside: u32,
-    /// The first id outside.
+    /// The first ID outside.
     pub outside: u32,
-    /// How many there are.
     pub count: u32,
 }
 
 impl UserMap {
-    /// Parses the whole file.
-    #[must_use]
-    pub fn parse(text: &str) -> Vec<Self> {
+    fn parse(text: &str) -> Vec<Self> {
         let line = |line: &str| {
             let mut ids = line.split_ascii_whitespace().map(str::parse);
             let mut next = || ids.next()?.ok();
@@ -49,90 +43,59 @@ impl UserMap {
         text.lines().filter_map(line).collect()
     }
 
-    /// Who that is inside.
-    fn into(maps: &[Self], uid: u32) -> Option<u32> {
+    /// The ID inside of a user outside.
+    fn inside_of(maps: &[Self], uid: u32) -> Option<u32> {
         let within = |map: &&Self| uid.checked_sub(map.outside).is_some_and(|n| n < map.count);
-        maps.iter().find(within).map(|map| map.inside + (uid - map.outside))
+        maps.iter().find(within).map(|map| map.inside.saturating_add(uid - map.outside))
     }
-}
 
-/// Reads processes.
-#[derive(Debug)]
-pub struct Reader<'w> {
-    proc: DirHandle<'w>,
-    own: Vec<UserMap>,
-    buffer: Vec<u8>,
-}
-
-impl<'w> Reader<'w> {
-    /// Of this world's `/proc`.
+    /// The user namespace of a process: a PID, or `self`.
     #[must_use]
-    pub fn new(system: &'w dyn System) -> Self {
-        let proc = DirHandle::new(system, Utf8Path::new("/proc"));
-        let mut reader = Self { proc, own: Vec::new(), buffer: Vec::new() };
-        reader.own = reader.maps("self");
-        reader
-    }
-
-    /// A process; `None` where it has ended, or is not in our pid namespace.
-    pub fn read(&mut self, pid: u32) -> Option<Process> {
-        let folder = self.proc.open_dir(&pid.to_string());
-        let status = folder.text("status", &mut self.buffer)?;
-        let field = |name: &str| {
-            let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            rest.unwrap_or_default().trim()
-        };
-        let name = field("Name").to_owned();
-        // Real, effective, saved, file system.
-        let uid = field("Uid").split_ascii_whitespace().nth(1)?.parse().ok()?;
-        let inside = field("NSpid").split_ascii_whitespace().last().and_then(|pid| pid.parse().ok());
-        let command = folder.bytes("cmdline", &mut self.buffer).unwrap_or_default();
-        let words = command.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-        let mut command: Vec<String> = words.collect();
-        while command.last().is_some_and(String::is_empty) {
-            command.pop();
-        }
-        let maps = self.maps(&pid.to_string());
-        let uid_inside = if maps == self.own { None } else { UserMap::into(&maps, uid) };
-        Some(Process {
-            pid,
-            pid_inside: inside.filter(|inside| *inside != pid),
-            name,
-            command,
-            uid,
-            uid_inside,
-        })
-    }
-
-    /// The user namespace that a process is in.
-    pub fn maps(&mut self, pid: &str) -> Vec<UserMap> {
-        let folder = self.proc.open_dir(pid);
-        UserMap::parse(folder.text("uid_map", &mut self.buffer).unwrap_or_default())
+    pub fn read(system: &dyn System, pid: &str) -> Vec<Self> {
+        Self::parse(&system.text(&format!("/proc/{pid}/uid_map")).unwrap_or_default())
     }
 }
 
 impl Process {
-    /// Its command line as a person wants to see it: the program's own name for its path, and no more than `room`.
+    /// Reads a process; `None` if it has ended or is not visible in this pid namespace. `own` is the user namespace of
+    /// kind-wsl itself.
+    pub(super) fn read(system: &dyn System, pid: u32, own: &[UserMap]) -> Option<Self> {
+        let status = system.text(&format!("/proc/{pid}/status"))?;
+        let field = |name: &str| {
+            let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            rest.unwrap_or_default().trim()
+        };
+        // Real, effective, saved, file system.
+        let uid = field("Uid").split_ascii_whitespace().nth(1)?.parse().ok()?;
+        let inside = field("NSpid").split_ascii_whitespace().last().and_then(|pid| pid.parse().ok());
+        let command = system.text(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = command.trim_end_matches('\0');
+        let maps = UserMap::read(system, &pid.to_string());
+        Some(Self {
+            pid,
+            pid_inside: inside.filter(|inside| *inside != pid),
+            name: field("Name").to_owned(),
+            command: command.split_terminator('\0').map(ToOwned::to_owned).collect(),
+            uid,
+            uid_inside: if maps == own { None } else { UserMap::inside_of(&maps, uid) },
+        })
+    }
+
+    /// Its command line, with the program's name instead of its path, and IDs shortened.
     #[must_use]
-    pub fn line(&self, room: Option<usize>) -> String {
+    pub fn line(&self) -> String {
         let Some((program, args)) = self.command.split_first() else { return format!("[{}]", self.name) };
-        // A daemon that writes its own title ("nginx: master process …") has that in one word with blanks.
+        // A daemon that sets its own title ("nginx: master process …") has it in one word with spaces.
         let program = match program.split_once(' ') {
             Some(_) => program.as_str(),
             None => program.rsplit('/').next().unwrap_or(program),
         };
-        let line = args.iter().fold(program.to_owned(), |line, arg| line + " " + &short_ids(arg));
-        match room {
-            Some(room) if line.chars().count() > room => {
-                line.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-            }
-            _ => line,
-        }
+        args.iter().fold(program.to_owned(), |line, arg| line + " " + &short_ids(arg))
     }
 
-    /// The name under which it is counted with its likes.
+    /// The name that identical processes are grouped by.
     #[must_use]
-    pub fn short(&self) -> String {
+    pub fn short_name(&self) -> String {
         let first = self.command.first().map_or(self.name.as_str(), String::as_str);
         let first = first.split(' ').next().unwrap_or_default();
         let name = first.rsplit('/').next().unwrap_or_default().trim_end_matches(':');
@@ -142,7 +105,7 @@ impl Process {
     }
 }
 
-/// A text whose id of 64 digits is cut to the 12 that podman and crictl print: the others say no more.
+/// The text with its ID of 64 digits, if it has one, cut to the 12 that podman and crictl print.
 pub(super) fn short_ids(text: &str) -> Cow<'_, str> {
     let is_hex = |byte: u8| byte.is_ascii_hexdigit();
     let bytes = text.as_bytes();
@@ -166,25 +129,30 @@ mod tests {
     }
 
     #[test]
-    fn the_guides_two_users_of_nginx_are_told_apart() {
+    fn a_user_outside_is_mapped_to_the_user_inside() {
         let maps = UserMap::parse("         0       1000          1\n         1     100000      65536\n");
         assert_eq!(maps.len(), 2);
-        assert_eq!((UserMap::into(&maps, 1000), UserMap::into(&maps, 100_100)), (Some(0), Some(101)));
-        assert_eq!((UserMap::into(&maps, 0), UserMap::into(&maps, 165_536)), (None, None));
+        assert_eq!(
+            (UserMap::inside_of(&maps, 1000), UserMap::inside_of(&maps, 100_100)),
+            (Some(0), Some(101))
+        );
+        assert_eq!((UserMap::inside_of(&maps, 0), UserMap::inside_of(&maps, 165_536)), (None, None));
     }
 
     #[test]
-    fn a_command_line_is_shortened_where_it_says_least() {
+    fn a_command_line_has_no_directory_and_short_ids() {
         let id = "4796ab87414f85c7accdb5c7c858e37121f8dcfd0cd483fb74233d25a8f06817";
         let shim = process(&["/usr/local/bin/containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", id]);
-        assert_eq!(shim.line(None), "containerd-shim-runc-v2 -namespace k8s.io -id 4796ab87414f…");
-        assert_eq!(shim.line(Some(10)), "container…");
-        assert_eq!(shim.short(), "containerd-shim-runc-v2");
+        assert_eq!(shim.line(), "containerd-shim-runc-v2 -namespace k8s.io -id 4796ab87414f…");
+        assert_eq!(shim.short_name(), "containerd-shim-runc-v2");
         let titled = process(&["nginx: master process nginx -g daemon off;"]);
         assert_eq!(
-            (titled.line(None), titled.short()),
+            (titled.line(), titled.short_name()),
             ("nginx: master process nginx -g daemon off;".into(), "nginx".into())
         );
-        assert_eq!((process(&[]).line(None), process(&["-bash"]).short()), ("[nginx]".into(), "bash".into()));
+        assert_eq!(
+            (process(&[]).line(), process(&["-bash"]).short_name()),
+            ("[nginx]".into(), "bash".into())
+        );
     }
 }

@@ -1,41 +1,30 @@
-//! The tree of cgroups (kernel `Documentation/admin-guide/cgroup-v2.rst`, which names every file that is read here).
-
-mod read;
+//! The tree of cgroups (kernel `Documentation/admin-guide/cgroup-v2.rst`, which describes every file that is read here).
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Serialize, Serializer};
 
-use crate::host::{DirHandle, System};
-
-/// Some controllers: a set over the names that its [`Tree`] knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Controllers(u64);
+use super::process::{Process, UserMap};
+use crate::host::System;
 
 /// What processes a cgroup may hold: `cgroup.type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Type {
-    /// The root of the hierarchy, which has no type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupType {
+    /// The root of the hierarchy, which has no `cgroup.type`.
     Root,
-    /// An ordinary one.
     #[default]
     Domain,
     /// The top of a threaded subtree.
     DomainThreaded,
-    /// Below a threaded one, and without use until it is made threaded too.
+    /// Below a threaded one, and unusable until it is made threaded too.
     DomainInvalid,
-    /// Holds threads.
     Threaded,
 }
 
-impl Type {
+impl CgroupType {
     fn parse(text: &str) -> Option<Self> {
-        Some(match text.trim_end() {
-            "domain" => Self::Domain,
-            "domain threaded" => Self::DomainThreaded,
-            "domain invalid" => Self::DomainInvalid,
-            "threaded" => Self::Threaded,
-            _ => return None,
-        })
+        use CgroupType::{Domain, DomainInvalid, DomainThreaded, Threaded};
+        let text = text.trim_end();
+        [Domain, DomainThreaded, DomainInvalid, Threaded].into_iter().find(|kind| kind.name() == text)
     }
 
     /// As the kernel writes it.
@@ -51,17 +40,22 @@ impl Type {
     }
 }
 
-/// How much of something is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+impl Serialize for CgroupType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Now: bytes of memory, or tasks.
+    /// Bytes of memory, or tasks.
     pub current: u64,
-    /// The limit; `None` where there is none.
+    /// The limit; `None` if there is none.
     pub max: Option<u64>,
 }
 
 /// Memory, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// Everything that is charged, page cache included: `memory.current`.
     pub current: u64,
@@ -81,7 +75,7 @@ impl Memory {
 }
 
 /// How often memory ran out in a cgroup or below: `memory.events`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryEvents {
     /// The limit was about to be exceeded, and memory was reclaimed.
     pub max: u64,
@@ -91,108 +85,157 @@ pub struct MemoryEvents {
     pub oom_kill: u64,
 }
 
-/// Processor time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+/// Processor time, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cpu {
-    /// Used so far, in microseconds.
     pub usage_usec: u64,
-    /// What it may use in a period, in microseconds; `None` where there is no limit.
+    /// What it may use in a period; `None` if there is no limit.
     pub quota_usec: Option<u64>,
-    /// The period, in microseconds; 0 where the controller is not here.
+    /// 0 without the controller.
     pub period_usec: u64,
+    /// Percent of one processor since the previous reading, if there was one.
+    #[serde(skip)]
+    pub percent: Option<f64>,
 }
 
-/// One cgroup.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Cgroup {
-    /// Its directory's name; of the first, its whole path.
-    pub name: String,
-    /// The index of the one above; its own for the first.
+    #[serde(skip)]
+    pub path: Utf8PathBuf,
+    /// The index of the parent; its own for the first.
+    #[serde(skip)]
     pub parent: usize,
-    /// The index after the last one below it.
+    /// The index after its last descendant.
+    #[serde(skip)]
     pub end: usize,
     /// How far below the first it is.
+    #[serde(skip)]
     pub depth: usize,
-    /// What it may hold.
-    pub kind: Type,
-    /// `cgroup.controllers`: what the one above lets it have.
-    pub offered: Controllers,
-    /// `cgroup.subtree_control`: what it lets those below have.
-    pub enabled: Controllers,
-    /// Memory, if the controller is enabled for it.
+    #[serde(rename = "type")]
+    pub kind: CgroupType,
+    /// The controllers that its parent enables for it, as in `cgroup.controllers`.
+    pub offered: Vec<String>,
+    /// The controllers that it enables for its children: `cgroup.subtree_control`.
+    pub enabled: Vec<String>,
+    /// `None` without the controller, and in the root of the hierarchy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// Tasks, where the controller is here.
-    pub pids: Option<Usage>,
-    /// Processor time.
+    /// `None` without the controller, and in the root of the hierarchy.
+    #[serde(rename = "pids", skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Usage>,
     pub cpu: Cpu,
     /// Whether there are processes in it or below.
+    #[serde(skip)]
     pub populated: bool,
-    /// Whether its processes are frozen.
     pub frozen: bool,
-    /// How often memory ran out in it or below.
     pub memory_events: MemoryEvents,
-    /// The processes in it; 0 stands for one that our pid namespace can not see.
-    pub processes: Vec<u32>,
+    /// What `cgroup.procs` lists; 0 is a process that is not visible in this pid namespace.
+    #[serde(skip)]
+    pub pids: Vec<u32>,
+    /// Those of them that could be read.
+    pub processes: Vec<Process>,
 }
 
-/// A cgroup and all below it, each before those below it, neighbours by name.
+impl Cgroup {
+    /// The name of its directory.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path.file_name().unwrap_or("/")
+    }
+
+    /// Reads what is in its directory, except `path`, `parent`, `end` and `depth`; `None` if it no longer exists. The root
+    /// of the hierarchy has no `cgroup.events`, `memory.current` or `pids.current`.
+    fn read(system: &dyn System, path: &Utf8Path, offered: Vec<String>, own: &[UserMap]) -> Option<Self> {
+        let text = |name: &str| system.text(path.join(name).as_str());
+        let number = |name: &str| text(name)?.trim_end().parse().ok();
+        let enabled = words(&text("cgroup.subtree_control")?);
+        let kind =
+            text("cgroup.type").map_or(CgroupType::Root, |t| CgroupType::parse(&t).unwrap_or_default());
+        let events = text("cgroup.events");
+        let flag = |name| events.as_deref().map(|text| keyed(text, name) == Some(1));
+        let has = |name: &str| offered.iter().any(|controller| controller == name);
+        let usage = |current, max| Some(Usage { current: number(current)?, max: number(max) });
+
+        let mut cgroup = Self { kind, enabled, ..Self::default() };
+        cgroup.populated = flag("populated").unwrap_or(true);
+        cgroup.frozen = flag("frozen").unwrap_or(false);
+        if has("memory") {
+            if let Some(Usage { current, max }) = usage("memory.current", "memory.max") {
+                let cache =
+                    text("memory.stat").and_then(|text| keyed(&text, "inactive_file")).unwrap_or_default();
+                cgroup.memory = Some(Memory { current, max, working_set: current.saturating_sub(cache) });
+            }
+            let events = text("memory.events").unwrap_or_default();
+            let count = |name| keyed(&events, name).unwrap_or_default();
+            cgroup.memory_events =
+                MemoryEvents { max: count("max"), oom: count("oom"), oom_kill: count("oom_kill") };
+        }
+        if has("pids") {
+            cgroup.tasks = usage("pids.current", "pids.max");
+        }
+        let used = text("cpu.stat").and_then(|text| keyed(&text, "usage_usec"));
+        let limit = if has("cpu") { text("cpu.max").unwrap_or_default() } else { String::new() };
+        let mut limit = limit.split_ascii_whitespace().map(|word| word.parse().ok());
+        cgroup.cpu.usage_usec = used.unwrap_or_default();
+        cgroup.cpu.quota_usec = limit.next().flatten();
+        cgroup.cpu.period_usec = limit.next().flatten().unwrap_or_default();
+        if cgroup.populated {
+            // A threaded cgroup refuses to list processes.
+            let list = if kind == CgroupType::Threaded { "cgroup.threads" } else { "cgroup.procs" };
+            cgroup.pids =
+                text(list).unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect();
+            cgroup.processes =
+                cgroup.pids.iter().filter_map(|pid| Process::read(system, *pid, own)).collect();
+        }
+        Some(Self { offered, ..cgroup })
+    }
+}
+
+/// A cgroup and all below it, parents first, siblings by name.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    /// Where it begins.
     pub path: Utf8PathBuf,
-    /// All of them.
     pub cgroups: Vec<Cgroup>,
-    pub(super) names: Vec<String>,
 }
 
 impl Tree {
-    /// Reads it. One that is not there gives an empty tree.
+    /// Reads the tree; empty if there is no cgroup at `path`.
     #[must_use]
     pub fn read(system: &dyn System, path: &Utf8Path) -> Self {
-        read::tree(&DirHandle::new(system, path))
-    }
-
-    /// Reads it on another thread while something else is done on this one, such as waiting for a program's answer.
-    pub fn read_while<T>(system: &dyn System, path: &Utf8Path, other: impl FnOnce() -> T) -> (Self, T) {
-        let Some(place) = system.host_path(path) else { return (Self::read(system, path), other()) };
-        std::thread::scope(|scope| {
-            let reading = scope.spawn(|| read::tree(&DirHandle::at_host_path(path.to_owned(), place)));
-            let other = other();
-            (reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
-        })
-    }
-
-    /// The names of some controllers, as the kernel orders them.
-    pub fn names(&self, set: Controllers) -> impl Iterator<Item = &str> {
-        self.names.iter().enumerate().filter(move |(bit, _)| set.0 >> bit & 1 == 1).map(|(_, n)| n.as_str())
-    }
-
-    /// Which of `wanted` are not in a set.
-    #[must_use]
-    pub fn lacks(&self, set: Controllers, wanted: &[&str]) -> Vec<String> {
-        let is_there = |name: &str| self.names(set).any(|n| n == name);
-        wanted.iter().filter(|name| !is_there(name)).map(|&name| name.to_owned()).collect()
-    }
-
-    /// The path of a cgroup below `/sys/fs/cgroup`, whole.
-    #[must_use]
-    pub fn path_of(&self, at: usize) -> Utf8PathBuf {
-        if at == 0 {
-            return self.path.clone();
+        let mut tree = Self { path: path.to_owned(), cgroups: Vec::new() };
+        if let Some(offered) = system.text(path.join("cgroup.controllers").as_str()) {
+            tree.add(system, path.to_owned(), (0, 0), words(&offered), &UserMap::read(system, "self"));
         }
-        self.path_of(self.cgroups[at].parent).join(&self.cgroups[at].name)
+        tree
     }
 
-    /// The cgroups right below one.
+    fn add(
+        &mut self,
+        system: &dyn System,
+        path: Utf8PathBuf,
+        (parent, depth): (usize, usize),
+        offered: Vec<String>,
+        own: &[UserMap],
+    ) {
+        // It may have been removed since its name was read.
+        let Some(cgroup) = Cgroup::read(system, &path, offered, own) else { return };
+        let (at, enabled) = (self.cgroups.len(), cgroup.enabled.clone());
+        let names = system.list_dirs(&path).unwrap_or_default();
+        self.cgroups.push(Cgroup { path: path.clone(), parent, depth, ..cgroup });
+        for name in names {
+            self.add(system, path.join(name), (at, depth + 1), enabled.clone(), own);
+        }
+        self.cgroups[at].end = self.cgroups.len();
+    }
+
+    /// The children of a cgroup.
     pub fn children(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
         let end = self.cgroups.get(at).map_or(at, |cgroup| cgroup.end);
-        let first = (at + 1 < end).then_some(at + 1);
-        std::iter::successors(first, move |&child| {
-            Some(self.cgroups[child].end).filter(|&next| next < end && next > child)
-        })
+        let within = move |child: usize| (child < end).then_some(child);
+        std::iter::successors(within(at + 1), move |&child| within(self.cgroups[child].end))
     }
 
-    /// A cgroup and those above it up to the first.
+    /// A cgroup and its ancestors up to the first.
     pub fn ancestors(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
         std::iter::successors(Some(at), |&at| (at > 0).then(|| self.cgroups[at].parent))
     }
@@ -200,30 +243,26 @@ impl Tree {
     /// The child of that name.
     #[must_use]
     pub fn child(&self, at: usize, name: &str) -> Option<usize> {
-        self.children(at).find(|&child| self.cgroups[child].name == name)
+        self.children(at).find(|&child| self.cgroups[child].name() == name)
     }
 
     /// The number of processes in a cgroup and below.
     #[must_use]
     pub fn count(&self, at: usize) -> usize {
-        self.cgroups[at..self.cgroups[at].end].iter().map(|cgroup| cgroup.processes.len()).sum()
+        self.cgroups[at..self.cgroups[at].end].iter().map(|cgroup| cgroup.pids.len()).sum()
     }
 }
 
-impl Tree {
-    fn bit(&self, name: &str) -> Option<u64> {
-        let at = self.names.iter().position(|known| known == name)?;
-        Some(1 << at)
-    }
-
-    /// The bit of a controller that may be new; kernels have a dozen of them.
-    fn learn(&mut self, name: &str) -> u64 {
-        self.bit(name).unwrap_or_else(|| {
-            if self.names.len() == 64 {
-                return 0;
-            }
-            self.names.push(name.to_owned());
-            1 << (self.names.len() - 1)
-        })
-    }
+fn words(text: &str) -> Vec<String> {
+    text.split_ascii_whitespace().map(ToOwned::to_owned).collect()
 }
+
+/// A value of a file of `name value` lines.
+fn keyed(text: &str, name: &str) -> Option<u64> {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    text.lines().find_map(value)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test creates its files")]
+mod tests;

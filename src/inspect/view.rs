@@ -1,47 +1,42 @@
-//! Which lines of the tree are shown, and what stands in them.
+//! Which rows of the tree are shown, and their contents.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use camino::Utf8PathBuf;
 
 use super::node::Node;
+use super::notes;
 use super::pods::Pods;
-use super::process::{Process, Reader, short_ids};
-use super::remark;
-use super::tree::{Cgroup, Controllers, Cpu, Memory, Tree, Usage};
+use super::process::{Process, short_ids};
+use super::tree::{Cgroup, CgroupType, Cpu, Memory, Tree, Usage};
 use crate::host::Account;
 
-/// How it is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Every cgroup, not only those on the way to a node and below it.
+    /// Every cgroup, not only the nodes' with their ancestors and descendants.
     pub all: bool,
-    /// How far below a node; below where the tree begins where there is no node.
+    /// How many levels below a node, or below the first cgroup if there is no node.
     pub depth: Option<usize>,
-    /// A line for each process.
+    /// A row for each process.
     pub processes: bool,
-    /// Cgroups that are closed: nothing below them is shown.
+    /// Cgroups whose children are hidden.
     pub folded: HashSet<Utf8PathBuf>,
-    /// What comes first among neighbours.
     pub sort: Sort,
 }
 
-/// What comes first among neighbours.
+/// The order of siblings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// By name.
     #[default]
     Name,
-    /// The most memory.
     Memory,
-    /// The most processor time.
     Cpu,
-    /// The most tasks.
     Tasks,
 }
 
 impl Sort {
-    /// The next one, round and round.
+    /// The next one, in a circle.
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -52,7 +47,6 @@ impl Sort {
         }
     }
 
-    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -64,290 +58,225 @@ impl Sort {
     }
 }
 
-/// What a line is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowKind {
     /// A cgroup, by its index.
     Cgroup(usize),
-    /// What it is given, what is to be known of it.
-    Note,
-    /// What is wrong with it.
+    #[default]
+    Info,
     Fault,
-    /// A process in it.
     Process,
-    /// What is not shown.
-    More,
+    /// How much is not shown.
+    Hidden,
 }
 
-/// One line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// What it is about.
-    pub kind: Kind,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    pub kind: RowKind,
     /// The branches before it.
     pub stem: String,
-    /// Its name, or the whole text of what is no cgroup.
+    /// The name of a cgroup, or the whole text of another row.
     pub name: String,
-    /// What the name stands for.
+    /// What the cgroup is.
     pub label: String,
     /// Memory, processor, tasks.
     pub usage: [String; 3],
-    /// The processes in it.
     pub processes: String,
 }
 
-/// What is looked at.
-#[derive(Debug)]
-pub struct Scene<'s> {
-    /// The tree.
+/// The tree with the names of what is in it.
+#[derive(Clone, Copy, Debug)]
+pub struct TreeView<'s> {
     pub tree: &'s Tree,
-    /// The nodes whose way is shown.
     pub nodes: &'s [Node],
-    /// The names of pods.
     pub pods: &'s Pods,
-    /// The people of this machine.
     pub accounts: &'s [Account],
-    /// Percent of one processor since the last look, by index; empty where there was none.
-    pub percent: &'s [Option<f64>],
 }
 
-/// How deep the tree is shown where no node shows the way.
+/// How many levels are shown if there is no node.
 const DEPTH_WITHOUT_NODES: usize = 2;
 
-impl Scene<'_> {
-    /// The lines.
-    pub fn lines(&self, reader: &mut Reader<'_>, options: &Options) -> Vec<Line> {
-        let mut lines = Vec::new();
+impl TreeView<'_> {
+    #[must_use]
+    pub fn rows(&self, options: &Options) -> Vec<Row> {
+        let mut rows = Vec::new();
         if !self.tree.cgroups.is_empty() {
-            self.walk(0, ("", ""), reader, options, &mut lines);
+            self.add(0, ("", ""), options, &mut rows);
         }
-        lines
+        rows
     }
 
-    /// One cgroup and what is below it; `first` before its own line, `rest` before all others.
-    fn walk(
-        &self,
-        at: usize,
-        (first, rest): (&str, &str),
-        reader: &mut Reader<'_>,
-        options: &Options,
-        lines: &mut Vec<Line>,
-    ) {
+    /// Adds a cgroup and what is below it; `first` is the stem of its own row, `rest` begins those of all others.
+    fn add(&self, at: usize, (first, rest): (&str, &str), options: &Options, rows: &mut Vec<Row>) {
         let (shown, hidden) = self.children(at, options);
-        let processes: Vec<Process> =
-            self.tree.cgroups[at].processes.iter().filter_map(|pid| reader.read(*pid)).collect();
-        lines.push(self.cgroup(at, first, &processes, options));
+        rows.push(self.cgroup(at, first, options));
         let has_below = !shown.is_empty() || !hidden.is_empty();
-        let beside = format!("{rest}{}", if has_below { "│  " } else { "   " });
-        let mut say = |kind, name| {
-            let (label, processes) = (String::new(), String::new());
-            lines.push(Line {
-                kind,
-                stem: beside.clone(),
-                name,
-                label,
-                usage: Default::default(),
-                processes,
-            });
-        };
-        if let Some(text) = self.delegation(at) {
-            say(Kind::Note, text);
+        let stem = format!("{rest}{}", if has_below { "│  " } else { "   " });
+        let mut text = |kind, name| rows.push(Row { kind, stem: stem.clone(), name, ..Row::default() });
+        if let Some(delegation) = self.delegation(at) {
+            text(RowKind::Info, delegation);
         }
-        for remark in remark::of(self.tree, at, self.nodes) {
-            say(if remark.is_fault { Kind::Fault } else { Kind::Note }, remark.text);
+        for note in notes::of(self.tree, at, self.nodes) {
+            text(if note.is_fault { RowKind::Fault } else { RowKind::Info }, note.text);
         }
         if options.processes {
-            for process in &processes {
-                say(Kind::Process, self.process(process));
+            for process in &self.tree.cgroups[at].processes {
+                text(RowKind::Process, self.process(process));
             }
         }
         for (number, &child) in shown.iter().enumerate() {
             let is_last = number + 1 == shown.len() && hidden.is_empty();
             let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            let stems = (format!("{rest}{branch}"), format!("{rest}{trunk}"));
-            self.walk(child, (&stems.0, &stems.1), reader, options, lines);
+            self.add(child, (&format!("{rest}{branch}"), &format!("{rest}{trunk}")), options, rows);
         }
         if !hidden.is_empty() {
-            lines.push(self.more(&hidden, format!("{rest}└─ ")));
+            let (stem, name) = (format!("{rest}└─ "), self.count(&hidden));
+            rows.push(Row { kind: RowKind::Hidden, stem, name, ..Row::default() });
         }
+    }
+
+    fn node(&self, at: usize) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.at == Some(at))
     }
 
     /// The children that are shown, in their order, and the others.
     fn children(&self, at: usize, options: &Options) -> (Vec<usize>, Vec<usize>) {
         let children: Vec<usize> = self.tree.children(at).collect();
-        let is_folded = !options.folded.is_empty() && options.folded.contains(&self.tree.path_of(at));
-        if is_folded || self.is_at_bottom(at, options) {
+        if options.folded.contains(&self.tree.cgroups[at].path) || self.is_at_bottom(at, options) {
             return (Vec::new(), children);
         }
         let roots: Vec<usize> = self.nodes.iter().filter_map(|node| node.at).collect();
-        let on_the_way = |child: &usize| {
-            let below = *child..self.tree.cgroups[*child].end;
-            let is_in_node = |root: &usize| (*root..self.tree.cgroups[*root].end).contains(child);
-            roots.is_empty()
-                || options.all
-                || roots.iter().any(|root| below.contains(root) || is_in_node(root))
+        let subtree = |at: usize| at..self.tree.cgroups[at].end;
+        let is_related = |child: &usize| {
+            let is_related = |root: &usize| subtree(*child).contains(root) || subtree(*root).contains(child);
+            roots.is_empty() || options.all || roots.iter().any(is_related)
         };
-        let (mut shown, hidden): (Vec<usize>, Vec<usize>) = children.into_iter().partition(on_the_way);
+        let (mut shown, hidden): (Vec<usize>, Vec<usize>) = children.into_iter().partition(is_related);
         let cgroup = |at: &usize| &self.tree.cgroups[*at];
         let amount = |usage: Option<Usage>| usage.map_or(0, |usage| usage.current);
+        // Percent, or all time in the first reading.
+        #[allow(clippy::cast_precision_loss, reason = "for the order only")]
+        let busy = |at: &usize| cgroup(at).cpu.percent.unwrap_or(cgroup(at).cpu.usage_usec as f64);
         match options.sort {
             Sort::Name => {}
-            Sort::Memory => shown.sort_by_key(|at| std::cmp::Reverse(amount(in_use(cgroup(at))))),
-            Sort::Tasks => shown.sort_by_key(|at| std::cmp::Reverse(amount(cgroup(at).pids))),
-            Sort::Cpu => shown.sort_by(|a, b| self.busy(*b).total_cmp(&self.busy(*a))),
+            Sort::Memory => shown.sort_by_key(|at| Reverse(amount(cgroup(at).memory.map(Memory::in_use)))),
+            Sort::Tasks => shown.sort_by_key(|at| Reverse(amount(cgroup(at).tasks))),
+            Sort::Cpu => shown.sort_by(|a, b| busy(b).total_cmp(&busy(a))),
         }
         (shown, hidden)
     }
 
-    /// Percent since the last look, or all time where there was none.
-    fn busy(&self, at: usize) -> f64 {
-        let percent = self.percent.get(at).copied().flatten();
-        #[allow(clippy::cast_precision_loss, reason = "an order, not a figure")]
-        percent.unwrap_or_else(|| self.tree.cgroups[at].cpu.usage_usec as f64)
-    }
-
     fn is_at_bottom(&self, at: usize, options: &Options) -> bool {
-        let root =
-            self.tree.ancestors(at).find(|above| self.nodes.iter().any(|node| node.at == Some(*above)));
-        let depth = self.tree.cgroups[at].depth;
+        let depth = |at: usize| self.tree.cgroups[at].depth;
         let has_nodes = self.nodes.iter().any(|node| node.at.is_some());
+        let root = self.tree.ancestors(at).find(|above| self.node(*above).is_some());
         let (begin, limit) = match root {
-            Some(root) => (self.tree.cgroups[root].depth, options.depth),
-            // The way to a node is always shown.
+            Some(root) => (depth(root), options.depth),
+            // The ancestors of a node are always shown.
             None if has_nodes && !options.all => return false,
             None if has_nodes || options.all => (0, options.depth),
             None => (0, options.depth.or(Some(DEPTH_WITHOUT_NODES))),
         };
-        limit.is_some_and(|limit| depth - begin >= limit)
+        limit.is_some_and(|limit| depth(at) - begin >= limit)
     }
 
-    fn cgroup(&self, at: usize, stem: &str, processes: &[Process], options: &Options) -> Line {
+    fn cgroup(&self, at: usize, stem: &str, options: &Options) -> Row {
         let cgroup = &self.tree.cgroups[at];
-        let processes = if options.processes {
-            String::new()
-        } else {
-            summary(processes, cgroup.processes.iter().filter(|pid| **pid == 0).count())
-        };
-        // The first one's name is its whole path, which the heading says.
-        let name = cgroup.name.rsplit('/').next().unwrap_or_default();
-        // In a unit's name systemd writes a hyphen so.
-        let name = name.replace("\\x2d", "-");
-        let (stem, name) = (stem.to_owned(), short_ids(&name).into_owned());
-        Line { kind: Kind::Cgroup(at), stem, name, label: self.label(at), usage: self.usage(at), processes }
+        let processes = if options.processes { String::new() } else { summary(cgroup) };
+        // systemd escapes a hyphen in the name of a unit like this.
+        let name = short_ids(&cgroup.name().replace("\\x2d", "-")).into_owned();
+        let (stem, label, usage) = (stem.to_owned(), self.label(at), usage(cgroup));
+        Row { kind: RowKind::Cgroup(at), stem, name, label, usage, processes }
     }
 
     /// What a cgroup is: a node, a pod, a container.
     #[must_use]
-    pub fn label(&self, at: usize) -> String {
+    pub(super) fn label(&self, at: usize) -> String {
         let cgroup = &self.tree.cgroups[at];
-        let mut label = match self.nodes.iter().find(|node| node.at == Some(at)) {
+        let mut label = match self.node(at) {
             Some(node) => format!("{}: {} of {}", node.name, node.role, node.cluster),
-            None => self.pods.of_cgroup(&cgroup.name).unwrap_or_default().to_owned(),
+            None => self.pods.of_cgroup(cgroup.name()).unwrap_or_default().to_owned(),
         };
-        if cgroup.kind != super::tree::Type::Domain && cgroup.kind != super::tree::Type::Root {
+        if !matches!(cgroup.kind, CgroupType::Domain | CgroupType::Root) {
             label = format!("{}{}{label}", cgroup.kind.name(), if label.is_empty() { "" } else { ", " });
         }
         label
     }
 
-    fn usage(&self, at: usize) -> [String; 3] {
-        let cgroup = &self.tree.cgroups[at];
-        let limited = |usage: Option<Usage>, show: fn(u64) -> String| {
-            usage.map_or_else(String::new, |usage| match usage.max {
-                Some(max) => format!("{}/{}", show(usage.current), show(max)),
-                None => show(usage.current),
-            })
-        };
-        let cpu = match self.percent.get(at).copied().flatten() {
-            Some(percent) => format!("{percent:.1}%"),
-            None => seconds(cgroup.cpu.usage_usec),
-        };
-        [
-            limited(in_use(cgroup), bytes),
-            format!("{cpu}{}", quota(cgroup.cpu)),
-            limited(cgroup.pids, |n| n.to_string()),
-        ]
-    }
-
-    /// What a cgroup is given and passes on, where that changes.
+    /// The controllers of a cgroup: of the first and of nodes, and if it does not enable all of them.
     fn delegation(&self, at: usize) -> Option<String> {
-        let (tree, cgroup) = (self.tree, &self.tree.cgroups[at]);
-        let names = |set: Controllers| {
-            let names: Vec<&str> = tree.names(set).collect();
-            if names.is_empty() { "none".to_owned() } else { names.join(" ") }
-        };
-        let has_below = cgroup.end > at + 1;
-        let is_node = self.nodes.iter().any(|node| node.at == Some(at));
-        let passes_all = cgroup.enabled == cgroup.offered || !has_below;
-        match (at == 0 || is_node, passes_all) {
-            (true, true) if has_below => {
-                Some(format!("controllers: {}, all passed on", names(cgroup.offered)))
+        let cgroup = &self.tree.cgroups[at];
+        let names = |set: &[String]| if set.is_empty() { "none".to_owned() } else { set.join(" ") };
+        let has_children = cgroup.end > at + 1;
+        let enables_all = cgroup.enabled == cgroup.offered || !has_children;
+        let (offered, enabled) = (names(&cgroup.offered), names(&cgroup.enabled));
+        match (at == 0 || self.node(at).is_some(), enables_all) {
+            (true, true) if has_children => {
+                Some(format!("controllers: {offered} (all enabled for children)"))
             }
-            (true, true) => Some(format!("controllers: {}", names(cgroup.offered))),
-            (true, false) => {
-                Some(format!("controllers: {}; passed on: {}", names(cgroup.offered), names(cgroup.enabled)))
-            }
-            (false, false) => Some(format!("passed on: {}", names(cgroup.enabled))),
+            (true, true) => Some(format!("controllers: {offered}")),
+            (true, false) => Some(format!("controllers: {offered}; enabled for children: {enabled}")),
+            (false, false) => Some(format!("enabled for children: {enabled}")),
             (false, true) => None,
         }
     }
 
-    /// A process with its two users, as the guide shows them for nginx.
+    /// A process with its users outside and inside.
     fn process(&self, process: &Process) -> String {
-        let who = |uid: u32| {
-            let account = self.accounts.iter().find(|account| account.uid == uid);
-            account.map_or_else(|| uid.to_string(), |account| account.name.clone())
+        let account = self.accounts.iter().find(|account| account.uid == process.uid);
+        let user = account.map_or_else(|| process.uid.to_string(), |account| account.name.clone());
+        let inside = |id: String| format!(" ({id} inside)");
+        let pid_inside = process.pid_inside.map_or_else(String::new, |pid| inside(pid.to_string()));
+        let uid_inside = match process.uid_inside {
+            Some(0) => inside("root".to_owned()),
+            uid => uid.map_or_else(String::new, |uid| inside(uid.to_string())),
         };
-        let mut numbers = process.pid.to_string();
-        if let Some(inside) = process.pid_inside {
-            numbers = format!("{numbers} ({inside} inside)");
-        }
-        let mut user = who(process.uid);
-        if let Some(inside) = process.uid_inside {
-            let inside = if inside == 0 { "root".to_owned() } else { inside.to_string() };
-            user = format!("{user} ({inside} inside)");
-        }
         let pod = self.pods.of_command(&process.command).map_or_else(String::new, |pod| format!("  [{pod}]"));
-        format!("{numbers}  {user}  {}{pod}", process.line(None))
+        format!("{}{pid_inside}  {user}{uid_inside}  {}{pod}", process.pid, process.line())
     }
 
-    fn more(&self, hidden: &[usize], stem: String) -> Line {
+    /// How much is in cgroups that are not shown.
+    fn count(&self, hidden: &[usize]) -> String {
         let cgroups: usize = hidden.iter().map(|at| self.tree.cgroups[*at].end - at).sum();
         let processes: usize = hidden.iter().map(|at| self.tree.count(*at)).sum();
         let plural = |n: usize, one: &str, more: &str| format!("{n} {}", if n == 1 { one } else { more });
-        let name = format!(
-            "{} more with {}",
-            plural(cgroups, "cgroup", "cgroups"),
-            plural(processes, "process", "processes")
-        );
-        let (label, processes) = (String::new(), String::new());
-        Line { kind: Kind::More, stem, name, label, usage: Default::default(), processes }
+        let (cgroups, processes) =
+            (plural(cgroups, "cgroup", "cgroups"), plural(processes, "process", "processes"));
+        format!("{cgroups} more with {processes}")
     }
 }
 
-fn in_use(cgroup: &Cgroup) -> Option<Usage> {
-    cgroup.memory.map(Memory::in_use)
+/// Memory, processor and tasks, each with its limit.
+fn usage(cgroup: &Cgroup) -> [String; 3] {
+    let limited = |usage: Option<Usage>, show: fn(u64) -> String| match usage {
+        Some(Usage { current, max: Some(max) }) => format!("{}/{}", show(current), show(max)),
+        usage => usage.map_or_else(String::new, |usage| show(usage.current)),
+    };
+    let cpu = match cgroup.cpu.percent {
+        Some(percent) => format!("{percent:.1}%"),
+        None => seconds(cgroup.cpu.usage_usec),
+    };
+    [
+        limited(cgroup.memory.map(Memory::in_use), bytes),
+        cpu + &quota(cgroup.cpu),
+        limited(cgroup.tasks, |n| n.to_string()),
+    ]
 }
 
-/// Processes by name, and how many of each; `unseen` are in a pid namespace that is not below ours.
-fn summary(processes: &[Process], unseen: usize) -> String {
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    let mut order: Vec<String> = Vec::new();
-    for process in processes {
-        let name = process.short();
-        let count = names.entry(name.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
-            order.push(name);
+/// The processes by name, and how many have each.
+fn summary(cgroup: &Cgroup) -> String {
+    let mut groups: Vec<(String, usize)> = Vec::new();
+    for name in cgroup.processes.iter().map(Process::short_name) {
+        match groups.iter_mut().find(|group| group.0 == name) {
+            Some(group) => group.1 += 1,
+            None => groups.push((name, 1)),
         }
     }
-    let text = |name: &String| match names[name] {
-        1 => name.clone(),
-        n => format!("{name} ×{n}"),
-    };
-    let mut all: Vec<String> = order.iter().map(text).collect();
-    if unseen > 0 {
-        all.push(format!("{unseen} that can not be seen from here"));
+    let text = |(name, count): (String, usize)| if count == 1 { name } else { format!("{name} ×{count}") };
+    let mut all: Vec<String> = groups.into_iter().map(text).collect();
+    let invisible = cgroup.pids.iter().filter(|pid| **pid == 0).count();
+    if invisible > 0 {
+        all.push(format!("{invisible} in another PID namespace"));
     }
     all.join(", ")
 }
@@ -367,7 +296,7 @@ pub fn bytes(count: u64) -> String {
     format!("{rest:.digits$} {}", UNITS[unit])
 }
 
-/// Microseconds as a person says them.
+/// Microseconds in hours, minutes and seconds.
 fn seconds(micros: u64) -> String {
     #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
     let seconds = micros as f64 / 1e6;

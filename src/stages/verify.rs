@@ -193,7 +193,7 @@ fn engine(system: &dyn System, facts: &Facts, provider: Provider) -> Result<Stri
 
 fn nodes(system: &dyn System, facts: &Facts, answers: &Answers) -> Result<String, Fault> {
     // What hinders the provider itself is the other checks' business.
-    let seen = Inspection::probe(system, &facts.user, || node::list(system, &facts.user, answers.provider()));
+    let seen = Inspection::new(system, &facts.user, node::list(system, &facts.user, answers.provider()));
     let nodes = seen.nodes().iter().filter(|node| node.at.is_some());
     let mut names = Vec::new();
     for node in nodes {

@@ -6,7 +6,7 @@ use crate::cluster::{Machine, POD, node};
 use crate::words;
 
 #[test]
-fn where_crictl_does_not_answer_the_pods_have_no_names_and_the_rest_is_shown() {
+fn without_an_answer_of_crictl_the_tree_is_shown_without_the_names_of_pods() {
     let machine = Machine::with_cluster();
     crictl(&machine, "echo 'sh: crictl: not found' >&2; exit 127");
     let seen = machine.inspect(&[]);
@@ -30,7 +30,7 @@ fn crictl(machine: &Machine, script: &str) {
 }
 
 #[test]
-fn pods_that_a_busy_node_does_not_name_are_shown_by_the_ids_of_their_shims() {
+fn pods_that_a_busy_node_does_not_list_have_the_ids_of_their_shims() {
     let machine = Machine::with_cluster();
     let late = r#"time="2026-11-27T10:00:10Z" level=fatal msg="listing pod sandboxes: rpc error: code = DeadlineExceeded desc = context deadline exceeded""#;
     crictl(&machine, &format!("echo '{late}' >&2; exit 1"));

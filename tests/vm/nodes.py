@@ -93,7 +93,7 @@ class Nodes:
             expect("podman has no cluster" in text and "app.slice" in text, text)
             expect(self.json()["nodes"] == [], "nodes, where there are none")
             result = self.subject.call("inspect nosuch", code=2)
-            expect("there is no cluster `nosuch`" in result.err and "no cluster at all" in result.err, result.text)
+            expect("unknown cluster `nosuch`" in result.err and "podman has no cluster" in result.err, result.text)
 
         with self.story.check("every type that a cgroup can have is told as the kernel tells it, also a leaf that is the top of threads"):
             self.types()
@@ -107,7 +107,7 @@ class Nodes:
         expect(["mid/leaf", "domain threaded", "pids"] in lines, f"{lines}")
         for path, kind, enabled in lines:
             found = [c for at, c in cgroups.items() if at.endswith(f".scope/{path}")]
-            expect(len(found) == 1 and (found[0]["type"], found[0]["enabled"]) == (kind, enabled.split()), f"{path} is {kind}, passes on {enabled!r}; inspect: {found}")
+            expect(len(found) == 1 and (found[0]["type"], found[0]["enabled"]) == (kind, enabled.split()), f"{path} is {kind}, enables {enabled!r}; inspect: {found}")
 
     # -- with one
 
@@ -125,7 +125,7 @@ class Nodes:
             self.limits()
         with check("another name than the cluster's is refused, and the clusters are named"):
             result = self.subject.call("inspect kin", code=2)
-            expect("there is no cluster `kin`" in result.err and "did you mean `kind`?" in result.err, result.text)
+            expect("unknown cluster `kin`" in result.err and "did you mean `kind`?" in result.err, result.text)
             expect([n["name"] for n in self.json(CLUSTER)["nodes"]] == [NODE] == [n["name"] for n in self.json(NODE)["nodes"]], "the cluster's own name")
         with check("a podman that never answers costs the names and not the tree"):
             self.hanging()

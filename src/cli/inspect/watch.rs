@@ -1,46 +1,48 @@
-//! `inspect --watch`: the same table, drawn again and again.
+//! `inspect --watch`: the same table, refreshed.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 
-use super::{Inspect, Look};
+use super::{Inspect, Snapshot};
 use crate::cli::session::Session;
 use crate::error::Failure;
 use crate::host::{Account, accounts};
-use crate::inspect::view::{Kind, Line, Options, Scene};
-use crate::inspect::{Inspection, Reader, Tree};
+use crate::inspect::Inspection;
+use crate::inspect::view::{Options, Row, RowKind};
 use crate::provider::Provider;
 use crate::ui::live::{Key, Live};
 use crate::ui::{DIM, cgroups, shorten, styled};
 
-/// How often the tree is read again.
-const EVERY: Duration = Duration::from_secs(2);
-const KEYS: &str = "↑↓ move  ←→ or space fold  s sort  p processes  a all  r ask for names again  q quit";
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+const KEYS: &str = "↑↓ move  ←→ or space fold  s sort  p processes  a all  r refresh names  q quit";
 
-/// What is on the screen.
 struct Watch<'w> {
     session: &'w Session,
     provider: Provider,
     cluster: Option<&'w str>,
-    look: Look,
+    snapshot: Snapshot,
     accounts: Vec<Account>,
     options: Options,
     /// The cgroup that the cursor is on.
     cursor: Option<Utf8PathBuf>,
     top: usize,
-    /// Processor time by path, and when it was read.
-    before: Option<(Instant, HashMap<Utf8PathBuf, u64>)>,
-    percent: Vec<Option<f64>>,
+    /// The processor time of each cgroup in the previous reading, and when that was.
+    previous: Option<(Instant, HashMap<Utf8PathBuf, u64>)>,
 }
 
-/// Draws until it is told to end.
-pub(super) fn run(flags: &Inspect, session: &Session, provider: Provider, look: Look) -> Result<(), Failure> {
+/// Draws until the user quits.
+pub(super) fn run(
+    flags: &Inspect,
+    session: &Session,
+    provider: Provider,
+    snapshot: Snapshot,
+) -> Result<(), Failure> {
     let live =
         Live::begin().map_err(|e| Failure::new(format!("cannot use this terminal: {e}"), None::<String>))?;
     let Some(mut live) = live else {
-        let hint = "without `--watch` it is printed once; `--json` is for programs";
+        let hint = "leave `--watch` out to print once; use `--json` in programs";
         return Err(Failure::usage("`--watch` needs a terminal", hint));
     };
     let stop = Session::stop();
@@ -49,125 +51,118 @@ pub(super) fn run(flags: &Inspect, session: &Session, provider: Provider, look: 
         session,
         provider,
         cluster: flags.cluster.as_deref(),
-        look,
+        snapshot,
         accounts,
         options: flags.options(),
         cursor: None,
         top: 0,
-        before: None,
-        percent: Vec::new(),
+        previous: None,
     };
-    watch.measure(Instant::now());
-    let mut next = Instant::now() + EVERY;
+    watch.measure();
+    let mut next = Instant::now() + REFRESH_INTERVAL;
     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-        let (rows, columns) = live.size();
-        let lines = watch.lines();
-        let (screen, chosen) = watch.draw(&lines, rows, columns);
+        let (height, width) = live.size();
+        let rows = watch.rows();
+        let (screen, chosen) = watch.draw(&rows, height, width);
         live.draw(&screen, Some(chosen));
         let left = next.saturating_duration_since(Instant::now());
         match live.key(left) {
             Some(Key::End | Key::Char('q')) => break,
-            Some(key) => watch.press(key, &lines, rows),
+            Some(key) => watch.press(key, &rows, height),
             None => {}
         }
         if Instant::now() >= next {
-            watch.again();
-            next = Instant::now() + EVERY;
+            watch.refresh();
+            next = Instant::now() + REFRESH_INTERVAL;
         }
     }
     Ok(())
 }
 
 impl Watch<'_> {
-    /// Reads the tree again; the provider is asked only when the user says so.
-    fn again(&mut self) {
-        let nodes = std::mem::replace(&mut self.look.seen.nodes, Ok(Vec::new()));
-        self.look.seen = Inspection::probe(&self.session.host, &self.session.user, || nodes);
-        self.measure(Instant::now());
+    /// Reads the tree again. The provider is asked only if the user presses a key for it.
+    fn refresh(&mut self) {
+        let nodes = std::mem::replace(&mut self.snapshot.inspection.nodes, Ok(Vec::new()));
+        self.snapshot.inspection = Inspection::new(&self.session.host, &self.session.user, nodes);
+        self.measure();
     }
 
-    /// Percent of a processor since the last time.
-    fn measure(&mut self, now: Instant) {
-        let Some(tree) = &self.look.seen.tree else { return };
-        let used: HashMap<Utf8PathBuf, u64> =
-            (0..tree.cgroups.len()).map(|at| (tree.path_of(at), tree.cgroups[at].cpu.usage_usec)).collect();
-        let percent = |at: usize| {
-            let (then, before) = self.before.as_ref()?;
-            let used = tree.cgroups[at].cpu.usage_usec.checked_sub(*before.get(&tree.path_of(at))?)?;
+    /// Computes the percent of a processor since the previous reading.
+    fn measure(&mut self) {
+        let Some(tree) = &mut self.snapshot.inspection.tree else { return };
+        let now = Instant::now();
+        let mut used = HashMap::new();
+        for cgroup in &mut tree.cgroups {
+            used.insert(cgroup.path.clone(), cgroup.cpu.usage_usec);
+            let Some((then, previous)) = &self.previous else { continue };
+            let previous =
+                previous.get(&cgroup.path).and_then(|usec| cgroup.cpu.usage_usec.checked_sub(*usec));
             #[allow(clippy::cast_precision_loss, reason = "a tenth of a percent is shown")]
-            Some(used as f64 / now.duration_since(*then).as_secs_f64() / 1e4)
-        };
-        self.percent = (0..tree.cgroups.len()).map(percent).collect();
-        self.before = Some((now, used));
+            let percent = |usec: u64| usec as f64 / now.duration_since(*then).as_secs_f64() / 1e4;
+            cgroup.cpu.percent = previous.map(percent);
+        }
+        self.previous = Some((now, used));
     }
 
-    fn lines(&self) -> Vec<Line> {
-        let Some(tree) = &self.look.seen.tree else { return Vec::new() };
-        let nodes = self.look.seen.nodes();
-        let scene =
-            Scene { tree, nodes, pods: &self.look.pods, accounts: &self.accounts, percent: &self.percent };
-        scene.lines(&mut Reader::new(&self.session.host), &self.options)
+    fn rows(&self) -> Vec<Row> {
+        self.snapshot.view(&self.accounts).map(|view| view.rows(&self.options)).unwrap_or_default()
     }
 
     /// The heading, as much of the table as fits around the cursor, and the keys; and the number of the line that the
     /// cursor is on.
-    fn draw(&mut self, lines: &[Line], rows: usize, columns: usize) -> (Vec<String>, usize) {
-        let mut screen = self.look.heading(self.session, self.provider, Some(columns));
-        // One line of text may be two of the table; where the cursor is then is found by counting those before.
-        let at = self.row(lines);
-        let before = cgroups::table(&lines[..at], Some(columns)).len();
-        let mut table = cgroups::table(lines, Some(columns)).into_iter();
+    fn draw(&mut self, rows: &[Row], height: usize, width: usize) -> (Vec<String>, usize) {
+        let mut screen = self.snapshot.heading(self.session, self.provider, Some(width));
+        // A row may be wrapped: the lines before the cursor are counted.
+        let at = self.position(rows);
+        let before = cgroups::table(&rows[..at], Some(width)).len();
+        let mut table = cgroups::table(rows, Some(width)).into_iter();
         screen.extend(table.next());
-        let room = rows.saturating_sub(screen.len() + 1).max(1);
+        let room = height.saturating_sub(screen.len() + 1).max(1);
         let cursor = before.saturating_sub(1);
         self.top = self.top.clamp((cursor + 1).saturating_sub(room), cursor);
         let chosen = screen.len() + cursor - self.top;
         screen.extend(table.skip(self.top).take(room));
-        screen.resize(rows.saturating_sub(1).max(1), String::new());
+        screen.resize(height.saturating_sub(1).max(1), String::new());
         let keys = format!("sorted by {}  {KEYS}", self.options.sort.name());
-        screen.push(styled(DIM, &shorten(&keys, columns)));
+        screen.push(styled(DIM, &shorten(&keys, width)));
         (screen, chosen)
     }
 
-    fn tree(&self) -> Option<&Tree> {
-        self.look.seen.tree.as_ref()
+    fn path(&self, row: &Row) -> Option<Utf8PathBuf> {
+        let RowKind::Cgroup(at) = row.kind else { return None };
+        self.snapshot.inspection.tree.as_ref().map(|tree| tree.cgroups[at].path.clone())
     }
 
-    fn path(&self, line: &Line) -> Option<Utf8PathBuf> {
-        let Kind::Cgroup(at) = line.kind else { return None };
-        self.tree().map(|tree| tree.path_of(at))
-    }
-
-    /// The line that the cursor is on; the first where its cgroup is gone.
-    fn row(&self, lines: &[Line]) -> usize {
+    /// The row that the cursor is on; the first if its cgroup no longer exists.
+    fn position(&self, rows: &[Row]) -> usize {
         let Some(cursor) = &self.cursor else { return 0 };
-        lines.iter().position(|line| self.path(line).as_ref() == Some(cursor)).unwrap_or(0)
+        rows.iter().position(|row| self.path(row).as_ref() == Some(cursor)).unwrap_or(0)
     }
 
-    fn press(&mut self, key: Key, lines: &[Line], rows: usize) {
-        let at = self.row(lines);
-        let is_cgroup = |number: &usize| matches!(lines[*number].kind, Kind::Cgroup(_));
+    fn press(&mut self, key: Key, rows: &[Row], height: usize) {
+        let at = self.position(rows);
+        let is_cgroup = |number: &usize| matches!(rows[*number].kind, RowKind::Cgroup(_));
         let up = |count: usize| (0..at).rev().filter(is_cgroup).take(count).last();
-        let down = |count: usize| (at + 1..lines.len()).filter(is_cgroup).take(count).last();
+        let down = |count: usize| (at + 1..rows.len()).filter(is_cgroup).take(count).last();
         let to = match key {
             Key::Up | Key::Char('k') => up(1),
             Key::Down | Key::Char('j') => down(1),
-            Key::PageUp => up(rows / 2),
-            Key::PageDown => down(rows / 2),
+            Key::PageUp => up(height / 2),
+            Key::PageDown => down(height / 2),
             other => {
-                self.command(other, lines.get(at).and_then(|line| self.path(line)));
+                self.command(other, rows.get(at).and_then(|row| self.path(row)));
                 None
             }
         };
-        if let Some(line) = to.and_then(|to| lines.get(to)) {
-            self.cursor = self.path(line);
+        if let Some(row) = to.and_then(|to| rows.get(to)) {
+            self.cursor = self.path(row);
         }
     }
 
-    /// Closes or opens a cgroup; without a word, the other of the two.
-    fn fold(&mut self, at: Utf8PathBuf, closed: Option<bool>) {
-        let was_closed = self.options.folded.remove(&at);
-        if closed.unwrap_or(!was_closed) {
+    /// Folds or unfolds a cgroup; toggles it without `fold`.
+    fn fold(&mut self, at: Utf8PathBuf, fold: Option<bool>) {
+        let was_folded = self.options.folded.remove(&at);
+        if fold.unwrap_or(!was_folded) {
             self.options.folded.insert(at);
         }
     }
@@ -181,12 +176,12 @@ impl Watch<'_> {
             (Key::Char('p'), _) => self.options.processes = !self.options.processes,
             (Key::Char('a'), _) => self.options.all = !self.options.all,
             (Key::Char('r'), _) => {
-                let look = |cluster| Look::at(self.session, self.provider, cluster);
-                // A cluster that is gone meanwhile leaves what there is.
-                if let Ok(look) = look(self.cluster).or_else(|_| look(None)) {
-                    self.look = look;
+                let take = |cluster| Snapshot::take(self.session, self.provider, cluster);
+                // If the cluster no longer exists, the others are shown.
+                if let Ok(snapshot) = take(self.cluster).or_else(|_| take(None)) {
+                    self.snapshot = snapshot;
                 }
-                self.measure(Instant::now());
+                self.measure();
             }
             _ => {}
         }
