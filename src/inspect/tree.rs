@@ -204,7 +204,7 @@ impl Tree {
     pub fn read(system: &dyn System, path: &Utf8Path) -> Self {
         let mut tree = Self { path: path.to_owned(), cgroups: Vec::new() };
         if let Some(offered) = system.text(path.join("cgroup.controllers").as_str()) {
-            tree.add(system, path.to_owned(), (0, 0), words(&offered), &UserMap::read(system, "self"));
+            tree.add(system, path, (0, 0), words(&offered), &UserMap::read(system, "self"));
         }
         tree
     }
@@ -212,18 +212,18 @@ impl Tree {
     fn add(
         &mut self,
         system: &dyn System,
-        path: Utf8PathBuf,
+        path: &Utf8Path,
         (parent, depth): (usize, usize),
         offered: Vec<String>,
         own: &[UserMap],
     ) {
         // It may have been removed since its name was read.
-        let Some(cgroup) = Cgroup::read(system, &path, offered, own) else { return };
+        let Some(cgroup) = Cgroup::read(system, path, offered, own) else { return };
         let (at, enabled) = (self.cgroups.len(), cgroup.enabled.clone());
-        let names = system.list_dirs(&path).unwrap_or_default();
-        self.cgroups.push(Cgroup { path: path.clone(), parent, depth, ..cgroup });
+        let names = system.list_dirs(path).unwrap_or_default();
+        self.cgroups.push(Cgroup { path: path.to_owned(), parent, depth, ..cgroup });
         for name in names {
-            self.add(system, path.join(name), (at, depth + 1), enabled.clone(), own);
+            self.add(system, &path.join(name), (at, depth + 1), enabled.clone(), own);
         }
         self.cgroups[at].end = self.cgroups.len();
     }
