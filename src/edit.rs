@@ -1,7 +1,7 @@
 //! Lossless edits of other people's configuration files: pure text in, text out.
 //!
 //! Everything here takes the bytes of a whole file and gives the bytes of a whole file; nothing here knows of disks,
-//! users or commands. Three rules hold for every format, and `tests/edit_laws.rs` holds the module to them:
+//! users or commands. Three rules hold for every format, and `tests/it/edit_laws.rs` holds the module to them:
 //!
 //! 1. what was put is what is read afterwards, *by the program that reads the file*, not by our idea of the format;
 //! 2. every byte that is not the entry asked for stays: comments, blank lines, line ends, a missing final newline;

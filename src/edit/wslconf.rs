@@ -10,7 +10,7 @@
 //!   (`configfile.cpp:177`, `:456`, `:571`);
 //! - `#` begins a comment anywhere outside quotes, `\` escapes, `\` before a line end continues (`configfile.cpp:657`).
 //!
-//! [`Document::parse`] never fails: what WSL would say about the bytes is data. `tests/wsl_config_verdicts.rs` holds it
+//! [`Document::parse`] never fails: what WSL would say about the bytes is data. `tests/it/wsl_config_verdicts.rs` holds it
 //! to the recorded verdicts of WSL's own parser. Editing splices bytes and reads the result again before it is believed:
 //! a change that would move any other key is refused.
 

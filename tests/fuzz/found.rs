@@ -12,7 +12,7 @@ use kind_wsl::plan::{Plan, StageSelection, Verdict};
 use kind_wsl::stage::Answers;
 use kind_wsl::windows::Interop;
 
-use crate::targets::{Machine, dev};
+use super::targets::{Machine, dev};
 
 #[test]
 fn a_value_whose_quote_never_closes_is_the_one_that_counts_and_is_replaced() {

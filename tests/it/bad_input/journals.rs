@@ -1,0 +1,216 @@
+//! Journals that are held, damaged, newer or another's, and an undo that finds what others did.
+
+use std::fs::{self, File};
+
+use crate::support::cli::{Case, JOURNAL};
+use crate::support::{Layout, same};
+
+const BEGIN: &str =
+    r#"{"record":"begin","version":1,"tool":"kind-wsl 0.1.0","at":"2026-01-01T00:00:00Z","user":"dev"}"#;
+
+#[test]
+fn a_second_run_at_the_same_time_is_refused() {
+    let case = Case::new(Layout::Modern).journal(&[BEGIN]);
+    let lock = File::create(case.machine.path("/var/lib/kind-wsl/lock")).unwrap();
+    lock.lock().unwrap();
+    for command in ["setup --yes --only limits", "undo --yes"] {
+        let (name, id) = (fs::read_to_string("/proc/self/comm").unwrap(), std::process::id());
+        let said = format!(
+            "error: another kind-wsl is at work: process {id} (`{}`) holds the lock in `/var/lib/kind-wsl`\n\
+             hint: wait until it has ended; `ps -fp {id}` shows it\n",
+            name.trim()
+        );
+        case.refuses(command, 1, &said);
+    }
+}
+
+#[test]
+fn a_journal_of_a_newer_version_is_refused_with_the_program_that_wrote_it() {
+    let newer = r#"{"record":"begin","version":2,"tool":"kind-wsl 3.1.0","era":"later"}"#;
+    let case = Case::new(Layout::Modern).journal(&[newer]);
+    for command in ["setup --yes", "plan", "status", "undo --yes", "report"] {
+        case.refuses(
+            command,
+            1,
+            "
+            error: `/var/lib/kind-wsl/journal.jsonl` has version 2, written by kind-wsl 3.1.0; this program reads up to version 1
+            hint: use kind-wsl 3.1.0 or later
+            ",
+        );
+    }
+}
+
+#[test]
+fn a_damaged_line_of_the_journal_is_named() {
+    let case = Case::new(Layout::Modern).journal(&[BEGIN, "rubbish", r#"{"record":"restarted"}"#]);
+    for command in ["setup --yes", "undo --yes"] {
+        case.refuses(
+            command,
+            1,
+            "
+            error: line 2 of `/var/lib/kind-wsl/journal.jsonl` is damaged: expected value at column 1
+            hint: keep a copy of /var/lib/kind-wsl and report it: every change is still listed there in plain text
+            ",
+        );
+    }
+}
+
+#[test]
+fn a_torn_last_line_of_the_journal_is_no_error() {
+    let case = Case::new(Layout::Modern).journal(&[BEGIN]);
+    let begin = case.machine.text(JOURNAL);
+    let case = case.file(JOURNAL, begin + "{\"record\":\"inte");
+    case.run("setup --yes --only limits").expect(0, "");
+    case.run("undo --yes").expect(0, "").says("\n3 changes were reverted.\n");
+    assert!(!case.machine.has_journal());
+}
+
+#[test]
+fn a_journal_of_another_user_is_refused_with_both_ways_on() {
+    let theirs = BEGIN.replace("\"dev\"", "\"eve\"");
+    let case = Case::new(Layout::Modern).journal(&[&theirs]).file(
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/dev:/bin/bash\neve:x:1001:1001::/home/dev:/bin/bash\n",
+    );
+    for command in ["setup --yes --only limits", "undo --yes"] {
+        case.refuses(
+            command,
+            1,
+            "
+            error: this machine is being set up for `eve`, not for `dev`
+            hint: go on with `--user eve`, or take that set-up back first: `kind-wsl undo --user eve`
+            ",
+        );
+    }
+}
+
+#[test]
+fn a_journal_that_is_a_directory_is_refused() {
+    Case::new(Layout::Modern).dir(JOURNAL).refuses(
+        "setup --yes --only limits",
+        1,
+        "
+        error: cannot read `/var/lib/kind-wsl/journal.jsonl`
+          because: Is a directory
+        hint: a file has to be there: move the directory away (`mv /var/lib/kind-wsl/journal.jsonl /var/lib/kind-wsl/journal.jsonl.old`), then run the same command again
+        ",
+    );
+}
+
+#[test]
+fn an_undo_where_nothing_was_done_says_so() {
+    Case::new(Layout::Modern)
+        .refuses("undo --yes", 0, "")
+        .says("Nothing to undo: kind-wsl has changed nothing on this machine.\n");
+}
+
+/// A machine whose sysctl file was ours and is somebody else's now.
+fn drifted() -> Case {
+    let case = Case::new(Layout::Modern);
+    case.run("setup --yes --only limits").expect(0, "");
+    case.file("/etc/sysctl.d/99-kind-wsl.conf", "# mine now\n")
+}
+
+#[test]
+fn an_undo_shows_what_others_changed_in_a_file_of_ours_and_stops() {
+    drifted().run("undo --yes").expect(
+        4,
+        "
+        error: `/etc/sysctl.d/99-kind-wsl.conf` was changed by somebody else
+        hint: decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us
+        ",
+    ).says(
+        "
+        - # Written by kind-wsl (`kind-wsl explain limits`).
+        - fs.inotify.max_user_watches = 524288
+        - fs.inotify.max_user_instances = 512
+        + # <10 bytes>
+        ",
+    );
+}
+
+#[test]
+fn an_undo_shows_which_entry_others_changed_and_stops() {
+    let case = Case::new(Layout::Modern);
+    case.run("setup --yes --only systemd").expect(0, "");
+    let ours = case.machine.text("/etc/wsl.conf");
+    let case = case.file("/etc/wsl.conf", ours.replace("systemd=true", "systemd=false"));
+    case.refuses(
+        "undo --yes",
+        4,
+        "
+        error: `/etc/wsl.conf` ([boot] systemd = true) was changed by somebody else
+        hint: decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us
+        ",
+    ).says(
+        "
+        - true
+        + false
+        ",
+    );
+}
+
+#[test]
+fn an_undo_keeps_what_others_changed_where_it_is_told_to() {
+    let case = drifted();
+    case.run("undo --yes --drift keep").expect(0, "").says(
+        "
+          reset fs.inotify.max_user_watches: 524288 -> 8192
+          kept /etc/sysctl.d/99-kind-wsl.conf (another program changed it)
+
+        2 changes were reverted.
+        ",
+    );
+    assert_eq!(case.machine.text("/etc/sysctl.d/99-kind-wsl.conf"), "# mine now\n");
+    assert!(!case.machine.has_journal());
+}
+
+#[test]
+fn an_undo_restores_what_was_before_us_where_it_is_told_to() {
+    let case = Case::new(Layout::Modern);
+    let before = case.machine.snapshot();
+    case.run("setup --yes --only limits").expect(0, "");
+    let case = case.file("/etc/sysctl.d/99-kind-wsl.conf", "# mine now\n");
+    case.run("undo --yes --drift restore").expect(0, "").says("\n3 changes were reverted.\n");
+    same(&before, &case.machine.snapshot(), "restored");
+    assert!(!case.machine.has_journal());
+}
+
+#[test]
+fn an_undo_takes_its_part_out_of_a_file_that_others_wrote_to_as_well() {
+    let case = Case::new(Layout::Modern);
+    case.run("setup --yes --only systemd").expect(0, "");
+    let ours = case.machine.text("/etc/wsl.conf");
+    let case = case.file("/etc/wsl.conf", ours + "[network]\nhostname=box\n");
+    case.run("undo --yes").expect(0, "");
+    assert_eq!(
+        case.machine.text("/etc/wsl.conf"),
+        "# by the distribution\n[automount]\nenabled=true\n\n[network]\nhostname=box\n"
+    );
+}
+
+#[test]
+fn an_undo_whose_saved_copy_is_gone_says_so_and_can_leave_the_file() {
+    let case = Case::new(Layout::Modern);
+    case.run("setup --yes --only systemd").expect(0, "");
+    let saved = case.machine.path("/var/lib/kind-wsl/saved");
+    for file in saved.read_dir_utf8().unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    case.refuses(
+        "undo --yes",
+        1,
+        "
+        error: stage `systemd` failed: edit /etc/wsl.conf: [boot] systemd = true
+          because: the saved copy of `/etc/wsl.conf` (sha256 313a2f1e5ca69acf40d5cad69675ddd5cd6595fa75764936b64c7d656d2c07f9) is missing or damaged
+        hint: keep the file as it is with `kind-wsl undo --drift keep`
+        ",
+    );
+    case.run("undo --yes --drift keep")
+        .expect(0, "")
+        .says("kept /etc/wsl.conf (another program changed it)\n");
+    assert_eq!(
+        case.machine.text("/etc/wsl.conf"),
+        "# by the distribution\n[automount]\nenabled=true\n\n[boot]\nsystemd=true\n"
+    );
+}

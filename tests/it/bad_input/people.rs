@@ -1,0 +1,81 @@
+//! Users for whom no cluster can be.
+
+use crate::support::Layout;
+use crate::support::cli::Case;
+
+#[test]
+fn a_user_without_a_home_is_refused_with_the_command_that_makes_one() {
+    Case::new(Layout::Modern)
+        .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/gone:/bin/bash\n")
+        .refuses(
+            "setup --yes",
+            2,
+            "
+            error: `/home/gone`, the home of `dev`, is no directory
+            hint: make it: `sudo install -d -o dev -g dev /home/gone`, or correct it with `sudo usermod -d`
+            ",
+        );
+}
+
+#[test]
+fn a_user_whose_home_is_a_file_is_refused() {
+    Case::new(Layout::Modern)
+        .file("/home/file", "")
+        .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/file:/bin/bash\n")
+        .refuses(
+            "setup --yes",
+            2,
+            "
+            error: `/home/file`, the home of `dev`, is no directory
+            hint: make it: `sudo install -d -o dev -g dev /home/file`, or correct it with `sudo usermod -d`
+            ",
+        );
+}
+
+#[test]
+fn an_unknown_user_is_answered_with_the_near_match() {
+    Case::new(Layout::Modern).refuses(
+        "setup --yes --user deb",
+        2,
+        "
+        error: there is no user `deb` on this machine
+        hint: did you mean `--user dev`?
+        ",
+    );
+}
+
+#[test]
+fn an_unknown_user_without_a_near_match_is_answered_with_where_to_look() {
+    Case::new(Layout::Modern).refuses(
+        "plan --user somebody",
+        2,
+        "
+        error: there is no user `somebody` on this machine
+        hint: `getent passwd` lists the users
+        ",
+    );
+}
+
+#[test]
+fn root_as_the_target_user_is_refused_with_the_flag_that_names_another() {
+    Case::new(Layout::Modern).dir("/root").refuses(
+        "setup --yes --user root",
+        2,
+        "
+        error: the cluster's user would be root, and rootless containers need an ordinary user
+        hint: name the user: `kind-wsl setup --user dev`
+        ",
+    );
+}
+
+#[test]
+fn root_as_the_only_user_is_refused_with_the_command_that_makes_one() {
+    Case::new(Layout::Modern).file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n").dir("/root").refuses(
+        "setup --yes --user root",
+        2,
+        "
+        error: the cluster's user would be root, and rootless containers need an ordinary user
+        hint: make one with `adduser NAME`, then run `kind-wsl setup --user NAME`
+        ",
+    );
+}

@@ -1,0 +1,132 @@
+//! docs/stages.md is what the declarations of the stages say, docs/troubleshooting.md what assets/symptoms.toml does.
+//! `UPDATE_DOCS=1 cargo test --test it documents::` writes both.
+
+use std::fmt::Write;
+
+use kind_wsl::explain::table;
+use kind_wsl::explain::table::address;
+use kind_wsl::stages::STAGES;
+
+fn stages() -> String {
+    let mut text = "# The stages\n\nGenerated from `src/stages/` by `UPDATE_DOCS=1 cargo test --test it documents::`; in the order in which they are set up.\n".to_owned();
+    for stage in STAGES {
+        write!(text, "\n## {}: {}\nFrom: {}.\n\n{}\n", stage.id, stage.title, stage.from, stage.why).unwrap();
+        if !stage.questions.is_empty() {
+            text.push_str("\n| flag | variable | what |\n| --- | --- | --- |\n");
+        }
+        for question in stage.questions {
+            writeln!(text, "| `--{}` | `{}` | {} |", question.flag(), question.variable(), question.help)
+                .unwrap();
+        }
+        if !stage.checks.is_empty() {
+            text.push_str("\nAfterwards must hold:\n\n");
+        }
+        for check in stage.checks {
+            writeln!(text, "* {}", check.what).unwrap();
+        }
+    }
+    text
+}
+
+/// The message that a pattern stands for, as a person reads it.
+fn shown(pattern: &str) -> String {
+    let parts: Vec<_> = pattern.split(" && ").map(|part| format!("`{part}`")).collect();
+    parts.join(" with ")
+}
+
+fn troubleshooting() -> String {
+    let table = table().unwrap();
+    let mut text = format!(
+        "# Known errors\n\n\
+         Generated from `assets/symptoms.toml` by `UPDATE_DOCS=1 cargo test --test it documents::`; collected {}.\n\n\
+         `kind-wsl explain` finds the entry for a message, and says whether its cause is on your machine:\n\n    \
+         kind-wsl kind create cluster 2>&1 | kind-wsl explain -\n\n\
+         `…` stands for what differs. The numbers are names for good, not an order.\n",
+        table.collected
+    );
+    for theme in &table.themes {
+        writeln!(text, "\n## {}", theme.title).unwrap();
+        for symptom in table.symptoms.iter().filter(|s| s.theme == theme.id) {
+            writeln!(text, "\n### {}. {}\n", symptom.row, symptom.title).unwrap();
+            for pattern in &symptom.patterns {
+                writeln!(text, "* {}", shown(pattern)).unwrap();
+            }
+            for pattern in &symptom.outer {
+                writeln!(text, "* {} (has other causes, too)", shown(pattern)).unwrap();
+            }
+            if let Some(why) = &symptom.no_message {
+                writeln!(text, "\nIt has no message of its own: {why}.").unwrap();
+            }
+            // A block of its own, to be copied as it is.
+            let command =
+                symptom.run.as_ref().map_or_else(|| " ".to_owned(), |run| format!("\n\n    {run}\n\n"));
+            let threads: Vec<_> = symptom.thread.iter().map(|t| format!("<{}>", address(t))).collect();
+            writeln!(
+                text,
+                "\n**Why:** {}\n\n**Check:** {}\n\n**Fix:**{}\n\n**Threads:** {}",
+                symptom.cause,
+                symptom.check,
+                format!("{command}{}", symptom.fix).trim_end(),
+                threads.join(" · ")
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+#[track_caller]
+fn is_up_to_date(name: &str, wanted: &str) {
+    let path = format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "docs/{name} is out of date: UPDATE_DOCS=1 cargo test --test it documents::");
+}
+
+#[test]
+fn the_document_of_the_stages_is_up_to_date() {
+    is_up_to_date("stages.md", &stages());
+}
+
+#[test]
+fn the_document_of_known_errors_is_up_to_date() {
+    is_up_to_date("troubleshooting.md", &troubleshooting());
+}
+
+/// Every document of ours, by its path in the repository.
+fn documents() -> Vec<std::path::PathBuf> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let markdown = |dir: &str| {
+        let files = std::fs::read_dir(root.join(dir)).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>()
+    };
+    ["", "docs", "docs/dev", "assets", "windows"].into_iter().flat_map(markdown).collect()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_to_a_file() {
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(document.parent().unwrap().join(file).exists(), "{}: {link}", document.display());
+        }
+    }
+}
+
+#[test]
+fn every_document_is_in_the_table_of_contents() {
+    let contents = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SUMMARY.md")).unwrap();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+    for document in documents().iter().filter_map(|path| path.strip_prefix(docs).ok()) {
+        let name = document.to_str().unwrap();
+        let link = format!("]({name})");
+        let is_named = name == "SUMMARY.md" || contents.contains(&link);
+        assert!(is_named, "docs/{name} is not in docs/SUMMARY.md");
+    }
+}

@@ -1,0 +1,203 @@
+//! `kind-wsl explain` itself, on a pretended machine.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::explain::forms::ORDINARY;
+use crate::support::Layout;
+use crate::support::cli::{Case, Seen};
+
+/// What it prints when a text is piped in.
+fn piped(case: &Case, args: &str, input: &[u8]) -> Seen {
+    let mut child = case.command(args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let seen = case.end(child);
+    // It may stop reading where it has seen enough.
+    let _ = writer.join().unwrap();
+    seen
+}
+
+const V2: &str = "ERROR: failed to create cluster: running kind with rootless provider requires cgroup v2";
+
+#[test]
+fn a_piped_message_is_explained_to_the_letter() {
+    let seen = piped(&Case::new(Layout::Classic), "explain -", V2.as_bytes());
+    assert_eq!(seen.stdout, "\
+kind asks for cgroup v2 (symptom 2)
+
+why    cgroup v1 is mounted, alone or beside v2, as WSL up to 2.4 does it, and a newer WSL where wsl.conf says `[automount] cgroups=v1`. Rootless containers can be limited with v2 only.
+here   yes: /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)
+check  `stat -fc %T /sys/fs/cgroup` says `tmpfs` with v1 and `cgroup2fs` with v2; `grep cgroup /proc/mounts` shows what is mounted
+fix    kind-wsl setup --only cgroup,cgroup-mount,restart
+       By hand: add `kernelCommandLine = cgroup_no_v1=all` under `[wsl2]` of .wslconfig in the Windows profile, then run `wsl --shutdown` in Windows.
+more   https://github.com/kubernetes-sigs/kind/issues/3433
+");
+    seen.expect(0, "");
+}
+
+#[test]
+fn the_machine_says_whether_the_cause_is_here() {
+    piped(&Case::new(Layout::Plain), "explain -", V2.as_bytes()).expect(0, "").says(
+        "
+        here   no: /sys/fs/cgroup is cgroup v2
+    ",
+    );
+}
+
+#[test]
+fn in_a_log_the_line_is_shown_and_others_are_named() {
+    let log = format!("{ORDINARY}WARN[0000] \"/\" is not a shared mount, this could\n{V2}\n{ORDINARY}");
+    let line = ORDINARY.lines().count() + 2;
+    let seen = piped(&Case::new(Layout::Plain), "explain -", log.as_bytes()).expect(0, "");
+    let seen = seen.says(&format!(
+        "
+        line {line}: {V2}
+
+        kind asks for cgroup v2 (symptom 2)
+    "
+    ));
+    seen.says(
+        "
+        it also shows
+          33  \"/\" is not a shared mount
+    ",
+    );
+}
+
+#[test]
+fn a_message_may_be_typed_with_and_without_quotes() {
+    let case = Case::new(Layout::Plain);
+    case.run("explain crun: unknown version specified: OCI runtime error").expect(0, "").says(
+        "
+        crun is too old for this podman (symptom 28)
+    ",
+    );
+    let mut command = case.command("explain");
+    let child = command.arg("crun: unknown version specified").spawn().unwrap();
+    case.end(child).expect(0, "").says(
+        "
+        crun is too old for this podman (symptom 28)
+    ",
+    );
+    case.run("explain --color always x509: certificate has expired or is not yet valid").expect(0, "").says(
+        "\u{1b}[1mcertificates are not valid yet: the clock stood still\u{1b}[0m \u{1b}[2m(symptom 55)\u{1b}[0m\n",
+    );
+}
+
+#[test]
+fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
+    let case = Case::new(Layout::Plain).file("/build.log", ORDINARY.to_owned() + V2);
+    case.run("explain [ROOT]/build.log").expect(0, "").says(
+        "
+        kind asks for cgroup v2 (symptom 2)
+    ",
+    );
+    case.refuses(
+        "explain [ROOT]/other.log",
+        2,
+        "
+        error: there is no file `[ROOT]/other.log`
+        hint: `-` reads standard input: `… 2>&1 | kind-wsl explain -`
+        ",
+    );
+    case.refuses(
+        "explain [ROOT]/etc",
+        1,
+        "
+        error: cannot read `[ROOT]/etc`: Is a directory
+        hint: a command's output can be piped in: `… 2>&1 | kind-wsl explain -`
+        ",
+    );
+}
+
+#[test]
+fn an_unknown_message_is_said_to_be_unknown() {
+    Case::new(Layout::Plain).refuses(
+        "explain the dog ate my cluster",
+        1,
+        "
+        error: this message is not among the known symptoms
+        hint: `kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report
+        ",
+    );
+    piped(&Case::new(Layout::Plain), "explain -", b" \n").expect(
+        1,
+        "
+        error: there is nothing to explain: the text is empty
+        hint: a command's output can be piped in: `… 2>&1 | kind-wsl explain -`
+        ",
+    );
+}
+
+fn json(seen: Seen) -> serde_json::Value {
+    let seen = seen.expect(0, "");
+    assert_eq!(seen.stdout.lines().count(), 1, "{}", seen.stdout);
+    serde_json::from_str(&seen.stdout).unwrap()
+}
+
+#[test]
+fn programs_get_every_symptom_best_first() {
+    let case = Case::new(Layout::Classic);
+    let value =
+        json(piped(&case, "explain --json -", format!("\"/\" is not a shared mount\n{V2}").as_bytes()));
+    assert_eq!(value["v"], 1);
+    let rows: Vec<_> =
+        value["symptoms"].as_array().unwrap().iter().map(|s| s["row"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [2, 33]);
+    let best = &value["symptoms"][0];
+    assert_eq!((&best["present"], &best["seen"]), (&true.into(), &V2.into()));
+    for key in ["title", "cause", "check", "fix", "thread", "evidence"] {
+        assert!(best[key].as_str().is_some_and(|text| !text.is_empty()), "{key}");
+    }
+    assert_eq!(value["symptoms"][1]["present"], serde_json::Value::Null);
+}
+
+#[test]
+fn programs_get_an_empty_list_for_what_is_unknown() {
+    let case = Case::new(Layout::Plain);
+    for input in [ORDINARY.as_bytes(), b"", b"\xff\xfe\0", b"systemd"] {
+        assert_eq!(json(piped(&case, "explain --json -", input))["symptoms"], serde_json::json!([]));
+    }
+    assert_eq!(json(case.run("explain --json nonsense"))["symptoms"], serde_json::json!([]));
+}
+
+#[test]
+fn programs_get_the_stages_as_well() {
+    let case = Case::new(Layout::Plain);
+    assert_eq!(json(case.run("explain --json cgroup"))["stages"][0]["id"], "cgroup");
+    assert_eq!(
+        json(case.run("explain --json"))["stages"].as_array().unwrap().len(),
+        kind_wsl::stages::STAGES.len()
+    );
+}
+
+#[test]
+fn it_needs_neither_an_ordinary_user_nor_a_machine_that_can_be_set_up() {
+    let case = Case::new(Layout::Classic);
+    let message = "explain Failed to connect to bus: No medium found";
+    case.run(&format!("--user root {message}")).expect(0, "").says(
+        "
+        here   not known: root has no rootless containers; name the user: `--user NAME`
+    ",
+    );
+    case.run(&format!("--user nobody-of-that-name {message}")).expect(0, "").says(
+        "
+        here   not known: there is no ordinary user to look for; `--user NAME` names one
+    ",
+    );
+}
+
+#[test]
+fn a_very_long_log_is_read_at_both_ends() {
+    let mut log = "ordinary words in a line of some length\n".repeat((24 << 20) / 40);
+    log.push_str(V2);
+    let seen = piped(&Case::new(Layout::Plain), "explain -", log.as_bytes());
+    let seen = seen.expect(0, "note: this is long: the 8 MiB in its middle were not read\n");
+    seen.says(
+        "
+        kind asks for cgroup v2 (symptom 2)
+    ",
+    );
+}

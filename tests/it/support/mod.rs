@@ -1,0 +1,406 @@
+//! A pretended machine for tests: a tree with what a distribution, its kernel and WSL show, and programs that answer.
+
+pub mod child;
+pub mod cli;
+pub mod cluster;
+pub mod elf;
+pub mod fake;
+pub mod signer;
+
+/// Whether every case of a large table is wanted: `tests/kill/run` says so.
+pub fn all() -> bool {
+    std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
+}
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use kind_wsl::engine::{
+    DriftPolicy, Engine, EngineError, Event, Reporter, RunOutcome, Steps, UndoOptions, Undone,
+};
+use kind_wsl::facts::{self, Facts};
+use kind_wsl::fetch::{Fetcher, Source};
+use kind_wsl::host::{Account, Cmd, FaultInjector, LiveSystem, Output, Runner, digest};
+use kind_wsl::journal::RunOptions;
+use kind_wsl::plan::StageSelection;
+use kind_wsl::stage::Answers;
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+/// What WSL mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// cgroup v1, systemd off: WSL up to 2.4.
+    Classic,
+    /// cgroup v2, systemd off.
+    Modern,
+    /// cgroup v2 below a cgroup of the distribution that passes only cpu and memory on; systemd on.
+    Isolated,
+    /// The same, where that cgroup passes everything on.
+    Generous,
+    /// No WSL: a plain Debian with systemd.
+    Plain,
+}
+
+/// A machine in a directory of its own, gone when dropped.
+pub struct Machine {
+    pub root: Utf8PathBuf,
+    pub layout: Layout,
+    _dir: tempfile::TempDir,
+}
+
+/// The crun that `--offline` finds.
+pub static CRUN: LazyLock<Vec<u8>> = LazyLock::new(|| elf::crun("1.30.1"));
+
+impl Machine {
+    pub fn new(layout: Layout) -> Self {
+        // In memory where that is possible: the sweep syncs some ten thousand times. Programs must be allowed there.
+        let may_run = |dir: &&Path| statvfs(*dir).is_ok_and(|fs| !fs.flags().contains(FsFlags::ST_NOEXEC));
+        let base = Some(Path::new("/dev/shm")).filter(may_run).unwrap_or(Path::new("/tmp"));
+        let dir = tempfile::Builder::new().prefix("kind-wsl-").tempdir_in(base).unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        let machine = Self { root, layout, _dir: dir };
+        machine.furnish();
+        if nix::unistd::geteuid().is_root() {
+            for path in
+                ["/home/dev", "/mnt/c/Users/dev", "/mnt/c/Users/dev/.wslconfig"].map(|p| machine.path(p))
+            {
+                if path.exists() {
+                    chown(path, Some(1000), Some(1000)).unwrap();
+                }
+            }
+        }
+        machine
+    }
+
+    pub fn path(&self, path: &str) -> Utf8PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    fn furnish(&self) {
+        self.write(
+            "/etc/os-release",
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n",
+        );
+        self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/dev:/bin/bash\n");
+        self.write("/etc/fstab", "# nothing here");
+        self.write("/etc/subuid", "");
+        self.write("/etc/subgid", "other:100000:65536\n");
+        fs::create_dir_all(self.path("/home/dev")).unwrap();
+        for dir in ["/etc/systemd/system", "/var/lib/dpkg/updates", "/sbin", "/run", "/lib/systemd"] {
+            fs::create_dir_all(self.path(dir)).unwrap();
+        }
+        self.write("/lib/systemd/systemd", "");
+        self.write("/proc/sys/kernel/osrelease", "6.6.87.2-microsoft-standard-WSL2\n");
+        self.write("/proc/modules", "overlay 1 0 - Live 0x0\n");
+        self.write(
+            "/lib/modules/6.6.87.2-microsoft-standard-WSL2/modules.dep",
+            "kernel/ip_tables.ko:\nkernel/iptable_nat.ko:\nkernel/ip6_tables.ko:\nkernel/ip6table_nat.ko:\n",
+        );
+        self.write("/proc/sys/fs/inotify/max_user_watches", "8192\n");
+        self.write("/proc/sys/fs/inotify/max_user_instances", "128\n");
+        self.write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "1024\n");
+        self.write("/proc/sys/kernel/dmesg_restrict", "1\n");
+        self.write("/fake/packages", "libc6 2.36\nsystemd 252.39-1\n");
+        self.write(
+            "/fake/archive",
+            "podman 4.3.1+ds1-8\ncrun 1.8.1-1\nuidmap 4.13\nslirp4netns 1.2\nfuse-overlayfs 1.10\ndbus-user-session 1.14\n\
+             iptables 1.8.9\nnetavark 1.4.0\naardvark-dns 1.4.0\npasst 0.0\nsystemd-sysv 252.39-1\n\
+             docker.io 20.10.24+dfsg1-1+deb12u1\nrootlesskit 1.1.0-1\ncontainerd 1.6.20~ds1-1+deb12u3\n",
+        );
+        self.write("/offline/crun-1.30.1-linux-amd64", &*CRUN);
+        if self.layout != Layout::Plain {
+            fs::create_dir_all(self.path("/run/WSL")).unwrap();
+            self.write("/etc/wsl.conf", "# by the distribution\n[automount]\nenabled=true\n");
+            fs::create_dir_all(self.path("/mnt/c/Users/dev")).unwrap();
+            self.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\n");
+        }
+        let version = if self.layout == Layout::Classic { "2.2.4.0\n" } else { "2.9.11.0\n" };
+        self.write("/fake/wsl-version", version);
+        for program in fake::PROGRAMS {
+            self.write(&format!("/usr/bin/{program}"), "");
+            fs::set_permissions(self.path(&format!("/usr/bin/{program}")), fs::Permissions::from_mode(0o755))
+                .unwrap();
+        }
+        fs::remove_file(self.path("/usr/bin/crun")).unwrap();
+        if matches!(self.layout, Layout::Plain | Layout::Isolated | Layout::Generous) {
+            symlink("/lib/systemd/systemd", self.path("/sbin/init")).unwrap();
+            if self.layout != Layout::Plain {
+                self.write("/etc/wsl.conf", "[boot]\nsystemd=true\n");
+            }
+        }
+        self.boot(1);
+    }
+
+    /// Boots the machine: what WSL, the kernel and systemd then show follows from what the files say.
+    pub fn boot(&self, number: u32) {
+        let wslconfig = fs::read_to_string(self.path("/mnt/c/Users/dev/.wslconfig")).unwrap_or_default();
+        let no_v1 = wslconfig.contains("cgroup_no_v1=all");
+        self.write("/proc/sys/kernel/random/boot_id", format!("boot-{number}\n"));
+        self.write("/proc/cmdline", if no_v1 { "console=hvc0 cgroup_no_v1=all" } else { "console=hvc0" });
+        self.start_distro(number);
+    }
+
+    /// Starts the distribution alone, as after `wsl --terminate`: the kernel, its boot ID and its command line stay.
+    pub fn start_distro(&self, number: u32) {
+        let conf = fs::read_to_string(self.path("/etc/wsl.conf")).unwrap_or_default();
+        let fstab = self.text("/etc/fstab");
+        let has_init = self.path("/sbin/init").is_symlink();
+        let systemd = self.layout == Layout::Plain || (has_init && conf.contains("systemd=true"));
+        let no_v1 = self.text("/proc/cmdline").contains("cgroup_no_v1=all");
+        let v2 = self.layout != Layout::Classic || (no_v1 && fstab.contains("cgroup2 /sys/fs/cgroup "));
+        self.write("/proc/1/stat", format!("1 (init) S 0 {} {number} 0 0", "0 ".repeat(17)));
+        self.write("/proc/1/comm", if systemd { "systemd\n" } else { "init\n" });
+        let mounts = match (v2, no_v1) {
+            (true, _) => "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+            (false, true) => {
+                "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+            }
+            (false, false) => {
+                "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
+            }
+        };
+        self.write("/proc/mounts", mounts);
+        if self.path("/fake/private-root").exists() {
+            let unit = "/etc/systemd/system/multi-user.target.wants/kind-wsl-shared-root.service";
+            let tag = if systemd && self.path(unit).is_symlink() { " shared:1" } else { "" };
+            self.write(
+                "/proc/self/mountinfo",
+                format!("22 1 8:32 / / rw,relatime{tag} - ext4 /dev/sdc rw\n"),
+            );
+        }
+        let _ = fs::remove_dir_all(self.path("/sys"));
+        let isolated = matches!(self.layout, Layout::Isolated | Layout::Generous);
+        let base = if isolated { "/wsl-user/distro-2/systemd" } else { "" };
+        let own = if isolated { "/wsl-user/distro-2/non-systemd" } else { "/init.scope" };
+        self.write("/proc/self/cgroup", format!("0::{own}\n"));
+        self.write("/proc/1/cgroup", format!("0::{base}{}\n", if systemd { "/init.scope" } else { "" }));
+        if systemd {
+            fs::create_dir_all(self.path("/run/systemd/system")).unwrap();
+        }
+        if v2 {
+            self.cgroups(base, systemd);
+        }
+    }
+
+    fn cgroups(&self, base: &str, systemd: bool) {
+        let all = "cpuset cpu io memory hugetlb pids";
+        let unit = "etc/systemd/system/multi-user.target.wants/kind-wsl-controllers.service";
+        let poor = self.layout == Layout::Isolated && !self.root.join(unit).is_symlink();
+        let passed = if poor { "cpu memory" } else { all };
+        let level = |path: &str, offered: &str, enabled: &str| {
+            self.write(&format!("/sys/fs/cgroup{path}/cgroup.controllers"), offered);
+            self.write(&format!("/sys/fs/cgroup{path}/cgroup.subtree_control"), enabled);
+        };
+        level("", all, all);
+        if !base.is_empty() {
+            level("/wsl-user", all, all);
+            level("/wsl-user/distro-2", all, passed);
+            level(base, passed, passed);
+        }
+        if systemd {
+            let mut given: Vec<&str> = if fake::delegates(self.root.as_std_path()) {
+                vec!["cpuset", "cpu", "io", "memory", "pids"]
+            } else {
+                vec!["cpu", "memory", "pids"]
+            };
+            given.retain(|c| passed.split(' ').any(|p| p == *c));
+            level(
+                &format!("{base}/user.slice/user-1000.slice/user@1000.service"),
+                &given.join(" "),
+                "memory pids",
+            );
+        }
+    }
+
+    /// The machine as our program sees it, ended by the fuse.
+    pub fn host(&self, fault_injector: FaultInjector) -> LiveSystem {
+        let runner = Box::new(InProcess(self.root.clone()));
+        let env = [("WSL_DISTRO_NAME", "Debian"), ("KIND_WSL_PROGRAM", "/opt/kind-wsl")];
+        let env = env.map(|(n, v)| (n.to_owned(), v.to_owned()));
+        LiveSystem::new(&self.root, runner, env).with_fault_injector(fault_injector)
+    }
+
+    pub fn user(&self) -> Account {
+        facts::user::find(&self.host(FaultInjector::default()), Some("dev"), 0).unwrap()
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts::probe(&self.host(FaultInjector::default()), self.user())
+    }
+
+    pub fn setup(
+        &self,
+        host: &LiveSystem,
+        answers: &Answers,
+        guide: bool,
+    ) -> Result<RunOutcome, EngineError> {
+        let chosen = RunOptions {
+            selection: StageSelection { guide, ..StageSelection::default() },
+            ..RunOptions::default()
+        };
+        self.engine(host, |engine| engine.setup(answers, &chosen))
+    }
+
+    pub fn undo(&self, host: &LiveSystem, drift: DriftPolicy) -> Result<Undone, EngineError> {
+        let options = UndoOptions { stages: Vec::new(), packages: true, drift };
+        self.engine(host, |engine| engine.undo(&options))
+    }
+
+    pub fn undo_but_packages(&self, host: &LiveSystem) -> Result<Undone, EngineError> {
+        let options = UndoOptions { stages: Vec::new(), packages: false, drift: DriftPolicy::Stop };
+        self.engine(host, |engine| engine.undo(&options))
+    }
+
+    pub fn engine<T>(&self, host: &LiveSystem, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
+        let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
+        let stop = AtomicBool::new(false);
+        let mut fetcher = Fetcher::new(host, source, Vec::new());
+        let (user, steps) = (self.user(), Steps::default());
+        work(&mut Engine {
+            host,
+            fetcher: &mut fetcher,
+            user: &user,
+            reporter: &mut Silent,
+            stop: &stop,
+            steps,
+        })
+    }
+
+    /// Goes on with a set-up until all is done, as if somebody restarts the machine when it is asked for.
+    pub fn finish(&self, setup: impl Fn(&LiveSystem) -> Result<RunOutcome, EngineError>) {
+        for boot in 10..13 {
+            match setup(&self.host(FaultInjector::default())).unwrap() {
+                RunOutcome::Done { .. } => return,
+                RunOutcome::Restart(_) => self.boot(boot),
+                RunOutcome::Interrupted => panic!("nobody interrupted it"),
+            }
+        }
+        panic!("it asks for restart after restart");
+    }
+
+    /// Takes everything back, of which nobody else changed anything.
+    pub fn take_back(&self) {
+        self.undo(&self.host(FaultInjector::default()), DriftPolicy::Stop).unwrap();
+    }
+
+    /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.
+    pub fn snapshot(&self) -> Tree {
+        let mut seen = Tree::new();
+        for dir in
+            ["etc", "home", "mnt", "sbin", "usr", "var", "fake", "root", "proc/sys/fs", "proc/self/mountinfo"]
+        {
+            walk(&self.root, &self.root.join(dir), &mut seen);
+        }
+        // What our own journal is made of, and the fake's notes of what was run, are no part of the machine.
+        seen.retain(|path, _| path != "fake/commands" && !path.starts_with("var/lib/kind-wsl"));
+        seen
+    }
+
+    /// Whether anything of the journal is left.
+    pub fn has_journal(&self) -> bool {
+        self.path("/var/lib/kind-wsl").exists()
+    }
+}
+
+/// A machine's files by path.
+pub type Tree = BTreeMap<String, String>;
+
+/// What differs between two trees: path, before, after.
+pub fn changes(before: &Tree, after: &Tree) -> Vec<String> {
+    let line = |path: &String| format!("{path}: {:?} / {:?}", before.get(path), after.get(path));
+    differing(before, after).iter().map(line).collect()
+}
+
+/// The paths in which two trees differ.
+pub fn differing(before: &Tree, after: &Tree) -> Vec<String> {
+    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
+}
+
+#[track_caller]
+pub fn same(wanted: &Tree, seen: &Tree, when: &str) {
+    assert_eq!(changes(wanted, seen), Vec::<String>::new(), "{when}");
+}
+
+fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut Tree) {
+    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let what = if meta.is_symlink() {
+        format!("link {}", fs::read_link(path).unwrap().display())
+    } else if meta.is_dir() {
+        "dir".to_owned()
+    } else {
+        digest(&fs::read(path).unwrap())
+    };
+    let name = path.strip_prefix(root).unwrap().to_string();
+    // The modes of links mean nothing.
+    let mode = if meta.is_symlink() { 0 } else { meta.mode() & 0o7777 };
+    seen.insert(name, format!("{what} {mode:o} {}:{}", meta.uid(), meta.gid()));
+    if meta.is_dir() {
+        for entry in path.read_dir_utf8().unwrap() {
+            walk(root, entry.unwrap().path(), seen);
+        }
+    }
+}
+
+/// The answers of somebody who wants everything that needs no real download.
+pub fn answers() -> Answers {
+    let said = [
+        ("crun_version", "1.30.1".to_owned()),
+        ("crun_sha256", digest(&CRUN)),
+        ("tools", "none".to_owned()),
+        ("kind_wrapper", "yes".to_owned()),
+        ("idle", "yes".to_owned()),
+        ("privileged_ports", "yes".to_owned()),
+        ("dmesg", "no".to_owned()),
+        ("repair_wsl_conf", "yes".to_owned()),
+        ("remove_dead_block", "yes".to_owned()),
+    ];
+    let mut answers = Answers::default();
+    for (id, answer) in said {
+        answers.set(id, answer);
+    }
+    answers
+}
+
+/// The fake machine's programs, without a process for each.
+struct InProcess(Utf8PathBuf);
+
+impl Runner for InProcess {
+    fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> io::Result<Output> {
+        let name = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
+        let own = cmd.program.starts_with('/') && self.0.join(cmd.program.trim_start_matches('/')).exists();
+        let answer = if own && name == "crun" {
+            fake::Answer { stdout: "crun version 1.30.1\n".to_owned(), ..fake::Answer::default() }
+        } else if fake::is_there(self.0.as_std_path(), name) {
+            fake::answer(self.0.as_std_path(), name, &cmd.args)
+        } else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        answer.stdout.lines().for_each(out);
+        Ok(Output { code: answer.code, stdout: answer.stdout, stderr: answer.stderr })
+    }
+}
+
+/// Nobody listens.
+struct Silent;
+
+impl Reporter for Silent {
+    fn event(&mut self, _: &Event<'_>) {}
+}
