@@ -1,7 +1,7 @@
 //! Fuzzing: every parser and editor is held to its laws with inputs that nobody thought of.
 //!
 //! Here a small number of them, the same each time, and every file of the corpus. `tests/fuzz/run` tries ten million of each
-//! target, led by what of the program each input reached (docs/dev/reliability.md has the figures). Set
+//! target, led by what of the program each input reached (docs/dev/fuzzing.md has the laws). Set
 //! `KIND_WSL_FUZZ_EXECUTIONS` to try another number here, without libFuzzer.
 
 use std::collections::HashSet;
