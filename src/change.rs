@@ -48,7 +48,6 @@ pub enum Change {
     Put(Put),
     /// One entry in a file that others own.
     Entry(Entry),
-    /// A symbolic link.
     Link(Link),
     /// A file of the user's, renamed to make room.
     Aside(Aside),
@@ -64,7 +63,6 @@ pub enum Change {
 
 /// What `set` works with.
 pub struct Context<'c> {
-    /// The machine.
     pub host: &'c LiveSystem,
     /// What gets files from elsewhere.
     pub fetcher: &'c mut Fetcher,
@@ -153,10 +151,6 @@ impl Change {
         self.primitive().can_revert_partially(now, applied)
     }
 
-    /// Makes it so.
-    ///
-    /// # Errors
-    /// What the machine refuses.
     pub fn set(
         &self,
         context: &mut Context<'_>,

@@ -26,9 +26,7 @@ pub use kind::{Prediction, View, predict};
 /// The version of this form of findings.
 pub const SCHEMA: u32 = 1;
 
-/// Who is examined.
 pub struct Patient<'p> {
-    /// The machine.
     pub system: &'p dyn System,
     /// What is known of it.
     pub facts: &'p Facts,
@@ -47,13 +45,10 @@ impl std::fmt::Debug for Patient<'_> {
 pub struct Examination {
     /// Its name: `--only`, and the JSON.
     pub id: &'static str,
-    /// What should hold.
     pub what: &'static str,
-    /// Looks.
     pub look: fn(&Patient<'_>) -> Finding,
 }
 
-/// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -70,16 +65,12 @@ pub enum Verdict {
     Unknown,
 }
 
-/// What was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How it stands.
     pub verdict: Verdict,
-    /// What was seen.
     pub evidence: String,
     /// What that means for kind; empty where all is well.
     pub consequence: String,
-    /// What to do.
     #[serde(flatten)]
     pub fix: Fix,
 }
@@ -123,11 +114,8 @@ impl Finding {
 /// A check and what it found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
-    /// The check.
     pub id: &'static str,
-    /// What should hold.
     pub what: &'static str,
-    /// What was found.
     #[serde(flatten)]
     pub finding: Finding,
 }

@@ -28,13 +28,11 @@ pub use undo::{Drift, DriftPolicy, Reversal, UndoOptions, Undone, Way, preview};
 
 /// What a run is made from.
 pub struct Engine<'e> {
-    /// The machine.
     pub host: &'e LiveSystem,
     /// What gets files from elsewhere.
     pub fetcher: &'e mut Fetcher,
     /// Whose cluster it is.
     pub user: &'e Account,
-    /// Whom to tell.
     pub reporter: &'e mut dyn Reporter,
     /// Set by Ctrl-C: the change at hand is finished, then the run ends.
     pub stop: &'e AtomicBool,
@@ -83,7 +81,6 @@ impl std::fmt::Debug for Engine<'_> {
 /// How a run ended, when nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// All is done.
     Done {
         /// How many changes this run made.
         changed: usize,
@@ -92,7 +89,6 @@ pub enum RunOutcome {
     },
     /// The machine has to be started again, then the run goes on.
     Restart(PendingRestart),
-    /// Ctrl-C.
     Interrupted,
 }
 
@@ -101,7 +97,6 @@ pub enum RunOutcome {
 pub struct PendingRestart {
     /// How much of the machine.
     pub scope: Scope,
-    /// Why.
     pub why: Vec<String>,
     /// Whether an earlier run asked for it already and it has not taken place.
     pub again: bool,

@@ -21,7 +21,6 @@ use squeeze::Squeezed;
 /// A known symptom that a text shows.
 #[derive(Clone, Debug)]
 pub struct Match {
-    /// Which.
     pub symptom: &'static Symptom,
     /// Where the line begins in which it shows, as an offset in the text.
     pub at: usize,

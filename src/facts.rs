@@ -47,21 +47,17 @@ pub struct Facts {
     pub wsl_conf: WslConf,
     /// The Windows side: the user's profile and `.wslconfig`.
     pub windows: Windows,
-    /// The distribution.
     pub distro: Distro,
     /// The kernel, its modules and settings.
     pub kernel: Kernel,
     /// systemd and PID 1.
     pub systemd: Systemd,
-    /// The cgroup hierarchy.
     pub cgroup: Cgroup,
     /// Packages, installed and on offer.
     pub packages: Packages,
     /// The user's subordinate IDs.
     pub subids: Subids,
-    /// podman's configuration.
     pub containers: Containers,
-    /// Docker and nerdctl.
     #[serde(default)]
     pub engines: Engines,
     /// Packages that a set-up of ours brought and that stand in the journal.

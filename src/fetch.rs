@@ -66,7 +66,6 @@ pub struct Artifact {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChecksumSource {
-    /// The built-in catalogue.
     Catalogue {
         /// How many independent public sources agree ([`catalogue::Build::independent`]).
         sources: usize,
@@ -161,7 +160,6 @@ pub enum Progress {
     },
     /// Bytes of the file that are there, including those that were kept.
     Bytes {
-        /// How many.
         done: u64,
         /// The size of the whole file, if it is known.
         total: Option<u64>,

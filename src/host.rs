@@ -63,11 +63,8 @@ pub struct Stat {
     pub kind: Kind,
     /// Permission bits, `0o7777` at most.
     pub mode: u32,
-    /// Numeric owner.
     pub uid: u32,
-    /// Numeric group.
     pub gid: u32,
-    /// Length in bytes.
     pub len: u64,
 }
 
@@ -75,9 +72,7 @@ pub struct Stat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A regular file.
     File,
-    /// A directory.
     Dir,
     /// A symbolic link with its target as stored.
     Link(String),
@@ -92,12 +87,7 @@ pub enum Owner {
     /// `root:root`.
     Root,
     /// The person whose cluster this is.
-    User {
-        /// Numeric owner.
-        uid: u32,
-        /// Numeric group.
-        gid: u32,
-    },
+    User { uid: u32, gid: u32 },
 }
 
 /// The reading half of the outside world.
@@ -232,21 +222,14 @@ pub enum HostError {
         action: &'static str,
         /// The path as the user would type it, without our root.
         path: Utf8PathBuf,
-        /// The kernel's answer.
         source: std::io::Error,
     },
     /// A program that could not be started.
     #[error("cannot run `{command}`")]
-    Start {
-        /// The command line.
-        command: String,
-        /// Why not.
-        source: std::io::Error,
-    },
+    Start { command: String, source: std::io::Error },
     /// A program that did not end in time.
     #[error("`{command}` did not end within {seconds} s")]
     TimedOut {
-        /// The command line.
         command: String,
         /// The bound, in seconds.
         seconds: u64,
@@ -254,9 +237,7 @@ pub enum HostError {
     /// A program that ended badly although it had to succeed.
     #[error("`{command}` ended with exit code {code}{}", tail(.detail))]
     Failed {
-        /// The command line.
         command: String,
-        /// Its exit code.
         code: i32,
         /// The last of what it wrote to standard error, at most 1 KiB.
         detail: String,

@@ -29,13 +29,11 @@ pub use state::{Entry, JournalState, Phase, Waiting};
 pub const VERSION: u32 = 1;
 /// Where everything of ours is that is not part of the set-up.
 pub const DIR: &str = "/var/lib/kind-wsl";
-/// The file.
 pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 
 /// Why the journal can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The machine refused.
     #[error(transparent)]
     Host(#[from] HostError),
     /// Another run has it.
@@ -43,12 +41,7 @@ pub enum JournalError {
     Locked(Option<Holder>),
     /// A later program wrote it.
     #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
-    Newer {
-        /// Its version.
-        found: u32,
-        /// Its writer.
-        tool: String,
-    },
+    Newer { found: u32, tool: String },
     /// Another user can change it, and so what an undo does as root.
     #[error("cannot trust `{path}`: {why}")]
     Untrusted {
@@ -65,14 +58,8 @@ pub enum JournalError {
         /// What the parser says.
         why: String,
     },
-    /// Somebody else's set-up.
     #[error("this machine is being set up for `{theirs}`, not for `{yours}`")]
-    OtherUser {
-        /// Whose it is.
-        theirs: String,
-        /// Who asks.
-        yours: String,
-    },
+    OtherUser { theirs: String, yours: String },
 }
 
 impl JournalError {
@@ -233,9 +220,6 @@ impl<'h> Journal<'h> {
     }
 
     /// Writes a record and syncs it.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
         self.host.append(Utf8Path::new(PATH), &record.line())?;
         self.state.apply(record);
@@ -249,9 +233,6 @@ impl<'h> Journal<'h> {
     }
 
     /// Saves the bytes of a file under their hash, before it is changed.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn save(&self, sha256: &str, bytes: &[u8]) -> Result<(), JournalError> {
         let path = Utf8Path::new(SAVED).join(sha256);
         for dir in self.host.missing_dirs(&path)? {
@@ -279,9 +260,6 @@ impl<'h> Journal<'h> {
     }
 
     /// Removes the journal and everything saved: for the end of an undo that left nothing standing.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn erase(self) -> Result<(), JournalError> {
         let saved = Utf8Path::new(SAVED);
         for name in self.host.list(saved)? {

@@ -8,7 +8,6 @@ pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     (edits(word, best) <= word.chars().count().max(3) / 3 || best.starts_with(word)).then(|| best.to_owned())
 }
 
-/// Levenshtein's distance.
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -146,7 +146,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// In words.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -162,13 +161,10 @@ impl Verdict {
 /// A stage with its verdict.
 #[derive(Clone, Debug, Serialize)]
 pub struct Planned {
-    /// Its name.
     pub id: &'static str,
     /// What it makes true.
     pub title: &'static str,
-    /// The verdict.
     pub verdict: Verdict,
-    /// The evidence.
     pub why: String,
     /// What to do, where it is blocked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,24 +182,20 @@ pub struct Planned {
 /// A file before and after the whole plan, as far as it may be shown to others.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileDiff {
-    /// Which.
     pub path: Utf8PathBuf,
     /// Its text now; `None` where there is none.
     pub before: Option<String>,
-    /// Its text then.
     pub after: String,
 }
 
 /// What set-up would do.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
-    /// Every stage.
     pub stages: Vec<Planned>,
     /// Every file whose bytes are known beforehand.
     pub files: Vec<FileDiff>,
     /// What else the user should know of WSL's files: settings that will take effect, settings that WSL ignores.
     pub notes: Vec<String>,
-    /// The restart.
     pub restart: Option<Scope>,
     /// A restart that changes wait for although the stage that asks for it was left out.
     pub left_to_you: Option<Scope>,
@@ -216,9 +208,7 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 #[error("stage `{stage}` can not be planned")]
 pub struct PlanError {
-    /// The stage.
     pub stage: &'static str,
-    /// Why.
     pub source: ChangeError,
 }
 

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{Account, Cmd, Kind, System};
 
-/// One of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
@@ -56,7 +55,6 @@ pub(crate) struct Correction {
     pub(crate) name: &'static str,
     /// The variable, its value in the shell, and what is wrong with it.
     pub(crate) fault: String,
-    /// The right value.
     pub(crate) right: String,
 }
 
@@ -126,7 +124,6 @@ pub(crate) fn docker_host(user: &Account) -> String {
     format!("unix://{}/docker.sock", user.runtime_dir())
 }
 
-/// No such provider.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no provider")]
 pub struct UnknownProvider(String);

@@ -23,7 +23,6 @@ pub struct Stage {
     pub from: &'static str,
     /// Why, with sources: what `explain` prints.
     pub why: &'static str,
-    /// What it asks.
     pub questions: &'static [&'static Question],
     /// Whether it matters on this machine.
     pub needed: fn(&Facts, &Answers) -> Applicability,
@@ -110,14 +109,11 @@ pub enum AnswerKind {
 /// One of several answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The value.
     pub value: String,
-    /// What it is.
     pub label: String,
 }
 
 impl Choice {
-    /// Constructs a choice.
     pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
         Self { value: value.into(), label: label.into() }
     }
@@ -141,7 +137,6 @@ impl Question {
         self.id.replace('_', "-")
     }
 
-    /// The environment variable.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("KIND_WSL_{}", self.id.to_uppercase())
@@ -197,7 +192,6 @@ impl Question {
 pub struct AnswerError {
     /// The flag, variable or key of a file.
     pub place: String,
-    /// What was said.
     pub said: String,
     /// What may have been meant.
     pub near: Option<String>,
@@ -275,7 +269,6 @@ impl Answers {
         self.0.get(Provider::QUESTION).and_then(|answer| answer.parse().ok()).unwrap_or_default()
     }
 
-    /// Notes an answer.
     pub fn set(&mut self, id: &str, answer: impl Into<String>) {
         self.0.insert(id.to_owned(), answer.into());
     }
@@ -286,7 +279,6 @@ impl Answers {
 pub struct StageSelection {
     /// These alone, where it is not empty.
     pub only: Vec<String>,
-    /// Not these.
     pub skip: Vec<String>,
     /// Also what has no effect here.
     pub guide: bool,
@@ -304,9 +296,7 @@ impl StageSelection {
 /// Something that must hold after a stage, seen with our own eyes.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name.
     pub id: &'static str,
-    /// What must hold.
     pub what: &'static str,
     /// The provider that it is about; `None` for what all of them need.
     pub provider: Option<Provider>,
@@ -327,7 +317,6 @@ impl Check {
 pub struct Fault {
     /// What was seen instead.
     pub seen: String,
-    /// What to do.
     pub hint: String,
     /// Whether kind works all the same, so that setup does not fail.
     pub is_warning: bool,

@@ -21,7 +21,6 @@ pub struct Entry {
     pub edit: Edit,
     /// Who owns the file if we have to make it.
     pub owner: Owner,
-    /// What follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<Trigger>,
     /// What has to be started again.
@@ -35,9 +34,7 @@ pub struct Entry {
 pub enum Edit {
     /// A key of `/etc/wsl.conf`.
     WslConf {
-        /// Section name.
         section: String,
-        /// Key name.
         key: String,
         /// The value; `None` removes the key.
         value: Option<String>,
@@ -47,9 +44,7 @@ pub enum Edit {
     },
     /// A key of Windows' `.wslconfig`.
     Wslconfig {
-        /// Section name.
         section: String,
-        /// Key name.
         key: String,
         /// The value; `None` removes the key.
         value: Option<String>,
@@ -62,7 +57,6 @@ pub enum Edit {
     },
     /// A whole section of `/etc/wsl.conf` that WSL does not read, taken out.
     DropSection {
-        /// Its name.
         section: String,
         /// How this machine's WSL reads the file.
         #[serde(default)]
@@ -74,25 +68,12 @@ pub enum Edit {
     Toml {
         /// The tables and the key.
         path: Vec<String>,
-        /// The value.
         value: Value,
     },
     /// A line of `/etc/fstab`.
-    Fstab {
-        /// Its mount point.
-        mount_point: String,
-        /// The whole line.
-        line: String,
-    },
+    Fstab { mount_point: String, line: String },
     /// A range added to `/etc/subuid` or `/etc/subgid`: this line and no other.
-    Subid {
-        /// Login name.
-        user: String,
-        /// First ID.
-        start: u32,
-        /// How many.
-        count: u32,
-    },
+    Subid { user: String, start: u32, count: u32 },
 }
 
 const KERNEL: (&str, &str) = ("wsl2", "kernelCommandLine");

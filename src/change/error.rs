@@ -9,42 +9,31 @@ use crate::host::HostError;
 /// What went wrong while a change was looked at or made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// The machine refused.
     #[error(transparent)]
     Host(#[from] HostError),
     /// A text that can not be edited safely.
     #[error("cannot edit `{path}`")]
     Edit {
-        /// The file.
         path: Utf8PathBuf,
         /// Where in it and why.
         source: EditError,
     },
     /// A download that did not come, or came wrong.
     #[error("cannot fetch {name}")]
-    Fetch {
-        /// What it was.
-        name: String,
-        /// Why.
-        source: Box<FetchError>,
-    },
+    Fetch { name: String, source: Box<FetchError> },
     /// Ctrl-C, while nothing was done but waiting for somebody else.
     #[error("stopped while waiting for {0}")]
     Stopped(String),
     /// Something else stands where a file shall be.
     #[error("`{path}` is {found}, not a regular file")]
     NotAFile {
-        /// The path.
         path: Utf8PathBuf,
         /// "a directory", "a symbolic link to …".
         found: String,
     },
     /// A file of another author stands where one of ours shall be.
     #[error("`{path}` exists, and kind-wsl did not write it")]
-    Foreign {
-        /// The path.
-        path: Utf8PathBuf,
-    },
+    Foreign { path: Utf8PathBuf },
     /// An installation would remove packages that nobody agreed to lose.
     #[error("installing {wanted} would remove {removes}")]
     Removes {
@@ -58,13 +47,11 @@ pub enum ChangeError {
     Lost {
         /// The file that it was a copy of.
         path: Utf8PathBuf,
-        /// Its hash.
         sha256: String,
     },
     /// Removing packages would break others, and which of ours those need cannot be found out.
     #[error("cannot remove {ours}: {others} need some of these packages")]
     Entangled {
-        /// What we brought.
         ours: String,
         /// What depends on it.
         others: String,

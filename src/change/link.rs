@@ -13,7 +13,6 @@ pub struct Link {
     pub path: Utf8PathBuf,
     /// Where it leads, as stored.
     pub to: String,
-    /// Whose.
     pub owner: Owner,
 }
 

@@ -11,13 +11,11 @@ use crate::host::{Cmd, HostError, STATUS_FD, System};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Manager {
-    /// Debian, Ubuntu, Kali.
     Apt,
     /// Fedora and its kin.
     Dnf,
     /// `openSUSE`, SLES.
     Zypper,
-    /// Arch.
     Pacman,
 }
 

@@ -12,12 +12,9 @@ use super::{Body, ChangeError, Context, Desired, Primitive, Put, State, Target, 
 use crate::fetch::Artifact;
 use crate::host::{Cmd, HostError, LiveSystem, Owner, System, temporary};
 
-/// Installs packages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// With what.
     pub manager: Manager,
-    /// Their names.
     pub names: Vec<String>,
     /// A package file instead of the distribution's own package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +27,6 @@ pub struct Package {
 /// A package that is fetched by its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageFile {
-    /// The file.
     pub artifact: Artifact,
     /// The version that it installs.
     pub version: String,

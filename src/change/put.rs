@@ -24,13 +24,10 @@ const MARK_LINES: usize = 3;
 pub struct Put {
     /// Where. A link here is an error: it would be somebody else's file that we replace.
     pub path: Utf8PathBuf,
-    /// What.
     pub body: Body,
     /// Permission bits.
     pub mode: u32,
-    /// Whose.
     pub owner: Owner,
-    /// What follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<Trigger>,
     /// What has to be started again.
@@ -45,20 +42,17 @@ pub struct Put {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
-    /// They are here.
     Text(String),
     /// They are downloaded, and are known by their hash.
     Download(Artifact),
     /// They are in a file of the user's, and are known by their hash.
     Local {
-        /// The file.
         path: Utf8PathBuf,
         /// What the user says its bytes are.
         artifact: Artifact,
     },
 }
 
-/// What is written.
 enum Input<'p> {
     Text(&'p str),
     File { artifact: &'p Artifact, from: Origin, file: Box<dyn Read> },

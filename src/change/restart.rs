@@ -9,7 +9,6 @@ use crate::host::System;
 /// Starts the distribution, or the virtual machine, again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    /// How much.
     pub scope: Scope,
     /// Why: the changes that count only then.
     pub why: Vec<String>,
@@ -26,12 +25,7 @@ pub enum Expect {
     /// cgroup v2 alone is mounted at `/sys/fs/cgroup`.
     CgroupV2,
     /// The user manager's cgroup offers these controllers.
-    Controllers {
-        /// Numeric user.
-        uid: u32,
-        /// Their names.
-        names: Vec<String>,
-    },
+    Controllers { uid: u32, names: Vec<String> },
     /// The kernel was given these words.
     #[serde(rename = "kernel_words")]
     KernelParams(Vec<String>),

@@ -19,24 +19,16 @@ pub enum Run {
     Sysctl {
         /// Its name, one of those that kind-wsl sets.
         name: String,
-        /// Its value.
         value: u64,
     },
     /// The mount `/` and those below it, shared until the next boot.
     SharedRoot,
     /// A system unit that is neither running nor started at boot.
-    Disabled {
-        /// Its full name.
-        unit: String,
-    },
+    Disabled { unit: String },
     /// The user's services start at boot and outlive the last session.
-    Linger {
-        /// The login name.
-        user: String,
-    },
+    Linger { user: String },
     /// A unit of the user that a setup tool creates.
     Installed {
-        /// Its full name.
         unit: String,
         /// Whose unit it is.
         user: Account,
@@ -49,7 +41,6 @@ pub enum Run {
     },
     /// A unit of the user that is running.
     Started {
-        /// Its full name.
         unit: String,
         /// Whose unit it is.
         user: Account,
@@ -80,7 +71,6 @@ const TOOL: Duration = Duration::from_mins(10);
 pub struct Lines {
     /// What it is about, in words.
     pub what: String,
-    /// Prints the setting.
     pub read: Cmd,
     /// What `read` prints once it is set.
     pub want: String,

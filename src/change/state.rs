@@ -13,7 +13,6 @@ use crate::host::{BootInstance, Cmd, System};
 pub struct Target {
     /// The verb and the noun: "edit /etc/wsl.conf", "install packages".
     pub verb: String,
-    /// The object.
     pub object: String,
     /// What of it: a key and its value, a list of names.
     pub detail: String,
@@ -33,9 +32,7 @@ impl std::fmt::Display for Target {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum State {
-    /// Nothing is there.
     Absent,
-    /// A regular file.
     File(FileState),
     /// An entry and the file that holds it.
     Entry {
@@ -44,7 +41,6 @@ pub enum State {
         /// The entry's value as its editor shows it; `None` where it is not set.
         value: Option<String>,
     },
-    /// A symbolic link.
     Link {
         /// Where it leads, as stored.
         to: String,
@@ -56,14 +52,12 @@ pub enum State {
         /// Whether something else is in its own place meanwhile.
         is_taken: bool,
     },
-    /// Packages.
     Packages {
         /// The wanted ones that are installed, with their versions.
         has: BTreeMap<String, String>,
         /// The names of all that are installed: what an undo may take out is the difference.
         all: Vec<String>,
     },
-    /// A unit.
     Unit {
         /// Whether systemd starts it at boot.
         enabled: bool,
@@ -118,9 +112,7 @@ pub struct FileState {
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
-    /// Numeric owner.
     pub uid: u32,
-    /// Numeric group.
     pub gid: u32,
 }
 
@@ -135,7 +127,6 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// In words.
     #[must_use]
     pub fn words(&self) -> &'static str {
         match self {

@@ -8,7 +8,6 @@ use crate::host::{Cmd, HostError, System};
 /// Enables a unit of the system. It is not started: everything we enable takes part in the next boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// Its full name.
     pub name: String,
     /// What has to be started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]

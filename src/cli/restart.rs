@@ -88,7 +88,6 @@ impl Bystanders {
 /// Which nodes of kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nodes {
-    /// Those that run.
     Running,
     /// Stopped ones as well.
     All,
@@ -118,7 +117,6 @@ pub(super) fn nodes(session: &Session, which: Nodes) -> Vec<String> {
     nodes.flat_map(|said| said.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// Who restarts WSL.
 enum By {
     /// `kind-wsl.exe`, which started us and sees our exit code.
     Driver,

@@ -258,7 +258,6 @@ fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
 }
 
 impl StageArgs {
-    /// Which stages.
     pub(crate) fn selection(&self) -> Result<StageSelection, Failure> {
         for id in self.only.iter().chain(&self.skip) {
             stages::by_id(id)?;

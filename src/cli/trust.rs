@@ -25,7 +25,6 @@ pub(crate) enum Distrust {
     /// gpgv is not there.
     #[error("{0} is not in the catalogue, and without `gpgv` its signature cannot be checked")]
     NoGpgv(String),
-    /// There is none.
     #[error("{0} is not in the catalogue, and its publisher offers no signature of it")]
     NoSignature(String),
 }

@@ -59,29 +59,17 @@ pub enum Prediction {
         at: String,
     },
     /// "failed to get podman info": the provider fails.
-    NoInfo {
-        /// Which.
-        provider: Provider,
-        /// What it printed.
-        said: String,
-    },
+    NoInfo { provider: Provider, said: String },
     /// "failed to detect any supported node provider", or the one that was chosen can not be run.
-    NoProvider {
-        /// Which.
-        provider: Provider,
-    },
+    NoProvider { provider: Provider },
     /// It does not ask the provider that was chosen.
     AnotherProvider {
-        /// Whom it asks.
         name: &'static str,
         /// Whom it should ask.
         wanted: Provider,
     },
     /// systemd does not make the wrapper's scope.
-    NoWrapper {
-        /// What it says.
-        said: String,
-    },
+    NoWrapper { said: String },
 }
 
 impl fmt::Display for Prediction {
@@ -111,7 +99,6 @@ pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
     here::podman::version(patient.system, patient.facts)
 }
 
-/// Foretells kind's verdict.
 #[must_use]
 pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
     let provider = patient.answers.provider();

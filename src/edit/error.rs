@@ -65,7 +65,6 @@ pub enum EditError {
         line: usize,
         /// The dotted path as far as it exists.
         key: String,
-        /// What stands there.
         found: String,
         /// What the edit needs there.
         wanted: &'static str,
@@ -77,7 +76,6 @@ pub enum EditError {
         line: usize,
         /// Who was to get the range.
         owner: String,
-        /// Who has it.
         other: String,
         /// The first ID asked for.
         start: u64,

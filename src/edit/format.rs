@@ -14,7 +14,6 @@ use super::{EditError, lines, table, toml, wslconf};
 pub enum Format {
     /// `/etc/wsl.conf` or `.wslconfig`.
     Wsl(Dialect),
-    /// A TOML file.
     Toml,
     /// `/etc/fstab`.
     Fstab,

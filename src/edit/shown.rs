@@ -26,7 +26,6 @@ pub enum Form {
     WslConf,
     /// `.wslconfig`.
     WslConfig,
-    /// podman's TOML files.
     Toml,
     /// `/etc/fstab`.
     Fstab,

@@ -21,9 +21,7 @@ pub use shown::shown;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
-    /// A string.
     Str(String),
-    /// A whole number.
     Int(i64),
     /// `true` or `false`.
     Bool(bool),

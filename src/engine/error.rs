@@ -12,20 +12,16 @@ pub enum EngineError {
     /// The journal can not be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A change failed.
     #[error("stage `{stage}` failed: {target}")]
     Change {
-        /// The stage.
         stage: String,
         /// What it was about.
         target: String,
-        /// Why.
         source: Box<ChangeError>,
     },
     /// A change reported success and is not there.
     #[error("stage `{stage}`: {target} did not take: {seen}")]
     NotApplied {
-        /// The stage.
         stage: String,
         /// What it was about.
         target: String,
@@ -41,11 +37,9 @@ pub enum EngineError {
     /// A stage stands in the way.
     #[error("stage `{stage}` can not be set up: {what}")]
     Blocked {
-        /// The stage.
         stage: &'static str,
         /// What stands in the way.
         what: String,
-        /// What to do.
         hint: String,
     },
     /// Restarted, and it is as before.

@@ -13,9 +13,7 @@ pub enum Event<'e> {
     Stage {
         /// Which of them, from 1.
         number: usize,
-        /// Of how many.
         count: usize,
-        /// Its name.
         id: &'static str,
         /// What it makes true.
         title: &'static str,
@@ -24,51 +22,38 @@ pub enum Event<'e> {
     },
     /// A stage has nothing to do.
     Passed {
-        /// Which.
         stage: &'static Stage,
-        /// The verdict.
         verdict: Verdict,
-        /// Why.
         why: &'e str,
     },
-    /// A change begins.
     Change {
-        /// Which.
         target: &'e Target,
     },
     /// A sign of life of it.
     Tick(&'e Tick),
-    /// It is made.
     Changed {
-        /// Which.
         target: &'e Target,
     },
     /// A change is undone.
     Undone {
-        /// Which.
         target: &'e Target,
         /// What the undo does.
         reversal: &'e Reversal,
     },
     /// A change is left as it is.
     Kept {
-        /// Which.
         target: &'e Target,
         /// What the undo would do.
         reversal: &'e Reversal,
-        /// Why.
         why: &'e str,
     },
     /// A command that follows changes.
     Trigger {
-        /// Which.
         command: &'e Cmd,
     },
     /// Something was looked at.
     Check {
-        /// What must hold.
         what: &'static str,
-        /// What was seen.
         seen: &'e Result<String, Fault>,
     },
     /// A run goes on that was interrupted, or after a restart.
@@ -81,6 +66,5 @@ pub enum Event<'e> {
 
 /// Receives the events of the engine.
 pub trait Reporter {
-    /// Handles one event.
     fn event(&mut self, event: &Event<'_>);
 }

@@ -35,7 +35,6 @@ pub struct UndoOptions {
     pub stages: Vec<String>,
     /// Also take out the packages that we brought.
     pub packages: bool,
-    /// What others changed.
     pub drift: DriftPolicy,
 }
 
@@ -48,24 +47,20 @@ pub struct Undone {
     pub kept: Vec<String>,
     /// What has to be started again for it to count.
     pub restart: Option<Scope>,
-    /// Ended by Ctrl-C.
     pub interrupted: bool,
 }
 
 /// Something that is neither as we left it nor as it was before us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
-    /// What.
     pub target: String,
     /// Its text as we left it, where it is a text that we know.
     pub left: Option<String>,
-    /// Its text now.
     pub now: Option<String>,
 }
 
 /// What became of a change.
 enum Taken {
-    /// It was undone.
     Back,
     /// It was never made, or is undone already.
     Nothing,
@@ -190,7 +185,6 @@ impl Engine<'_> {
         self.try_revert(entry, policy)
     }
 
-    /// Undoes one change.
     fn try_revert(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);

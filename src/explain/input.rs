@@ -13,7 +13,6 @@ const GAP: &str = "\n\n";
 /// A text, and whether all of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// The text.
     pub text: String,
     /// How many bytes in the middle were left out.
     pub left_out: u64,
@@ -21,9 +20,6 @@ pub struct Input {
 
 impl Input {
     /// Reads a log. Of a long one the first and the last 8 MiB count: that is where errors are.
-    ///
-    /// # Errors
-    /// What the kernel says.
     pub fn read(mut source: &mut dyn Read) -> io::Result<Self> {
         let mut head = Vec::new();
         Read::take(&mut source, KEPT as u64).read_to_end(&mut head)?;

@@ -32,7 +32,6 @@ struct Part {
 }
 
 impl Pattern {
-    /// Reads a pattern.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(" && ").map(|part| Part::parse(part).ok_or(part));
         let parts: Result<Vec<_>, &str> = parts.collect();

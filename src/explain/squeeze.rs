@@ -11,7 +11,6 @@ pub(super) const BREAK: u8 = b'\n';
 /// What is left of a text.
 #[derive(Debug, Default)]
 pub(super) struct Squeezed {
-    /// Its bytes.
     pub(super) bytes: Vec<u8>,
     /// A bit for each byte: whether a word begins there.
     starts: Vec<u64>,

@@ -10,7 +10,6 @@ use super::pattern::Pattern;
 /// How many rows there are; each has its number for good, because tests, documents and other programs name it.
 pub const ROWS: u32 = 65;
 
-/// All known symptoms.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -32,7 +31,6 @@ pub struct Table {
 pub struct Theme {
     /// Its name in `symptom.theme`.
     pub id: String,
-    /// Its heading.
     pub title: String,
 }
 
@@ -57,7 +55,6 @@ pub struct Symptom {
     /// Rows that make this one appear, and so come before it.
     #[serde(default)]
     pub follows: Vec<u32>,
-    /// Why it happens.
     pub cause: String,
     /// How one sees whether that is so.
     pub check: String,
@@ -74,7 +71,6 @@ pub struct Symptom {
     pub here: Option<String>,
 }
 
-/// The embedded table.
 const EMBEDDED: &str = include_str!("../../assets/symptoms.toml");
 
 impl Table {

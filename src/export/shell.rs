@@ -77,7 +77,6 @@ impl<'e> Script<'e> {
         }
     }
 
-    /// The whole script.
     pub(super) fn finish(mut self, notes: &[String]) -> String {
         self.close();
         let mut text = "#!/bin/sh\n".to_owned();

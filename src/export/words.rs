@@ -9,27 +9,22 @@ use crate::facts::Facts;
 /// Something that an export leaves to each machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
-    /// The user's home.
     Home,
-    /// The user's name.
     User,
     /// The Windows profile, as the distribution sees it.
     Profile,
-    /// Where kind-wsl is.
     Program,
 }
 
 /// A part of a string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// The same everywhere.
     Text(String),
     /// Another on each machine.
     Param(Param),
 }
 
 impl Piece {
-    /// The same everywhere.
     #[must_use]
     pub fn text(text: &str) -> Vec<Self> {
         vec![Self::Text(text.to_owned())]

@@ -20,7 +20,6 @@ pub const WANTED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 /// The hierarchy as systemd and the user manager see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {
-    /// What is mounted.
     pub mounts: Mounts,
     /// The cgroup that systemd has for its own, below `/sys/fs/cgroup`; empty for the root itself.
     pub systemd_root: String,
@@ -35,7 +34,6 @@ pub struct Cgroup {
 /// One cgroup and its controllers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
-    /// Its full path.
     pub path: String,
     /// `cgroup.controllers`: what its parent lets it have.
     pub controllers: Vec<String>,
@@ -140,7 +138,6 @@ impl Level {
 }
 
 impl Cgroup {
-    /// Looks.
     #[must_use]
     pub fn probe(system: &dyn System, uid: u32) -> Self {
         let mounts = Mounts::probe(system);

@@ -38,7 +38,6 @@ pub struct Containers {
 /// One file and the keys of ours that it sets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfFile {
-    /// Where.
     pub path: Utf8PathBuf,
     /// Dotted keys and what they are set to.
     pub keys: BTreeMap<String, Setting>,
@@ -49,7 +48,6 @@ pub struct ConfFile {
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// As TOML.
     pub value: String,
     /// The line, counted from 1.
     pub line: usize,
@@ -58,9 +56,7 @@ pub struct Setting {
 /// The setting that counts, of several files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Winner<'c> {
-    /// The file.
     pub path: &'c Utf8Path,
-    /// The setting.
     pub setting: &'c Setting,
 }
 

@@ -18,18 +18,14 @@ const ROOTFUL: [(&str, &str); 3] = [
     ("containerd.service", "multi-user.target"),
 ];
 
-/// What there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engines {
     /// dockerd, as it says itself: a `docker` without it is Docker Desktop's, which has no daemon here.
     pub docker: Option<Version>,
-    /// nerdctl.
     pub nerdctl: Option<Version>,
-    /// containerd.
     pub containerd: Option<Version>,
     /// Docker's set-up tool for a daemon of the user's own.
     pub docker_tool: Option<Utf8PathBuf>,
-    /// nerdctl's.
     pub nerdctl_tool: Option<Utf8PathBuf>,
     /// Whether a Docker of the user's own has its directory below the runtime directory.
     pub rootless_docker: bool,
@@ -99,7 +95,6 @@ pub struct Info {
     pub missing: Vec<&'static str>,
     /// Who makes its cgroups; with `none` nothing is limited, whatever else it says (moby#42151).
     pub cgroup_driver: String,
-    /// Its storage driver.
     pub storage: String,
 }
 

@@ -17,7 +17,6 @@ const SETTINGS: [&str; 4] = [
     "kernel.dmesg_restrict",
 ];
 
-/// The running kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
     /// `uname -r`.
@@ -41,9 +40,7 @@ pub struct Kernel {
 pub enum Propagation {
     /// Mounts below it are passed to other namespaces and received from them.
     Shared,
-    /// They are received.
     Slave,
-    /// Neither.
     Private,
 }
 
@@ -68,18 +65,15 @@ impl Propagation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Module {
-    /// In memory.
     Loaded,
     /// Part of the kernel: lsmod does not show it, and it need not be loaded.
     BuiltIn,
-    /// On the disk.
     Loadable,
     /// Nowhere: naming it at boot would only leave the system degraded.
     Missing,
 }
 
 impl Kernel {
-    /// Looks.
     #[must_use]
     pub fn probe(system: &dyn System) -> Self {
         let release = system.text("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
@@ -97,7 +91,6 @@ impl Kernel {
         }
     }
 
-    /// Its version.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         self.release.parse().ok()

@@ -19,7 +19,6 @@ const CRUN: [&str; 7] = [
     "/run/current-system/sw/bin/crun",
 ];
 
-/// The programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
     /// The kind that we would run.
@@ -36,14 +35,12 @@ pub struct Tools {
     /// A podman outside the directories of packages, which comes before a package's on the path.
     #[serde(default)]
     pub podman: Option<Podman>,
-    /// This program.
     pub program: Option<Utf8PathBuf>,
 }
 
 /// A crun and its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crun {
-    /// Where.
     pub path: Utf8PathBuf,
     /// What it says of itself.
     pub version: Option<Version>,
@@ -52,7 +49,6 @@ pub struct Crun {
 /// A podman that did not come as a package, and its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Podman {
-    /// Where.
     pub path: Utf8PathBuf,
     /// What it says of itself.
     pub version: Option<Version>,

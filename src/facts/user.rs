@@ -5,13 +5,11 @@ use crate::host::{Account, Kind, System, accounts, by_name};
 /// Why there is nobody to set up a cluster for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UserError {
-    /// root was meant.
     #[error("the cluster's user would be root, and rootless containers need an ordinary user")]
     Root {
         /// An ordinary account of this machine.
         instead: Option<String>,
     },
-    /// No such account.
     #[error("there is no user `{name}` on this machine")]
     Unknown {
         /// The name as given.
@@ -19,10 +17,8 @@ pub enum UserError {
         /// An account with a similar name.
         near: Option<String>,
     },
-    /// No home.
     #[error("`{home}`, the home of `{name}`, is no directory")]
     Homeless {
-        /// The user.
         name: String,
         /// Their home in `/etc/passwd`.
         home: String,
@@ -30,7 +26,6 @@ pub enum UserError {
 }
 
 impl UserError {
-    /// What to do.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {

@@ -227,12 +227,10 @@ fn root_of_drive(line: &str) -> Option<String> {
     (is_drive && is_letter).then(|| format!("{root}/"))
 }
 
-/// The Windows side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
     /// The Windows user's profile directory, as the distribution sees it.
     pub profile: Option<Utf8PathBuf>,
-    /// How we know.
     pub evidence: String,
     /// Whether it only looks like it: Windows itself should be asked.
     #[serde(default)]

@@ -45,11 +45,9 @@ pub struct Catalogue {
     pub releases: Vec<Release>,
 }
 
-/// One release.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
-    /// Its version.
     pub version: Version,
     /// The day it was tagged (`2026-09-25`), where a public source tells.
     pub date: Option<String>,
@@ -69,7 +67,6 @@ pub struct Release {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Avoid {
-    /// What it broke.
     pub text: String,
     /// Where that is discussed: `containers/crun#1308`.
     pub thread: String,
@@ -135,16 +132,10 @@ impl Build {
 pub enum CatalogueError {
     /// It does not have the form of a catalogue.
     #[error("catalogue `{name}` cannot be read: {why}")]
-    Syntax {
-        /// Which catalogue.
-        name: String,
-        /// Where and what.
-        why: String,
-    },
+    Syntax { name: String, why: String },
     /// It breaks one of the rules.
     #[error("catalogue `{name}`: {what} {why}")]
     Rule {
-        /// Which catalogue.
         name: String,
         /// The entry: `1.21 for amd64`.
         what: String,

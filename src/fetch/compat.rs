@@ -20,7 +20,6 @@ pub enum Arch {
     Ppc64le,
     /// 64-bit RISC-V.
     Riscv64,
-    /// IBM Z.
     S390x,
 }
 
@@ -157,7 +156,6 @@ pub enum Fit {
     },
     /// Known to be broken in a way that later releases are not.
     Regression {
-        /// What it broke.
         text: String,
         /// Where that is discussed.
         thread: String,

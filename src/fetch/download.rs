@@ -83,7 +83,6 @@ pub fn resume(
     download.run(pause)
 }
 
-/// A failed attempt.
 enum Attempt {
     /// The part stays as it is.
     Fatal(FetchError),

@@ -66,7 +66,6 @@ pub enum FetchError {
     /// Not the size that the file must have; `actual` may be `more than 100`.
     #[error("`{from}` is not {name}: it has {actual} bytes instead of {expected}{}", looks(*.looks_like))]
     WrongSize { name: String, from: Origin, expected: u64, actual: String, looks_like: Option<FileType> },
-    /// Other bytes.
     #[error("`{from}` is not {name}: its sha256 is {actual} instead of {expected}{}", looks(*.looks_like))]
     WrongHash { name: String, from: Origin, expected: String, actual: String, looks_like: Option<FileType> },
     /// Ctrl-C during a download.

@@ -60,7 +60,6 @@ pub(super) fn newest(list: &[u8]) -> Result<Version, String> {
 /// When a server asks for the next request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// After this time.
     In(Duration),
     /// At a time that cannot be computed: the header's text, 40 characters at most.
     At(String),

@@ -85,9 +85,6 @@ impl Fetcher {
     }
 
     /// Removes the directory of downloads.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn clear(&self) -> io::Result<()> {
         self.dir.clear()
     }

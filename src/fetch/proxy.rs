@@ -39,7 +39,6 @@ pub enum ProxyFault {
     /// There was no connection in this time.
     #[error("no connection within {} s", .0.as_secs_f64())]
     NoConnection(Duration),
-    /// The connection failed.
     #[error("{0}")]
     Failed(String),
     /// It is neither an http nor an https proxy.

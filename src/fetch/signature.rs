@@ -52,7 +52,6 @@ pub enum Signature {
 /// The signature of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureStatus {
-    /// It is good.
     Good {
         /// The fingerprint of the primary key.
         fingerprint: String,

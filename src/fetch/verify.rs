@@ -210,7 +210,6 @@ pub fn open_offline(
 /// A file that an offline directory cannot provide.
 #[derive(Debug)]
 pub struct Missing<'a> {
-    /// The file.
     pub artifact: &'a Artifact,
     /// Why what is there cannot be used.
     pub why: FetchError,

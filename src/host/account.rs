@@ -8,15 +8,11 @@ use super::System;
 /// One line of `/etc/passwd`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Login name.
     pub name: String,
-    /// Numeric user id.
     pub uid: u32,
     /// Numeric primary group id.
     pub gid: u32,
-    /// Home directory.
     pub home: Utf8PathBuf,
-    /// Login shell.
     pub shell: String,
 }
 

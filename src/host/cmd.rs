@@ -15,7 +15,6 @@ pub const STATUS_FD: i32 = 30;
 pub struct Cmd {
     /// The program: a name looked up on the system's own path, or an absolute path.
     pub program: String,
-    /// Its arguments.
     pub args: Vec<String>,
     /// Variables on top of the environment it inherits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -89,7 +88,6 @@ impl Cmd {
         Self { reports: true, ..self }
     }
 
-    /// Sets the bound.
     #[must_use]
     pub fn timeout(mut self, bound: Duration) -> Self {
         self.seconds = bound.as_secs();
@@ -122,9 +120,7 @@ fn quote(word: &str) -> String {
 pub struct Output {
     /// Exit code; 128 and the signal's number where a signal ended it.
     pub code: i32,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
 }
 

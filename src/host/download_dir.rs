@@ -18,7 +18,6 @@ use super::walk::{Root, Spot};
 #[derive(Clone, Debug)]
 pub struct DownloadDir {
     root: Arc<Root>,
-    /// Below the root.
     dir: Utf8PathBuf,
     /// What its files are called to the outside.
     shown: Utf8PathBuf,
@@ -101,9 +100,6 @@ impl DownloadDir {
     }
 
     /// Removes a whole file.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         let _as_user = self.as_whom();
         self.spot(name)?.remove()
@@ -122,9 +118,6 @@ impl DownloadDir {
     }
 
     /// Opens a whole file.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn open(&self, name: &str) -> io::Result<Box<dyn Read>> {
         let _as_user = self.as_whom();
         Ok(Box::new(super::open::regular(self.spot(name)?.open(OFlag::O_RDONLY, 0)?)?))
@@ -161,17 +154,10 @@ impl PartialFile {
     }
 
     /// Reads them from the beginning.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn reader(&self) -> io::Result<impl Read + '_> {
         Ok(FromStart { file: &self.file, at: 0 })
     }
 
-    /// Throws them away.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn empty(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -180,9 +166,6 @@ impl PartialFile {
     }
 
     /// The file is whole, and right: it is synced and gets its name. Answers where it is.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn finish(self) -> io::Result<Utf8PathBuf> {
         self.file.sync_all()?;
         let _as_user = self.download_dir.as_whom();

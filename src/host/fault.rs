@@ -27,7 +27,6 @@ enum Injection {
 pub(super) enum InjectedFault {
     /// The program is ended.
     Crashed,
-    /// The kernel refuses.
     Refused(io::Error),
 }
 

@@ -125,7 +125,6 @@ impl LiveSystem {
         self.uid
     }
 
-    /// The root directory.
     #[must_use]
     pub fn root(&self) -> &Utf8Path {
         &self.root

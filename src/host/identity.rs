@@ -113,7 +113,6 @@ pub(super) fn groups(name: &str, gid: u32) -> Vec<Gid> {
     name.and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(gid)).ok()).unwrap_or_default()
 }
 
-/// Who touches files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) uid: u32,

@@ -48,7 +48,6 @@ impl Lock {
 /// A process that holds a record lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process id.
     pub pid: i32,
     /// Its name, from `/proc/PID/comm`.
     pub name: String,

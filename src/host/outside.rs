@@ -127,9 +127,6 @@ impl LiveSystem {
     }
 
     /// Opens a directory that the caller named, wherever our root is, to put files into it; it is made unless it exists.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn download_dir_at_host_path(&self, path: &Utf8Path) -> io::Result<DownloadDir> {
         let download_dir = self.made_outside(path).and_then(|(spot, act)| {
             let real = spot.real.parent().unwrap_or(&spot.real).to_owned();

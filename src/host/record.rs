@@ -20,7 +20,6 @@ pub struct Recording {
     pub hashes: BTreeMap<Utf8PathBuf, Option<String>>,
     /// The names in directories.
     pub lists: BTreeMap<Utf8PathBuf, Vec<String>>,
-    /// Where links lead.
     pub links: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
     /// What commands answered, by command line.
     pub commands: BTreeMap<String, Option<Output>>,
@@ -36,7 +35,6 @@ pub struct Recording {
 pub enum Bytes {
     /// UTF-8.
     Text(String),
-    /// Anything else.
     Raw(Vec<u8>),
 }
 
@@ -47,7 +45,6 @@ impl From<Vec<u8>> for Bytes {
 }
 
 impl Bytes {
-    /// The bytes.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         match self {

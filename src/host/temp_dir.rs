@@ -15,10 +15,6 @@ pub struct TempDir {
 }
 
 impl TempDir {
-    /// Makes it.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn new() -> io::Result<Self> {
         let dir = nix::unistd::mkdtemp("/tmp/kind-wsl.XXXXXX")?;
         let dir = Utf8PathBuf::from_path_buf(dir);
@@ -26,9 +22,6 @@ impl TempDir {
     }
 
     /// Puts a file into it, executable for us.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn put(&self, name: &str, bytes: &[u8]) -> io::Result<Utf8PathBuf> {
         let path = self.path(name);
         fs::write(&path, bytes)?;
@@ -37,18 +30,12 @@ impl TempDir {
     }
 
     /// Lets everybody enter the directory, and read and run this file.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn show(&self, name: &str) -> io::Result<()> {
         fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o755))?;
         fs::set_permissions(&self.dir, PermissionsExt::from_mode(0o711))
     }
 
     /// Makes a directory in it for a program that runs as this user, where it may write.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn room_for(&self, name: &str, user: u32) -> io::Result<Utf8PathBuf> {
         let path = self.path(name);
         fs::create_dir(&path)?;
@@ -65,7 +52,6 @@ impl TempDir {
         self.dir.join(name)
     }
 
-    /// The directory.
     #[must_use]
     pub fn dir(&self) -> &Utf8Path {
         &self.dir

@@ -32,7 +32,6 @@ pub(super) const UNKNOWN: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union
 
 /// What a walk comes across.
 pub(super) enum Met<'a> {
-    /// A directory, opened.
     Dir(&'a OwnedFd),
     /// A link that is about to be followed.
     Link(&'a FileStat),

@@ -23,7 +23,6 @@ use super::{HostError, Kind, LiveSystem, Owner};
 pub enum Expected<'s> {
     /// It does not matter.
     Anything,
-    /// Nothing was there.
     Nothing,
     /// A regular file with this SHA-256.
     File(&'s str),
@@ -149,9 +148,6 @@ impl LiveSystem {
     }
 
     /// Removes the file or link at `path`, if there is one.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn remove(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.remove_if(Expected::Anything, path, owner)
     }
@@ -172,9 +168,6 @@ impl LiveSystem {
     }
 
     /// Renames the file or link at `path` to `to`, in the same directory, and whatever `to` was is gone.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn rename(&self, path: &Utf8Path, to: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("rename", path)?;
         let (from, _act) = self.reach(path, false, self.acting(owner, path))?;
@@ -207,9 +200,6 @@ impl LiveSystem {
     }
 
     /// Makes one directory, mode 0755, unless it is there.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn make_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("make the directory", path)?;
         let (spot, _act) = self.reach(path, false, self.acting(owner, path))?;
@@ -239,9 +229,6 @@ impl LiveSystem {
     }
 
     /// Appends one record to an append-only file and syncs it: a crash leaves it whole, torn or absent, never mixed.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
         let torn = self.fault.tears_next_write();
         let line = if torn { &record[..record.len() / 2] } else { record };
@@ -270,9 +257,6 @@ impl LiveSystem {
     }
 
     /// Cuts a file to a length: takes the torn last record off the journal.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn truncate(&self, path: &Utf8Path, length: u64) -> Result<(), HostError> {
         self.effect("truncate", path)?;
         let file = self.open_at(path, OFlag::O_WRONLY)?;

@@ -40,7 +40,6 @@ pub struct Node {
     /// The index of its cgroup in the tree.
     #[serde(skip)]
     pub at: Option<usize>,
-    /// Its user namespace.
     #[serde(skip)]
     pub users: Vec<UserMap>,
     /// What it requires; empty if it does not run.

@@ -16,7 +16,6 @@ pub struct Process {
     pub name: String,
     /// Its command line; a zombie has none.
     pub command: Vec<String>,
-    /// Its effective user.
     pub uid: u32,
     /// That user inside its user namespace, if it is in another than kind-wsl.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -54,7 +54,6 @@ pub struct Usage {
     pub max: Option<u64>,
 }
 
-/// Memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// Everything that is charged, page cache included: `memory.current`.

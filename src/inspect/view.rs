@@ -79,7 +79,6 @@ pub struct Row {
     pub name: String,
     /// What the cgroup is.
     pub label: String,
-    /// Memory, processor, tasks.
     pub usage: [String; 3],
     pub processes: String,
 }

@@ -17,7 +17,6 @@ pub struct Agreement {
     pub digest: String,
     /// Digests of its changes.
     pub changes: BTreeSet<String>,
-    /// Its restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Scope>,
     /// Whether it was agreed to by `--yes`: then with whatever follows from the same choices.

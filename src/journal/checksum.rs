@@ -10,7 +10,6 @@ pub(super) enum ChecksumStatus {
     Holds,
     /// Its checksum is wrong: a byte of it is another one now.
     Broken,
-    /// It has none.
     Missing,
 }
 

@@ -11,11 +11,9 @@ use crate::change::{Change, Expect, Scope, State};
 use crate::host::BootInstance;
 use crate::stage::StageSelection;
 
-/// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum Record {
-    /// The first line.
     Begin {
         /// [`VERSION`](super::VERSION).
         version: u32,
@@ -27,10 +25,7 @@ pub enum Record {
         user: String,
     },
     /// Answers of a person, so that a resume asks nothing twice.
-    Answers {
-        /// By question.
-        answers: BTreeMap<String, String>,
-    },
+    Answers { answers: BTreeMap<String, String> },
     /// What was chosen on the command line, so that a resume needs no flag.
     #[serde(rename = "chosen")]
     RunOptions(RunOptions),
@@ -38,7 +33,6 @@ pub enum Record {
     Intent(Box<Intent>),
     /// It was made, and its follow-ups ran.
     Done {
-        /// Which.
         id: u64,
         /// What was there afterwards.
         after: State,
@@ -47,15 +41,10 @@ pub enum Record {
         boot_instance: BootInstance,
     },
     /// It was undone, or handed over to someone who changed it.
-    Undone {
-        /// Which.
-        id: u64,
-    },
+    Undone { id: u64 },
     /// A restart is waited for.
     Waiting {
-        /// How much.
         scope: Scope,
-        /// Why.
         why: Vec<String>,
         /// By what it will be seen.
         until: Vec<Expect>,
@@ -109,7 +98,6 @@ impl Record {
 /// What was chosen on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOptions {
-    /// Which stages.
     pub selection: StageSelection,
     /// `--mirror`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,7 +130,6 @@ pub struct Intent {
     pub id: u64,
     /// The stage that wanted it.
     pub stage: String,
-    /// The change itself.
     pub change: Change,
     /// What was there before us.
     pub before: State,

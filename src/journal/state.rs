@@ -24,22 +24,18 @@ pub enum Phase {
 pub struct Entry {
     /// What was intended; `after` is what was really there once it is done.
     pub intent: Intent,
-    /// Where it stands.
     pub phase: Phase,
 }
 
 /// A restart that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// How much.
     pub scope: Scope,
-    /// Why.
     pub why: Vec<String>,
     /// By what it will be seen.
     pub until: Vec<Expect>,
     /// The start of the machine that has to end.
     pub boot_instance: BootInstance,
-    /// Its name.
     pub id: String,
     /// Whether a program of Windows was asked to do it.
     pub handed: bool,
@@ -53,16 +49,13 @@ impl Waiting {
     }
 }
 
-/// The journal, folded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalState {
     /// The user who is set up.
     pub user: Option<String>,
-    /// When it began.
     pub began: Option<String>,
     /// The changes in their order.
     pub entries: Vec<Entry>,
-    /// The answers.
     pub answers: BTreeMap<String, String>,
     /// What was chosen on the command line.
     pub chosen: RunOptions,

@@ -39,7 +39,6 @@ const ORDINARY: [&str; 24] = [
 pub(crate) struct Names {
     /// Paths: homes and profiles.
     paths: Vec<(String, &'static str)>,
-    /// Whole words.
     words: Vec<(String, &'static str)>,
 }
 

@@ -44,7 +44,6 @@ pub(super) static STAGE: Stage = Stage {
 const PATH: &str = "/etc/sysctl.d/99-kind-wsl.conf";
 const PORTS: &str = "net.ipv4.ip_unprivileged_port_start";
 const DMESG: &str = "kernel.dmesg_restrict";
-/// The page's values.
 const INOTIFY: [(&str, u64); 2] =
     [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
 

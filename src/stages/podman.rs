@@ -100,7 +100,6 @@ pub(crate) fn is_enough(limit: i64) -> bool {
 /// The limit on the processes of a node that podman will create, as the files set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pids {
-    /// Enough, or none.
     Enough(String),
     /// Too low for a node.
     TooLow(String),

@@ -10,11 +10,8 @@ use crate::stage::{AnswerKind, Choice, Question};
 /// What a person said to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    /// Do it.
     Go,
-    /// Other answers first.
     Change,
-    /// Don't.
     Stop,
 }
 

@@ -87,7 +87,6 @@ impl Shape {
         format!("{text}  {processes}").trim_end().to_owned()
     }
 
-    /// A sentence, wrapped.
     fn text(&self, row: &Row, style: Style) -> Vec<String> {
         let room = self.width.map(|width| width.saturating_sub(row.stem.chars().count()).max(20));
         let lines = wrap(&row.name, room);

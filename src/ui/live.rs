@@ -9,24 +9,15 @@ use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termi
 
 use super::safe;
 
-/// What was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// A character.
     Char(char),
-    /// Enter.
     Enter,
-    /// An arrow.
     Up,
-    /// An arrow.
     Down,
-    /// An arrow.
     Left,
-    /// An arrow.
     Right,
-    /// A page back.
     PageUp,
-    /// A page on.
     PageDown,
     /// Ctrl-C, or the end of the input.
     End,
@@ -51,9 +42,6 @@ const END: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 impl Live {
     /// Takes the terminal over; `None` where standard input and output are not one.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
     pub fn begin() -> std::io::Result<Option<Self>> {
         let input = std::io::stdin();
         if !input.is_terminal() || !std::io::stdout().is_terminal() {
@@ -70,7 +58,6 @@ impl Live {
         Ok(Some(Self { before, typed: Vec::new() }))
     }
 
-    /// Rows and columns.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         let (rows, columns) = dialoguer::console::Term::stdout().size();

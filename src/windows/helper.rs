@@ -9,7 +9,6 @@ use super::{Interop, InteropError};
 use crate::change::Scope;
 use crate::host::{Account, Cmd, HostError, Kind, LiveSystem, Owner, Stat, System, TempDir, is_roots_own};
 
-/// Its name.
 const NAME: &str = "kind-wsl-helper.exe";
 /// The directory of ours below a profile's local application data, on the drive that the profile is on: a program on
 /// `\\wsl.localhost` would lose its file when the distribution stops.
@@ -42,7 +41,6 @@ pub enum Lent {
 }
 
 impl Lent {
-    /// Where it is.
     #[must_use]
     pub fn path(&self) -> Utf8PathBuf {
         match self {
@@ -89,9 +87,6 @@ impl Helper {
     }
 
     /// Puts it into our directory on the Windows side, which is made. The journal has to name that directory already.
-    ///
-    /// # Errors
-    /// What the drive refuses.
     pub fn place(
         &self,
         host: &LiveSystem,
@@ -169,7 +164,6 @@ impl Look {
 /// How stopping WSL went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// It was gone.
     Stopped {
         /// After how many milliseconds, where that is known.
         milliseconds: Option<u64>,
@@ -189,7 +183,6 @@ pub enum Stop {
 /// What the helper wrote down about a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// How stopping went.
     pub stop: Stop,
     /// One line for people.
     pub detail: Option<String>,
@@ -226,7 +219,6 @@ impl Outcome {
         Some(Self { stop, detail: value("detail").map(|line| printable(&line)), is_last })
     }
 
-    /// In words.
     #[must_use]
     pub fn name(&self) -> String {
         let stop = match &self.stop {
@@ -255,13 +247,10 @@ impl Outcome {
 pub struct Order<'o> {
     /// Its name in the journal.
     pub id: &'o str,
-    /// The distribution.
     pub distro: &'o str,
-    /// How much.
     pub scope: Scope,
     /// Whose session is opened before the run goes on.
     pub user: &'o str,
-    /// This program.
     pub program: &'o str,
 }
 
@@ -283,9 +272,6 @@ impl Order<'_> {
 }
 
 /// Signals the helper that the journal is durable and that it may stop WSL.
-///
-/// # Errors
-/// What the drive refuses.
 pub fn give_the_word(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
     let owner = crate::change::user_owner(user);
     let path = place.join(format!("{id}.ready"));
@@ -296,9 +282,6 @@ pub fn give_the_word(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Accou
 }
 
 /// Removes the files of an earlier attempt at the same restart: a stale `.ready` file would trigger it at once.
-///
-/// # Errors
-/// What the drive refuses.
 pub fn forget(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
     let left = ["ready", "result"].map(|ending| place.join(format!("{id}.{ending}")));
     for path in left {

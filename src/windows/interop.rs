@@ -24,14 +24,7 @@ pub enum InteropError {
     Unanswered(#[source] HostError),
     /// It ran and said no.
     #[error("`{program}` ended with exit code {code}: {said}")]
-    Refused {
-        /// Its name.
-        program: String,
-        /// Its exit code.
-        code: i32,
-        /// What it printed.
-        said: String,
-    },
+    Refused { program: String, code: i32, said: String },
 }
 
 /// Whether it can be the name of a distribution, and is no sentence for people: WSL's own rule (WSL

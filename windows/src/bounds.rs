@@ -30,7 +30,6 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// What people get.
     pub const NORMAL: Bounds = Bounds {
         start: Duration::from_secs(10),
         ready: Duration::from_secs(120),

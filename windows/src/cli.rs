@@ -49,11 +49,9 @@ pub struct Order {
     pub id: String,
     /// The distribution in which the set-up goes on.
     pub distribution: String,
-    /// What is stopped.
     pub scope: Scope,
     /// Whose session is opened before the set-up goes on.
     pub user: String,
-    /// The Linux program.
     pub program: String,
     /// Seconds that no step may exceed (tests).
     pub patience: Option<u32>,

@@ -3,7 +3,6 @@
 use crate::restart::Answer;
 use crate::text::{self, Version};
 
-/// Where it belongs.
 pub const PROGRAM: &str = "/usr/local/bin/kind-wsl";
 
 /// Run by `/bin/sh -c` as root, with the length as its argument and the program on its standard input. Constant: nothing is

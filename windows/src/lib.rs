@@ -52,7 +52,6 @@ pub mod exit {
     pub const JOB: i32 = 10;
     /// wsl.exe is not there or can not be asked.
     pub const NO_WSL: i32 = 11;
-    /// No such distribution.
     pub const NO_DISTRIBUTION: i32 = 12;
     /// The folder can not be written.
     pub const FOLDER: i32 = 13;

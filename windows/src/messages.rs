@@ -133,7 +133,6 @@ pub fn no_change(id: &str) -> String {
     format!("kind-wsl: the restart changed nothing: the set-up {id} still waits for one. kind-wsl status tells why; kind-wsl doctor what is wrong.")
 }
 
-/// Enough of them.
 #[must_use]
 pub fn too_many(restarts: u32) -> String {
     format!("kind-wsl: {restarts} restarts have not been enough. kind-wsl status tells what the set-up waits for.")
@@ -164,7 +163,6 @@ pub fn not_installed(distribution: &str, why: &str) -> String {
     format!("kind-wsl: {PROGRAM} could not be installed in {distribution} ({why}). What was there before is unchanged.")
 }
 
-/// Installed.
 #[must_use]
 pub fn installed(distribution: &str, before: Option<Version>) -> String {
     let instead = before.map(|(a, b, c)| format!(", in place of {a}.{b}.{c}")).unwrap_or_default();

@@ -10,9 +10,7 @@ use std::fmt::Write;
 pub enum State {
     /// For the Linux side to be ready.
     Waiting,
-    /// It never was.
     Abandoned,
-    /// wsl.exe stops.
     Stopping,
     /// This came of it.
     Stop(Outcome),
@@ -66,7 +64,6 @@ impl Report {
         self.enter(State::Stop(outcome), detail);
     }
 
-    /// The file.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = format!("version=1\nid={}\nscope={}\nstate={}\n", self.id, self.scope, self.state.word());

@@ -11,7 +11,6 @@ use std::time::Duration;
 pub enum Answer {
     /// It ended by itself. Failures of wsl.exe itself are -1, and their text is on standard output (WslClient.cpp:686-687).
     Ended {
-        /// Its exit code.
         code: i32,
         /// Its standard output, decoded.
         out: String,
@@ -55,7 +54,6 @@ pub trait Wsl {
     fn call(&mut self, args: &[&str], bound: Duration) -> Answer;
     /// Time since some beginning.
     fn now(&self) -> Duration;
-    /// Waits.
     fn pause(&mut self, time: Duration);
     /// A line for the log.
     fn note(&mut self, line: &str);
@@ -80,13 +78,11 @@ fn list(wsl: &mut dyn Wsl, args: &[&str], bounds: &Bounds) -> Result<Vec<String>
 /// What came of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is down.
     Stopped,
     /// wsl.exe says that all went well, but the distribution is listed as running, again or still.
     StillRunning,
     /// wsl.exe did not come back.
     Hung,
-    /// wsl.exe failed.
     Failed,
 }
 
@@ -113,7 +109,6 @@ impl Outcome {
 /// What came of a stop, for people too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
-    /// What.
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,

@@ -233,7 +233,6 @@ pub fn start_detached(program: &Path, command_line: &str, directory: &Path, brea
 /// A process of [`start_detached`]. It goes on when this is dropped.
 #[derive(Debug)]
 pub struct Detached {
-    /// Its number.
     pub id: u32,
     process: OwnedHandle,
 }
@@ -256,7 +255,6 @@ impl AsRawHandle for Detached {
 pub struct Console {
     /// What is typed in it.
     pub input: File,
-    /// What it shows.
     pub output: File,
 }
 

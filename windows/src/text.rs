@@ -33,7 +33,6 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
-/// A version's numbers.
 pub type Version = (u32, u32, u32);
 
 /// The version in what `kind-wsl --version` prints: `kind-wsl 0.1.0`.

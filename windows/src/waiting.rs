@@ -6,7 +6,6 @@ use crate::names;
 /// A set-up that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Which one.
     pub id: String,
     /// What has to be restarted; none when it is the machine, which is not ours to restart.
     pub scope: Option<Scope>,

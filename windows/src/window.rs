@@ -25,7 +25,6 @@ impl Log {
         Ok(Log { file: Arc::new(Mutex::new(file)), begin: Instant::now() })
     }
 
-    /// One line.
     pub fn line(&self, text: &str) {
         if let Ok(mut file) = self.file.lock() {
             let line = format!("{:9.3} {}\n", self.begin.elapsed().as_secs_f64(), text::one_line(text));

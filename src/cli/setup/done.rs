@@ -28,7 +28,6 @@ impl Setup {
         }
     }
 
-    /// How it ended.
     pub(super) fn end(&self, global: &Global, session: &Session, ended: &RunOutcome) -> Exit {
         if self.json {
             ui::json_line(match ended {

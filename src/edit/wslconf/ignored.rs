@@ -10,7 +10,6 @@ use super::{Dialect, Document, Entry, ProblemKind, parse_bool};
 /// What WSL takes for the value of a key; it keeps its default for anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Value {
-    /// Any text.
     Text,
     /// [`parse_bool`].
     Bool,

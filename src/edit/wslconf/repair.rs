@@ -11,7 +11,6 @@ use super::{Dialect, Document};
 pub struct Repair {
     /// The line, as an editor counts it.
     pub line: usize,
-    /// What was done.
     pub kind: RepairKind,
     /// The text of the line before. For a change to the whole file, its first line.
     pub before: String,

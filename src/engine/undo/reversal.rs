@@ -17,16 +17,13 @@ pub enum Way {
     Restore,
     /// A setting gets its old value.
     Reset,
-    /// Packages are removed.
     Remove,
-    /// Packages stay installed.
     Keep,
     /// Another program changed it since: it needs a decision.
     Drifted,
 }
 
 impl Way {
-    /// The verb.
     #[must_use]
     pub fn verb(self) -> &'static str {
         match self {
@@ -43,7 +40,6 @@ impl Way {
 /// What undoing one change does, and to what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversal {
-    /// What it does.
     pub way: Way,
     /// A path, a setting or a list of packages.
     pub object: String,

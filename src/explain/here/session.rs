@@ -13,7 +13,6 @@ pub(crate) fn systemd(_: &dyn System, facts: &Facts) -> Here {
     Here::when(!facts.systemd.is_running(), format!("PID 1 is `{}`", facts.systemd.pid1))
 }
 
-/// The user's unit.
 fn unit(facts: &Facts) -> String {
     format!("user@{}.service", facts.user.uid)
 }

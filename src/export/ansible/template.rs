@@ -26,7 +26,6 @@ fn variable(param: Param) -> &'static str {
     }
 }
 
-/// A template.
 pub(super) fn template(pieces: &[Piece]) -> String {
     let one = |piece: &Piece| match piece {
         Piece::Text(text) => literal(text),
