@@ -33,6 +33,7 @@ use crate::host::{
     environment, forget_untrusted_files, import_env_from_parent, is_aborted, set_umask, settle_signals, words,
 };
 use crate::stage::{AnswerError, AnswerKind, Answers, Question};
+use crate::version::Version;
 use crate::{stages, ui};
 
 /// Makes this distribution ready for Kubernetes in rootless containers with kind.
@@ -72,7 +73,7 @@ enum Command {
     Setup(setup::Setup),
     /// Show what setup would do, without changing anything
     Plan(plan::PlanCommand),
-    /// Write the plan for many machines: as a script, a playbook, user-data or the recipe of an image.
+    /// Write a file that sets up many machines: a script, a playbook, user-data or an image
     Export(export::ExportCommand),
     /// Show whether this machine is set up, and what to do next
     Status(status::Status),
@@ -119,6 +120,15 @@ pub(crate) struct StageArgs {
     /// The Windows profile that holds .wslconfig, as this distribution sees it.
     #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
+    /// Set up the system at --root for this version of WSL (`wsl=2.6.1`)
+    #[arg(long, value_name = "wsl=VERSION", value_parser = assumption)]
+    assume: Option<Version>,
+}
+
+/// The version in `wsl=VERSION`.
+fn assumption(text: &str) -> Result<Version, String> {
+    let version = text.strip_prefix("wsl=").and_then(|version| version.parse().ok());
+    version.ok_or_else(|| "expected wsl=VERSION, such as wsl=2.6.1".to_owned())
 }
 
 impl Global {

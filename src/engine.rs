@@ -104,6 +104,8 @@ pub struct PendingRestart {
     pub partial: bool,
     /// Its name in the journal.
     pub id: String,
+    /// How many changes this run made before it.
+    pub changed: usize,
 }
 
 impl Engine<'_> {
@@ -155,6 +157,9 @@ impl Engine<'_> {
             }
             let made = match self.apply_stage(&mut journal, stage, &facts, answers, &why)? {
                 StageOutcome::Made(made) => made,
+                StageOutcome::RunOutcome(RunOutcome::Restart(awaited)) => {
+                    return Ok(RunOutcome::Restart(PendingRestart { changed, ..awaited }));
+                }
                 StageOutcome::RunOutcome(ended) => return Ok(ended),
             };
             if !stage.checks.is_empty() {
@@ -235,7 +240,7 @@ impl Engine<'_> {
         let now = format!("{} {} {}", self.host.now(), boot_instance.boot_id, boot_instance.pid1_start);
         let id = crate::host::digest(now.as_bytes()).get(..12).unwrap_or_default().to_owned();
         journal.append(Record::Waiting { scope, why: why.clone(), until, boot_instance, id: id.clone() })?;
-        Ok(RunOutcome::Restart(PendingRestart { scope, why, again: false, partial: false, id }))
+        Ok(RunOutcome::Restart(PendingRestart { scope, why, again: false, partial: false, id, changed: 0 }))
     }
 
     /// Looks at what must hold after a stage; answers how much did.

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{RestartRequirement, Scope};
 use crate::fetch::catalogue::Arch;
-use crate::host::{Account, BootInstance, System};
+use crate::host::{ASSUMED_WSL, Account, BootInstance, System};
+use crate::version::Version;
 
 pub use cgroup::Cgroup;
 pub use containers::Containers;
@@ -93,12 +94,16 @@ impl Facts {
     /// settles the storage driver for good (`libpod/bolt_state` records it).
     #[must_use]
     pub fn probe(system: &dyn System, user: Account) -> Self {
-        let wsl = Wsl::probe(system, &user);
+        let assumed = system.env(ASSUMED_WSL).and_then(|version| version.parse::<Version>().ok());
+        let wsl = match &assumed {
+            Some(version) => Wsl::Two { version: Some(version.clone()), distro: None },
+            None => Wsl::probe(system, &user),
+        };
         let wsl_conf = WslConf::probe(system, &wsl);
         let kernel = Kernel::probe(system);
         let packages = Packages::probe(system);
         let containers = Containers::probe(system, &user);
-        Self {
+        let mut facts = Self {
             arch: kernel.machine.parse().ok(),
             windows: Windows::probe(system, &wsl),
             distro: Distro::probe(system),
@@ -118,7 +123,36 @@ impl Facts {
             packages,
             containers,
             user,
+        };
+        if let Some(version) = assumed {
+            facts.assume(&version);
         }
+        facts
+    }
+
+    /// Replaces what only a running system shows, and what is the building machine's in a chroot, by what the system has
+    /// when this WSL first starts it.
+    fn assume(&mut self, version: &Version) {
+        "init".clone_into(&mut self.systemd.pid1);
+        // Every kernel of WSL 2 mounts overlayfs for a user; what 6.6 requires is right for older and newer ones.
+        let machine = std::mem::take(&mut self.kernel.machine);
+        self.kernel = Kernel { release: "6.6".to_owned(), machine, ..Kernel::default() };
+        let mounts = if Wsl::mounts_v1(version) {
+            cgroup::Mounts {
+                root: Some("tmpfs".to_owned()),
+                v1: cgroup::ESSENTIAL.map(str::to_owned).into(),
+                unified: true,
+            }
+        } else {
+            cgroup::Mounts { root: Some("cgroup2".to_owned()), ..cgroup::Mounts::default() }
+        };
+        self.cgroup = Cgroup { mounts, ..Cgroup::default() };
+    }
+
+    /// Whether the facts are those of a system that runs, not of a tree.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.boot_instance != BootInstance::default()
     }
 
     /// The restart that is due: the largest of what waits.

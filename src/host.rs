@@ -39,7 +39,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use account::{Account, accounts, by_name};
-pub use cmd::{Cmd, Output, Runner, STATUS_FD};
+pub use cmd::{Cmd, Output, Runner, STATUS_FD, in_quotes, quote};
 pub use download_dir::{DownloadDir, PartialFile};
 pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, forget_untrusted_files, import_env_from_parent, parent};
 pub use fault::FaultInjector;
@@ -52,7 +52,7 @@ pub use process::{Process, environment, program, replace, set_umask, words};
 pub use record::{Bytes, Recorder, Recording, Replay};
 pub use start::{PROXY_ENV, SESSION_ENV, sudo};
 pub use temp_dir::TempDir;
-pub use time::BootInstance;
+pub use time::{ASSUMED_WSL, BootInstance};
 pub use trusted::is_roots_own;
 pub use write::Expected;
 

@@ -6,7 +6,7 @@
 //! | layer | modules | what it is |
 //! | --- | --- | --- |
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
-//! | engine | [`engine`], [`plan`], [`fix`], [`export`], [`doctor`] | the only caller of effects; the preview; what to do about a problem; the plan in other engines' words; the examination |
+//! | engine | [`engine`], [`plan`], [`fix`], [`export`], [`doctor`] | the only caller of effects; the preview; what to do about a problem; files that set up many machines; the examination |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
 //! | knowledge | [`explain`], [`inspect`], [`provider`], `redact` | what a pasted error means, and whether its cause is here; what a node's processes are; how the engines are asked; what of a machine is handed on |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |

@@ -1,38 +1,53 @@
-//! `kind-wsl export`: the plan for many machines, in the words of engines that exist.
+//! `kind-wsl export`: files that set up many machines.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use reqwest::Url;
 
-use super::plan::Planned;
-use super::report::Dossier;
+use super::session::{MIRROR, Session, args as args_of};
 use super::{Global, StageArgs};
 use crate::error::{Exit, Failure};
-use crate::export::{Export, Format};
-use crate::facts::Facts;
-use crate::host::{LiveSystem, Process};
-use crate::journal::JournalState;
-use crate::plan::{Plan, StageSelection};
-use crate::stage::Answers;
-use crate::stages;
+use crate::export::{Binary, Format, TemplateVars, is_printable};
+use crate::facts::Wsl;
+use crate::facts::user::refuse_root;
+use crate::fetch::check_mirror;
+use crate::host::{program, sha256_in};
+use crate::journal::RunOptions;
+use crate::stage::Question;
+use crate::stages::crun::CRUN_BINARY;
+use crate::stages::packages::REMOVE_PACKAGES;
+use crate::stages::restart::RESTART_ALL;
 use crate::ui::{err, out};
+use crate::version::Version;
+
+/// Answers of an earlier setup that are about this machine alone: consents, and a path.
+static LOCAL_ANSWERS: [&Question; 3] = [&CRUN_BINARY, &REMOVE_PACKAGES, &RESTART_ALL];
 
 /// The flags of `export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl export --format sh > kind.sh                 a script\n  kind-wsl export --format ansible -o kind.yml           a playbook\n  \
-                  kind-wsl export --format cloud-init --facts report.json  user-data for machines like somebody else's\n  kind-wsl export --format wsl-image > image.sh           \
-                  makes a distribution to import\n\nWhat an engine can not express is said on standard error, and in the file at its place. docs/fleet.md says which format when."
+    after_help = "Every machine gets this kind-wsl, checked by its sha256, and runs `kind-wsl setup --yes` with your answers.\n\n\
+                  Examples:\n  kind-wsl export --format sh -o kind.sh                    a script; put kind-wsl beside it\n  \
+                  kind-wsl export --format ansible -o kind.yml              a playbook; put kind-wsl beside it\n  \
+                  kind-wsl export --format cloud-init --binary https://example.com/kind-wsl\n                                                            \
+                  user-data for cloud-init\n  \
+                  kind-wsl export --format wsl-image --assume wsl=2.6.1 -o image.sh\n                                                            \
+                  makes a distribution to import"
 )]
 pub(crate) struct ExportCommand {
     #[command(flatten)]
     choosing: StageArgs,
-    /// In whose words.
+    /// Output format
     #[arg(long, value_enum)]
     format: Format,
-    /// Plan for machines like the one that a report describes.
-    #[arg(long, value_name = "FILE")]
-    facts: Option<Utf8PathBuf>,
-    /// Where to write it; standard output without this.
+    /// Where machines get kind-wsl: an https URL, an absolute path there, or a file beside the export
+    /// [default: `kind-wsl` beside the export]
+    #[arg(long, value_name = "URL|PATH")]
+    binary: Option<String>,
+    /// The sha256 of that binary [default: of the file at PATH, otherwise of this kind-wsl]
+    #[arg(long, value_name = "HASH")]
+    sha256: Option<String>,
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
 }
@@ -40,76 +55,127 @@ pub(crate) struct ExportCommand {
 impl ExportCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let selection = self.choosing.selection()?;
-        self.choosing.check_source()?;
-        if let Some(path) = &self.facts {
-            let (plan, facts, answers) = Dossier::read(path)?.plan(global, &selection)?;
-            let host = LiveSystem::new("/".into(), Box::new(Process::new("/".into())), []);
-            return self.write(
-                global.quiet,
-                &host,
-                &plan,
-                &JournalState::default(),
-                &facts,
-                &answers,
-                "a report",
-            );
+        let binary = self.binary()?;
+        let mut session = Session::local(global, None)?;
+        refuse_root(&session.host, &session.user)?;
+        session.journal_state.answers.retain(|id, _| LOCAL_ANSWERS.iter().all(|q| q.id != id));
+        let facts = session.facts();
+        let answers = self.choosing.answers(global, &session, &facts)?.0;
+        if let Some(path) = answers.get(CRUN_BINARY.id) {
+            err(&format!("note: every machine needs a crun binary at {path}"));
         }
-        let Planned { session, facts, answers, plan } = Planned::here(&self.choosing, global, &selection)?;
-        self.write(
-            global.quiet,
-            &session.host,
-            &plan,
-            &session.journal_state,
-            &facts,
-            &answers,
-            "one machine",
-        )
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one run, each from elsewhere")]
-    fn write(
-        &self,
-        quiet: bool,
-        host: &LiveSystem,
-        plan: &Plan,
-        journal_state: &JournalState,
-        facts: &Facts,
-        answers: &Answers,
-        of: &str,
-    ) -> Result<Exit, Failure> {
-        if let Some(stage) = plan.blocked() {
-            let text = format!("stage `{}` can not be set up on such a machine: {}", stage.id, stage.why);
-            return Err(Failure::new(text, stage.hint.clone()));
+        let offline = self.choosing.offline.clone();
+        if offline.as_ref().is_some_and(|dir| !dir.is_absolute()) {
+            let hint = "name a directory that every machine has, such as /srv/kind";
+            return Err(Failure::usage("`--offline` of an export is an absolute path", hint));
         }
-        let of =
-            format!("{of}: {}, {}, kernel {}", facts.distro.name, facts.wsl.name(), facts.kernel.release);
-        let mut export = Export::new(plan, journal_state, facts, of);
-        export.mirror.clone_from(&self.choosing.mirror);
-        export.flags = flags(answers, &self.choosing.selection()?);
-        let text = self.format.write(&export);
-        // They are in the file too.
-        for note in text.notes.iter().filter(|_| !quiet) {
-            err(&format!("note: {note}"));
+        let mut flags = args_of(&RunOptions { selection, offline, ..RunOptions::default() });
+        flags.extend(self.mirror(global)?.map(|mirror| format!("--mirror={mirror}")));
+        let wsl = self.wsl(&facts.wsl)?;
+        // .wslconfig, which an older WSL needs, is a file of Windows.
+        if wsl.as_ref().is_some_and(Wsl::mounts_v1) {
+            flags.push("--skip=cgroup".to_owned());
         }
+        let suite = facts.distro.name.split_once('(').filter(|_| facts.distro.is_debian());
+        let suite = suite.and_then(|(_, rest)| rest.split([' ', ')']).next()).map(str::to_lowercase);
+        let vars = TemplateVars {
+            user: session.user.name.clone(),
+            sha256: self.sha256(&session)?,
+            binary,
+            answers,
+            flags,
+            wsl,
+            suite: suite.filter(|s| s.bytes().all(|b| b.is_ascii_lowercase())),
+        };
+        let texts = vars.flags.iter().chain([&vars.user]).chain(&self.binary);
+        if let Some(text) = texts.into_iter().find(|text| !is_printable(text)) {
+            let hint = "use letters, digits, spaces and ASCII signs";
+            return Err(Failure::usage(format!("{text:?} has characters that cannot be exported"), hint));
+        }
+        let text = self.format.render(&vars);
         match &self.output {
-            None => out(&text.text),
-            Some(path) => save(host, path, &text.text)?,
+            None => out(text.trim_end()),
+            Some(path) => session.host.write_host_path(path, text.as_bytes(), 0o644).map_err(|e| {
+                let hint = "`--output` takes the name of a file in a directory that you may write to";
+                Failure::new(format!("cannot write the export to `{path}`: {e}"), Some(hint.to_owned()))
+            })?,
         }
         Ok(Exit::Done)
     }
+
+    fn binary(&self) -> Result<Binary, Failure> {
+        let hint =
+            "`--binary` takes an https URL, an absolute path on every machine, or a file beside the export";
+        let binary = self.binary.as_deref().unwrap_or("kind-wsl");
+        if binary.contains("://") {
+            return Ok(Binary::Url(address("--binary", binary)?));
+        }
+        let path = Utf8Path::new(binary);
+        match path.file_name() {
+            None => Err(Failure::usage(format!("`{path}` is not a file"), hint)),
+            Some(_) if path.is_absolute() => Ok(Binary::Path(path.to_owned())),
+            Some(_) if self.format == Format::CloudInit => {
+                let text = "user-data has no file beside it to install kind-wsl from";
+                Err(Failure::usage(text, "name an https URL or an absolute path: `--binary`"))
+            }
+            Some(name) => Ok(Binary::Beside(name.to_owned())),
+        }
+    }
+
+    /// The checksum that the machines will see: given, of the file at hand, or of this program.
+    fn sha256(&self, session: &Session) -> Result<String, Failure> {
+        if let Some(sha256) = &self.sha256 {
+            if sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Ok(sha256.to_ascii_lowercase());
+            }
+            let text = format!("invalid value `{sha256}` for `--sha256`");
+            return Err(Failure::usage(text, "it takes 64 hexadecimal digits, as sha256sum prints them"));
+        }
+        let file = self.binary.as_ref().filter(|binary| !binary.contains("://")).map(Utf8PathBuf::from);
+        let path = file.or_else(program).unwrap_or_else(|| "/proc/self/exe".into());
+        session.host.open_user_arg(&path).and_then(|mut file| sha256_in(&mut file)).map_err(|e| {
+            let hint = "name its checksum: `--sha256 HASH`";
+            Failure::usage(format!("cannot read `{path}`: {e}"), hint)
+        })
+    }
+
+    /// The mirror of `--mirror`. One from the environment is this machine's own, and may hold a password.
+    fn mirror(&self, global: &Global) -> Result<Option<String>, Failure> {
+        let Some(mirror) = &self.choosing.mirror else { return Ok(None) };
+        if global.env.iter().any(|(name, value)| name == MIRROR && value == mirror) {
+            err(&format!("note: the mirror of {MIRROR} is not exported; set {MIRROR} on the machines"));
+            return Ok(None);
+        }
+        let hint = |e: &crate::fetch::FetchError| e.hint().unwrap_or_default();
+        check_mirror(mirror).map_err(|e| Failure::usage(format!("`--mirror`: {e}"), hint(&e)))?;
+        address("--mirror", mirror).map(|url| Some(url.to_string()))
+    }
+
+    /// The WSL of an image: assumed, or that of this machine.
+    fn wsl(&self, here: &Wsl) -> Result<Option<Version>, Failure> {
+        if self.format != Format::WslImage {
+            return Ok(None);
+        }
+        let wsl = match (&self.choosing.assume, here) {
+            (Some(version), _) | (None, Wsl::Two { version: Some(version), .. }) => version.clone(),
+            _ => {
+                let hint = "name it: `--assume wsl=VERSION`; `wsl.exe --version` in Windows shows it";
+                return Err(Failure::usage("the WSL version of the image is not known", hint));
+            }
+        };
+        Ok(Some(wsl))
+    }
 }
 
-/// The answers and the choice as flags of `setup`.
-fn flags(answers: &Answers, selection: &StageSelection) -> Vec<String> {
-    let known = stages::questions().filter_map(|q| Some(format!("--{}={}", q.flag(), answers.get(q)?)));
-    // A file of this machine is on no other.
-    let known = known.filter(|f| !f.starts_with("--crun-binary="));
-    known.chain(selection.guide.then(|| "--guide".to_owned())).collect()
-}
-
-fn save(host: &LiveSystem, path: &Utf8Path, text: &str) -> Result<(), Failure> {
-    host.write_host_path(path, text.as_bytes(), 0o644).map_err(|e| {
-        let hint = "`--output` takes the name of a file in a directory that you may write to";
-        Failure::new(format!("cannot write the export to `{path}`: {e}"), Some(hint.to_owned()))
-    })
+/// An address that others may read.
+fn address(flag: &str, text: &str) -> Result<Url, Failure> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host());
+    let Some(url) = url else {
+        return Err(Failure::usage(format!("`{flag}`: not an https URL"), "it takes `https://HOST/PATH`"));
+    };
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(url);
+    }
+    let text = format!("`{flag}`: the exported file would contain the user name or password");
+    Err(Failure::usage(text, "use an address without them, or an absolute path on the machines"))
 }

@@ -12,8 +12,7 @@ use super::{Global, StageArgs};
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::fetch::Source;
-use crate::plan::{Plan, StageSelection};
-use crate::stage::Answers;
+use crate::plan::Plan;
 use crate::ui::{self, json_line, out, render};
 
 /// The flags of `plan`.
@@ -50,8 +49,15 @@ impl PlanCommand {
             let source = Source { mirror: self.choosing.mirror.clone(), ..Source::default() };
             return Ok(self.show(&plan.from(source), &facts, global));
         }
-        let here = Planned::here(&self.choosing, global, &selection)?;
-        Ok(self.show(&here.plan, &here.facts, global))
+        let mut session = Session::new(global, self.choosing.windows_profile.as_ref())?;
+        self.choosing.make_assumptions(&mut session)?;
+        let facts = session.facts();
+        let mut answers = self.choosing.answers(global, &session, &facts)?;
+        let source = source(&self.choosing.chosen(&session.journal_state)?);
+        settle_crun(&facts, &mut answers, &source, false)?;
+        let answers = with_defaults(&facts, &answers);
+        let plan = session.plan(&facts, &answers, &selection)?.from(source);
+        Ok(self.show(&plan, &facts, global))
     }
 
     /// Shows a plan, blocked or not; only a script that asks for it gets another exit code.
@@ -78,30 +84,5 @@ impl PlanCommand {
         } else {
             Exit::Failed
         }
-    }
-}
-
-/// This machine by the flags: every question answered, and what is left to do.
-pub(crate) struct Planned {
-    pub(crate) session: Session,
-    pub(crate) facts: Facts,
-    pub(crate) answers: Answers,
-    pub(crate) plan: Plan,
-}
-
-impl Planned {
-    pub(crate) fn here(
-        choosing: &StageArgs,
-        global: &Global,
-        selection: &StageSelection,
-    ) -> Result<Self, Failure> {
-        let session = Session::new(global, choosing.windows_profile.as_ref())?;
-        let facts = session.facts();
-        let mut answers = choosing.answers(global, &session, &facts)?;
-        let source = source(&choosing.chosen(&session.journal_state)?);
-        settle_crun(&facts, &mut answers, &source, false)?;
-        let answers = with_defaults(&facts, &answers);
-        let plan = session.plan(&facts, &answers, selection)?.from(source);
-        Ok(Self { session, facts, answers, plan })
     }
 }

@@ -151,7 +151,7 @@ impl Restarting<'_> {
         };
         if self.json {
             ui::json_line(json!({
-                "event": "restart", "scope": self.awaited.scope, "why": self.awaited.why, "again": self.awaited.again, "id": self.awaited.id, "by": by
+                "event": "restart", "scope": self.awaited.scope, "why": self.awaited.why, "again": self.awaited.again, "id": self.awaited.id, "by": by, "changed": self.awaited.changed
             }));
         } else {
             out(&self.reason());

@@ -12,8 +12,8 @@ use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::{FetchError, Source, check_mirror, public_address};
 use crate::host::{
-    Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROXY_ENV, Process, SESSION_ENV,
-    System, directory, program, replace, sudo, watch,
+    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROXY_ENV, Process,
+    SESSION_ENV, System, directory, program, replace, sudo, watch,
 };
 use crate::journal::{self, JournalError, JournalState, RunOptions};
 use crate::plan::{Plan, StageSelection};
@@ -76,10 +76,13 @@ impl Session {
 
     fn begin(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let root = absolute(&global.root)?;
-        let program = program().map(|p| (PROGRAM.to_owned(), p.to_string()));
+        // A program in the tree at the root is found there by its path in the tree.
+        let program = program()
+            .map(|p| p.strip_prefix(&root).map_or_else(|_| p.clone(), |p| Utf8Path::new("/").join(p)));
+        let program = program.map(|p| (PROGRAM.to_owned(), p.to_string()));
         // What a session notes for itself is not for the caller to choose.
-        let env =
-            global.env.clone().into_iter().filter(|(name, _)| name != PROGRAM && name != facts::wsl::ASKED);
+        let own = [PROGRAM, facts::wsl::ASKED, ASSUMED_WSL];
+        let env = global.env.clone().into_iter().filter(|(name, _)| !own.contains(&name.as_str()));
         let env = env.chain(program);
         let mut host = LiveSystem::new(&root, Box::new(Process::new(&root)), env);
         windows::inherit(&mut host);
@@ -277,6 +280,17 @@ impl StageArgs {
             Ok(None) => Err(Failure::usage(format!("`--offline`: `{dir}` is no directory"), OFFLINE)),
             Err(e) => Err(Failure::usage(format!("`--offline`: cannot use `{dir}`: {e}"), OFFLINE)),
         }
+    }
+
+    /// Has the facts of the system at `--root` be those that it has in the WSL of `--assume`.
+    pub(crate) fn make_assumptions(&self, session: &mut Session) -> Result<(), Failure> {
+        let Some(version) = &self.assume else { return Ok(()) };
+        if session.host.is_live() {
+            let hint = "`--assume` is for a system that is not running: add `--root DIR`";
+            return Err(Failure::usage("`--assume` without `--root`", hint));
+        }
+        session.host.set_env(ASSUMED_WSL, version.as_str());
+        Ok(())
     }
 
     /// What a resume has to know of this command line; what it does not say is as the interrupted run said it.

@@ -53,7 +53,8 @@ impl Setup {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         self.choosing.selection()?;
         self.choosing.check_source()?;
-        let session = Session::new(global, self.choosing.windows_profile.as_ref())?;
+        let mut session = Session::new(global, self.choosing.windows_profile.as_ref())?;
+        self.choosing.make_assumptions(&mut session)?;
         refuse_root(&session.host, &session.user)?;
         session.refuse_other_user()?;
         self.take_note_of_the_restart(&session)?;

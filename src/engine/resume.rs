@@ -121,7 +121,14 @@ impl Engine<'_> {
         if !waiting.took_place(&now) {
             let Waiting { scope, why, id, boot_instance, .. } = waiting;
             let partial = boot_instance != now;
-            return Ok(Some(RunOutcome::Restart(PendingRestart { scope, why, again: true, partial, id })));
+            return Ok(Some(RunOutcome::Restart(PendingRestart {
+                scope,
+                why,
+                again: true,
+                partial,
+                id,
+                changed: 0,
+            })));
         }
         self.reporter.event(&Event::Resumed(restarted(&waiting, &now)));
         self.wait_for_systemd();

@@ -47,6 +47,13 @@ impl Wsl {
         Self::Two { version, distro: distro(system) }
     }
 
+    /// Whether a WSL of this version mounts cgroup v1 beside v2. Later ones mount v2 alone (WSL `src/linux/init/config.cpp`,
+    /// from the first version with public source on).
+    #[must_use]
+    pub fn mounts_v1(version: &Version) -> bool {
+        *version < Version::from([2, 5, 8])
+    }
+
     /// Whether it is WSL 2.
     #[must_use]
     pub fn is_two(&self) -> bool {

@@ -16,10 +16,17 @@ pub struct BootInstance {
     pub pid1_start: u64,
 }
 
+/// The variable in which a session notes the version of WSL that it prepares a tree for.
+pub const ASSUMED_WSL: &str = "KIND_WSL_ASSUMED_WSL";
+
 impl BootInstance {
-    /// Reads the witness of the running system.
+    /// Reads the witness of the running system. A tree that is prepared for WSL has none, whatever its /proc shows, so
+    /// that its first start counts as a restart.
     #[must_use]
     pub fn probe(system: &dyn System) -> Self {
+        if system.env(ASSUMED_WSL).is_some() {
+            return Self::default();
+        }
         let boot_id = system.text("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
         let pid1_start = system.text("/proc/1/stat").as_deref().and_then(start_time).unwrap_or_default();
         Self { boot_id, pid1_start }

@@ -24,6 +24,9 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let loadable = facts.kernel.modules_that_are(Module::Loadable);
     let built_in = facts.kernel.modules_that_are(Module::BuiltIn);
     let kernel = &facts.kernel.release;
+    if !facts.is_running() {
+        return Applicability::not_applicable("this system is not running");
+    }
     if !loadable.is_empty() {
         return Applicability::needed(format!("{} not loaded", loadable.join(", ")));
     }

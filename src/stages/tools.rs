@@ -6,6 +6,7 @@ use crate::change::{Aside, Body, Change, Put};
 use crate::facts::Facts;
 use crate::facts::tools::{kept_kind, private_kind};
 use crate::fetch::catalogue::{self, Catalogue, CatalogueError};
+use crate::host::in_quotes;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
 pub(crate) static TOOLS: Question = Question {
@@ -105,9 +106,9 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         changes.extend(download(facts, catalogue::kubectl(), bin.join("kubectl")));
     }
     if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_true(&KIND_WRAPPER)) {
-        let quoted = program.as_str().replace('\'', r"'\''");
+        let program = in_quotes(program.as_str());
         let text = format!(
-            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec '{quoted}' kind \"$@\"\n"
+            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec {program} kind \"$@\"\n"
         );
         let owner = super::user(facts);
         if facts.tools.own_kind {

@@ -91,6 +91,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if !is_installed {
         return Applicability::not_applicable(format!("{provider} is not installed"));
     }
+    if !facts.is_running() {
+        return Applicability::not_applicable("this system is not running");
+    }
     if let Some(when) = &facts.verified {
         return Applicability::satisfied(format!("verified at {when}; nothing has changed since"));
     }

@@ -1,7 +1,6 @@
-//! The plan in other engines' words: laws that hold for every format, what quotes, and the script at work on a
-//! pretended machine beside the set-up itself. The real engines read and run it in `tests/fleet/run`.
+//! Files that set up many machines, and the image that is set up before WSL starts it. The tools that the files are for read
+//! and run them in `tests/fleet/run`.
 
-mod editors;
-mod laws;
+mod files;
+mod image;
 mod quoting;
-mod script;

@@ -57,7 +57,7 @@ fn no_shell_is_started_but_where_it_is_argued() {
     for file in files {
         let name = file.strip_prefix(top).unwrap().to_str().unwrap().to_owned();
         // What people paste is looked for there, and nothing is run.
-        // An export is a text for others to run; its values go through one function that quotes (tests/it/export.rs).
+        // An export is a text for others to run; its values are quoted for each place (tests/it/export.rs).
         if name.starts_with("src/explain") || name.starts_with("src/export") {
             continue;
         }

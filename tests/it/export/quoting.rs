@@ -1,9 +1,11 @@
-//! The two functions that quote, on hostile values.
+//! Hostile values in every format.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
+use std::process::Command;
 
-use kind_wsl::export::{Param, Piece, quoted_for_shell, quoted_for_yaml};
+use kind_wsl::export::{Binary, Format, TemplateVars, is_printable};
+use kind_wsl::host::quote;
+use kind_wsl::stage::answers_in;
 use proptest::prelude::*;
 
 const HOSTILE: [&str; 26] = [
@@ -21,8 +23,8 @@ const HOSTILE: [&str; 26] = [
     "--",
     "\n",
     "a\n",
-    "\na",
-    "a\n\nb\n\n",
+    "\nend-of-answers\n",
+    "{a,b}",
     "  a\n b\n",
     "a: b # c",
     "# c",
@@ -30,123 +32,95 @@ const HOSTILE: [&str; 26] = [
     "é ü 漢字",
     "\u{2028}\u{feff}",
     "tab\there",
-    "a\r\nb",
+    "__SHA256__",
     "*?[x]~!",
     "null",
 ];
 
-/// What a shell makes of words.
+/// The words that bash, which expands more than other shells, makes of a line.
 fn by_shell(words: &[String]) -> Vec<String> {
     let text = format!("printf '%s\\0' {}", words.join(" "));
-    let output = Command::new("sh").args(["-c", &text]).output().unwrap();
+    let output = Command::new("bash").args(["-c", &text]).output().unwrap();
     assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
     said.strip_suffix('\0').unwrap_or(&said).split('\0').map(ToOwned::to_owned).collect()
 }
 
-fn plain(text: &str) -> String {
-    quoted_for_shell(&Piece::text(text), &|_: Param| unreachable!())
+fn vars(answer: &str) -> TemplateVars {
+    TemplateVars {
+        user: "dev".to_owned(),
+        binary: Binary::Path("/srv/kind-wsl".into()),
+        sha256: "0".repeat(64),
+        answers: BTreeMap::from([("idle".to_owned(), answer.to_owned())]),
+        flags: Vec::new(),
+        wsl: Some("2.6.1".parse().unwrap()),
+        suite: None,
+    }
+}
+
+/// The answer in the answers file that a rendered file holds.
+fn answer_in(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let at = lines.iter().position(|l| l.starts_with("# Answers of")).unwrap();
+    let file = lines[at..].iter().take_while(|l| l.starts_with('#') || l.starts_with("idle"));
+    answers_in(&file.copied().collect::<Vec<_>>().join("\n")).unwrap()["idle"].clone()
+}
+
+/// Its line, which no shell, YAML or Jinja reads as anything but text.
+fn is_inert(text: &str) -> bool {
+    let line = text.lines().find(|l| l.trim_start().starts_with("idle")).unwrap();
+    let value = line.trim_start().strip_prefix("idle = \"").unwrap().strip_suffix('"').unwrap();
+    value.chars().all(|c| c.is_ascii_alphanumeric() || " ./:,+=-_\\".contains(c))
 }
 
 #[test]
 fn a_shell_reads_every_hostile_value_as_it_was() {
-    let words: Vec<String> = HOSTILE.iter().map(|v| plain(v)).collect();
+    let words: Vec<String> = HOSTILE.iter().map(|v| quote(v)).collect();
     assert_eq!(by_shell(&words), HOSTILE);
 }
 
 #[test]
-fn a_parameter_in_a_word_is_no_word_of_its_own() {
-    let pieces = [Piece::Text("a b'".to_owned()), Piece::Param(Param::Home), Piece::Text("/c d".to_owned())];
-    let word = quoted_for_shell(&pieces, &|_| "\"$home\"".to_owned());
-    let text = format!("home='/h o/me$x'; printf '%s\\0' {word}");
-    let output = Command::new("sh").args(["-c", &text]).output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "a b'/h o/me$x/c d\0");
-}
-
-/// Reads the two forms of scalar that are written, after YAML 1.2 (5.7, 8.1), by other means than those that write them.
-fn read_yaml(text: &str) -> String {
-    if let Some(block) = text.strip_prefix("|2") {
-        let (chomp, body) = block.split_once('\n').unwrap();
-        let lines: Vec<&str> = body.split('\n').map(|l| l.strip_prefix("    ").unwrap_or(l)).collect();
-        let text = lines.join("\n");
-        let kept = text.trim_end_matches('\n').to_owned();
-        return match chomp {
-            "-" => kept,
-            "" => kept + "\n",
-            "+" => text + "\n",
-            other => panic!("{other}"),
-        };
-    }
-    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap();
-    let mut out = String::new();
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            assert!(c != '"' && !c.is_control(), "{text}");
-            out.push(c);
-            continue;
+fn a_hostile_answer_comes_back_from_every_format() {
+    for format in Format::ALL {
+        for value in HOSTILE {
+            let text = format.render(&vars(value));
+            assert!(is_inert(&text), "{format:?}: {value:?}");
+            assert_eq!(answer_in(&text), value, "{format:?}");
         }
-        let kind = chars.next().unwrap();
-        let digits = match kind {
-            'x' => 2,
-            'u' => 4,
-            'U' => 8,
-            _ => 0,
-        };
-        out.push(match kind {
-            'n' => '\n',
-            't' => '\t',
-            '"' | '\\' => kind,
-            _ => {
-                let code: String = chars.by_ref().take(digits).collect();
-                char::from_u32(u32::from_str_radix(&code, 16).unwrap()).unwrap()
-            }
-        });
-    }
-    out
-}
-
-#[test]
-fn yaml_reads_every_hostile_value_as_it_was() {
-    for value in HOSTILE {
-        assert_eq!(read_yaml(&quoted_for_yaml(value, 2)), value, "{value:?}");
     }
 }
 
-/// A real reader, where `tests/fleet/run` names one: it prints the values of the document's keys with NULs between.
 #[test]
-fn a_real_reader_of_yaml_agrees_where_one_is_named() {
-    let mut document = String::from("values:\n");
-    for (at, value) in HOSTILE.iter().enumerate() {
-        let line = format!("  k{at}: {}\n", quoted_for_yaml(value, 2));
-        document.push_str(&line);
+fn a_value_that_looks_like_a_placeholder_stays_as_it_is() {
+    let mut vars = vars("no");
+    vars.flags = vec!["--offline=/srv/__SHA256__/__USER__".to_owned()];
+    for format in Format::ALL {
+        let text = format.render(&vars);
+        assert!(text.contains("--offline=/srv/__SHA256__/__USER__"), "{format:?}");
+        assert_eq!(text.matches("__").count(), 4, "{format:?}: a placeholder is left in\n{text}");
     }
-    let Some(reader) = std::env::var_os("KIND_WSL_YAML_READER") else {
-        // Without one, at least nothing can have left its place.
-        assert_eq!(document.lines().filter(|l| l.starts_with("  k")).count(), HOSTILE.len());
-        return;
-    };
-    let mut child = Command::new("sh")
-        .arg("-c")
-        .arg(reader)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
-    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    let read: Vec<&str> = said.strip_suffix('\0').unwrap_or(&said).split('\0').collect();
-    assert_eq!(read, HOSTILE);
 }
 
 proptest! {
     #[test]
-    fn any_text_survives_yaml(text in "([ \\t\\n'\"#:\\\\a-c{}é\u{2028}\u{85}\u{1f600}-]{0,4}){0,6}") {
-        prop_assert_eq!(read_yaml(&quoted_for_yaml(&text, 2)), text);
+    fn any_answer_comes_back(text in "(\\PC|[\\t\\n'\"#$`\\\\{}%]){0,12}") {
+        for format in Format::ALL {
+            let rendered = format.render(&vars(&text));
+            prop_assert!(is_inert(&rendered));
+            prop_assert_eq!(answer_in(&rendered), text.as_str());
+        }
     }
 
     #[test]
-    fn any_text_survives_a_shell(text in "([ \\n'\"#$`\\\\a-c(){}é~*-]{0,4}){0,6}") {
-        prop_assert_eq!(by_shell(&[plain(&text)]), [text]);
+    fn any_text_survives_a_shell(text in "([ \\n'\"#$`\\\\a-c(){},é~*-]{0,4}){0,6}") {
+        prop_assert_eq!(by_shell(&[quote(&text)]), [text]);
+    }
+
+    #[test]
+    fn a_printable_text_has_no_line_or_control_character(text in "(\\PC|\\p{C}|\\p{Z}){0,8}") {
+        if is_printable(&text) {
+            let breaks = |c: char| c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+            prop_assert!(!text.chars().any(breaks));
+        }
     }
 }

@@ -1,5 +1,0 @@
-
-case $changes in
-0) printf 'Nothing to do.\n' ;;
-*) printf '%s changes.\n' "$changes" ;;
-esac
