@@ -1,6 +1,7 @@
 //! The program is ended before every effect that it has on the machine, and each time a second run comes to the same
 //! end, and an undo, itself ended somewhere, comes back to the untouched tree: byte, mode and owner.
 
+mod journals;
 mod machines;
 
 use std::time::Instant;
