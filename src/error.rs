@@ -22,9 +22,9 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong, or a question has no answer.
     Usage = 2,
-    /// The machine has to be started again.
+    /// The machine must be restarted.
     Restart = 3,
-    /// Something is not as it should be, or was changed by somebody else.
+    /// A check failed, or another program changed something.
     Found = 4,
     /// Ctrl-C.
     Interrupted = 130,

@@ -78,7 +78,7 @@ impl Primitive for Aside {
         }
     }
 
-    /// A file that somebody put in its place since is not written over.
+    /// A file that another program put in its place since is not overwritten.
     fn can_revert_partially(&self, now: &State, _applied: &State) -> bool {
         !matches!(now, State::Place { is_taken: true, .. })
     }

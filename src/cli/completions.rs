@@ -32,6 +32,6 @@ pub fn script(shell: Shell) -> String {
     generate(shell, &mut super::command(), "kind-wsl", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     // clap_complete writes the hyphen of our name in two ways, and bash then completes nothing behind a command
-    // (clap#6421, open in 2026-11). Where that is mended there is nothing to replace.
+    // (clap#6421, open in 2026-11). Once that is fixed, there is nothing to replace.
     script.replace("kind__subcmd__wsl", "kind__wsl")
 }

@@ -105,7 +105,7 @@ fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
         styled(DIM, &format!("(from: {})", stage.from))
     ));
     out(&ui::wrap(stage.why, ui::width()).join("\n"));
-    // Without a user there is no plan for this machine; the stage is explained all the same.
+    // Without a user, this machine cannot be planned; the stage is explained anyway.
     let facts = session.as_ref().ok().map(Session::facts);
     questions(stage, facts.as_ref().filter(|_| detail == Detail::Full));
     if let Ok(session) = session {

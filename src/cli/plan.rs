@@ -1,4 +1,4 @@
-//! `kind-wsl plan`: what set-up would do.
+//! `kind-wsl plan`: what setup would do.
 
 use camino::Utf8PathBuf;
 use clap::Args;

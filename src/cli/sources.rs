@@ -38,7 +38,7 @@ pub(crate) fn check_downloads(plan: &Plan, arch: Option<Arch>) -> Result<(), Fai
     Err(Failure { causes, ..Failure::new(text, Some(hint)) })
 }
 
-/// How to fill the directory, where the checksum of every file is built in.
+/// How to fill the directory if the checksum of every file is built in.
 fn fill(plan: &Plan, arch: Option<Arch>) -> String {
     let crun = plan.downloads().find_map(|a| a.name.strip_prefix("crun "));
     let crun = crun.map_or_else(String::new, |version| format!(" {version}"));

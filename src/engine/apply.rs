@@ -8,7 +8,7 @@ use crate::host::{Alone, BootInstance, HostError};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 use crate::stage::Stage;
 
-/// How often a change is looked at and made anew where others write to the same file at the same moment.
+/// How often a change is computed and made again if another program writes to the same file at the same moment.
 pub(super) const MAX_ATTEMPTS: usize = 5;
 
 /// Work that waits for the commands that have to follow it.
@@ -21,7 +21,7 @@ pub(super) struct Batch {
 }
 
 impl Engine<'_> {
-    /// Makes one change; where somebody else writes at that very moment, looks again and goes by what is there now.
+    /// Makes one change. If another program writes at that moment, reads the file again and decides from the new content.
     pub(super) fn apply(
         &mut self,
         journal: &mut Journal<'_>,
@@ -93,7 +93,7 @@ impl Engine<'_> {
                     open.intent.dirs.iter().filter(|d| !dirs.contains(d)).cloned().collect::<Vec<_>>(),
                 );
                 dirs.sort_by_key(|d| d.as_str().len());
-                // Of a file that is neither as before nor as we wanted it, somebody else is the author since.
+                // A file that is neither as before nor as desired was changed by another program.
                 if change.is_atomic() && !has_bytes_of(&now, &open.intent.after) {
                     now.clone()
                 } else {
@@ -131,7 +131,7 @@ impl Engine<'_> {
                 seen: after.to_string(),
             });
         }
-        // What we left is what we wrote: what others wrote since is no part of it.
+        // The state that we left is the one that we wrote, without what others wrote since.
         if change.is_atomic() {
             after = aim.state;
         }

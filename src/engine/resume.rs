@@ -9,8 +9,8 @@ use crate::change::{Change, Expect, Scope};
 use crate::host::{BootInstance, Cmd, Kind, System, temporary};
 use crate::journal::{Entry, Journal, JournalState, Phase, Record, Waiting};
 
-/// How long systemd may take to say that it has started, in seconds: WSL itself goes on after 10 s whether it is up
-/// or not (`boot.initTimeout`), so we wait ourselves.
+/// How long systemd may take to report that it has started, in seconds. WSL itself continues after 10 s, whether it is
+/// up or not (`boot.initTimeout`), so we wait ourselves.
 const SYSTEMD_SECONDS: u64 = 20;
 /// How often it is asked.
 const SYSTEMD_TRIES: u32 = 6;
@@ -68,7 +68,7 @@ impl Engine<'_> {
         self.run_triggers(journal, &mut batch)
     }
 
-    /// Takes back what was there for the run alone, and what was interrupted and is no longer wanted, because an
+    /// Reverts the changes that exist for the run alone, and interrupted changes that are not wanted any more because an
     /// answer or a selection changed.
     pub(super) fn revert_ephemeral(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
         let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.is_ephemeral();

@@ -65,7 +65,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// Looks; its version is that of its package, where there is one.
+    /// Reads the machine; the version of systemd is that of its package, if it has one.
     #[must_use]
     pub fn probe(system: &dyn System, packages: &Packages) -> Self {
         let init = system.resolve("/sbin/init".into()).ok();
@@ -157,7 +157,7 @@ impl Packages {
         let Some(manager) = manager.into_iter().find(|(program, _)| has(program)).map(|(_, m)| m) else {
             return Self::default();
         };
-        // The change itself refuses to begin where they can not be listed.
+        // The change itself refuses to start if packages cannot be listed.
         let mut installed = manager.installed(system).unwrap_or_default();
         installed.retain(|name, _| ASKED.contains(&name.as_str()));
         let engines = ["podman", "docker.io", "docker-ce", "nerdctl"];

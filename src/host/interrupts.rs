@@ -27,7 +27,7 @@ pub enum Interrupt {
 /// Undoes what a caller may have left to us: SIGCHLD ignored (the kernel then forgets how a child exited) or signals
 /// blocked. Both survive exec (signal(7)).
 pub fn settle_signals() {
-    // SAFETY: SIG_DFL is no function of ours, so none can run at a bad moment.
+    // SAFETY: SIG_DFL is not a function of ours, so none can run at a bad moment.
     #[allow(unsafe_code, reason = "nix marks every change of a disposition as unsafe")]
     unsafe {
         let _ = signal(Signal::SIGCHLD, SigHandler::SigDfl);
@@ -63,7 +63,7 @@ pub fn watch(stop: Arc<AtomicBool>, tell: impl Fn(Interrupt) + Send + 'static) {
     });
 }
 
-/// Whether a second Ctrl-C aborted what was running: a failure after that is no failure of the machine's.
+/// Whether a second Ctrl-C aborted what was running: a failure after that is not the machine's fault.
 #[must_use]
 pub fn is_aborted() -> bool {
     PRESSED.load(Ordering::Relaxed) > 1

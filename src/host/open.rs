@@ -15,7 +15,7 @@ pub(super) const TEXT: u64 = 4 << 20;
 /// The most that a program may have: four times the largest one that we install.
 pub(super) const LARGE: u64 = 256 << 20;
 
-/// Refuses what is no regular file: of anything else one could wait for ever, or read for ever.
+/// Refuses anything but a regular file: opening or reading anything else could take forever.
 pub(super) fn regular(file: File) -> io::Result<File> {
     let meta = file.metadata()?;
     if meta.is_dir() {
@@ -68,7 +68,7 @@ impl Read for Bounded {
     }
 }
 
-/// Refuses what is no regular file, or one with a second name elsewhere.
+/// Refuses anything but a regular file, and a file with a second name elsewhere.
 pub(super) fn single(file: &File) -> io::Result<()> {
     let meta = file.metadata()?;
     if !meta.is_file() {

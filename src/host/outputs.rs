@@ -28,7 +28,7 @@ pub(super) struct Outputs {
 /// Where an output is read from.
 enum Source {
     Pipe(File),
-    /// A file in memory, read up to this offset: the program can go on printing to it without us.
+    /// A file in memory, read up to this offset: the program can continue to print to it without us.
     File(File, u64),
 }
 
@@ -107,7 +107,7 @@ impl Printed {
         let (read, is_pipe) = match source {
             Source::Pipe(end) => (end.read(room), true),
             Source::File(file, offset) => {
-                // Emptied by the program, which opened it anew.
+                // Emptied by the program, which opened it again.
                 if file.metadata().is_ok_and(|meta| meta.len() < *offset) {
                     *offset = 0;
                 }
@@ -120,7 +120,7 @@ impl Printed {
         match read {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => false,
             Ok(0) if !is_pipe => false,
-            // The program closed it, or it exceeds what we keep: the kernel then stops a program that goes on printing.
+            // The program closed it, or it exceeds what we keep: the kernel then stops a program that continues to print.
             Ok(0) | Err(_) => {
                 self.source = None;
                 false

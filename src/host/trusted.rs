@@ -11,7 +11,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// Whether only root decides what is at an absolute path: it and every directory and link on the way there belong to root,
-/// and nobody else may write to them. The same rule as sudo's for its own files.
+/// and no one else may write to them. The same rule as sudo's for its own files.
 #[must_use]
 pub fn is_roots_own(path: &Utf8Path) -> bool {
     if !path.is_absolute() {

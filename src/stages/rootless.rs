@@ -1,5 +1,5 @@
-//! What the stages `docker` and `nerdctl` share: which versions serve, what brings them, and the changes that their
-//! set-up tools make for us. No stage itself.
+//! Shared by the stages `docker` and `nerdctl`: supported versions, packages, and the changes made by their own setup
+//! tools. Not a stage itself.
 
 use camino::Utf8Path;
 
@@ -110,7 +110,7 @@ fn too_old(
     Some(Applicability::blocked(what, elsewhere))
 }
 
-/// Distributions whose own Docker comes without its set-up tool (kind `hack/ci/init-vm.sh` says it of Fedora; Arch has
+/// Distributions whose own Docker comes without its setup tool (kind `hack/ci/init-vm.sh` says it of Fedora; Arch has
 /// it in the AUR).
 fn without_tool(facts: &Facts) -> Option<Applicability> {
     let has_none = matches!(facts.packages.manager, Some(Manager::Dnf | Manager::Pacman))
@@ -169,7 +169,7 @@ pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Applicability> {
     })
 }
 
-/// The system's own daemons that come with what we bring: nobody asked for them. What was there before us is left.
+/// System daemons that come with packages of ours and that the user did not ask for. Those that existed before stay.
 pub(super) fn rootful_of_ours(facts: &Facts, units: &[(&'static str, &str)]) -> Vec<&'static str> {
     let is_ours = |package: &str| {
         facts.installed_by_us.contains(package) || !facts.packages.installed.contains_key(package)

@@ -52,8 +52,8 @@ pub fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\n")
 }
 
-/// The text without the numbers that Rust's `io::Error` adds to the system's own words, ` (os error 2)`: they say the
-/// same again, to nobody but a programmer.
+/// The text without the number that Rust's `io::Error` adds to the system's message, ` (os error 2)`: it tells a user
+/// nothing new.
 fn without_os_error(text: &str) -> Cow<'_, str> {
     const START: &str = " (os error ";
     let Some(first) = text.find(START) else { return Cow::Borrowed(text) };

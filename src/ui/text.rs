@@ -4,7 +4,7 @@ use anstyle::Style;
 
 use super::styled;
 
-/// The width to wrap at: the terminal's, at most 100; `None` where the output is no terminal and lines stay whole.
+/// The width to wrap at: the terminal's, at most 100; `None` if the output is not a terminal, and lines stay whole.
 #[must_use]
 pub fn width() -> Option<usize> {
     let term = dialoguer::console::Term::stdout();

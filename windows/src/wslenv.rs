@@ -1,6 +1,6 @@
 //! WSLENV: which variables of Windows a Linux program gets.
 
-/// Who drives the set-up.
+/// The program that drives setup.
 pub const DRIVER: &str = "KIND_WSL_DRIVER";
 /// The profile directory of the Windows account.
 pub const PROFILE: &str = "KIND_WSL_WINDOWS_PROFILE";

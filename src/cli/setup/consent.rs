@@ -86,7 +86,7 @@ impl Setup {
     /// The agreement that an earlier run, or the one that became root, already has; `None` if it has to be asked for.
     ///
     /// # Errors
-    /// When the plan differs from what was agreed to and there is no terminal to ask again.
+    /// If the plan differs from the agreement and the question cannot be asked again without a terminal.
     pub(super) fn standing(&self, proposal: &Proposal<'_>) -> Result<Option<Agreement>, Failure> {
         let resumes = proposal.session.journal_state.is_interrupted();
         let can_ask = ui::is_interactive() && !self.json;

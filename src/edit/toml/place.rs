@@ -158,7 +158,7 @@ fn last_value(table: &Table) -> Option<Range<usize>> {
 }
 
 /// The place below the comment that shows a key's default, such as `#log_driver = "k8s-file"`, in the table whose header
-/// ends here. A list may go on over several commented lines.
+/// ends here. A list may continue over several commented lines.
 fn below_default(text: &str, header_end: usize, key: &str, values: &[Range<usize>]) -> Option<usize> {
     let mut at = lines::end(text, header_end);
     let comment = |line: &str| line.trim_start().strip_prefix('#').map(|rest| rest.trim().to_owned());

@@ -23,7 +23,7 @@ pub(super) enum Encoding {
     Utf8,
     /// UTF-16, little endian, with its BOM skipped.
     Utf16Le,
-    /// UTF-16, big endian: the C runtime does not open it, and WSL goes on as if there were no file.
+    /// UTF-16, big endian: the C runtime does not open it, and WSL continues as if there were no file.
     Utf16Be,
 }
 

@@ -46,7 +46,7 @@ pub(super) enum What {
         text: String,
         /// The bytes that spell the value, quotes and escapes included, outer blanks not.
         raw: Range<usize>,
-        /// Whether the line end stands behind a `\` that needs it: without it, WSL can not read the line.
+        /// Whether the line end follows a `\` that needs it: without it, WSL cannot read the line.
         escaped_eol: bool,
         /// False for all but the first occurrence.
         counts: bool,
@@ -113,7 +113,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// Takes one item; false when there is no more to read.
+    /// Takes one item; false at the end of the text.
     fn item(&mut self) -> bool {
         let start = self.at;
         let (text_at, first) = self.skip_blanks(start);

@@ -75,7 +75,7 @@ impl Document {
     /// the same from it, as far as it is shown.
     #[must_use]
     pub fn shown(&self) -> String {
-        // Beyond the line at which WSL stops, a repair makes it go on: all lines are looked at.
+        // A repair lets WSL read past the line at which it stops, so all lines are examined.
         let whole = Self::parse(&self.bytes, Dialect::WslConfig);
         let is_utf16 = self.bytes.starts_with(UTF16LE_BOM);
         let has_mark = is_utf16 || self.bytes.starts_with(UTF8_BOM) || self.bytes.starts_with(UTF16BE_BOM);

@@ -1,4 +1,4 @@
-//! Restarts WSL for a set-up that runs in a distribution. A program without a console: WSL ends console programs that were
+//! Restarts WSL for a setup that runs in a distribution. A program without a console: WSL ends console programs that were
 //! started from it when it goes away (WSL src/windows/common/interop.cpp:409-483), and tells them by this (:229-234).
 #![windows_subsystem = "windows"]
 

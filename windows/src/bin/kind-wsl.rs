@@ -1,4 +1,4 @@
-//! Drives a set-up from Windows.
+//! Drives setup from Windows.
 
 #[cfg(windows)]
 fn main() {
