@@ -8,6 +8,11 @@ mod helper;
 mod interop;
 mod session;
 
-pub use helper::{Helper, Look, Order, Outcome, Stop, clear, forget, give_the_word};
+pub use helper::{
+    Helper, HelperExe, ask, clear, clear_stale_files, describe, read_result, restart_command, signal_ready,
+};
 pub use interop::{Interop, InteropError};
-pub use session::{Driver, OF_DRIVER, inherit};
+pub use kind_wsl_windows::info::HelperInfo;
+pub use kind_wsl_windows::request::RestartRequest;
+pub use kind_wsl_windows::result::{RestartResult, State, StopResult};
+pub use session::{DRIVER_ENV, Driver, inherit};

@@ -160,6 +160,17 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The scope on the Windows side; `None` for a machine that is not WSL.
+    #[must_use]
+    pub fn of_wsl(self) -> Option<kind_wsl_windows::request::Scope> {
+        use kind_wsl_windows::request::Scope as Wsl;
+        match self {
+            Self::Distro => Some(Wsl::Distro),
+            Self::Vm => Some(Wsl::Vm),
+            Self::Machine => None,
+        }
+    }
+
     /// Returns whether this much was restarted between `since` and `now`.
     ///
     /// `wsl --terminate` gives the distribution a new PID 1 and keeps the virtual machine, and with it the kernel, its boot

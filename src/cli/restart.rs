@@ -19,7 +19,7 @@ use crate::provider::docker_host;
 use crate::stage::Answers;
 use crate::stages::restart::RESTART_ALL;
 use crate::ui::{self, CYAN, YELLOW, err, out, styled};
-use crate::windows::{self, Driver, Interop, Outcome};
+use crate::windows::{self, Driver, Interop};
 
 /// How often the helper's result is looked at while this session waits for its end.
 const TICK: Duration = Duration::from_millis(500);
@@ -178,7 +178,7 @@ impl Restarting<'_> {
                     ui::wrap(text, ui::width()).join("\n"),
                     self.lines()
                 ));
-                windows::give_the_word(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
+                windows::signal_ready(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
                 self.wait(&place, stop);
             }
         }
@@ -197,9 +197,10 @@ impl Restarting<'_> {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            let outcome = Outcome::probe(&self.session.host, std::slice::from_ref(place), &self.awaited.id);
-            if let Some(outcome) = outcome.filter(|o| o.is_last) {
-                err(&format!("The restart did not happen: {}.", outcome.name()));
+            let outcome =
+                windows::read_result(&self.session.host, std::slice::from_ref(place), &self.awaited.id);
+            if let Some(outcome) = outcome.filter(windows::RestartResult::is_final) {
+                err(&format!("The restart did not happen: {}.", windows::describe(&outcome)));
                 return;
             }
             self.session.host.pause(TICK);
@@ -217,31 +218,23 @@ impl Restarting<'_> {
             (false, _) => "One restart is needed, then setup resumes.",
         };
         let last =
-            || Outcome::probe(&self.session.host, &self.session.journal_state.places, &self.awaited.id);
+            || windows::read_result(&self.session.host, &self.session.journal_state.places, &self.awaited.id);
         let last = self.awaited.again.then(last).flatten();
         let mut names: Vec<&str> = self.awaited.why.iter().map(String::as_str).collect();
         names.dedup();
         let mut lines = vec![String::new(), styled(YELLOW.bold(), title)];
-        lines.extend(last.map(|outcome| format!("The last time: {}.", outcome.name())));
+        lines.extend(last.map(|outcome| format!("The last time: {}.", windows::describe(&outcome))));
         lines.extend(ui::wrap(&format!("These count only then: {}.", names.join(", ")), ui::width()));
         lines.join("\n")
     }
 
-    fn stop_line(&self, name: &str) -> String {
-        match self.awaited.scope {
-            Scope::Distro => format!("wsl.exe --terminate {name}"),
-            Scope::Vm | Scope::Machine => "wsl.exe --shutdown".to_owned(),
-        }
-    }
-
     /// The lines to type, where nobody does it.
     fn lines(&self) -> String {
-        if self.awaited.scope == Scope::Machine {
+        let Some(scope) = self.awaited.scope.of_wsl() else {
             return format!("Restart the machine, then type:\n{}", styled(CYAN, "  kind-wsl setup"));
-        }
-        let name = self.facts.wsl.distro();
-        let (stop, program) = (self.stop_line(name), self.session.program());
-        let lines = styled(CYAN, &format!("  {stop}\n  wsl.exe -d {name} --cd ~ --exec {program} setup"));
+        };
+        let [stop, resume] = self.request(scope).manual_commands();
+        let lines = styled(CYAN, &format!("  {stop}\n  {resume}"));
         let mut note = match self.awaited.scope {
             Scope::Distro => {
                 "The first ends this distribution alone, with everything that runs in it.".to_owned()

@@ -18,7 +18,7 @@ use crate::host::{
 use crate::journal::{self, JournalError, JournalState, RunOptions};
 use crate::plan::{Plan, StageSelection};
 use crate::stage::{Answers, Question, Stage, answers_in};
-use crate::windows::{self, Helper, Interop, Look};
+use crate::windows::{self, Helper, Interop};
 use crate::{stages, ui};
 
 /// The most bytes that a file of answers has.
@@ -26,7 +26,7 @@ const MOST_ANSWERS: u64 = 1 << 20;
 
 /// Whether a variable is carried over to root on sudo's command line, which sudo has to allow as a whole.
 fn is_carried(name: &str) -> bool {
-    name == "PATH" || name == PROFILE || windows::OF_DRIVER.contains(&name) || SESSION_ENV.contains(&name)
+    name == "PATH" || name == PROFILE || windows::DRIVER_ENV.contains(&name) || SESSION_ENV.contains(&name)
 }
 
 /// Variables that root takes over from the sudo that we became, because they may hold a password, which everybody could
@@ -225,9 +225,9 @@ fn ask_for_profile(host: &mut LiveSystem, user: &Account) {
         return;
     }
     let asked = Interop::new(host, user).ok().and_then(|interop| {
-        let helper = Helper::find(host)?.lend().ok()?;
-        let look = Look::of(&interop, &helper.path()).ok()?;
-        interop.path(&look.profile)
+        let helper = Helper::find(host)?.materialize().ok()?;
+        let info = windows::ask(&interop, &helper.path()).ok()?;
+        interop.path(&info.profile?)
     });
     if let Some(profile) = asked {
         host.set_env(facts::wsl::ASKED, profile.as_str());

@@ -19,7 +19,7 @@ use crate::journal::RunOptions;
 use crate::plan::Plan;
 use crate::stage::Answers;
 use crate::ui::{self, DIM, out, styled};
-use crate::windows::Outcome;
+use crate::windows;
 use consent::Proposal;
 
 /// The flags of `setup`.
@@ -170,9 +170,9 @@ impl Setup {
             );
             return Err(Failure::new(text, Some("close this window and run `kind-wsl setup`".to_owned())));
         }
-        let outcome = Outcome::probe(&session.host, &session.journal_state.places, id);
+        let outcome = windows::read_result(&session.host, &session.journal_state.places, id);
         if let Some(outcome) = outcome.filter(|_| !self.json) {
-            out(&styled(DIM, &format!("The restart: {}.", outcome.name())));
+            out(&styled(DIM, &format!("The restart: {}.", windows::describe(&outcome))));
         }
         Ok(())
     }

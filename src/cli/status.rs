@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::session::{Session, with_defaults};
 use super::{Global, StageArgs};
-use crate::change::Scope;
 use crate::error::{Exit, Failure};
 use crate::host::BootInstance;
 use crate::journal::{JournalState, Phase};
 use crate::plan::{Plan, StageSelection};
 use crate::ui::{BOLD, Detail, json_line, out, render, styled};
-use crate::windows::Outcome;
+use crate::windows;
+use kind_wsl_windows::waiting::Waiting;
 
 /// The flags of `status`.
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ impl State {
 impl Status {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         if self.waiting {
-            tell_waiting(&Session::local(global, None)?);
+            print_waiting(&Session::local(global, None)?);
             return Ok(Exit::Done);
         }
         let session = Session::new(global, None)?;
@@ -123,9 +123,9 @@ impl Status {
         let mut summary = state.summary(journal_state);
         let handed = journal_state.waiting.as_ref().filter(|w| w.handed);
         if let Some(outcome) =
-            handed.and_then(|w| Outcome::probe(&session.host, &journal_state.places, &w.id))
+            handed.and_then(|w| windows::read_result(&session.host, &journal_state.places, &w.id))
         {
-            summary = format!("{summary}; {}", outcome.name());
+            summary = format!("{summary}; {}", windows::describe(&outcome));
         }
         if self.json {
             let made: Vec<_> = journal_state.active().map(|e| json!({
@@ -166,13 +166,9 @@ fn show_changes(journal_state: &JournalState) {
 }
 
 /// What kind-wsl.exe has to know to do the restart.
-fn tell_waiting(session: &Session) {
+fn print_waiting(session: &Session) {
     let Some(waiting) = session.journal_state.waiting.as_ref().filter(|w| w.handed) else { return };
-    let scope = match waiting.scope {
-        Scope::Distro => "distro",
-        Scope::Vm => "vm",
-        Scope::Machine => "machine",
-    };
-    let (user, program) = (&session.user.name, session.program());
-    out(&format!("id={}\nscope={scope}\nuser={user}\nprogram={program}", waiting.id));
+    let (scope, user) = (waiting.scope.of_wsl(), session.user.name.clone());
+    let waiting = Waiting { id: waiting.id.clone(), scope, user, program: session.program() };
+    out(waiting.render().trim_end());
 }

@@ -188,11 +188,8 @@ impl Undo {
                 out("The packages stay installed. To remove them: kind-wsl undo --packages");
             }
             let facts = session.facts();
-            let command = match undone.restart {
-                _ if !facts.wsl.is_two() => None,
-                Some(Scope::Distro) => Some(format!("wsl.exe --terminate {}", facts.wsl.distro())),
-                _ => Some("wsl.exe --shutdown".to_owned()),
-            };
+            let scope = undone.restart.and_then(Scope::of_wsl).filter(|_| facts.wsl.is_two());
+            let command = scope.map(|scope| scope.stop_command(facts.wsl.distro()));
             if undone.restart.is_some() {
                 out(&styled(
                     YELLOW,

@@ -99,14 +99,9 @@ impl Wsl {
     }
 }
 
-/// The name in the environment, where it can be one: WSL registers no other than `^[a-zA-Z0-9._-]+$` (WSL
-/// `src/windows/service/exe/LxssUserSession.cpp:4215`). It stands in lines that people type and in commands.
+/// The name in the environment, if it is valid: it gets into commands, and into lines that people type.
 fn distro(system: &dyn System) -> Option<String> {
-    let is_name = |name: &String| {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        !name.is_empty() && name.len() <= 256 && !name.starts_with('-') && name.bytes().all(plain)
-    };
-    system.env("WSL_DISTRO_NAME").filter(is_name)
+    system.env("WSL_DISTRO_NAME").filter(|name| kind_wsl_windows::names::is_distribution(name))
 }
 
 /// Kernel parameters for cgroup v2 alone: the first is what counts, the second has no effect on WSL's systemd but does
@@ -359,7 +354,7 @@ pub fn is_profile_unsure(system: &dyn System) -> bool {
 /// The profile that the user named, also as Windows writes it.
 #[must_use]
 pub fn told_profile(system: &dyn System) -> Option<Utf8PathBuf> {
-    let told = system.env("KIND_WSL_WINDOWS_PROFILE").filter(|told| !told.is_empty())?;
+    let told = system.env(kind_wsl_windows::wslenv::PROFILE).filter(|told| !told.is_empty())?;
     windows_path(&told, &drives_root(system)).or_else(|| Some(told.into()))
 }
 

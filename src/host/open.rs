@@ -52,7 +52,8 @@ impl Bounded {
     }
 
     pub(super) fn whole(mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        // Most are smaller than a page, and the kernel gives what it shows of itself a page at a time.
+        let mut bytes = Vec::with_capacity(4096);
         self.read_to_end(&mut bytes)?;
         Ok(bytes)
     }

@@ -1,51 +1,52 @@
-//! `kind-wsl-helper.exe`: where it is, what it answers, what it left for the run that goes on. Its own side of this is
-//! windows/README.md.
+//! `kind-wsl-helper.exe`: where it is, and the files that it shares with the Linux side. windows/README.md describes the
+//! protocol; the crate there has its types.
 
 use std::io::Read;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use kind_wsl_windows::info::HelperInfo;
+use kind_wsl_windows::request::RestartRequest;
+use kind_wsl_windows::result::{RestartResult, State, StopResult};
 
 use super::{Interop, InteropError};
-use crate::change::Scope;
 use crate::host::{Account, Cmd, HostError, Kind, LiveSystem, Owner, Stat, System, TempDir, is_roots_own};
 
 const NAME: &str = "kind-wsl-helper.exe";
-/// The directory of ours below a profile's local application data, on the drive that the profile is on: a program on
-/// `\\wsl.localhost` would lose its file when the distribution stops.
-const PLACE: &str = "AppData/Local/kind-wsl";
-/// What the helper and we put there.
-const ENDINGS: [&str; 4] = [".exe", ".log", ".result", ".ready"];
-/// More than any result has; what is longer was not written by the helper.
-const LONGEST_RESULT: usize = 8192;
+/// Below a Windows profile, on its drive: a program on `\\wsl.localhost` would lose its file when the distribution stops.
+const DIR: &str = "AppData/Local/kind-wsl";
+/// The files of kind-wsl and of the helper in that directory.
+const SUFFIXES: [&str; 4] = [".exe", ".log", ".result", ".ready"];
+/// More than any result has: what is longer was not written by the helper.
+const MAX_RESULT_BYTES: usize = 8192;
 
-/// The helper as it was built in, where it was.
+/// The helper, if it was built in.
 #[cfg(kind_wsl_helper)]
 const BUILT_IN: Option<&[u8]> = Some(include_bytes!(env!("KIND_WSL_HELPER_EXE")));
 #[cfg(not(kind_wsl_helper))]
 const BUILT_IN: Option<&[u8]> = None;
 
-/// The program, not yet where it outlives the distribution.
+/// The bytes of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Helper {
     bytes: Vec<u8>,
     file: Option<Utf8PathBuf>,
 }
 
-/// The helper where Windows can run it as long as the distribution runs.
+/// The program in a file that Windows can run as long as the distribution runs.
 #[derive(Debug)]
-pub enum Lent {
-    /// The file that it was found in.
+pub enum HelperExe {
+    /// Where it was found.
     Found(Utf8PathBuf),
-    /// One that goes away with this.
-    Made(TempDir),
+    Temporary(TempDir),
 }
 
-impl Lent {
+impl HelperExe {
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> Utf8PathBuf {
         match self {
             Self::Found(path) => path.clone(),
-            Self::Made(scratch) => scratch.path(NAME),
+            Self::Temporary(dir) => dir.path(NAME),
         }
     }
 }
@@ -72,34 +73,37 @@ impl Helper {
         found.or_else(|| BUILT_IN.map(|bytes| Self { bytes: bytes.to_vec(), file: None }))
     }
 
-    /// For a question that is answered at once: Windows reads it from inside the distribution.
+    /// The program in a file, for a question that is answered at once: Windows reads it from inside the distribution.
     ///
     /// # Errors
-    /// When there is no place for it.
-    pub fn lend(self) -> std::io::Result<Lent> {
+    /// If the temporary directory cannot be written.
+    pub fn materialize(self) -> std::io::Result<HelperExe> {
         if let Some(file) = self.file {
-            return Ok(Lent::Found(file));
+            return Ok(HelperExe::Found(file));
         }
-        let scratch = TempDir::new()?;
-        scratch.put(NAME, &self.bytes)?;
-        scratch.show(NAME)?;
-        Ok(Lent::Made(scratch))
+        let dir = TempDir::new()?;
+        dir.put(NAME, &self.bytes)?;
+        dir.show(NAME)?;
+        Ok(HelperExe::Temporary(dir))
     }
 
-    /// Puts it into our directory on the Windows side, which is made. The journal has to name that directory already.
-    pub fn place(
+    /// Installs it in a directory on the Windows side, which is created. The journal has to name that directory already.
+    ///
+    /// # Errors
+    /// If the drive cannot be written.
+    pub fn install(
         &self,
         host: &LiveSystem,
-        place: &Utf8Path,
+        dir: &Utf8Path,
         user: &Account,
     ) -> Result<Utf8PathBuf, HostError> {
         let owner = crate::change::user_owner(user);
-        let path = place.join(NAME);
-        for dir in host.missing_dirs(&path)? {
-            host.make_dir(&dir, owner)?;
+        let path = dir.join(NAME);
+        for missing in host.missing_dirs(&path)? {
+            host.make_dir(&missing, owner)?;
         }
-        let there = host.sha256(&path)?;
-        if there.as_deref() != Some(&crate::host::digest(&self.bytes)) {
+        let present = host.sha256(&path)?;
+        if present.as_deref() != Some(&crate::host::digest(&self.bytes)) {
             let refused = |source| HostError::File { action: "write", path: path.clone(), source };
             host.write(&path, 0o755, host.resolve_owner(owner), owner, |sink| {
                 sink.write_all(&self.bytes).map_err(refused)
@@ -108,173 +112,82 @@ impl Helper {
         Ok(path)
     }
 
-    /// Whether it can be our directory on the Windows side: whatever the helper, or who stands in for it, says of its
-    /// folder, in another one there is nothing of ours to write or to remove.
+    /// Whether it can be kind-wsl's directory on the Windows side. The helper names it, but another program may stand in for
+    /// the helper: nothing is written or removed elsewhere.
     #[must_use]
-    pub fn is_place(place: &Utf8Path) -> bool {
-        let own = Utf8Path::new(PLACE).file_name();
+    pub fn is_own_dir(dir: &Utf8Path) -> bool {
+        let own = Utf8Path::new(DIR).file_name();
         let plain = |c| !matches!(c, camino::Utf8Component::ParentDir | camino::Utf8Component::CurDir);
-        place.is_absolute() && place.file_name() == own && place.components().all(plain)
+        dir.is_absolute() && dir.file_name() == own && dir.components().all(plain)
     }
 
-    /// Our directory in a profile.
+    /// kind-wsl's directory in a Windows profile.
     #[must_use]
-    pub fn place_in(profile: &Utf8Path) -> Utf8PathBuf {
-        profile.join(PLACE)
+    pub fn dir_in(profile: &Utf8Path) -> Utf8PathBuf {
+        profile.join(DIR)
     }
 }
 
-/// What the helper sees.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// The profile of the Windows account that this session runs as, as Windows writes it.
-    pub profile: String,
-    /// Where the helper will write, as Windows writes it.
-    pub folder: String,
-    /// Why it can not restart WSL from this session, where it can not.
-    pub unable: Option<String>,
-    /// The distributions that run; `None` where wsl.exe did not say.
-    pub running: Option<Vec<String>>,
+/// Asks the helper at `path` about this session.
+///
+/// # Errors
+/// If it cannot be started from this session.
+pub fn ask(interop: &Interop<'_>, path: &Utf8Path) -> Result<HelperInfo, InteropError> {
+    Ok(HelperInfo::parse(&interop.ask(path, &["look"])?))
 }
 
-impl Look {
-    /// Asks the helper at `path`.
-    ///
-    /// # Errors
-    /// When it can not be started from this session.
-    pub fn of(interop: &Interop<'_>, path: &Utf8Path) -> Result<Self, InteropError> {
-        Ok(Self::parse(&interop.ask(path, &["look"])?))
-    }
+/// The command that starts the helper at `path`; it ends as soon as the helper's detached copy runs.
+#[must_use]
+pub fn restart_command(interop: &Interop<'_>, path: &Utf8Path, request: &RestartRequest) -> Cmd {
+    interop.command(path, std::iter::once("restart".to_owned()).chain(request.arguments()))
+}
 
-    fn parse(said: &str) -> Self {
-        let values = |key: &'static str| {
-            pairs(said).filter(move |(k, _)| *k == key).map(|(_, value)| value.to_owned())
-        };
-        let one = |key| values(key).next();
-        Self {
-            profile: one("profile").unwrap_or_default(),
-            folder: one("folder").unwrap_or_default(),
-            unable: (one("able").as_deref() != Some("yes"))
-                .then(|| one("why").unwrap_or_else(|| "it does not say why".to_owned())),
-            running: one("listing").is_none().then(|| values("running").collect()),
+/// Reads how the restart `id` went, from the first of kind-wsl's directories on the Windows side that has its result.
+#[must_use]
+pub fn read_result(system: &dyn System, dirs: &[Utf8PathBuf], id: &str) -> Option<RestartResult> {
+    let read = |dir: &Utf8PathBuf| {
+        let path = dir.join(format!("{id}.result"));
+        // The helper writes a file, not a link.
+        let is_file = matches!(system.stat(&path), Ok(Some(Stat { kind: Kind::File, .. })));
+        is_file.then(|| system.read(&path).ok().flatten()).flatten()
+    };
+    let bytes = dirs.iter().find_map(read)?;
+    let text = String::from_utf8_lossy(bytes.get(..MAX_RESULT_BYTES).unwrap_or(&bytes)).into_owned();
+    RestartResult::parse(&text).filter(|result| result.id == id)
+}
+
+/// How the restart went, in a sentence without an end.
+#[must_use]
+pub fn describe(result: &RestartResult) -> String {
+    let stop = match (result.stop, result.stopped_ms) {
+        (Some(StopResult::Stopped), Some(ms)) => {
+            format!("the helper stopped it in {}.{} s", ms / 1000, ms % 1000 / 100)
         }
-    }
-}
-
-/// How stopping WSL went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    Stopped {
-        /// After how many milliseconds, where that is known.
-        milliseconds: Option<u64>,
-    },
-    /// It did not come to an end, or came up again at once.
-    StillRunning,
-    /// `wsl.exe` did not answer and was ended.
-    Hung,
-    /// `wsl.exe` refused, or could not be started.
-    Failed,
-    /// The helper was never told to begin.
-    Abandoned,
-    /// It is still at it, or was ended itself.
-    Unfinished,
-}
-
-/// What the helper wrote down about a restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub stop: Stop,
-    /// One line for people.
-    pub detail: Option<String>,
-    /// Whether this result is final: the helper will not stop WSL any more.
-    pub is_last: bool,
-}
-
-impl Outcome {
-    /// Reads the result of the restart `id` in one of our directories; `None` where the helper left none.
-    #[must_use]
-    pub fn probe(system: &dyn System, places: &[Utf8PathBuf], id: &str) -> Option<Self> {
-        let read = |place: &Utf8PathBuf| {
-            let path = place.join(format!("{id}.result"));
-            // The helper writes a file; what a link there leads to is not what it wrote.
-            let is_file = matches!(system.stat(&path), Ok(Some(Stat { kind: Kind::File, .. })));
-            is_file.then(|| system.read(&path).ok().flatten()).flatten()
-        };
-        let bytes = places.iter().find_map(read)?;
-        let text = String::from_utf8_lossy(bytes.get(..LONGEST_RESULT).unwrap_or(&bytes)).into_owned();
-        let value = |key: &str| pairs(&text).find(|(k, _)| *k == key).map(|(_, value)| value.to_owned());
-        if value("id").as_deref() != Some(id) {
-            return None;
+        (Some(StopResult::Stopped), None) => "the helper stopped it".to_owned(),
+        (Some(StopResult::StillRunning), _) => {
+            "the helper asked for the stop, and it was running all the time or came up again at once"
+                .to_owned()
         }
-        let state = value("state").unwrap_or_default();
-        let stop = match value("stop").as_deref().unwrap_or(&state) {
-            "stopped" => Stop::Stopped { milliseconds: value("stopped_ms").and_then(|ms| ms.parse().ok()) },
-            "still-running" => Stop::StillRunning,
-            "hung" => Stop::Hung,
-            "failed" => Stop::Failed,
-            "abandoned" => Stop::Abandoned,
-            _ => Stop::Unfinished,
-        };
-        let is_last = matches!(state.as_str(), "hung" | "failed" | "abandoned" | "ended");
-        Some(Self { stop, detail: value("detail").map(|line| printable(&line)), is_last })
-    }
-
-    #[must_use]
-    pub fn name(&self) -> String {
-        let stop = match &self.stop {
-            Stop::Stopped { milliseconds: Some(ms) } => {
-                format!("the helper stopped it in {}.{} s", ms / 1000, ms % 1000 / 100)
-            }
-            Stop::Stopped { .. } => "the helper stopped it".to_owned(),
-            Stop::StillRunning => {
-                "the helper asked for the stop, and it was running all the time or came up again at once"
-                    .to_owned()
-            }
-            Stop::Hung => "wsl.exe did not answer and was ended by the helper".to_owned(),
-            Stop::Failed => "wsl.exe refused to stop it".to_owned(),
-            Stop::Abandoned => "the helper was never told to begin".to_owned(),
-            Stop::Unfinished => "the helper did not come to an end".to_owned(),
-        };
-        match &self.detail {
-            Some(detail) => format!("{stop} ({detail})"),
-            None => stop,
+        (Some(StopResult::Hung), _) => "wsl.exe did not answer and was ended by the helper".to_owned(),
+        (Some(StopResult::Failed), _) => "wsl.exe refused to stop it".to_owned(),
+        (None, _) if result.state == Some(State::Abandoned) => {
+            "the helper was never told to begin".to_owned()
         }
-    }
-}
-
-/// A restart that the helper shall do.
-#[derive(Clone, Debug)]
-pub struct Order<'o> {
-    /// Its name in the journal.
-    pub id: &'o str,
-    pub distro: &'o str,
-    pub scope: Scope,
-    /// Whose session is opened before the run goes on.
-    pub user: &'o str,
-    pub program: &'o str,
-}
-
-impl Order<'_> {
-    /// The command line that starts the helper at `path`; it answers as soon as its detached copy runs.
-    #[must_use]
-    pub fn command(&self, interop: &Interop<'_>, path: &Utf8Path) -> Cmd {
-        let scope = if self.scope == Scope::Distro { "distro" } else { "vm" };
-        let flags = [
-            ("--id", self.id),
-            ("--distro", self.distro),
-            ("--scope", scope),
-            ("--user", self.user),
-            ("--program", self.program),
-        ];
-        let args = flags.into_iter().flat_map(|(flag, value)| [flag, value]);
-        interop.command(path, std::iter::once("restart").chain(args))
+        (None, _) => "the helper did not come to an end".to_owned(),
+    };
+    match &result.detail {
+        Some(detail) => format!("{stop} ({})", detail.chars().take(300).collect::<String>()),
+        None => stop,
     }
 }
 
 /// Signals the helper that the journal is durable and that it may stop WSL.
-pub fn give_the_word(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
+///
+/// # Errors
+/// If the drive cannot be written.
+pub fn signal_ready(host: &LiveSystem, dir: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
     let owner = crate::change::user_owner(user);
-    let path = place.join(format!("{id}.ready"));
+    let path = dir.join(format!("{id}.ready"));
     let refused = |source| HostError::File { action: "write", path: path.clone(), source };
     host.write(&path, 0o644, host.resolve_owner(owner), owner, |sink| {
         sink.write_all(b"ready\n").map_err(refused)
@@ -282,9 +195,16 @@ pub fn give_the_word(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Accou
 }
 
 /// Removes the files of an earlier attempt at the same restart: a stale `.ready` file would trigger it at once.
-pub fn forget(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> Result<(), HostError> {
-    let left = ["ready", "result"].map(|ending| place.join(format!("{id}.{ending}")));
-    for path in left {
+///
+/// # Errors
+/// If the drive cannot be written.
+pub fn clear_stale_files(
+    host: &LiveSystem,
+    dir: &Utf8Path,
+    id: &str,
+    user: &Account,
+) -> Result<(), HostError> {
+    for path in ["ready", "result"].map(|suffix| dir.join(format!("{id}.{suffix}"))) {
         if host.stat(&path)?.is_some() {
             host.remove(&path, crate::change::user_owner(user))?;
         }
@@ -292,46 +212,18 @@ pub fn forget(host: &LiveSystem, place: &Utf8Path, id: &str, user: &Account) -> 
     Ok(())
 }
 
-/// Removes what the helper and we put into one of our directories on the Windows side, and the directory.
+/// Removes the files of kind-wsl and of the helper from a directory on the Windows side, and the directory.
 ///
 /// # Errors
-/// What the drive refuses: Windows keeps the file of a program that runs.
-pub fn clear(host: &LiveSystem, place: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-    if !Helper::is_place(place) {
+/// If the drive refuses: Windows keeps the file of a program that runs.
+pub fn clear(host: &LiveSystem, dir: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+    if !Helper::is_own_dir(dir) {
         return Ok(());
     }
-    for name in host.list(place)? {
-        if ENDINGS.iter().any(|ending| name.trim_end_matches(".kind-wsl").ends_with(ending)) {
-            host.remove(&place.join(name), owner)?;
+    for name in host.list(dir)? {
+        if SUFFIXES.iter().any(|suffix| name.trim_end_matches(".kind-wsl").ends_with(suffix)) {
+            host.remove(&dir.join(name), owner)?;
         }
     }
-    if host.stat(place)?.is_some() { host.remove_dir(place, owner) } else { Ok(()) }
-}
-
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter_map(|line| line.trim_end().split_once('='))
-}
-
-/// Without the characters that move a terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Look;
-
-    #[test]
-    fn the_helper_says_who_it_is_and_what_runs() {
-        let said = "version=0.1.0\r\nprofile=C:\\Users\\J\u{fc}rgen\r\nfolder=C:\\x\r\nable=yes\r\nrunning=Debian\r\nrunning=b\r\n";
-        let look = Look::parse(said);
-        assert_eq!(look.profile, "C:\\Users\\J\u{fc}rgen");
-        assert_eq!((look.unable, look.running), (None, Some(vec!["Debian".to_owned(), "b".to_owned()])));
-    }
-
-    #[test]
-    fn a_helper_that_is_not_able_says_why() {
-        let look = Look::parse("able=no\nwhy=in a job\nlisting=failed: no answer\n");
-        assert_eq!((look.unable.as_deref(), look.running), (Some("in a job"), None));
-    }
+    if host.stat(dir)?.is_some() { host.remove_dir(dir, owner) } else { Ok(()) }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use kind_wsl_windows::text::names;
 
 use crate::facts::wsl::{drives_root, windows_path};
 use crate::host::{Account, Cmd, HostError, Output, System};
@@ -25,13 +26,6 @@ pub enum InteropError {
     /// It ran and said no.
     #[error("`{program}` ended with exit code {code}: {said}")]
     Refused { program: String, code: i32, said: String },
-}
-
-/// Whether it can be the name of a distribution, and is no sentence for people: WSL's own rule (WSL
-/// `src/windows/service/exe/LxssUserSession.cpp:4215`).
-fn is_distribution(name: &str) -> bool {
-    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    begins && name.len() <= 256 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// Starts Windows programs, always as the user: the caller's environment chooses what `WSL_INTEROP` leads to, and a
@@ -101,7 +95,7 @@ impl<'w> Interop<'w> {
         let said = self.ask(&self.system("wsl.exe"), &["--list", "--running", "--quiet"])?;
         // A wsl.exe that does not know WSL_UTF8 writes UTF-16: of a name, ASCII as it is, the zeros are too many.
         let said = said.replace(['\0', '\u{feff}', '\u{fffd}'], "");
-        Ok(said.lines().map(str::trim).filter(|name| is_distribution(name)).map(ToOwned::to_owned).collect())
+        Ok(names(&said))
     }
 
     /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.

@@ -1,11 +1,13 @@
 //! The session that a person opened with `wsl.exe`, and whether a program of Windows drives us.
 
+use kind_wsl_windows::wslenv;
+
 use crate::host::{LiveSystem, System, parent};
 
 /// The variables by which a process belongs to a session of `wsl.exe` (WSL `src/linux/init/init.cpp:1672`).
 const OF_THE_SESSION: [&str; 2] = ["WSL_INTEROP", "WSL_DISTRO_NAME"];
-/// The variables with which `kind-wsl.exe` starts us (windows/README.md).
-pub const OF_DRIVER: [&str; 2] = ["KIND_WSL_DRIVER", "KIND_WSL_RUNNING"];
+/// The variables with which `kind-wsl.exe` starts this program (windows/README.md).
+pub const DRIVER_ENV: [&str; 2] = [wslenv::DRIVER, wslenv::RUNNING];
 /// How many ancestors are looked at: a shell in a multiplexer in an editor in a shell is far below that.
 const MAX_DEPTH: usize = 64;
 
@@ -43,7 +45,7 @@ impl Driver {
     /// The one that started us, if any.
     #[must_use]
     pub fn probe(system: &dyn System) -> Option<Self> {
-        let [driver, running] = OF_DRIVER;
+        let [driver, running] = DRIVER_ENV;
         system.env(driver).filter(|v| !v.is_empty())?;
         let running = system.env(running).unwrap_or_default();
         Some(Self { others: running.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect() })

@@ -226,7 +226,7 @@ fn a_session_in_a_job_that_ends_with_wsl_is_left_alone() {
     let case = case().file("/fake/windows/kind-wsl-helper.exe look", look);
     case.run(&setup())
         .expect(3, "")
-        .says("It is left to you: the helper can not do it from this session: it runs in a job.");
+        .says("It is left to you: the helper cannot do it from this session: it runs in a job.");
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 0);
 }
 

@@ -1,98 +1,7 @@
 //! Command lines of both programs.
 
 use crate::names;
-use crate::quote::command_line;
-
-/// What has to be restarted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The distribution: `wsl.exe --terminate NAME`.
-    Distro,
-    /// The virtual machine with every distribution in it: `wsl.exe --shutdown`.
-    Vm,
-}
-
-impl Scope {
-    /// `distro` or `vm`.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Scope> {
-        match word {
-            "distro" => Some(Scope::Distro),
-            "vm" => Some(Scope::Vm),
-            _ => None,
-        }
-    }
-
-    /// As it is written in files and command lines.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Scope::Distro => "distro",
-            Scope::Vm => "vm",
-        }
-    }
-
-    /// The arguments of wsl.exe that stop it.
-    #[must_use]
-    pub fn stop(self, distribution: &str) -> Vec<&str> {
-        match self {
-            Scope::Distro => vec!["--terminate", distribution],
-            Scope::Vm => vec!["--shutdown"],
-        }
-    }
-}
-
-/// One restart: everything in it has been checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// The set-up's ID; names the files.
-    pub id: String,
-    /// The distribution in which the set-up goes on.
-    pub distribution: String,
-    pub scope: Scope,
-    /// Whose session is opened before the set-up goes on.
-    pub user: String,
-    pub program: String,
-    /// Seconds that no step may exceed (tests).
-    pub patience: Option<u32>,
-}
-
-impl Order {
-    /// The arguments of wsl.exe that open the user's session: the first command of a user does (src/linux/init/init.cpp:688-707).
-    #[must_use]
-    pub fn session(&self) -> Vec<&str> {
-        vec!["-d", &self.distribution, "-u", &self.user, "--exec", "/bin/true"]
-    }
-
-    /// The arguments of wsl.exe with which the set-up goes on. `--exec`: no shell reads them (LxssCreateProcess.cpp:43-46);
-    /// `-u root` asks for no password.
-    #[must_use]
-    pub fn resume(&self) -> Vec<&str> {
-        let head = ["-d", &self.distribution, "-u", "root", "--cd", "~", "--exec", &self.program];
-        [&head[..], &["setup", "--resume", &self.id]].concat()
-    }
-
-    /// The two lines that a person types instead.
-    #[must_use]
-    pub fn by_hand(&self) -> [String; 2] {
-        let stop = self.scope.stop(&self.distribution);
-        let go_on = ["-d", &self.distribution, "--cd", "~", "--exec", &self.program, "setup"];
-        let line = |args: &[&str]| command_line(["wsl.exe"].iter().chain(args).copied());
-        [line(&stop), line(&go_on)]
-    }
-
-    /// The arguments of a copy of this program that does it.
-    #[must_use]
-    pub fn arguments(&self) -> Vec<String> {
-        let patience = self.patience.map(|p| p.to_string());
-        let mut words = vec!["--id", &self.id, "--distro", &self.distribution, "--scope", self.scope.word()];
-        words.extend(["--user", &self.user, "--program", &self.program]);
-        if let Some(seconds) = &patience {
-            words.extend(["--patience", seconds]);
-        }
-        words.into_iter().map(String::from).collect()
-    }
-}
+use crate::request::{RestartRequest, Scope};
 
 /// What kind-wsl-helper.exe is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +9,9 @@ pub enum Helper {
     /// `look`
     Look,
     /// `restart …`
-    Restart(Order),
+    Restart(RestartRequest),
     /// `work …`: the detached copy.
-    Work(Order),
+    Work(RestartRequest),
     /// `--help`
     Help,
     /// `--version`
@@ -118,15 +27,15 @@ pub fn helper(args: &[String]) -> Result<Helper, String> {
     };
     match command.as_str() {
         "look" => alone(Helper::Look),
-        "restart" => order(rest).map(Helper::Restart),
-        "work" => order(rest).map(Helper::Work),
+        "restart" => request(rest).map(Helper::Restart),
+        "work" => request(rest).map(Helper::Work),
         "--help" | "-h" | "help" => alone(Helper::Help),
         "--version" | "-V" => alone(Helper::Version),
         other => Err(format!("there is no command \"{other}\"; there are look and restart")),
     }
 }
 
-fn order(args: &[String]) -> Result<Order, String> {
+fn request(args: &[String]) -> Result<RestartRequest, String> {
     const FLAGS: [&str; 6] = ["--id", "--distro", "--scope", "--user", "--program", "--patience"];
     let mut found: [Option<&str>; 6] = [None; 6];
     let mut rest = args.iter();
@@ -145,7 +54,7 @@ fn order(args: &[String]) -> Result<Order, String> {
             Err(format!("{} \"{value}\" is not {what}", FLAGS[at]))
         }
     };
-    Ok(Order {
+    Ok(RestartRequest {
         id: checked(0, names::is_id, "1 to 64 letters, digits and hyphens")?,
         distribution: checked(1, names::is_distribution, "the name of a distribution (letters, digits, . _ -)")?,
         scope: checked(2, |s| Scope::parse(s).is_some(), "distro or vm")
@@ -259,33 +168,33 @@ mod tests {
         line.split(' ').filter(|w| !w.is_empty()).map(String::from).collect()
     }
 
-    const ORDER: &str = "--id a-1 --distro Ubuntu-24.04 --scope vm --user dev --program /usr/local/bin/kind-wsl";
+    const REQUEST: &str = "--id a-1 --distro Ubuntu-24.04 --scope vm --user dev --program /usr/local/bin/kind-wsl";
 
     #[test]
     fn an_order_goes_to_the_copy_and_back() {
         for more in ["", " --patience 5"] {
-            let order = match helper(&words(&format!("restart {ORDER}{more}"))) {
-                Ok(Helper::Restart(order)) => order,
+            let request = match helper(&words(&format!("restart {REQUEST}{more}"))) {
+                Ok(Helper::Restart(request)) => request,
                 other => panic!("{other:?}"),
             };
-            let again = [vec!["work".to_string()], order.arguments()].concat();
-            assert_eq!(helper(&again), Ok(Helper::Work(order)));
+            let again = [vec!["work".to_string()], request.arguments()].concat();
+            assert_eq!(helper(&again), Ok(Helper::Work(request)));
         }
     }
 
     #[test]
     fn command_lines_of_an_order() {
-        let mut order = order(&words(ORDER)).unwrap();
+        let mut request = request(&words(REQUEST)).unwrap();
         assert_eq!(
-            order.resume().join(" "),
+            request.resume().join(" "),
             "-d Ubuntu-24.04 -u root --cd ~ --exec /usr/local/bin/kind-wsl setup --resume a-1"
         );
-        assert_eq!(order.session().join(" "), "-d Ubuntu-24.04 -u dev --exec /bin/true");
-        assert_eq!(order.by_hand()[0], "wsl.exe --shutdown");
-        order.scope = Scope::Distro;
-        order.program = "/home/a b/kind-wsl".into();
-        assert_eq!(order.by_hand()[0], "wsl.exe --terminate Ubuntu-24.04");
-        assert_eq!(order.by_hand()[1], "wsl.exe -d Ubuntu-24.04 --cd ~ --exec \"/home/a b/kind-wsl\" setup");
+        assert_eq!(request.session().join(" "), "-d Ubuntu-24.04 -u dev --exec /bin/true");
+        assert_eq!(request.manual_commands()[0], "wsl.exe --shutdown");
+        request.scope = Scope::Distro;
+        request.program = "/home/a b/kind-wsl".into();
+        assert_eq!(request.manual_commands()[0], "wsl.exe --terminate Ubuntu-24.04");
+        assert_eq!(request.manual_commands()[1], "wsl.exe -d Ubuntu-24.04 --cd ~ --exec \"/home/a b/kind-wsl\" setup");
     }
 
     #[test]
@@ -311,11 +220,11 @@ mod tests {
             ("/usr", "usr"),
         ];
         for (from, to) in swaps {
-            let error = helper(&words(&format!("restart {}", ORDER.replace(from, to)))).unwrap_err();
+            let error = helper(&words(&format!("restart {}", REQUEST.replace(from, to)))).unwrap_err();
             assert!(error.contains(" is not "), "{to}: {error}");
         }
         for more in ["--id b", "--patience 0", "--patience x", "extra"] {
-            assert!(helper(&words(&format!("restart {ORDER} {more}"))).is_err(), "{more}");
+            assert!(helper(&words(&format!("restart {REQUEST} {more}"))).is_err(), "{more}");
         }
     }
 

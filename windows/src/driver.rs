@@ -1,10 +1,11 @@
 //! kind-wsl.exe: any command of the Linux program from Windows; for `setup` the whole loop with its restarts.
 
-use crate::bounds::Bounds;
-use crate::cli::{Driver, Order, Run};
+use crate::cli::{Driver, Run};
 use crate::install::{self, Found, PROGRAM, SCRIPT};
 use crate::process::WslExe;
+use crate::request::RestartRequest;
 use crate::restart::{self, Answer, Wsl};
+use crate::timeouts::Timeouts;
 use crate::waiting::{self, Waiting};
 use crate::wslenv;
 use crate::{cli, exit, messages, names, sys, text, VERSION};
@@ -13,10 +14,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-const MOST_RESTARTS: u32 = 3;
+const MAX_RESTARTS: u32 = 3;
 
-/// An exit code; what there was to say has been said.
-struct Ends(i32);
+/// The exit code after a message.
+struct ExitCode(i32);
 
 /// The whole program; returns its exit code.
 #[must_use]
@@ -34,7 +35,7 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
             }
         },
         Ok(Driver::Run(run)) => match Session::open(run).and_then(|mut session| session.work()) {
-            Ok(code) | Err(Ends(code)) => code,
+            Ok(code) | Err(ExitCode(code)) => code,
         },
         Err(error) => {
             complain(&messages::usage("kind-wsl.exe", &error));
@@ -50,20 +51,20 @@ fn complain(text: &str) {
 /// One command in one distribution.
 struct Session {
     run: Run,
-    bounds: Bounds,
+    timeouts: Timeouts,
     wsl: WslExe<'static>,
     distribution: String,
 }
 
 impl Session {
-    fn open(run: Run) -> Result<Session, Ends> {
+    fn open(run: Run) -> Result<Session, ExitCode> {
         let path = sys::wsl_exe().ok().filter(|p| p.is_file());
         let path = path.ok_or_else(|| {
             complain(&format!("kind-wsl: {}. {}", messages::no_wsl("System32\\wsl.exe"), messages::NO_WSL_ADVICE));
-            Ends(exit::NO_WSL)
+            ExitCode(exit::NO_WSL)
         })?;
-        let bounds = Bounds::with_patience(run.patience);
-        let mut session = Session { run, bounds, wsl: WslExe::new(path, &|_| {}), distribution: String::new() };
+        let timeouts = Timeouts::with_patience(run.patience);
+        let mut session = Session { run, timeouts, wsl: WslExe::new(path, &|_| {}), distribution: String::new() };
         session.distribution = match session.run.distribution.clone() {
             Some(name) => session.installed(&name)?,
             None => session.default()?,
@@ -71,29 +72,29 @@ impl Session {
         Ok(session)
     }
 
-    fn installed(&mut self, name: &str) -> Result<String, Ends> {
-        let list = restart::installed(&mut self.wsl, &self.bounds).map_err(|why| can_not_be_asked(&why))?;
+    fn installed(&mut self, name: &str) -> Result<String, ExitCode> {
+        let list = restart::installed(&mut self.wsl, &self.timeouts).map_err(|why| can_not_be_asked(&why))?;
         names::installed(name, &list).map(String::from).ok_or_else(|| {
             complain(&format!("kind-wsl: {}", messages::no_distribution(name, &list)));
-            Ends(exit::NO_DISTRIBUTION)
+            ExitCode(exit::NO_DISTRIBUTION)
         })
     }
 
     /// The default distribution tells its own name; the list has it only in localized words.
-    fn default(&mut self) -> Result<String, Ends> {
+    fn default(&mut self) -> Result<String, ExitCode> {
         let answer =
-            self.wsl.call(&["--exec", "/bin/sh", "-c", "printf %s \"$WSL_DISTRO_NAME\""], self.bounds.question);
+            self.wsl.call(&["--exec", "/bin/sh", "-c", "printf %s \"$WSL_DISTRO_NAME\""], self.timeouts.question);
         let name = answer.good().map(str::trim).filter(|name| names::is_distribution(name));
         name.map(String::from).ok_or_else(|| {
             complain(&format!(
                 "kind-wsl: WSL's default distribution does not tell its name ({}). Name one: -d NAME.",
                 answer.describe()
             ));
-            Ends(exit::NO_DISTRIBUTION)
+            ExitCode(exit::NO_DISTRIBUTION)
         })
     }
 
-    fn work(&mut self) -> Result<i32, Ends> {
+    fn work(&mut self) -> Result<i32, ExitCode> {
         let command = self.run.args.clone();
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         if !self.run.is_setup() {
@@ -110,41 +111,42 @@ impl Session {
             };
             let scope = match waiting.scope {
                 Some(scope) => scope,
-                None => return ends(messages::MACHINE, exit::RESTART),
+                None => return fail(messages::MACHINE, exit::RESTART),
             };
             if last.as_ref() == Some(&waiting.id) {
-                return ends(&messages::no_change(&waiting.id), exit::RESTART);
+                return fail(&messages::no_change(&waiting.id), exit::RESTART);
             }
-            if restarts == MOST_RESTARTS {
-                return ends(&messages::too_many(restarts), exit::RESTART);
+            if restarts == MAX_RESTARTS {
+                return fail(&messages::too_many(restarts), exit::RESTART);
             }
             restarts += 1;
             let Waiting { id, user, program, .. } = waiting;
             last = Some(id.clone());
-            let order = Order { id, distribution: self.distribution.clone(), scope, user, program, patience: None };
-            code = self.restart(&order)?;
+            let request =
+                RestartRequest { id, distribution: self.distribution.clone(), scope, user, program, patience: None };
+            code = self.restart(&request)?;
         }
         Ok(code)
     }
 
-    fn restart(&mut self, order: &Order) -> Result<i32, Ends> {
-        say(&format!("kind-wsl: wsl.exe {} …", order.scope.stop(&order.distribution).join(" ")));
-        let stop = restart::stop(&mut self.wsl, order, &self.bounds);
-        let said = messages::stopped(order, stop.outcome, stop.took.as_secs_f32(), stop.detail.as_deref());
-        if !stop.outcome.goes_on() {
-            complain(&format!("kind-wsl: {said}\n\n{}", messages::by_hand(order)));
-            return Err(Ends(exit::RESTART));
+    fn restart(&mut self, request: &RestartRequest) -> Result<i32, ExitCode> {
+        say(&format!("kind-wsl: {} …", request.scope.stop_command(&request.distribution)));
+        let stop = restart::stop(&mut self.wsl, request, &self.timeouts);
+        let said = messages::stopped(request, stop.result, stop.took.as_secs_f32(), stop.detail.as_deref());
+        if !stop.result.can_resume() {
+            complain(&format!("kind-wsl: {said}\n\n{}", messages::by_hand(request)));
+            return Err(ExitCode(exit::RESTART));
         }
         say(&format!("kind-wsl: {said}"));
-        say(&format!("kind-wsl: {} starts, with a session of {} …", order.distribution, order.user));
-        restart::open_session(&mut self.wsl, order, &self.bounds);
-        say(messages::going_on(order).trim_end());
-        self.linux(Some("root"), &order.program, &["setup", "--resume", &order.id])
+        say(&format!("kind-wsl: {} starts, with a session of {} …", request.distribution, request.user));
+        restart::open_session(&mut self.wsl, request, &self.timeouts);
+        say(messages::going_on(request).trim_end());
+        self.linux(Some("root"), &request.program, &["setup", "--resume", &request.id])
     }
 
     /// A Linux program in this console; its exit code.
-    fn linux(&mut self, user: Option<&str>, program: &str, args: &[&str]) -> Result<i32, Ends> {
-        let running = restart::running(&mut self.wsl, &self.bounds).map_err(|why| can_not_be_asked(&why))?;
+    fn linux(&mut self, user: Option<&str>, program: &str, args: &[&str]) -> Result<i32, ExitCode> {
+        let running = restart::running(&mut self.wsl, &self.timeouts).map_err(|why| can_not_be_asked(&why))?;
         let others: Vec<String> = running.into_iter().filter(|n| !names::same(n, &self.distribution)).collect();
         let mut words = vec!["-d", &self.distribution];
         words.extend(user.iter().flat_map(|name| ["-u", name]));
@@ -154,12 +156,12 @@ impl Session {
         let profile = sys::profile().map(PathBuf::into_os_string).unwrap_or_default();
         command.env(wslenv::DRIVER, "1").env(wslenv::PROFILE, profile).env(wslenv::RUNNING, others.join(","));
         command.env("WSLENV", wslenv::with_ours(&std::env::var("WSLENV").unwrap_or_default()));
-        sys::ignore_ctrl_c(true);
+        sys::set_ctrl_c_ignored(true);
         let ended = command.status();
-        sys::ignore_ctrl_c(false);
+        sys::set_ctrl_c_ignored(false);
         let code = ended.map(|status| status.code().unwrap_or(exit::WSL_FAILED)).map_err(|e| {
             complain(&format!("kind-wsl: wsl.exe can not be started ({e})."));
-            Ends(exit::NO_WSL)
+            ExitCode(exit::NO_WSL)
         })?;
         if code == exit::WSL_FAILED {
             complain(messages::WSL_FAILED);
@@ -167,26 +169,27 @@ impl Session {
         Ok(code)
     }
 
-    fn waiting(&mut self) -> Result<Option<Waiting>, Ends> {
+    fn waiting(&mut self) -> Result<Option<Waiting>, ExitCode> {
         let distribution = self.distribution.clone();
-        let answer = self
-            .wsl
-            .call(&["-d", &distribution, "-u", "root", "--exec", PROGRAM, "status", "--waiting"], self.bounds.question);
+        let answer = self.wsl.call(
+            &["-d", &distribution, "-u", "root", "--exec", PROGRAM, "status", "--waiting"],
+            self.timeouts.question,
+        );
         let parsed = answer.good().ok_or_else(|| answer.describe()).and_then(waiting::parse);
         parsed.map_err(|what| {
             complain(&messages::strange_answer(&what));
-            Ends(exit::RESTART)
+            ExitCode(exit::RESTART)
         })
     }
 
     /// Makes sure that the Linux program is there and not older than this one.
-    fn provide(&mut self) -> Result<(), Ends> {
+    fn provide(&mut self) -> Result<(), ExitCode> {
         let before = match self.program() {
             Found::Good => return Ok(()),
             Found::Old(version) => version,
             Found::Unknown(why) => {
                 complain(&format!("kind-wsl: {} can not be started: {why}", self.distribution));
-                return Err(Ends(exit::WSL_FAILED));
+                return Err(ExitCode(exit::WSL_FAILED));
             }
         };
         let beside = std::env::current_exe().map(|exe| exe.with_file_name("kind-wsl")).unwrap_or_default();
@@ -194,7 +197,7 @@ impl Session {
         let (file, length) = match opened {
             Ok(found) => found,
             Err(_) => {
-                return ends(
+                return fail(
                     &messages::no_program(&self.distribution, before, &beside.display().to_string()),
                     exit::NO_PROGRAM,
                 )
@@ -202,21 +205,21 @@ impl Session {
         };
         let (distribution, length) = (self.distribution.clone(), length.to_string());
         let copy = ["-d", &distribution, "-u", "root", "--exec", "/bin/sh", "-c", SCRIPT, "sh", &length];
-        let answer = self.wsl.call_with(&copy, Stdio::from(file), self.bounds.copy);
+        let answer = self.wsl.call_with(&copy, Stdio::from(file), self.timeouts.copy);
         if answer.good().is_none() {
-            return ends(&messages::not_installed(&distribution, &answer.describe()), exit::NO_PROGRAM);
+            return fail(&messages::not_installed(&distribution, &answer.describe()), exit::NO_PROGRAM);
         }
         match self.program() {
             Found::Good => say(&messages::installed(&distribution, before)),
             Found::Old(version) => {
                 let why = version
                     .map_or("it does not run there".into(), |(a, b, c)| format!("it says that it is {a}.{b}.{c}"));
-                return ends(
+                return fail(
                     &format!("kind-wsl: {} was copied to {distribution} but can not be used: {why}.", beside.display()),
                     exit::NO_PROGRAM,
                 );
             }
-            Found::Unknown(why) => return ends(&messages::not_installed(&distribution, &why), exit::NO_PROGRAM),
+            Found::Unknown(why) => return fail(&messages::not_installed(&distribution, &why), exit::NO_PROGRAM),
         }
         Ok(())
     }
@@ -224,19 +227,19 @@ impl Session {
     fn program(&mut self) -> Found {
         let distribution = self.distribution.clone();
         let answer: Answer =
-            self.wsl.call(&["-d", &distribution, "-u", "root", "--exec", PROGRAM, "--version"], self.bounds.question);
+            self.wsl.call(&["-d", &distribution, "-u", "root", "--exec", PROGRAM, "--version"], self.timeouts.question);
         install::found(&answer)
     }
 }
 
-fn ends<T>(text: &str, code: i32) -> Result<T, Ends> {
+fn fail<T>(text: &str, code: i32) -> Result<T, ExitCode> {
     complain(text);
-    Err(Ends(code))
+    Err(ExitCode(code))
 }
 
-fn can_not_be_asked(why: &str) -> Ends {
+fn can_not_be_asked(why: &str) -> ExitCode {
     complain(&format!("kind-wsl: {}", messages::can_not_be_asked(&text::one_line(why))));
-    Ends(exit::NO_WSL)
+    ExitCode(exit::NO_WSL)
 }
 
 fn say(line: &str) {

@@ -1,14 +1,16 @@
 //! kind-wsl-helper.exe: `look`, `restart`, and the detached copy that does the work.
 
-use crate::bounds::Bounds;
-use crate::cli::{Helper, Order};
+use crate::cli::Helper;
+use crate::info::HelperInfo;
 use crate::job::Job;
 use crate::process::WslExe;
 use crate::quote::command_line;
-use crate::report::{Report, State};
+use crate::request::RestartRequest;
 use crate::restart::{self, Wsl};
+use crate::result::{RestartResult, State};
+use crate::timeouts::Timeouts;
 use crate::window::{Log, Window};
-use crate::{cli, exit, messages, names, sys, text, VERSION};
+use crate::{cli, exit, messages, names, sys, VERSION};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -26,11 +28,11 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
         Ok(Helper::Look) => (0, look()),
         Ok(Helper::Help) => (0, messages::HELPER_HELP.to_string()),
         Ok(Helper::Version) => (0, format!("kind-wsl-helper {VERSION}\n")),
-        Ok(Helper::Restart(order)) => match start(&order) {
+        Ok(Helper::Restart(request)) => match start(&request) {
             Ok(text) => (0, text),
             Err(Refusal(code, text)) => (code, text + "\n"),
         },
-        Ok(Helper::Work(order)) => return Work::run(order),
+        Ok(Helper::Work(request)) => return Work::run(request),
         Err(error) => (exit::USAGE, messages::usage("kind-wsl-helper.exe", &error) + "\n"),
     };
     // println! would panic on a closed pipe, and a panic of a program without a window is silent
@@ -39,28 +41,12 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
 }
 
 fn look() -> String {
-    let mut text = format!("version={VERSION}\n");
-    let mut line = |key: &str, value: &str| text += &format!("{key}={}\n", text::one_line(value));
-    let path = |found: io::Result<PathBuf>| found.map(|p| p.display().to_string());
-    if let Ok(profile) = path(sys::profile()) {
-        line("profile", &profile);
-    }
-    if let Ok(folder) = path(folder()) {
-        line("folder", &folder);
-    }
-    let able = able();
-    line("able", if able.is_ok() { "yes" } else { "no" });
-    if let Err(Refusal(_, why)) = &able {
-        line("why", why);
-    }
-    match wsl_exe() {
-        Ok(exe) => match restart::running(&mut WslExe::new(exe, &|_| {}), &Bounds::NORMAL) {
-            Ok(names) => names.iter().for_each(|name| line("running", name)),
-            Err(why) => line("listing", &format!("failed: {why}")),
-        },
-        Err(Refusal(_, why)) => line("listing", &format!("failed: {why}")),
-    }
-    text
+    let path = |found: io::Result<PathBuf>| found.ok().map(|p| p.display().to_string());
+    let why = |Refusal(_, why)| why;
+    let running =
+        wsl_exe().map_err(why).and_then(|exe| restart::running(&mut WslExe::new(exe, &|_| {}), &Timeouts::NORMAL));
+    let (profile, folder) = (path(sys::profile()), path(folder()));
+    HelperInfo { profile, folder, unable: able().err().map(why), running }.render()
 }
 
 fn folder() -> io::Result<PathBuf> {
@@ -81,8 +67,8 @@ fn wsl_exe() -> Result<PathBuf, Refusal> {
 /// Whether a copy of this process would outlive WSL, and has something to call. What it is in, and how it gets out.
 fn able() -> Result<(Job, PathBuf), Refusal> {
     let job = Job::of(sys::job_limits());
-    if job.deadly() {
-        return Err(Refusal(exit::JOB, sentence(messages::DEADLY_JOB, messages::DEADLY_JOB_ADVICE)));
+    if job.kills_children() {
+        return Err(Refusal(exit::JOB, sentence(messages::KILLING_JOB, messages::KILLING_JOB_ADVICE)));
     }
     let network = std::env::current_exe().map_or(false, |exe| exe.as_os_str().to_string_lossy().starts_with("\\\\"));
     if network {
@@ -121,10 +107,10 @@ impl Files {
     }
 
     /// The result, whole at every moment: a temporary file, MoveFileExW. The Linux side may have the old one open just now.
-    fn write(&self, report: &Report) -> io::Result<()> {
+    fn write(&self, result: &RestartResult) -> io::Result<()> {
         let new = self.result.with_extension("result.new");
         let mut file = File::create(&new)?;
-        file.write_all(report.render().as_bytes())?;
+        file.write_all(result.render().as_bytes())?;
         file.sync_all()?;
         drop(file);
         let mut tries = 0;
@@ -140,45 +126,45 @@ impl Files {
 }
 
 /// `restart`: everything that can be wrong is found here, where somebody reads it; then the copy is started.
-fn start(order: &Order) -> Result<String, Refusal> {
-    let bounds = Bounds::with_patience(order.patience);
+fn start(request: &RestartRequest) -> Result<String, Refusal> {
+    let timeouts = Timeouts::with_patience(request.patience);
     let (job, wsl) = able()?;
-    let list = restart::installed(&mut WslExe::new(wsl, &|_| {}), &bounds);
+    let list = restart::installed(&mut WslExe::new(wsl, &|_| {}), &timeouts);
     let list = list.map_err(|why| Refusal(exit::NO_WSL, messages::can_not_be_asked(&why)))?;
-    let name = names::installed(&order.distribution, &list);
+    let name = names::installed(&request.distribution, &list);
     let name =
-        name.ok_or_else(|| Refusal(exit::NO_DISTRIBUTION, messages::no_distribution(&order.distribution, &list)))?;
-    let order = Order { distribution: name.to_string(), ..order.clone() };
+        name.ok_or_else(|| Refusal(exit::NO_DISTRIBUTION, messages::no_distribution(&request.distribution, &list)))?;
+    let request = RestartRequest { distribution: name.to_string(), ..request.clone() };
 
     let place =
         folder().map_err(|e| Refusal(exit::FOLDER, messages::folder("AppData\\Local\\kind-wsl", &e.to_string())))?;
     let refused = |e: io::Error| Refusal(exit::FOLDER, messages::folder(&place.display().to_string(), &e.to_string()));
-    let files = Files::of(&place, &order.id);
+    let files = Files::of(&place, &request.id);
     fs::create_dir_all(&place)
         .and_then(|()| files.clear())
-        .and_then(|()| files.write(&Report::new(&order)))
+        .and_then(|()| files.write(&RestartResult::new(&request)))
         .map_err(refused)?;
 
     let failed = |e: io::Error| {
         Refusal(
             exit::JOB,
-            sentence(&format!("a copy of this program can not be started ({e})"), messages::DEADLY_JOB_ADVICE),
+            sentence(&format!("a copy of this program can not be started ({e})"), messages::KILLING_JOB_ADVICE),
         )
     };
     let exe = std::env::current_exe().map_err(failed)?;
-    let arguments = order.arguments();
+    let arguments = request.arguments();
     let head = [exe.to_string_lossy().into_owned(), "work".to_string()];
     let line = command_line(head.iter().chain(&arguments).map(String::as_str));
     let started = match sys::start_detached(&exe, &line, &place, job.inside()) {
-        Err(_) if job.inside() && job.harmless() => sys::start_detached(&exe, &line, &place, false),
+        Err(_) if job.inside() && job.is_safe() => sys::start_detached(&exe, &line, &place, false),
         Err(_) if job.inside() => {
-            return Err(Refusal(exit::JOB, sentence(messages::DEADLY_JOB, messages::DEADLY_JOB_ADVICE)))
+            return Err(Refusal(exit::JOB, sentence(messages::KILLING_JOB, messages::KILLING_JOB_ADVICE)))
         }
         other => other,
     };
     let copy = started.map_err(failed)?;
     // Not before it holds its log: until then another start with this ID would not see that one is under way.
-    let limit = Instant::now() + bounds.start;
+    let limit = Instant::now() + timeouts.start;
     while !files.log.is_file() && Instant::now() < limit {
         if sys::wait(&copy, Duration::from_millis(20)) && !files.log.is_file() {
             return Err(failed(io::Error::new(io::ErrorKind::Other, "it ended at once")));
@@ -196,38 +182,38 @@ fn start(order: &Order) -> Result<String, Refusal> {
 
 /// The detached copy at work.
 struct Work {
-    order: Order,
-    bounds: Bounds,
+    request: RestartRequest,
+    timeouts: Timeouts,
     files: Files,
     log: Log,
-    report: Report,
+    result: RestartResult,
 }
 
 impl Work {
-    fn run(order: Order) -> i32 {
+    fn run(request: RestartRequest) -> i32 {
         let place = match folder() {
             Ok(place) => place,
             Err(_) => return exit::FOLDER,
         };
-        let files = Files::of(&place, &order.id);
+        let files = Files::of(&place, &request.id);
         let log = match Log::open(&files.log) {
             Ok(log) => log,
             Err(_) => return exit::FOLDER, // another copy has this ID
         };
         let last_words = log.clone();
         std::panic::set_hook(Box::new(move |what| last_words.line(&format!("internal error: {what}"))));
-        let (bounds, report) = (Bounds::with_patience(order.patience), Report::new(&order));
-        Work { order, bounds, files, log, report }.all()
+        let (timeouts, result) = (Timeouts::with_patience(request.patience), RestartResult::new(&request));
+        Work { request, timeouts, files, log, result }.all()
     }
 
     fn all(mut self) -> i32 {
         self.log.line(&format!(
             "kind-wsl-helper {VERSION}, process {}: {}",
             std::process::id(),
-            self.order.arguments().join(" ")
+            self.request.arguments().join(" ")
         ));
-        if Job::of(sys::job_limits()).deadly() {
-            self.log.line(messages::DEADLY_JOB); // it may be over any moment, but until then it tries
+        if Job::of(sys::job_limits()).kills_children() {
+            self.log.line(messages::KILLING_JOB); // it may be over any moment, but until then it tries
         }
         let path = match wsl_exe() {
             Ok(path) => path,
@@ -243,44 +229,44 @@ impl Work {
             return 1;
         }
         self.enter(State::Stopping, None);
-        let stop = restart::stop(&mut wsl, &self.order, &self.bounds);
-        let said = messages::stopped(&self.order, stop.outcome, stop.took.as_secs_f32(), stop.detail.as_deref());
-        self.report.stopped(
-            stop.outcome,
+        let stop = restart::stop(&mut wsl, &self.request, &self.timeouts);
+        let said = messages::stopped(&self.request, stop.result, stop.took.as_secs_f32(), stop.detail.as_deref());
+        self.result.stopped(
+            stop.result,
             u64::try_from(stop.took.as_millis()).unwrap_or(u64::MAX),
             stop.detail.as_deref(),
         );
         self.publish(&said);
         let mut window = Window::open(&self.log);
-        if !stop.outcome.goes_on() {
-            window.say(&format!("{said}\n\n{}", messages::by_hand(&self.order)));
+        if !stop.result.can_resume() {
+            window.say(&format!("{said}\n\n{}", messages::by_hand(&self.request)));
             window.wait_for_enter();
             return 1;
         }
-        window.say(&messages::going_on(&self.order));
-        restart::open_session(&mut wsl, &self.order, &self.bounds);
+        window.say(&messages::going_on(&self.request));
+        restart::open_session(&mut wsl, &self.request, &self.timeouts);
         self.resume(&mut wsl, &mut window)
     }
 
     fn enter(&mut self, state: State, detail: Option<&str>) {
-        self.report.enter(state, detail);
+        self.result.enter(state, detail);
         let detail = detail.map(|d| format!(": {d}")).unwrap_or_default();
-        self.publish(&format!("{}{detail}", state.word()));
+        self.publish(&format!("{}{detail}", state.name()));
     }
 
     fn publish(&self, line: &str) {
         self.log.line(line);
-        if let Err(e) = self.files.write(&self.report) {
+        if let Err(e) = self.files.write(&self.result) {
             self.log.line(&format!("{} can not be written: {e}", self.files.result.display()));
         }
     }
 
     fn wait_until_ready(&mut self) -> bool {
         self.enter(State::Waiting, None);
-        let limit = Instant::now() + self.bounds.ready;
+        let limit = Instant::now() + self.timeouts.ready;
         while !self.files.ready.is_file() {
             if Instant::now() >= limit {
-                let seconds = self.bounds.ready.as_secs();
+                let seconds = self.timeouts.ready.as_secs();
                 self.enter(
                     State::Abandoned,
                     Some(&format!("the set-up was not ready for the restart within {seconds} s; nothing was stopped")),
@@ -293,7 +279,7 @@ impl Work {
     }
 
     fn resume(&mut self, wsl: &mut WslExe<'_>, window: &mut Window) -> i32 {
-        let args = self.order.resume();
+        let args = self.request.resume();
         let mut command = wsl.command(&args);
         let line = format!("wsl.exe {}", args.join(" "));
         self.enter(State::Resuming, None);
@@ -307,7 +293,7 @@ impl Work {
                 exit::WSL_FAILED
             }
         };
-        let said = messages::resumed(&self.order, code);
+        let said = messages::resumed(&self.request, code);
         self.enter(State::Ended(code), if code == 0 { None } else { said.lines().next() });
         self.log.line(&format!("{line}: exit code {code}"));
         window.say(&said);

@@ -4,7 +4,7 @@
 //! without a way out (WSL src/windows/common/helpers.cpp:289-299, WslCoreInstance.cpp:430-440): what a systemd unit or
 //! cron starts ends with WSL. A wslhost.exe of a session is in none (svccomm.cpp:137).
 
-/// Ends its processes when its last handle closes: JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE.
+/// ExitCode its processes when its last handle closes: JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE.
 pub const KILL_ON_CLOSE: u32 = 0x2000;
 /// Lets a process out that asks for it: JOB_OBJECT_LIMIT_BREAKAWAY_OK.
 pub const BREAKAWAY: u32 = 0x0800;
@@ -32,14 +32,14 @@ impl Job {
 
     /// A new process that stays in it is not ended by it.
     #[must_use]
-    pub fn harmless(self) -> bool {
+    pub fn is_safe(self) -> bool {
         !self.has(KILL_ON_CLOSE) || self.has(SILENT_BREAKAWAY)
     }
 
     /// A new process is ended with it, and is not let out.
     #[must_use]
-    pub fn deadly(self) -> bool {
-        !self.harmless() && !self.has(BREAKAWAY)
+    pub fn kills_children(self) -> bool {
+        !self.is_safe() && !self.has(BREAKAWAY)
     }
 
     fn has(self, limit: u32) -> bool {
@@ -52,8 +52,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_deadly_job_is_an_obstacle() {
-        let judge = |limits| (Job::of(limits).inside(), Job::of(limits).harmless(), Job::of(limits).deadly());
+    fn only_a_job_that_kills_its_children_is_an_obstacle() {
+        let judge = |limits| (Job::of(limits).inside(), Job::of(limits).is_safe(), Job::of(limits).kills_children());
         assert_eq!(judge(None), (false, true, false));
         assert_eq!(judge(Some(0)), (true, true, false));
         assert_eq!(judge(Some(BREAKAWAY)), (true, true, false));

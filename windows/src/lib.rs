@@ -1,4 +1,4 @@
-//! The Windows side of kind-wsl: two programs and what they share.
+//! The Windows side of kind-wsl: two programs, and the protocol between them and the Linux program, which uses this crate for it.
 //!
 //! `kind-wsl-helper.exe` restarts WSL for a set-up that runs in a distribution (`helper`); `kind-wsl.exe` drives a set-up
 //! from Windows (`driver`). What decides is pure and compiles everywhere; what touches Windows is in `sys`, `process`,
@@ -8,16 +8,18 @@
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
-pub mod bounds;
 pub mod cli;
+pub mod info;
 pub mod install;
 pub mod job;
 pub mod messages;
 pub mod names;
 pub mod quote;
-pub mod report;
+pub mod request;
 pub mod restart;
+pub mod result;
 pub mod text;
+pub mod timeouts;
 pub mod waiting;
 pub mod wslenv;
 

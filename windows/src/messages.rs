@@ -1,8 +1,8 @@
 //! Texts for people: what failed on which object, why, what to do.
 
-use crate::cli::{Order, Scope};
 use crate::install::PROGRAM;
-use crate::restart::Outcome;
+use crate::request::{RestartRequest, Scope};
+use crate::result::StopResult;
 use crate::text::{self, Version};
 use crate::VERSION;
 
@@ -30,10 +30,10 @@ Exit codes are those of the Linux program; 11: WSL is not there, 12: no such dis
 ";
 
 /// In a job that ends its processes.
-pub const DEADLY_JOB: &str =
+pub const KILLING_JOB: &str =
     "this process is in a job that ends all its processes when it closes, so it would end together with WSL";
 /// What to do about it.
-pub const DEADLY_JOB_ADVICE: &str =
+pub const KILLING_JOB_ADVICE: &str =
     "Start kind-wsl from a terminal window, not from a systemd unit, cron or a service.";
 /// Started from the distribution's own file system.
 pub const ON_LINUX_DISK: &str = "this program lies on a network path (\\\\wsl.localhost?), which goes away with WSL";
@@ -76,45 +76,45 @@ pub fn no_copy(folder: &str, why: &str) -> String {
 
 /// After a stop, in one line.
 #[must_use]
-pub fn stopped(order: &Order, outcome: Outcome, seconds: f32, detail: Option<&str>) -> String {
-    let what = match order.scope {
-        Scope::Distro => order.distribution.as_str(),
+pub fn stopped(request: &RestartRequest, result: StopResult, seconds: f32, detail: Option<&str>) -> String {
+    let what = match request.scope {
+        Scope::Distro => request.distribution.as_str(),
         Scope::Vm => "WSL",
     };
     let more = detail.map(|d| format!(" ({d})")).unwrap_or_default();
-    match outcome {
-        Outcome::Stopped => format!("{what} stopped after {seconds:.1} s{more}."),
-        Outcome::StillRunning => format!("{what} was told to stop, and is running{more}. Going on: the set-up sees by itself whether it was restarted."),
-        Outcome::Hung | Outcome::Failed => format!("{what} could not be stopped{more}."),
+    match result {
+        StopResult::Stopped => format!("{what} stopped after {seconds:.1} s{more}."),
+        StopResult::StillRunning => format!("{what} was told to stop, and is running{more}. Going on: the set-up sees by itself whether it was restarted."),
+        StopResult::Hung | StopResult::Failed => format!("{what} could not be stopped{more}."),
     }
 }
 
 /// What a person does instead of the program.
 #[must_use]
-pub fn by_hand(order: &Order) -> String {
-    let [stop, go_on] = order.by_hand();
-    format!("To go on by hand, type in a Windows terminal:\n\n    {stop}\n    {go_on}\n")
+pub fn by_hand(request: &RestartRequest) -> String {
+    let [stop, resume] = request.manual_commands();
+    format!("To go on by hand, type in a Windows terminal:\n\n    {stop}\n    {resume}\n")
 }
 
 /// The end of the set-up in its new window.
 #[must_use]
-pub fn resumed(order: &Order, code: i32) -> String {
+pub fn resumed(request: &RestartRequest, code: i32) -> String {
     match code {
         0 => String::new(),
-        3 => format!("The set-up still needs the restart (exit code 3).\n\n{}", by_hand(order)),
+        3 => format!("The set-up still needs the restart (exit code 3).\n\n{}", by_hand(request)),
         1 => format!(
             "The set-up ended with exit code 1. If it shows no error above, WSL was stopped under it.\n\n{}",
-            by_hand(order)
+            by_hand(request)
         ),
-        -1 => format!("wsl.exe itself failed; its message is above.\n\n{}", by_hand(order)),
-        code => format!("The set-up ended with exit code {code}; what it says is above.\n\n{}", by_hand(order)),
+        -1 => format!("wsl.exe itself failed; its message is above.\n\n{}", by_hand(request)),
+        code => format!("The set-up ended with exit code {code}; what it says is above.\n\n{}", by_hand(request)),
     }
 }
 
 /// In the new window, before the set-up goes on.
 #[must_use]
-pub fn going_on(order: &Order) -> String {
-    format!("kind-wsl: the set-up of {} goes on.\n", order.distribution)
+pub fn going_on(request: &RestartRequest) -> String {
+    format!("kind-wsl: the set-up of {} goes on.\n", request.distribution)
 }
 
 /// The last line of the window.
@@ -179,23 +179,23 @@ pub fn usage(program: &str, error: &str) -> String {
 mod tests {
     use super::*;
 
-    fn order(scope: Scope) -> Order {
+    fn request(scope: Scope) -> RestartRequest {
         let (id, distribution, user) = ("a-1".to_string(), "Debian".to_string(), "dev".to_string());
-        Order { id, distribution, scope, user, program: PROGRAM.into(), patience: None }
+        RestartRequest { id, distribution, scope, user, program: PROGRAM.into(), patience: None }
     }
 
     #[test]
     fn every_failure_says_what_to_type() {
         for code in [1, 3, 130, -1] {
-            let text = resumed(&order(Scope::Vm), code);
+            let text = resumed(&request(Scope::Vm), code);
             assert!(
                 text.contains("wsl.exe --shutdown\n")
                     && text.contains("wsl.exe -d Debian --cd ~ --exec /usr/local/bin/kind-wsl setup\n"),
                 "{text}"
             );
         }
-        assert!(resumed(&order(Scope::Vm), 0).is_empty());
-        assert!(by_hand(&order(Scope::Distro)).contains("wsl.exe --terminate Debian\n"));
+        assert!(resumed(&request(Scope::Vm), 0).is_empty());
+        assert!(by_hand(&request(Scope::Distro)).contains("wsl.exe --terminate Debian\n"));
     }
 
     #[test]
@@ -203,8 +203,8 @@ mod tests {
         let list = ["Ubuntu".to_string(), "Debian".to_string()];
         assert_eq!(no_distribution("Debain", &list), "There is no distribution Debain. Installed: Ubuntu, Debian.");
         assert!(no_program("Debian", Some((0, 0, 9)), "C:\\x\\kind-wsl").contains("is 0.0.9, older than"));
-        assert_eq!(stopped(&order(Scope::Vm), Outcome::Stopped, 3.21, None), "WSL stopped after 3.2 s.");
-        assert!(stopped(&order(Scope::Distro), Outcome::Hung, 90.0, Some("why"))
+        assert_eq!(stopped(&request(Scope::Vm), StopResult::Stopped, 3.21, None), "WSL stopped after 3.2 s.");
+        assert!(stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
             .starts_with("Debian could not be stopped (why)"));
     }
 }

@@ -1,23 +1,28 @@
 //! What may go into a command line or a file name. Everything else is refused, so nothing has to be escaped.
 
-/// A distribution's name: WSL's own rule, `^[a-zA-Z0-9._-]+$` (LxssUserSession.cpp:4215), and not what wsl.exe would
-/// take for an option. wsl.exe splits the value of `-d` at blanks without regard to quotes.
+/// The name of a distribution: WSL's own rule, `^[a-zA-Z0-9._-]+$` (LxssUserSession.cpp:4215), without names that wsl.exe
+/// would take for an option. wsl.exe splits the value of `-d` at blanks without regard to quotes.
 #[must_use]
 pub fn is_distribution(name: &str) -> bool {
-    starts_well(name) && name.len() <= 256 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    !name.is_empty()
+        && !name.starts_with('-')
+        && name.len() <= 256
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// The ID of a set-up: it names files, so no device of DOS.
 #[must_use]
 pub fn is_id(id: &str) -> bool {
     let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    starts_well(id) && id.len() <= 64 && plain && !is_device(id)
+    starts_alphanumeric(id) && id.len() <= 64 && plain && !is_device(id)
 }
 
 /// A Linux user's name, as useradd takes it.
 #[must_use]
 pub fn is_user(name: &str) -> bool {
-    starts_well(name) && name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    starts_alphanumeric(name)
+        && name.len() <= 32
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// A program in the distribution: an absolute path without what Windows or wsl.exe could read otherwise.
@@ -39,7 +44,7 @@ pub fn installed<'a>(name: &str, list: &'a [String]) -> Option<&'a str> {
     list.iter().find(|known| same(known, name)).map(String::as_str)
 }
 
-fn starts_well(word: &str) -> bool {
+fn starts_alphanumeric(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
 }
 
@@ -55,11 +60,10 @@ mod tests {
 
     #[test]
     fn distributions() {
-        for good in ["Ubuntu-24.04", "Debian", "docker-desktop", "_x", "9"] {
+        for good in ["Ubuntu-24.04", "Debian", "docker-desktop", "_x", ".x", "9"] {
             assert!(is_distribution(good), "{good}");
         }
-        for bad in ["", "-d", "--shutdown", ".hidden", "a b", "a\"b", "Übuntu", "a/b", "a;b", "a\nb", &"x".repeat(257)]
-        {
+        for bad in ["", "-d", "--shutdown", "a b", "a\"b", "Übuntu", "a/b", "a;b", "a\nb", &"x".repeat(257)] {
             assert!(!is_distribution(bad), "{bad:?}");
         }
         let list = ["Ubuntu-24.04".to_string(), "Debian".to_string()];

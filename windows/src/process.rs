@@ -40,7 +40,7 @@ impl<'a> WslExe<'a> {
     }
 
     /// Runs it with that standard input, bounded.
-    pub fn call_with(&mut self, args: &[&str], input: Stdio, bound: Duration) -> Answer {
+    pub fn call_with(&mut self, args: &[&str], input: Stdio, timeout: Duration) -> Answer {
         let begin = Instant::now();
         let mut command = self.command(args);
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).creation_flags(CREATE_NO_WINDOW);
@@ -65,7 +65,7 @@ fn command(path: &Path, args: &[&str]) -> Command {
 }
 
 impl Wsl for WslExe<'_> {
-    fn call(&mut self, args: &[&str], bound: Duration) -> Answer {
+    fn call(&mut self, args: &[&str], timeout: Duration) -> Answer {
         self.call_with(args, Stdio::null(), bound)
     }
 
@@ -83,7 +83,7 @@ impl Wsl for WslExe<'_> {
 }
 
 /// Reads both outputs while it waits, and does not wait for somebody else who got hold of the pipes.
-fn finish(mut child: Child, bound: Duration) -> Answer {
+fn finish(mut child: Child, timeout: Duration) -> Answer {
     const AFTERWARDS: Duration = Duration::from_secs(2);
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);

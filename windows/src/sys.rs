@@ -238,7 +238,7 @@ pub struct Detached {
 }
 
 /// Waits for the end of a child or a [`Detached`], no longer than so long. Whether it ended.
-pub fn wait(process: &impl AsRawHandle, bound: Duration) -> bool {
+pub fn wait(process: &impl AsRawHandle, timeout: Duration) -> bool {
     let milliseconds = u32::try_from(bound.as_millis()).unwrap_or(u32::MAX - 1);
     // SAFETY: the handle is the process's and open as long as `process` is.
     unsafe { WaitForSingleObject(process.as_raw_handle().cast(), milliseconds) == 0 }
@@ -298,17 +298,17 @@ impl Console {
     }
 }
 
-static DEAF: AtomicBool = AtomicBool::new(false);
+static IGNORE_CTRL_C: AtomicBool = AtomicBool::new(false);
 
 extern "system" fn on_control(event: u32) -> i32 {
     const C_OR_BREAK: u32 = 1;
-    i32::from(event <= C_OR_BREAK && DEAF.load(Ordering::SeqCst))
+    i32::from(event <= C_OR_BREAK && IGNORE_CTRL_C.load(Ordering::SeqCst))
 }
 
-/// Ctrl-C and Ctrl-Break: while `deaf` they are the started program's affair alone. Unlike the ignoring that
+/// Ctrl-C and Ctrl-Break: while `ignored` they are the started program's affair alone. Unlike the ignoring that
 /// CREATE_NEW_PROCESS_GROUP sets, this is not handed down to children.
-pub fn ignore_ctrl_c(deaf: bool) {
-    DEAF.store(deaf, Ordering::SeqCst);
+pub fn set_ctrl_c_ignored(ignored: bool) {
+    IGNORE_CTRL_C.store(ignored, Ordering::SeqCst);
     // SAFETY: the handler is a function of this program that only reads an atomic; adding it twice is harmless.
     unsafe {
         SetConsoleCtrlHandler(None, 0);

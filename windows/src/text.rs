@@ -33,6 +33,17 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
+/// The value of a key in lines of `key=value`.
+#[must_use]
+pub fn value_of<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    text.lines().find_map(|line| line.trim_end().strip_prefix(key)?.strip_prefix('='))
+}
+
+/// All values of a key in lines of `key=value`.
+pub fn values_of<'t>(text: &'t str, key: &'static str) -> impl Iterator<Item = &'t str> {
+    text.lines().filter_map(move |line| line.trim_end().strip_prefix(key)?.strip_prefix('='))
+}
+
 pub type Version = (u32, u32, u32);
 
 /// The version in what `kind-wsl --version` prints: `kind-wsl 0.1.0`.

@@ -1,29 +1,34 @@
 //! What `kind-wsl status --waiting` prints: the run that waits for a restart.
 
-use crate::cli::Scope;
 use crate::names;
+use crate::request::Scope;
 
-/// A set-up that waits.
+/// A setup that waits for a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: String,
-    /// What has to be restarted; none when it is the machine, which is not ours to restart.
+    /// What has to be restarted; `None` for a machine that is not WSL.
     pub scope: Option<Scope>,
-    /// Whose set-up it is.
+    /// Whose setup it is.
     pub user: String,
-    /// The program that goes on.
+    /// The program that resumes.
     pub program: String,
 }
 
-/// Reads it; `Ok(None)` when nothing waits.
+impl Waiting {
+    #[must_use]
+    pub fn render(&self) -> String {
+        let scope = self.scope.map_or("machine", Scope::name);
+        format!("id={}\nscope={scope}\nuser={}\nprogram={}\n", self.id, self.user, self.program)
+    }
+}
+
+/// Parses the output; `Ok(None)` if nothing waits.
 pub fn parse(output: &str) -> Result<Option<Waiting>, String> {
     if output.trim().is_empty() {
         return Ok(None);
     }
-    let value = |key: &str| {
-        let line = output.lines().find_map(|l| l.trim_end().strip_prefix(key)?.strip_prefix('='));
-        line.ok_or_else(|| format!("no line {key}="))
-    };
+    let value = |key: &str| crate::text::value_of(output, key).ok_or_else(|| format!("no line {key}="));
     let checked = |key: &str, holds: fn(&str) -> bool| {
         let text = value(key)?;
         if holds(text) {
@@ -56,6 +61,7 @@ mod tests {
         let found = parse(GOOD).unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.scope, found.user.as_str()), ("a-1", Some(Scope::Vm), "dev"));
         assert_eq!(found.program, "/usr/local/bin/kind-wsl");
+        assert_eq!(found.render(), GOOD);
         assert_eq!(parse(&GOOD.replace("vm", "machine")).unwrap().unwrap().scope, None);
         assert!(parse(&GOOD.replace('\n', "\r\n")).unwrap().is_some());
         assert_eq!(parse(" \n"), Ok(None));

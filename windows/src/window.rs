@@ -47,7 +47,7 @@ impl Window {
         if let Err(e) = &console {
             log.line(&format!("no console window can be opened ({e}); the output comes here"));
         }
-        sys::ignore_ctrl_c(true);
+        sys::set_ctrl_c_ignored(true);
         Window { console: console.ok(), log: log.clone() }
     }
 

@@ -3,12 +3,12 @@
 use std::error::Error;
 
 use camino::Utf8PathBuf;
+use kind_wsl_windows::request::{RestartRequest, Scope};
 
 use super::{By, Bystanders, Restarting};
-use crate::change::Scope;
 use crate::host::HostError;
 use crate::journal::{Journal, Record};
-use crate::windows::{self, Driver, Helper, Interop, InteropError, Look, Order};
+use crate::windows::{self, Driver, Helper, Interop, InteropError};
 
 /// Why the helper does not do it.
 enum Refusal {
@@ -33,9 +33,8 @@ impl From<InteropError> for Refusal {
 impl Restarting<'_> {
     /// Selects and prepares the program that restarts WSL. `Err(Some(reason))` is shown to the user.
     pub(super) fn hand_over(&self) -> Result<By, Option<String>> {
-        if self.by_hand || self.awaited.scope == Scope::Machine || !self.facts.wsl.is_two() {
-            return Err(None);
-        }
+        let scope = self.awaited.scope.of_wsl().filter(|_| !self.by_hand && self.facts.wsl.is_two());
+        let Some(scope) = scope else { return Err(None) };
         let host = &self.session.host;
         let bystanders = Bystanders::of(self.session, self.facts, self.awaited.scope);
         let agreed = bystanders.agreed(&mut self.answers.clone(), self.may_ask);
@@ -50,13 +49,25 @@ impl Restarting<'_> {
             return Ok(By::Driver);
         }
         let interop = Interop::new(host, &self.session.user).map_err(|e| Some(chain(&e)))?;
+        let request = self.request(scope);
         match Helper::find(host) {
-            None => self.prompt(&interop).map_err(|e| Some(chain(&*e))),
-            Some(helper) => self.helper(&interop, &helper).or_else(|refusal| match refusal {
+            None => self.prompt(&interop, &request).map_err(|e| Some(chain(&*e))),
+            Some(helper) => self.helper(&interop, &helper, &request).or_else(|refusal| match refusal {
                 Refusal::Final(why) => Err(Some(why)),
                 // Where the helper can not be had, the command prompt may be: the helper's trouble is then no news.
-                Refusal::Helper(why) => self.prompt(&interop).map_err(|_| Some(why)),
+                Refusal::Helper(why) => self.prompt(&interop, &request).map_err(|_| Some(why)),
             }),
+        }
+    }
+
+    pub(super) fn request(&self, scope: Scope) -> RestartRequest {
+        RestartRequest {
+            id: self.awaited.id.clone(),
+            distribution: self.facts.wsl.distro().to_owned(),
+            scope,
+            user: self.session.user.name.clone(),
+            program: self.session.program(),
+            patience: None,
         }
     }
 
@@ -67,7 +78,12 @@ impl Restarting<'_> {
         noted.map_err(|e| Some(chain(&e)))
     }
 
-    fn helper(&self, interop: &Interop<'_>, helper: &Helper) -> Result<By, Refusal> {
+    fn helper(
+        &self,
+        interop: &Interop<'_>,
+        helper: &Helper,
+        request: &RestartRequest,
+    ) -> Result<By, Refusal> {
         let host = &self.session.host;
         let Some(profile) = &self.facts.windows.profile else {
             let text = "the profile of the Windows account was not found (`--windows-profile` names it)";
@@ -77,31 +93,26 @@ impl Restarting<'_> {
             let noted = self.note(Record::RestartDelegated { place: Some(place.clone()) });
             noted.map_err(|why| Refusal::Final(why.unwrap_or_default()))
         };
-        let place = Helper::place_in(profile);
+        let place = Helper::dir_in(profile);
         handed(&place)?;
-        let path = helper.place(host, &place, &self.session.user)?;
-        let look = Look::of(interop, &path)?;
-        if let Some(why) = look.unable {
-            return Err(Refusal::Final(format!("the helper can not do it from this session: {why}")));
+        let path = helper.install(host, &place, &self.session.user)?;
+        let info = windows::ask(interop, &path)?;
+        if let Some(why) = info.unable {
+            return Err(Refusal::Final(format!("the helper cannot do it from this session: {why}")));
         }
         // Where the account's local data lie elsewhere than in its profile, the helper writes there.
-        let folder = interop.path(&look.folder).unwrap_or_else(|| place.clone());
-        if !Helper::is_place(&folder) {
-            let text = format!("the helper names `{}` as its folder, which can not be it", look.folder);
+        let named = info.folder.unwrap_or_default();
+        let folder = interop.path(&named).unwrap_or_else(|| place.clone());
+        if !Helper::is_own_dir(&folder) {
+            let text = format!("the helper names `{named}` as its folder, which cannot be it");
             return Err(Refusal::Final(text));
         }
         if folder != place {
             handed(&folder)?;
         }
-        windows::forget(host, &folder, &self.awaited.id, &self.session.user)?;
-        let order = Order {
-            id: &self.awaited.id,
-            distro: self.facts.wsl.distro(),
-            scope: self.awaited.scope,
-            user: &self.session.user.name,
-            program: &self.session.program(),
-        };
-        let said = host.run(&order.command(interop, &path), &mut |_| {}).map_err(|e| match e {
+        windows::clear_stale_files(host, &folder, &self.awaited.id, &self.session.user)?;
+        let command = windows::restart_command(interop, &path, request);
+        let said = host.run(&command, &mut |_| {}).map_err(|e| match e {
             // What it says, it says of WSL and of this session, and the command prompt would fare no better.
             HostError::Failed { detail, .. } => Refusal::Final(detail),
             e => Refusal::from(e),
@@ -112,26 +123,20 @@ impl Restarting<'_> {
 
     /// Without the helper: a window of the command prompt, which lives on when WSL ends because `start` gives it a
     /// console of its own (WSL ends the console programs that it started itself, `interop.cpp:409`).
-    fn prompt(&self, interop: &Interop<'_>) -> Result<By, Box<dyn Error>> {
+    fn prompt(&self, interop: &Interop<'_>, request: &RestartRequest) -> Result<By, Box<dyn Error>> {
         interop.running()?;
-        let program = self.session.program();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-        if !program
-            .chars()
-            .chain(self.facts.wsl.distro().chars())
-            .chain(self.session.user.name.chars())
-            .all(plain)
-        {
+        let RestartRequest { distribution, program, user, .. } = request;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        if ![distribution, program, user].iter().all(|word| word.chars().all(is_plain)) {
             return Err(
                 format!("`{program}` has characters that the command prompt would not leave alone").into()
             );
         }
         self.note(Record::RestartDelegated { place: None }).map_err(Option::unwrap_or_default)?;
-        let name = self.facts.wsl.distro();
-        let session = format!("wsl.exe -d {name} -u {} --exec /bin/true", self.session.user.name);
-        let resume =
-            format!("wsl.exe -d {name} -u root --cd ~ --exec {program} setup --resume {}", self.awaited.id);
-        let line = format!("{} & {session} & {resume}", self.stop_line(name));
+        let stop = request.scope.stop(distribution);
+        let lines =
+            [stop, request.session(), request.resume()].map(|args| format!("wsl.exe {}", args.join(" ")));
+        let line = lines.join(" & ");
         let args = ["/c", "start", "kind-wsl setup", "/D", r"C:\", "cmd.exe", "/k", &line];
         let cmd = interop.command(&interop.system("cmd.exe"), args);
         self.session.host.run(&cmd, &mut |_| {})?;

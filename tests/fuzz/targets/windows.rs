@@ -2,10 +2,11 @@
 //! which of them.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::windows::{Driver, Interop, Look, Outcome as Seen, Stop};
-use kind_wsl_windows::cli::{self, Helper, Order, Scope};
-use kind_wsl_windows::report::{Report, State};
-use kind_wsl_windows::restart::Outcome;
+use kind_wsl::windows::{Driver, Interop, ask, describe, read_result};
+use kind_wsl_windows::cli::{self, Helper};
+use kind_wsl_windows::info::HelperInfo;
+use kind_wsl_windows::request::{RestartRequest, Scope};
+use kind_wsl_windows::result::{RestartResult, State, StopResult};
 use kind_wsl_windows::{names, quote, text, waiting, wslenv};
 
 use super::system::{Machine, dev};
@@ -113,25 +114,33 @@ fn list(bytes: &[u8]) -> Shape {
 fn result(bytes: &[u8]) -> Shape {
     let system = Machine::bare(RESULT, bytes);
     let places = [Utf8PathBuf::from("/nowhere"), Utf8PathBuf::from("/p")];
-    let Some(seen) = Seen::probe(&system, &places, "a-1") else { return Shape::of("none") };
+    let Some(seen) = read_result(&system, &places, "a-1") else { return Shape::of("none") };
     let text = String::from_utf8_lossy(bytes);
     assert!(text.contains("id=a-1"), "a result of another restart is nothing");
-    assert!(!seen.name().is_empty() && !seen.name().chars().any(char::is_control), "{:?}", seen.name());
-    assert!(seen.detail.as_ref().is_none_or(|d| d.chars().count() <= 300));
-    if seen.is_last {
+    let name = describe(&seen);
+    assert!(!name.is_empty() && !name.chars().any(char::is_control), "{name:?}");
+    assert!(name.chars().count() <= 400, "{name:?}");
+    if seen.is_final() {
         assert!(text.contains("state="));
     }
-    Shape::of(std::mem::discriminant(&seen.stop)).and(seen.is_last).and(seen.detail.is_some())
+    assert_eq!(
+        RestartResult::parse(&seen.render()),
+        Some(seen.clone()),
+        "rendered and parsed it is the same"
+    );
+    Shape::of(seen.stop.map(StopResult::name)).and(seen.is_final()).and(seen.detail.is_some())
 }
 
 fn look(bytes: &[u8]) -> Shape {
     let system = Machine::usual("$helper.exe", bytes);
     let interop = Interop::new(&system, &dev()).expect("there is a session");
-    let Ok(look) = Look::of(&interop, Utf8Path::new("/x/helper.exe")) else { return Shape::of("none") };
+    let Ok(info) = ask(&interop, Utf8Path::new("/x/helper.exe")) else { return Shape::of("none") };
     let text = String::from_utf8_lossy(bytes);
-    assert!(look.unable.is_some() || text.contains("able=yes"), "it is not able unless it says so");
-    let _ = interop.path(&look.profile);
-    Shape::of(look.unable.is_some()).few(look.running.map_or(0, |r| r.len() + 1)).and(look.profile.is_empty())
+    assert!(info.unable.is_some() || text.contains("able=yes"), "it is not able unless it says so");
+    let _ = info.profile.as_ref().map(|profile| interop.path(profile));
+    let again = HelperInfo::parse(&info.render());
+    assert_eq!(HelperInfo::parse(&again.render()), again);
+    Shape::of(info.unable.is_some()).few(info.running.map_or(0, |r| r.len() + 1)).and(info.profile.is_none())
 }
 
 /// Each line an argument: the program that is started gets exactly these.
@@ -185,25 +194,27 @@ fn words(text: &str) -> Vec<String> {
 fn helper(text: &str) -> Shape {
     let found = cli::helper(&words(text));
     match &found {
-        Ok(Helper::Restart(order) | Helper::Work(order)) => {
-            let again: Vec<String> = std::iter::once("work".to_owned()).chain(order.arguments()).collect();
+        Ok(Helper::Restart(request) | Helper::Work(request)) => {
+            let again: Vec<String> = std::iter::once("work".to_owned()).chain(request.arguments()).collect();
             assert_eq!(
                 cli::helper(&again),
-                Ok(Helper::Work(order.clone())),
-                "the copy is given the same order"
+                Ok(Helper::Work(request.clone())),
+                "the copy is given the same request"
             );
             assert!(
-                names::is_id(&order.id) && names::is_user(&order.user) && names::is_program(&order.program)
+                names::is_id(&request.id)
+                    && names::is_user(&request.user)
+                    && names::is_program(&request.program)
             );
             assert!(
-                !order.distribution.contains([' ', '"', '\\', '\n'])
-                    && !order.user.contains([' ', '"', '\\'])
+                !request.distribution.contains([' ', '"', '\\', '\n'])
+                    && !request.user.contains([' ', '"', '\\'])
             );
-            for line in order.by_hand() {
+            for line in request.manual_commands() {
                 assert!(!line.chars().any(char::is_control), "{line:?}");
             }
-            let read = read_as_msvc(&order.by_hand()[1]);
-            assert!(read.contains(&order.program) && read.contains(&order.distribution));
+            let read = read_as_msvc(&request.manual_commands()[1]);
+            assert!(read.contains(&request.program) && read.contains(&request.distribution));
         }
         Err(why) => assert!(!why.is_empty()),
         Ok(_) => {}
@@ -246,7 +257,7 @@ fn wait(said: &str) -> Shape {
 
 /// What the Windows side writes of a restart, the Linux side reads as that.
 fn report(bytes: &[u8]) -> Shape {
-    let order = Order {
+    let request = RestartRequest {
         id: "a-1".into(),
         distribution: "Debian".into(),
         scope: if choice(bytes).is_multiple_of(2) { Scope::Vm } else { Scope::Distro },
@@ -257,39 +268,34 @@ fn report(bytes: &[u8]) -> Shape {
     let (&first, said) = bytes.split_first().unwrap_or((&0, &[]));
     let said = String::from_utf8_lossy(said);
     let detail = Some(said.as_ref()).filter(|said| !said.is_empty());
-    let outcomes = [Outcome::Stopped, Outcome::StillRunning, Outcome::Hung, Outcome::Failed];
-    let outcome = outcomes[usize::from(first) % 4];
+    let stops = [StopResult::Stopped, StopResult::StillRunning, StopResult::Hung, StopResult::Failed];
+    let stop = stops[usize::from(first) % 4];
     let state = [
         State::Waiting,
         State::Abandoned,
         State::Stopping,
-        State::Stop(outcome),
+        State::Stop(stop),
         State::Resuming,
         State::Ended(1),
     ][usize::from(first / 4) % 6];
-    let mut report = Report::new(&order);
+    let mut result = RestartResult::new(&request);
     let is_stopped = matches!(state, State::Stop(_) | State::Resuming | State::Ended(_));
     if is_stopped {
-        report.stopped(outcome, 1234, detail);
+        result.stopped(stop, 1234, detail);
     }
     if !matches!(state, State::Stop(_)) {
-        report.enter(state, detail);
+        result.enter(state, detail);
     }
-    let file = report.render();
+    let file = result.render();
     let seen =
-        Seen::probe(&Machine::bare(RESULT, file.as_bytes()), &["/p".into()], "a-1").expect("it is a result");
-    let wanted = match (is_stopped, outcome, state) {
-        (true, Outcome::Stopped, _) => Stop::Stopped { milliseconds: Some(1234) },
-        (true, Outcome::StillRunning, _) => Stop::StillRunning,
-        (true, Outcome::Hung, _) => Stop::Hung,
-        (true, Outcome::Failed, _) => Stop::Failed,
-        (false, _, State::Abandoned) => Stop::Abandoned,
-        _ => Stop::Unfinished,
-    };
-    assert_eq!(seen.stop, wanted, "{file}");
-    let is_last =
-        matches!(state, State::Abandoned | State::Ended(_) | State::Stop(Outcome::Hung | Outcome::Failed));
-    assert_eq!(seen.is_last, is_last, "{file}");
+        read_result(&Machine::bare(RESULT, file.as_bytes()), &["/p".into()], "a-1").expect("it is a result");
+    assert_eq!(seen, result, "{file}");
+    assert_eq!(seen.stop, is_stopped.then_some(stop), "{file}");
+    let is_last = matches!(
+        state,
+        State::Abandoned | State::Ended(_) | State::Stop(StopResult::Hung | StopResult::Failed)
+    );
+    assert_eq!(seen.is_final(), is_last, "{file}");
     let line = text::one_line(&said);
     assert!(!line.chars().any(char::is_control) && line.chars().count() <= 501);
     assert_eq!(seen.detail.is_some(), !line.is_empty(), "{file}");

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use camino::Utf8Path;
 use kind_wsl::host::{FaultInjector, Owner};
-use kind_wsl::windows::{Helper, Outcome, clear};
+use kind_wsl::windows::{Helper, clear, describe, read_result};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -58,10 +58,10 @@ fn a_place_in_the_journal_that_is_not_ours_is_left_alone() {
     let case = Case::new(Layout::Classic).file("/mnt/c/Users/dev/Desktop/thesis.log", "years of work\n");
     let host = case.machine.host(FaultInjector::default());
     for place in ["/mnt/c/Users/dev/Desktop", "/", "/mnt/c/x/../Users/dev/Desktop", "relative/kind-wsl"] {
-        assert!(!Helper::is_place(Utf8Path::new(place)), "{place}");
+        assert!(!Helper::is_own_dir(Utf8Path::new(place)), "{place}");
         clear(&host, Utf8Path::new(place), Owner::Root).unwrap();
     }
-    assert!(Helper::is_place(Utf8Path::new(PLACE)));
+    assert!(Helper::is_own_dir(Utf8Path::new(PLACE)));
     assert!(case.machine.path("/mnt/c/Users/dev/Desktop/thesis.log").exists());
 }
 
@@ -73,10 +73,10 @@ fn a_result_that_the_helper_did_not_write_is_none() {
     let host = case.machine.host(FaultInjector::default());
     let result = case.machine.path(PLACE).join("abc.result");
     let places = [PLACE.into()];
-    let read = || Outcome::probe(&host, &places, "abc");
+    let read = || read_result(&host, &places, "abc");
     let good = "id=abc\nstate=ended\nstop=stopped\n";
     fs::write(&result, good).unwrap();
-    assert!(read().is_some_and(|o| o.is_last));
+    assert!(read().is_some_and(|o| o.is_final()));
 
     for strange in ["", "id=other\nstate=ended\n", "\0\0\0\u{1b}", "state=ended\n", &"x".repeat(10_000)] {
         fs::write(&result, strange).unwrap();
@@ -98,6 +98,6 @@ fn a_result_that_the_helper_did_not_write_is_none() {
 
     let hostile = format!("{good}detail=\u{1b}[2J{}\n", "long ".repeat(1000));
     fs::write(&result, hostile).unwrap();
-    let name = read().unwrap().name();
+    let name = describe(&read().unwrap());
     assert!(!name.contains('\u{1b}') && name.len() < 400, "{name}");
 }

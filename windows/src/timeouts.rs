@@ -1,10 +1,10 @@
-//! How long everything may take.
+//! How long each step may take.
 
 use std::time::Duration;
 
 /// The longest time for each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct Timeouts {
     /// Until a new process is at work; Windows may look through the program first.
     pub start: Duration,
     /// Until the Linux side has written its journal to the disk and says so.
@@ -29,8 +29,8 @@ pub struct Bounds {
     pub pause: Duration,
 }
 
-impl Bounds {
-    pub const NORMAL: Bounds = Bounds {
+impl Timeouts {
+    pub const NORMAL: Timeouts = Timeouts {
         start: Duration::from_secs(10),
         ready: Duration::from_secs(120),
         stop: Duration::from_secs(90),
@@ -45,10 +45,10 @@ impl Bounds {
 
     /// No step but the start of a process longer than so many seconds: `--patience`, for tests.
     #[must_use]
-    pub fn with_patience(patience: Option<u32>) -> Bounds {
+    pub fn with_patience(patience: Option<u32>) -> Timeouts {
         let most = patience.map_or(Duration::MAX, |s| Duration::from_secs(s.into()));
-        let n = Bounds::NORMAL;
-        Bounds {
+        let n = Timeouts::NORMAL;
+        Timeouts {
             start: n.start,
             ready: n.ready.min(most),
             stop: n.stop.min(most),
@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn patience_only_shortens() {
-        assert_eq!(Bounds::with_patience(None), Bounds::NORMAL);
-        let short = Bounds::with_patience(Some(12));
+        assert_eq!(Timeouts::with_patience(None), Timeouts::NORMAL);
+        let short = Timeouts::with_patience(Some(12));
         assert_eq!((short.ready.as_secs(), short.stop.as_secs(), short.list.as_secs()), (12, 12, 10));
-        assert_eq!(Bounds::with_patience(Some(100_000)).ready, Bounds::NORMAL.ready);
+        assert_eq!(Timeouts::with_patience(Some(100_000)).ready, Timeouts::NORMAL.ready);
     }
 }
