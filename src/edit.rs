@@ -13,8 +13,6 @@
 //! | [`toml`] | `containers.conf` and its kind | TOML, by `toml_edit` |
 //! | [`table`] | `/etc/fstab`, `/etc/subuid`, `/etc/subgid` | one entry a line |
 //! | [`cmdline`] | the kernel command line | the kernel's `next_arg` |
-//!
-//! [`Format`] is the one door to the first three for a caller that only has bytes, a key and a value.
 
 pub mod cmdline;
 pub mod shown;
@@ -23,10 +21,8 @@ pub mod toml;
 pub mod wslconf;
 
 mod error;
-mod format;
 mod lines;
 
 pub use error::EditError;
-pub use format::Format;
 pub(crate) use lines::utf8 as text;
 pub use shown::Form;

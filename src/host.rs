@@ -42,7 +42,7 @@ pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner, STATUS_FD, in_quotes, quote};
 pub use download_dir::{DownloadDir, PartialFile};
 pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, forget_untrusted_files, import_env_from_parent, parent};
-pub use fault::FaultInjector;
+pub use fault::{FaultInjector, InjectedCrash};
 pub use fs::{digest, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use interrupts::{Interrupt, is_aborted, settle_signals, watch};
@@ -254,9 +254,6 @@ pub enum HostError {
     /// Another distribution of the same Windows account does not finish its write.
     #[error("cannot change `{0}`: another distribution has been changing files beside it for 60 s")]
     Busy(Utf8PathBuf),
-    /// The crash sweep ended the program here.
-    #[error("crashed before: {0}")]
-    Crashed(String),
 }
 
 fn tail(detail: &str) -> String {
@@ -264,12 +261,6 @@ fn tail(detail: &str) -> String {
 }
 
 impl HostError {
-    /// Whether this is the crash sweep's doing: nothing more may be written after it.
-    #[must_use]
-    pub fn is_crash(&self) -> bool {
-        matches!(self, Self::Crashed(_))
-    }
-
     /// Whether something on the path does not exist.
     #[must_use]
     pub fn is_absent(&self) -> bool {

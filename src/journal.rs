@@ -87,12 +87,6 @@ impl JournalError {
             }
         })
     }
-
-    /// Whether the crash sweep ended the program.
-    #[must_use]
-    pub fn is_crash(&self) -> bool {
-        matches!(self, Self::Host(e) if e.is_crash())
-    }
 }
 
 /// The open journal, locked.

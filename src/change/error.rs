@@ -94,13 +94,4 @@ impl ChangeError {
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Host(e) if e.is_conflict())
     }
-
-    /// Whether the crash sweep ended the program.
-    #[must_use]
-    pub fn is_crash(&self) -> bool {
-        match self {
-            Self::Host(e) => e.is_crash(),
-            _ => false,
-        }
-    }
 }

@@ -63,22 +63,6 @@ fn merge_one(text: &str, token: &str) -> String {
     }
 }
 
-/// The command line without these very tokens, each with the one blank before it.
-#[must_use]
-pub fn remove(text: &str, tokens: &[&str]) -> String {
-    let mut rest = text.to_owned();
-    for span in for_kernel(text).into_iter().rev().filter(|span| tokens.contains(&&text[span.clone()])) {
-        let range = if span.start > 0 {
-            span.start - 1..span.end
-        } else {
-            // The first token has its one blank behind it.
-            0..(span.end + 1).min(rest.len())
-        };
-        rest.replace_range(range, "");
-    }
-    rest
-}
-
 /// Parameters that decide about cgroups.
 const SHOWN: [&str; 5] = [
     "cgroup_no_v1",

@@ -18,14 +18,6 @@ pub struct FstabEntry {
     pub text: String,
 }
 
-impl FstabEntry {
-    /// The options, apart; none if the column is missing.
-    #[must_use]
-    pub fn options(&self) -> Vec<&str> {
-        self.fields.get(3).map(|options| options.split(',').collect()).unwrap_or_default()
-    }
-}
-
 /// The first entry for a mount point. `/mnt/` and `/mnt` are the same.
 #[must_use]
 pub fn fstab_entry(text: &str, mount_point: &str) -> Option<FstabEntry> {
@@ -54,17 +46,6 @@ pub fn fstab_set(text: &str, line: &str) -> Result<String, EditError> {
     Ok(match same {
         Some((range, _)) => lines::splice(text, range, line),
         None => lines::insert(text, text.len(), line),
-    })
-}
-
-/// The text without the entries whose first columns are these, as in `["cgroup2", "/sys/fs/cgroup"]`.
-#[must_use]
-pub fn fstab_unset(text: &str, first_fields: &[&str]) -> String {
-    lines::without(text, |line| {
-        let fields = fields(line);
-        fields.len() >= 2 && !first_fields.is_empty() && fields.len() >= first_fields.len() && {
-            fields.iter().zip(first_fields).all(|(found, wanted)| found == wanted)
-        }
     })
 }
 

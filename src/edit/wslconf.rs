@@ -26,7 +26,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::EditError;
 use chars::Chars;
 pub use repair::{Repair, RepairKind};
 use scan::{Item, Scan, What};
@@ -233,12 +232,6 @@ impl Document {
         (keys, has_more)
     }
 
-    /// The line of the first valid header of this section.
-    #[must_use]
-    pub fn line_of_section(&self, section: &str) -> Option<usize> {
-        self.headers(section).next().map(|at| self.scan.items[at].line)
-    }
-
     /// Indices of the valid headers of a section.
     fn headers<'a>(&'a self, section: &'a str) -> impl Iterator<Item = usize> + 'a {
         self.scan.items.iter().enumerate().filter_map(move |(at, item)| match &item.what {
@@ -276,28 +269,6 @@ impl<'a> Entry<'a> {
 fn full_name(section: &str, key: &str) -> String {
     let name = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
     name.to_ascii_lowercase()
-}
-
-/// The value of one key in the bytes of a file.
-///
-/// # Errors
-/// None today; the signature is that of its siblings for the other formats.
-pub fn get(bytes: &[u8], dialect: Dialect, section: &str, key: &str) -> Result<Option<String>, EditError> {
-    Ok(Document::parse(bytes, dialect).get(section, key).map(str::to_owned))
-}
-
-/// The bytes of a file with one key set, or with `None` taken out.
-///
-/// # Errors
-/// Those of [`Document::set`] and [`Document::unset`].
-pub fn put(
-    bytes: &[u8],
-    dialect: Dialect,
-    section: &str,
-    key: &str,
-    value: Option<&str>,
-) -> Result<Vec<u8>, EditError> {
-    Document::parse(bytes, dialect).put(section, key, value)
 }
 
 /// The first key, other than those that were `meant` to change, whose effective value differs between two texts for any

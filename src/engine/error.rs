@@ -109,15 +109,4 @@ impl EngineError {
     pub fn is_foreign(&self) -> bool {
         matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Foreign { .. }))
     }
-
-    /// Whether the crash sweep ended the program.
-    #[must_use]
-    pub fn is_crash(&self) -> bool {
-        match self {
-            Self::Journal(e) => e.is_crash(),
-            Self::Change { source, .. } => source.is_crash(),
-            Self::Trigger(e) => e.is_crash(),
-            _ => false,
-        }
-    }
 }

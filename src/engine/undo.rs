@@ -12,7 +12,7 @@ use camino::Utf8PathBuf;
 use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, binary, user_owner};
 use crate::edit::shown::beside_own;
 use crate::host::{BootInstance, System, is_aborted};
-use crate::journal::{Entry, Intent, Journal, JournalError, Phase, Record};
+use crate::journal::{Entry, Intent, Journal, Phase, Record};
 use crate::windows;
 
 pub use reversal::{Reversal, Way, preview};
@@ -146,7 +146,7 @@ impl Engine<'_> {
             return Ok(undone);
         }
         if options.stages.is_empty() {
-            self.clear_places(&journal.state.places)?;
+            self.clear_places(&journal.state.places);
         }
         if journal.state.active().next().is_none() {
             self.clear_downloads();
@@ -160,17 +160,14 @@ impl Engine<'_> {
 
     /// Removes what is ours on the Windows side. Windows keeps the file of a program that runs: the helper's, while
     /// the window that it opened is open.
-    fn clear_places(&mut self, places: &[Utf8PathBuf]) -> Result<(), EngineError> {
+    fn clear_places(&mut self, places: &[Utf8PathBuf]) {
         for place in places {
-            match windows::clear(self.host, place, user_owner(self.user)) {
-                Err(e) if e.is_crash() => return Err(JournalError::from(e).into()),
-                Err(e) => self.reporter.event(&Event::Warn(&format!(
+            if let Err(e) = windows::clear(self.host, place, user_owner(self.user)) {
+                self.reporter.event(&Event::Warn(&format!(
                     "`{place}` is left behind: {e}; it can be removed once the window of the restart is closed"
-                ))),
-                Ok(()) => {}
+                )));
             }
         }
-        Ok(())
     }
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.

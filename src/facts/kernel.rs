@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Cmd, System};
-use crate::version::Version;
 
 /// The modules that kind's page wants loaded: a rootless node may not load them itself.
 pub const MODULES: [&str; 4] = ["ip6_tables", "ip6table_nat", "ip_tables", "iptable_nat"];
@@ -89,11 +88,6 @@ impl Kernel {
             root_mount: system.text("/proc/self/mountinfo").as_deref().and_then(Propagation::of_root),
             release,
         }
-    }
-
-    #[must_use]
-    pub fn version(&self) -> Option<Version> {
-        self.release.parse().ok()
     }
 
     /// Major and minor, zero where unknown.

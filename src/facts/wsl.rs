@@ -339,7 +339,7 @@ impl Profile {
 /// The variable in which a session notes what Windows said of the profile.
 pub const ASKED: &str = "KIND_WSL_ASKED_PROFILE";
 
-/// The profile that [`Windows::of`] will look into.
+/// The profile that [`Windows::probe`] will look into.
 #[must_use]
 pub fn profile(system: &dyn System) -> Option<Utf8PathBuf> {
     Profile::probe(system, &drives_root(system)).map(|profile| profile.path)

@@ -1,43 +1,40 @@
-//! The fuse of the tests: what happens at a chosen effect on the machine. It is the only way to see every one of them fail.
+//! Fault injection for the tests: what happens at a chosen effect on the machine.
 
 use std::cell::Cell;
 use std::io;
 
-/// Counts the effects on the machine and blows before the one it is set to. Unset, it only counts.
+/// Counts the effects on the machine and injects a fault before the one that it is set to. Unset, it only counts.
 #[derive(Default)]
 pub struct FaultInjector {
     count: Cell<u64>,
     limit: Option<u64>,
-    blow: Injection,
+    injection: Injection,
 }
 
-/// What a fuse does.
+/// The kinds of fault.
 #[derive(Default)]
 enum Injection {
-    /// Ends the program: nothing happens any more, as after SIGKILL.
+    /// Unwinds with [`InjectedCrash`]: nothing happens any more, as after SIGKILL.
     #[default]
     Crash,
     /// The kernel refuses with this number, once or from then on.
     Refuse { errno: i32, lasting: bool },
-    /// Somebody else does something, and is told what is about to happen.
+    /// Another program acts just before the effect, whose description it gets.
     ConcurrentModification(Box<dyn Fn(&str)>),
 }
 
-/// Why an effect does not take place.
-pub(super) enum InjectedFault {
-    /// The program is ended.
-    Crashed,
-    Refused(io::Error),
-}
+/// The payload of the unwinding by which an injected crash ends a run.
+#[derive(Debug)]
+pub struct InjectedCrash;
 
 impl std::fmt::Debug for FaultInjector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fuse").field("burnt", &self.count).field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("FaultInjector").field("count", &self.count).field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
 impl FaultInjector {
-    /// A fuse that lets `effects` effects happen and then ends the program.
+    /// Lets `effects` effects happen and then ends the run.
     #[must_use]
     pub fn after(effects: u64) -> Self {
         Self { limit: Some(effects), ..Self::default() }
@@ -47,15 +44,15 @@ impl FaultInjector {
     /// `lasting`.
     #[must_use]
     pub fn refusing(effects: u64, errno: i32, lasting: bool) -> Self {
-        Self { limit: Some(effects), blow: Injection::Refuse { errno, lasting }, ..Self::default() }
+        Self { limit: Some(effects), injection: Injection::Refuse { errno, lasting }, ..Self::default() }
     }
 
-    /// After `effects` effects, and before the next, somebody else does `what`.
+    /// After `effects` effects, and before the next, another program does `what`.
     #[must_use]
     pub fn meanwhile(effects: u64, what: impl Fn(&str) + 'static) -> Self {
         Self {
             limit: Some(effects),
-            blow: Injection::ConcurrentModification(Box::new(what)),
+            injection: Injection::ConcurrentModification(Box::new(what)),
             ..Self::default()
         }
     }
@@ -67,28 +64,34 @@ impl FaultInjector {
     }
 
     /// Counts one effect, described by `what`.
-    pub(super) fn hit(&self, what: impl FnOnce() -> String) -> Result<(), InjectedFault> {
+    ///
+    /// # Errors
+    /// The error that the kernel is made to return.
+    pub(super) fn hit(&self, what: impl FnOnce() -> String) -> io::Result<()> {
         let at = self.count.get();
-        let blows = self.should_fail();
-        if blows && matches!(self.blow, Injection::Crash) {
-            return Err(InjectedFault::Crashed);
+        if !self.should_fail() {
+            self.count.set(at + 1);
+            return Ok(());
         }
-        self.count.set(at + 1);
-        match &self.blow {
-            Injection::Refuse { errno, .. } if blows => {
-                Err(InjectedFault::Refused(io::Error::from_raw_os_error(*errno)))
+        match &self.injection {
+            // A destructor that runs while the crash unwinds must not unwind again, nor change anything.
+            Injection::Crash if std::thread::panicking() => Err(io::ErrorKind::Other.into()),
+            Injection::Crash => std::panic::resume_unwind(Box::new(InjectedCrash)),
+            Injection::Refuse { errno, .. } => {
+                self.count.set(at + 1);
+                Err(io::Error::from_raw_os_error(*errno))
             }
-            Injection::ConcurrentModification(act) if blows => {
+            Injection::ConcurrentModification(act) => {
+                self.count.set(at + 1);
                 act(&what());
                 Ok(())
             }
-            _ => Ok(()),
         }
     }
 
     fn should_fail(&self) -> bool {
         let at = self.count.get();
-        self.limit.is_some_and(|limit| match self.blow {
+        self.limit.is_some_and(|limit| match self.injection {
             Injection::Crash | Injection::Refuse { lasting: true, .. } => at >= limit,
             Injection::Refuse { .. } | Injection::ConcurrentModification(_) => at == limit,
         })
@@ -96,6 +99,6 @@ impl FaultInjector {
 
     /// Whether the next effect is the first that does not take place: a write that is torn is half done by then.
     pub(super) fn tears_next_write(&self) -> bool {
-        !matches!(self.blow, Injection::ConcurrentModification(_)) && self.limit == Some(self.count.get())
+        !matches!(self.injection, Injection::ConcurrentModification(_)) && self.limit == Some(self.count.get())
     }
 }

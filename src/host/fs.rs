@@ -14,7 +14,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
-use super::fault::InjectedFault;
 use super::identity::FsIdentityGuard;
 use super::open::{Bounded, LARGE, TEXT, regular};
 use super::walk::{Met, Root, Spot, UNKNOWN, dirs_in, names_in};
@@ -135,10 +134,9 @@ impl LiveSystem {
     /// # Errors
     /// When it can not be started, does not end in time or ends with another exit code than 0.
     pub fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> Result<Output, HostError> {
-        self.fault.hit(|| format!("run {cmd}")).map_err(|blown| match blown {
-            InjectedFault::Crashed => HostError::Crashed(format!("run {cmd}")),
-            InjectedFault::Refused(source) => HostError::Start { command: cmd.to_string(), source },
-        })?;
+        self.fault
+            .hit(|| format!("run {cmd}"))
+            .map_err(|source| HostError::Start { command: cmd.to_string(), source })?;
         let output = self.start(&Cmd { changes: true, ..cmd.clone() }, out)?;
         if output.code == 0 {
             return Ok(output);

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 /// A directory below `/tmp` that only we may enter; it is removed with its files when it is dropped.
 #[derive(Debug)]
@@ -50,11 +50,6 @@ impl TempDir {
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         self.dir.join(name)
-    }
-
-    #[must_use]
-    pub fn dir(&self) -> &Utf8Path {
-        &self.dir
     }
 }
 

@@ -8,7 +8,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::fcntl::OFlag;
 
-use super::fault::InjectedFault;
 use super::fs::{failed, is_absent, missing_dirs, sha256_in, temporary};
 use super::identity::{FsIdentityGuard, Identity};
 use super::locks::{Lock, Shared};
@@ -33,10 +32,7 @@ pub enum Expected<'s> {
 impl LiveSystem {
     /// One effect on a file or directory.
     fn effect(&self, action: &'static str, path: &Utf8Path) -> Result<(), HostError> {
-        self.fault.hit(|| format!("{action} {path}")).map_err(|blown| match blown {
-            InjectedFault::Crashed => HostError::Crashed(format!("{action} {path}")),
-            InjectedFault::Refused(source) => failed(action, path)(source),
-        })
+        self.fault.hit(|| format!("{action} {path}")).map_err(failed(action, path))
     }
 
     /// The place of an effect: as whom it is made is settled, and other distributions are kept away from it.
@@ -230,12 +226,14 @@ impl LiveSystem {
 
     /// Appends one record to an append-only file and syncs it: a crash leaves it whole, torn or absent, never mixed.
     pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
-        let torn = self.fault.tears_next_write();
-        let line = if torn { &record[..record.len() / 2] } else { record };
-        let result = self.effect("append to", path);
-        if result.is_err() && !torn {
-            return result;
+        if self.fault.tears_next_write() {
+            self.append_now(path, &record[..record.len() / 2])?;
         }
+        self.effect("append to", path)?;
+        self.append_now(path, record)
+    }
+
+    fn append_now(&self, path: &Utf8Path, text: &str) -> Result<(), HostError> {
         let (spot, _act) = self.reach(path, false, self.identity_for(path))?;
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
         let (file, is_new) = match spot.open(flags, 0) {
@@ -248,12 +246,12 @@ impl LiveSystem {
             let mode = PermissionsExt::from_mode(0o644);
             file.set_permissions(mode).map_err(failed("set the mode of", path))?;
         }
-        file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
         // A file whose name is lost with the power is no record.
         if is_new {
             spot.sync_dir().map_err(failed("sync", path))?;
         }
-        result
+        Ok(())
     }
 
     /// Cuts a file to a length: takes the torn last record off the journal.

@@ -42,8 +42,7 @@ fn crash(row: &Row, machine: &Machine, leg: usize, at: u64) {
         row.setup(machine, &machine.host(FaultInjector::default())).unwrap();
         machine.boot(boot);
     }
-    let error = row.setup(machine, &machine.host(FaultInjector::after(at))).unwrap_err();
-    assert!(error.is_crash(), "{}: leg {leg}, effect {at}: {error}", row.name);
+    machine.crash(at, |host| row.setup(machine, host));
 }
 
 fn finish(row: &Row, machine: &Machine) {
@@ -109,11 +108,10 @@ fn undo_with_crashes(calm: &Calm, row: &Row, leg: usize, at: u64) -> u64 {
     loop {
         let machine = row.machine();
         crash(row, &machine, leg, at);
-        let host = machine.host(FaultInjector::after(stop));
-        let crashed = match machine.undo(&host, DriftPolicy::Stop) {
-            Ok(_) => false,
-            Err(e) if e.is_crash() => true,
-            Err(e) => panic!("{} leg {leg} effect {at}: undo: {e}", row.name),
+        let crashed = match machine.crash_or_end(stop, |host| machine.undo(host, DriftPolicy::Stop)) {
+            None => true,
+            Some(Ok(_)) => false,
+            Some(Err(e)) => panic!("{} leg {leg} effect {at}: undo: {e}", row.name),
         };
         if crashed {
             machine.take_back();
@@ -147,9 +145,7 @@ fn undo_of_all(calm: &Calm, row: &Row) -> (usize, u64) {
     let stops = looked_at(row, effects);
     for stop in &stops {
         let machine = finished();
-        let crashed =
-            machine.undo(&machine.host(FaultInjector::after(*stop)), DriftPolicy::Stop).unwrap_err();
-        assert!(crashed.is_crash(), "{}: undo ended at {stop}: {crashed}", row.name);
+        machine.crash(*stop, |host| machine.undo(host, DriftPolicy::Stop));
         machine.take_back();
         let left = row.left(&calm.before, &machine.snapshot());
         assert_eq!(left, Vec::<String>::new(), "{}: undo ended at {stop}", row.name);

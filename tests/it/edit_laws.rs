@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use kind_wsl::edit::wslconf::{
     self, Dialect, Document, Grammar, ProblemKind, Repair, RepairKind, Why, parse_bool,
 };
-use kind_wsl::edit::{EditError, Form, Format, cmdline, table, toml};
+use kind_wsl::edit::{EditError, Form, cmdline, table, toml};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
@@ -148,6 +148,16 @@ fn all_wsl_laws(input: &[u8], dialect: Dialect) {
     repair_laws(input, dialect);
 }
 
+fn put_wsl(
+    bytes: &[u8],
+    dialect: Dialect,
+    section: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Result<Vec<u8>, EditError> {
+    Document::parse(bytes, dialect).put(section, key, value)
+}
+
 #[test]
 fn the_laws_hold_for_every_recorded_case() {
     for case in verdicts::cases() {
@@ -224,7 +234,7 @@ proptest! {
 }
 
 fn set(text: &str, dialect: Dialect, section: &str, key: &str, value: &str) -> String {
-    let bytes = wslconf::put(text.as_bytes(), dialect, section, key, Some(value)).expect("it can be set");
+    let bytes = put_wsl(text.as_bytes(), dialect, section, key, Some(value)).expect("it can be set");
     String::from_utf8(bytes).expect("it stays text")
 }
 
@@ -247,7 +257,7 @@ fn the_first_occurrence_is_edited_in_place_with_its_spacing_and_comment() {
 #[test]
 fn a_line_end_that_the_line_above_needs_is_left() {
     let text = "[boot]\r\nkernelCommandLine = x \\\r\nsystemd=false";
-    let bytes = wslconf::put(text.as_bytes(), CONF, "boot", "systemd", None).expect("it can be taken out");
+    let bytes = put_wsl(text.as_bytes(), CONF, "boot", "systemd", None).expect("it can be taken out");
     assert_eq!(String::from_utf8_lossy(&bytes), "[boot]\r\nkernelCommandLine = x \\\r\n");
 }
 
@@ -320,7 +330,7 @@ fn values_are_quoted_and_escaped_only_where_they_need_it() {
 
 #[test]
 fn what_wsl_cannot_carry_is_refused() {
-    let put = |dialect, section, key, value| wslconf::put(b"[boot]\n", dialect, section, key, Some(value));
+    let put = |dialect, section, key, value| put_wsl(b"[boot]\n", dialect, section, key, Some(value));
     assert!(matches!(put(CONF, "boot", "command", "a\rb"), Err(EditError::BadValue { .. })));
     assert!(matches!(put(CONFIG, "wsl2", "kernel", "C:\\é"), Err(EditError::BadValue { .. })));
     assert!(matches!(put(CONF, "wsl-2", "kernel", "x"), Err(EditError::BadKey { .. })));
@@ -373,7 +383,7 @@ fn utf16_stays_in_wslconfig_and_becomes_utf8_in_wsl_conf() {
         [b"\xff\xfe".to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()
     };
     let input = utf16("[wsl2]\r\nswap = 1 # ü\r\n");
-    let put = |key, value| wslconf::put(&input, CONFIG, "wsl2", key, Some(value)).expect("it can be set");
+    let put = |key, value| put_wsl(&input, CONFIG, "wsl2", key, Some(value)).expect("it can be set");
     assert_eq!(put("swap", "0"), utf16("[wsl2]\r\nswap = 0 # ü\r\n"));
     assert_eq!(put("memory", "8GB"), utf16("[wsl2]\r\nswap = 1 # ü\r\nmemory = 8GB\r\n"));
     let mut document = Document::parse(&input, CONF);
@@ -469,7 +479,7 @@ fn utf16_without_a_mark_is_refused_in_wslconfig() {
         "[wsl2]\r\nmemory=4GB\r\n".encode_utf16().flat_map(unit).collect()
     };
     for input in [units(u16::to_le_bytes), units(u16::to_be_bytes)] {
-        let found = wslconf::put(&input, CONFIG, "wsl2", "swap", Some("0"));
+        let found = put_wsl(&input, CONFIG, "wsl2", "swap", Some("0"));
         assert!(matches!(found, Err(EditError::Unreadable { line: 1, .. })), "{found:?}");
     }
 }
@@ -534,7 +544,7 @@ fn a_new_section_needs_no_second_blank_line_and_stays_above_a_modeline() {
 fn an_edit_is_right_for_the_versions_of_wsl_that_skip_a_bad_line_too() {
     // From 2.9.13 on the first line is dropped for its escaped CR, so the second one counts there.
     let text = "[boot]\r\nsystemd=true\\\r\nsystemd=false\r\n";
-    let bytes = wslconf::put(text.as_bytes(), CONF, "boot", "systemd", Some("true")).expect("it can be set");
+    let bytes = put_wsl(text.as_bytes(), CONF, "boot", "systemd", Some("true")).expect("it can be set");
     for grammar in [Grammar::Stop, Grammar::Skip] {
         let document = Document::parse_as(&bytes, CONF, grammar);
         assert_eq!(document.get("boot", "systemd"), Some("true"), "{grammar:?}");
@@ -631,8 +641,7 @@ fn toml_laws(text: &str, path: &[&str], value: &toml::Value) {
     }
     let bytes = toml::put(text.as_bytes(), path, Some(value)).expect("as above");
     assert_eq!(bytes, after.as_bytes());
-    assert_eq!(Format::Toml.get(&bytes, path), Ok(Some(value.to_string())));
-    assert_eq!(Format::Toml.put(text.as_bytes(), path, Some(&value.to_string())), Ok(bytes));
+    assert_eq!(toml::read(&bytes, path), Ok(Some(value.to_string())));
 }
 
 #[test]
@@ -805,8 +814,7 @@ fn an_fstab_line_with_the_same_columns_stays_as_it_is_written() {
     let swap = table::fstab_set(FSTABS[2], "/dev/x none swap sw,pri=1 0 0").expect("it can be set");
     assert_eq!(swap, FSTABS[2].replace("/dev/x\tnone swap sw 0 0", "/dev/x none swap sw,pri=1 0 0"));
     let entry = table::fstab_entry(FSTABS[5], "/mnt/a b").expect("an entry");
-    assert_eq!((entry.line, entry.fields[0].as_str(), entry.options()), (1, "//nas/a b", vec!["ro"]));
-    assert_eq!(table::fstab_unset(FSTABS[5], &["//nas/a b"]), "\n\n");
+    assert_eq!((entry.line, entry.fields[0].as_str(), entry.fields[3].as_str()), (1, "//nas/a b", "ro"));
     assert!(table::fstab_set("", "# none").is_err());
     assert!(table::fstab_set("", "a /b").is_err());
 }
@@ -916,10 +924,6 @@ proptest! {
         let merged = cmdline::merge(&text, &[&token]);
         prop_assert!(cmdline::has(&merged, &token), "{merged:?}");
         prop_assert_eq!(cmdline::merge(&merged, &[&token]), merged.as_str());
-        let added = cmdline::tokens(&merged).len() > cmdline::tokens(&text).len();
-        if added && !cmdline::has(&text, &token) {
-            prop_assert_eq!(cmdline::remove(&merged, &[&token]), text);
-        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! `helper`, `window` and `driver` and is there on Windows only. README.md has the protocol.
 //!
 //! Facts about wsl.exe name their place in the source of WSL (github.com/microsoft/WSL, commit 3e27a6a50).
-#![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
+#![warn(unreachable_pub, missing_debug_implementations)]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 pub mod cli;

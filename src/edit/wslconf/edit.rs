@@ -55,8 +55,11 @@ impl Document {
         reads(self) && reads(&Self::parse_as(&self.bytes, self.dialect, Grammar::Skip))
     }
 
-    /// The bytes with one key set, or with `None` taken out.
-    pub(crate) fn put(mut self, section: &str, key: &str, value: Option<&str>) -> Result<Vec<u8>, EditError> {
+    /// Returns the bytes with one key set, or unset if the value is `None`.
+    ///
+    /// # Errors
+    /// Those of [`Document::set`] and [`Document::unset`].
+    pub fn put(mut self, section: &str, key: &str, value: Option<&str>) -> Result<Vec<u8>, EditError> {
         match value {
             Some(value) => self.set(section, key, value)?,
             None => _ = self.unset(section, key)?,

@@ -179,7 +179,7 @@ fn an_edit_between_two_runs_survives_the_second_and_the_undo() {
     let mut seen = 0;
     for at in 0..effects {
         let machine = Machine::new(Layout::Classic);
-        machine.setup(&machine.host(FaultInjector::after(at)), &answers(), false).unwrap_err();
+        machine.crash(at, |host| machine.setup(host, &answers(), false));
         for file in ["/etc/wsl.conf", "/mnt/c/Users/dev/.wslconfig", "/etc/fstab"] {
             machine.write(file, machine.text(file).trim_end().to_owned() + "\n" + EDIT);
         }
@@ -218,7 +218,7 @@ fn a_file_of_somebodys_in_the_place_of_one_that_is_no_longer_wanted_stays() {
     let mut seen = 0;
     for at in 0..effects {
         let machine = Machine::new(Layout::Isolated);
-        machine.setup(&machine.host(FaultInjector::after(at)), &wanting("yes"), false).unwrap_err();
+        machine.crash(at, |host| machine.setup(host, &wanting("yes"), false));
         let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
         if machine.path(path).exists()
             || !journal_state.in_progress().any(|e| e.intent.change.target().object == path)

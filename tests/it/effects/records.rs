@@ -23,7 +23,7 @@ fn bytes(machine: &Machine) -> Vec<u8> {
 /// A machine whose set-up was ended in its middle, with a journal that has a record of most kinds.
 fn interrupted() -> Machine {
     let machine = Machine::new(Layout::Classic);
-    machine.setup(&machine.host(FaultInjector::after(60)), &answers(), false).unwrap_err();
+    machine.crash(60, |host| machine.setup(host, &answers(), false));
     // Without the torn half that the crash left.
     let mut whole = bytes(&machine);
     whole.truncate(whole.iter().rposition(|b| *b == b'\n').unwrap() + 1);
@@ -68,7 +68,7 @@ fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
     for at in 0..effects {
         let torn = |seed: usize| {
             let machine = Machine::new(layout);
-            machine.setup(&machine.host(FaultInjector::after(at)), &answers(), false).unwrap_err();
+            machine.crash(at, |host| machine.setup(host, &answers(), false));
             let text = fs::read(machine.path(JOURNAL)).unwrap_or_default();
             let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
             let tail = text.len() - whole;

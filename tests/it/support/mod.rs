@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
@@ -26,7 +27,7 @@ use kind_wsl::engine::{
 };
 use kind_wsl::facts::{self, Facts};
 use kind_wsl::fetch::{Fetcher, Source};
-use kind_wsl::host::{Account, Cmd, FaultInjector, LiveSystem, Output, Runner, digest};
+use kind_wsl::host::{Account, Cmd, FaultInjector, InjectedCrash, LiveSystem, Output, Runner, digest};
 use kind_wsl::journal::RunOptions;
 use kind_wsl::plan::StageSelection;
 use kind_wsl::stage::Answers;
@@ -266,6 +267,23 @@ impl Machine {
     pub fn undo_but_packages(&self, host: &LiveSystem) -> Result<Undone, EngineError> {
         let options = UndoOptions { stages: Vec::new(), packages: false, drift: DriftPolicy::Stop };
         self.engine(host, |engine| engine.undo(&options))
+    }
+
+    /// Runs something that an injected crash ends before effect `at`.
+    pub fn crash<T: std::fmt::Debug>(&self, at: u64, run: impl FnOnce(&LiveSystem) -> T) {
+        if let Some(ended) = self.crash_or_end(at, run) {
+            panic!("it ended before effect {at}: {ended:?}");
+        }
+    }
+
+    /// What something returns, or `None` if an injected crash before effect `at` ends it.
+    pub fn crash_or_end<T>(&self, at: u64, run: impl FnOnce(&LiveSystem) -> T) -> Option<T> {
+        let host = self.host(FaultInjector::after(at));
+        match catch_unwind(AssertUnwindSafe(|| run(&host))) {
+            Ok(ended) => Some(ended),
+            Err(cause) if cause.is::<InjectedCrash>() => None,
+            Err(cause) => resume_unwind(cause),
+        }
     }
 
     pub fn engine<T>(&self, host: &LiveSystem, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
