@@ -29,7 +29,10 @@ pub struct InjectedCrash;
 
 impl std::fmt::Debug for FaultInjector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FaultInjector").field("count", &self.count).field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("FaultInjector")
+            .field("count", &self.count)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,6 +102,7 @@ impl FaultInjector {
 
     /// Whether the next effect is the first that does not take place: a write that is torn is half done by then.
     pub(super) fn tears_next_write(&self) -> bool {
-        !matches!(self.injection, Injection::ConcurrentModification(_)) && self.limit == Some(self.count.get())
+        !matches!(self.injection, Injection::ConcurrentModification(_))
+            && self.limit == Some(self.count.get())
     }
 }

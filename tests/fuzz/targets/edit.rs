@@ -1,7 +1,7 @@
 //! wsl.conf and .wslconfig. First line: section, key and value, with blanks between.
 
-use kind_wsl::edit::wslconf::{Dialect, Document, RepairKind, moved};
 use kind_wsl::edit::EditError;
+use kind_wsl::edit::wslconf::{Dialect, Document, RepairKind, moved};
 
 use super::{Shape, Target, choice, order};
 
