@@ -1,205 +1,192 @@
-//! What is wrong with a machine, as far as kind without root is concerned: every check is data, each is looked at
-//! whatever the others found, and the last two say what kind itself would say, before kind is run.
-//!
-//! The order is that in which a failure would hide the next one. Where a check of the stage `verify` says the same, it
-//! is that check that is asked.
-
-mod engine;
-mod kind;
-mod machine;
-mod node;
-mod podman;
-mod session;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! The checks as `doctor` and `verify` report them: each with the fix that has something to do on this machine.
 
 use serde::Serialize;
 
-use crate::explain::Here;
-use crate::facts::Facts;
-use crate::fix::Fix;
-use crate::host::System;
-use crate::stage::Answers;
+use crate::checks::{Check, CheckContext, Status};
+use crate::fix::{Advice, Fix};
+use crate::plan::{Plan, StageSelection, Verdict};
+use crate::stage::Stage;
 
-pub use kind::{Prediction, View, predict};
-
-/// The version of this form of findings.
+/// The version of this form of reports.
 pub const SCHEMA: u32 = 1;
 
-pub struct Patient<'p> {
-    pub system: &'p dyn System,
-    /// What is known of it.
-    pub facts: &'p Facts,
-    /// What was answered at the set-up.
-    pub answers: &'p Answers,
-}
-
-impl std::fmt::Debug for Patient<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Patient").field("user", &self.facts.user.name).finish_non_exhaustive()
-    }
-}
-
-/// One thing to look at.
-#[derive(Debug)]
-pub struct Examination {
-    /// Its name: `--only`, and the JSON.
+/// A check and what it found.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckReport {
     pub id: &'static str,
-    pub what: &'static str,
-    pub look: fn(&Patient<'_>) -> Finding,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, or may, but not well.
-    Doubtful,
-    /// kind will fail, or the cluster will.
-    Wrong,
-    /// It is about another kind of machine, or about something that is not used.
-    #[serde(rename = "not-here")]
-    NotApplicable,
-    /// It could not be seen.
-    Unknown,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    pub verdict: Verdict,
-    pub evidence: String,
-    /// What that means for kind; empty where all is well.
-    pub consequence: String,
+    #[serde(rename = "what")]
+    pub title: &'static str,
+    #[serde(rename = "verdict")]
+    pub status: Status,
+    #[serde(rename = "evidence")]
+    pub details: String,
+    /// What that means for kind; empty unless the check failed.
+    #[serde(rename = "consequence")]
+    pub effect: String,
     #[serde(flatten)]
-    pub fix: Fix,
+    pub fix: Advice,
+    /// Whether it is skipped because another check failed.
+    #[serde(skip)]
+    pub is_blocked: bool,
 }
 
-impl Finding {
-    fn new(verdict: Verdict, evidence: impl Into<String>) -> Self {
-        Self { verdict, evidence: evidence.into(), consequence: String::new(), fix: Fix::from("") }
+impl CheckReport {
+    /// Whether nothing is wrong with it.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        !self.is_error() && !self.is_warning()
     }
 
-    fn ok(evidence: impl Into<String>) -> Self {
-        Self::new(Verdict::Ok, evidence)
+    /// Whether kind, or a cluster, fails on it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.status == Status::Error || self.is_blocked
     }
 
-    fn not_applicable(evidence: impl Into<String>) -> Self {
-        Self::new(Verdict::NotApplicable, evidence)
+    /// Whether it does not pass, and kind works, or may.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        matches!(self.status, Status::Warning | Status::Unknown)
     }
 
-    fn unknown(evidence: impl Into<String>) -> Self {
-        Self::new(Verdict::Unknown, evidence)
-    }
-
-    /// The finding on a fact that `explain` judges too: what it means is added only if the cause is present.
-    fn of(here: Here, present: impl FnOnce(String) -> Self) -> Self {
-        match here {
-            Here::Present(evidence) => present(evidence),
-            Here::Absent(evidence) => Self::ok(evidence),
-            Here::Unknown(why) => Self::unknown(why),
+    /// Runs a check, unless it was run before.
+    #[must_use]
+    pub fn of(context: &CheckContext<'_>, check: &'static Check) -> Self {
+        let outcome = context.outcome(check);
+        Self {
+            id: check.id,
+            title: check.title,
+            status: outcome.status,
+            fix: advice(context, outcome.fix),
+            details: outcome.details,
+            effect: outcome.effect,
+            is_blocked: outcome.is_blocked,
         }
     }
-
-    fn wrong(evidence: impl Into<String>, consequence: &str, fix: impl Into<Fix>) -> Self {
-        let (consequence, fix) = (consequence.to_owned(), fix.into());
-        Self { consequence, fix, ..Self::new(Verdict::Wrong, evidence) }
-    }
-
-    fn doubtful(evidence: impl Into<String>, consequence: &str, fix: impl Into<Fix>) -> Self {
-        Self { verdict: Verdict::Doubtful, ..Self::wrong(evidence, consequence, fix) }
-    }
 }
 
-/// A check and what it found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Diagnosis {
-    pub id: &'static str,
-    pub what: &'static str,
-    #[serde(flatten)]
-    pub finding: Finding,
-}
-
-/// Every check, in the order in which a failure would hide the next.
-#[must_use]
-pub fn examinations() -> Vec<&'static Examination> {
-    let parts = [
-        machine::FIRST,
-        session::CHECKS,
-        podman::CHECKS,
-        engine::CHECKS,
-        machine::LAST,
-        kind::FIRST,
-        node::CHECKS,
-        kind::LAST,
-    ];
-    parts.into_iter().flatten().collect()
-}
-
-/// Looks at everything, one after the other. A check that crashes is one that could not be seen.
-pub fn examine(
-    patient: &Patient<'_>,
-    checks: &[&'static Examination],
-    mut told: impl FnMut(&Diagnosis),
-) -> Vec<Diagnosis> {
-    let look = |check: &&'static Examination| {
-        let found = catch_unwind(AssertUnwindSafe(|| (check.look)(patient)));
-        let crashed = |_| {
-            Finding::unknown(
-                "this check crashed, which is a fault of kind-wsl: `kind-wsl report` writes down what it needs to be mended",
-            )
-        };
-        let mut finding = found.unwrap_or_else(crashed);
-        finding.fix = finding.fix.fitted(patient.system, patient.facts, patient.answers);
-        let diagnosis = Diagnosis { id: check.id, what: check.what, finding };
-        told(&diagnosis);
-        diagnosis
+/// Runs checks in their order; `report` hears of each at once.
+pub fn run_checks(
+    context: &CheckContext<'_>,
+    checks: impl IntoIterator<Item = &'static Check>,
+    mut report: impl FnMut(&CheckReport),
+) -> Vec<CheckReport> {
+    let run = |check| {
+        let found = CheckReport::of(context, check);
+        report(&found);
+        found
     };
-    checks.iter().map(look).collect()
+    checks.into_iter().map(run).collect()
 }
+
+/// What to do on this machine: of the stages that a setup is to run, those that have something to do. Without any the
+/// setup would end with "nothing to do".
+#[must_use]
+pub fn advice(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Advice {
+    let had_fixes = !fixes.is_empty();
+    let fit = |fix| match fix {
+        Fix::Stages(stages) => Some(Fix::Stages(due(context, stages))),
+        other => Some(other),
+    };
+    let is_of_use = |fix: &Fix| !matches!(fix, Fix::Stages(stages) if stages.is_empty());
+    let left: Vec<_> = fixes.into_iter().filter_map(fit).filter(is_of_use).collect();
+    if had_fixes && left.is_empty() { Advice::from(NOT_BY_SETUP) } else { Advice::from(&left[..]) }
+}
+
+/// Those of the stages that have something to do. What cannot be planned is reported by the setup itself.
+fn due(context: &CheckContext<'_>, stages: Vec<&'static Stage>) -> Vec<&'static Stage> {
+    let only = stages.iter().map(|stage| stage.id.to_owned()).collect();
+    let selection = StageSelection { only, ..StageSelection::default() };
+    let Ok(plan) = Plan::make(context.system, context.facts, context.answers, &selection) else {
+        return stages;
+    };
+    let is_due = |verdict| matches!(verdict, Verdict::Required | Verdict::Blocked);
+    let is_due = |stage: &&Stage| plan.stages.iter().any(|s| s.id == stage.id && is_due(s.verdict));
+    stages.into_iter().filter(|stage| is_due(stage)).collect()
+}
+
+/// Said if a check fails although every stage that could help is done.
+const NOT_BY_SETUP: &str =
+    "Setup has already done what it can here. `kind-wsl report` collects the details for a bug report.";
 
 #[cfg(test)]
 mod tests {
-    use super::{Examination, Finding, Patient, Verdict, examinations, examine};
+    use std::collections::BTreeSet;
+
+    use super::run_checks;
+    use crate::checks::{Check, CheckContext, Cost, Status, all, verify};
     use crate::facts::Facts;
     use crate::host::{Account, Recording, Replay};
+    use crate::provider::Provider;
     use crate::stage::Answers;
 
-    static BAD: Examination = Examination { id: "bad", what: "it crashes", look: |_| panic!("on purpose") };
-    static GOOD: Examination = Examination { id: "good", what: "it holds", look: |_| Finding::ok("seen") };
+    /// Every check, its parts and what it needs among them.
+    fn reachable() -> Vec<&'static Check> {
+        let mut found: Vec<&'static Check> = all().collect();
+        let mut next = 0;
+        while let Some(check) = found.get(next) {
+            let below: Vec<&'static Check> = check.parts().iter().chain(check.needs).copied().collect();
+            for check in below {
+                if !found.iter().any(|other| std::ptr::eq(*other, check)) {
+                    found.push(check);
+                }
+            }
+            next += 1;
+        }
+        found
+    }
 
-    fn nobody() -> Account {
+    #[test]
+    fn every_check_has_its_own_id() {
+        let ids: BTreeSet<_> = reachable().iter().map(|check| check.id).collect();
+        assert_eq!(ids.len(), reachable().len());
+    }
+
+    #[test]
+    fn no_check_needs_itself() {
+        fn walk(check: &'static Check, above: &mut Vec<&'static str>) {
+            assert!(!above.contains(&check.id), "{above:?} and then {} again", check.id);
+            above.push(check.id);
+            check.parts().iter().chain(check.needs).for_each(|below| walk(below, above));
+            above.pop();
+        }
+        all().for_each(|check| walk(check, &mut Vec::new()));
+    }
+
+    #[test]
+    fn every_check_that_verify_and_explain_use_is_reached_by_doctor() {
+        let ids: BTreeSet<_> = reachable().iter().map(|check| check.id).collect();
+        let verified = Provider::ALL.into_iter().flat_map(verify);
+        let explained = (1..=crate::explain::table::ROWS).flat_map(crate::explain::causes::checks).copied();
+        for check in verified.chain(explained) {
+            assert!(ids.contains(check.id), "{}", check.id);
+        }
+    }
+
+    #[test]
+    fn explain_runs_nothing_that_can_create_something() {
+        fn is_probe(check: &Check) -> bool {
+            check.cost == Cost::Probe || check.parts().iter().chain(check.needs).any(|below| is_probe(below))
+        }
+        for check in (1..=crate::explain::table::ROWS).flat_map(crate::explain::causes::checks) {
+            assert!(!is_probe(check), "{}", check.id);
+        }
+    }
+
+    fn account() -> Account {
         Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: String::new() }
     }
 
     #[test]
-    fn a_check_that_crashes_does_not_stop_the_others() {
+    fn every_check_reports_something_about_a_machine_of_which_nothing_is_known() {
         let system = Replay(Recording::default());
-        let facts = Facts::probe(&system, nobody());
-        let patient = Patient { system: &system, facts: &facts, answers: &Answers::default() };
-        let seen = examine(&patient, &[&BAD, &GOOD], |_| {});
-        assert_eq!(
-            seen.iter().map(|d| d.finding.verdict).collect::<Vec<_>>(),
-            [Verdict::Unknown, Verdict::Ok]
-        );
-    }
-
-    #[test]
-    fn every_check_says_something_of_a_machine_of_which_nothing_is_known() {
-        let system = Replay(Recording::default());
-        let facts = Facts::probe(&system, nobody());
-        let patient = Patient { system: &system, facts: &facts, answers: &Answers::default() };
-        for seen in examine(&patient, &examinations(), |_| {}) {
-            let Finding { verdict, evidence, consequence, fix } = &seen.finding;
-            assert!(!evidence.is_empty() && !evidence.contains("crashed"), "{seen:?}");
-            let is_bad = matches!(verdict, Verdict::Wrong | Verdict::Doubtful);
-            assert_eq!(is_bad, !consequence.is_empty() && !fix.text().is_empty(), "{seen:?}");
+        let facts = Facts::probe(&system, account());
+        let answers = Answers::default();
+        let context = CheckContext::new(&system, &facts, &answers);
+        for report in run_checks(&context, reachable(), |_| {}) {
+            assert!(!report.details.is_empty() && !report.details.contains("crashed"), "{report:?}");
+            let is_failure = matches!(report.status, Status::Warning | Status::Error);
+            assert_eq!(is_failure, !report.effect.is_empty() && !report.fix.text().is_empty(), "{report:?}");
         }
-    }
-
-    #[test]
-    fn checks_have_names_of_their_own() {
-        let ids: std::collections::BTreeSet<_> = examinations().iter().map(|e| e.id).collect();
-        assert_eq!(ids.len(), examinations().len());
     }
 }

@@ -12,13 +12,15 @@ mod undo;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::change::{Change, Restart, Scope, State};
+use crate::checks::{self, CheckContext};
+use crate::doctor::CheckReport;
 use crate::facts::Facts;
 use crate::fetch::Fetcher;
 use crate::host::{Account, BootInstance, LiveSystem, Owner, Recorder, is_aborted};
 use crate::journal::{Entry, Journal, JournalState, Phase, Record, RunOptions};
 use crate::plan::{Plan, Planned, Verdict, is_due, judge, pending};
 use crate::stage::{Answers, Stage};
-use crate::stages::STAGES;
+use crate::stages::{self, STAGES};
 
 use apply::{Batch, MAX_ATTEMPTS, failed};
 
@@ -162,9 +164,9 @@ impl Engine<'_> {
                 }
                 StageOutcome::RunOutcome(ended) => return Ok(ended),
             };
-            if !stage.checks.is_empty() {
+            if std::ptr::eq(*stage, &stages::verify::STAGE) {
                 self.steps.announce(self.reporter, stage, &why);
-                verified += self.check(&mut journal, stage, &facts, answers)?;
+                verified += self.verify(&mut journal, &facts, answers)?;
             } else if made == 0 {
                 self.reporter.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why: &why });
             }
@@ -243,28 +245,28 @@ impl Engine<'_> {
         Ok(RunOutcome::Restart(PendingRestart { scope, why, again: false, partial: false, id, changed: 0 }))
     }
 
-    /// Looks at what must hold after a stage; answers how much did.
-    fn check(
+    /// Runs the checks of what has to hold afterwards; returns how many passed.
+    fn verify(
         &mut self,
         journal: &mut Journal<'_>,
-        stage: &Stage,
         facts: &Facts,
         answers: &Answers,
     ) -> Result<usize, EngineError> {
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(self.host);
-        let (mut faults, mut passed) = (Vec::new(), 0);
-        for check in stage.checks.iter().filter(|c| c.counts(answers)) {
-            let seen = (check.look)(&memo, facts, answers);
-            self.reporter.event(&Event::Check { what: check.what, seen: &seen });
-            match seen {
-                Ok(_) => passed += 1,
-                Err(fault) if fault.is_warning => {}
-                Err(fault) => faults.push((check.what, fault)),
+        let context = CheckContext::new(&memo, facts, answers);
+        let (mut failed, mut passed) = (Vec::new(), 0);
+        for check in checks::verify(answers.provider()) {
+            let report = CheckReport::of(&context, check);
+            self.reporter.event(&Event::Check(&report));
+            if report.is_error() {
+                failed.push(report);
+            } else if !report.is_warning() {
+                passed += 1;
             }
         }
-        if !faults.is_empty() {
-            return Err(EngineError::ChecksFailed { faults });
+        if !failed.is_empty() {
+            return Err(EngineError::ChecksFailed { failed });
         }
         let at = self.host.now();
         journal.append(Record::Verified { at })?;

@@ -1,9 +1,9 @@
 //! What a pasted message means: known symptoms, their causes and what helps.
 //!
 //! [`diagnose`] is pure: a text goes in, what is known of it comes out, the best first. Whether the cause is present on
-//! this machine is asked separately ([`Here`]), because a message often comes from another one.
+//! this machine is asked separately ([`cause`]), because a message often comes from another one.
 
-pub mod here;
+pub mod causes;
 pub mod input;
 mod pattern;
 mod squeeze;
@@ -12,7 +12,7 @@ pub mod table;
 use std::cmp::Reverse;
 use std::sync::LazyLock;
 
-pub use here::Here;
+pub use causes::{Cause, cause};
 pub use table::{Symptom, Table};
 
 use pattern::{Index, Pattern};

@@ -1,26 +1,68 @@
 //! What to do about a problem.
 
+use std::fmt;
+
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::facts::Facts;
-use crate::host::System;
-use crate::plan::{Plan, StageSelection, Verdict};
-use crate::stage::Answers;
+use crate::stage::Stage;
 
-/// What to do about a problem. As text, a command is what stands in backticks from end to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing to do about a problem.
+#[derive(Clone, Debug)]
 pub enum Fix {
+    /// A setup of these stages.
+    Stages(Vec<&'static Stage>),
+    /// A command line that can be pasted into a shell as it is.
+    Command(String),
+    /// A command line for Windows.
+    Windows(String),
+    /// What a person has to do, as a part of a sentence; commands in it are in backticks.
+    Manual(String),
+}
+
+/// A setup of these stages.
+pub(crate) fn setup<const N: usize>(stages: [&'static Stage; N]) -> Fix {
+    Fix::Stages(stages.into())
+}
+
+/// The command line of a setup of these stages.
+pub(crate) fn setup_line(stages: &[&Stage]) -> String {
+    let ids: Vec<_> = stages.iter().map(|stage| stage.id).collect();
+    format!("kind-wsl setup --only {}", ids.join(","))
+}
+
+/// A command line that can be pasted into a shell as it is.
+pub(crate) fn command(line: impl Into<String>) -> Fix {
+    Fix::Command(line.into())
+}
+
+/// A command line for Windows.
+pub(crate) fn windows(line: impl Into<String>) -> Fix {
+    Fix::Windows(line.into())
+}
+
+impl From<&str> for Fix {
+    fn from(text: &str) -> Self {
+        Self::Manual(text.to_owned())
+    }
+}
+
+impl From<String> for Fix {
+    fn from(text: String) -> Self {
+        Self::Manual(text)
+    }
+}
+
+/// What to do, as it is printed. As text, a command is what stands in backticks from end to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
     /// One command line that can be pasted into a shell as it is.
     Command(String),
     /// A sentence; commands in it are in backticks.
     Sentence(String),
 }
 
-/// A setup of chosen stages.
-const SETUP: &str = "kind-wsl setup --only ";
-
-impl Fix {
+impl Advice {
     /// The command line, or the sentence.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -37,34 +79,37 @@ impl Fix {
             Self::Sentence(_) => None,
         }
     }
+}
 
-    /// The same for this machine: of the stages that a setup is to run, those that have something to do. Without any
-    /// the setup would end with "nothing to do", so a sentence takes its place.
-    #[must_use]
-    pub fn fitted(self, system: &dyn System, facts: &Facts, answers: &Answers) -> Self {
-        let Some(list) =
-            self.command().and_then(|line| line.strip_prefix(SETUP)).filter(|list| !list.contains(' '))
-        else {
-            return self;
-        };
-        let only = list.split(',').map(ToOwned::to_owned).collect();
-        let selection = StageSelection { only, ..StageSelection::default() };
-        // What cannot be planned is told by the setup itself.
-        let Ok(plan) = Plan::make(system, facts, answers, &selection) else { return self };
-        let is_due = |verdict| matches!(verdict, Verdict::Required | Verdict::Blocked);
-        let due: Vec<_> = plan.stages.iter().filter(|s| is_due(s.verdict)).map(|s| s.id).collect();
-        if due.is_empty() {
-            return Self::from(NOT_BY_SETUP);
+/// As in a text that [`Advice::from`] reads.
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(line) => write!(f, "`{line}`"),
+            Self::Sentence(text) => f.write_str(text),
         }
-        Self::Command(format!("{SETUP}{}", due.join(",")))
     }
 }
 
-/// Said if a check fails although every stage that could help is done.
-const NOT_BY_SETUP: &str =
-    "Setup has already done what it can here. `kind-wsl report` collects the details for a bug report.";
+/// One thing to do is a command if it is one for this shell; several things are a sentence.
+impl From<&[Fix]> for Advice {
+    fn from(fixes: &[Fix]) -> Self {
+        match fixes {
+            [Fix::Stages(stages)] => return Self::Command(setup_line(stages)),
+            [Fix::Command(line)] => return Self::Command(line.clone()),
+            _ => {}
+        }
+        let part = |fix: &Fix| match fix {
+            Fix::Stages(stages) => format!("run `{}`", setup_line(stages)),
+            Fix::Command(line) => format!("run `{line}`"),
+            Fix::Windows(line) => format!("in Windows: `{line}`"),
+            Fix::Manual(text) => text.clone(),
+        };
+        Self::Sentence(fixes.iter().map(part).collect::<Vec<_>>().join(", then "))
+    }
+}
 
-impl From<&str> for Fix {
+impl From<&str> for Advice {
     fn from(text: &str) -> Self {
         let inner = text.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
         match inner.filter(|line| !line.contains('`')) {
@@ -74,16 +119,10 @@ impl From<&str> for Fix {
     }
 }
 
-impl From<String> for Fix {
-    fn from(text: String) -> Self {
-        text.as_str().into()
-    }
-}
-
 /// In JSON: `fix`, and `command` with the same text or null.
-impl Serialize for Fix {
+impl Serialize for Advice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Fix", 2)?;
+        let mut fields = serializer.serialize_struct("Advice", 2)?;
         fields.serialize_field("fix", self.text())?;
         fields.serialize_field("command", &self.command())?;
         fields.end()
@@ -92,13 +131,24 @@ impl Serialize for Fix {
 
 #[cfg(test)]
 mod tests {
-    use super::Fix;
+    use super::{Advice, command, setup, windows};
+    use crate::stages::{packages, subids};
 
     #[test]
     fn a_command_stands_in_backticks_from_end_to_end() {
-        assert_eq!(Fix::from("`sudo modprobe fuse`"), Fix::Command("sudo modprobe fuse".to_owned()));
+        assert_eq!(Advice::from("`sudo modprobe fuse`"), Advice::Command("sudo modprobe fuse".to_owned()));
         for sentence in ["`a`, then `b`", "run `a`", "`a` helps", ""] {
-            assert_eq!(Fix::from(sentence), Fix::Sentence(sentence.to_owned()));
+            assert_eq!(Advice::from(sentence), Advice::Sentence(sentence.to_owned()));
         }
+    }
+
+    #[test]
+    fn one_fix_is_a_command_and_several_are_a_sentence() {
+        let both = [setup([&packages::STAGE, &subids::STAGE]), "open a new shell".into()];
+        let line = "kind-wsl setup --only packages,subids";
+        assert_eq!(Advice::from(&both[..1]), Advice::Command(line.to_owned()));
+        assert_eq!(Advice::from(&both[..]), Advice::Sentence(format!("run `{line}`, then open a new shell")));
+        assert_eq!(Advice::from(&[command("a b")][..]), Advice::Command("a b".to_owned()));
+        assert_eq!(Advice::from(&[windows("a")][..]), Advice::Sentence("in Windows: `a`".to_owned()));
     }
 }

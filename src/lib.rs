@@ -6,15 +6,17 @@
 //! | layer | modules | what it is |
 //! | --- | --- | --- |
 //! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
-//! | engine | [`engine`], [`plan`], [`fix`], [`export`], [`doctor`] | the only caller of effects; the preview; what to do about a problem; files that set up many machines; the examination |
+//! | engine | [`engine`], [`plan`], [`export`], [`doctor`] | the only caller of effects; the preview; files that set up many machines; reports of checks |
+//! | checks | [`checks`], [`explain`], [`fix`] | whether a machine meets its conditions; what a pasted error means and which checks confirm its cause; what to do about a problem |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
-//! | knowledge | [`explain`], [`inspect`], [`provider`], `redact` | what a pasted error means, and whether its cause is here; what a node's processes are; how the engines are asked; what of a machine is handed on |
+//! | knowledge | [`inspect`], [`provider`], `redact` | what a node's processes are; how the engines are asked; what of a machine is handed on |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
 //! | machine | [`host`] | files under a root, commands, users, time |
 
 pub mod change;
+pub mod checks;
 pub mod cli;
 pub mod doctor;
 pub mod edit;

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, binary};
+use crate::checks;
 use crate::edit::Form;
 use crate::edit::shown::beside_own;
 use crate::facts::wsl::WSL_CONF;
@@ -17,7 +18,7 @@ use crate::fetch::Source;
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System, digest, missing_dirs};
 pub use crate::stage::StageSelection;
 use crate::stage::{Answers, Applicability, Stage};
-use crate::stages::STAGES;
+use crate::stages::{self, STAGES};
 
 /// A planned file: what it is, its bytes, how it is shown.
 type Laid = (Stat, Vec<u8>, Form);
@@ -428,6 +429,10 @@ pub fn judge(
         return (Verdict::Skipped, "by --only or --skip".to_owned(), None);
     }
     match (stage.needed)(facts, answers) {
+        Applicability::Required(_) if std::ptr::eq(stage, &stages::verify::STAGE) => {
+            let checks = checks::verify(answers.provider()).count();
+            (Verdict::Required, format!("will run {checks} checks at the end"), None)
+        }
         Applicability::Required(why) => (Verdict::Required, why, None),
         Applicability::Satisfied(why) => (Verdict::Satisfied, why, None),
         Applicability::Redundant(why) if selection.guide => {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::facts::Facts;
-use crate::host::System;
 use crate::provider::Provider;
 
 /// One step of the guide or of kind's page.
@@ -28,8 +27,6 @@ pub struct Stage {
     pub needed: fn(&Facts, &Answers) -> Applicability,
     /// What it changes; pure, so that a preview needs no machine.
     pub changes: fn(&Facts, &Answers) -> Vec<Change>,
-    /// What must hold afterwards, beyond the changes themselves.
-    pub checks: &'static [Check],
 }
 
 /// Whether a stage matters on this machine, always with the evidence.
@@ -290,46 +287,5 @@ impl StageSelection {
     pub fn skips(&self, stage: &Stage) -> bool {
         let named = |list: &[String]| list.iter().any(|s| s == stage.id);
         (!self.only.is_empty() && !named(&self.only)) || named(&self.skip)
-    }
-}
-
-/// Something that must hold after a stage, seen with our own eyes.
-#[derive(Debug)]
-pub struct Check {
-    pub id: &'static str,
-    pub what: &'static str,
-    /// The provider that it is about; `None` for what all of them need.
-    pub provider: Option<Provider>,
-    /// Looks, and says what it saw either way.
-    pub look: fn(&dyn System, &Facts, &Answers) -> Result<String, Fault>,
-}
-
-impl Check {
-    /// Whether it matters with the provider that was chosen.
-    #[must_use]
-    pub fn counts(&self, answers: &Answers) -> bool {
-        self.provider.is_none_or(|p| p == answers.provider())
-    }
-}
-
-/// Something that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What was seen instead.
-    pub seen: String,
-    pub hint: String,
-    /// Whether kind works all the same, so that setup does not fail.
-    pub is_warning: bool,
-}
-
-impl Fault {
-    /// A fault that keeps kind from working.
-    pub fn new(seen: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { seen: seen.into(), hint: hint.into(), is_warning: false }
-    }
-
-    /// A fault with which kind works, though not well.
-    pub fn warning(seen: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { is_warning: true, ..Self::new(seen, hint) }
     }
 }

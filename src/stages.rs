@@ -7,26 +7,26 @@ use crate::provider::Provider;
 use crate::stage::{Answers, Applicability, Question, Stage};
 
 pub(crate) mod cgroup;
-mod cgroup_mount;
-mod cni;
-mod controllers;
+pub(crate) mod cgroup_mount;
+pub(crate) mod cni;
+pub(crate) mod controllers;
 pub(crate) mod crun;
 pub(crate) mod delegation;
-mod docker;
+pub(crate) mod docker;
 pub(crate) mod idle;
 pub(crate) mod limits;
-mod modules;
-mod nerdctl;
+pub(crate) mod modules;
+pub(crate) mod nerdctl;
 pub(crate) mod packages;
 pub(crate) mod podman;
 pub(crate) mod restart;
 mod rootless;
-mod shared_root;
-mod subids;
+pub(crate) mod shared_root;
+pub(crate) mod subids;
 pub(crate) mod systemd;
 pub(crate) mod tools;
-mod user_slice;
-mod verify;
+pub(crate) mod user_slice;
+pub(crate) mod verify;
 
 /// Every stage, in the order in which they are set up.
 pub static STAGES: &[&Stage] = &[

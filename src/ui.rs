@@ -16,7 +16,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::engine::Reporter;
 use crate::error::Failure;
-use crate::fix::Fix;
+use crate::fix::Advice;
 
 pub use ask::{Consent, ask, confirm, consent};
 pub use json::{Json, VERSION, line as json_line, text as json_text, whole as json_whole};
@@ -138,7 +138,7 @@ pub fn fail(failure: &Failure) {
     let width = text::width();
     let mut lines = vec![text::labelled(RED.bold(), "error:", &failure.text, width)];
     lines.extend(failure.causes.iter().map(|cause| text::labelled(DIM, "  because:", cause, width)));
-    let hint = failure.hint.as_deref().map(Fix::from);
+    let hint = failure.hint.as_deref().map(Advice::from);
     lines.extend(hint.iter().map(|hint| text::labelled(CYAN, "hint:", hint.text(), width)));
     err(&lines.join("\n"));
 }

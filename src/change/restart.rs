@@ -32,36 +32,42 @@ pub enum Expect {
 }
 
 impl Expect {
-    /// What is seen instead, where it does not hold.
+    /// What is seen instead, if it does not hold.
     #[must_use]
     pub fn unmet(&self, system: &dyn System) -> Option<String> {
-        match self {
+        self.check(system).err()
+    }
+
+    /// Whether it holds, with what is seen either way. The checks of `doctor` judge by this, too.
+    pub fn check(&self, system: &dyn System) -> Result<String, String> {
+        let (holds, seen) = match self {
             Self::Systemd => {
                 let name = system.text("/proc/1/comm").unwrap_or_default();
-                (name.trim() != "systemd").then(|| format!("PID 1 is `{}`, not systemd", name.trim()))
+                (name.trim() == "systemd", format!("PID 1 is `{}`", name.trim()))
             }
             Self::CgroupV2 => {
-                let seen = cgroup::Mounts::probe(system);
-                (!seen.is_pure_v2()).then(|| format!("/sys/fs/cgroup is {seen}"))
+                let mounts = cgroup::Mounts::probe(system);
+                (mounts.is_pure_v2(), format!("/sys/fs/cgroup is {mounts}"))
             }
             Self::Controllers { uid, names } => {
-                let manager = cgroup::user_manager(system, *uid);
-                let Some(manager) = manager else {
-                    return Some(format!("user@{uid}.service has no cgroup: it is not running"));
+                let Some(manager) = cgroup::user_manager(system, *uid) else {
+                    return Err(format!("user@{uid}.service does not run"));
                 };
-                let missing: Vec<_> =
-                    names.iter().filter(|n| !manager.controllers.contains(n)).cloned().collect();
-                (!missing.is_empty())
-                    .then(|| format!("{} lacks the controllers {}", manager.path, missing.join(", ")))
+                let missing = manager.lacks(&names.iter().map(String::as_str).collect::<Vec<_>>());
+                if missing.is_empty() {
+                    (true, format!("{} has {}", manager.path, manager.controllers.join(", ")))
+                } else {
+                    (false, format!("{} lacks {}", manager.path, missing.join(", ")))
+                }
             }
             Self::KernelParams(words) => {
                 let line = system.text("/proc/cmdline").unwrap_or_default();
                 let missing: Vec<_> =
                     words.iter().filter(|w| !crate::edit::cmdline::has(&line, w)).cloned().collect();
-                (!missing.is_empty())
-                    .then(|| format!("the kernel was started without `{}`", missing.join(" ")))
+                (missing.is_empty(), format!("the kernel was started without `{}`", missing.join(" ")))
             }
-        }
+        };
+        if holds { Ok(seen) } else { Err(seen) }
     }
 }
 

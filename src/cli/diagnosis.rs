@@ -7,12 +7,15 @@ use serde_json::json;
 
 use super::Global;
 use super::session::{Session, with_defaults};
+use crate::checks::CheckContext;
+use crate::doctor::advice;
 use crate::error::{Exit, Failure};
+use crate::explain::causes::checks;
 use crate::explain::input::Input;
 use crate::explain::table::address;
-use crate::explain::{self, Here, Match, Symptom};
+use crate::explain::{self, Cause, Match, Symptom, cause};
 use crate::facts::Facts;
-use crate::fix::Fix;
+use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::stage::Answers;
 use crate::ui::{
@@ -59,41 +62,65 @@ pub(super) fn matches(text: &str) -> Result<Vec<Match>, Failure> {
     Ok(explain::diagnose(text))
 }
 
-/// Whether causes are present here, where there is a machine and a user to look at.
-struct Machine(Option<(Session, Facts)>);
+/// The machine on which causes are looked for; none if no check was written for what was found, or without a user.
+struct Machine(Option<Subject>);
+
+struct Subject {
+    session: Session,
+    facts: Facts,
+    answers: Answers,
+}
+
+/// What this machine has to do with a symptom.
+struct Here {
+    /// Whether it has the cause; `None` if no check can tell.
+    cause: Option<Cause>,
+    /// What fixes it: here if the cause is present, otherwise where it is.
+    advice: Option<Advice>,
+}
 
 impl Machine {
-    /// Looks at the machine only where a look was written for something that was found.
     fn for_the(matches: &[Match], global: &Global) -> Self {
-        if matches.iter().all(|m| m.symptom.here.is_none()) {
+        if matches.iter().all(|m| checks(m.symptom.row).is_empty()) {
             return Self(None);
         }
         Self(Session::new(global, None).ok().map(|session| {
             let facts = session.facts();
-            (session, facts)
+            let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
+            Subject { session, facts, answers }
         }))
     }
 
-    /// The command that fixes a symptom; on a machine that has its cause, one that has something to do there.
-    fn fix(&self, symptom: &Symptom, here: Option<&Here>) -> Option<Fix> {
-        let fix = Fix::Command(symptom.run.clone()?);
-        match (&self.0, here) {
-            (Some((session, facts)), Some(Here::Present(_))) => {
-                let answers = with_defaults(facts, &Answers(session.journal_state.answers.clone()));
-                Some(fix.fitted(&session.host, facts, &answers))
-            }
-            _ => Some(fix),
-        }
-    }
-
-    fn look(&self, symptom: &Symptom) -> Option<Here> {
-        symptom.here.as_ref()?;
-        let Some((session, facts)) = &self.0 else {
-            return Some(Here::Unknown(
-                "there is no ordinary user to look for; `--user NAME` names one".to_owned(),
-            ));
+    fn look(&self, symptom: &Symptom) -> Here {
+        let fixes: Vec<Fix> = symptom.remedy().into_iter().collect();
+        let general = || symptom.remedy().map(|fix| Advice::from(&[fix][..]));
+        let Some(Subject { session, facts, answers }) = &self.0 else {
+            let no_user = "there is no ordinary user to look for; `--user NAME` names one";
+            let has_checks = !checks(symptom.row).is_empty();
+            let cause = has_checks.then(|| Cause::Unknown(no_user.to_owned()));
+            return Here { cause, advice: general() };
         };
-        explain::here::look(symptom, &session.host, facts)
+        let context = CheckContext::new(&session.host, facts, answers).of_any_provider();
+        let cause = cause(symptom.row, &context);
+        let is_fitted = matches!(cause, Some(Cause::Present(_))) && !fixes.is_empty();
+        Here { advice: if is_fitted { Some(advice(&context, fixes)) } else { general() }, cause }
+    }
+}
+
+impl Here {
+    /// What to do: one command if that is all, and what else there is to do or to know. A fix is not the answer on a
+    /// machine that does not have the cause.
+    fn answer(&self, symptom: &Symptom) -> (Option<String>, String) {
+        let command = self.advice.as_ref().and_then(Advice::command).map(ToOwned::to_owned);
+        let sentence = self.advice.as_ref().filter(|advice| advice.command().is_none()).map(Advice::text);
+        let join = |parts: &[&str]| {
+            parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        if !matches!(self.cause, Some(Cause::Absent(_))) {
+            return (command, join(&[sentence.unwrap_or_default(), &symptom.fix]));
+        }
+        let run = command.map_or_else(String::new, |line| format!("run `{line}`."));
+        (None, join(&["This machine does not have the cause. On a machine that has it:", &run, &symptom.fix]))
     }
 }
 
@@ -104,16 +131,15 @@ pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
     let symptoms = matches.iter().map(|m| {
         let s = m.symptom;
         let here = machine.look(s);
-        let (present, evidence) = match &here {
-            Some(Here::Present(e)) => (Some(true), Some(e)),
-            Some(Here::Absent(e)) => (Some(false), Some(e)),
-            Some(Here::Unknown(e)) => (None, Some(e)),
+        let (present, evidence) = match &here.cause {
+            Some(Cause::Present(e)) => (Some(true), Some(e)),
+            Some(Cause::Absent(e)) => (Some(false), Some(e)),
+            Some(Cause::Unknown(e)) => (None, Some(e)),
             None => (None, None),
         };
-        let fix = machine.fix(s, here.as_ref());
+        let (command, fix) = here.answer(s);
         json!({
-            "row": s.row, "title": s.title, "cause": s.cause, "check": s.check,
-            "command": fix.as_ref().and_then(Fix::command), "fix": sentences(fix.as_ref(), s),
+            "row": s.row, "title": s.title, "cause": s.cause, "check": s.check, "command": command, "fix": fix,
             "thread": s.thread.first().map(|t| address(t)), "threads": s.thread.iter().map(|t| address(t)).collect::<Vec<_>>(),
             "tags": s.tags, "also_of_others": m.is_outer, "seen": shorten(&m.line(&input.text), 400),
             "present": present, "evidence": evidence,
@@ -151,13 +177,6 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// What a fix comes to beside its command.
-fn sentences(fix: Option<&Fix>, symptom: &Symptom) -> String {
-    let first = fix.and_then(|fix| if fix.command().is_none() { Some(fix.text()) } else { None });
-    let parts = [first.unwrap_or_default(), &symptom.fix];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 /// One symptom: with `-q` what it is and what to do, with `-v` every source.
 fn show(best: &Match, machine: &Machine, detail: Detail) {
     out(&format!(
@@ -167,11 +186,12 @@ fn show(best: &Match, machine: &Machine, detail: Detail) {
     ));
     let row = |label: &str, text: &str| out(&columns(&[(label, 7, BOLD)], text, ui::width()));
     let here = machine.look(best.symptom);
-    let fix = machine.fix(best.symptom, here.as_ref());
     let show_fix = || {
-        let command = fix.as_ref().and_then(Fix::command).map(|command| styled(CYAN, command));
-        let sentences = Some(sentences(fix.as_ref(), best.symptom)).filter(|text| !text.is_empty());
-        for (number, text) in command.into_iter().chain(sentences).enumerate() {
+        let (command, more) = here.answer(best.symptom);
+        let command = command.map(|line| styled(CYAN, &line));
+        for (number, text) in
+            command.into_iter().chain(Some(more).filter(|text| !text.is_empty())).enumerate()
+        {
             row(if number == 0 { "fix" } else { "" }, &text);
         }
     };
@@ -184,11 +204,11 @@ fn show(best: &Match, machine: &Machine, detail: Detail) {
     if best.is_outer {
         row("", "The same message has other causes, too.");
     }
-    if let Some(here) = &here {
-        let (style, word, evidence) = match here {
-            Here::Present(e) => (RED, "yes", e),
-            Here::Absent(e) => (GREEN, "no", e),
-            Here::Unknown(e) => (YELLOW, "not known", e),
+    if let Some(cause) = &here.cause {
+        let (style, word, evidence) = match cause {
+            Cause::Present(e) => (RED, "yes", e),
+            Cause::Absent(e) => (GREEN, "no", e),
+            Cause::Unknown(e) => (YELLOW, "not known", e),
         };
         row("here", &format!("{}: {evidence}", styled(style, word)));
     }

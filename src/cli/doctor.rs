@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::Global;
 use super::session::{Session, with_defaults};
-use crate::doctor::{Diagnosis, Examination, Patient, SCHEMA, Verdict, View, examinations, examine, predict};
+use crate::checks::{self, Check, CheckContext, RunContext, Status, predict};
+use crate::doctor::{CheckReport, SCHEMA, run_checks};
 use crate::error::{Exit, Failure};
 use crate::host::Recorder;
 use crate::near::closest;
@@ -35,7 +36,7 @@ impl Doctor {
         let checks = self.chosen()?;
         if self.list {
             for check in checks {
-                out(&columns(&[(check.id, 16, BOLD)], check.what, width()));
+                out(&columns(&[(check.id, 16, BOLD)], check.title, width()));
             }
             return Ok(Exit::Done);
         }
@@ -44,29 +45,28 @@ impl Doctor {
         let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(&session.host);
-        let patient = Patient { system: &memo, facts: &facts, answers: &answers };
-        let found = examine(&patient, &checks, |seen| {
+        let context = CheckContext::new(&memo, &facts, &answers);
+        let reports = run_checks(&context, checks, |report| {
             if !self.json {
-                show(seen, global.quiet);
+                show(report, global.quiet);
             }
         });
-        let count = |verdict| found.iter().filter(|d| d.finding.verdict == verdict).count();
-        let (wrong, doubtful) = (count(Verdict::Wrong), count(Verdict::Doubtful));
+        let count = |status| reports.iter().filter(|report| report.status == status).count();
+        let (errors, warnings) = (count(Status::Error), count(Status::Warning));
         if self.json {
-            let predictions = [View::Shell, View::Wrapper].map(|view| predict(&patient, view));
-            let [shell, wrapper] = &predictions;
+            let [shell, wrapper] = [RunContext::Shell, RunContext::Wrapper].map(|run| predict(&context, run));
             json_line(json!({
-                "schema": SCHEMA, "checks": found, "prediction": { "shell": shell, "wrapper": wrapper },
-                "wrong": wrong, "doubtful": doubtful
+                "schema": SCHEMA, "checks": reports, "prediction": { "shell": shell, "wrapper": wrapper },
+                "wrong": errors, "doubtful": warnings
             }));
         } else {
-            out(&conclusion(wrong, doubtful));
+            out(&conclusion(errors, warnings, reports.len()));
         }
-        Ok(if wrong > 0 { Exit::Found } else { Exit::Done })
+        Ok(if errors > 0 { Exit::Found } else { Exit::Done })
     }
 
-    fn chosen(&self) -> Result<Vec<&'static Examination>, Failure> {
-        let all = examinations();
+    fn chosen(&self) -> Result<Vec<&'static Check>, Failure> {
+        let all: Vec<&'static Check> = checks::all().collect();
         for id in &self.only {
             if all.iter().all(|e| e.id != id) {
                 let ids = || all.iter().map(|e| e.id);
@@ -76,49 +76,45 @@ impl Doctor {
                 return Err(Failure::usage(format!("there is no check `{id}`"), hint));
             }
         }
-        let wanted = |e: &&Examination| self.only.is_empty() || self.only.iter().any(|id| id == e.id);
+        let wanted = |e: &&Check| self.only.is_empty() || self.only.iter().any(|id| id == e.id);
         Ok(all.into_iter().filter(wanted).collect())
     }
 }
 
-fn show(seen: &Diagnosis, quiet: bool) {
-    let finding = &seen.finding;
-    let (mark, style) = match finding.verdict {
-        Verdict::Ok => ("ok", GREEN),
-        Verdict::Doubtful => ("doubtful", YELLOW),
-        Verdict::Wrong => ("wrong", RED),
-        Verdict::NotApplicable => ("not here", DIM),
-        Verdict::Unknown => ("unknown", YELLOW),
+fn show(report: &CheckReport, quiet: bool) {
+    let (mark, style) = match report.status {
+        Status::Ok | Status::Limited => ("ok", GREEN),
+        Status::Warning => ("warning", YELLOW),
+        Status::Error => ("error", RED),
+        Status::Skipped => ("skipped", DIM),
+        Status::Unknown => ("unknown", YELLOW),
     };
-    let is_bad = matches!(finding.verdict, Verdict::Wrong | Verdict::Doubtful);
+    let is_bad = matches!(report.status, Status::Warning | Status::Error);
     if quiet && !is_bad {
         return;
     }
-    out(&columns(&[(mark, 10, style), (seen.id, 16, BOLD)], &finding.evidence, width()));
+    let mut details = report.details.clone();
+    if let Some(line) = report.fix.command().filter(|_| report.status == Status::Limited) {
+        details = format!("{details}; to change this: `{line}`");
+    }
+    out(&columns(&[(mark, 10, style), (report.id, 16, BOLD)], &details, width()));
     if is_bad {
         let row = |label: &str, text: &str, style| {
             out(&columns(&[("", 10, DIM), (label, 16, DIM)], &styled(style, text), width()));
         };
-        row("then", &finding.consequence, DIM);
-        row("do", finding.fix.text(), CYAN);
+        row("effect", &report.effect, DIM);
+        row("fix", report.fix.text(), CYAN);
     }
 }
 
-fn conclusion(wrong: usize, doubtful: usize) -> String {
-    let plural = |n: usize, one: &str, more: &str| format!("{n} {}", if n == 1 { one } else { more });
-    let doubts = if doubtful == 0 {
-        String::new()
-    } else {
-        format!(" {} doubtful.", plural(doubtful, "thing is", "things are"))
-    };
-    if wrong == 0 {
-        return format!("\n{}{doubts}", styled(GREEN.bold(), "Nothing is wrong."));
+fn conclusion(errors: usize, warnings: usize, checks: usize) -> String {
+    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let style = if errors == 0 { GREEN } else { RED };
+    let found = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
+    let text = format!("\n{} in {}.", styled(style.bold(), &found), count(checks, "check"));
+    if errors == 0 {
+        return text;
     }
-    let text = format!("{} wrong.", plural(wrong, "thing is", "things are"));
-    let hint = ui::wrap(
-        "Run `kind-wsl setup` to fix these if it can; `kind-wsl plan` shows what it would do.",
-        width(),
-    )
-    .join("\n");
-    format!("\n{}{doubts}\n{hint}", styled(RED.bold(), &text))
+    let hint = "Run `kind-wsl setup` to fix these if it can; `kind-wsl plan` shows what it would do.";
+    format!("{text}\n{}", ui::wrap(hint, width()).join("\n"))
 }

@@ -2,9 +2,9 @@
 
 use super::Drift;
 use crate::change::ChangeError;
+use crate::doctor::CheckReport;
 use crate::host::HostError;
 use crate::journal::JournalError;
-use crate::stage::Fault;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +51,8 @@ pub enum EngineError {
         hint: String,
     },
     /// What podman or systemd say is not what it should be.
-    #[error("{} of the checks failed", .faults.len())]
-    ChecksFailed {
-        /// Each with its check.
-        faults: Vec<(&'static str, Fault)>,
-    },
+    #[error("{} of the checks failed", .failed.len())]
+    ChecksFailed { failed: Vec<CheckReport> },
     /// Something else than what we left is there, and nobody decided.
     #[error("{} was changed by somebody else", .0.target)]
     Drift(Box<Drift>),
@@ -71,7 +68,7 @@ impl EngineError {
             Self::Trigger(e) | Self::Unanswered(e) => return e.hint(),
             Self::NotApplied { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
             Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => hint.clone(),
-            Self::ChecksFailed { faults } => faults.first().map_or_else(String::new, |(_, f)| f.hint.clone()),
+            Self::ChecksFailed { failed } => failed.first().map_or_else(String::new, |report| report.fix.to_string()),
             Self::Drift(_) => "decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned(),
         })
     }

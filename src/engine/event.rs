@@ -2,9 +2,10 @@
 
 use super::Reversal;
 use crate::change::{Target, Tick};
+use crate::doctor::CheckReport;
 use crate::host::Cmd;
 use crate::plan::Verdict;
-use crate::stage::{Fault, Stage};
+use crate::stage::Stage;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -51,11 +52,8 @@ pub enum Event<'e> {
     Trigger {
         command: &'e Cmd,
     },
-    /// Something was looked at.
-    Check {
-        what: &'static str,
-        seen: &'e Result<String, Fault>,
-    },
+    /// A check of the result.
+    Check(&'e CheckReport),
     /// A run goes on that was interrupted, or after a restart.
     Resumed(&'e str),
     /// We wait for something of the machine's.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::here;
 use super::pattern::Pattern;
+use crate::fix::Fix;
+use crate::stage::Stage;
+use crate::stages;
 
 /// How many rows there are; each has its number for good, because tests, documents and other programs name it.
 pub const ROWS: u32 = 65;
@@ -58,7 +60,10 @@ pub struct Symptom {
     pub cause: String,
     /// How one sees whether that is so.
     pub check: String,
-    /// The one command that fixes it, if one does.
+    /// The stages of the setup that fixes it, if one does.
+    #[serde(default, deserialize_with = "by_id")]
+    pub stages: Vec<&'static Stage>,
+    /// Another command that fixes it, if one does.
     pub run: Option<String>,
     /// What else to do, or to know about the command; may be empty if there is a command.
     #[serde(default)]
@@ -67,8 +72,23 @@ pub struct Symptom {
     pub thread: Vec<String>,
     /// Where it was seen: `wsl`, `kind`, `linux`.
     pub tags: Vec<String>,
-    /// The machine check that tells whether the cause is present.
-    pub here: Option<String>,
+}
+
+impl Symptom {
+    /// The one thing that fixes it, if there is one.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Fix> {
+        match (&self.run, &self.stages[..]) {
+            (Some(line), _) => Some(Fix::Command(line.clone())),
+            (None, []) => None,
+            (None, stages) => Some(Fix::Stages(stages.to_vec())),
+        }
+    }
+}
+
+fn by_id<'de, D: Deserializer<'de>>(ids: D) -> Result<Vec<&'static Stage>, D::Error> {
+    let stage = |id: &String| stages::by_id(id).map_err(serde::de::Error::custom);
+    Vec::<String>::deserialize(ids)?.iter().map(stage).collect()
 }
 
 const EMBEDDED: &str = include_str!("../../assets/symptoms.toml");
@@ -119,9 +139,9 @@ impl Table {
         if !self.themes.iter().any(|t| t.id == symptom.theme) {
             return Err(format!("there is no theme `{}`", symptom.theme));
         }
-        let fix = symptom.run.as_ref().unwrap_or(&symptom.fix);
-        let filled = [&symptom.title, &symptom.cause, &symptom.check, fix];
-        if filled.iter().any(|text| text.trim().is_empty()) {
+        let filled = [&symptom.title, &symptom.cause, &symptom.check];
+        let has_fix = symptom.remedy().is_some() || !symptom.fix.trim().is_empty();
+        if filled.iter().any(|text| text.trim().is_empty()) || !has_fix {
             return Err("title, cause, check and fix have to say something".to_owned());
         }
         if symptom.patterns.is_empty() && symptom.outer.is_empty() {
@@ -144,8 +164,8 @@ impl Table {
         {
             return Err("tags are `wsl`, `kind` and `linux`".to_owned());
         }
-        if let Some(name) = symptom.here.as_ref().filter(|name| here::by_name(name).is_none()) {
-            return Err(format!("there is no machine check `{name}`"));
+        if symptom.run.is_some() && !symptom.stages.is_empty() {
+            return Err("it has `stages` or `run`, not both".to_owned());
         }
         Ok(())
     }
@@ -186,9 +206,7 @@ mod tests {
         assert_eq!(broken("\nrow = 2\n", "\nrow = 1\n"), "row 1 is there twice");
         assert_eq!(broken("\nrow = 65\n", "\nrow = 66\n"), "row 65 is missing");
         assert!(broken("theme = \"cgroup\"", "theme = \"weather\"").contains("there is no theme `weather`"));
-        assert!(
-            broken("here = \"controllers\"", "here = \"moon\"").contains("there is no machine check `moon`")
-        );
+        assert!(broken("stages = [\"cgroup\",", "stages = [\"moon\",").contains("there is no stage `moon`"));
         assert!(broken("kubernetes-sigs/kind#3936", "kind#3936").contains("neither owner/repo#N"));
         assert!(broken("schema = 1", "schema = 2").contains("schema 2"));
     }

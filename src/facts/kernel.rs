@@ -8,13 +8,14 @@ use crate::host::{Cmd, System};
 
 /// The modules that kind's page wants loaded: a rootless node may not load them itself.
 pub const MODULES: [&str; 4] = ["ip6_tables", "ip6table_nat", "ip_tables", "iptable_nat"];
+/// The inotify limits that kind's known issues ask for: all nodes share the host's.
+pub const INOTIFY: [(&str, u64); 2] =
+    [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
+/// The open files that kind's entrypoint asks for (kind `images/base/files/usr/local/bin/entrypoint`).
+pub const OPEN_FILES: u64 = 64_000;
 /// Kernel settings that we look at, as sysctl writes them.
-const SETTINGS: [&str; 4] = [
-    "fs.inotify.max_user_watches",
-    "fs.inotify.max_user_instances",
-    "net.ipv4.ip_unprivileged_port_start",
-    "kernel.dmesg_restrict",
-];
+const SETTINGS: [&str; 4] =
+    [INOTIFY[0].0, INOTIFY[1].0, "net.ipv4.ip_unprivileged_port_start", "kernel.dmesg_restrict"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {

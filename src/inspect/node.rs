@@ -11,11 +11,10 @@ use serde_json::Value;
 use super::process::{UserMap, short_ids};
 use super::tree::{CgroupType, Tree};
 use crate::facts::cgroup::{ESSENTIAL, user_manager};
+use crate::facts::kernel::OPEN_FILES;
 use crate::host::{Account, Cmd, HostError, Output, System};
 use crate::provider::{Provider, docker_host};
 
-/// The limit of open files that the entrypoint requires.
-const OPEN_FILES: u64 = 64_000;
 /// A provider that takes longer hangs: its daemon, or its store's lock.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The label that kind gives its containers (kind `pkg/cluster/constants`, `pkg/cluster/internal/providers/*/constants.go`).

@@ -38,7 +38,7 @@ pub(crate) static MOVE_WSL2: Question = Question {
     weight: Prompting::Always,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "cgroup",
     title: "only cgroup v2",
     from: "guide",
@@ -53,7 +53,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&REMOVE_DEAD_BLOCK, &MOVE_WSL2],
     needed,
     changes,
-    checks: &[],
 };
 
 /// The settings of a `[wsl2]` in wsl.conf that can take effect in .wslconfig without changing what is set there.

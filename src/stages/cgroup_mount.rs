@@ -23,7 +23,7 @@ pub(crate) static MOUNT_FSTAB: Question = Question {
     weight: Prompting::Always,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "cgroup-mount",
     title: "cgroup v2 at /sys/fs/cgroup",
     from: "guide",
@@ -35,7 +35,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&MOUNT_FSTAB],
     needed,
     changes,
-    checks: &[],
 };
 
 /// The options that WSL itself uses (WSL test/windows/UnitTests.cpp:6946), and the guide.

@@ -6,7 +6,7 @@ use crate::fetch::catalogue;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::version::Version;
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "cni",
     title: "CNI plugins",
     from: "guide",
@@ -18,7 +18,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 const PLUGINS: &str = "containernetworking-plugins";

@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::facts::cgroup::WANTED;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "controllers",
     title: "all controllers reach systemd",
     from: "beyond the guide",
@@ -17,7 +17,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 /// The unit: before the first user session, at each start.

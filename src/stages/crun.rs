@@ -57,7 +57,7 @@ pub(crate) static CRUN_BINARY: Question = Question {
     weight: Prompting::Advanced,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "crun",
     title: "a crun that runs systemd",
     from: "guide",
@@ -71,7 +71,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&CRUN_VERSION, &CRUN_SHA256, &CRUN_BINARY],
     needed,
     changes,
-    checks: &[],
 };
 
 fn choices(facts: &Facts) -> Vec<Choice> {

@@ -20,7 +20,7 @@ pub(crate) static DELEGATE: Question = Question {
     weight: Prompting::Advanced,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "delegation",
     title: "controllers for the user manager",
     from: "guide and page",
@@ -32,7 +32,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&DELEGATE],
     needed,
     changes,
-    checks: &[],
 };
 
 /// A file of our own, beside `delegate.conf`, which kind's documentation, usernetes and lima write, and `override.conf`, which

@@ -9,7 +9,7 @@ use crate::facts::engines::CONTRIB;
 use crate::provider::Provider;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "docker",
     title: "Docker without root",
     from: "page",
@@ -25,7 +25,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 const UNIT: &str = "docker.service";

@@ -18,7 +18,7 @@ pub(crate) static IDLE: Question = Question {
     weight: Prompting::Always,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "idle",
     title: "the cluster outlives the last shell",
     from: "beyond the guide",
@@ -29,7 +29,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&IDLE],
     needed,
     changes,
-    checks: &[],
 };
 
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {

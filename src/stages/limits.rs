@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::change::{Change, Put, Run};
 use crate::facts::Facts;
+use crate::facts::kernel::INOTIFY;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
 pub(crate) static PRIVILEGED_PORTS: Question = Question {
@@ -26,7 +27,7 @@ pub(crate) static DMESG_RESTRICT: Question = Question {
     weight: Prompting::Advanced,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "limits",
     title: "kernel limits",
     from: "page",
@@ -38,14 +39,11 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&PRIVILEGED_PORTS, &DMESG_RESTRICT],
     needed,
     changes,
-    checks: &[],
 };
 
 const PATH: &str = "/etc/sysctl.d/99-kind-wsl.conf";
 const PORTS: &str = "net.ipv4.ip_unprivileged_port_start";
 const DMESG: &str = "kernel.dmesg_restrict";
-const INOTIFY: [(&str, u64); 2] =
-    [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
 
 /// The settings that are ours to make, with their present values. One that is better already is left out; one that
 /// has our value stays in, so that a resumed run writes the same file as an uninterrupted one.

@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::facts::kernel::Module;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "modules",
     title: "iptables modules are loaded",
     from: "page",
@@ -16,7 +16,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 fn needed(facts: &Facts, _: &Answers) -> Applicability {

@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::provider::Provider;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "nerdctl",
     title: "containerd without root",
     from: "page",
@@ -22,7 +22,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 const UNIT: &str = "containerd.service";

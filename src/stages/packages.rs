@@ -50,7 +50,7 @@ pub(crate) static REMOVE_PACKAGES: Question = Question {
     weight: Prompting::Advanced,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "packages",
     title: "the provider and its companions",
     from: "guide",
@@ -65,7 +65,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&PROVIDER, &REMOVE_PACKAGES],
     needed,
     changes,
-    checks: &[],
 };
 
 /// podman's version by release, for a fresh image whose package lists are still empty (read from the releases' own

@@ -24,7 +24,7 @@ pub(crate) static CGROUP_MANAGER: Question = Question {
     weight: Prompting::Advanced,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "podman",
     title: "podman's configuration",
     from: "guide and page",
@@ -42,7 +42,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&CGROUP_MANAGER],
     needed,
     changes,
-    checks: &[],
 };
 
 /// podman before 3.3 puts a rootless container of the cgroupfs manager below the root cgroup, where a user may make
@@ -57,7 +56,7 @@ fn default_manager(facts: &Facts) -> &'static str {
 }
 
 /// The cgroup manager that podman shall use.
-pub(super) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
+pub(crate) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
     answers.get(&CGROUP_MANAGER).unwrap_or(default_manager(facts))
 }
 

@@ -18,7 +18,7 @@ pub(crate) static RESTART_ALL: Question = Question {
     weight: Prompting::Always,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "restart",
     title: "started since the changes",
     from: "guide",
@@ -31,7 +31,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&RESTART_ALL],
     needed,
     changes,
-    checks: &[],
 };
 
 fn needed(facts: &Facts, _: &Answers) -> Applicability {

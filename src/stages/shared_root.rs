@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::facts::kernel::Propagation;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "shared-root",
     title: "mounts reach containers",
     from: "beyond the guide",
@@ -18,7 +18,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 const UNIT: &str = "kind-wsl-shared-root.service";

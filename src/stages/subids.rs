@@ -6,7 +6,7 @@ use crate::facts::subids::{Obstacle, SUBIDS};
 use crate::host::Owner;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "subids",
     title: "subordinate IDs for the user",
     from: "beyond the guide",
@@ -18,7 +18,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 fn needed(facts: &Facts, _: &Answers) -> Applicability {

@@ -16,7 +16,7 @@ pub(crate) static REPAIR_WSL_CONF: Question = Question {
     weight: Prompting::Always,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "systemd",
     title: "systemd is PID 1",
     from: "guide",
@@ -29,7 +29,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&REPAIR_WSL_CONF],
     needed,
     changes,
-    checks: &[],
 };
 
 fn is_unreadable(facts: &Facts) -> bool {

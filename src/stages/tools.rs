@@ -44,7 +44,7 @@ pub(crate) static KIND_WRAPPER: Question = Question {
     weight: Prompting::Always,
 };
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "tools",
     title: "kind and kubectl",
     from: "guide",
@@ -57,7 +57,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[&TOOLS, &KIND_WRAPPER],
     needed,
     changes,
-    checks: &[],
 };
 
 fn wants(answers: &Answers, tool: &str) -> bool {

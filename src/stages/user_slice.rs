@@ -4,7 +4,7 @@ use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
 use crate::facts::Facts;
 use crate::stage::{Answers, Applicability, Stage};
 
-pub(super) static STAGE: Stage = Stage {
+pub(crate) static STAGE: Stage = Stage {
     id: "user-slice",
     title: "slices for users",
     from: "guide",
@@ -16,7 +16,6 @@ pub(super) static STAGE: Stage = Stage {
     questions: &[],
     needed,
     changes,
-    checks: &[],
 };
 
 fn needed(facts: &Facts, _: &Answers) -> Applicability {

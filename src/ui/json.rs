@@ -64,11 +64,11 @@ impl Reporter for Json {
             Event::Undone { target, .. } => json!({ "event": "undone", "target": target }),
             Event::Kept { target, why, .. } => json!({ "event": "kept", "target": target, "why": why }),
             Event::Trigger { command } => json!({ "event": "follow", "command": command.to_string() }),
-            Event::Check { what, seen: Ok(seen) } => {
-                json!({ "event": "check", "what": what, "holds": true, "seen": seen })
+            Event::Check(check) if check.passed() => {
+                json!({ "event": "check", "what": check.title, "holds": true, "seen": check.details })
             }
-            Event::Check { what, seen: Err(fault) } => {
-                json!({ "event": "check", "what": what, "holds": false, "warning": fault.is_warning, "seen": fault.seen, "hint": fault.hint })
+            Event::Check(check) => {
+                json!({ "event": "check", "what": check.title, "holds": false, "warning": check.is_warning(), "seen": check.details, "hint": check.fix.to_string() })
             }
             Event::Resumed(text) => json!({ "event": "resumed", "text": text }),
             Event::Waiting(text) => json!({ "event": "waiting", "text": text }),

@@ -2,7 +2,6 @@
 
 use crate::change::Tick;
 use crate::engine::{Event, Reporter};
-use crate::fix::Fix;
 
 /// Prints text. Continuation lines are indented, so that none of them looks like a line of kind-wsl.
 fn out(text: &str) {
@@ -20,7 +19,7 @@ pub struct Plain {
 
 impl Reporter for Plain {
     fn event(&mut self, event: &Event<'_>) {
-        if self.quiet && !matches!(event, Event::Warn(_) | Event::Check { seen: Err(_), .. }) {
+        if self.quiet && !matches!(event, Event::Warn(_) | Event::Check(_)) {
             return;
         }
         match event {
@@ -32,11 +31,17 @@ impl Reporter for Plain {
             Event::Undone { reversal, .. } => out(&format!("  {}", reversal.done())),
             Event::Kept { reversal, why, .. } => out(&format!("  kept {} ({why})", reversal.object)),
             Event::Trigger { command } => out(&format!("  then: {command}")),
-            Event::Check { what, seen: Ok(seen) } => out(&format!("  holds: {what}: {seen}")),
-            Event::Check { what, seen: Err(fault) } => {
-                let word = if fault.is_warning { "warning" } else { "does not hold" };
-                out(&format!("  {word}: {what}: {}", fault.seen));
-                out(&format!("    hint: {}", Fix::from(fault.hint.as_str()).text()));
+            Event::Check(check) if check.passed() => {
+                if !self.quiet {
+                    out(&format!("  holds: {}: {}", check.title, check.details));
+                }
+            }
+            Event::Check(check) => {
+                let word = if check.is_warning() { "warning" } else { "does not hold" };
+                out(&format!("  {word}: {}: {}", check.title, check.details));
+                if !check.fix.text().is_empty() {
+                    out(&format!("    hint: {}", check.fix.text()));
+                }
             }
             Event::Resumed(text) | Event::Waiting(text) => out(text),
             Event::Tick(Tick::Wait(text) | Tick::Note(text)) => out(&format!("  {text}")),

@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
 use crate::change::{Change, Scope};
 use crate::facts::{Facts, Wsl};
-use crate::fix::Fix;
+use crate::fix::Advice;
 use crate::plan::{FileDiff, Plan, Planned, Verdict};
 
 fn style(verdict: Verdict) -> Style {
@@ -101,7 +101,7 @@ pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
 
 fn ending(plan: &Plan, facts: &Facts) -> String {
     if let Some(blocked) = plan.blocked() {
-        let hint = Fix::from(blocked.hint.as_deref().unwrap_or_default());
+        let hint = Advice::from(blocked.hint.as_deref().unwrap_or_default());
         return format!(
             "{} stage `{}`: {}\n{} {hint}",
             styled(RED.bold(), "blocked:"),

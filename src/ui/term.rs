@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
 use crate::change::Tick;
 use crate::engine::{Event, Reporter};
-use crate::fix::Fix;
 
 /// The bar that is shown now.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -134,11 +133,15 @@ impl Reporter for Term {
                 self.mark("·", YELLOW, &format!("kept {} ({why})", reversal.object));
             }
             Event::Trigger { command } => self.mark("·", DIM, &format!("then {command}")),
-            Event::Check { what, seen: Ok(seen) } => self.mark("✓", GREEN, &format!("{what}: {seen}")),
-            Event::Check { what, seen: Err(fault) } => {
-                let (mark, style) = if fault.is_warning { ("!", YELLOW) } else { ("✗", RED) };
-                self.mark(mark, style, &format!("{what}, but {}", fault.seen));
-                self.mark(" ", CYAN, &format!("hint: {}", Fix::from(fault.hint.as_str()).text()));
+            Event::Check(check) if check.passed() => {
+                self.mark("✓", GREEN, &format!("{}: {}", check.title, check.details));
+            }
+            Event::Check(check) => {
+                let (mark, style) = if check.is_warning() { ("!", YELLOW) } else { ("✗", RED) };
+                self.mark(mark, style, &format!("{}, but {}", check.title, check.details));
+                if !check.fix.text().is_empty() {
+                    self.mark(" ", CYAN, &format!("hint: {}", check.fix.text()));
+                }
             }
             Event::Resumed(text) => self.mark("·", CYAN, text),
             Event::Waiting(text) => self.bar(Shape::Spinner).set_message(one_line(text)),

@@ -3,8 +3,11 @@
 
 use std::fmt::Write;
 
+use kind_wsl::checks::verify;
 use kind_wsl::explain::table;
 use kind_wsl::explain::table::address;
+use kind_wsl::fix::Advice;
+use kind_wsl::provider::Provider;
 use kind_wsl::stages::STAGES;
 
 fn stages() -> String {
@@ -18,11 +21,15 @@ fn stages() -> String {
             writeln!(text, "| `--{}` | `{}` | {} |", question.flag(), question.variable(), question.help)
                 .unwrap();
         }
-        if !stage.checks.is_empty() {
+        if stage.id == "verify" {
             text.push_str("\nAfterwards must hold:\n\n");
-        }
-        for check in stage.checks {
-            writeln!(text, "* {}", check.what).unwrap();
+            let mut titles = Vec::new();
+            for check in Provider::ALL.into_iter().flat_map(verify) {
+                if !titles.contains(&check.title) {
+                    writeln!(text, "* {}", check.title).unwrap();
+                    titles.push(check.title);
+                }
+            }
         }
     }
     text
@@ -58,8 +65,8 @@ fn troubleshooting() -> String {
                 writeln!(text, "\nIt has no message of its own: {why}.").unwrap();
             }
             // A block of its own, to be copied as it is.
-            let command =
-                symptom.run.as_ref().map_or_else(|| " ".to_owned(), |run| format!("\n\n    {run}\n\n"));
+            let command = symptom.remedy().map(|fix| Advice::from(&[fix][..]));
+            let command = command.map_or_else(|| " ".to_owned(), |run| format!("\n\n    {}\n\n", run.text()));
             let threads: Vec<_> = symptom.thread.iter().map(|t| format!("<{}>", address(t))).collect();
             writeln!(
                 text,

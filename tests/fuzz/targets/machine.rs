@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use kind_wsl::doctor::{Examination, Patient, Verdict, examinations, examine};
+use kind_wsl::checks::{Check, CheckContext, Status, all};
+use kind_wsl::doctor::run_checks;
 use kind_wsl::facts::{
     Cgroup, Containers, Distro, Engines, Facts, Kernel, Packages, Subids, Systemd, Tools, Windows, Wsl,
     WslConf,
@@ -183,7 +184,7 @@ const ASKED: [&str; 8] = [
 ];
 
 static ALL: LazyLock<Vec<&str>> = LazyLock::new(|| [&ASKED[..], &PLACES[..]].concat());
-static CHECKS: LazyLock<Vec<&Examination>> = LazyLock::new(examinations);
+static CHECKS: LazyLock<Vec<&'static Check>> = LazyLock::new(|| all().collect());
 
 fn place<'p>(input: &'p [u8], places: &[&'static str]) -> (&'static str, &'p [u8]) {
     let (&first, rest) = input.split_first().unwrap_or((&0, &[]));
@@ -348,14 +349,13 @@ fn doctor(input: &[u8]) -> Shape {
     let facts = facts_of(&system);
     let mut answers = Answers::default();
     answers.set("provider", provider.name());
-    let patient = Patient { system: &system, facts: &facts, answers: &answers };
+    let context = CheckContext::new(&system, &facts, &answers);
     let mut shape = Shape::of(provider.name()).and(place);
-    for seen in examine(&patient, &CHECKS, |_| {}) {
-        let found = &seen.finding;
-        assert!(!found.evidence.is_empty() && !found.evidence.starts_with("this check crashed"), "{seen:?}");
-        let is_bad = matches!(found.verdict, Verdict::Wrong | Verdict::Doubtful);
-        assert_eq!(is_bad, !found.consequence.is_empty() && !found.fix.text().is_empty(), "{seen:?}");
-        shape = shape.and(std::mem::discriminant(&found.verdict));
+    for seen in run_checks(&context, CHECKS.iter().copied(), |_| {}) {
+        assert!(!seen.details.is_empty() && !seen.details.starts_with("this check crashed"), "{seen:?}");
+        let is_failure = matches!(seen.status, Status::Warning | Status::Error);
+        assert_eq!(is_failure, !seen.effect.is_empty() && !seen.fix.text().is_empty(), "{seen:?}");
+        shape = shape.and(std::mem::discriminant(&seen.status));
     }
     shape
 }

@@ -10,6 +10,7 @@ use clap::error::ErrorKind::{
 use kind_wsl::cli::command;
 use kind_wsl::explain;
 use kind_wsl::facts::Facts;
+use kind_wsl::fix::Advice;
 use kind_wsl::stages;
 use serde_json::Value;
 
@@ -161,7 +162,8 @@ fn has_something_to_do(case: &Case, line: &str, place: &str) {
 #[test]
 fn every_fix_of_a_symptom_is_one_command_that_exists_or_a_sentence() {
     for symptom in &explain::table().unwrap().symptoms {
-        if let Some(line) = &symptom.run {
+        if let Some(fix) = symptom.remedy().map(|fix| Advice::from(&[fix][..])) {
+            let line = fix.command().unwrap();
             is_shell(line);
             parses(line, &symptom.title);
         }

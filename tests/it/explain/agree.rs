@@ -1,80 +1,56 @@
-//! `doctor` and `explain` give one answer to a question that both judge, on every machine.
+//! `doctor` and `explain` give the same answer to the same question, on every machine.
 
-use kind_wsl::doctor::{Diagnosis, Patient, Verdict, examinations, examine};
-use kind_wsl::explain::Here;
-use kind_wsl::explain::here::by_name;
-use kind_wsl::explain::table;
+use kind_wsl::checks::{Check, CheckContext, Scope, Status, all};
+use kind_wsl::doctor::{CheckReport, run_checks};
+use kind_wsl::explain::causes::{Cause, cause, checks};
+use kind_wsl::explain::table::ROWS;
 use kind_wsl::host::FaultInjector;
 use kind_wsl::stage::Answers;
 
 use crate::support::{Layout, Machine, answers};
 
-/// The checks of `doctor`, and the looks of `explain` at the same facts.
-const SHARED: &[(&str, &[&str])] = &[
-    ("systemd", &["systemd"]),
-    ("interop", &["interop"]),
-    ("cgroup", &["cgroup-v1", "cgroup-hybrid", "cgroup-root"]),
-    ("isolation", &["withheld"]),
-    ("runtime-dir", &["runtime-dir", "runtime-dir-owner", "bus"]),
-    ("manager", &["user-manager"]),
-    ("controllers", &["controllers"]),
-    ("subids", &["subids", "newuidmap"]),
-    ("shared-root", &["root-private"]),
-    ("crun", &["crun-chmod", "crun-oci", "crun-0", "crun-1.21", "crun-1.29"]),
-    ("logs", &["log-driver"]),
-    ("overlay", &["kernel-overlay"]),
-    ("network", &["pasta", "cni-missing"]),
-    ("pids", &["pids-limit"]),
-    ("inotify", &["inotify"]),
-    ("iptables", &["iptables", "modules-unloaded"]),
-    ("ipv6", &["ipv6"]),
-    ("networking", &["mirrored"]),
-    ("kind", &["podman-6-labels"]),
-    ("restart", &["pending"]),
-];
+/// Whether `check` is `other`, or has it as a part.
+fn has(check: &Check, other: &Check) -> bool {
+    std::ptr::eq(check, other) || check.parts().iter().any(|part| has(part, other))
+}
 
-/// Looks at what no check of `doctor` judges, or what it does not take for a fault.
-const ONLY_EXPLAIN: &[&str] = &[
-    "v1-memory",
-    "isolated",
-    "kernel-words",
-    "manager-refused",
-    "runtime-dir-wslg",
-    "runtime-dir-hidden",
-    "run-in-tmp",
-    "cni-plugins",
-    "podman-6-ports",
-    "docker-missing",
-    "user-namespaces",
-    "apparmor",
-    "modules-missing",
-    "xt-recent",
-    "low-ports",
-    "old-wsl",
-];
-
-/// Checks that judge other facts as well: whether kind is installed, whether cpuset and io are delegated.
-const BROADER: &[&str] = &["kind", "controllers"];
-
-/// What the two say differently.
+/// What the two say differently about the cause of a symptom.
 fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
-    let (host, facts) = (machine.host(FaultInjector::default()), machine.facts());
-    let patient = Patient { system: &host, facts: &facts, answers: &Answers::default() };
-    let found = examine(&patient, &examinations(), |_| {});
+    let (host, facts, answers) =
+        (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
+    let context = CheckContext::new(&host, &facts, &answers);
+    let reports = run_checks(&context, all(), |_| {});
+    let of_explain = CheckContext::new(&host, &facts, &answers).of_any_provider();
     let mut wrong = Vec::new();
-    for (check, looks) in SHARED {
-        let Diagnosis { finding, .. } = found.iter().find(|d| d.id == *check).unwrap();
-        let said: Vec<(&str, Here)> =
-            looks.iter().map(|look| (*look, by_name(look).unwrap()(&host, &facts))).collect();
-        let is_present = said.iter().any(|(_, here)| matches!(here, Here::Present(_)));
-        let is_absent = said.iter().all(|(_, here)| matches!(here, Here::Absent(_)));
-        let agrees = match finding.verdict {
-            Verdict::NotApplicable => true,
-            Verdict::Ok | Verdict::Unknown => !is_present,
-            Verdict::Doubtful | Verdict::Wrong => !is_absent || BROADER.contains(check),
+    for row in 1..=ROWS {
+        let Some(cause) = cause(row, &of_explain) else { continue };
+        // What doctor skips because of the provider is a question of its own.
+        let is_for_provider = |check: &Check| {
+            !check
+                .scope
+                .iter()
+                .any(|s| matches!(s, Scope::Provider(list) if !list.contains(&answers.provider())))
         };
-        if !agrees {
-            wrong.push(format!("{name}: doctor says {finding:?} of {check}, explain {said:?}"));
+        let asked: Vec<_> = checks(row).iter().copied().filter(|check| is_for_provider(check)).collect();
+        let statuses: Vec<(&str, Status)> =
+            asked.iter().map(|check| (check.id, CheckReport::of(&context, check).status)).collect();
+        let failed = |status: &Status| matches!(status, Status::Limited | Status::Warning | Status::Error);
+        let agrees = match &cause {
+            _ if asked.is_empty() => true,
+            Cause::Present(_) => statuses.iter().any(|(_, status)| failed(status)),
+            Cause::Absent(_) | Cause::Unknown(_) => !statuses.iter().any(|(_, status)| failed(status)),
+        };
+        // The line that doctor prints says so, too: it is the check itself, or the one that it is a part of.
+        let shown = asked.iter().all(|check| {
+            let is_wrong = matches!(CheckReport::of(&context, check).status, Status::Warning | Status::Error);
+            let lines = all().zip(&reports).filter(|(top, _)| has(top, check));
+            let mut found = lines.map(|(_, report)| report.status).peekable();
+            found.peek().is_some()
+                && (!is_wrong
+                    || found.all(|s| matches!(s, Status::Warning | Status::Error | Status::Skipped)))
+        });
+        if !agrees || !shown {
+            wrong.push(format!("{name}: explain says {cause:?} of symptom {row}, doctor {statuses:?}"));
         }
     }
     wrong
@@ -167,30 +143,20 @@ fn doctor_and_explain_give_one_answer() {
 }
 
 #[test]
-fn every_look_is_compared_with_doctor_or_is_known_to_be_of_explain_alone() {
-    let shared = || SHARED.iter().flat_map(|(_, looks)| *looks);
-    for name in table().unwrap().symptoms.iter().filter_map(|s| s.here.as_deref()) {
-        let (is_shared, is_alone) = (shared().any(|look| *look == name), ONLY_EXPLAIN.contains(&name));
-        assert!(is_shared != is_alone, "{name}");
-    }
-}
-
-#[test]
 fn on_debian_11_overlayfs_is_allowed_and_ipv6_is_disabled() {
     let machine = Machine::new(Layout::Plain);
     let (_, files) = VARIANTS.iter().find(|(name, _)| *name == "Debian 11").unwrap();
     files.iter().for_each(|(path, text)| machine.write(path, text));
-    let (host, facts) = (machine.host(FaultInjector::default()), machine.facts());
-    let here = |name: &str| by_name(name).unwrap()(&host, &facts);
+    let (host, facts, answers) =
+        (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
+    let context = CheckContext::new(&host, &facts, &answers);
     let allowed = "the kernel is 5.10.0-28-amd64, whose distribution allows it";
-    assert_eq!(here("kernel-overlay"), Here::Absent(allowed.to_owned()));
-    assert_eq!(here("ipv6"), Here::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned()));
-    let patient = Patient { system: &host, facts: &facts, answers: &Answers::default() };
-    let found = examine(&patient, &examinations(), |_| {});
-    let check = |id: &str| &found.iter().find(|d| d.id == id).unwrap().finding;
-    assert_eq!(check("overlay").verdict, Verdict::Ok);
-    assert_eq!(
-        (check("ipv6").verdict, check("ipv6").fix.text()),
-        (Verdict::Doubtful, "sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0")
-    );
+    assert_eq!(cause(38, &context), Some(Cause::Absent(allowed.to_owned())));
+    assert_eq!(cause(64, &context), Some(Cause::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned())));
+    let reports = run_checks(&context, all(), |_| {});
+    let report = |id: &str| reports.iter().find(|report| report.id == id).unwrap();
+    assert_eq!(report("overlay").status, Status::Ok);
+    let ipv6 = report("ipv6");
+    let fix = "sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0";
+    assert_eq!((ipv6.status, ipv6.fix.text()), (Status::Warning, fix));
 }

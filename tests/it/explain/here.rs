@@ -1,36 +1,37 @@
 //! Whether the cause of a symptom is present on a machine.
 
-use kind_wsl::explain::here::look;
-use kind_wsl::explain::{Here, table};
+use kind_wsl::checks::CheckContext;
+use kind_wsl::explain::{Cause, cause, table};
 use kind_wsl::facts::{Facts, wsl::Wsl};
 use kind_wsl::host::{Account, FaultInjector};
+use kind_wsl::stage::Answers;
 
 use crate::support::{Layout, Machine};
 
 /// What the look of a row says on a machine.
-fn said(machine: &Machine, row: u32) -> Here {
+fn said(machine: &Machine, row: u32) -> Cause {
     let facts = machine.facts();
     said_of(machine, &facts, row)
 }
 
-fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Here {
-    let symptom = table().unwrap().symptoms.iter().find(|s| s.row == row).unwrap();
-    look(symptom, &machine.host(FaultInjector::default()), facts).unwrap()
+fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Cause {
+    let (host, answers) = (machine.host(FaultInjector::default()), Answers::default());
+    cause(row, &CheckContext::new(&host, facts, &answers).of_any_provider()).unwrap()
 }
 
 #[track_caller]
 fn present(machine: &Machine, row: u32, evidence: &str) {
-    assert_eq!(said(machine, row), Here::Present(evidence.to_owned()));
+    assert_eq!(said(machine, row), Cause::Present(evidence.to_owned()));
 }
 
 #[track_caller]
 fn absent(machine: &Machine, row: u32, evidence: &str) {
-    assert_eq!(said(machine, row), Here::Absent(evidence.to_owned()));
+    assert_eq!(said(machine, row), Cause::Absent(evidence.to_owned()));
 }
 
 #[track_caller]
 fn unknown(machine: &Machine, row: u32, why: &str) {
-    assert_eq!(said(machine, row), Here::Unknown(why.to_owned()));
+    assert_eq!(said(machine, row), Cause::Unknown(why.to_owned()));
 }
 
 #[test]
@@ -38,10 +39,10 @@ fn a_classic_wsl_has_cgroup_v1_and_no_systemd() {
     let machine = Machine::new(Layout::Classic);
     present(&machine, 2, "/sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)");
     present(&machine, 14, "PID 1 is `init`");
-    present(&machine, 15, "PID 1 is `init`, so no user manager can run");
-    present(&machine, 23, "/run/user/1000 is not there");
-    unknown(&machine, 1, "user@1000.service does not run");
-    absent(&machine, 7, "WSL 2.2.4.0 does not part the cgroups of distributions here");
+    present(&machine, 15, "PID 1 is `init`");
+    present(&machine, 23, "/run/user/1000 does not exist");
+    unknown(&machine, 1, "needs `systemd`: PID 1 is `init`");
+    absent(&machine, 7, "WSL 2.2.4.0 does not isolate the cgroups of distributions here");
 }
 
 #[test]
@@ -52,8 +53,11 @@ fn a_plain_machine_with_systemd_has_none_of_that() {
     absent(&machine, 20, "user@1000.service is active");
     absent(&machine, 7, "this machine is not WSL");
     absent(&machine, 56, "this machine is not WSL");
-    let all = "cpu, memory, pids; a shell outside of it may still lack them, `kind-wsl kind` does not";
-    absent(&machine, 1, &format!("/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has {all}"));
+    let outside = "this shell is not below user@1000.service: kind can lack controllers here, and does not with `kind-wsl kind`";
+    present(&machine, 1, outside);
+    let inside = "/user.slice/user-1000.slice/user@1000.service/run-r1.scope";
+    machine.write("/proc/self/cgroup", format!("0::{inside}\n"));
+    absent(&machine, 1, "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has cpu, memory, pids");
 }
 
 #[test]
@@ -61,7 +65,8 @@ fn an_isolated_wsl_withholds_pids() {
     let machine = Machine::new(Layout::Isolated);
     let base = "/sys/fs/cgroup/wsl-user/distro-2/systemd";
     present(&machine, 7, &format!("the cgroups of this distribution are below {base}"));
-    present(&machine, 8, &format!("cpuset, io, pids do not reach {base}"));
+    let (above, below) = ("/sys/fs/cgroup/wsl-user/distro-2", "/wsl-user/distro-2/systemd");
+    present(&machine, 8, &format!("{above} does not enable cpuset, io, pids for systemd below {below}"));
     present(&machine, 1, &format!("{base}/user.slice/user-1000.slice/user@1000.service lacks pids"));
     present(&machine, 56, "/proc/sys/fs/binfmt_misc has no WSLInterop");
 }
@@ -73,25 +78,25 @@ fn a_hybrid_is_seen_by_its_directory() {
         "/proc/mounts",
         "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n",
     );
-    assert!(matches!(said(&machine, 4), Here::Present(_)));
+    assert!(matches!(said(&machine, 4), Cause::Present(_)));
 }
 
 #[test]
 fn the_runtime_directory_tells_about_the_session() {
     let machine = Machine::new(Layout::Plain);
-    present(&machine, 16, "/run/user/1000/bus is not there");
+    present(&machine, 16, "/run/user/1000/bus does not exist");
     machine.write("/run/user/1000/bus", "");
     machine.write("/run/user/1000/systemd/private", "");
-    absent(&machine, 16, "/run/user/1000/bus is there");
-    absent(&machine, 18, "/run/user/1000/systemd/private is there");
+    absent(&machine, 16, "/run/user/1000/bus exists");
+    absent(&machine, 18, "/run/user/1000/systemd/private exists");
     machine.write(
         "/proc/mounts",
         "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ntmpfs /run/user/1000 tmpfs rw 0 0\nnone /run/user/1000 tmpfs rw 0 0\n",
     );
     present(&machine, 18, "2 file systems are mounted on /run/user/1000");
-    absent(&machine, 26, "there is no /tmp/podman-run-1000 and no /tmp/storage-run-1000");
+    absent(&machine, 26, "neither /tmp/podman-run-1000 nor /tmp/storage-run-1000 exists");
     machine.write("/tmp/podman-run-1000/libpod/x", "");
-    present(&machine, 26, "/tmp/podman-run-1000 is there");
+    present(&machine, 26, "/tmp/podman-run-1000 exists");
 }
 
 #[test]
@@ -118,12 +123,12 @@ fn the_crun_that_podman_will_run_is_what_counts() {
     ] {
         with(&mut facts, version);
         let said = said_of(&machine, &facts, row);
-        assert_eq!(matches!(said, Here::Present(_)), is_here, "row {row}, crun {version}: {said:?}");
+        assert_eq!(matches!(said, Cause::Present(_)), is_here, "row {row}, crun {version}: {said:?}");
     }
     machine.write("/fake/podman-version", "podman version 4.9.3\n");
     with(&mut facts, "1.14.1");
     assert!(
-        matches!(said_of(&machine, &facts, 28), Here::Absent(_)),
+        matches!(said_of(&machine, &facts, 28), Cause::Absent(_)),
         "podman 4 writes what an older crun reads"
     );
 }
@@ -132,7 +137,7 @@ fn the_crun_that_podman_will_run_is_what_counts() {
 fn files_and_settings_tell_about_the_rest() {
     let machine = Machine::new(Layout::Modern);
     present(&machine, 34, "dev has 0 subordinate IDs in /etc/subuid and needs 65536");
-    absent(&machine, 35, "/usr/bin/newuidmap is there");
+    absent(&machine, 35, "/usr/bin/newuidmap is installed");
     present(&machine, 47, "net.ipv4.ip_unprivileged_port_start is 1024");
     present(&machine, 50, "fs.inotify.max_user_watches is 8192, fs.inotify.max_user_instances is 128");
     present(&machine, 51, "containers.pids_limit is not set: podman's default is 2048");
@@ -167,9 +172,12 @@ fn a_wsl_that_is_too_old_is_known_by_its_version() {
     let machine = Machine::new(Layout::Modern);
     let mut facts = machine.facts();
     facts.wsl = Wsl::Two { version: Some("0.70.4".parse().unwrap()), distro: None };
-    assert_eq!(said_of(&machine, &facts, 6), Here::Present("this is WSL 0.70.4".to_owned()));
+    assert_eq!(said_of(&machine, &facts, 6), Cause::Present("this is WSL 0.70.4".to_owned()));
     facts.wsl = Wsl::Two { version: None, distro: None };
-    assert_eq!(said_of(&machine, &facts, 6), Here::Unknown("this WSL does not say its version".to_owned()));
+    assert_eq!(
+        said_of(&machine, &facts, 6),
+        Cause::Unknown("this WSL does not report its version".to_owned())
+    );
 }
 
 #[test]
@@ -178,7 +186,7 @@ fn of_root_nothing_is_claimed() {
     let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into(), shell: "/bin/sh".into() };
     let facts = Facts::probe(&machine.host(FaultInjector::default()), root);
     for row in [1, 15, 16, 18, 20, 21, 23, 61] {
-        assert!(matches!(said_of(&machine, &facts, row), Here::Unknown(_)), "row {row}");
+        assert!(matches!(said_of(&machine, &facts, row), Cause::Unknown(_)), "row {row}");
     }
 }
 
@@ -186,10 +194,12 @@ fn of_root_nothing_is_claimed() {
 fn every_look_answers_on_every_machine() {
     for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
         let machine = Machine::new(layout);
-        let (host, facts) = (machine.host(FaultInjector::default()), machine.facts());
+        let (host, facts, answers) =
+            (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
+        let context = CheckContext::new(&host, &facts, &answers).of_any_provider();
         for symptom in &table().unwrap().symptoms {
-            if let Some(Here::Present(text) | Here::Absent(text) | Here::Unknown(text)) =
-                look(symptom, &host, &facts)
+            if let Some(Cause::Present(text) | Cause::Absent(text) | Cause::Unknown(text)) =
+                cause(symptom.row, &context)
             {
                 assert!(
                     !text.is_empty() && text.len() < 250 && !text.contains('\n'),

@@ -38,11 +38,21 @@ more   https://github.com/kubernetes-sigs/kind/issues/3433
 }
 
 #[test]
-fn the_machine_says_whether_the_cause_is_here() {
+fn a_fix_is_not_the_answer_on_a_machine_without_the_cause() {
     piped(&Case::new(Layout::Plain), "explain -", V2.as_bytes()).expect(0, "").says(
         "
         here   no: /sys/fs/cgroup is cgroup v2
     ",
+    );
+    let case = Case::new(Layout::Plain);
+    let text = piped(&case, "explain -", V2.as_bytes()).expect(0, "").stdout;
+    let answer = "fix    This machine does not have the cause. On a machine that has it: run `kind-wsl setup --only cgroup,";
+    assert!(text.contains(answer), "{text}");
+    let symptom = &json(piped(&case, "explain --json -", V2.as_bytes()))["symptoms"][0];
+    assert_eq!((&symptom["present"], &symptom["command"]), (&false.into(), &serde_json::Value::Null));
+    assert!(
+        symptom["fix"].as_str().unwrap().starts_with("This machine does not have the cause."),
+        "{symptom}"
     );
 }
 
@@ -177,7 +187,7 @@ fn programs_get_the_stages_as_well() {
 fn it_needs_neither_an_ordinary_user_nor_a_machine_that_can_be_set_up() {
     let case = Case::new(Layout::Classic);
     let message = "explain Failed to connect to bus: No medium found";
-    case.run(&format!("--user root {message}")).expect(0, "").says(
+    Case::new(Layout::Plain).run(&format!("--user root {message}")).expect(0, "").says(
         "
         here   not known: root has no rootless containers; name the user: `--user NAME`
     ",

@@ -9,34 +9,28 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Examination, Finding, Patient};
-use crate::explain::{Here, here};
+use super::cgroup::{delegate, to_v2};
+use super::engine::stage_of;
+use super::podman::{PODMAN, version as podman_version, with_version};
+use super::{Check, CheckContext, Cost, Group, Outcome, Run, Scope};
 use crate::facts::cgroup::ESSENTIAL;
 use crate::facts::engines::Info;
+use crate::fix::{command, setup, setup_line};
 use crate::host::{Cmd, Output};
 use crate::provider::{INFO, Provider, can_be_wrapped, docker_host, in_wrapper};
+use crate::stages::{packages, tools};
 use crate::version::Version;
 
-pub(super) static FIRST: &[Examination] =
-    &[Examination { id: "kind", what: "kind is there, and knows this provider", look: kind }];
+pub(super) static CHECKS: &[&Check] = &[&KIND, &IN_SHELL, &IN_WRAPPER];
 
-pub(super) static LAST: &[Examination] = &[
-    Examination {
-        id: "kind-shell",
-        what: "kind accepts this machine, typed in this shell",
-        look: |p| foretold(p, View::Shell),
-    },
-    Examination {
-        id: "kind-wrapper",
-        what: "kind accepts this machine inside `kind-wsl kind`",
-        look: |p| foretold(p, View::Wrapper),
-    },
-];
+const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
+    Check::new(Group::Kind, id, title, run)
+}
 
 /// From where kind asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum View {
+pub enum RunContext {
     /// The shell as it is.
     Shell,
     /// A scope of the user manager with everything delegated.
@@ -94,59 +88,52 @@ impl fmt::Display for Prediction {
     }
 }
 
-/// The version of the podman that runs.
-pub(super) fn podman_version(patient: &Patient<'_>) -> Option<Version> {
-    here::podman::version(patient.system, patient.facts)
-}
-
 #[must_use]
-pub fn predict(patient: &Patient<'_>, view: View) -> Prediction {
-    let provider = patient.answers.provider();
-    if view == View::Shell
-        && let Some(name) = detected(patient).filter(|name| *name != provider.name())
+pub fn predict(c: &CheckContext<'_>, run: RunContext) -> Prediction {
+    let provider = c.answers.provider();
+    if run == RunContext::Shell
+        && let Some(name) = detected(c).filter(|name| *name != provider.name())
     {
         return Prediction::AnotherProvider { name, wanted: provider };
     }
-    if !answers_as(patient, provider) {
+    if !answers_as(c, provider) {
         return Prediction::NoProvider { provider };
     }
-    let info = match ask(patient, view, provider) {
+    let info = match ask(c, run, provider) {
         Ok(info) => info,
         // systemd-run's own words, before the provider was started.
-        Err(said) if view == View::Wrapper && said.starts_with("Failed to ") => {
+        Err(said) if run == RunContext::Wrapper && said.starts_with("Failed to ") => {
             return Prediction::NoWrapper { said };
         }
         Err(said) => return Prediction::NoInfo { provider, said },
     };
     match provider {
-        Provider::Podman => match podman_version(patient) {
-            Some(version) => judge(patient, view, &info, &version),
+        Provider::Podman => match podman_version(c) {
+            Some(version) => judge(c, run, &info, &version),
             None => Prediction::NoProvider { provider },
         },
-        Provider::Docker | Provider::Nerdctl => judge_engine(patient, view, &Info::of(&info)),
+        Provider::Docker | Provider::Nerdctl => judge_engine(c, run, &Info::of(&info)),
     }
 }
 
 /// Asks what kind asks, where kind asks it: of docker by the address that the wrapper gives, in the shell by its own.
-fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, String> {
+pub(super) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> Result<Value, String> {
     let mut words = vec![provider.name()];
     match provider {
         Provider::Podman => words.extend(["info", "--format", "json"]),
         Provider::Docker | Provider::Nerdctl => words.extend(INFO),
     }
     // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
-    let mut cmd = match view {
-        View::Wrapper if can_be_wrapped(patient.system, &patient.facts.user) => {
-            in_wrapper(words.iter().copied())
-        }
-        View::Shell | View::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
+    let mut cmd = match run {
+        RunContext::Wrapper if can_be_wrapped(c.system, &c.facts.user) => in_wrapper(words.iter().copied()),
+        RunContext::Shell | RunContext::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
     };
-    let told = patient.system.env("DOCKER_HOST").filter(|host| !host.is_empty());
-    if provider == Provider::Docker && view == View::Wrapper && told.is_none() {
-        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&patient.facts.user));
+    let told = c.system.env("DOCKER_HOST").filter(|host| !host.is_empty());
+    if provider == Provider::Docker && run == RunContext::Wrapper && told.is_none() {
+        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&c.facts.user));
     }
-    let cmd = cmd.as_user(&patient.facts.user).timeout(Duration::from_mins(2));
-    match patient.system.run_readonly(&cmd) {
+    let cmd = cmd.as_user(&c.facts.user).timeout(Duration::from_mins(2));
+    match c.system.run_readonly(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => {
             let info: Value = serde_json::from_str(stdout.trim()).map_err(|e| format!("no JSON: {e}"))?;
             // docker ends well without its daemon, and says so in here.
@@ -161,7 +148,7 @@ fn ask(patient: &Patient<'_>, view: View, provider: Provider) -> Result<Value, S
 }
 
 /// kind's own rules, on docker's or nerdctl's answer.
-fn judge_engine(patient: &Patient<'_>, view: View, info: &Info) -> Prediction {
+fn judge_engine(c: &CheckContext<'_>, run: RunContext, info: &Info) -> Prediction {
     if !info.is_rootless {
         return Prediction::Accepts;
     }
@@ -176,12 +163,12 @@ fn judge_engine(patient: &Patient<'_>, view: View, info: &Info) -> Prediction {
             missing,
             at: "the daemon, which has no cgroup driver".to_owned(),
         },
-        Some(first) => Prediction::RequiresDelegation { at: where_missing(patient, view, first), missing },
+        Some(first) => Prediction::RequiresDelegation { at: where_missing(c, run, first), missing },
     }
 }
 
 /// kind's own rules, on podman's answer.
-fn judge(patient: &Patient<'_>, view: View, info: &Value, version: &Version) -> Prediction {
+fn judge(c: &CheckContext<'_>, run: RunContext, info: &Value, version: &Version) -> Prediction {
     if info.pointer("/host/security/rootless").and_then(Value::as_bool) == Some(false) {
         // A rootful provider on v1 only gets a warning.
         return Prediction::Accepts;
@@ -196,123 +183,138 @@ fn judge(patient: &Patient<'_>, view: View, info: &Value, version: &Version) -> 
     let listed = info.pointer("/host/cgroupControllers").and_then(Value::as_array);
     let has: Vec<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
     let missing: Vec<String> =
-        ESSENTIAL.into_iter().filter(|c| !has.contains(c)).map(ToOwned::to_owned).collect();
+        ESSENTIAL.into_iter().filter(|name| !has.contains(name)).map(ToOwned::to_owned).collect();
     match missing.first() {
         None => Prediction::Accepts,
-        Some(first) => Prediction::RequiresDelegation { at: where_missing(patient, view, first), missing },
+        Some(first) => Prediction::RequiresDelegation { at: where_missing(c, run, first), missing },
     }
 }
 
 /// The cgroup that does not have a controller: the uppermost one, since none below it can.
-fn where_missing(patient: &Patient<'_>, view: View, controller: &str) -> String {
-    let cgroup = &patient.facts.cgroup;
+fn where_missing(c: &CheckContext<'_>, run: RunContext, controller: &str) -> String {
+    let cgroup = &c.facts.cgroup;
     let manager = cgroup.manager.iter();
     let lacking = cgroup.chain.iter().chain(manager).find(|l| !l.lacks(&[controller]).is_empty());
     if let Some(level) = lacking {
         return level.path.clone();
     }
-    match (view, &cgroup.manager) {
-        (_, None) => format!("user@{}.service, which does not run", patient.facts.user.uid),
-        (View::Wrapper, Some(level)) => format!("the wrapper's scope below {}", level.path),
-        (View::Shell, _) => format!("this shell's own cgroup, /sys/fs/cgroup{}", cgroup.own),
+    match (run, &cgroup.manager) {
+        (_, None) => format!("user@{}.service, which does not run", c.facts.user.uid),
+        (RunContext::Wrapper, Some(level)) => format!("the wrapper's scope below {}", level.path),
+        (RunContext::Shell, _) => format!("this shell's own cgroup, /sys/fs/cgroup{}", cgroup.own),
     }
 }
 
 /// Whom kind asks: its order is docker, nerdctl, podman, by who answers `-v` (kind `pkg/internal/runtime/runtime.go`).
-fn detected(patient: &Patient<'_>) -> Option<&'static str> {
-    match patient.system.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
+fn detected(c: &CheckContext<'_>) -> Option<&'static str> {
+    match c.system.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
         Some("podman") => return Some("podman"),
         Some("docker") => return Some("docker"),
         Some("nerdctl" | "finch" | "nerdctl.lima") => return Some("nerdctl"),
         _ => {}
     }
     let order = [Provider::Docker, Provider::Nerdctl, Provider::Podman];
-    order.into_iter().find(|p| answers_as(patient, *p)).map(Provider::name)
+    order.into_iter().find(|p| answers_as(c, *p)).map(Provider::name)
 }
 
 /// Whether it answers `-v` as kind expects it to.
-fn answers_as(patient: &Patient<'_>, provider: Provider) -> bool {
+fn answers_as(c: &CheckContext<'_>, provider: Provider) -> bool {
     let (begin, flag) = match provider {
         Provider::Podman => ("podman version", "--version"),
         Provider::Docker => ("Docker version", "-v"),
         Provider::Nerdctl => ("nerdctl version", "-v"),
     };
-    let cmd = Cmd::new(provider.name(), [flag]).as_user(&patient.facts.user);
-    patient.system.stdout_if_ok(&cmd).is_some_and(|said| said.starts_with(begin))
+    let cmd = Cmd::new(provider.name(), [flag]).as_user(&c.facts.user);
+    c.system.stdout_if_ok(&cmd).is_some_and(|said| said.starts_with(begin))
 }
 
-fn foretold(patient: &Patient<'_>, view: View) -> Finding {
-    let prediction = predict(patient, view);
+static IN_SHELL: Check = check("kind-shell", "kind accepts this machine, typed in this shell", |c| {
+    predicted(c, RunContext::Shell)
+})
+.cost(Cost::Probe);
+
+static IN_WRAPPER: Check = check("kind-wrapper", "kind accepts this machine inside `kind-wsl kind`", |c| {
+    predicted(c, RunContext::Wrapper)
+})
+.cost(Cost::Probe);
+
+fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
+    let prediction = predict(c, run);
     let text = prediction.to_string();
-    match (&prediction, view) {
-        (Prediction::Accepts, _) => Finding::ok(text),
-        (Prediction::AnotherProvider { wanted, .. }, _) => {
+    let (effect, fix) = match &prediction {
+        Prediction::Accepts => return Outcome::ok(text),
+        Prediction::AnotherProvider { wanted, .. } => {
+            let effect = format!("a plain `kind create cluster` does not use {wanted}");
             let fix = format!(
                 "use `kind-wsl kind create cluster`, or run `export KIND_EXPERIMENTAL_PROVIDER={wanted}` first"
             );
-            Finding::doubtful(text, &format!("a plain `kind create cluster` does not use {wanted}"), fix)
+            return Outcome::warning(text, effect, fix);
         }
         // What the shell lacks, the wrapper gives.
-        (_, View::Shell) if predict(patient, View::Wrapper) == Prediction::Accepts => {
-            let fix = "`kind-wsl kind create cluster`";
-            Finding::doubtful(text, "a plain `kind create cluster` fails; inside the wrapper it works", fix)
+        _ if run == RunContext::Shell && predict(c, RunContext::Wrapper) == Prediction::Accepts => {
+            let effect = "a plain `kind create cluster` fails; inside the wrapper it works";
+            return Outcome::warning(text, effect, command("kind-wsl kind create cluster"));
         }
-        (Prediction::NoProvider { provider }, _) => Finding::wrong(
-            text,
-            "no cluster can be made",
-            format!("`kind-wsl setup --only packages,{provider}`"),
+        Prediction::NoWrapper { .. } => (
+            "`kind-wsl kind` cannot be started",
+            "open a new shell, or restart the distribution: the systemd user manager does not answer".into(),
         ),
-        (Prediction::RequiresV2, _) => Finding::wrong(
-            text,
-            "no cluster can be made",
-            "`kind-wsl setup --only systemd,cgroup,cgroup-mount,restart`",
+        Prediction::NoProvider { provider } => {
+            ("no cluster can be created", setup([&packages::STAGE, stage_of(*provider)]))
+        }
+        Prediction::RequiresV2 => ("no cluster can be created", to_v2()),
+        Prediction::RequiresDelegation { .. } => ("no cluster can be created", delegate()),
+        Prediction::NoInfo { provider, .. } => (
+            "no cluster can be created",
+            format!("run `{provider} info` to see it; `kind-wsl explain` knows many of its messages").into(),
         ),
-        (Prediction::RequiresDelegation { .. }, _) => Finding::wrong(
-            text,
-            "no cluster can be made",
-            "`kind-wsl setup --only controllers,delegation,restart`",
-        ),
-        (Prediction::NoWrapper { .. }, _) => Finding::wrong(
-            text,
-            "`kind-wsl kind` can not be started",
-            "the user's service manager does not answer: open a new shell, or restart the distribution",
-        ),
-        (Prediction::NoInfo { provider, .. }, _) => Finding::wrong(
-            text,
-            "no cluster can be made",
-            format!("run `{provider} info` to see it; `kind-wsl explain` knows many of its messages"),
-        ),
-    }
+    };
+    Outcome::error(text, effect, fix)
 }
 
-fn kind(patient: &Patient<'_>) -> Finding {
-    let Some(path) = &patient.facts.tools.kind else {
-        return Finding::wrong(
-            "kind is not installed",
-            "no cluster can be created",
-            "`kind-wsl setup --only tools --tools kind`",
-        );
+static KIND: Check = Check::all(
+    Group::Kind,
+    "kind",
+    "kind is installed and works with this provider",
+    const { &[&KIND_VERSION, &PODMAN_LABELS] },
+);
+
+static KIND_VERSION: Check = check("kind-version", "kind is installed", |c| {
+    let Some(path) = &c.facts.tools.kind else {
+        return Outcome::error("kind is not installed", "no cluster can be created", command(install()));
     };
-    let said =
-        patient.system.stdout_if_ok(&Cmd::new(path.as_str(), ["version"]).as_user(&patient.facts.user));
-    let version = said
-        .as_deref()
-        .and_then(|s| s.split_ascii_whitespace().nth(1))
-        .and_then(|v| v.trim_start_matches('v').parse::<Version>().ok());
-    let Some(version) = version else {
-        return Finding::doubtful(
-            format!("{path} does not say its version"),
-            "it may be no kind",
-            format!("`{path} version` shows it"),
-        );
+    let Some(version) = kind_version(c, path.as_str()) else {
+        let details = format!("{path} does not report its version");
+        return Outcome::warning(details, "it may not be kind", format!("look at `{path} version`"));
     };
-    if patient.answers.provider() == Provider::Podman
-        && let Here::Present(evidence) = here::podman::labels(patient.system, patient.facts)
-    {
-        let fix = format!(
-            "install kind 0.33 or later instead of {path}, or remove it and run `kind-wsl setup --only tools --tools kind`"
-        );
-        return Finding::wrong(evidence, "kind does not find its own nodes", fix);
-    }
-    Finding::ok(format!("{path} is kind {version}"))
+    Outcome::ok(format!("{path} is kind {version}"))
+});
+
+/// `kind v0.33.0 go1.26 linux/amd64`
+fn kind_version(c: &CheckContext<'_>, path: &str) -> Option<Version> {
+    let said = c.system.stdout_if_ok(&Cmd::new(path, ["version"]).as_user(&c.facts.user))?;
+    said.split_ascii_whitespace().nth(1)?.trim_start_matches('v').parse().ok()
 }
+
+/// The setup that installs kind.
+fn install() -> String {
+    format!("{} --tools kind", setup_line(&[&tools::STAGE]))
+}
+
+pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its nodes in podman", |c| {
+    with_version(c, |podman| {
+        if podman.major() < 6 {
+            return Outcome::ok(format!("podman is {}", podman.release()));
+        }
+        let Some(path) = &c.facts.tools.kind else { return Outcome::unknown("kind was not found") };
+        let Some(kind) = kind_version(c, path.as_str()) else {
+            return Outcome::unknown(format!("{path} does not report its version"));
+        };
+        let details = format!("podman is {}, {path} is {}", podman.release(), kind.release());
+        let install = install();
+        let fix = format!("install kind 0.33 or later instead of {path}, or remove it and run `{install}`");
+        Outcome::require(kind >= Version::from([0, 33]), details, "kind does not find its own nodes", fix)
+    })
+})
+.scope(&[Scope::Provider(&[Provider::Podman])])
+.needs(const { &[&PODMAN] });

@@ -1,0 +1,440 @@
+//! The checks of a machine, each written down once: whether a condition holds, what follows if it does not, and the fix.
+//!
+//! `doctor` runs all of them, the stage `verify` those of [`VERIFY`], and `explain` those that confirm or rule out the
+//! cause of a symptom. What a restart has to bring about is judged by the same code ([`crate::change::Expect`]).
+
+pub(crate) mod cgroup;
+mod engine;
+pub(crate) mod kernel;
+mod kind;
+pub(crate) mod network;
+mod node;
+pub(crate) mod podman;
+pub(crate) mod session;
+pub(crate) mod wsl;
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+
+use crate::facts::Facts;
+use crate::fix::Fix;
+use crate::host::System;
+use crate::provider::Provider;
+use crate::stage::Answers;
+
+pub(crate) use engine::DOCKER_COMMAND;
+pub(crate) use kind::PODMAN_LABELS;
+pub use kind::{Prediction, RunContext, predict};
+
+/// A condition that kind, or a cluster, needs.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name in `--only` and in JSON.
+    pub id: &'static str,
+    pub title: &'static str,
+    /// What it is about.
+    pub group: Group,
+    /// The machines that it is for: all of these hold.
+    pub scope: &'static [Scope],
+    /// The checks without which it means nothing: if one of them fails, it is skipped.
+    pub needs: &'static [&'static Check],
+    /// What it does to the machine.
+    pub cost: Cost,
+    /// How it is judged.
+    pub judge: Judge,
+}
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Wsl,
+    Cgroup,
+    /// The user and their session.
+    Session,
+    /// The kernel and its settings.
+    Kernel,
+    Podman,
+    /// The network of a node.
+    Network,
+    Engine,
+    /// The nodes of clusters.
+    Node,
+    Kind,
+}
+
+/// The machines that a check is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// WSL 2.
+    Wsl,
+    /// One of these providers.
+    Provider(&'static [Provider]),
+    /// A regular user: root has no rootless containers.
+    User,
+}
+
+/// What a check does to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// It reads files and starts programs that only read.
+    Read,
+    /// It can create something: the first `podman info` creates the storage and settles its driver.
+    Probe,
+}
+
+pub type Run = fn(&CheckContext<'_>) -> Outcome;
+
+/// How a check is judged.
+#[derive(Debug)]
+pub enum Judge {
+    One(Run),
+    /// By its parts: it fails if one of them does.
+    All(&'static [&'static Check]),
+}
+
+impl Check {
+    const fn new(group: Group, id: &'static str, title: &'static str, run: Run) -> Self {
+        Self { id, title, group, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::One(run) }
+    }
+
+    const fn all(
+        group: Group,
+        id: &'static str,
+        title: &'static str,
+        parts: &'static [&'static Self],
+    ) -> Self {
+        Self { id, title, group, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::All(parts) }
+    }
+
+    const fn scope(self, scope: &'static [Scope]) -> Self {
+        Self { scope, ..self }
+    }
+
+    const fn needs(self, needs: &'static [&'static Self]) -> Self {
+        Self { needs, ..self }
+    }
+
+    const fn cost(self, cost: Cost) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// The checks by which it is judged, if it has parts.
+    #[must_use]
+    pub fn parts(&self) -> &'static [&'static Self] {
+        match self.judge {
+            Judge::One(_) => &[],
+            Judge::All(parts) => parts,
+        }
+    }
+
+    /// Why this machine is not one that the check is for.
+    #[must_use]
+    pub fn excluded(&self, facts: &Facts, provider: Option<Provider>) -> Option<(Scope, String)> {
+        self.scope.iter().find_map(|scope| {
+            let why = match scope {
+                Scope::Wsl if !facts.wsl.is_two() => format!("this machine is {}", facts.wsl.name()),
+                Scope::Provider(list) => match provider {
+                    Some(provider) if !list.contains(&provider) => format!("the provider is {provider}"),
+                    _ => return None,
+                },
+                Scope::User if facts.user.uid == 0 => {
+                    "root has no rootless containers; name the user: `--user NAME`".to_owned()
+                }
+                Scope::Wsl | Scope::User => return None,
+            };
+            Some((*scope, why))
+        })
+    }
+}
+
+/// The result of a check. In JSON it keeps the names that it always had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Status {
+    #[serde(rename = "ok")]
+    Ok,
+    /// It holds for kind; something that few need does not work.
+    #[serde(rename = "ok")]
+    Limited,
+    /// kind works, or may, but not well.
+    #[serde(rename = "doubtful")]
+    Warning,
+    /// kind will fail, or the cluster will.
+    #[serde(rename = "wrong")]
+    Error,
+    /// The check is for other machines, or something that it needs failed.
+    #[serde(rename = "not-here")]
+    Skipped,
+    /// It cannot be seen.
+    #[serde(rename = "unknown")]
+    Unknown,
+}
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub status: Status,
+    pub details: String,
+    /// What that means for kind; empty unless the check failed.
+    pub effect: String,
+    /// What to do, in this order.
+    pub fix: Vec<Fix>,
+    /// Whether it is skipped because another check failed.
+    pub is_blocked: bool,
+}
+
+impl Outcome {
+    fn new(status: Status, details: impl Into<String>) -> Self {
+        Self { status, details: details.into(), effect: String::new(), fix: Vec::new(), is_blocked: false }
+    }
+
+    fn ok(details: impl Into<String>) -> Self {
+        Self::new(Status::Ok, details)
+    }
+
+    fn limited(details: impl Into<String>) -> Self {
+        Self::new(Status::Limited, details)
+    }
+
+    fn skipped(why: impl Into<String>) -> Self {
+        Self::new(Status::Skipped, why)
+    }
+
+    fn unknown(why: impl Into<String>) -> Self {
+        Self::new(Status::Unknown, why)
+    }
+
+    fn warning(details: impl Into<String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
+        Self { effect: effect.into(), fix: vec![fix.into()], ..Self::new(Status::Warning, details) }
+    }
+
+    fn error(details: impl Into<String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
+        Self { status: Status::Error, ..Self::warning(details, effect, fix) }
+    }
+
+    /// An error unless the condition holds.
+    fn require(
+        holds: bool,
+        details: impl Into<String>,
+        effect: impl Into<String>,
+        fix: impl Into<Fix>,
+    ) -> Self {
+        if holds { Self::ok(details) } else { Self::error(details, effect, fix) }
+    }
+
+    /// A warning unless the condition holds.
+    fn prefer(
+        holds: bool,
+        details: impl Into<String>,
+        effect: impl Into<String>,
+        fix: impl Into<Fix>,
+    ) -> Self {
+        Self::require(holds, details, effect, fix).as_warning()
+    }
+
+    /// An error with what was seen instead, unless the condition holds.
+    fn of(seen: Result<String, String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
+        let holds = seen.is_ok();
+        let (Ok(details) | Err(details)) = seen;
+        Self::require(holds, details, effect, fix)
+    }
+
+    /// The same, as a warning if it is an error.
+    fn as_warning(self) -> Self {
+        let status = if self.status == Status::Error { Status::Warning } else { self.status };
+        Self { status, ..self }
+    }
+
+    /// With one more thing to do, unless there is nothing to do.
+    fn then(mut self, fix: impl Into<Fix>) -> Self {
+        if self.status != Status::Ok {
+            self.fix.push(fix.into());
+        }
+        self
+    }
+}
+
+/// The machine that is checked, and what was found so far.
+pub struct CheckContext<'c> {
+    pub system: &'c dyn System,
+    /// What is known of it.
+    pub facts: &'c Facts,
+    /// What was answered at the setup.
+    pub answers: &'c Answers,
+    provider: Option<Provider>,
+    outcomes: RefCell<Vec<(&'static Check, Outcome)>>,
+}
+
+impl std::fmt::Debug for CheckContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CheckContext").field("user", &self.facts.user.name).finish_non_exhaustive()
+    }
+}
+
+impl<'c> CheckContext<'c> {
+    /// Checks for the provider that was chosen.
+    #[must_use]
+    pub fn new(system: &'c dyn System, facts: &'c Facts, answers: &'c Answers) -> Self {
+        Self { system, facts, answers, provider: Some(answers.provider()), outcomes: RefCell::default() }
+    }
+
+    /// Checks for whatever provider: a pasted message can be any provider's.
+    #[must_use]
+    pub fn of_any_provider(self) -> Self {
+        Self { provider: None, ..self }
+    }
+
+    /// Whether a path exists, in words.
+    fn exists(&self, path: &str) -> Result<String, String> {
+        let exists = self.system.exists(path);
+        if exists { Ok(format!("{path} exists")) } else { Err(format!("{path} does not exist")) }
+    }
+
+    /// A number below `/proc/sys`.
+    fn setting(&self, name: &str) -> Option<u64> {
+        self.system.text(&format!("/proc/sys/{}", name.replace('.', "/")))?.trim().parse().ok()
+    }
+
+    /// What a check finds; it runs once.
+    #[must_use]
+    pub fn outcome(&self, check: &'static Check) -> Outcome {
+        let known =
+            self.outcomes.borrow().iter().find(|(c, _)| std::ptr::eq(*c, check)).map(|(_, o)| o.clone());
+        known.unwrap_or_else(|| {
+            let outcome = self.run(check);
+            self.outcomes.borrow_mut().push((check, outcome.clone()));
+            outcome
+        })
+    }
+
+    fn run(&self, check: &'static Check) -> Outcome {
+        if let Some((_, why)) = check.excluded(self.facts, self.provider) {
+            return Outcome::skipped(why);
+        }
+        for need in check.needs {
+            let outcome = self.outcome(need);
+            match outcome.status {
+                // The first cause is named, not what it brought about.
+                Status::Skipped => return outcome,
+                Status::Error => {
+                    let why = format!("needs `{}`: {}", need.id, outcome.details);
+                    return Outcome { is_blocked: true, ..Outcome::skipped(why) };
+                }
+                Status::Ok | Status::Limited | Status::Warning | Status::Unknown => {}
+            }
+        }
+        match check.judge {
+            Judge::One(run) => catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|_| {
+                Outcome::unknown("this check crashed, which is a fault of kind-wsl; `kind-wsl report` collects the details for a bug report")
+            }),
+            Judge::All(parts) => self.worst(parts),
+        }
+    }
+
+    /// What was found by the first of the parts that are worst.
+    fn worst(&self, parts: &[&'static Check]) -> Outcome {
+        let outcomes = parts.iter().map(|part| self.outcome(part));
+        let rank = |outcome: &Outcome| match outcome.status {
+            Status::Error => 4,
+            Status::Warning => 3,
+            Status::Unknown => 2,
+            Status::Ok | Status::Limited => 1,
+            Status::Skipped => 0,
+        };
+        outcomes
+            .min_by_key(|outcome| Reverse(rank(outcome)))
+            .unwrap_or_else(|| Outcome::skipped("it has no parts"))
+    }
+}
+
+/// Every check of `doctor`, in the order in which a failure hides the next.
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    let groups = [
+        wsl::CHECKS,
+        cgroup::CHECKS,
+        session::CHECKS,
+        kernel::CHECKS,
+        podman::CHECKS,
+        network::CHECKS,
+        engine::CHECKS,
+        node::CHECKS,
+        kind::CHECKS,
+    ];
+    groups.into_iter().flatten().copied()
+}
+
+/// What has to hold after a setup.
+static VERIFY: &[&Check] = &[
+    &cgroup::SYSTEMD,
+    &cgroup::V2,
+    &session::CONTROLLERS,
+    &podman::CONTROLLERS,
+    &podman::LOGS,
+    &podman::CGROUP_MANAGER,
+    &podman::CRUN,
+    &podman::STORAGE,
+    &engine::DOCKER,
+    &engine::NERDCTL,
+    &node::CONDITIONS,
+];
+
+/// What has to hold after a setup for this provider.
+pub fn verify(provider: Provider) -> impl Iterator<Item = &'static Check> {
+    let is_for = move |scope: &Scope| !matches!(scope, Scope::Provider(list) if !list.contains(&provider));
+    VERIFY.iter().copied().filter(move |check| check.scope.iter().all(is_for))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Check, CheckContext, Group, Outcome, Status};
+    use crate::facts::Facts;
+    use crate::host::{Account, Recording, Replay};
+    use crate::stage::Answers;
+
+    static CRASHES: Check = Check::new(Group::Wsl, "crashes", "it crashes", |_| panic!("on purpose"));
+    static FAILS: Check = Check::new(Group::Wsl, "fails", "it fails", |_| Outcome::error("no", "no", "no"));
+    static NEEDS: Check =
+        Check::new(Group::Wsl, "needs", "it holds", |_| Outcome::ok("yes")).needs(const { &[&FAILS] });
+    static ABOVE: Check =
+        Check::new(Group::Wsl, "above", "it holds", |_| Outcome::ok("yes")).needs(const { &[&NEEDS] });
+    static AFTER: Check =
+        Check::new(Group::Wsl, "after", "it holds", |_| Outcome::ok("yes")).needs(const { &[&CRASHES] });
+    static BOTH: Check = Check::all(Group::Wsl, "both", "both hold", const { &[&AFTER, &FAILS] });
+
+    /// What a check finds on a machine of which nothing is known.
+    fn found(check: &'static Check) -> Outcome {
+        let system = Replay(Recording::default());
+        let user = Account {
+            name: "dev".into(),
+            uid: 1000,
+            gid: 1000,
+            home: "/home/dev".into(),
+            shell: String::new(),
+        };
+        let facts = Facts::probe(&system, user);
+        CheckContext::new(&system, &facts, &Answers::default()).outcome(check)
+    }
+
+    #[test]
+    fn a_check_that_crashes_does_not_stop_the_others() {
+        assert_eq!(found(&CRASHES).status, Status::Unknown);
+        assert_eq!(found(&AFTER).status, Status::Ok);
+    }
+
+    #[test]
+    fn a_check_is_skipped_if_one_that_it_needs_fails_and_names_that_one() {
+        for check in [&NEEDS, &ABOVE] {
+            let outcome = found(check);
+            assert_eq!((outcome.status, outcome.details.as_str()), (Status::Skipped, "needs `fails`: no"));
+            assert!(outcome.is_blocked);
+        }
+    }
+
+    #[test]
+    fn a_check_of_parts_fails_with_its_worst_part() {
+        let outcome = found(&BOTH);
+        assert_eq!((outcome.status, outcome.details.as_str()), (Status::Error, "no"));
+    }
+}

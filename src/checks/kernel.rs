@@ -1,0 +1,178 @@
+//! What a node needs of the kernel and its settings.
+
+use super::{Check, Group, Outcome, Run, Scope, wsl};
+use crate::facts::Wsl;
+use crate::facts::kernel::{INOTIFY, Module, OPEN_FILES, Propagation};
+use crate::fix::{command, setup, setup_line};
+use crate::provider::Provider;
+use crate::stages::{limits, packages, shared_root};
+
+pub(super) static CHECKS: &[&Check] = &[
+    &USER_NAMESPACES,
+    &APPARMOR,
+    &SHARED_ROOT,
+    &OPEN_FILES_LIMIT,
+    &FUSE,
+    &MODULES_DIR,
+    &OVERLAY,
+    &INOTIFY_LIMITS,
+    &LOW_PORTS,
+    &DMESG,
+    &MODULES,
+    &XT_RECENT,
+];
+
+const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
+    Check::new(Group::Kernel, id, title, run)
+}
+
+pub(crate) static USER_NAMESPACES: Check =
+    check("user-namespaces", "the kernel allows user namespaces", |c| {
+        let effect = "podman cannot create a container";
+        if let Wsl::One { .. } = c.facts.wsl {
+            return Outcome::error("this is WSL 1", effect, wsl::to_wsl_2(&c.facts.wsl));
+        }
+        let most = "user.max_user_namespaces";
+        for (name, value) in [(most, 28_633), ("kernel.unprivileged_userns_clone", 1)] {
+            if c.setting(name) == Some(0) {
+                let fix = command(format!("sudo sysctl -w {name}={value}"));
+                return Outcome::error(format!("{name} is 0"), effect, fix);
+            }
+        }
+        match c.setting(most) {
+            Some(value) => Outcome::ok(format!("{most} is {value}")),
+            None => Outcome::unknown(format!("{most} cannot be read")),
+        }
+    });
+
+pub(crate) static APPARMOR: Check = check("apparmor", "AppArmor allows podman a user namespace", |c| {
+    let name = "kernel.apparmor_restrict_unprivileged_userns";
+    let other = ["/usr/local/bin/podman", "/opt/podman/bin/podman"].into_iter().find(|p| c.system.exists(p));
+    let details = match (c.setting(name), other) {
+        (Some(1), Some(path)) => format!("{name} is 1, and podman is {path}"),
+        (Some(1), None) => {
+            return Outcome::ok(format!("{name} is 1, and AppArmor has a profile for /usr/bin/podman"));
+        }
+        (Some(value), _) => return Outcome::ok(format!("{name} is {value}")),
+        (None, _) => return Outcome::ok(format!("this kernel has no {name}")),
+    };
+    let effect = "AppArmor has a profile for /usr/bin/podman alone: another podman gets no user namespace";
+    Outcome::error(details, effect, setup([&packages::STAGE])).then(
+        "remove the other podman, or name it in /etc/apparmor.d/podman and run `sudo systemctl reload apparmor`",
+    )
+})
+.scope(&[Scope::Provider(&[Provider::Podman])]);
+
+pub(crate) static SHARED_ROOT: Check = check("shared-root", "mounts of the host reach containers", |c| {
+    let table = c.system.text("/proc/self/mountinfo").unwrap_or_default();
+    let effect = "podman warns, and mounts that are made later can be missing in containers";
+    let fix = match Propagation::of_root(&table) {
+        None => return Outcome::unknown("/proc/self/mountinfo does not show `/`"),
+        Some(Propagation::Shared) => return Outcome::ok("`/` is a shared mount"),
+        Some(Propagation::Private) => setup([&shared_root::STAGE]),
+        Some(Propagation::Slave) => command("sudo mount --make-rshared /"),
+    };
+    Outcome::warning("`/` is not a shared mount", effect, fix)
+});
+
+static OPEN_FILES_LIMIT: Check = check("open-files", "a process may open 64000 files", |c| {
+    let limits = c.system.text("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|l| l.strip_prefix("Max open files"));
+    // Soft, then hard.
+    let Some(hard) = line.and_then(|l| l.split_ascii_whitespace().nth(1)) else {
+        return Outcome::unknown("/proc/self/limits cannot be read");
+    };
+    let is_enough = hard == "unlimited" || hard.parse::<u64>().is_ok_and(|n| n >= OPEN_FILES);
+    let effect = "the node warns \"expected RLIMIT_NOFILE to be at least 64000\", and pods run out of files";
+    let fix = "set `DefaultLimitNOFILE=1024:524288` in /etc/systemd/system.conf and user.conf, then restart the distribution";
+    Outcome::prefer(is_enough, format!("the hard limit is {hard}"), effect, fix)
+});
+
+// kind gives it to every rootless node (providers/podman/provision.go).
+static FUSE: Check = check("fuse", "/dev/fuse exists", |c| {
+    Outcome::of(c.exists("/dev/fuse"), "a rootless node cannot be started", command("sudo modprobe fuse"))
+});
+
+// kind mounts it into every node (providers/podman/provision.go).
+static MODULES_DIR: Check = check("modules-dir", "/lib/modules exists", |c| {
+    let effect = "a node cannot be started: podman finds nothing to mount";
+    Outcome::of(c.exists("/lib/modules"), effect, command("sudo mkdir /lib/modules"))
+});
+
+pub(crate) static OVERLAY: Check = check("overlay", "the kernel mounts overlayfs for a user", |c| {
+    let kernel = format!("the kernel is {}", c.facts.kernel.release);
+    // kind's rootless page, "Restrictions": Debian's and Ubuntu's own kernels allowed it before.
+    let is_own = ["debian", "ubuntu"].contains(&c.facts.distro.id.as_str()) && !c.facts.wsl.is_two();
+    let seen = match c.facts.kernel.major_minor() {
+        (0, _) => return Outcome::unknown("the release of the kernel cannot be read"),
+        version if version >= (5, 11) => Ok(kernel),
+        _ if is_own => Ok(format!("{kernel}, whose distribution allows it")),
+        _ if c.system.exists("/usr/bin/fuse-overlayfs") => {
+            Ok(format!("{kernel}, which does not allow it; fuse-overlayfs is installed"))
+        }
+        _ => Err(format!("{kernel}, and fuse-overlayfs is not installed")),
+    };
+    Outcome::of(seen, "a node's containerd cannot mount its images", setup([&packages::STAGE]))
+});
+
+pub(crate) static INOTIFY_LIMITS: Check = check("inotify", "inotify limits suffice for several nodes", |c| {
+    let now = INOTIFY.map(|(name, floor)| Some((name, floor, *c.facts.kernel.settings.get(name)?)));
+    let now: Vec<_> = now.into_iter().flatten().collect();
+    if now.len() < INOTIFY.len() {
+        return Outcome::unknown("the inotify limits cannot be read");
+    }
+    let details = now.iter().map(|(name, _, now)| format!("{name} is {now}")).collect::<Vec<_>>().join(", ");
+    let is_enough = now.iter().all(|(_, floor, now)| now >= floor);
+    let effect = "with several nodes: \"too many open files\"";
+    Outcome::prefer(is_enough, details, effect, setup([&limits::STAGE]))
+});
+
+// Not an error: an ingress can be published on 8080 and 8443.
+pub(crate) static LOW_PORTS: Check = check("ports", "a user may open the ports of an ingress", |c| {
+    let name = "net.ipv4.ip_unprivileged_port_start";
+    match c.facts.kernel.settings.get(name) {
+        None => Outcome::unknown(format!("{name} cannot be read")),
+        Some(start) if *start <= 80 => Outcome::ok(format!("{name} is {start}")),
+        Some(start) => Outcome::limited(format!("{name} is {start}"))
+            .then(command(format!("{} --privileged-ports yes", setup_line(&[&limits::STAGE])))),
+    }
+});
+
+// kind does not need it; `kind export logs` lacks it without.
+static DMESG: Check = check("dmesg", "a user may read the kernel's messages", |c| {
+    let name = "kernel.dmesg_restrict";
+    match c.facts.kernel.settings.get(name) {
+        None => Outcome::unknown(format!("{name} cannot be read")),
+        Some(0) => Outcome::ok(format!("{name} is 0")),
+        Some(value) => Outcome::limited(format!("{name} is {value}: only root may read them"))
+            .then(command(format!("{} --dmesg yes", setup_line(&[&limits::STAGE])))),
+    }
+});
+
+pub(crate) static MODULES: Check = check("modules", "modprobe finds the modules of iptables", |c| {
+    let (kernel, names) = (&c.facts.kernel.release, |state| c.facts.kernel.modules_that_are(state));
+    let (missing, built_in) = (names(Module::Missing), names(Module::BuiltIn));
+    if !missing.is_empty() {
+        return Outcome::limited(format!("the kernel {kernel} has no {}", missing.join(", ")));
+    }
+    if !built_in.is_empty() {
+        let built_in = built_in.join(", ");
+        return Outcome::limited(format!("{built_in} are built into the kernel and need not be loaded"));
+    }
+    Outcome::ok("all of them are loaded, or can be")
+});
+
+// Only a Service with `sessionAffinity: ClientIP` needs it.
+pub(crate) static XT_RECENT: Check = check("xt-recent", "kube-proxy can keep a client at its pod", |c| {
+    let kernel = &c.facts.kernel.release;
+    let dir = format!("/lib/modules/{kernel}");
+    let listed = |file: &str| c.system.text(&format!("{dir}/{file}")).map(|t| t.contains("xt_recent"));
+    let (built_in, dep) = (listed("modules.builtin"), listed("modules.dep"));
+    if c.system.exists("/sys/module/xt_recent") || built_in == Some(true) || dep == Some(true) {
+        return Outcome::ok(format!("the kernel {kernel} has xt_recent"));
+    }
+    if built_in.is_none() && dep.is_none() {
+        return Outcome::unknown(format!("{dir} has no list of modules"));
+    }
+    Outcome::limited(format!("the kernel {kernel} has no xt_recent"))
+});

@@ -1,0 +1,340 @@
+//! podman: its version, its configuration, its crun, and what it reports where kind asks it.
+
+use serde_json::Value;
+
+use super::cgroup::{SYSTEMD, delegate, to_v2};
+use super::kind::{RunContext, ask};
+use super::{Check, CheckContext, Cost, Group, Outcome, Run, Scope};
+use crate::facts::cgroup::ESSENTIAL;
+use crate::fetch::catalogue::crun_floor_for;
+use crate::fix::{Fix, command, setup, setup_line};
+use crate::host::Cmd;
+use crate::inspect::node;
+use crate::provider::Provider;
+use crate::stage::Stage;
+use crate::stages::{self, Pids, crun, is_enough, packages, podman, verify};
+use crate::version::Version;
+
+pub(super) static CHECKS: &[&Check] = &[
+    &PODMAN,
+    &CONF,
+    &ALL_OF_CRUN,
+    &CONTROLLERS,
+    &ALL_OF_LOGS,
+    &CGROUP_MANAGER,
+    &STORAGE,
+    &STORAGE_PLACE,
+    &PIDS,
+];
+
+const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
+    Check::new(Group::Podman, id, title, run).scope(&[Scope::Provider(&[Provider::Podman])])
+}
+
+/// What podman itself reports: asked as kind asks it, so it needs the systemd user manager.
+const fn reported(id: &'static str, title: &'static str, run: Run) -> Check {
+    check(id, title, run).needs(const { &[&PODMAN, &SYSTEMD] }).cost(Cost::Probe)
+}
+
+/// The lowest podman that kind takes (kind `pkg/cluster/internal/providers/podman/util.go`); its pages ask for 3.0.
+const FLOOR: [u64; 2] = [3, 0];
+
+pub(crate) static PODMAN: Check = check("podman", "podman is installed and new enough", |c| {
+    let Some(version) = version(c) else {
+        if c.facts.tools.podman.is_some() || c.system.exists("/usr/bin/podman") {
+            return Outcome::unknown("podman does not report its version");
+        }
+        return Outcome::error(
+            "podman is not installed",
+            "kind finds no provider",
+            setup([&packages::STAGE]),
+        );
+    };
+    let fix = "a newer release of the distribution has a newer podman";
+    let is_new = version >= Version::from(FLOOR);
+    Outcome::require(is_new, format!("podman {version}"), "rootless kind needs 3.0 or later", fix)
+});
+
+/// The version of the podman that runs, which need not be that of the package.
+pub(super) fn version(c: &CheckContext<'_>) -> Option<Version> {
+    // It prints this before it opens its storage.
+    let said = c.system.stdout_if_ok(&Cmd::parse("podman --version").as_user(&c.facts.user));
+    let reported = said.as_deref().and_then(|said| said.strip_prefix("podman version ")?.trim().parse().ok());
+    reported.or_else(|| c.facts.packages.version("podman"))
+}
+
+/// Judges the version of the podman that runs.
+pub(super) fn with_version(c: &CheckContext<'_>, judge: impl FnOnce(&Version) -> Outcome) -> Outcome {
+    let unknown = || Outcome::unknown("podman is not installed, or does not report its version");
+    version(c).map_or_else(unknown, |version| judge(&version))
+}
+
+static CONF: Check = check("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
+    if let Some(file) = &c.facts.containers.overridden_by {
+        let effect = "podman reads that file after every other containers.conf";
+        let fix = "remove it from your shell's start-up files, then open a new shell";
+        return Outcome::error(format!("{file} is in the environment"), effect, fix);
+    }
+    let Some(file) = c.facts.containers.files.iter().find(|f| !f.ignored.is_empty()) else {
+        return Outcome::ok("no key stands outside its table");
+    };
+    let details = format!("{} of {} stand outside any table", file.ignored.join(", "), file.path);
+    let fix = format!("put them below [containers] or [engine] in {}", file.path);
+    Outcome::warning(details, "podman ignores them silently", fix)
+});
+
+/// Judges `podman info`, asked as kind asks it.
+fn with_info(c: &CheckContext<'_>, judge: impl FnOnce(&Value) -> Outcome) -> Outcome {
+    match ask(c, RunContext::Wrapper, Provider::Podman) {
+        Ok(info) => judge(&info),
+        Err(said) => {
+            let user = &c.facts.user.name;
+            let fix = format!(
+                "run `podman info` as {user} to see it; `kind-wsl explain` knows many of its messages"
+            );
+            let effect = "kind fails: \"failed to get podman info\"";
+            Outcome::error(format!("podman info failed: {said}"), effect, fix)
+        }
+    }
+}
+
+fn text<'v>(info: &'v Value, pointer: &str) -> &'v str {
+    info.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What to do about a setting: change the file that sets it, or let the stage set it.
+fn set_by(c: &CheckContext<'_>, key: &str, stage: &'static Stage) -> Fix {
+    let Some(winner) = c.facts.containers.winner(key) else { return setup([stage]) };
+    format!("change {key} in {winner}, which is read last and sets it to {}", winner.setting.value).into()
+}
+
+pub(super) static CONTROLLERS: Check =
+    reported("podman-controllers", "podman gets cpu, memory and pids inside the wrapper", |c| {
+        with_info(c, |info| {
+            let version = text(info, "/host/cgroupVersion");
+            if version != "v2" {
+                let effect = "kind refuses: it needs cgroup v2";
+                return Outcome::error(format!("podman sees cgroup {version}"), effect, to_v2());
+            }
+            let Some(names) = info.pointer("/host/cgroupControllers").and_then(Value::as_array) else {
+                // Before 4.0 podman does not list them, and kind assumes them.
+                return Outcome::ok("cgroup v2; this podman does not name its controllers");
+            };
+            let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+            let missing: Vec<&str> = ESSENTIAL.into_iter().filter(|name| !names.contains(name)).collect();
+            if missing.is_empty() {
+                return Outcome::ok(format!("cgroup v2 with {}", names.join(", ")));
+            }
+            let details = format!("inside the wrapper podman lacks {}", missing.join(", "));
+            Outcome::error(details, "kind refuses and blames \"Delegate=yes\"", delegate())
+        })
+    });
+
+static ALL_OF_LOGS: Check =
+    Check::all(Group::Podman, "logs", "podman logs and events go to files", const { &[&LOGS, &LOG_DRIVER] })
+        .scope(&[Scope::Provider(&[Provider::Podman])])
+        .needs(const { &[&PODMAN] });
+
+pub(super) static LOGS: Check = reported("logs-reported", "podman logs and events go to files", |c| {
+    with_info(c, |info| {
+        let (events, driver) = (text(info, "/host/eventLogger"), text(info, "/host/logDriver"));
+        // podman reports its log driver from 4.0 on.
+        let are_files = events == "file" && (driver == "k8s-file" || driver.is_empty());
+        let effect = "kind waits for a line of the node's log that does not come: \"could not find a log line that matches\"";
+        let details = format!("log driver `{driver}`, events logger `{events}`");
+        Outcome::require(are_files, details, effect, set_by(c, "containers.log_driver", &podman::STAGE))
+    })
+});
+
+// What the files say, where `logs` asks podman.
+pub(crate) static LOG_DRIVER: Check =
+    check("log-driver", "a file sets podman's log driver to k8s-file", |c| {
+        let key = "containers.log_driver";
+        let (is_right, details) = match c.facts.containers.winner(key) {
+            Some(winner) => {
+                let value = winner.setting.value.trim_matches('"');
+                (value == "k8s-file", format!("{winner} sets {key} to {value}"))
+            }
+            None if c.facts.systemd.is_running() => {
+                (false, format!("no file sets {key}, so podman takes journald if it can"))
+            }
+            None => return Outcome::unknown(format!("no file sets {key}")),
+        };
+        let effect = "podman can show the node's log too late or not at all";
+        Outcome::prefer(is_right, details, effect, setup([&podman::STAGE]))
+    });
+
+pub(super) static CGROUP_MANAGER: Check =
+    reported("cgroup-manager", "podman uses the chosen cgroup manager", |c| {
+        with_info(c, |info| {
+            let (manager, wanted) = (text(info, "/host/cgroupManager"), podman::manager(c.facts, c.answers));
+            if manager == wanted {
+                return Outcome::ok(format!("cgroup manager {manager}"));
+            }
+            let effect = "a container can be created where its limits are not kept";
+            let details = format!("cgroup manager `{manager}`, not `{wanted}`");
+            Outcome::error(details, effect, set_by(c, "engine.cgroup_manager", &podman::STAGE))
+        })
+    });
+
+static ALL_OF_CRUN: Check = Check::all(
+    Group::Podman,
+    "crun",
+    "podman runs a crun that works on this machine",
+    const { &[&CRUN, &CRUN_KERNEL, &CRUN_PODMAN, &CRUN_0, &CRUN_OPENAT2, &CRUN_1_29] },
+)
+.scope(&[Scope::Provider(&[Provider::Podman])])
+.needs(const { &[&PODMAN] });
+
+const NO_NODE: &str =
+    "a node fails at its start: \"unknown version specified\", or \"chmod run/shm: Operation not supported\"";
+
+pub(super) static CRUN: Check = reported("crun-reported", "podman runs a crun that is new enough", |c| {
+    with_info(c, |info| {
+        let path = text(info, "/host/ociRuntime/path");
+        let said = text(info, "/host/ociRuntime/version").lines().next().unwrap_or_default();
+        let number: Option<Version> = said.rsplit(' ').next().and_then(|v| v.parse().ok());
+        let floor = stages::crun_floor_here(c.facts);
+        if said.starts_with("crun ") && number.is_some_and(|number| number >= floor) {
+            return Outcome::ok(format!("{path} is {said}"));
+        }
+        let details = format!("podman runs {path}, which is `{said}`; crun {floor} or later is needed");
+        Outcome::error(details, NO_NODE, set_by(c, "engine.runtimes.crun", &crun::STAGE))
+    })
+});
+
+/// Judges the crun that podman will run, as far as files tell: whether it is right, and what else decides.
+fn with_crun(
+    c: &CheckContext<'_>,
+    effect: &str,
+    fix: Fix,
+    judge: impl FnOnce(&Version) -> (bool, String),
+) -> Outcome {
+    let Some(crun) = &c.facts.tools.crun else { return Outcome::unknown("no crun was found") };
+    let Some(version) = &crun.version else {
+        return Outcome::unknown(format!("{} does not report its version", crun.path));
+    };
+    let (is_right, more) = judge(version);
+    let details = format!("podman will run {}, which is {}{more}", crun.path, version.release());
+    Outcome::require(is_right, details, effect, fix)
+}
+
+pub(crate) static CRUN_KERNEL: Check = check("crun-kernel", "crun is new enough for this kernel", |c| {
+    let kernel = &c.facts.kernel;
+    let floor = crun_floor_for(kernel.major_minor(), None).version();
+    with_crun(c, NO_NODE, setup([&crun::STAGE]), |crun| {
+        (*crun >= floor, format!(", on kernel {}", kernel.release))
+    })
+});
+
+pub(crate) static CRUN_PODMAN: Check = check("crun-podman", "crun is new enough for this podman", |c| {
+    with_version(c, |podman| {
+        // podman 5 writes what crun reads from 1.14.3 on.
+        let is_new = |crun: &Version| podman.major() < 5 || *crun >= Version::from([1, 14, 3]);
+        with_crun(c, NO_NODE, setup([&crun::STAGE]), |crun| {
+            (is_new(crun), format!("; podman is {}", podman.release()))
+        })
+    })
+});
+
+pub(crate) static CRUN_0: Check = check("crun-0", "crun is not older than 1.0", |c| {
+    let effect = "containers fail: \"operation not permitted\"";
+    with_crun(c, effect, setup([&crun::STAGE]), |crun| (crun.major() > 0, String::new()))
+});
+
+/// A release with known faults. It works for most, so the fault is a warning.
+fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool) -> Outcome {
+    let fix = command(format!("{} --crun-version recommended", setup_line(&[&crun::STAGE])));
+    let effect = "containers or terminals can fail: this release has known faults";
+    let kernel = &c.facts.kernel.release;
+    with_crun(c, effect, fix, |crun| (!is_faulty(crun), format!(", on kernel {kernel}"))).as_warning()
+}
+
+pub(crate) static CRUN_OPENAT2: Check = check("crun-openat2", "crun can do without openat2", |c| {
+    // openat2 came with Linux 5.6.
+    let is_old = c.facts.kernel.major_minor() < (5, 6);
+    without_fault(c, |v| is_old && v.major() == 1 && (21..29).contains(&v.minor()))
+});
+
+pub(crate) static CRUN_1_29: Check = check("crun-1.29", "crun is not 1.29", |c| {
+    without_fault(c, |version| (version.major(), version.minor()) == (1, 29))
+});
+
+pub(super) static STORAGE: Check = reported("storage", "podman stores layers with overlay", |c| {
+    with_info(c, |info| {
+        let driver = text(info, "/store/graphDriverName");
+        if driver != "vfs" {
+            return Outcome::ok(format!("storage driver {driver}"));
+        }
+        let details = "the storage driver is vfs: kind works, but podman copies every layer";
+        Outcome::warning(details, "creating a node takes longer and needs more disk space", to_overlay(c))
+    })
+});
+
+/// How to change from vfs to overlay without deleting anything.
+fn to_overlay(c: &CheckContext<'_>) -> String {
+    let first = match &c.facts.containers.storage {
+        Some((file, driver)) if driver == "vfs" => format!("remove `driver = \"vfs\"` from {file}, "),
+        _ => String::new(),
+    };
+    let place = "~/.local/share/containers/storage";
+    format!(
+        "nothing has to be done; to change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \
+         sees the images, containers and volumes in it) and then `{}`",
+        setup_line(&[&podman::STAGE, &verify::STAGE])
+    )
+}
+
+/// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
+const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];
+
+static STORAGE_PLACE: Check = check(
+    "storage-place",
+    "podman's storage is on a file system that works",
+    |c| {
+        let home = c.facts.user.home.as_path();
+        let table = c.system.text("/proc/mounts").unwrap_or_default();
+        // The mount that is deepest above the home, the last one counting.
+        let mounts = table.lines().filter_map(|l| {
+            let mut fields = l.split_ascii_whitespace().skip(1);
+            Some((fields.next()?.replace("\\040", " "), fields.next()?))
+        });
+        let above = mounts.filter(|(point, _)| home.starts_with(point)).max_by_key(|(point, _)| point.len());
+        let Some((point, kind)) = above else {
+            return Outcome::unknown("/proc/mounts does not show what is mounted at the home");
+        };
+        let fix = "move the home to the distribution's own disk, or set `graphroot` below [storage] in ~/.config/containers/storage.conf";
+        let details = format!("{home} is on {kind}, mounted at {point}");
+        Outcome::require(
+            !UNFIT.contains(&kind),
+            details,
+            "podman cannot create a node's file system there",
+            fix,
+        )
+    },
+);
+
+// The limit of the nodes that run; if none does, the one that podman will set.
+pub(crate) static PIDS: Check = check("pids", "a node may have many processes", |c| {
+    let by_files = stages::pids_limit(&c.facts.containers);
+    let fix = match by_files {
+        Pids::TooLow(_) => setup([&podman::STAGE]),
+        Pids::Enough(_) => {
+            "new clusters get the configured limit; a node keeps the limit that it was created with".into()
+        }
+    };
+    let limits = node::pids_limits(c.system, &c.facts.user);
+    let lowest = limits.iter().min_by_key(|(_, limit)| limit.unwrap_or(u64::MAX));
+    let (is_right, details) = match (lowest, by_files) {
+        (Some((cgroup, limit)), _) => {
+            let text = limit.map_or_else(|| "max".to_owned(), |limit| limit.to_string());
+            let is_high = limit.is_none_or(|limit| i64::try_from(limit).map_or(true, is_enough));
+            (is_high, format!("pids.max of the node in {cgroup} is {text}"))
+        }
+        (None, Pids::Enough(details)) => (true, details),
+        (None, Pids::TooLow(details)) => (false, details),
+    };
+    let effect = "a node is one container: pods fail with \"Resource temporarily unavailable\"";
+    Outcome::prefer(is_right, details, effect, fix)
+})
+.needs(const { &[&PODMAN] });

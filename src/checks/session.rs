@@ -1,0 +1,274 @@
+//! The user: their systemd user manager, runtime directory, controllers and subordinate IDs.
+
+use camino::Utf8Path;
+
+use super::cgroup::{SYSTEMD, delegate};
+use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use crate::change::Expect;
+use crate::facts::Facts;
+use crate::facts::cgroup::{ESSENTIAL, ROOT, WANTED};
+use crate::facts::subids::SUBIDS;
+use crate::fix::{command, setup, windows};
+use crate::host::{Cmd, Kind};
+use crate::provider::{Correction, corrections};
+use crate::stages::{packages, restart, subids, systemd};
+
+pub(super) static CHECKS: &[&Check] =
+    &[&USER, &MANAGER, &RUNTIME, &RUN_IN_TMP, &ALL_CONTROLLERS, &SHELL, &MAPPING];
+
+const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
+    Check::new(Group::Session, id, title, run)
+}
+
+/// A check of the user's session, which root has none of.
+const fn of_user(id: &'static str, title: &'static str, run: Run) -> Check {
+    check(id, title, run).scope(USERS)
+}
+
+const USERS: &[Scope] = &[Scope::User];
+
+fn unit(facts: &Facts) -> String {
+    format!("user@{}.service", facts.user.uid)
+}
+
+static USER: Check = check("user", "the cluster is a regular user's", |c| {
+    let user = &c.facts.user;
+    let effect = "root's own containers are not rootless: the other checks are not about them";
+    let fix = "run it as the user whose cluster it is, or with `--user NAME`";
+    Outcome::prefer(user.uid != 0, format!("`{}`, user {}", user.name, user.uid), effect, fix)
+});
+
+static MANAGER: Check =
+    Check::all(Group::Session, "manager", "the systemd user manager runs", const { &[&REFUSED, &ACTIVE] })
+        .scope(USERS)
+        .needs(const { &[&SYSTEMD] });
+
+pub(crate) static REFUSED: Check = check("manager-refused", "the systemd user manager gets a cgroup", |c| {
+    let unit = unit(c.facts);
+    if c.facts.cgroup.manager.is_some() {
+        return Outcome::ok(format!("{unit} runs"));
+    }
+    let show = |property: &str| {
+        let show = Cmd::new("systemctl", ["show", "--value", "-p", property, &unit]);
+        c.system.stdout_if_ok(&show).unwrap_or_default()
+    };
+    // 219 is CGROUP (systemd.exec(5); WSL#13188).
+    let details = match (show("Result").as_str(), show("ExecMainStatus").as_str()) {
+        ("resources", _) => format!("{unit} failed with result `resources`"),
+        (_, "219") => format!("{unit} failed with status 219/CGROUP"),
+        _ => return Outcome::unknown(format!("{unit} does not run, and systemd does not report why")),
+    };
+    let effect = "another distribution runs with systemd in the same cgroups, so this user is delegated none";
+    Outcome::error(details, effect, windows("wsl.exe --shutdown"))
+        .then("start this distribution alone, or update WSL")
+})
+.scope(&[Scope::User, Scope::Wsl])
+.needs(const { &[&SYSTEMD] });
+
+pub(crate) static ACTIVE: Check = of_user("manager-active", "the user's unit is active", |c| {
+    let unit = unit(c.facts);
+    let said = c.system.run_readonly(&Cmd::new("systemctl", ["is-active", &unit]));
+    let state = match said.as_ref().map_or("", |output| output.stdout.trim()) {
+        "" if c.facts.cgroup.manager.is_some() => "active",
+        "" => return Outcome::unknown(format!("{unit} has no cgroup, and systemd does not report its state")),
+        state => state,
+    };
+    let effect = "no cgroup is delegated to the user: kind refuses, or podman falls back";
+    let fix = format!(
+        "run `systemctl status {unit}` and `journalctl -b -u {unit}` to see why, then restart the distribution"
+    );
+    Outcome::require(state == "active", format!("{unit} is {state}"), effect, fix)
+})
+.needs(const { &[&SYSTEMD] });
+
+static RUNTIME: Check = Check::all(
+    Group::Session,
+    "runtime-dir",
+    "the user has a runtime directory with a session bus",
+    const { &[&RUNTIME_DIR, &RUNTIME_OWNER, &BUS, &VARIABLES, &HIDDEN, &WSLG] },
+)
+.scope(USERS)
+.needs(const { &[&SYSTEMD] });
+
+const AGAIN: &str = "open a new shell with `wsl.exe`; if that does not help: `loginctl enable-linger`, then restart the distribution";
+const NO_RUNTIME: &str =
+    "podman cannot start: \"mkdir /run/user/…: permission denied\", or keeps its state elsewhere";
+
+pub(crate) static RUNTIME_DIR: Check = of_user("runtime-dir-exists", "the runtime directory exists", |c| {
+    Outcome::of(c.exists(&c.facts.user.runtime_dir()), NO_RUNTIME, AGAIN)
+});
+
+pub(crate) static RUNTIME_OWNER: Check =
+    of_user("runtime-dir-owner", "the runtime directory is theirs", |c| {
+        let dir = c.facts.user.runtime_dir();
+        let stat = c.system.resolve(Utf8Path::new(&dir)).and_then(|real| c.system.stat(&real)).ok().flatten();
+        let Some(stat) = stat else { return Outcome::unknown(format!("the owner of {dir} cannot be read")) };
+        if stat.kind != Kind::Dir {
+            return Outcome::error(format!("{dir} is not a directory"), NO_RUNTIME, AGAIN);
+        }
+        let details = format!("{dir} belongs to user {}", stat.uid);
+        Outcome::require(stat.uid == c.facts.user.uid, details, NO_RUNTIME, AGAIN)
+    })
+    .needs(const { &[&RUNTIME_DIR] });
+
+pub(crate) static BUS: Check = of_user("bus", "the session bus exists", |c| {
+    let effect =
+        "`systemd-run --user` cannot reach the systemd user manager, so no delegated scope can be created";
+    let socket = c.exists(&format!("{}/bus", c.facts.user.runtime_dir()));
+    if c.facts.packages.installed.contains_key("dbus-user-session") {
+        return Outcome::of(socket, effect, AGAIN);
+    }
+    Outcome::of(socket, effect, setup([&packages::STAGE])).then("open a new shell")
+});
+
+static VARIABLES: Check = of_user("session-variables", "the shell's variables lead to the session", |c| {
+    let (system, user) = (c.system, &c.facts.user);
+    // Of a report, or as root, the variables of the shell are another user's.
+    let is_own = system.env("USER").is_none_or(|name| name.is_empty() || name == user.name);
+    let wrong = if is_own { corrections(system, user) } else { Vec::new() };
+    if wrong.is_empty() {
+        return Outcome::ok("the shell's variables are right");
+    }
+    let list = |part: fn(&Correction) -> String| wrong.iter().map(part).collect::<Vec<_>>();
+    Outcome::error(
+        format!("{} in this shell", list(|c| c.fault.clone()).join(" and ")),
+        "podman and kind use another session or fail in this shell; `kind-wsl kind` corrects it for itself",
+        command(format!("export {}", list(|c| format!("{}={}", c.name, c.right)).join(" "))),
+    )
+})
+.needs(const { &[&RUNTIME_OWNER] });
+
+pub(crate) static HIDDEN: Check = of_user("runtime-dir-hidden", "nothing hides the user's sockets", |c| {
+    let (dir, unit) = (c.facts.user.runtime_dir(), unit(c.facts));
+    let effect = "`systemctl --user` and `systemd-run --user` do not find the systemd user manager";
+    let fix = format!("`sudo systemctl restart {unit}`, which stops the containers of this user");
+    let table = c.system.text("/proc/mounts").unwrap_or_default();
+    let mounts = table.lines().filter(|l| l.split(' ').nth(1) == Some(dir.as_str())).count();
+    if mounts > 1 {
+        return Outcome::warning(format!("{mounts} file systems are mounted on {dir}"), effect, fix);
+    }
+    if c.facts.cgroup.manager.is_none() {
+        return Outcome::unknown(format!("{unit} does not run"));
+    }
+    match c.exists(&format!("{dir}/systemd/private")) {
+        Ok(details) => Outcome::ok(details),
+        Err(details) => Outcome::warning(format!("{unit} runs, but {details}"), effect, fix),
+    }
+})
+.needs(const { &[&RUNTIME_DIR] });
+
+pub(crate) static WSLG: Check = check("runtime-dir-wslg", "XDG_RUNTIME_DIR is not WSLg's", |c| {
+    let Some(dir) = c.system.env("XDG_RUNTIME_DIR") else {
+        return Outcome::ok("XDG_RUNTIME_DIR is not set in this shell");
+    };
+    let effect = "it belongs to user 1000, and no other user can use it";
+    let fix = setup([&systemd::STAGE, &restart::STAGE]);
+    let is_ours = !dir.starts_with("/mnt/wslg/runtime-dir");
+    Outcome::prefer(is_ours, format!("XDG_RUNTIME_DIR is {dir}"), effect, fix).then("open a new shell")
+});
+
+pub(crate) static RUN_IN_TMP: Check = of_user("run-in-tmp", "podman keeps no run state in /tmp", |c| {
+    let uid = c.facts.user.uid;
+    let dirs = [format!("/tmp/podman-run-{uid}"), format!("/tmp/storage-run-{uid}")];
+    let Some(dir) = dirs.iter().find(|dir| c.system.exists(dir)) else {
+        return Outcome::ok(format!("neither {} exists", dirs.join(" nor ")));
+    };
+    let effect = "on WSL it survives a restart, and podman then fails on what no longer exists";
+    let fix = format!("stop every container, run `mv {dir} {dir}.old`, then `podman system migrate`");
+    Outcome::warning(format!("{dir} exists"), effect, fix)
+});
+
+static ALL_CONTROLLERS: Check = Check::all(
+    Group::Session,
+    "controllers",
+    "the systemd user manager has every controller",
+    const { &[&CONTROLLERS, &MORE_CONTROLLERS] },
+)
+.scope(USERS)
+.needs(const { &[&MANAGER] });
+
+pub(crate) static CONTROLLERS: Check = of_user("cpu-memory-pids", "the user has cpu, memory and pids", |c| {
+    let effect = "kind refuses: \"requires setting systemd property 'Delegate=yes'\"";
+    offered(c, &ESSENTIAL).map_or_else(Outcome::unknown, |seen| Outcome::of(seen, effect, delegate()))
+})
+.needs(const { &[&MANAGER] });
+
+static MORE_CONTROLLERS: Check = of_user("cpuset-io", "the user has cpuset and io", |c| {
+    let effect = "kind starts, but limits of these are not kept";
+    match offered(c, &WANTED) {
+        Ok(Err(details)) => Outcome::warning(details, effect, delegate()),
+        Ok(Ok(details)) => Outcome::ok(details),
+        Err(why) => Outcome::unknown(why),
+    }
+})
+.needs(const { &[&CONTROLLERS] });
+
+/// Whether the user manager has these controllers.
+fn offered(c: &CheckContext<'_>, names: &[&str]) -> Result<Result<String, String>, String> {
+    if c.facts.cgroup.manager.is_none() {
+        return Err(format!("{} does not run", unit(c.facts)));
+    }
+    let names = names.iter().map(|&name| name.to_owned()).collect();
+    Ok(Expect::Controllers { uid: c.facts.user.uid, names }.check(c.system))
+}
+
+pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below the systemd user manager", |c| {
+    let own = format!("{ROOT}{}", c.facts.cgroup.own);
+    if c.facts.cgroup.manager.as_ref().is_some_and(|manager| own.starts_with(&manager.path)) {
+        return Outcome::ok(format!("this shell is in {own}"));
+    }
+    let unit = unit(c.facts);
+    Outcome::limited(format!(
+        "this shell is not below {unit}: kind can lack controllers here, and does not with `kind-wsl kind`"
+    ))
+})
+.needs(const { &[&CONTROLLERS] });
+
+static MAPPING: Check = Check::all(
+    Group::Session,
+    "subids",
+    "the user has subordinate IDs, and newuidmap can map them",
+    const { &[&SUBORDINATE_IDS, &NEWUIDMAP, &SETUID] },
+);
+
+const NO_NAMESPACE: &str =
+    "podman cannot create a user namespace: \"cannot set up namespace using newuidmap\"";
+const MAPPER: &str = "/usr/bin/newuidmap";
+
+pub(crate) static SUBORDINATE_IDS: Check = check("subid-ranges", "the user has subordinate IDs", |c| {
+    let (ids, user) = (&c.facts.subids, &c.facts.user.name);
+    for (file, count) in [("/etc/subuid", ids.uids), ("/etc/subgid", ids.gids)] {
+        if count < SUBIDS {
+            let details = format!("{user} has {count} subordinate IDs in {file} and needs {SUBIDS}");
+            return Outcome::error(details, NO_NAMESPACE, setup([&packages::STAGE, &subids::STAGE]));
+        }
+    }
+    Outcome::ok(format!("{user} has {SUBIDS} subordinate IDs"))
+});
+
+pub(crate) static NEWUIDMAP: Check = check("newuidmap", "newuidmap is installed", |c| {
+    let (is_installed, fix) = (c.facts.subids.newuidmap, setup([&packages::STAGE]));
+    let details = format!("{MAPPER} is {}installed", if is_installed { "" } else { "not " });
+    Outcome::require(is_installed, details, NO_NAMESPACE, fix)
+});
+
+pub(crate) static SETUID: Check = check("newuidmap-setuid", "newuidmap may map IDs", |c| {
+    let path = Utf8Path::new(MAPPER);
+    let mode = c.system.resolve(path).and_then(|p| c.system.stat(&p)).ok().flatten().map(|s| s.mode);
+    match mode {
+        None => return Outcome::unknown(format!("the mode of {path} cannot be read")),
+        Some(mode) if mode & 0o4000 != 0 => return Outcome::ok(format!("{path} is setuid")),
+        Some(_) => {}
+    }
+    // A file capability is enough.
+    match c.system.stdout_if_ok(&Cmd::new("getcap", [path.as_str()])) {
+        Some(said) if said.contains("cap_setuid") => Outcome::ok(format!("{path} has cap_setuid")),
+        Some(_) => {
+            let details = format!("{path} has neither the setuid bit nor cap_setuid");
+            let fix = command("sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap");
+            Outcome::error(details, NO_NAMESPACE, fix)
+        }
+        None => Outcome::unknown(format!("{path} is not setuid; without getcap its capability is not known")),
+    }
+})
+.needs(const { &[&NEWUIDMAP] });

@@ -1,0 +1,139 @@
+//! WSL, and what it shares with Windows.
+
+use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use crate::facts::Wsl;
+use crate::fix::{Fix, command, windows};
+use crate::host::Cmd;
+
+pub(super) static CHECKS: &[&Check] =
+    &[&WSL, &VERSION, &RESTART, &INTEROP, &NETWORKING, &KERNEL_WORDS, &CLOCK];
+
+const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
+    Check::new(Group::Wsl, id, title, run)
+}
+
+static WSL: Check = check("wsl", "this is WSL 2, or another Linux", |c| {
+    let facts = c.facts;
+    match &facts.wsl {
+        Wsl::No if facts.kernel.release.is_empty() => Outcome::unknown("the kernel's release cannot be read"),
+        Wsl::No => Outcome::ok(format!("no WSL; {}, Linux {}", facts.distro.name, facts.kernel.release)),
+        Wsl::One { .. } => {
+            Outcome::error("WSL 1", "no containers at all: WSL 1 has no Linux kernel", to_wsl_2(&facts.wsl))
+        }
+        Wsl::Two { .. } => Outcome::ok(format!("{}, Linux {}", facts.wsl.name(), facts.kernel.release)),
+    }
+});
+
+/// How WSL 1 becomes WSL 2.
+pub(super) fn to_wsl_2(wsl: &Wsl) -> Fix {
+    let name = match wsl {
+        Wsl::One { distro: Some(name) } => name,
+        _ => "DISTRIBUTION",
+    };
+    windows(format!("wsl.exe --set-version {name} 2"))
+}
+
+pub(crate) static VERSION: Check = check("wsl-version", "this WSL can start without cgroup v1", |c| {
+    if let Wsl::Two { version: None, .. } = c.facts.wsl {
+        return Outcome::unknown("this WSL does not report its version");
+    }
+    // WSL#6662, WSL#9120.
+    let effect = "its virtual machine does not start with cgroup_no_v1=all";
+    let details = format!("this is {}", c.facts.wsl.name());
+    Outcome::prefer(!c.facts.wsl.is_before("1.0.1"), details, effect, windows("wsl.exe --update"))
+})
+.scope(&[Scope::Wsl]);
+
+pub(crate) static RESTART: Check = check("restart", "nothing waits for a restart", |c| {
+    let waiting = c.facts.restart_reasons();
+    if waiting.is_empty() {
+        return Outcome::ok("nothing that kind-wsl changed waits for a restart");
+    }
+    let details = format!("changed since the last start: {}", waiting.join(", "));
+    Outcome::error(details, "the changes have not taken effect", command("kind-wsl setup"))
+});
+
+pub(crate) static INTEROP: Check = check("interop", "Windows programs can be started", |c| {
+    let dir = "/proc/sys/fs/binfmt_misc";
+    // The first line is `enabled` or `disabled`.
+    let is_enabled = |name: &&str| {
+        c.system.text(&format!("{dir}/{name}")).is_some_and(|text| text.lines().next() == Some("enabled"))
+    };
+    let details = match ["WSLInterop", "WSLInterop-late"].into_iter().find(is_enabled) {
+        // The entry proves little: interop may be off for this distribution. That is found out when it is needed.
+        Some(name) => {
+            let how = if c.facts.windows.interop { "was" } else { "was not" };
+            return Outcome::ok(format!("{dir}/{name} is enabled; this session {how} opened by wsl.exe"));
+        }
+        None if c.system.exists(&format!("{dir}/WSLInterop")) => format!("{dir}/WSLInterop is disabled"),
+        None => format!("{dir} has no WSLInterop"),
+    };
+    let effect = "the restart in the middle of a setup is manual; kind itself needs no Windows program";
+    Outcome::warning(details, effect, windows("wsl.exe --shutdown")).then(
+        "open a new shell (WSL#8843: systemd-binfmt drops it; `sudo systemctl mask systemd-binfmt` keeps it)",
+    )
+})
+.scope(&[Scope::Wsl]);
+
+static NETWORKING: Check =
+    Check::all(Group::Wsl, "networking", "Windows reaches published ports", const { &[&NETWORK, &MIRRORED] })
+        .scope(&[Scope::Wsl]);
+
+static NETWORK: Check = check("wsl-network", "this distribution has a network", |c| {
+    with_mode(c, |mode| {
+        let effect = "this machine has no network, so no image can be pulled";
+        Outcome::require(mode != "none", format!("the networking mode is {mode}"), effect, NAT)
+    })
+})
+.scope(&[Scope::Wsl]);
+
+pub(crate) static MIRRORED: Check = check("mirrored", "the network is not mirrored", |c| {
+    with_mode(c, |mode| {
+        let effect = "ports that podman publishes may not be reached from Windows (WSL#11468)";
+        let fix = format!("if kubectl in Windows cannot connect: {NAT}");
+        Outcome::prefer(mode != "mirrored", format!("the networking mode is {mode}"), effect, fix)
+    })
+})
+.scope(&[Scope::Wsl]);
+
+const NAT: &str =
+    "set `networkingMode=nat` below [wsl2] in .wslconfig, then run `wsl.exe --shutdown` in Windows";
+
+/// Judges the networking mode: `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
+fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outcome {
+    match c.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&c.facts.user)) {
+        Some(mode) => judge(&mode),
+        None => Outcome::unknown("the networking mode is not known: wslinfo did not report it"),
+    }
+}
+
+pub(crate) static KERNEL_WORDS: Check =
+    check("kernel-words", ".wslconfig leaves cgroup v1 to other distributions", |c| {
+        let windows = &c.facts.windows;
+        if let Some(words) = windows.kernel_words.as_ref().filter(|w| w.contains("cgroup_no_v1")) {
+            let file = windows.wslconfig().map_or_else(|| ".wslconfig".to_owned(), |path| path.to_string());
+            return Outcome::limited(format!("{file} says kernelCommandLine = {words}"));
+        }
+        if c.facts.kernel.cmdline.contains("cgroup_no_v1=") {
+            let details = "the kernel was started with cgroup_no_v1, though .wslconfig does not say so";
+            return Outcome::limited(details);
+        }
+        Outcome::ok("the kernel was started without cgroup_no_v1")
+    })
+    .scope(&[Scope::Wsl]);
+
+/// How far the system's clock may be from the machine's, in seconds.
+const DRIFT: u64 = 60;
+
+static CLOCK: Check = check("clock", "the clock did not stop while the machine slept", |c| {
+    let hardware =
+        c.system.text("/sys/class/rtc/rtc0/since_epoch").and_then(|t| t.trim().parse::<u64>().ok());
+    let system = c.system.stdout_if_ok(&Cmd::parse("date +%s")).and_then(|t| t.parse::<u64>().ok());
+    let (Some(hardware), Some(system)) = (hardware, system) else {
+        return Outcome::unknown("there is no hardware clock to compare with");
+    };
+    let off = hardware.abs_diff(system);
+    let effect = "\"x509: certificate has expired or is not yet valid\"";
+    let details = format!("{off} s from the hardware clock");
+    Outcome::require(off <= DRIFT, details, effect, command("sudo hwclock -s"))
+});
