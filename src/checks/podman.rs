@@ -109,7 +109,7 @@ fn set_by(c: &CheckContext<'_>, key: &str, stage: &'static Stage) -> Fix {
 }
 
 pub(super) static CONTROLLERS: Check =
-    reported("podman-controllers", "podman gets cpu, memory and pids inside the wrapper", |c| {
+    reported("podman-cgroup", "podman gets cpu, memory and pids inside the wrapper", |c| {
         with_info(c, |info| {
             let version = text(info, "/host/cgroupVersion");
             if version != "v2" {

@@ -169,10 +169,9 @@ pub(crate) static WSLG: Check = check("runtime-dir-wslg", "XDG_RUNTIME_DIR is no
 
 pub(crate) static RUN_IN_TMP: Check = of_user("run-in-tmp", "podman keeps no run state in /tmp", |c| {
     let uid = c.facts.user.uid;
-    let dirs = [format!("/tmp/podman-run-{uid}"), format!("/tmp/storage-run-{uid}")];
-    let Some(dir) = dirs.iter().find(|dir| c.system.exists(dir)) else {
-        return Outcome::ok(format!("neither {} exists", dirs.join(" nor ")));
-    };
+    let names = [format!("podman-run-{uid}"), format!("storage-run-{uid}")];
+    let found = names.iter().map(|name| format!("/tmp/{name}")).find(|dir| c.system.exists(dir));
+    let Some(dir) = found else { return Outcome::ok(format!("/tmp has neither {}", names.join(" nor "))) };
     let effect = "on WSL it survives a restart, and podman then fails on what no longer exists";
     let fix = format!("stop every container, run `mv {dir} {dir}.old`, then `podman system migrate`");
     Outcome::warning(format!("{dir} exists"), effect, fix)

@@ -94,7 +94,7 @@ fn the_runtime_directory_tells_about_the_session() {
         "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ntmpfs /run/user/1000 tmpfs rw 0 0\nnone /run/user/1000 tmpfs rw 0 0\n",
     );
     present(&machine, 18, "2 file systems are mounted on /run/user/1000");
-    absent(&machine, 26, "neither /tmp/podman-run-1000 nor /tmp/storage-run-1000 exists");
+    absent(&machine, 26, "/tmp has neither podman-run-1000 nor storage-run-1000");
     machine.write("/tmp/podman-run-1000/libpod/x", "");
     present(&machine, 26, "/tmp/podman-run-1000 exists");
 }
