@@ -231,7 +231,7 @@ impl Outcome {
         effect: impl Into<String>,
         fix: impl Into<Fix>,
     ) -> Self {
-        Self::require(holds, details, effect, fix).as_warning()
+        Self::require(holds, details, effect, fix).warned()
     }
 
     /// An error with what was seen instead, unless the condition holds.
@@ -242,7 +242,7 @@ impl Outcome {
     }
 
     /// The same, as a warning if it is an error.
-    fn as_warning(self) -> Self {
+    fn warned(self) -> Self {
         let status = if self.status == Status::Error { Status::Warning } else { self.status };
         Self { status, ..self }
     }

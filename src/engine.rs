@@ -164,7 +164,7 @@ impl Engine<'_> {
                 }
                 StageOutcome::RunOutcome(ended) => return Ok(ended),
             };
-            if std::ptr::eq(*stage, &stages::verify::STAGE) {
+            if stage.id == stages::verify::STAGE.id {
                 self.steps.announce(self.reporter, stage, &why);
                 verified += self.verify(&mut journal, &facts, answers)?;
             } else if made == 0 {

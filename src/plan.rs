@@ -429,7 +429,7 @@ pub fn judge(
         return (Verdict::Skipped, "by --only or --skip".to_owned(), None);
     }
     match (stage.needed)(facts, answers) {
-        Applicability::Required(_) if std::ptr::eq(stage, &stages::verify::STAGE) => {
+        Applicability::Required(_) if stage.id == stages::verify::STAGE.id => {
             let checks = checks::verify(answers.provider()).count();
             (Verdict::Required, format!("will run {checks} checks at the end"), None)
         }

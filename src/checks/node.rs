@@ -63,10 +63,11 @@ pub(super) static CONDITIONS: Check = check("node", "the nodes have what kind's 
     let Some((node, first)) = faults.iter().find(|(_, fault)| fault.is_fatal()).or(faults.first()) else {
         return Outcome::ok(format!("{}: {}", names.join(", "), held(running())));
     };
-    let mut details = format!("{}: {}", node.name, first.evidence);
-    if faults.len() > 1 {
-        details += &format!("; {} more, which `kind-wsl inspect` shows", faults.len() - 1);
-    }
+    let others = match faults.len() - 1 {
+        0 => String::new(),
+        others => format!("; {others} more, which `kind-wsl inspect` shows"),
+    };
+    let details = format!("{}: {}{others}", node.name, first.evidence);
     let effect = consequence(first.id);
     match first.id {
         // A node keeps what was delegated when it was created.

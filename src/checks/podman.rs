@@ -247,7 +247,7 @@ fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool)
     let fix = command(format!("{} --crun-version recommended", setup_line(&[&crun::STAGE])));
     let effect = "containers or terminals can fail: this release has known faults";
     let kernel = &c.facts.kernel.release;
-    with_crun(c, effect, fix, |crun| (!is_faulty(crun), format!(", on kernel {kernel}"))).as_warning()
+    with_crun(c, effect, fix, |crun| (!is_faulty(crun), format!(", on kernel {kernel}"))).warned()
 }
 
 pub(crate) static CRUN_OPENAT2: Check = check("crun-openat2", "crun can do without openat2", |c| {

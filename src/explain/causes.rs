@@ -81,7 +81,7 @@ pub fn cause(row: u32, context: &CheckContext<'_>) -> Option<Cause> {
                 return Some(Cause::Present(outcome.details));
             }
             // Another program's change can wait for a restart, too.
-            Status::Ok if std::ptr::eq(*check, &wsl::RESTART) => unknown = Some(outcome.details),
+            Status::Ok if check.id == wsl::RESTART.id => unknown = Some(outcome.details),
             Status::Ok => passed = passed.or(Some(outcome.details)),
             // What only WSL can cause is ruled out elsewhere.
             Status::Skipped if matches!(check.excluded(context.facts, None), Some((Scope::Wsl, _))) => {
