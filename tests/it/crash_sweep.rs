@@ -7,7 +7,7 @@ mod machines;
 use std::time::Instant;
 
 use self::machines::Row;
-use crate::support::{Layout, Machine, Tree, all, answers, changes, same};
+use crate::support::{Layout, Machine, Tree, answers, changes, same, step};
 use kind_wsl::engine::{DriftPolicy, PendingRestart, RunOutcome};
 use kind_wsl::host::FaultInjector;
 
@@ -51,7 +51,7 @@ fn finish(row: &Row, machine: &Machine) {
 
 /// Which of `count` effects are looked at: all of them, or one of each `step` in a row, by chance.
 fn looked_at(row: &Row, count: u64) -> Vec<u64> {
-    let step = if row.whole || all() { 1 } else { 12 };
+    let step = if row.whole { step(24, 1) } else { step(48, 12) } as u64;
     let mut chance = Chance::of(row.name);
     (0..count.div_ceil(step)).map(|n| n * step + chance.below(step)).filter(|at| *at < count).collect()
 }

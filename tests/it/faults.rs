@@ -8,7 +8,7 @@ mod programs;
 mod root;
 mod two_runs;
 
-use crate::support::{Layout, Tree, all, same};
+use crate::support::{Layout, Tree, same, step};
 
 /// Sets up until all is done, as if somebody restarts the machine when it is asked for.
 fn finished(case: &crate::support::cli::Case) {

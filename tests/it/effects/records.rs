@@ -6,7 +6,7 @@ use kind_wsl::engine::{DriftPolicy, EngineError};
 use kind_wsl::host::{FaultInjector, LiveSystem};
 use kind_wsl::journal::{self, JournalError, JournalState};
 
-use super::{Tree, all, finish, same};
+use super::{Tree, all, every, finish, same, sampled, step};
 use crate::support::{Layout, Machine, answers};
 
 /// Where it is.
@@ -36,7 +36,7 @@ fn a_journal_torn_at_any_byte_says_what_its_whole_lines_say() {
     let machine = interrupted();
     let whole = bytes(&machine);
     let mut known = JournalState::default();
-    let step = if all() { 1 } else { 5 };
+    let step = step(25, 5);
     for end in 0..=whole.len() {
         if end % step != 0 && whole.get(end.saturating_sub(1)) != Some(&b'\n') {
             continue;
@@ -65,7 +65,7 @@ fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
         (before, machine.snapshot(), host.fault_injector().count())
     };
     let mut cuts = 0;
-    for at in 0..effects {
+    for at in sampled(effects) {
         let torn = |seed: usize| {
             let machine = Machine::new(layout);
             machine.crash(at, |host| machine.setup(host, &answers(), false));
@@ -89,7 +89,7 @@ fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
         same(&before, &machine.snapshot(), &format!("effect {at}: undone"));
         assert!(!machine.has_journal(), "effect {at}");
     }
-    assert!(cuts > 40, "only {cuts} records were torn");
+    assert!(cuts > 40 / every(), "only {cuts} records were torn");
 }
 
 /// The tree and the journal.
@@ -108,7 +108,7 @@ fn refused(machine: &Machine, run: impl Fn(&LiveSystem) -> Result<(), EngineErro
 fn a_journal_with_any_byte_flipped_is_refused_and_nothing_is_lost() {
     let machine = interrupted();
     let (tree, whole) = everything(&machine);
-    let step = if all() { 1 } else { 7 };
+    let step = step(49, 7);
     let mut damaged = 0;
     for at in (0..whole.len()).step_by(step) {
         for flip in [0x01, 0x20, 0x80, whole[at] ^ b'\n'] {

@@ -5,7 +5,7 @@ use kind_wsl::error::Failure;
 use kind_wsl::host::FaultInjector;
 use nix::libc;
 
-use super::{Tree, all, finish, same};
+use super::{Tree, all, finish, same, sampled};
 use crate::support::{Layout, Machine, answers};
 
 const ERRNOS: [i32; 5] = [libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EROFS, libc::EACCES];
@@ -61,7 +61,7 @@ fn refused_set_ups(layout: Layout) {
     let calm = calm(layout);
     let mut cases = 0;
     for (leg, effects) in calm.legs.into_iter().enumerate() {
-        for at in 0..effects {
+        for at in sampled(effects) {
             for (errno, lasting) in refusals(at) {
                 let name = format!("{layout:?} leg {leg} effect {at} errno {errno} lasting {lasting}");
                 let refused = || {
@@ -99,7 +99,7 @@ fn refused_set_ups(layout: Layout) {
 fn refused_undos(layout: Layout) {
     let calm = calm(layout);
     let mut cases = 0;
-    for at in 0..calm.undo {
+    for at in sampled(calm.undo) {
         for (errno, lasting) in refusals(at) {
             let name = format!("{layout:?} undo, effect {at} errno {errno} lasting {lasting}");
             let machine = Machine::new(layout);

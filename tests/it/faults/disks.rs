@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::{all, calm, finished, recovers, same};
+use super::{calm, finished, recovers, same, step};
 use crate::support::Layout;
 use crate::support::cli::{Case, Seen, agreed, is_root};
 
@@ -116,7 +116,7 @@ fn a_directory_on_which_somebody_mounted_a_disk_stays_and_the_undo_ends_well() {
 
 #[test]
 fn a_disk_that_is_full_at_each_write_in_turn_is_told_and_gone_on_with() {
-    let pages = if all() { 1 } else { 4 };
+    let pages = step(4, 4);
     let (mut full, mut kib) = (0, 0);
     let mut messages = std::collections::BTreeSet::new();
     let (before, after) = {
@@ -288,7 +288,7 @@ fn system_calls_of_the_real_program_that_are_refused_are_told_and_gone_on_with()
         ("EACCES", "Permission denied"),
     ];
     let calls = ["rename", "fsync", "fdatasync", "mkdir"];
-    let step = if all() { 1 } else { 9 };
+    let step = step(27, 9);
     let (mut refused, mut done) = (0, 0);
     for call in calls {
         let mut when = 1;

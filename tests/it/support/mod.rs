@@ -7,9 +7,19 @@ pub mod elf;
 pub mod fake;
 pub mod signer;
 
-/// Whether every case of a large table is wanted: `tests/kill/run` says so.
+/// Returns every how many cases of a large table one is taken: `cargo test` takes a sample, CI many
+/// (`KIND_WSL_SWEEP=many tests/kill/run`), and `KIND_WSL_SWEEP=all` every one.
+pub fn step(sample: usize, many: usize) -> usize {
+    match std::env::var("KIND_WSL_SWEEP").as_deref() {
+        Ok("all") => 1,
+        Ok("many") => many,
+        _ => sample,
+    }
+}
+
+/// Whether every case of a large table is wanted.
 pub fn all() -> bool {
-    std::env::var("KIND_WSL_SWEEP").is_ok_and(|v| v == "all")
+    step(0, 0) == 1
 }
 
 use std::collections::{BTreeMap, BTreeSet};
