@@ -10,6 +10,7 @@ mod fetch;
 mod inspect;
 mod kind;
 mod plan;
+mod prepare;
 mod report;
 mod restart;
 mod session;

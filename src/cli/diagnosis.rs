@@ -6,7 +6,8 @@ use camino::Utf8Path;
 use serde_json::json;
 
 use super::Global;
-use super::session::{Session, with_defaults};
+use super::prepare::Prepared;
+use super::session::Session;
 use crate::checks::CheckContext;
 use crate::doctor::advice;
 use crate::error::{Exit, Failure};
@@ -14,10 +15,8 @@ use crate::explain::causes::checks;
 use crate::explain::input::Input;
 use crate::explain::table::address;
 use crate::explain::{self, Cause, Match, Symptom, cause};
-use crate::facts::Facts;
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
-use crate::stage::Answers;
 use crate::ui::{
     self, BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled,
 };
@@ -63,13 +62,7 @@ pub(super) fn matches(text: &str) -> Result<Vec<Match>, Failure> {
 }
 
 /// The machine on which causes are looked for; none if no check was written for what was found, or without a user.
-struct Machine(Option<Subject>);
-
-struct Subject {
-    session: Session,
-    facts: Facts,
-    answers: Answers,
-}
+struct Machine(Option<Prepared>);
 
 /// What this machine has to do with a symptom.
 struct Here {
@@ -84,17 +77,13 @@ impl Machine {
         if matches.iter().all(|m| checks(m.symptom.row).is_empty()) {
             return Self(None);
         }
-        Self(Session::new(global, None).ok().map(|session| {
-            let facts = session.facts();
-            let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
-            Subject { session, facts, answers }
-        }))
+        Self(Session::new(global, None).ok().map(Prepared::new))
     }
 
     fn look(&self, symptom: &Symptom) -> Here {
         let fixes: Vec<Fix> = symptom.remedy().into_iter().collect();
         let general = || symptom.remedy().map(|fix| Advice::from(&[fix][..]));
-        let Some(Subject { session, facts, answers }) = &self.0 else {
+        let Some(Prepared { session, facts, answers }) = &self.0 else {
             let no_user = "there is no ordinary user to look for; `--user NAME` names one";
             let has_checks = !checks(symptom.row).is_empty();
             let cause = has_checks.then(|| Cause::Unknown(no_user.to_owned()));

@@ -4,13 +4,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::Global;
-use super::session::{Session, with_defaults};
+use super::prepare::Prepared;
+use super::session::Session;
 use crate::checks::{self, Check, CheckContext, RunContext, Status, predict};
 use crate::doctor::{CheckReport, SCHEMA, run_checks};
 use crate::error::{Exit, Failure};
 use crate::host::Recorder;
 use crate::near::closest;
-use crate::stage::Answers;
 use crate::ui::{self, BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, json_line, out, styled, width};
 
 /// The flags of `doctor`.
@@ -40,9 +40,7 @@ impl Doctor {
             }
             return Ok(Exit::Done);
         }
-        let session = Session::new(global, None)?;
-        let facts = session.facts();
-        let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
+        let Prepared { session, facts, answers } = Prepared::new(Session::new(global, None)?);
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(&session.host);
         let context = CheckContext::new(&memo, &facts, &answers);

@@ -4,13 +4,14 @@ use camino::Utf8Path;
 use clap::Args;
 use serde_json::json;
 
-use super::session::{Session, with_defaults};
+use super::prepare::Prepared;
+use super::session::Session;
 use super::{Global, diagnosis};
 use crate::error::{Exit, Failure};
 use crate::explain::input::Input;
 use crate::facts::Facts;
 use crate::plan::{Plan, StageSelection};
-use crate::stage::{AnswerKind, Answers, Choice, Stage};
+use crate::stage::{AnswerKind, Choice, Stage};
 use crate::stages::{self, STAGES};
 use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, render, styled};
 
@@ -94,9 +95,9 @@ impl Explain {
 
 fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
     let detail = global.detail();
-    let session = Session::new(global, None);
+    let prepared = Session::new(global, None).map(Prepared::new);
     if detail == Detail::Brief {
-        return session.and_then(|session| here(&session, stage, detail)).map(|()| Exit::Done);
+        return prepared.and_then(|prepared| here(&prepared, stage, detail)).map(|()| Exit::Done);
     }
     out(&format!(
         "{}: {} {}\n",
@@ -106,11 +107,11 @@ fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
     ));
     out(&ui::wrap(stage.why, ui::width()).join("\n"));
     // Without a user, this machine cannot be planned; the stage is explained anyway.
-    let facts = session.as_ref().ok().map(Session::facts);
-    questions(stage, facts.as_ref().filter(|_| detail == Detail::Full));
-    if let Ok(session) = session {
+    let facts = prepared.as_ref().ok().map(|prepared| &prepared.facts);
+    questions(stage, facts.filter(|_| detail == Detail::Full));
+    if let Ok(prepared) = prepared {
         out("");
-        here(&session, stage, detail)?;
+        here(&prepared, stage, detail)?;
     }
     Ok(Exit::Done)
 }
@@ -147,11 +148,10 @@ fn questions(stage: &Stage, facts: Option<&Facts>) {
     }
 }
 
-fn here(session: &Session, stage: &Stage, detail: Detail) -> Result<(), Failure> {
-    let facts = session.facts();
-    let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
+fn here(prepared: &Prepared, stage: &Stage, detail: Detail) -> Result<(), Failure> {
+    let Prepared { session, facts, answers } = prepared;
     let selection = StageSelection { only: vec![stage.id.to_owned()], ..StageSelection::default() };
-    let plan = Plan::make(&session.host, &facts, &answers, &selection)?;
+    let plan = Plan::make(&session.host, facts, answers, &selection)?;
     let Some(planned) = plan.stages.iter().find(|s| s.id == stage.id) else { return Ok(()) };
     let line = format!("{}: {}", planned.verdict.name(), planned.why);
     if detail == Detail::Brief {

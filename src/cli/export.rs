@@ -4,7 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use reqwest::Url;
 
-use super::session::{MIRROR, Session, args as args_of};
+use super::prepare::args as args_of;
+use super::session::{MIRROR, Session};
 use super::{Global, StageArgs};
 use crate::error::{Exit, Failure};
 use crate::export::{Binary, Format, TemplateVars, is_printable};

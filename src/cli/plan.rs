@@ -4,8 +4,10 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::prepare;
+use super::prepare::{source, with_defaults};
 use super::report::Dossier;
-use super::session::{Session, source, with_defaults};
+use super::session::Session;
 use super::sources::{check_downloads, downloads};
 use super::trust::settle_crun;
 use super::{Global, StageArgs};
@@ -56,7 +58,7 @@ impl PlanCommand {
         let source = source(&self.choosing.chosen(&session.journal_state)?);
         settle_crun(&facts, &mut answers, &source, false)?;
         let answers = with_defaults(&facts, &answers);
-        let plan = session.plan(&facts, &answers, &selection)?.from(source);
+        let plan = prepare::plan(&session, &facts, &answers, &selection)?.from(source);
         Ok(self.show(&plan, &facts, global))
     }
 

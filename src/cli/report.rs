@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Global;
-use super::session::{Session, with_defaults};
+use super::prepare::with_defaults;
+use super::session::Session;
 use crate::engine::with_journal;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};

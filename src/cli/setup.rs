@@ -5,8 +5,10 @@ mod done;
 
 use clap::Args;
 
+use super::prepare;
+use super::prepare::{args as args_of, source, with_defaults};
 use super::restart::{Bystanders, Restarting};
-use super::session::{Session, args as args_of, source, switches, with_defaults};
+use super::session::{Session, switches};
 use super::sources::check_downloads;
 use super::trust::settle_crun;
 use super::{Global, StageArgs};
@@ -67,7 +69,7 @@ impl Setup {
             self.decide(&facts, &mut answers, selection)?;
             settle_crun(&facts, &mut answers, &source(&chosen), !self.yes)?;
         }
-        let mut plan = session.plan(&facts, &answers, selection)?.from(source(&chosen));
+        let mut plan = prepare::plan(&session, &facts, &answers, selection)?.from(source(&chosen));
         // What waits for a restart is looked at by the run itself: it knows whether that took place.
         if session.journal_state.waiting.is_none() {
             refuse_blocked(&plan)?;

@@ -4,7 +4,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::session::{Session, with_defaults};
+use super::prepare::with_defaults;
+use super::session::Session;
 use super::{Global, StageArgs};
 use crate::error::{Exit, Failure};
 use crate::host::BootInstance;

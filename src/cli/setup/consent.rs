@@ -1,6 +1,8 @@
 //! Consent to a plan: asked for, carried over to root, and valid for what is left of that plan later.
 
-use super::super::session::{Session, args as args_of, open_questions, with_defaults};
+use super::super::prepare;
+use super::super::prepare::{args as args_of, open_questions, with_defaults};
+use super::super::session::Session;
 use super::super::sources::check_downloads;
 use super::Setup;
 use crate::change::Scope;
@@ -196,7 +198,7 @@ impl Setup {
                         mine.set(question.id, answer.clone());
                         answers.set(question.id, answer);
                     }
-                    *plan = session.plan(facts, answers, selection)?.from(plan.source.clone());
+                    *plan = prepare::plan(session, facts, answers, selection)?.from(plan.source.clone());
                     super::refuse_blocked(plan)?;
                     check_downloads(plan, facts.arch)?;
                     out(&render::plan(plan, facts));

@@ -1,0 +1,222 @@
+//! What a command works on: the machine with its facts, and the answers to the questions of its stages.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::session::Session;
+use super::{Global, StageArgs};
+use crate::error::Failure;
+use crate::facts::Facts;
+use crate::fetch::{FetchError, Source, check_mirror};
+use crate::host::{ASSUMED_WSL, directory};
+use crate::journal::{JournalState, RunOptions};
+use crate::plan::{Plan, StageSelection};
+use crate::stage::{Answers, Question, Stage, answers_in};
+use crate::{stages, ui};
+
+/// The most bytes that a file of answers has.
+const MOST_ANSWERS: u64 = 1 << 20;
+
+/// What `--offline` takes.
+const OFFLINE: &str = "`--offline` takes a directory that holds the files under their own names";
+
+/// A machine, its facts, and the answers of an earlier setup with the defaults for the rest.
+pub(crate) struct Prepared {
+    pub(crate) session: Session,
+    pub(crate) facts: Facts,
+    pub(crate) answers: Answers,
+}
+
+impl Prepared {
+    pub(crate) fn new(session: Session) -> Self {
+        let facts = session.facts();
+        let answers = with_defaults(&facts, &Answers(session.journal_state.answers.clone()));
+        Self { session, facts, answers }
+    }
+}
+
+/// Plans what is left to do, with defaults for the questions that have no answer yet.
+pub(crate) fn plan(
+    session: &Session,
+    facts: &Facts,
+    answers: &Answers,
+    selection: &StageSelection,
+) -> Result<Plan, Failure> {
+    if let Some(error) = session.host.take_unanswered() {
+        return Err(error.into());
+    }
+    Ok(Plan::make(&session.host, facts, &with_defaults(facts, answers), selection)?)
+}
+
+impl StageArgs {
+    pub(crate) fn selection(&self) -> Result<StageSelection, Failure> {
+        for id in self.only.iter().chain(&self.skip) {
+            stages::by_id(id)?;
+        }
+        Ok(StageSelection { only: self.only.clone(), skip: self.skip.clone(), guide: self.guide })
+    }
+
+    /// Refuses a place for downloads from which nothing can come, before anything is changed.
+    pub(crate) fn check_source(&self) -> Result<(), Failure> {
+        if let Some(mirror) = &self.mirror {
+            let hint = |e: &FetchError| e.hint().unwrap_or_default();
+            check_mirror(mirror).map_err(|e| Failure::usage(format!("`--mirror`: {e}"), hint(&e)))?;
+        }
+        let Some(dir) = &self.offline else { return Ok(()) };
+        match directory(dir) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Failure::usage(format!("`--offline`: `{dir}` is no directory"), OFFLINE)),
+            Err(e) => Err(Failure::usage(format!("`--offline`: cannot use `{dir}`: {e}"), OFFLINE)),
+        }
+    }
+
+    /// Has the facts of the system at `--root` be those that it has in the WSL of `--assume`.
+    pub(crate) fn make_assumptions(&self, session: &mut Session) -> Result<(), Failure> {
+        let Some(version) = &self.assume else { return Ok(()) };
+        if session.host.is_live() {
+            let hint = "`--assume` is for a system that is not running: add `--root DIR`";
+            return Err(Failure::usage("`--assume` without `--root`", hint));
+        }
+        session.host.set_env(ASSUMED_WSL, version.as_str());
+        Ok(())
+    }
+
+    /// What a resume has to know of this command line; what it does not say is as the interrupted run said it.
+    pub(crate) fn chosen(&self, journal_state: &JournalState) -> Result<RunOptions, Failure> {
+        let selection = self.selection()?;
+        let mine = RunOptions {
+            selection,
+            mirror: self.mirror.clone(),
+            // A resume may be typed in another directory.
+            offline: self.offline.as_ref().map(|d| directory(d).ok().flatten().unwrap_or_else(|| d.clone())),
+            windows_profile: self.windows_profile.clone(),
+            agreed: None,
+        };
+        if !journal_state.is_interrupted() {
+            return Ok(mine);
+        }
+        let kept = journal_state.chosen.clone();
+        let same_source = mine.mirror.is_none() && mine.offline.is_none();
+        let (mirror, offline) =
+            if same_source { (kept.mirror, kept.offline) } else { (mine.mirror, mine.offline) };
+        let selection =
+            if mine.selection == StageSelection::default() { kept.selection } else { mine.selection };
+        Ok(RunOptions {
+            selection,
+            mirror,
+            offline,
+            windows_profile: mine.windows_profile.or(kept.windows_profile),
+            agreed: None,
+        })
+    }
+
+    /// The answers that need no asking: flag or environment, then file, then journal.
+    pub(crate) fn answers(
+        &self,
+        global: &Global,
+        session: &Session,
+        facts: &Facts,
+    ) -> Result<Answers, Failure> {
+        let mut answers = self.earlier_answers(global, &session.journal_state, facts);
+        if let Some(path) = &self.answers {
+            for (key, said) in Self::read(session, path)? {
+                let question = by_key(&key, path)?;
+                let said = question.accept(&said, facts);
+                answers.set(question.id, said.map_err(|e| e.at(format!("`{key}` in `{path}`")))?);
+            }
+        }
+        for given in &global.given {
+            given.accept(&mut answers, facts)?;
+        }
+        Ok(answers)
+    }
+
+    /// The answers of an earlier run, as far as they still are answers. A stage that `--only` names is asked again what it
+    /// asks everybody, unless the very same run is resumed: its earlier answer may be why it has nothing to do.
+    fn earlier_answers(&self, global: &Global, journal_state: &JournalState, facts: &Facts) -> Answers {
+        let resumes = journal_state.is_interrupted() && self.only == journal_state.chosen.selection.only;
+        let is_asked_again = |question: &Question| {
+            let of = |stage: &&&Stage| stage.questions.iter().any(|q| q.id == question.id);
+            let is_named =
+                stages::STAGES.iter().find(of).is_some_and(|s| self.only.iter().any(|id| id == s.id));
+            is_named && !resumes && question.is_always_asked(facts)
+        };
+        let mut answers = Answers::default();
+        for (id, said) in &journal_state.answers {
+            match stages::questions().find(|q| q.id == id) {
+                Some(question) if is_asked_again(question) => {}
+                Some(question) if question.accept(said, facts).is_ok() => answers.set(id, said),
+                // An older or newer program asked it.
+                _ if global.verbose => ui::err(&format!(
+                    "ignored an earlier answer that this version does not know: {id} = {said}"
+                )),
+                _ => {}
+            }
+        }
+        answers
+    }
+
+    fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
+        let text = session.host.read_user_arg(path, MOST_ANSWERS).map_err(|e| {
+            Failure::usage(
+                format!("cannot read the answers in `{path}`: {e}"),
+                "`--answers` takes a TOML file",
+            )
+        })?;
+        answers_in(&text).map_err(|e| {
+            let text = format!("line {} of the answers in `{path}` is no TOML: {}", e.line, e.why);
+            Failure::usage(text, "one answer a line: `idle = \"yes\"`")
+        })
+    }
+}
+
+/// Where downloads come from.
+pub(crate) fn source(chosen: &RunOptions) -> Source {
+    Source { mirror: chosen.mirror.clone(), offline: chosen.offline.clone(), ..Source::default() }
+}
+
+/// The flags that say the same, for the run as root; a mirror, which may have a password, is handed over by [`MIRROR`].
+pub(crate) fn args(chosen: &RunOptions) -> Vec<String> {
+    let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
+    let path = |path: &Option<Utf8PathBuf>| path.as_ref().map(ToString::to_string);
+    let options = [
+        ("only", list(&chosen.selection.only)),
+        ("skip", list(&chosen.selection.skip)),
+        ("offline", path(&chosen.offline)),
+        ("windows-profile", path(&chosen.windows_profile)),
+    ];
+    let options = options.into_iter().filter_map(|(flag, value)| Some(format!("--{flag}={}", value?)));
+    options.chain(chosen.selection.guide.then(|| "--guide".to_owned())).collect()
+}
+
+fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {
+    let keys = || stages::questions().map(|q| q.id);
+    stages::questions().find(|q| q.id == key).ok_or_else(|| {
+        let near = crate::near::closest(key, keys());
+        let known = keys().collect::<Vec<_>>().join(", ");
+        let hint =
+            near.map_or_else(|| format!("the keys are: {known}"), |near| format!("did you mean `{near}`?"));
+        Failure::usage(format!("`{key}` in `{path}` is no question"), hint)
+    })
+}
+
+/// The questions that matter here and have no answer yet.
+pub(crate) fn open_questions(
+    facts: &Facts,
+    answers: &Answers,
+    selection: &StageSelection,
+) -> Vec<&'static Question> {
+    let stages = stages::STAGES.iter().filter(|s| !selection.skips(s));
+    let open = |q: &&Question| answers.get(q).is_none() && (q.when)(facts, answers);
+    stages.flat_map(|s| s.questions).copied().filter(open).collect()
+}
+
+/// The answers, with what Enter would mean for every question that matters here.
+pub(crate) fn with_defaults(facts: &Facts, answers: &Answers) -> Answers {
+    let mut answers = answers.clone();
+    for question in open_questions(facts, &answers.clone(), &StageSelection::default()) {
+        answers.set(question.id, (question.default)(facts));
+    }
+    answers
+}
