@@ -121,7 +121,7 @@ pub(crate) struct StageArgs {
     /// The Windows profile that holds .wslconfig, as this distribution sees it.
     #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
-    /// Set up the system at --root for this version of WSL (`wsl=2.6.1`)
+    /// Version of WSL that a system at --root is for, such as wsl=2.6.1
     #[arg(long, value_name = "wsl=VERSION", value_parser = assumption)]
     assume: Option<Version>,
 }

@@ -154,8 +154,13 @@ impl ExportCommand {
 
     /// The WSL of an image: assumed, or that of this machine.
     fn wsl(&self, here: &Wsl) -> Result<Option<Version>, Failure> {
-        if self.format != Format::WslImage {
-            return Ok(None);
+        match (self.format, &self.choosing.assume) {
+            (Format::WslImage, _) => {}
+            (_, None) => return Ok(None),
+            _ => {
+                let hint = "`--assume` is for `--format wsl-image`; other machines are running";
+                return Err(Failure::usage("`--assume` with another format", hint));
+            }
         }
         let wsl = match (&self.choosing.assume, here) {
             (Some(version), _) | (None, Wsl::Two { version: Some(version), .. }) => version.clone(),

@@ -47,7 +47,7 @@ impl PlanCommand {
         let selection = self.choosing.selection()?;
         self.choosing.check_source()?;
         if let Some(path) = &self.facts {
-            let (plan, facts, _) = Dossier::read(path)?.plan(global, &selection)?;
+            let (plan, facts) = Dossier::read(path)?.plan(global, &selection)?;
             let source = Source { mirror: self.choosing.mirror.clone(), ..Source::default() };
             return Ok(self.show(&plan.from(source), &facts, global));
         }

@@ -102,7 +102,7 @@ impl Dossier {
         self,
         global: &Global,
         selection: &StageSelection,
-    ) -> Result<(Plan, Facts, Answers), Failure> {
+    ) -> Result<(Plan, Facts), Failure> {
         let replay = Replay(self.recording);
         let facts = Facts::probe(&replay, self.user);
         let mut answers = Answers::default();
@@ -111,7 +111,7 @@ impl Dossier {
         }
         let answers = with_defaults(&facts, &answers);
         let plan = Plan::make(&replay, &facts, &answers, selection)?;
-        Ok((plan, facts, answers))
+        Ok((plan, facts))
     }
 
     /// Reads a report; that of another schema is refused in words.

@@ -7,7 +7,8 @@ set -eu
 umask 022
 user=${KIND_WSL_USER:-}
 [ -n "$user" ] || user=__USER__
-root=${KIND_WSL_ROOT:-}
+root=$(cd "${KIND_WSL_ROOT:-/}" && pwd -P)
+root=${root%/}
 sha256=__SHA256__
 program=$root/usr/local/bin/kind-wsl
 answers=$root/etc/kind-wsl/answers.toml
@@ -23,9 +24,12 @@ is_pinned() {
 }
 [ "$(id -u)" -eq 0 ] || fail "this needs root: sudo sh $0"
 
+for dir in "${program%/*}" "${answers%/*}"; do
+  mkdir -p "$dir"
+  case $(cd "$dir" && pwd -P)/ in "$root"/*) ;; *) fail "$dir leads out of $root" ;; esac
+done
 # Nothing can execute the binary before its checksum is right.
 if [ -h "$program" ] || [ ! -x "$program" ] || ! is_pinned "$program"; then
-  mkdir -p "${program%/*}"
   new=$(mktemp "$program.XXXXXX")
   trap 'rm -f "$new"' EXIT
   trap 'exit 130' INT TERM
@@ -34,7 +38,7 @@ if [ -h "$program" ] || [ ! -x "$program" ] || ! is_pinned "$program"; then
   chmod 755 "$new"
   mv -f "$new" "$program"
 fi
-mkdir -p "${answers%/*}"
+rm -f "$answers"
 cat >"$answers" <<'end-of-answers'
 __ANSWERS__end-of-answers
 exec "$program" --root "${root:-/}" --user "$user" setup --yes --no-restart --answers "$answers"__FLAGS__ "$@"

@@ -206,3 +206,18 @@ fn the_last_line_of_json_tells_whether_a_setup_changed_anything() {
     assert_eq!(last(), (0, "end".to_owned(), 0));
     assert_eq!(last(), (0, "end".to_owned(), 0));
 }
+
+#[test]
+fn a_tree_whose_links_lead_out_of_it_is_refused() {
+    if !is_root() {
+        println!("the script is for root: nothing was tried");
+        return;
+    }
+    let case = case();
+    let outside = tempfile::tempdir().unwrap();
+    symlink(outside.path(), case.machine.path("/etc/kind-wsl")).unwrap();
+    let seen = script(&case, "--only limits");
+    let text = "error: [ROOT]/etc/kind-wsl leads out of [ROOT]\n";
+    assert_eq!((seen.code, seen.stdout.as_str(), seen.stderr.as_str()), (1, "", text));
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}

@@ -94,6 +94,8 @@ fn an_assumption_needs_a_root_and_a_version() {
         assert_eq!(seen.code, 2, "{wrong}");
         assert!(seen.stderr.contains("expected wsl=VERSION, such as wsl=2.6.1"), "{}", seen.stderr);
     }
+    let seen = tree().run("export --format sh --assume wsl=2.6.1");
+    assert!(seen.code == 2 && seen.stderr.contains("is for `--format wsl-image`"), "{}", seen.stderr);
     let seen = tree().run("export --format wsl-image");
     let text = "error: the WSL version of the image is not known\n";
     assert!(seen.code == 2 && seen.stderr.starts_with(text), "{}", seen.stderr);
