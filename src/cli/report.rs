@@ -98,11 +98,7 @@ fn write(host: &LiveSystem, path: &Utf8Path, text: &str) -> Result<(), Failure> 
 
 impl Dossier {
     /// The plan of the machine that it describes, with the answers that were given here and defaults for the rest.
-    pub(crate) fn plan(
-        self,
-        global: &Global,
-        selection: &StageSelection,
-    ) -> Result<(Plan, Facts), Failure> {
+    pub(crate) fn plan(self, global: &Global, selection: &StageSelection) -> Result<(Plan, Facts), Failure> {
         let replay = Replay(self.recording);
         let facts = Facts::probe(&replay, self.user);
         let mut answers = Answers::default();
