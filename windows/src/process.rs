@@ -45,7 +45,7 @@ impl<'a> WslExe<'a> {
         let mut command = self.command(args);
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).creation_flags(CREATE_NO_WINDOW);
         let answer = match command.spawn() {
-            Ok(child) => finish(child, bound),
+            Ok(child) => finish(child, timeout),
             Err(e) => Answer::NotStarted(e.to_string()),
         };
         (self.log)(&format!(
@@ -66,7 +66,7 @@ fn command(path: &Path, args: &[&str]) -> Command {
 
 impl Wsl for WslExe<'_> {
     fn call(&mut self, args: &[&str], timeout: Duration) -> Answer {
-        self.call_with(args, Stdio::null(), bound)
+        self.call_with(args, Stdio::null(), timeout)
     }
 
     fn now(&self) -> Duration {
@@ -87,7 +87,7 @@ fn finish(mut child: Child, timeout: Duration) -> Answer {
     const AFTERWARDS: Duration = Duration::from_secs(2);
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);
-    let ended = sys::wait(&child, bound);
+    let ended = sys::wait(&child, timeout);
     if !ended {
         let _ = child.kill();
     }

@@ -239,7 +239,7 @@ pub struct Detached {
 
 /// Waits for the end of a child or a [`Detached`], no longer than so long. Whether it ended.
 pub fn wait(process: &impl AsRawHandle, timeout: Duration) -> bool {
-    let milliseconds = u32::try_from(bound.as_millis()).unwrap_or(u32::MAX - 1);
+    let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX - 1);
     // SAFETY: the handle is the process's and open as long as `process` is.
     unsafe { WaitForSingleObject(process.as_raw_handle().cast(), milliseconds) == 0 }
 }
