@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, accounts, by_name};
 pub use cmd::{Cmd, Output, Runner, STATUS_FD, in_quotes, quote};
 pub use download_dir::{DownloadDir, PartialFile};
-pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, forget_untrusted_files, import_env_from_parent, parent};
+pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, ancestors, forget_untrusted_files, import_env_from_parent};
 pub use fault::{FaultInjector, InjectedCrash};
 pub use fs::{digest, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};

@@ -3,8 +3,6 @@
 //! The [`Tree`] is read from `/sys/fs/cgroup` and `/proc` without root. Names come from elsewhere: nodes from the provider
 //! ([`node`]), pods from crictl in a node ([`pods`]). A provider that does not answer costs the names, not the tree.
 
-#![allow(missing_docs, reason = "a name that says everything needs no docstring")]
-
 pub mod json;
 pub mod node;
 mod notes;

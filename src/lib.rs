@@ -30,7 +30,6 @@ pub mod fix;
 pub mod host;
 pub mod inspect;
 pub mod journal;
-pub mod near;
 pub mod plan;
 pub mod provider;
 mod redact;

@@ -157,7 +157,7 @@ impl Question {
         let wrong = |allowed: Vec<String>| AnswerError {
             place: format!("`--{}`", self.flag()),
             said: said.to_owned(),
-            near: crate::near::closest(said, allowed.iter().map(String::as_str)),
+            near: crate::suggest::did_you_mean(said, allowed.iter().map(String::as_str)),
             allowed: allowed.join(", "),
         };
         match self.form {

@@ -63,7 +63,7 @@ pub(crate) use podman::{Pids, is_enough, pids_limit};
 pub fn by_id(id: &str) -> Result<&'static Stage, UnknownStage> {
     STAGES.iter().find(|s| s.id == id).copied().ok_or_else(|| UnknownStage {
         name: id.to_owned(),
-        near: crate::near::closest(id, STAGES.iter().map(|s| s.id)),
+        near: crate::suggest::did_you_mean(id, STAGES.iter().map(|s| s.id)),
     })
 }
 

@@ -10,7 +10,7 @@ use crate::checks::{self, Check, CheckContext, RunContext, Status, predict};
 use crate::doctor::{CheckReport, SCHEMA, run_checks};
 use crate::error::{Exit, Failure};
 use crate::host::Recorder;
-use crate::near::closest;
+use crate::suggest::did_you_mean;
 use crate::ui::{self, BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, json_line, out, styled, width};
 
 /// The flags of `doctor`.
@@ -68,8 +68,8 @@ impl Doctor {
         for id in &self.only {
             if all.iter().all(|e| e.id != id) {
                 let ids = || all.iter().map(|e| e.id);
-                let near =
-                    closest(id, ids()).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                let near = did_you_mean(id, ids())
+                    .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
                 let hint = format!("{near}The checks are: {}", ids().collect::<Vec<_>>().join(", "));
                 return Err(Failure::usage(format!("there is no check `{id}`"), hint));
             }

@@ -14,9 +14,9 @@ use crate::host::{Account, System, accounts};
 use crate::inspect::json::CgroupJson;
 use crate::inspect::view::{Options, TreeView};
 use crate::inspect::{Condition, Inspection, Node, Pods, UserMap, node};
-use crate::near::closest;
 use crate::provider::Provider;
 use crate::stage::Answers;
+use crate::suggest::did_you_mean;
 use crate::ui::{self, BOLD, DIM, GREEN, RED, VERSION, YELLOW, cgroups, columns, json_whole, out, styled};
 
 /// The version of the JSON; documented in `docs/json.md`.
@@ -251,7 +251,7 @@ fn choose(nodes: &mut Vec<Node>, wanted: &str, provider: Provider) -> Result<(),
     }
     let mut names: Vec<&str> = nodes.iter().map(|node| node.cluster.as_str()).collect();
     names.dedup();
-    let near = closest(wanted, names.iter().copied())
+    let near = did_you_mean(wanted, names.iter().copied())
         .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
     let hint = if names.is_empty() {
         format!("{provider} has no cluster; {CREATE}")

@@ -193,7 +193,7 @@ pub(crate) fn args(chosen: &RunOptions) -> Vec<String> {
 fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {
     let keys = || stages::questions().map(|q| q.id);
     stages::questions().find(|q| q.id == key).ok_or_else(|| {
-        let near = crate::near::closest(key, keys());
+        let near = crate::suggest::did_you_mean(key, keys());
         let known = keys().collect::<Vec<_>>().join(", ");
         let hint =
             near.map_or_else(|| format!("the keys are: {known}"), |near| format!("did you mean `{near}`?"));

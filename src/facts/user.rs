@@ -54,7 +54,7 @@ pub fn find(system: &dyn System, named: Option<&str>, caller: u32) -> Result<Acc
     let Some(account) = by_name(system, &name) else {
         let all = accounts(system);
         let names = all.iter().filter(is_ordinary).map(|a| a.name.as_str());
-        return Err(UserError::Unknown { near: crate::near::closest(&name, names), name });
+        return Err(UserError::Unknown { near: crate::suggest::did_you_mean(&name, names), name });
     };
     // root is refused where it matters, for a better reason.
     let home = system.resolve(&account.home).and_then(|real| system.stat(&real)).ok().flatten();

@@ -216,7 +216,7 @@ impl Catalogue {
     pub fn near_match(&self, typed: &str) -> Option<&str> {
         let bare = |version: &str| version.trim().trim_start_matches('v').to_owned();
         let typed = bare(typed);
-        let distance = |release: &&Release| edits(&typed, &bare(release.version.as_str()));
+        let distance = |release: &&Release| strsim::osa_distance(&typed, &bare(release.version.as_str()));
         let nearest = self.releases.iter().min_by_key(distance)?;
         (distance(&nearest) <= 2.min(typed.len() / 2)).then(|| nearest.version.as_str())
     }
@@ -315,26 +315,6 @@ impl Build {
             None
         }
     }
-}
-
-/// How many letters must be inserted, deleted, replaced or swapped with their neighbour (optimal string
-/// alignment).
-fn edits(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
-    for i in 1..=from.len() {
-        let mut row = vec![i];
-        for j in 1..=to.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[from.len()][to.len()]
 }
 
 macro_rules! built_in {

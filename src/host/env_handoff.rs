@@ -77,10 +77,7 @@ fn env_handoff(
     is_sudo: &dyn Fn(&str) -> bool,
     wanted: &[&str],
 ) -> Vec<(String, String)> {
-    let mut pid = "self".to_owned();
-    for _ in 0..MAX_DEPTH {
-        let stat = system.text(&format!("/proc/{pid}/stat"));
-        let Some(parent) = stat.as_deref().and_then(parent).filter(|pid| is_sudo(pid)) else { break };
+    for parent in ancestors(system).take(MAX_DEPTH).take_while(|pid| is_sudo(pid)) {
         let line = system.text(&format!("/proc/{parent}/cmdline")).unwrap_or_default();
         let environ = system.text(&format!("/proc/{parent}/environ")).unwrap_or_default();
         let pairs = || environ.split('\0').filter_map(|pair| pair.split_once('='));
@@ -89,15 +86,19 @@ fn env_handoff(
             let ours = pairs().filter(|(name, _)| wanted.contains(name));
             return ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         }
-        pid = parent;
     }
     Vec::new()
 }
 
+/// The PIDs of the processes above this one, nearest first.
+pub fn ancestors(system: &dyn System) -> impl Iterator<Item = String> {
+    let above = |pid: &String| parent(&system.text(&format!("/proc/{pid}/stat"))?);
+    std::iter::successors(Some("self".to_owned()), above).skip(1)
+}
+
 /// Field 4 of a stat line, unless the parent is outside this process namespace; the name in field 2 may hold blanks
 /// and parentheses, so count from its end (`proc_pid_stat(5)`).
-#[must_use]
-pub fn parent(stat: &str) -> Option<String> {
+fn parent(stat: &str) -> Option<String> {
     let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
     (parent != "0").then(|| parent.to_owned())
 }

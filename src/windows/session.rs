@@ -2,7 +2,7 @@
 
 use kind_wsl_windows::wslenv;
 
-use crate::host::{LiveSystem, System, parent};
+use crate::host::{LiveSystem, System, ancestors};
 
 /// The variables by which a process belongs to a session of `wsl.exe` (WSL `src/linux/init/init.cpp:1672`).
 const OF_THE_SESSION: [&str; 2] = ["WSL_INTEROP", "WSL_DISTRO_NAME"];
@@ -18,19 +18,19 @@ pub fn inherit(host: &mut LiveSystem) {
         return;
     }
     let mut missing: Vec<&str> = OF_THE_SESSION.into_iter().filter(|name| host.env(name).is_none()).collect();
-    let mut pid = "self".to_owned();
-    for _ in 0..MAX_DEPTH {
+    let mut found = Vec::new();
+    for pid in ancestors(host).take(MAX_DEPTH) {
         if missing.is_empty() {
-            return;
+            break;
         }
-        let stat = host.text(&format!("/proc/{pid}/stat"));
-        let Some(parent) = stat.as_deref().and_then(parent) else { return };
-        let environ = host.text(&format!("/proc/{parent}/environ")).unwrap_or_default();
+        let environ = host.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
         missing.retain(|name| {
             let value = environ.split('\0').find_map(|v| v.strip_prefix(name)?.strip_prefix('='));
-            value.inspect(|value| host.set_env(name, value)).is_none()
+            value.inspect(|value| found.push((*name, (*value).to_owned()))).is_none()
         });
-        pid = parent;
+    }
+    for (name, value) in found {
+        host.set_env(name, &value);
     }
 }
 
