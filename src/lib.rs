@@ -35,6 +35,7 @@ pub mod provider;
 mod redact;
 pub mod stage;
 pub mod stages;
+pub mod suggest;
 pub mod ui;
 pub mod version;
 pub mod windows;

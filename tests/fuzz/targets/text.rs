@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use kind_wsl::explain::diagnose;
 use kind_wsl::explain::input::Input;
 use kind_wsl::facts::Facts;
-use kind_wsl::near::closest;
 use kind_wsl::stage::answers_in;
 use kind_wsl::stages::{self, questions};
+use kind_wsl::suggest::did_you_mean;
 use kind_wsl::version::Version;
 
 use super::system::{Machine, dev};
@@ -132,7 +132,8 @@ fn answers(input: &[u8]) -> Shape {
     for (key, said) in &said {
         let Some(question) = questions().find(|q| q.id == key) else {
             assert!(
-                closest(key, questions().map(|q| q.id)).is_none_or(|near| questions().any(|q| q.id == near))
+                did_you_mean(key, questions().map(|q| q.id))
+                    .is_none_or(|near| questions().any(|q| q.id == near))
             );
             continue;
         };
@@ -199,7 +200,7 @@ fn version(input: &[u8]) -> Shape {
             let mut word = || lines.next().unwrap_or_default().chars().take(20).collect::<String>();
             let (word, other) = (word(), word());
             assert_eq!(
-                closest(&word, [word.as_str(), other.as_str()]).as_deref().map(str::to_lowercase),
+                did_you_mean(&word, [word.as_str(), other.as_str()]).as_deref().map(str::to_lowercase),
                 Some(word.to_lowercase())
             );
         }
