@@ -7,6 +7,7 @@ mod excess;
 mod list;
 mod place;
 mod shown;
+mod strict;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use super::{EditError, lines};
 pub(crate) use excess::excess;
 use place::{Place, locate};
 pub use shown::shown;
+pub(crate) use strict::{Flaw, flaws};
 
 /// A value that a file of ours may hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

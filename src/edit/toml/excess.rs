@@ -45,7 +45,7 @@ pub(crate) fn excess(text: &str) -> Option<(usize, String)> {
 }
 
 /// Behind the string that begins here; a plain one ends with its line.
-fn string_end(bytes: &[u8], start: usize) -> usize {
+pub(super) fn string_end(bytes: &[u8], start: usize) -> usize {
     let quote = bytes[start];
     let closing = [quote; 3];
     let (width, mut at) = if bytes[start..].starts_with(&closing) { (3, start + 3) } else { (1, start + 1) };
