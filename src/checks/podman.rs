@@ -75,6 +75,12 @@ static CONF: Check = check("podman-conf", "podman reads the configuration that k
         let fix = "remove it from your shell's start-up files, then open a new shell";
         return Outcome::error(format!("{file} is in the environment"), effect, fix);
     }
+    let podman = version(c);
+    let mut refused = c.facts.containers.refused.iter();
+    if let Some(refused) = refused.find(|refused| refused.applies_to(podman.as_ref())) {
+        let effect = "podman ends with an error, and so does kind";
+        return Outcome::error(refused.to_string(), effect, refused.hint());
+    }
     let Some(file) = c.facts.containers.files.iter().find(|f| !f.ignored.is_empty()) else {
         return Outcome::ok("no key stands outside its table");
     };
@@ -273,10 +279,8 @@ pub(super) static STORAGE: Check = reported("storage", "podman stores layers wit
 
 /// How to change from vfs to overlay without deleting anything.
 fn to_overlay(c: &CheckContext<'_>) -> String {
-    let first = match &c.facts.containers.storage {
-        Some((file, driver)) if driver == "vfs" => format!("remove `driver = \"vfs\"` from {file}, "),
-        _ => String::new(),
-    };
+    let set_by = c.facts.containers.storage_conf.set_by("vfs");
+    let first = set_by.map_or_else(String::new, |file| format!("remove `driver = \"vfs\"` from {file}, "));
     let place = "~/.local/share/containers/storage";
     format!(
         "nothing has to be done; to change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \

@@ -4,6 +4,7 @@
 //! turn CRLF into LF, and a splice keeps every byte by construction.
 
 mod excess;
+mod kind;
 mod list;
 mod place;
 mod shown;
@@ -15,9 +16,10 @@ use toml_edit::{Document, Item};
 
 use super::{EditError, lines};
 pub(crate) use excess::excess;
+pub(crate) use kind::Kind;
 use place::{Place, locate};
 pub use shown::shown;
-pub(crate) use strict::{Flaw, flaws};
+pub(crate) use strict::{Flaw, MARK, flaws};
 
 /// A value that a file of ours may hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

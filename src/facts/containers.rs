@@ -1,5 +1,9 @@
 //! podman's configuration: which file says what, and which of them wins.
 
+mod refused;
+mod storage;
+mod types;
+
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::edit::toml;
 use crate::host::{Account, System};
+pub use refused::{Encoding, Refused};
+pub use storage::Storage;
 
 /// The keys that decide whether kind works.
 const KEYS: [&str; 6] = [
@@ -26,8 +32,12 @@ pub struct Containers {
     /// `CONTAINERS_CONF` in the environment, which replaces all of them, or `CONTAINERS_CONF_OVERRIDE`, which is read
     /// after all of them (containers.conf(5)), as `NAME=FILE`.
     pub overridden_by: Option<String>,
-    /// The file that sets the storage driver, and the driver.
-    pub storage: Option<(Utf8PathBuf, String)>,
+    /// The storage.conf that counts.
+    #[serde(default)]
+    pub storage_conf: Storage,
+    /// The files that podman, or some versions of it, cannot read.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
     /// Whether the user's storage holds something already, so that its driver is settled.
     pub storage_used: bool,
     /// The driver of that storage; `None` if it has none yet or several.
@@ -71,22 +81,16 @@ impl Containers {
     /// Reads the files, in the order in which podman does.
     #[must_use]
     pub fn probe(system: &dyn System, user: &Account) -> Self {
-        let files =
-            order(system, user).into_iter().filter_map(|path| ConfFile::probe(system, path)).collect();
-        let driver = |path: Utf8PathBuf| {
-            let bytes = system.read(&path).ok().flatten()?;
-            let driver = toml::read(&bytes, &["storage", "driver"]).ok().flatten()?;
-            Some((path, driver.trim_matches('"').to_owned()))
-        };
-        let storage =
-            ["/usr/share/containers/storage.conf", "/etc/containers/storage.conf"].map(Utf8PathBuf::from);
-        let storage = storage.into_iter().chain([storage_conf(user)]).filter_map(driver).next_back();
+        let paths = order(system, user);
+        let refused = refused::probe(system, user, &paths);
+        let files = paths.into_iter().filter_map(|path| ConfFile::probe(system, path)).collect();
         Self {
             files,
             overridden_by: ["CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE"].into_iter().find_map(|name| {
                 system.env(name).filter(|v| !v.is_empty()).map(|file| format!("{name}={file}"))
             }),
-            storage,
+            storage_conf: Storage::probe(system, user),
+            refused,
             storage_used: system.exists(storage_dir(user).as_str()),
             stored: stored(system, user),
         }
@@ -141,21 +145,20 @@ fn stored(system: &dyn System, user: &Account) -> Option<String> {
 }
 
 fn order(system: &dyn System, user: &Account) -> Vec<Utf8PathBuf> {
-    let drop_ins = |dir: Utf8PathBuf| {
-        let names = system.list(&dir).unwrap_or_default();
-        names
-            .into_iter()
-            .filter(|n| Utf8Path::new(n).extension() == Some("conf"))
-            .map(move |n| dir.join(n))
-            .collect::<Vec<_>>()
-    };
     let own = user.home.join(".config/containers");
     let mut files: Vec<Utf8PathBuf> =
         vec!["/usr/share/containers/containers.conf".into(), "/etc/containers/containers.conf".into()];
-    files.extend(drop_ins("/etc/containers/containers.conf.d".into()));
+    files.extend(drop_ins(system, "/etc/containers/containers.conf.d".into()));
     files.push(own.join("containers.conf"));
-    files.extend(drop_ins(own.join("containers.conf.d")));
+    files.extend(drop_ins(system, &own.join("containers.conf.d")));
     files
+}
+
+/// The files of a directory of drop-ins, in their order.
+fn drop_ins(system: &dyn System, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let names = system.list(dir).unwrap_or_default();
+    let is_one = |name: &String| Utf8Path::new(name).extension() == Some("conf");
+    names.into_iter().filter(is_one).map(|name| dir.join(name)).collect()
 }
 
 impl ConfFile {

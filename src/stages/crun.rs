@@ -122,7 +122,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if let Some(elsewhere) = super::not_podman(answers) {
         return elsewhere;
     }
-    if let Some(blocked) = is_another(facts) {
+    if let Some(blocked) = super::podman::refused(facts).or_else(|| is_another(facts)) {
         return blocked;
     }
     let floor = floor(facts);

@@ -35,9 +35,12 @@ pub(crate) static STAGE: Stage = Stage {
           manager rootless podman sets no limit at all (measured: HostConfig.PidsLimit is 0 and the node's pids.max is \
           max), so pids_limit is written only for the systemd manager. The guide writes its keys outside any \
           table, where podman ignores them without a word, and over what was there. Here they go into their tables \
-          in the user's own containers.conf, which is read after root's. Debian 12's podman falls back to the storage \
-          driver vfs, which copies every layer; overlay is set if there is no storage yet. An existing storage keeps its \
-          driver: kind works on vfs too, but takes more time and disk space. The cgroup manager is \
+          in the user's own containers.conf, which is read after root's. podman before 4.9 falls back to the storage \
+          driver vfs, which copies every layer, unless a storage.conf sets a driver that rootless podman accepts (the \
+          user's file replaces root's; measured with seven versions). overlay is set if there is no storage yet. An \
+          existing storage keeps its driver: kind works on vfs too, but takes more time and disk space. A file that podman \
+          cannot read blocks setup: an installed podman is asked for its version, which reads every containers.conf and \
+          storage.conf. The cgroup manager is \
           the guide's cgroupfs, but systemd with a podman before 3.3, which can not start a rootless container otherwise.",
     questions: &[&CGROUP_MANAGER],
     needed,
@@ -82,10 +85,30 @@ fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
     keys.into_iter().filter(|(key, value)| !said(key, value)).collect()
 }
 
-/// Whether podman would choose the vfs driver: before 5 where no file names one (found on Debian 12, podman 4.3.1).
+/// Whether podman would fall back to the driver vfs because none is set.
 fn falls_to_vfs(facts: &Facts) -> bool {
-    let old = super::packages::podman(facts).is_some_and(|v| v.major() < 5);
-    old && facts.containers.storage.is_none() && !facts.containers.storage_used
+    let containers = &facts.containers;
+    let falls = |podman: &Version| containers.storage_conf.chosen(podman).is_none();
+    !containers.storage_used && super::packages::podman(facts).as_ref().is_some_and(falls)
+}
+
+/// What keeps podman from reading its configuration.
+pub(super) fn refused(facts: &Facts) -> Option<Applicability> {
+    let podman = super::packages::podman(facts);
+    let refused = facts.containers.refused.iter().find(|refused| refused.applies_to(podman.as_ref()))?;
+    Some(Applicability::blocked(refused.to_string(), refused.hint()))
+}
+
+/// What keeps podman from using overlay although a file of ours would set it, or from starting at all.
+fn bad_storage(facts: &Facts) -> Option<Applicability> {
+    let conf = &facts.containers.storage_conf;
+    if let Some((place, driver)) = conf.unknown_driver() {
+        let what = format!("{place} sets the storage driver `{driver}`, which podman does not have");
+        return Some(Applicability::blocked(what, "set `overlay` there, then run the same command again"));
+    }
+    let file = conf.overridden_by.as_ref().filter(|_| falls_to_vfs(facts))?;
+    let what = format!("{file} in the environment replaces every other storage.conf and sets no driver");
+    Some(Applicability::blocked(what, "set `driver = \"overlay\"` there, then run the same command again"))
 }
 
 /// The processes that a node may have, of kind's rootless page.
@@ -133,6 +156,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             "take it out of your shell's start-up files, then open a new shell",
         );
     }
+    if let Some(blocked) = refused(facts).or_else(|| bad_storage(facts)) {
+        return blocked;
+    }
     if needs_systemd(facts) && manager(facts, answers) == "cgroupfs" {
         let what = "podman before 3.3 can not start rootless containers with the cgroupfs manager";
         return Applicability::blocked(what, "answer with `--cgroup-manager systemd`");
@@ -153,7 +179,15 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         why.push(format!("podman ignores {} of {}, outside any table", file.ignored.join(", "), file.path));
     }
     if falls_to_vfs(facts) {
-        why.push("podman would store layers with vfs".to_owned());
+        let conf = &facts.containers.storage_conf;
+        let ignored = conf.driver.as_ref().zip(conf.file.as_ref());
+        why.push(ignored.map_or_else(
+            || "podman would store layers with vfs".to_owned(),
+            |(driver, file)| {
+                let driver = &driver.value;
+                format!("podman ignores the driver `{driver}` of {file} and would store layers with vfs")
+            },
+        ));
     }
     let is_needed = !differing.is_empty() || falls_to_vfs(facts);
     if !is_needed {

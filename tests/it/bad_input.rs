@@ -12,5 +12,6 @@ mod finish;
 mod journals;
 mod people;
 mod podman;
+mod refused;
 mod words;
 mod wsl;

@@ -21,7 +21,7 @@ pub(crate) struct Flaw {
 }
 
 /// podman reads a byte order mark from this version on.
-const MARK: [u64; 2] = [4, 9];
+pub(crate) const MARK: [u64; 2] = [4, 9];
 /// podman reads TOML 1.1 from this version on.
 const TOML_1_1: [u64; 2] = [5, 8];
 

@@ -90,7 +90,8 @@ impl Storage {
     #[must_use]
     pub fn unknown_driver(&self) -> Option<(String, &str)> {
         if let Some(driver) = self.forced.as_deref() {
-            return (!DRIVERS.contains(&driver)).then(|| ("STORAGE_DRIVER in the environment".to_owned(), driver));
+            return (!DRIVERS.contains(&driver))
+                .then(|| ("STORAGE_DRIVER in the environment".to_owned(), driver));
         }
         let (file, driver) = (self.file.as_ref()?, self.driver.as_ref()?);
         let is_unknown = self.is_users && !DRIVERS.contains(&driver.value.as_str());

@@ -12,14 +12,12 @@ fn with_conf(text: &str) -> Case {
 }
 
 #[test]
-fn a_containers_conf_that_is_no_toml_is_named_with_line_and_column() {
+fn a_containers_conf_that_is_not_toml_is_named_with_its_line() {
     with_conf("[containers]\nlog_driver = journald\n").refuses(
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` can not be planned
-          because: cannot edit `/home/dev/.config/containers/containers.conf`
-          because: line 2, column 14: not valid TOML: string values must be quoted, expected literal string
+        error: stage `podman` can not be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: expected value
         hint: correct line 2 of /home/dev/.config/containers/containers.conf, then run the same command again
         ",
     );
@@ -31,9 +29,7 @@ fn a_table_of_containers_conf_that_is_a_number_is_named_with_its_line() {
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` can not be planned
-          because: cannot edit `/home/dev/.config/containers/containers.conf`
-          because: line 2: `engine` is of type integer, but a table is needed here
+        error: stage `podman` can not be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: a table is needed
         hint: correct line 2 of /home/dev/.config/containers/containers.conf, then run the same command again
         ",
     );
@@ -46,10 +42,8 @@ fn a_containers_conf_that_is_not_utf_8_is_named_with_its_line() {
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` can not be planned
-          because: cannot edit `/home/dev/.config/containers/containers.conf`
-          because: line 2: the text is not UTF-8
-        hint: correct line 2 of /home/dev/.config/containers/containers.conf; `iconv` turns another encoding into UTF-8
+        error: stage `podman` can not be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: invalid UTF-8 byte: 0xfc
+        hint: save /home/dev/.config/containers/containers.conf as UTF-8 (`iconv` converts it), then run the same command again
         ",
     );
 }

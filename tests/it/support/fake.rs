@@ -13,6 +13,8 @@
 
 #[path = "fake_managers.rs"]
 mod managers;
+#[path = "fake_podman.rs"]
+mod podman;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -118,10 +120,7 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
         "sysctl" => sysctl(root, &args),
-        "podman" if args == ["--version"] => Answer::said(
-            fs::read_to_string(root.join("fake/podman-version"))
-                .unwrap_or_else(|_| "podman version 4.3.1\n".to_owned()),
-        ),
+        "podman" if args == ["--version"] => podman::version(root),
         "podman" if args.first() == Some(&"ps") => nodes(root, args.contains(&"json")),
         "systemd-run" if args.contains(&"docker") => engine_info(root, "docker"),
         "systemd-run" if args.contains(&"nerdctl") => engine_info(root, "nerdctl"),

@@ -1,0 +1,207 @@
+//! The types of the keys that podman knows: a value of another type keeps it from reading the file.
+//!
+//! Each key was given a value of a wrong type in turn, and `podman --version` 5.4.2 named the type that it needs. A key
+//! that podman does not know is no fault (it is ignored), so that a newer key than these is accepted here.
+
+use crate::edit::toml::{Flaw, Kind, Reader};
+
+/// Of each table: the type, and the keys that have it.
+pub(super) type Types = &'static [(&'static str, Kind, &'static str)];
+
+pub(super) const CONTAINERS: Types = &[
+    ("", Kind::Table, "containers engine network machine secrets configmaps farms podmansh"),
+    (
+        "containers",
+        Kind::Str,
+        "apparmor_profile base_hosts_file cgroupns cgroups host_containers_internal_ip init_path interface_name ipcns log_driver \
+         log_tag netns pidns seccomp_profile shm_size tz umask userns utsns",
+    ),
+    (
+        "containers",
+        Kind::Bool,
+        "container_name_as_hostname env_host http_proxy init keyring label label_users no_hosts prepare_volume_on_create \
+         privileged read_only",
+    ),
+    ("containers", Kind::Int, "log_size_max oom_score_adj pids_limit userns_size"),
+    (
+        "containers",
+        Kind::List,
+        "annotations cgroup_conf default_capabilities default_sysctls default_ulimits devices dns_options dns_searches \
+         dns_servers env mounts volumes",
+    ),
+    (
+        "engine",
+        Kind::Str,
+        "active_service cgroup_manager compression_format database_backend detach_keys events_logfile_path events_logger \
+         image_build_format image_copy_tmp_dir image_default_format image_default_transport image_volume_mode infra_command \
+         infra_image init_path kube_generate_type lock_type namespace network_cmd_path pod_exit_policy pull_policy \
+         remote_identity remote_uri retry_delay runtime ssh_config static_dir tmp_dir volume_path",
+    ),
+    (
+        "engine",
+        Kind::Bool,
+        "cgroup_check chown_copied_files compat_api_enforce_docker_hub compose_warning_logs enable_port_reservation \
+         events_container_create_inspect_data healthcheck_events multi_image_archive no_pivot_root remote",
+    ),
+    (
+        "engine",
+        Kind::Int,
+        "compression_level exit_command_delay image_parallel_copies num_locks podmansh_timeout retry service_timeout \
+         stop_timeout volume_plugin_timeout",
+    ),
+    (
+        "engine",
+        Kind::List,
+        "add_compression cdi_spec_dirs compose_providers conmon_env_vars conmon_path env helper_binaries_dir hooks_dir \
+         network_cmd_options runtime_path runtime_supports_json runtime_supports_kvm runtime_supports_nocgroup",
+    ),
+    ("engine.runtimes", Kind::List, "crun runc kata runsc krun youki"),
+    (
+        "network",
+        Kind::Str,
+        "default_network default_rootless_network_cmd default_subnet firewall_driver network_backend network_config_dir",
+    ),
+    ("network", Kind::Int, "dns_bind_port"),
+    ("network", Kind::List, "cni_plugin_dirs netavark_plugin_dirs pasta_options"),
+    ("machine", Kind::Int, "cpus disk_size memory"),
+    ("machine", Kind::Str, "image provider user"),
+    ("machine", Kind::List, "volumes"),
+    ("secrets", Kind::Str, "driver"),
+];
+
+pub(super) const STORAGE: Types = &[
+    ("", Kind::Table, "storage"),
+    ("storage", Kind::Str, "driver runroot graphroot rootless_storage_path"),
+    ("storage", Kind::List, "driver_priority"),
+    ("storage", Kind::Table, "options"),
+    ("storage.options", Kind::List, "additionalimagestores additionallayerstores"),
+    ("storage.options", Kind::Str, "size mount_program mountopt ignore_chown_errors skip_mount_home"),
+    ("storage.options", Kind::Table, "overlay vfs btrfs zfs"),
+    ("storage.options.overlay", Kind::Str, "size mount_program mountopt ignore_chown_errors skip_mount_home"),
+];
+
+pub(super) const REGISTRIES: Types = &[
+    ("", Kind::List, "unqualified-search-registries credential-helpers"),
+    ("", Kind::Str, "short-name-mode"),
+    ("", Kind::Tables, "registry"),
+    ("", Kind::Table, "aliases"),
+];
+
+/// The first value of another type than podman needs. Go matches names in any case.
+pub(super) fn wrong(bytes: &[u8], types: Types) -> Option<Flaw> {
+    let read = Reader::of(bytes).ok()?;
+    read.kinds().into_iter().find_map(|(path, kind)| {
+        let (key, table) = path.split_last()?;
+        let table = table.join(".");
+        let is_it = |name: &str| name.eq_ignore_ascii_case(key);
+        let (_, needed, _) = types.iter().find(|(of, _, keys)| {
+            of.eq_ignore_ascii_case(&table) && keys.split_ascii_whitespace().any(is_it)
+        })?;
+        if kind == *needed {
+            return None;
+        }
+        let line = read.line_of(&path).ok().flatten().unwrap_or(1);
+        Some(Flaw {
+            line,
+            why: format!("`{}` is {kind}, but {needed} is needed", path.join(".")),
+            before: None,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CONTAINERS, REGISTRIES, STORAGE, Types, wrong};
+
+    fn found(text: &str, types: Types) -> Option<(usize, String)> {
+        wrong(text.as_bytes(), types).map(|flaw| (flaw.line, flaw.why))
+    }
+
+    #[test]
+    fn a_value_of_a_wrong_type_is_named_with_its_line() {
+        for (text, types, line, why) in [
+            (
+                "[containers]\npids_limit = \"many\"\n",
+                CONTAINERS,
+                2,
+                "`containers.pids_limit` is a string, but a whole number is needed",
+            ),
+            (
+                "[containers]\nlog_driver = 3\n",
+                CONTAINERS,
+                2,
+                "`containers.log_driver` is a whole number, but a string is needed",
+            ),
+            (
+                "[containers]\ninit = \"true\"\n",
+                CONTAINERS,
+                2,
+                "`containers.init` is a string, but true or false is needed",
+            ),
+            (
+                "[containers]\n\nenv = \"A=b\"\n",
+                CONTAINERS,
+                3,
+                "`containers.env` is a string, but a list of strings is needed",
+            ),
+            (
+                "[containers]\nenv = [1]\n",
+                CONTAINERS,
+                2,
+                "`containers.env` is a list of other values, but a list of strings is needed",
+            ),
+            ("# mine\nengine = 3\n", CONTAINERS, 2, "`engine` is a whole number, but a table is needed"),
+            (
+                "[Engine]\nRuntime = 3\n",
+                CONTAINERS,
+                2,
+                "`Engine.Runtime` is a whole number, but a string is needed",
+            ),
+            (
+                "engine.runtimes.crun = \"/usr/bin/crun\"\n",
+                CONTAINERS,
+                1,
+                "`engine.runtimes.crun` is a string, but a list of strings is needed",
+            ),
+            (
+                "[storage]\ndriver = 3\n",
+                STORAGE,
+                2,
+                "`storage.driver` is a whole number, but a string is needed",
+            ),
+            (
+                "[storage.options]\nsize = 3\n",
+                STORAGE,
+                2,
+                "`storage.options.size` is a whole number, but a string is needed",
+            ),
+            (
+                "unqualified-search-registries = \"docker.io\"\n",
+                REGISTRIES,
+                1,
+                "`unqualified-search-registries` is a string, but a list of strings is needed",
+            ),
+            (
+                "[registry]\nlocation = \"x\"\n",
+                REGISTRIES,
+                1,
+                "`registry` is a table, but a list of tables is needed",
+            ),
+        ] {
+            assert_eq!(found(text, types), Some((line, why.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_podman_takes_have_the_right_type() {
+        for (text, types) in [
+            ("[containers]\nenv = [\"A=b\", {append = true}]\npids_limit = -1\n[new]\nx = 1\n", CONTAINERS),
+            ("engine = { runtimes = { crun = [\"/usr/bin/crun\"] }, remote = false }\n", CONTAINERS),
+            ("[storage]\ndriver = \"\"\nfoo = 1\n", STORAGE),
+            ("[registries.search]\nregistries = ['docker.io']\n", REGISTRIES),
+            ("registry = [{ location = \"x\" }]\n[[foo]]\n", REGISTRIES),
+        ] {
+            assert_eq!(found(text, types), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What `podman --version` answers when it cannot read its configuration: exit codes and messages as measured with Debian's
+//! 4.3.1 and 5.4.2.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Answer;
+
+/// A file as podman names it, and the line and words of its complaint.
+struct Complaint {
+    path: String,
+    line: usize,
+    why: String,
+}
+
+/// The answer to `--version`.
+pub(super) fn version(root: &Path) -> Answer {
+    let said = fs::read_to_string(root.join("fake/podman-version"));
+    let said = said.unwrap_or_else(|_| "podman version 4.3.1\n".to_owned());
+    let mut numbers =
+        said.trim().trim_start_matches("podman version ").split('.').map(|n| n.parse().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let own = "/home/dev/.config/containers/storage.conf";
+    let exists = |path: &&str| root.join(path.trim_start_matches('/')).exists();
+    let system =
+        ["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"].into_iter().find(exists);
+    let is_old = version < (5, 0);
+    if let Some(path) = system.filter(|_| is_old || !exists(&own))
+        && let Some(complaint) = complain(root, path, version)
+    {
+        return storage(&complaint, is_old, 1, "");
+    }
+    if let Some(Complaint { path, line, why }) =
+        containers(root).iter().find_map(|path| complain(root, path, version))
+    {
+        let text = format!(
+            "reading system config \"{path}\": decode configuration {path}: toml: line {line}: {why}"
+        );
+        return Answer::failed(
+            1,
+            if is_old { log(&text) } else { format!("Failed to obtain podman configuration: {text}\n") },
+        );
+    }
+    match complain(root, own, version) {
+        // Seen with 4.3.1: it goes on with its defaults.
+        Some(complaint) if is_old => storage(&complaint, is_old, 0, &said),
+        Some(complaint) => storage(&complaint, is_old, 1, ""),
+        None => Answer::said(said),
+    }
+}
+
+fn log(text: &str) -> String {
+    format!("time=\"2026-11-27T22:19:08Z\" level=error msg=\"{}\"\n", text.replace('"', "\\\""))
+}
+
+fn storage(Complaint { path, line, why }: &Complaint, is_old: bool, code: i32, said: &str) -> Answer {
+    let text = format!("toml: line {line}: {why}");
+    let read = format!("Failed to read {path} {text}");
+    if is_old {
+        return Answer {
+            code,
+            stdout: format!("{read}\n{said}"),
+            stderr: if code == 0 { String::new() } else { log(&text) },
+        };
+    }
+    Answer::failed(
+        code,
+        format!("{}Failed to obtain podman configuration: {text}\n", log(&format!("{read}\\n"))),
+    )
+}
+
+fn containers(root: &Path) -> Vec<String> {
+    let drop_ins = |dir: &str| {
+        let entries = fs::read_dir(root.join(dir.trim_start_matches('/'))).into_iter().flatten().flatten();
+        let mut names: Vec<_> =
+            entries.map(|e| format!("{dir}/{}", e.file_name().to_string_lossy())).collect();
+        names.retain(|name| name.ends_with(".conf"));
+        names.sort();
+        names
+    };
+    let mut paths = vec![
+        "/usr/share/containers/containers.conf".to_owned(),
+        "/etc/containers/containers.conf".to_owned(),
+    ];
+    paths.extend(drop_ins("/etc/containers/containers.conf.d"));
+    paths.push("/home/dev/.config/containers/containers.conf".to_owned());
+    paths.extend(drop_ins("/home/dev/.config/containers/containers.conf.d"));
+    paths
+}
+
+fn complain(root: &Path, path: &str, version: (u32, u32)) -> Option<Complaint> {
+    let real = PathBuf::from(root).join(path.trim_start_matches('/'));
+    let (line, why) = judge(&fs::read(real).ok()?, version)?;
+    Some(Complaint { path: path.to_owned(), line, why })
+}
+
+fn judge(bytes: &[u8], version: (u32, u32)) -> Option<(usize, String)> {
+    if bytes.contains(&0) {
+        let why = "files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8";
+        return Some((1, why.to_owned()));
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => {
+            let at = e.valid_up_to();
+            let line = 1 + bytes[..at].iter().filter(|b| **b == b'\n').count();
+            return Some((line, format!("invalid UTF-8 byte: {:#x}", bytes[at])));
+        }
+    };
+    if text.starts_with('\u{feff}') && version < (4, 9) {
+        return Some((1, "expected '.' or '=', but got '\\ufeff' instead".to_owned()));
+    }
+    let text = text.trim_start_matches('\u{feff}');
+    if let Some(line) = broken_braces(text).filter(|_| version < (5, 8)) {
+        return Some((line, "newlines not allowed within inline tables".to_owned()));
+    }
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(e) => {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            return Some((1 + before.matches('\n').count(), "expected value".to_owned()));
+        }
+    };
+    let wrong = |table_name: &str, key: &str, is_right: fn(&toml::Value) -> bool| {
+        let value = table.get(table_name)?.get(key)?;
+        let line = 1 + text.lines().position(|l| l.trim_start().starts_with(key))?;
+        (!is_right(value))
+            .then(|| (line, format!("incompatible types: TOML value has type {}", value.type_str())))
+    };
+    let no_table =
+        ["containers", "engine"].into_iter().find(|name| table.get(*name).is_some_and(|v| !v.is_table()));
+    if let Some(name) = no_table {
+        let line = 1 + text.lines().position(|l| l.starts_with(name)).unwrap_or_default();
+        let why = "type mismatch for config.EngineConfig: expected table but found int64";
+        return Some((line, why.to_owned()));
+    }
+    wrong("containers", "pids_limit", toml::Value::is_integer)
+        .or_else(|| wrong("containers", "log_driver", toml::Value::is_str))
+        .or_else(|| wrong("storage", "driver", toml::Value::is_str))
+}
+
+/// The line that ends within the braces of an inline table.
+fn broken_braces(text: &str) -> Option<usize> {
+    let mut open = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let code = line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
+        for letter in code.split('#').next().unwrap_or_default().chars() {
+            match letter {
+                '{' | '[' => open.push(letter),
+                '}' | ']' => drop(open.pop()),
+                _ => {}
+            }
+        }
+        if open.last() == Some(&'{') {
+            return Some(number + 1);
+        }
+    }
+    None
+}
