@@ -1,7 +1,9 @@
 //! Undo proof on real files: a configuration file as people have it goes where it belongs, a set-up edits it, an undo puts
 //! it back to the byte; and where somebody else edits it in between, their edit survives and ours is gone.
 //!
-//! `KIND_WSL_CORPUS=DIR` adds every file below `DIR/wsl.conf`, `DIR/wslconfig`, `DIR/containers.conf` and `DIR/fstab`.
+//! `KIND_WSL_CORPUS=DIR` adds every file in `DIR` whose folder or name tells its kind (`wsl.conf/001.conf`,
+//! `W5.containers.conf`; the kinds are in `corpus/files.rs`), each also as other programs would have saved it. A table shows
+//! how many of each kind passed.
 
 mod files;
 mod others;
@@ -9,6 +11,7 @@ mod others;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::files::{File, Place};
 use self::others::Edit;
@@ -135,17 +138,40 @@ fn proves(file: &File, place: Place, figures: &mut Figures) {
     }
 }
 
+/// How many files of a kind and a variant passed, were refused as they should be, and failed.
+#[derive(Debug, Default)]
+struct Row {
+    passed: usize,
+    refused: usize,
+    failed: usize,
+}
+
 fn prove_all(what: &str, files: &[File]) {
     let mut figures = Figures::default();
-    let mut places = 0;
+    let mut table: BTreeMap<(&str, &str), Row> = BTreeMap::new();
+    let mut failures = Vec::new();
     for file in files {
         for place in file.places() {
-            proves(file, *place, &mut figures);
-            places += 1;
+            let row = table.entry((file.kind, file.variant)).or_default();
+            let refused = figures.refused;
+            let proof = AssertUnwindSafe(|| proves(file, *place, &mut figures));
+            match catch_unwind(proof) {
+                Ok(()) if figures.refused > refused => row.refused += 1,
+                Ok(()) => row.passed += 1,
+                Err(panic) => {
+                    row.failed += 1;
+                    let text = panic.downcast_ref::<String>().cloned();
+                    failures.push(text.unwrap_or_else(|| format!("{} as {}", file.name, place.path())));
+                }
+            }
         }
     }
-    println!("corpus: {what}: {} files in {places} places: {figures:?}", files.len());
-    assert_eq!(figures.refused + figures.edited + figures.untouched, places);
+    println!("{:<16} {:<16} {:>6} {:>8} {:>6}", "kind", "variant", "passed", "refused", "failed");
+    for ((kind, variant), Row { passed, refused, failed }) in table {
+        println!("{kind:<16} {variant:<16} {passed:>6} {refused:>8} {failed:>6}");
+    }
+    println!("corpus: {what}: {} files: {figures:?}", files.len());
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n\n"));
 }
 
 #[test]
@@ -159,7 +185,9 @@ fn real_files_come_back_to_the_byte_and_keep_what_others_wrote() {
         println!("skipped: KIND_WSL_CORPUS names no directory of real files");
         return;
     };
-    let files = files::below(&dir);
-    assert!(!files.is_empty(), "{dir} has none of wsl.conf, wslconfig, containers.conf, fstab");
+    let mut files = files::below(&dir);
+    assert!(!files.is_empty(), "{dir} has no file of a known kind");
+    let variants: Vec<_> = files.iter().flat_map(File::variants).collect();
+    files.extend(variants);
     prove_all("real files", &files);
 }

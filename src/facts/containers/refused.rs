@@ -93,10 +93,18 @@ impl std::fmt::Display for Refused {
 
 /// Looks at every file that podman reads for this user; `containers` are its containers.conf files.
 pub(super) fn probe(system: &dyn System, user: &Account, containers: &[Utf8PathBuf]) -> Vec<Refused> {
-    let mut refused = ask(system, user).unwrap_or_else(|| {
+    let judged = || -> Vec<Refused> {
         let containers = containers.iter().flat_map(|path| judge(system, path, types::CONTAINERS));
         containers.chain(storage(system, user)).collect()
-    });
+    };
+    let mut refused = match ask(system, user) {
+        // Of a value that it does not accept podman names neither file nor line.
+        Some(asked) if asked.iter().any(|refused| refused.path.is_none()) => {
+            Some(judged()).filter(|judged| !judged.is_empty()).unwrap_or(asked)
+        }
+        Some(asked) => asked,
+        None => judged(),
+    };
     refused.extend(registries(system, user).iter().flat_map(|path| judge(system, path, types::REGISTRIES)));
     refused
 }

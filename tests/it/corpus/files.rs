@@ -1,6 +1,7 @@
 //! The files, and where they belong.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Where a file lies on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,14 @@ pub(crate) enum Place {
     SystemContainers,
     UserContainers,
     Fstab,
+    SystemStorage,
+    UserStorage,
+    SystemRegistries,
+    UserRegistries,
+    SystemDaemon,
+    UserDaemon,
+    SystemNerdctl,
+    UserNerdctl,
 }
 
 impl Place {
@@ -20,19 +29,26 @@ impl Place {
             Self::SystemContainers => "/etc/containers/containers.conf",
             Self::UserContainers => "/home/dev/.config/containers/containers.conf",
             Self::Fstab => "/etc/fstab",
+            Self::SystemStorage => "/etc/containers/storage.conf",
+            Self::UserStorage => "/home/dev/.config/containers/storage.conf",
+            Self::SystemRegistries => "/etc/containers/registries.conf",
+            Self::UserRegistries => "/home/dev/.config/containers/registries.conf",
+            Self::SystemDaemon => "/etc/docker/daemon.json",
+            Self::UserDaemon => "/home/dev/.config/docker/daemon.json",
+            Self::SystemNerdctl => "/etc/nerdctl/nerdctl.toml",
+            Self::UserNerdctl => "/home/dev/.config/nerdctl/nerdctl.toml",
         }
     }
 
     pub(crate) fn is_users(self) -> bool {
-        matches!(self, Self::Wslconfig | Self::UserContainers)
+        self == Self::Wslconfig || self.path().starts_with("/home")
     }
 
     /// Whether a refusal is right: it names the file, and the file is what it says.
     pub(crate) fn refuses(self, bytes: &[u8], why: &str) -> bool {
-        let is_toml = matches!(self, Self::SystemContainers | Self::UserContainers);
-        // Read by the crate of another author than ours.
-        let broken =
-            is_toml && std::str::from_utf8(bytes).map_or(true, |t| t.parse::<toml::Table>().is_err());
+        let is_podmans = self.path().contains("/containers/");
+        // Read by the crate of another author than ours, and by what podman 4.3.1 refuses besides.
+        let broken = is_podmans && std::str::from_utf8(bytes).map_or(true, podman_refuses);
         let odd = std::str::from_utf8(bytes).is_err() || bytes.starts_with(&[0xff, 0xfe]);
         // `mountFsTab=false`: the line for the cgroups would be read by nobody.
         let mounts_nothing = self == Self::WslConf
@@ -42,43 +58,97 @@ impl Place {
         let runs_another = table.is_some_and(|t| {
             t.get("engine").and_then(|e| e.get("runtime")).is_some_and(|r| r.as_str() != Some("crun"))
         });
-        why.contains(self.path()) && (broken || odd || mounts_nothing || runs_another)
+        let no_driver = matches!(self, Self::UserStorage) && why.contains("storage driver");
+        why.contains(self.path()) && (broken || odd || mounts_nothing || runs_another || no_driver)
     }
+}
+
+/// Whether podman 4.3.1 cannot read a text: no TOML, a byte order mark, or braces that are not closed on their line.
+fn podman_refuses(text: &str) -> bool {
+    let is_open = |line: &str| {
+        let code = line.split('#').next().unwrap_or_default();
+        code.contains('{') && code.matches('{').count() > code.matches('}').count()
+    };
+    text.starts_with('\u{feff}') || text.lines().any(is_open) || text.parse::<toml::Table>().is_err()
 }
 
 /// A file as somebody has it.
 pub(crate) struct File {
     pub(crate) name: String,
-    kind: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) variant: &'static str,
     pub(crate) bytes: Vec<u8>,
 }
 
-const KINDS: [(&str, &[Place]); 4] = [
+const KINDS: [(&str, &[Place]); 8] = [
     ("wsl.conf", &[Place::WslConf]),
     ("wslconfig", &[Place::Wslconfig]),
     ("containers.conf", &[Place::SystemContainers, Place::UserContainers]),
     ("fstab", &[Place::Fstab]),
+    ("storage.conf", &[Place::SystemStorage, Place::UserStorage]),
+    ("registries.conf", &[Place::SystemRegistries, Place::UserRegistries]),
+    ("daemon.json", &[Place::SystemDaemon, Place::UserDaemon]),
+    ("nerdctl.toml", &[Place::SystemNerdctl, Place::UserNerdctl]),
 ];
+
+/// The same text as other programs would have saved it.
+const VARIANTS: [&str; 4] = ["other line ends", "byte order mark", "UTF-16", "other last line"];
 
 impl File {
     pub(crate) fn places(&self) -> &'static [Place] {
         KINDS.iter().find(|(kind, _)| *kind == self.kind).unwrap().1
     }
+
+    /// The variants of this file that are another file.
+    pub(crate) fn variants(&self) -> Vec<Self> {
+        let Ok(text) = std::str::from_utf8(&self.bytes) else { return Vec::new() };
+        let text = text.trim_start_matches('\u{feff}');
+        let bytes = |variant| match variant {
+            "other line ends" if text.contains("\r\n") => text.replace("\r\n", "\n").into_bytes(),
+            "other line ends" => text.replace('\n', "\r\n").into_bytes(),
+            "byte order mark" => format!("\u{feff}{text}").into_bytes(),
+            "UTF-16" => format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            _ => text.strip_suffix('\n').map_or_else(|| format!("{text}\n"), ToOwned::to_owned).into_bytes(),
+        };
+        // mount(8) reads bytes: a mark or UTF-16 would be another table.
+        let is_kept =
+            |variant: &&str| self.kind != "fstab" || !matches!(*variant, "byte order mark" | "UTF-16");
+        let file = |variant| Self {
+            name: format!("{}, {variant}", self.name),
+            kind: self.kind,
+            variant,
+            bytes: bytes(variant),
+        };
+        let files = VARIANTS.into_iter().filter(is_kept).map(file);
+        files.filter(|file| file.bytes != self.bytes).collect()
+    }
 }
 
-/// Every file below a directory, by the folder that it is in.
+/// The kind of a file: the folder that it is in, or how its name ends (`W5.containers.conf`, `W9.etc-storage.conf`).
+fn kind(path: &Path) -> Option<&'static str> {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let name = path.file_name()?.to_str()?;
+    let ends = |kind: &str| {
+        name.strip_suffix(kind).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '-']))
+    };
+    KINDS.iter().map(|(kind, _)| *kind).find(|kind| folder == *kind || ends(kind))
+}
+
+/// Every file of a known kind in a directory and in the directories in it.
 pub(crate) fn below(dir: &str) -> Vec<File> {
-    let mut files = Vec::new();
-    for (kind, _) in KINDS {
-        let Ok(entries) = fs::read_dir(format!("{dir}/{kind}")) else { continue };
-        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let inside = |dir: &Path| -> Vec<PathBuf> {
+        let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();
-        for path in paths {
-            let name = format!("{kind}/{}", path.file_name().unwrap().to_string_lossy());
-            files.push(File { name, kind, bytes: fs::read(path).unwrap() });
-        }
-    }
-    files
+        paths
+    };
+    let (dirs, mut paths): (Vec<_>, Vec<_>) =
+        inside(Path::new(dir)).into_iter().partition(|path| path.is_dir());
+    paths.extend(dirs.iter().flat_map(|dir| inside(dir)).filter(|path| path.is_file()));
+    let file = |path: PathBuf| {
+        let name = path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
+        Some(File { name, kind: kind(&path)?, variant: "as it is", bytes: fs::read(path).unwrap() })
+    };
+    paths.into_iter().filter_map(file).collect()
 }
 
 /// What people's files look like where they are not plain: line ends, no last line end, spaces, comments, case, doubles.
@@ -87,6 +157,7 @@ pub(crate) fn by_hand() -> Vec<File> {
         let file = |(name, bytes): &(&str, &[u8])| File {
             name: format!("{kind}, {name}"),
             kind,
+            variant: "as it is",
             bytes: bytes.to_vec(),
         };
         texts.iter().map(file).collect()
@@ -134,6 +205,8 @@ pub(crate) fn by_hand() -> Vec<File> {
             ("arrays over lines", b"[engine.runtimes]\ncrun = [\n  # ours\n  \"/usr/bin/crun\",\n]\nrunc = [ \"/usr/bin/runc\" ]\n"),
             ("no TOML", b"[containers\nlog_driver = k8s-file\n"),
             ("windows line ends", b"[containers]\r\nlog_driver = \"journald\"\r\n[network]\r\n"),
+            ("a path as text", b"/etc/static/containers/containers.conf"),
+            ("a newline in braces", b"[engine]\nruntimes = {\n  crun = [\"/usr/bin/crun\"],\n}\n"),
         ],
     ));
     files.extend(of(
@@ -149,5 +222,15 @@ pub(crate) fn by_hand() -> Vec<File> {
             ("escapes", b"C:\\134 /mnt/my\\040disk drvfs metadata 0 0\n"),
         ],
     ));
+    files.extend(of(
+        "storage.conf",
+        &[("no driver", b"[storage]\n"), ("another driver", b"[storage]\ndriver = \"zfs\"\n")],
+    ));
+    files.extend(of(
+        "registries.conf",
+        &[("a mirror", b"[[registry]]\nlocation = \"docker.io\"\n"), ("no TOML", b"[[registry\n")],
+    ));
+    files.extend(of("daemon.json", &[("no JSON", b"{ \"log-driver\": \n")]));
+    files.extend(of("nerdctl.toml", &[("a namespace", b"namespace = \"k8s.io\"\n")]));
     files
 }

@@ -1,4 +1,6 @@
-//! What somebody else does to a file between our set-up and our undo, and how it shows that both are right in the end.
+//! What another program does to a file between setup and undo, and how it shows that both are right in the end.
+//!
+//! A file in UTF-16 is edited as the text that it is.
 
 use crate::corpus::files::Place;
 
@@ -20,6 +22,22 @@ pub(crate) enum Edit {
 const COMMENT: &str = "# by somebody else";
 
 type Lines = Vec<Vec<u8>>;
+
+/// The byte order mark of UTF-16 as Windows writes it.
+const UTF_16: [u8; 2] = [0xff, 0xfe];
+
+/// The text of a file in UTF-16 as UTF-8, its mark included; any other file as it is.
+fn utf8(bytes: &[u8]) -> Vec<u8> {
+    if !bytes.starts_with(&UTF_16) {
+        return bytes.to_vec();
+    }
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    String::from_utf16_lossy(&units).into_bytes()
+}
+
+fn utf16(text: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(text).encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
 
 /// Lines with their ends.
 fn lines(bytes: &[u8]) -> Lines {
@@ -63,8 +81,13 @@ impl Edit {
         }
     }
 
-    /// The file as they leave it; none where the file has nothing of that kind.
+    /// The file as they leave it; none if the file has nothing of that kind.
     pub(crate) fn of(self, before: &[u8], ours: &[u8]) -> Option<Vec<u8>> {
+        let theirs = self.of_text(&utf8(before), &utf8(ours))?;
+        Some(if ours.starts_with(&UTF_16) { utf16(&theirs) } else { theirs })
+    }
+
+    fn of_text(self, before: &[u8], ours: &[u8]) -> Option<Vec<u8>> {
         let end: &[u8] = if ours.contains(&b'\r') { b"\r\n" } else { b"\n" };
         let comment = [COMMENT.as_bytes(), end].concat();
         let mut all = lines(ours);
@@ -123,6 +146,8 @@ impl Edit {
         left: &[u8],
         kept: bool,
     ) -> Result<(), String> {
+        let [before, ours, theirs, left] = [before, ours, theirs, left].map(utf8);
+        let (before, ours, theirs, left) = (&*before, &*ours, &*theirs, &*left);
         let (edit, left_lines) = (written(ours, theirs), lines(left));
         let has = |line: &[u8]| left_lines.iter().any(|l| bare(l) == bare(line));
         // What they wrote is there.
