@@ -106,15 +106,17 @@ pub(super) fn wrong(bytes: &[u8], types: Types) -> Option<Flaw> {
         let (_, needed, _) = types.iter().find(|(of, _, keys)| {
             of.eq_ignore_ascii_case(&table) && keys.split_ascii_whitespace().any(is_it)
         })?;
-        if kind == *needed {
-            return None;
-        }
+        let why = match read.get(&path) {
+            Ok(Some(Value::StrList(list))) if list.is_empty() && *needed == Kind::Tables => return None,
+            _ if kind != *needed => format!("is {kind}, but {needed} is needed"),
+            // common `pkg/config` (`EngineConfig.Validate`).
+            Ok(Some(Value::Str(value))) if ABSOLUTE.contains(key) && !value.starts_with('/') => {
+                format!("is `{value}`, but an absolute path is needed")
+            }
+            _ => return None,
+        };
         let line = read.line_of(&path).ok().flatten().unwrap_or(1);
-        Some(Flaw {
-            line,
-            why: format!("`{}` is {kind}, but {needed} is needed", path.join(".")),
-            before: None,
-        })
+        Some(Flaw { line, why: format!("`{}` {why}", path.join(".")), before: None })
     })
 }
 
@@ -158,6 +160,24 @@ mod tests {
                 CONTAINERS,
                 2,
                 "`containers.env` is a list of other values, but a list of strings is needed",
+            ),
+            (
+                "[engine.runtimes]\nmine = \"/opt/crun\"\n",
+                CONTAINERS,
+                2,
+                "`engine.runtimes.mine` is a string, but a list of strings is needed",
+            ),
+            (
+                "[engine]\nvolume_path = \"$HOME/volumes\"\n",
+                CONTAINERS,
+                2,
+                "`engine.volume_path` is `$HOME/volumes`, but an absolute path is needed",
+            ),
+            (
+                "[network]\ndefault_subnet_pools = 3\n",
+                CONTAINERS,
+                2,
+                "`network.default_subnet_pools` is a whole number, but a list of tables is needed",
             ),
             ("# mine\nengine = 3\n", CONTAINERS, 2, "`engine` is a whole number, but a table is needed"),
             (

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::support::cli::Case;
 use crate::support::Layout;
+use crate::support::cli::Case;
 
 const SYSTEM: &str = "/etc/containers/containers.conf";
 const USER: &str = "/home/dev/.config/containers/containers.conf";

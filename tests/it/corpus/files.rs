@@ -49,7 +49,12 @@ impl Place {
         let is_podmans = self.path().contains("/containers/");
         // Read by the crate of another author than ours, and by what podman 4.3.1 refuses besides.
         let broken = is_podmans && std::str::from_utf8(bytes).map_or(true, podman_refuses);
-        let odd = std::str::from_utf8(bytes).is_err() || bytes.starts_with(&[0xff, 0xfe]);
+        // In UTF-16 WSL reads .wslconfig only after a mark.
+        let odd =
+            std::str::from_utf8(bytes).is_err() || bytes.starts_with(&[0xff, 0xfe]) || bytes.contains(&0);
+        // The kernel reads 2,047 bytes of its command line, and WSL needs about 400 of them.
+        let is_long = |line: &[u8]| line.trim_ascii().starts_with(b"kernelCommandLine") && line.len() > 1500;
+        let no_room = self == Self::Wslconfig && bytes.split(|byte| *byte == b'\n').any(is_long);
         // `mountFsTab=false`: the line for the cgroups would be read by nobody.
         let mounts_nothing = self == Self::WslConf
             && String::from_utf8_lossy(bytes).to_lowercase().replace(' ', "").contains("mountfstab=false");
@@ -59,7 +64,7 @@ impl Place {
             t.get("engine").and_then(|e| e.get("runtime")).is_some_and(|r| r.as_str() != Some("crun"))
         });
         let no_driver = matches!(self, Self::UserStorage) && why.contains("storage driver");
-        why.contains(self.path()) && (broken || odd || mounts_nothing || runs_another || no_driver)
+        why.contains(self.path()) && (broken || odd || no_room || mounts_nothing || runs_another || no_driver)
     }
 }
 
