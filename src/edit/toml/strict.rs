@@ -29,7 +29,7 @@ const TOML_1_1: [u64; 2] = [5, 8];
 pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
     let always = |line, why: &str| vec![Flaw { line, why: why.to_owned(), before: None }];
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
         return always(line, "the text is UTF-16, not UTF-8, or has NUL bytes");
     }
     let text = match lines::utf8(bytes) {

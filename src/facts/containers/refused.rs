@@ -182,10 +182,8 @@ fn flaw(path: &str, text: &str) -> Refused {
         text.split_once("(last key ").and_then(|(_, rest)| rest.split(['"', '\'']).nth(1)).unwrap_or("");
     let why = if why.starts_with("type mismatch for ") { "a table is needed" } else { why };
     // Of a wrong type the key says more than the Go types do.
-    let why = match why.contains("type") && !key.is_empty() {
-        true => format!("`{key}`: {why}"),
-        false => why.to_owned(),
-    };
+    let is_of_type = why.contains("type") && !key.is_empty();
+    let why = if is_of_type { format!("`{key}`: {why}") } else { why.to_owned() };
     Refused { path: None, line, why, encoding: None, before: None }
 }
 

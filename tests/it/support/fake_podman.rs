@@ -103,7 +103,7 @@ fn judge(bytes: &[u8], version: (u32, u32)) -> Option<(usize, String)> {
         Ok(text) => text,
         Err(e) => {
             let at = e.valid_up_to();
-            let line = 1 + bytes[..at].iter().filter(|b| **b == b'\n').count();
+            let line = bytes[..at].split(|b| *b == b'\n').count();
             return Some((line, format!("invalid UTF-8 byte: {:#x}", bytes[at])));
         }
     };
