@@ -248,14 +248,16 @@ mod tests {
     const CONF: &str = "/etc/containers/containers.conf";
     const STORAGE: &str = "/etc/containers/storage.conf";
 
-    fn said(code: i32, stdout: &str, stderr: &str) -> Option<Vec<(String, Option<usize>, String)>> {
+    fn said(code: i32, stdout: &str, stderr: &str) -> Option<Vec<Parts>> {
         let output = Output { code, stdout: stdout.to_owned(), stderr: stderr.to_owned() };
         let taken = |r: Refused| (r.path.map(String::from).unwrap_or_default(), r.line, r.why);
         answer(&output).map(|refused| refused.into_iter().map(taken).collect())
     }
 
-    fn one(path: &str, line: usize, why: &str) -> Option<Vec<(String, Option<usize>, String)>> {
-        Some(vec![(path.to_owned(), Some(line), why.to_owned())])
+    type Parts = (String, Option<usize>, String);
+
+    fn one(path: &str, line: usize, why: &str) -> Vec<Parts> {
+        vec![(path.to_owned(), Some(line), why.to_owned())]
     }
 
     #[test]
@@ -270,7 +272,7 @@ mod tests {
             "Failed to obtain podman configuration: reading system config \"{CONF}\": decode configuration {CONF}: toml: line 1: {why}"
         );
         for text in [old, middle, new] {
-            assert_eq!(said(1, "", &text), one(CONF, 1, why), "{text}");
+            assert_eq!(said(1, "", &text), Some(one(CONF, 1, why)), "{text}");
         }
     }
 
@@ -280,7 +282,7 @@ mod tests {
             "Failed to obtain podman configuration: reading system config \"{CONF}\": decode configuration {CONF}: toml: line 2 (last key \"containers.pids_limit\"): incompatible types: TOML value has type string; destination has type integer"
         );
         let why = "`containers.pids_limit`: incompatible types: TOML value has type string; destination has type integer";
-        assert_eq!(said(1, "", &text), one(CONF, 2, why));
+        assert_eq!(said(1, "", &text), Some(one(CONF, 2, why)));
     }
 
     #[test]
@@ -289,12 +291,12 @@ mod tests {
         let tail = format!("toml: line 2 (last key \"engine.x\"): {why}");
         // 4.3.1 with the user's file ends with 0.
         let stdout = format!("Failed to read {STORAGE} {tail}\npodman version 4.3.1\n");
-        assert_eq!(said(0, &stdout, ""), one(STORAGE, 2, why));
+        assert_eq!(said(0, &stdout, ""), Some(one(STORAGE, 2, why)));
         let quoted = tail.replace('"', "\\\"");
         let stderr = format!(
             "time=\"2026\" level=warning msg=\"Failed to read {STORAGE} {quoted}\\n\"\nFailed to obtain podman configuration: {tail}\n"
         );
-        assert_eq!(said(1, "", &stderr), one(STORAGE, 2, why));
+        assert_eq!(said(1, "", &stderr), Some(one(STORAGE, 2, why)));
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn containers(root: &Path) -> Vec<String> {
         let entries = fs::read_dir(root.join(dir.trim_start_matches('/'))).into_iter().flatten().flatten();
         let mut names: Vec<_> =
             entries.map(|e| format!("{dir}/{}", e.file_name().to_string_lossy())).collect();
-        names.retain(|name| name.ends_with(".conf"));
+        names.retain(|name| Path::new(name).extension().is_some_and(|end| end == "conf"));
         names.sort();
         names
     };
