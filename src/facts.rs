@@ -3,7 +3,6 @@
 //! Each parser is pure and takes text. Nothing is concluded from a version number where the thing itself can be
 //! seen; where both are known the thing itself counts.
 
-pub mod cgroup;
 pub mod containers;
 pub mod distro;
 pub mod engines;
@@ -17,12 +16,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup;
 use crate::change::{RestartRequirement, Scope};
 use crate::fetch::catalogue::Arch;
 use crate::host::{ASSUMED_WSL, Account, BootInstance, System};
 use crate::version::Version;
 
-pub use cgroup::Cgroup;
+pub use crate::cgroup::Cgroup;
 pub use containers::Containers;
 pub use distro::{Distro, Packages, Systemd};
 pub use engines::Engines;

@@ -13,7 +13,7 @@ pub mod view;
 
 use camino::Utf8Path;
 
-use crate::facts::cgroup::{Mounts, ROOT, systemd_root, user_manager};
+use crate::cgroup::{Mounts, ROOT, systemd_root, user_manager};
 use crate::host::{Account, System};
 
 pub use node::{Condition, Node};

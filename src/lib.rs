@@ -12,9 +12,11 @@
 //! | knowledge | [`inspect`], [`provider`], `redact` | what a node's processes are; how the engines are asked; what of a machine is handed on |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
+//! | kernel | [`cgroup`] | the cgroup hierarchy that the kernel shows |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
 //! | machine | [`host`] | files under a root, commands, users, time |
 
+pub mod cgroup;
 pub mod change;
 pub mod checks;
 pub mod cli;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeError, Context, Desired, Primitive, Scope, State, Target};
-use crate::facts::cgroup;
+use crate::cgroup;
 use crate::host::System;
 
 /// Starts the distribution, or the virtual machine, again.

@@ -1,9 +1,9 @@
 //! PID 1 and the cgroup hierarchy above the user.
 
 use super::{Check, Group, Outcome, Run, Scope};
+use crate::cgroup::{ESSENTIAL, WANTED};
 use crate::change::Expect;
 use crate::edit::cmdline;
-use crate::facts::cgroup::{ESSENTIAL, WANTED};
 use crate::fix::{Fix, setup};
 use crate::provider::Provider;
 use crate::stages::{cgroup, cgroup_mount, controllers, delegation, restart, systemd};

@@ -13,7 +13,7 @@ use super::cgroup::{delegate, to_v2};
 use super::engine::stage_of;
 use super::podman::{PODMAN, version as podman_version, with_version};
 use super::{Check, CheckContext, Cost, Group, Outcome, Run, Scope};
-use crate::facts::cgroup::ESSENTIAL;
+use crate::cgroup::ESSENTIAL;
 use crate::facts::engines::Info;
 use crate::fix::{command, setup, setup_line};
 use crate::host::{Cmd, Output};

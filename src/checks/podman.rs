@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cgroup::{SYSTEMD, delegate, to_v2};
 use super::kind::{RunContext, ask};
 use super::{Check, CheckContext, Cost, Group, Outcome, Run, Scope};
-use crate::facts::cgroup::ESSENTIAL;
+use crate::cgroup::ESSENTIAL;
 use crate::fetch::catalogue::crun_floor_for;
 use crate::fix::{Fix, command, setup, setup_line};
 use crate::host::Cmd;

@@ -4,9 +4,9 @@ use camino::Utf8Path;
 
 use super::cgroup::{SYSTEMD, delegate};
 use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use crate::cgroup::{ESSENTIAL, ROOT, WANTED};
 use crate::change::Expect;
 use crate::facts::Facts;
-use crate::facts::cgroup::{ESSENTIAL, ROOT, WANTED};
 use crate::facts::subids::SUBIDS;
 use crate::fix::{command, setup, windows};
 use crate::host::{Cmd, Kind};

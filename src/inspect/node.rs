@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::process::{UserMap, short_ids};
 use super::tree::{CgroupType, Tree};
-use crate::facts::cgroup::{ESSENTIAL, user_manager};
+use crate::cgroup::{ESSENTIAL, user_manager};
 use crate::facts::kernel::OPEN_FILES;
 use crate::host::{Account, Cmd, HostError, Output, System};
 use crate::provider::{Provider, docker_host};

@@ -1,8 +1,8 @@
 //! Every controller reaches systemd, also below WSL's per-distribution cgroups.
 
+use crate::cgroup::WANTED;
 use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
 use crate::facts::Facts;
-use crate::facts::cgroup::WANTED;
 use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {

@@ -1,8 +1,8 @@
 //! The controllers that the user manager gets.
 
+use crate::cgroup::WANTED;
 use crate::change::{Change, Expect, Put, RestartRequirement, Trigger};
 use crate::facts::Facts;
-use crate::facts::cgroup::WANTED;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
 pub(crate) static DELEGATE: Question = Question {

@@ -285,7 +285,7 @@ fn about(seen: &Facts, system: &dyn System, by: usize) -> Shape {
     assert!(!mounts.to_string().is_empty());
     assert!(!mounts.is_pure_v2() || mounts.root.as_deref() == Some("cgroup2"));
     let withheld = seen.cgroup.withheld();
-    assert!(withheld.iter().all(|w| facts::cgroup::WANTED.contains(&w.as_str())));
+    assert!(withheld.iter().all(|w| kind_wsl::cgroup::WANTED.contains(&w.as_str())));
     let files = ["/etc/subuid", "/etc/subgid"];
     for (file, new) in files.into_iter().zip([seen.subids.new_uids, seen.subids.new_gids]) {
         let ranges = edit::table::subid_ranges(&system.text(file).unwrap_or_default());
