@@ -77,7 +77,7 @@ enum Command {
     /// Write a file that sets up many machines: a script, a playbook, user-data or an image
     Export(export::ExportCommand),
     /// Show whether this machine is set up, and what to do next
-    Status(status::Status),
+    Status(status::StatusCommand),
     /// Look for what is wrong, and say what kind would say.
     Doctor(doctor::Doctor),
     /// Take the set-up back, byte for byte.
@@ -89,12 +89,12 @@ enum Command {
     /// Write down this machine, the plan and the journal, for a bug report or for `plan --facts`.
     Report(report::Report),
     /// Run kind in a delegated scope, with the provider that was set up.
-    Kind(kind::Kind),
+    Kind(kind::KindCommand),
     /// Print what a shell needs to complete kind-wsl's words.
     Completions(completions::Completions),
     /// The catalogue of crun versions.
     #[command(subcommand)]
-    Crun(crun::Crun),
+    Crun(crun::CrunCommand),
 }
 
 /// Which stages, for whom, and where downloads come from.

@@ -84,13 +84,13 @@ pub fn diagnose(text: &str) -> Vec<Match> {
     // Nothing is known without a table; `table` says why there is none.
     let Ok(known) = &*KNOWN else { return Vec::new() };
     let squeezed = Squeezed::of(text);
-    let mut best: Vec<Option<Fit>> = vec![None; known.table.symptoms.len()];
+    let mut best: Vec<Option<Rank>> = vec![None; known.table.symptoms.len()];
     for (pattern, at) in known.index.find(&squeezed) {
         let (number, is_outer, weight) = known.owners[pattern];
         let fit = (is_outer, Reverse(weight), at);
         best[number] = Some(best[number].map_or(fit, |other| other.min(fit)));
     }
-    let found: Vec<(&Symptom, Fit)> =
+    let found: Vec<(&Symptom, Rank)> =
         known.table.symptoms.iter().zip(best).filter_map(|(symptom, fit)| Some((symptom, fit?))).collect();
     let depths = depths(&found);
     let ranked = found.iter().zip(depths).map(|((symptom, (is_outer, weight, at)), depth)| {
@@ -106,16 +106,16 @@ pub fn diagnose(text: &str) -> Vec<Match> {
 
 /// How well a symptom fits, the smaller the better: whether only a message of several causes fits, how much of the text
 /// is pinned down, where it begins.
-type Fit = (bool, Reverse<usize>, usize);
+type Rank = (bool, Reverse<usize>, usize);
 
 /// How far each symptom is from its first cause among those that were found.
-fn depths(found: &[(&Symptom, Fit)]) -> Vec<usize> {
+fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
     let mut depths = vec![0; found.len()];
     // The longest way has as many steps as there are symptoms; the table has no circles.
     for _ in found {
         for (this, (symptom, _)) in found.iter().enumerate() {
             // A message that has several causes is no proof of any.
-            let is_above = |other: &(&Symptom, Fit)| !other.1.0 && symptom.follows.contains(&other.0.row);
+            let is_above = |other: &(&Symptom, Rank)| !other.1.0 && symptom.follows.contains(&other.0.row);
             let above = found.iter().zip(&depths).filter(|(other, _)| is_above(other));
             depths[this] = above.map(|(_, depth)| depth + 1).max().unwrap_or(0);
         }

@@ -19,8 +19,8 @@ use crate::host::{Account, System};
 pub use node::{Condition, Node};
 pub use notes::consequence;
 pub use pods::Pods;
-pub use process::{Process, UserMap};
-pub use tree::{Cgroup, Tree};
+pub use process::{ProcessInfo, UserMap};
+pub use tree::{CgroupNode, Tree};
 
 /// The cgroup tree, and the nodes in it.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::ui::{BOLD, DIM, Detail, GREEN, YELLOW, columns, json_line, out, style
 use crate::version::Version;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Crun {
+pub(crate) enum CrunCommand {
     /// Show the versions: dates, which suit this machine, why not the others.
     List(List),
     /// Fill a directory for `setup --offline DIR` on another machine.
@@ -32,7 +32,7 @@ pub(crate) struct List {
     json: bool,
 }
 
-impl Crun {
+impl CrunCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         match self {
             Self::List(list) => list.run(global),

@@ -117,7 +117,7 @@ impl Inspect {
         let users =
             nodes.iter().flat_map(|node| node.users.iter().map(|map| User { node: &node.name, map: *map }));
         let view = snapshot.view(&[]).filter(|view| !view.tree.cgroups.is_empty());
-        json_whole(&Document {
+        json_whole(&InspectOutput {
             v: VERSION,
             schema: SCHEMA,
             provider: provider.name(),
@@ -131,7 +131,7 @@ impl Inspect {
 }
 
 #[derive(Serialize)]
-struct Document<'s> {
+struct InspectOutput<'s> {
     v: u32,
     schema: u32,
     provider: &'static str,

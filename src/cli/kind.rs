@@ -25,13 +25,13 @@ use crate::ui::err;
                   Examples:\n  kind-wsl kind create cluster --name dev\n  kind-wsl kind --help      kind's own help\n  \
                   kind-wsl -v kind version  also shows the command line"
 )]
-pub(crate) struct Kind {
+pub(crate) struct KindCommand {
     /// Arguments for kind, passed on unchanged
     #[arg(value_name = "ARGS", allow_hyphen_values = true)]
     pub(super) args: Vec<OsString>,
 }
 
-impl Kind {
+impl KindCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::local(global, None)?;
         self.refuse_others(&session, global)?;

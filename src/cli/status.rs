@@ -23,7 +23,7 @@ use kind_wsl_windows::waiting::Waiting;
                   Examples:\n  kind-wsl status\n  kind-wsl status -v\n  kind-wsl status --json    `state` is one of not-set-up, already-satisfied, interrupted,\n                            \
                   waiting-for-restart, restarted, set-up, drifted and packages-left"
 )]
-pub(crate) struct Status {
+pub(crate) struct StatusCommand {
     /// Print the restart that was agreed to and is waited for, one `key=value` a line, and nothing where there is none:
     /// for kind-wsl.exe.
     #[arg(long, hide = true)]
@@ -36,7 +36,7 @@ pub(crate) struct Status {
 /// Whether the machine is set up; the spelling in JSON is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum State {
+enum SetupState {
     /// kind-wsl has changed nothing, and there is something to do.
     NotSetUp,
     /// kind-wsl has changed nothing, and there is nothing to do.
@@ -55,7 +55,7 @@ enum State {
     PackagesLeft,
 }
 
-impl State {
+impl SetupState {
     fn of(journal_state: &JournalState, boot_instance: &BootInstance, plan: &Plan) -> Self {
         match &journal_state.waiting {
             Some(waiting) if !waiting.took_place(boot_instance) => return Self::WaitingForRestart,
@@ -108,7 +108,7 @@ impl State {
     }
 }
 
-impl Status {
+impl StatusCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         if self.waiting {
             print_waiting(&Session::local(global, None)?);
@@ -120,7 +120,7 @@ impl Status {
         let answers = with_defaults(&facts, &answers);
         let plan = Plan::make(&session.host, &facts, &answers, &StageSelection::default())?;
         let journal_state = &session.journal_state;
-        let state = State::of(journal_state, &BootInstance::probe(&session.host), &plan);
+        let state = SetupState::of(journal_state, &BootInstance::probe(&session.host), &plan);
         let mut summary = state.summary(journal_state);
         let handed = journal_state.waiting.as_ref().filter(|w| w.handed);
         if let Some(outcome) =

@@ -17,7 +17,7 @@ use toml_edit::{Document, Item};
 use super::{EditError, lines};
 pub(crate) use excess::excess;
 pub(crate) use kind::Kind;
-use place::{Place, locate};
+use place::{Position, locate};
 pub use shown::shown;
 pub(crate) use strict::{Flaw, MARK, flaws};
 
@@ -102,7 +102,7 @@ impl<'t> Reader<'t> {
     /// When something of another type stands at the path or on the way.
     pub fn get(&self, path: &[&str]) -> Result<Option<Value>, EditError> {
         match self.place(path)? {
-            Place::Found { item, key_at, .. } => match item.as_value().and_then(Value::of) {
+            Position::Found { item, key_at, .. } => match item.as_value().and_then(Value::of) {
                 Some(value) => Ok(Some(value)),
                 None => Err(wrong_type(
                     self.text,
@@ -112,7 +112,7 @@ impl<'t> Reader<'t> {
                     "a string, number, boolean or list of strings",
                 )),
             },
-            Place::Missing { .. } => Ok(None),
+            Position::Missing { .. } => Ok(None),
         }
     }
 
@@ -122,8 +122,8 @@ impl<'t> Reader<'t> {
     /// When something else than a table stands on the way.
     pub fn line_of(&self, path: &[&str]) -> Result<Option<usize>, EditError> {
         Ok(match self.place(path)? {
-            Place::Found { key_at, .. } => Some(lines::number(self.text, key_at)),
-            Place::Missing { .. } => None,
+            Position::Found { key_at, .. } => Some(lines::number(self.text, key_at)),
+            Position::Missing { .. } => None,
         })
     }
 
@@ -135,7 +135,7 @@ impl<'t> Reader<'t> {
         bare.map(|(key, _)| key.to_owned()).collect()
     }
 
-    fn place(&self, path: &[&str]) -> Result<Place<'_>, EditError> {
+    fn place(&self, path: &[&str]) -> Result<Position<'_>, EditError> {
         locate(self.text, self.document.as_item(), path)
     }
 }
@@ -157,7 +157,7 @@ pub fn set(text: &str, path: &[&str], value: &Value) -> Result<String, EditError
     let body = without_mark(text);
     let document = parse(body)?;
     let new = match locate(body, document.as_item(), path)? {
-        Place::Found { item, key_at, span, .. } => match item.as_value() {
+        Position::Found { item, key_at, span, .. } => match item.as_value() {
             Some(old) if Value::of(old).as_ref() == Some(value) => return Ok(text.to_owned()),
             Some(toml_edit::Value::InlineTable(_)) | None => {
                 return Err(wrong_type(body, path, key_at, item, "a plain value"));
@@ -167,7 +167,7 @@ pub fn set(text: &str, path: &[&str], value: &Value) -> Result<String, EditError
                 list.unwrap_or_else(|| lines::splice(body, span, &value.to_string()))
             }
         },
-        Place::Missing { gap } => gap.fill(body, value),
+        Position::Missing { gap } => gap.fill(body, value),
     };
     if get(&new, path)?.as_ref() != Some(value) {
         let why = "it would not be read back from where it must stand".to_owned();
@@ -185,12 +185,12 @@ pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, Edit
     let body = without_mark(text);
     let document = parse(body)?;
     let new = match locate(body, document.as_item(), path)? {
-        Place::Missing { .. } => return Ok(text.to_owned()),
-        Place::Found { item, key_at, .. } if !item.is_value() => {
+        Position::Missing { .. } => return Ok(text.to_owned()),
+        Position::Found { item, key_at, .. } if !item.is_value() => {
             return Err(wrong_type(body, path, key_at, item, "a plain value"));
         }
-        Place::Found { removal: place::Removal::Inline(range), .. } => lines::splice(body, range, ""),
-        Place::Found { removal: place::Removal::Lines(range), .. } => lines::remove(body, range),
+        Position::Found { removal: place::Removal::Inline(range), .. } => lines::splice(body, range, ""),
+        Position::Found { removal: place::Removal::Lines(range), .. } => lines::remove(body, range),
     };
     let table = &path[..path.len().saturating_sub(1)];
     let new = if drop_empty { without_empty_table(&new, table)? } else { new };

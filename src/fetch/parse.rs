@@ -44,12 +44,12 @@ pub(super) fn status_line(line: &[u8]) -> Option<StatusCode> {
 /// The newest release in GitHub's list that is neither a draft nor a prerelease.
 pub(super) fn newest(list: &[u8]) -> Result<Version, String> {
     #[derive(Deserialize)]
-    struct Release {
+    struct ListedRelease {
         tag_name: String,
         draft: bool,
         prerelease: bool,
     }
-    let releases: Vec<Release> = serde_json::from_slice(list).map_err(|e| e.to_string())?;
+    let releases: Vec<ListedRelease> = serde_json::from_slice(list).map_err(|e| e.to_string())?;
     let published = releases.into_iter().filter(|r| !r.draft && !r.prerelease);
     // A version becomes part of an address and of a file name.
     let versions =

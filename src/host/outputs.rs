@@ -26,7 +26,7 @@ pub(super) struct Outputs {
 }
 
 /// Where an output is read from.
-enum Source {
+enum OutputSource {
     Pipe(File),
     /// A file in memory, read up to this offset: the program can continue to print to it without us.
     File(File, u64),
@@ -34,7 +34,7 @@ enum Source {
 
 /// An output, and what came of it.
 pub(super) struct Printed {
-    source: Option<Source>,
+    source: Option<OutputSource>,
     bytes: Vec<u8>,
     /// Start of the first line that was not handed on, and how far its end was searched for.
     begin: usize,
@@ -59,7 +59,8 @@ impl Outputs {
         let pipes = [&self.out, &self.err].into_iter().filter_map(Printed::pollable);
         let mut fds: Vec<PollFd<'_>> =
             pipes.chain(exit).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        let has_file = [&self.out, &self.err].iter().any(|p| matches!(p.source, Some(Source::File(..))));
+        let has_file =
+            [&self.out, &self.err].iter().any(|p| matches!(p.source, Some(OutputSource::File(..))));
         let patience = if has_file || exit.is_none() { patience.min(TICK) } else { patience };
         match poll(&mut fds, PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -72,7 +73,7 @@ impl Outputs {
 }
 
 impl Printed {
-    fn new(source: Option<Source>) -> Self {
+    fn new(source: Option<OutputSource>) -> Self {
         Self { source, bytes: Vec::new(), begin: 0, searched: 0 }
     }
 
@@ -80,7 +81,7 @@ impl Printed {
         if let Some(end) = &end {
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        Ok(Self::new(end.map(|end| Source::Pipe(end.into()))))
+        Ok(Self::new(end.map(|end| OutputSource::Pipe(end.into()))))
     }
 
     fn file() -> io::Result<(Self, Stdio)> {
@@ -88,12 +89,12 @@ impl Printed {
         // A script that opens /dev/stdout for writing begins at its start otherwise.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
         let end = Stdio::from(file.try_clone()?);
-        Ok((Self::new(Some(Source::File(file, 0))), end))
+        Ok((Self::new(Some(OutputSource::File(file, 0))), end))
     }
 
     fn pollable(&self) -> Option<BorrowedFd<'_>> {
         match &self.source {
-            Some(Source::Pipe(end)) => Some(end.as_fd()),
+            Some(OutputSource::Pipe(end)) => Some(end.as_fd()),
             _ => None,
         }
     }
@@ -105,8 +106,8 @@ impl Printed {
         self.bytes.resize((start + CHUNK).min(MAX_BYTES), 0);
         let room = &mut self.bytes[start..];
         let (read, is_pipe) = match source {
-            Source::Pipe(end) => (end.read(room), true),
-            Source::File(file, offset) => {
+            OutputSource::Pipe(end) => (end.read(room), true),
+            OutputSource::File(file, offset) => {
                 // Emptied by the program, which opened it again.
                 if file.metadata().is_ok_and(|meta| meta.len() < *offset) {
                     *offset = 0;

@@ -82,7 +82,7 @@ impl Process {
             command.env("KIND_WSL_ROOT", self.root.as_str());
         }
         let path = |path: &Utf8Path| CString::new(path.as_str());
-        let identity = Identity {
+        let identity = ChildIdentity {
             root: (in_tree && stand_in.is_none()).then(|| path(&self.root)).transpose()?,
             ids: match &cmd.user {
                 Some(user) if is_root && stand_in.is_none() => Some(ids(user, in_tree)?),
@@ -138,14 +138,14 @@ impl Process {
 }
 
 /// What a child becomes before it executes the program.
-struct Identity {
+struct ChildIdentity {
     root: Option<CString>,
     ids: Option<(Uid, Gid, Vec<Gid>)>,
     home: Option<CString>,
     reports: bool,
 }
 
-impl Identity {
+impl ChildIdentity {
     fn take_on(&self) -> io::Result<()> {
         // A session of its own: neither Ctrl-C nor the end of the terminal reaches the program, and without a terminal it
         // cannot type into it (TIOCSTI).

@@ -38,7 +38,7 @@ pub(super) enum Met<'a> {
 }
 
 /// Called for everything that a walk comes across; an error ends the walk.
-pub(super) type Watch<'a> = dyn FnMut(&Utf8Path, Met<'_>) -> io::Result<()> + 'a;
+pub(super) type Visitor<'a> = dyn FnMut(&Utf8Path, Met<'_>) -> io::Result<()> + 'a;
 
 /// The directory that all paths are below.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Root {
         &self,
         path: &Utf8Path,
         follow: bool,
-        watch: &mut Watch<'_>,
+        watch: &mut Visitor<'_>,
     ) -> Result<Spot, HostError> {
         let top = self.top().map_err(failed("open", Utf8Path::new("/")))?;
         let mut todo = components(path);

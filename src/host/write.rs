@@ -36,14 +36,14 @@ impl LiveSystem {
     }
 
     /// The place of an effect: as whom it is made is settled, and other distributions are kept away from it.
-    fn place(&self, path: &Utf8Path, act: Owner) -> Result<Place, HostError> {
+    fn place(&self, path: &Utf8Path, act: Owner) -> Result<Destination, HostError> {
         let (spot, act) = self.reach(path, false, self.acting(act, path))?;
         let shared = if self.is_shared(&spot.real) { self.hold(&spot, path)? } else { None };
-        Ok(Place { _shared: shared, spot, whom: act.whom() })
+        Ok(Destination { _shared: shared, spot, whom: act.whom() })
     }
 
     /// Whether what was seen is still there.
-    fn still(&self, place: &Place, path: &Utf8Path, seen: Expected<'_>) -> Result<(), HostError> {
+    fn still(&self, place: &Destination, path: &Utf8Path, seen: Expected<'_>) -> Result<(), HostError> {
         // Looked at as ourselves, unless the place is theirs: what is in a home need not be readable for its user.
         let _as_user = self.identity_for(path);
         let now = match place.spot.stat() {
@@ -264,13 +264,13 @@ impl LiveSystem {
 }
 
 /// Where an effect takes place, and as whom it is made.
-struct Place {
+struct Destination {
     _shared: Option<Shared>,
     spot: Spot,
     whom: Option<Identity>,
 }
 
-impl Place {
+impl Destination {
     fn as_whom(&self) -> FsIdentityGuard {
         self.whom.clone().map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new)
     }

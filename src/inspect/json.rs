@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 use super::notes;
-use super::tree::Cgroup;
+use super::tree::CgroupNode;
 use super::view::TreeView;
 
 /// A cgroup and what is below it.
@@ -14,7 +14,7 @@ pub struct CgroupJson<'v> {
     path: Option<&'v Utf8Path>,
     name: &'v str,
     #[serde(flatten)]
-    cgroup: &'v Cgroup,
+    cgroup: &'v CgroupNode,
     oom_kills: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     label: String,

@@ -1,16 +1,16 @@
 //! What a person should know about a cgroup.
 
 use super::node::Node;
-use super::tree::{Cgroup, CgroupType, Memory, Tree, Usage};
+use super::tree::{CgroupNode, CgroupType, Memory, Tree, Usage};
 use super::view::bytes;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Note {
+pub(super) struct CgroupNote {
     pub(super) is_fault: bool,
     pub(super) text: String,
 }
 
-impl Note {
+impl CgroupNote {
     fn info(text: impl Into<String>) -> Self {
         Self { is_fault: false, text: text.into() }
     }
@@ -21,37 +21,38 @@ impl Note {
 }
 
 /// The notes on a cgroup.
-pub(super) fn of(tree: &Tree, at: usize, nodes: &[Node]) -> Vec<Note> {
+pub(super) fn of(tree: &Tree, at: usize, nodes: &[Node]) -> Vec<CgroupNote> {
     let cgroup = &tree.cgroups[at];
     let mut notes = Vec::new();
     if let Some(node) = nodes.iter().find(|node| node.at == Some(at)) {
         notes.extend(of_node(cgroup, node));
     }
     match cgroup.kind {
-        CgroupType::DomainInvalid => notes.push(Note::fault(
+        CgroupType::DomainInvalid => notes.push(CgroupNote::fault(
             "domain invalid: unusable below a threaded cgroup until `threaded` is written to its cgroup.type",
         )),
-        CgroupType::DomainThreaded => notes
-            .push(Note::info("domain threaded: the top of a threaded subtree, charged for everything below")),
+        CgroupType::DomainThreaded => notes.push(CgroupNote::info(
+            "domain threaded: the top of a threaded subtree, charged for everything below",
+        )),
         CgroupType::Root | CgroupType::Domain | CgroupType::Threaded => {}
     }
     let is_frozen_above = at > 0 && tree.cgroups[cgroup.parent].frozen;
     if cgroup.frozen && !is_frozen_above {
-        notes.push(Note::fault(
+        notes.push(CgroupNote::fault(
             "frozen: nothing in it runs until it is thawed (podman unpause, docker unpause)",
         ));
     }
-    let own = |count: fn(&Cgroup) -> u64| {
+    let own = |count: fn(&CgroupNode) -> u64| {
         let below: u64 = tree.children(at).map(|child| count(&tree.cgroups[child])).sum();
         count(cgroup).saturating_sub(below)
     };
     let (killed, ran_out) = (own(|c| c.memory_events.oom_kill), own(|c| c.memory_events.oom));
     if killed > 0 {
         let processes = if killed == 1 { "process was" } else { "processes were" };
-        notes.push(Note::fault(format!("{killed} {processes} killed here because memory ran out")));
+        notes.push(CgroupNote::fault(format!("{killed} {processes} killed here because memory ran out")));
     } else if ran_out > 0 {
         let times = if ran_out == 1 { "once" } else { "more than once" };
-        notes.push(Note::fault(format!("memory ran out here {times}; no process was killed")));
+        notes.push(CgroupNote::fault(format!("memory ran out here {times}; no process was killed")));
     }
     let nearly = |usage: &Usage| usage.max.is_some_and(|max| usage.current >= max / 10 * 9);
     if let Some(Usage { current, max: Some(max) }) = cgroup.memory.map(Memory::in_use).filter(nearly) {
@@ -59,27 +60,27 @@ pub(super) fn of(tree: &Tree, at: usize, nodes: &[Node]) -> Vec<Note> {
             0 => String::new(),
             count => format!("; the limit was reached {count} times"),
         };
-        notes.push(Note::fault(format!(
+        notes.push(CgroupNote::fault(format!(
             "its memory is nearly used up: {} of {} without page cache{reclaimed}",
             bytes(current),
             bytes(max)
         )));
     }
     if cgroup.tasks.as_ref().is_some_and(nearly) {
-        notes.push(Note::fault(
+        notes.push(CgroupNote::fault(
             "its tasks are nearly used up: fork will fail with \"Resource temporarily unavailable\"",
         ));
     }
     notes
 }
 
-fn of_node(cgroup: &Cgroup, node: &Node) -> Vec<Note> {
+fn of_node(cgroup: &CgroupNode, node: &Node) -> Vec<CgroupNote> {
     let mut notes = Vec::new();
     if cgroup.pids.is_empty() && cgroup.populated && cgroup.kind == CgroupType::Domain {
-        notes.push(Note::info("no processes (expected: they are in child cgroups)"));
+        notes.push(CgroupNote::info("no processes (expected: they are in child cgroups)"));
     }
     for fault in node.faults() {
-        notes.push(Note::fault(format!("{}: {}", consequence(fault.id), fault.evidence)));
+        notes.push(CgroupNote::fault(format!("{}: {}", consequence(fault.id), fault.evidence)));
     }
     notes
 }
@@ -100,12 +101,12 @@ pub fn consequence(id: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::of;
-    use crate::inspect::tree::{Cgroup, Memory, MemoryEvents, Tree, Usage};
+    use crate::inspect::tree::{CgroupNode, Memory, MemoryEvents, Tree, Usage};
     use crate::inspect::{Condition, Node};
 
     /// The notes, one per line, each fault with `! ` before it.
-    fn notes(cgroup: Cgroup, node: Option<Node>) -> String {
-        let tree = Tree { cgroups: vec![Cgroup { end: 1, ..cgroup }], ..Tree::default() };
+    fn notes(cgroup: CgroupNode, node: Option<Node>) -> String {
+        let tree = Tree { cgroups: vec![CgroupNode { end: 1, ..cgroup }], ..Tree::default() };
         let nodes: Vec<Node> = node.into_iter().collect();
         of(&tree, 0, &nodes)
             .into_iter()
@@ -115,11 +116,11 @@ mod tests {
     #[test]
     fn an_empty_cgroup_of_a_node_is_explained_and_one_with_processes_is_a_fault() {
         let node = Node { at: Some(0), ..Node::default() };
-        let calm = notes(Cgroup { populated: true, ..Cgroup::default() }, Some(node.clone()));
+        let calm = notes(CgroupNode { populated: true, ..CgroupNode::default() }, Some(node.clone()));
         assert!(calm.starts_with("no processes (expected: "), "{calm}");
         let condition =
             Condition { id: "root-empty", holds: Some(false), evidence: "2 processes in it".into() };
-        let full = Cgroup { populated: true, pids: vec![1, 2], ..Cgroup::default() };
+        let full = CgroupNode { populated: true, pids: vec![1, 2], ..CgroupNode::default() };
         let full = notes(full, Some(Node { conditions: vec![condition], ..node }));
         assert_eq!(
             full,
@@ -129,12 +130,12 @@ mod tests {
 
     #[test]
     fn killed_frozen_and_full_cgroups_are_faults_and_a_normal_one_has_no_note() {
-        let bad = Cgroup {
+        let bad = CgroupNode {
             frozen: true,
             memory_events: MemoryEvents { max: 3, oom: 1, oom_kill: 1 },
             memory: Some(memory(95, 95, Some(100))),
             tasks: Some(Usage { current: 9, max: Some(10) }),
-            ..Cgroup::default()
+            ..CgroupNode::default()
         };
         let bad = notes(bad, None);
         assert_eq!(bad.lines().filter(|line| line.starts_with("! ")).count(), 4, "{bad}");
@@ -143,7 +144,10 @@ mod tests {
             "{bad}"
         );
         let tasks = Some(Usage { current: 1, max: Some(10) });
-        assert_eq!(notes(Cgroup { memory: Some(memory(9, 9, None)), tasks, ..Cgroup::default() }, None), "");
+        assert_eq!(
+            notes(CgroupNode { memory: Some(memory(9, 9, None)), tasks, ..CgroupNode::default() }, None),
+            ""
+        );
     }
 
     fn memory(current: u64, working_set: u64, max: Option<u64>) -> Memory {
@@ -153,10 +157,10 @@ mod tests {
     #[test]
     fn page_cache_that_the_kernel_can_drop_is_not_memory_in_use() {
         // As the kernel showed a pod that had read a file: anon 0.2 MB, inactive_file 66 MB of a limit of 67 MB.
-        let cgroup = |working_set| Cgroup {
+        let cgroup = |working_set| CgroupNode {
             memory: Some(memory(67_000_000, working_set, Some(67_108_864))),
             memory_events: MemoryEvents { max: 40, ..MemoryEvents::default() },
-            ..Cgroup::default()
+            ..CgroupNode::default()
         };
         assert_eq!(notes(cgroup(1_000_000), None), "");
         assert!(notes(cgroup(66_000_000), None).contains("nearly used up: 63 MiB of 64 MiB"));
@@ -164,8 +168,10 @@ mod tests {
 
     #[test]
     fn memory_that_ran_out_without_a_killed_process_is_a_fault() {
-        let cgroup =
-            Cgroup { memory_events: MemoryEvents { max: 1, oom: 1, oom_kill: 0 }, ..Cgroup::default() };
+        let cgroup = CgroupNode {
+            memory_events: MemoryEvents { max: 1, oom: 1, oom_kill: 0 },
+            ..CgroupNode::default()
+        };
         assert_eq!(notes(cgroup, None), "! memory ran out here once; no process was killed\n");
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::host::System;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Process {
+pub struct ProcessInfo {
     pub pid: u32,
     /// Its PID in its innermost pid namespace, if that is another.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ impl UserMap {
     }
 }
 
-impl Process {
+impl ProcessInfo {
     /// Reads a process; `None` if it has ended or is not visible in this pid namespace. `own` is the user namespace of
     /// kind-wsl itself.
     pub(super) fn read(system: &dyn System, pid: u32, own: &[UserMap]) -> Option<Self> {
@@ -117,13 +117,13 @@ pub(super) fn short_ids(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, UserMap};
+    use super::{ProcessInfo, UserMap};
 
-    fn process(command: &[&str]) -> Process {
-        Process {
+    fn process(command: &[&str]) -> ProcessInfo {
+        ProcessInfo {
             name: "nginx".into(),
             command: command.iter().map(|&word| word.to_owned()).collect(),
-            ..Process::default()
+            ..ProcessInfo::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Serialize, Serializer};
 
-use super::process::{Process, UserMap};
+use super::process::{ProcessInfo, UserMap};
 use crate::host::System;
 
 /// What processes a cgroup may hold: `cgroup.type`.
@@ -98,7 +98,7 @@ pub struct Cpu {
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Cgroup {
+pub struct CgroupNode {
     #[serde(skip)]
     pub path: Utf8PathBuf,
     /// The index of the parent; its own for the first.
@@ -132,10 +132,10 @@ pub struct Cgroup {
     #[serde(skip)]
     pub pids: Vec<u32>,
     /// Those of them that could be read.
-    pub processes: Vec<Process>,
+    pub processes: Vec<ProcessInfo>,
 }
 
-impl Cgroup {
+impl CgroupNode {
     /// The name of its directory.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -184,7 +184,7 @@ impl Cgroup {
             cgroup.pids =
                 text(list).unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect();
             cgroup.processes =
-                cgroup.pids.iter().filter_map(|pid| Process::read(system, *pid, own)).collect();
+                cgroup.pids.iter().filter_map(|pid| ProcessInfo::read(system, *pid, own)).collect();
         }
         Some(Self { offered, ..cgroup })
     }
@@ -194,7 +194,7 @@ impl Cgroup {
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     pub path: Utf8PathBuf,
-    pub cgroups: Vec<Cgroup>,
+    pub cgroups: Vec<CgroupNode>,
 }
 
 impl Tree {
@@ -217,10 +217,10 @@ impl Tree {
         own: &[UserMap],
     ) {
         // It may have been removed since its name was read.
-        let Some(cgroup) = Cgroup::read(system, path, offered, own) else { return };
+        let Some(cgroup) = CgroupNode::read(system, path, offered, own) else { return };
         let (at, enabled) = (self.cgroups.len(), cgroup.enabled.clone());
         let names = system.list_dirs(path).unwrap_or_default();
-        self.cgroups.push(Cgroup { path: path.to_owned(), parent, depth, ..cgroup });
+        self.cgroups.push(CgroupNode { path: path.to_owned(), parent, depth, ..cgroup });
         for name in names {
             self.add(system, &path.join(name), (at, depth + 1), enabled.clone(), own);
         }

@@ -8,8 +8,8 @@ use camino::Utf8PathBuf;
 use super::node::Node;
 use super::notes;
 use super::pods::Pods;
-use super::process::{Process, short_ids};
-use super::tree::{Cgroup, CgroupType, Cpu, Memory, Tree, Usage};
+use super::process::{ProcessInfo, short_ids};
+use super::tree::{CgroupNode, CgroupType, Cpu, Memory, Tree, Usage};
 use crate::host::Account;
 
 #[derive(Clone, Debug, Default)]
@@ -221,7 +221,7 @@ impl TreeView<'_> {
     }
 
     /// A process with its users outside and inside.
-    fn process(&self, process: &Process) -> String {
+    fn process(&self, process: &ProcessInfo) -> String {
         let account = self.accounts.iter().find(|account| account.uid == process.uid);
         let user = account.map_or_else(|| process.uid.to_string(), |account| account.name.clone());
         let inside = |id: String| format!(" ({id} inside)");
@@ -246,7 +246,7 @@ impl TreeView<'_> {
 }
 
 /// Memory, processor and tasks, each with its limit.
-fn usage(cgroup: &Cgroup) -> [String; 3] {
+fn usage(cgroup: &CgroupNode) -> [String; 3] {
     let limited = |usage: Option<Usage>, show: fn(u64) -> String| match usage {
         Some(Usage { current, max: Some(max) }) => format!("{}/{}", show(current), show(max)),
         usage => usage.map_or_else(String::new, |usage| show(usage.current)),
@@ -263,9 +263,9 @@ fn usage(cgroup: &Cgroup) -> [String; 3] {
 }
 
 /// The processes by name, and how many have each.
-fn summary(cgroup: &Cgroup) -> String {
+fn summary(cgroup: &CgroupNode) -> String {
     let mut groups: Vec<(String, usize)> = Vec::new();
-    for name in cgroup.processes.iter().map(Process::short_name) {
+    for name in cgroup.processes.iter().map(ProcessInfo::short_name) {
         match groups.iter_mut().find(|group| group.0 == name) {
             Some(group) => group.1 += 1,
             None => groups.push((name, 1)),

@@ -28,7 +28,7 @@ pub fn table(rows: &[Row], width: Option<usize>) -> Vec<String> {
     let others = figures + 2 + HEADINGS[3].len();
     let first = width.map_or(widest, |width| widest.min(width.saturating_sub(others).max(16)));
     let rest = width.map(|width| width.saturating_sub(first + figures + 2));
-    let shape = Shape { first, usage, rest, width };
+    let shape = TableShape { first, usage, rest, width };
     let mut table = vec![shape.heading()];
     for row in rows {
         table.extend(shape.row(row));
@@ -36,7 +36,7 @@ pub fn table(rows: &[Row], width: Option<usize>) -> Vec<String> {
     table
 }
 
-struct Shape {
+struct TableShape {
     first: usize,
     usage: [usize; 3],
     /// What is left for the last column.
@@ -44,7 +44,7 @@ struct Shape {
     width: Option<usize>,
 }
 
-impl Shape {
+impl TableShape {
     fn heading(&self) -> String {
         let mut head = format!("{:first$}", "cgroup", first = self.first);
         for (size, name) in self.usage.iter().zip(HEADINGS) {

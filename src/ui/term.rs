@@ -26,18 +26,18 @@ pub(super) fn above_bar(print: impl FnOnce()) {
 pub struct Term {
     verbose: bool,
     bar: Option<ProgressBar>,
-    shape: Option<Shape>,
+    shape: Option<BarKind>,
 }
 
 /// What the bar measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+enum BarKind {
     Spinner,
     Bytes,
     Percent,
 }
 
-impl Shape {
+impl BarKind {
     fn template(self) -> &'static str {
         match self {
             Self::Spinner => "  {spinner} {wide_msg} {elapsed}",
@@ -62,7 +62,7 @@ impl Term {
         }
     }
 
-    fn bar(&mut self, shape: Shape) -> &ProgressBar {
+    fn bar(&mut self, shape: BarKind) -> &ProgressBar {
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::no_length();
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -96,14 +96,14 @@ impl Term {
             Tick::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
             Tick::Line(_) => {}
             Tick::Note(text) => self.print(&columns(&[("  ", 2, DIM), ("·", 2, DIM)], text, width())),
-            Tick::Wait(text) => self.bar(Shape::Spinner).set_message(one_line(text)),
+            Tick::Wait(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
             Tick::Bytes(done, total) => {
-                let bar = self.bar(Shape::Bytes);
+                let bar = self.bar(BarKind::Bytes);
                 bar.set_length(total.unwrap_or(*done));
                 bar.set_position(*done);
             }
             Tick::Percent(percent, what) => {
-                let bar = self.bar(Shape::Percent);
+                let bar = self.bar(BarKind::Percent);
                 bar.set_length(100);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
                 bar.set_position(*percent as u64);
@@ -125,7 +125,7 @@ impl Reporter for Term {
                 let text = format!("{} {}: {why}", stage.id, verdict.name());
                 self.print(&styled(DIM, &text));
             }
-            Event::Change { target } => self.bar(Shape::Spinner).set_message(one_line(&target.to_string())),
+            Event::Change { target } => self.bar(BarKind::Spinner).set_message(one_line(&target.to_string())),
             Event::Tick(tick) => self.tick(tick),
             Event::Changed { target } => self.mark("✓", GREEN, &target.to_string()),
             Event::Undone { reversal, .. } => self.mark("✓", GREEN, &reversal.done()),
@@ -144,7 +144,7 @@ impl Reporter for Term {
                 }
             }
             Event::Resumed(text) => self.mark("·", CYAN, text),
-            Event::Waiting(text) => self.bar(Shape::Spinner).set_message(one_line(text)),
+            Event::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
             Event::Warn(text) => self.mark("!", YELLOW, text),
             Event::Passed { .. } => {}
         }

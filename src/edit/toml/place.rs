@@ -8,7 +8,7 @@ use super::{Value, wrong_type};
 use crate::edit::{EditError, lines};
 
 /// What a path leads to.
-pub(super) enum Place<'a> {
+pub(super) enum Position<'a> {
     Found {
         item: &'a Item,
         /// Where the last key of the path begins.
@@ -64,7 +64,7 @@ struct Home<'a> {
     depth: usize,
 }
 
-pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Place<'a>, EditError> {
+pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Position<'a>, EditError> {
     let mut item = root;
     let mut home = Home { item: root, depth: 0 };
     for (depth, key) in path.iter().enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Pl
             return Err(wrong_type(text, &path[..depth], at, item, "a table"));
         };
         let Some((found_key, found)) = table.get_key_value(key) else {
-            return Ok(Place::Missing { gap: gap(text, root, &home, item, path, depth) });
+            return Ok(Position::Missing { gap: gap(text, root, &home, item, path, depth) });
         };
         let key_at = found_key.span().map_or(0, |span| span.start);
         item = found;
@@ -83,7 +83,7 @@ pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Pl
                 Some(braces) => Removal::Inline(inline_removal(text, braces, &span)),
                 None => Removal::Lines(lines::start(text, key_at)..lines::end(text, span.end)),
             };
-            return Ok(Place::Found { item, key_at, span, removal });
+            return Ok(Position::Found { item, key_at, span, removal });
         }
         if !item.as_table_like().is_some_and(TableLike::is_dotted) {
             home = Home { item, depth: depth + 1 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml_edit::{Item, Table};
 
-use super::{Reader, Value, place::Place, without_mark};
+use super::{Reader, Value, place::Position, without_mark};
 use crate::edit::shown::{hidden, length, lines_of};
 use crate::edit::{EditError, lines};
 
@@ -38,7 +38,8 @@ pub fn shown(bytes: &[u8], keys: &[&str]) -> String {
     }
     for key in keys {
         let path: Vec<&str> = key.split('.').collect();
-        let (Ok(Some(value)), Ok(Place::Found { key_at, span, .. })) = (read.get(&path), read.place(&path))
+        let (Ok(Some(value)), Ok(Position::Found { key_at, span, .. })) =
+            (read.get(&path), read.place(&path))
         else {
             continue;
         };
