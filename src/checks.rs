@@ -35,8 +35,6 @@ pub struct Check {
     /// Its name in `--only` and in JSON.
     pub id: &'static str,
     pub title: &'static str,
-    /// What it is about.
-    pub group: Group,
     /// The machines that it is for: all of these hold.
     pub scope: &'static [Scope],
     /// The checks without which it means nothing: if one of them fails, it is skipped.
@@ -45,24 +43,6 @@ pub struct Check {
     pub cost: Cost,
     /// How it is judged.
     pub judge: Judge,
-}
-
-/// What a check is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    Wsl,
-    Cgroup,
-    /// The user and their session.
-    Session,
-    /// The kernel and its settings.
-    Kernel,
-    Podman,
-    /// The network of a node.
-    Network,
-    Engine,
-    /// The nodes of clusters.
-    Node,
-    Kind,
 }
 
 /// The machines that a check is for.
@@ -95,20 +75,17 @@ pub enum Judge {
     All(&'static [&'static Check]),
 }
 
+/// A check that is judged by itself.
+const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
+    Check { id, title, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::One(run) }
+}
+
+/// A check that is judged by its parts.
+const fn all(id: &'static str, title: &'static str, parts: &'static [&'static Check]) -> Check {
+    Check { id, title, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::All(parts) }
+}
+
 impl Check {
-    const fn new(group: Group, id: &'static str, title: &'static str, run: Run) -> Self {
-        Self { id, title, group, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::One(run) }
-    }
-
-    const fn all(
-        group: Group,
-        id: &'static str,
-        title: &'static str,
-        parts: &'static [&'static Self],
-    ) -> Self {
-        Self { id, title, group, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::All(parts) }
-    }
-
     const fn scope(self, scope: &'static [Scope]) -> Self {
         Self { scope, ..self }
     }
@@ -349,20 +326,22 @@ impl<'c> CheckContext<'c> {
     }
 }
 
-/// Every check of `doctor`, in the order in which a failure hides the next.
-pub fn all() -> impl Iterator<Item = &'static Check> {
-    let groups = [
-        wsl::CHECKS,
-        cgroup::CHECKS,
-        session::CHECKS,
-        kernel::CHECKS,
-        podman::CHECKS,
-        network::CHECKS,
-        engine::CHECKS,
-        node::CHECKS,
-        kind::CHECKS,
-    ];
-    groups.into_iter().flatten().copied()
+/// The checks of `doctor` by what they are about, in the order in which a failure hides the next.
+pub static GROUPS: [(&str, &[&Check]); 9] = [
+    ("WSL", wsl::CHECKS),
+    ("cgroup hierarchy", cgroup::CHECKS),
+    ("user session", session::CHECKS),
+    ("kernel", kernel::CHECKS),
+    ("podman", podman::CHECKS),
+    ("network", network::CHECKS),
+    ("Docker and nerdctl", engine::CHECKS),
+    ("nodes", node::CHECKS),
+    ("kind", kind::CHECKS),
+];
+
+/// Every check of `doctor` in its order.
+pub fn doctor() -> impl Iterator<Item = &'static Check> {
+    GROUPS.iter().flat_map(|(_, checks)| *checks).copied()
 }
 
 /// What has to hold after a setup.
@@ -388,20 +367,17 @@ pub fn verify(provider: Provider) -> impl Iterator<Item = &'static Check> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Check, CheckContext, Group, Outcome, Status};
+    use super::{Check, CheckContext, Outcome, Status, all, check};
     use crate::facts::Facts;
     use crate::host::{Account, Recording, Replay};
     use crate::stage::Answers;
 
-    static CRASHES: Check = Check::new(Group::Wsl, "crashes", "it crashes", |_| panic!("on purpose"));
-    static FAILS: Check = Check::new(Group::Wsl, "fails", "it fails", |_| Outcome::error("no", "no", "no"));
-    static NEEDS: Check =
-        Check::new(Group::Wsl, "needs", "it holds", |_| Outcome::ok("yes")).needs(const { &[&FAILS] });
-    static ABOVE: Check =
-        Check::new(Group::Wsl, "above", "it holds", |_| Outcome::ok("yes")).needs(const { &[&NEEDS] });
-    static AFTER: Check =
-        Check::new(Group::Wsl, "after", "it holds", |_| Outcome::ok("yes")).needs(const { &[&CRASHES] });
-    static BOTH: Check = Check::all(Group::Wsl, "both", "both hold", const { &[&AFTER, &FAILS] });
+    static CRASHES: Check = check("crashes", "it crashes", |_| panic!("on purpose"));
+    static FAILS: Check = check("fails", "it fails", |_| Outcome::error("no", "no", "no"));
+    static NEEDS: Check = check("needs", "it holds", |_| Outcome::ok("yes")).needs(const { &[&FAILS] });
+    static ABOVE: Check = check("above", "it holds", |_| Outcome::ok("yes")).needs(const { &[&NEEDS] });
+    static AFTER: Check = check("after", "it holds", |_| Outcome::ok("yes")).needs(const { &[&CRASHES] });
+    static BOTH: Check = all("both", "both hold", const { &[&AFTER, &FAILS] });
 
     /// What a check finds on a machine of which nothing is known.
     fn found(check: &'static Check) -> Outcome {

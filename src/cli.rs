@@ -2,9 +2,9 @@
 
 mod completions;
 mod crun;
-mod diagnosis;
 mod doctor;
 mod explain;
+mod explain_text;
 mod export;
 mod fetch;
 mod inspect;

@@ -113,8 +113,8 @@ const NOT_BY_SETUP: &str =
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::run_checks;
-    use crate::checks::{Check, CheckContext, Cost, Status, all, verify};
+    use super::{CheckReport, run_checks};
+    use crate::checks::{Check, CheckContext, Cost, Status, doctor, session, verify};
     use crate::facts::Facts;
     use crate::host::{Account, Recording, Replay};
     use crate::provider::Provider;
@@ -122,7 +122,7 @@ mod tests {
 
     /// Every check, its parts and what it needs among them.
     fn reachable() -> Vec<&'static Check> {
-        let mut found: Vec<&'static Check> = all().collect();
+        let mut found: Vec<&'static Check> = doctor().collect();
         let mut next = 0;
         while let Some(check) = found.get(next) {
             let below: Vec<&'static Check> = check.parts().iter().chain(check.needs).copied().collect();
@@ -150,7 +150,7 @@ mod tests {
             check.parts().iter().chain(check.needs).for_each(|below| walk(below, above));
             above.pop();
         }
-        all().for_each(|check| walk(check, &mut Vec::new()));
+        doctor().for_each(|check| walk(check, &mut Vec::new()));
     }
 
     #[test]
@@ -175,6 +175,16 @@ mod tests {
 
     fn account() -> Account {
         Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: String::new() }
+    }
+
+    #[test]
+    fn a_check_does_not_pass_if_one_that_it_needs_fails() {
+        let (system, answers) = (Replay(Recording::default()), Answers::default());
+        let mut facts = Facts::probe(&system, account());
+        facts.systemd.pid1 = "init".to_owned();
+        let context = CheckContext::new(&system, &facts, &answers);
+        let report = CheckReport::of(&context, &session::CONTROLLERS);
+        assert_eq!((report.status, report.passed(), report.is_error()), (Status::Skipped, false, true));
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! What a pasted message means: known symptoms, their causes and what helps.
 //!
 //! [`diagnose`] is pure: a text goes in, what is known of it comes out, the best first. Whether the cause is present on
-//! this machine is asked separately ([`cause`]), because a message often comes from another one.
+//! this machine is asked separately ([`presence`]), because a message often comes from another one.
 
 pub mod causes;
 pub mod input;
+mod normalize;
 mod pattern;
-mod squeeze;
 pub mod table;
 
 use std::cmp::Reverse;
 use std::sync::LazyLock;
 
-pub use causes::{Cause, cause};
+pub use causes::{Presence, presence};
 pub use table::{Symptom, Table};
 
+use normalize::Normalized;
 use pattern::{Index, Pattern};
-use squeeze::Squeezed;
 
 /// A known symptom that a text shows.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Match {
     pub fn line<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
         let rest = text.get(self.at..).unwrap_or_default();
         let line = rest.split(['\n', '\r']).next().unwrap_or_default();
-        squeeze::plain(line.trim()).into()
+        normalize::plain(line.trim()).into()
     }
 
     /// The number of that line, from 1 on.
@@ -83,9 +83,9 @@ pub fn table() -> Result<&'static Table, &'static str> {
 pub fn diagnose(text: &str) -> Vec<Match> {
     // Nothing is known without a table; `table` says why there is none.
     let Ok(known) = &*KNOWN else { return Vec::new() };
-    let squeezed = Squeezed::of(text);
+    let normalized = Normalized::of(text);
     let mut best: Vec<Option<Rank>> = vec![None; known.table.symptoms.len()];
-    for (pattern, at) in known.index.find(&squeezed) {
+    for (pattern, at) in known.index.find(&normalized) {
         let (number, is_outer, weight) = known.owners[pattern];
         let fit = (is_outer, Reverse(weight), at);
         best[number] = Some(best[number].map_or(fit, |other| other.min(fit)));
@@ -100,7 +100,7 @@ pub fn diagnose(text: &str) -> Vec<Match> {
     ranked.sort_by_key(|(rank, _)| *rank);
     ranked
         .into_iter()
-        .map(|((is_outer, _, _, at, _), symptom)| Match { symptom, at: squeezed.line_of(at), is_outer })
+        .map(|((is_outer, _, _, at, _), symptom)| Match { symptom, at: normalized.line_of(at), is_outer })
         .collect()
 }
 

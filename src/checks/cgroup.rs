@@ -1,6 +1,6 @@
 //! PID 1 and the cgroup hierarchy above the user.
 
-use super::{Check, Group, Outcome, Run, Scope};
+use super::{Check, Outcome, Scope, check};
 use crate::cgroup::{ESSENTIAL, WANTED};
 use crate::change::Expect;
 use crate::edit::cmdline;
@@ -9,10 +9,6 @@ use crate::provider::Provider;
 use crate::stages::{cgroup, cgroup_mount, controllers, delegation, restart, systemd};
 
 pub(super) static CHECKS: &[&Check] = &[&SYSTEMD, &V2, &V1_MEMORY, &ISOLATION, &USER_SLICE];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Cgroup, id, title, run)
-}
 
 /// The stages that mount cgroup v2 alone.
 pub(super) fn to_v2() -> Fix {

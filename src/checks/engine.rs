@@ -2,7 +2,7 @@
 
 use super::cgroup::{SYSTEMD, delegate, to_v2};
 use super::kind::{RunContext, ask};
-use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use super::{Check, CheckContext, Outcome, Scope, check};
 use crate::facts::engines::Info;
 use crate::fix::{command, setup};
 use crate::provider::Provider;
@@ -11,10 +11,6 @@ use crate::stages::{docker, nerdctl, packages, podman};
 use crate::version::Version;
 
 pub(super) static CHECKS: &[&Check] = &[&DOCKER, &NERDCTL, &DOCKER_COMMAND];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Engine, id, title, run)
-}
 
 /// The stage that sets the provider up.
 pub(super) fn stage_of(provider: Provider) -> &'static Stage {

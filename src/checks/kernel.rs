@@ -1,6 +1,6 @@
 //! What a node needs of the kernel and its settings.
 
-use super::{Check, Group, Outcome, Run, Scope, wsl};
+use super::{Check, Outcome, Scope, check, wsl};
 use crate::facts::Wsl;
 use crate::facts::kernel::{INOTIFY, Module, OPEN_FILES, Propagation};
 use crate::fix::{command, setup, setup_line};
@@ -21,10 +21,6 @@ pub(super) static CHECKS: &[&Check] = &[
     &MODULES,
     &XT_RECENT,
 ];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Kernel, id, title, run)
-}
 
 pub(crate) static USER_NAMESPACES: Check =
     check("user-namespaces", "the kernel allows user namespaces", |c| {

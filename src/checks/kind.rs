@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::cgroup::{delegate, to_v2};
 use super::engine::stage_of;
 use super::podman::{PODMAN, version as podman_version, with_version};
-use super::{Check, CheckContext, Cost, Group, Outcome, Run, Scope};
+use super::{Check, CheckContext, Cost, Outcome, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::facts::engines::Info;
 use crate::fix::{command, setup, setup_line};
@@ -22,10 +22,6 @@ use crate::stages::{packages, tools};
 use crate::version::Version;
 
 pub(super) static CHECKS: &[&Check] = &[&KIND, &IN_SHELL, &IN_WRAPPER];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Kind, id, title, run)
-}
 
 /// From where kind asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -272,12 +268,8 @@ fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
     Outcome::error(text, effect, fix)
 }
 
-static KIND: Check = Check::all(
-    Group::Kind,
-    "kind",
-    "kind is installed and works with this provider",
-    const { &[&KIND_VERSION, &PODMAN_LABELS] },
-);
+static KIND: Check =
+    all("kind", "kind is installed and works with this provider", const { &[&KIND_VERSION, &PODMAN_LABELS] });
 
 static KIND_VERSION: Check = check("kind-version", "kind is installed", |c| {
     let Some(path) = &c.facts.tools.kind else {

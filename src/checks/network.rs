@@ -1,7 +1,7 @@
 //! The network of a node: the programs that podman needs for it, iptables, IPv6 and name resolution.
 
 use super::podman::{PODMAN, with_version};
-use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use super::{Check, CheckContext, Outcome, Scope, all, check};
 use crate::edit::cmdline;
 use crate::facts::kernel::Module;
 use crate::fix::{command, setup};
@@ -12,14 +12,9 @@ use crate::version::Version;
 
 pub(super) static CHECKS: &[&Check] = &[&NETWORK, &IPTABLES_AND_MODULES, &IPV6, &RESOLV, &PORTS];
 
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Network, id, title, run)
-}
-
 const PODMAN_ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
 
-static NETWORK: Check = Check::all(
-    Group::Network,
+static NETWORK: Check = all(
     "network",
     "podman's network has its programs",
     const { &[&ROOTLESS_NETWORK, &BRIDGE, &CNI_VERSION] },
@@ -84,12 +79,8 @@ pub(crate) static CNI_VERSION: Check = check("cni-version", "the CNI plugins rea
 .scope(PODMAN_ONLY)
 .needs(const { &[&PODMAN] });
 
-static IPTABLES_AND_MODULES: Check = Check::all(
-    Group::Network,
-    "iptables",
-    "iptables is installed and has its modules",
-    const { &[&IPTABLES, &IPTABLES_MODULES] },
-);
+static IPTABLES_AND_MODULES: Check =
+    all("iptables", "iptables is installed and has its modules", const { &[&IPTABLES, &IPTABLES_MODULES] });
 
 const NO_NETWORK: &str = "a node's network cannot be set up";
 
@@ -146,12 +137,8 @@ pub(crate) static IPV6: Check = check("ipv6", "the kernel has IPv6", |c| {
     Outcome::warning(format!("{name} is 1"), effect, command(format!("sudo sysctl -w {name}=0")))
 });
 
-static RESOLV: Check = Check::all(
-    Group::Network,
-    "resolv",
-    "/etc/resolv.conf names a server",
-    const { &[&RESOLV_FILE, &RESOLV_SERVER] },
-);
+static RESOLV: Check =
+    all("resolv", "/etc/resolv.conf names a server", const { &[&RESOLV_FILE, &RESOLV_SERVER] });
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const NO_REGISTRY: &str = "a node finds no registry: \"could not resolve host\", or podman cannot mount it";

@@ -1,16 +1,12 @@
 //! The nodes of clusters: whether they run, and whether they have what kind's entrypoint needs.
 
 use super::cgroup::delegate;
-use super::{Check, CheckContext, Group, Outcome, Run};
+use super::{Check, CheckContext, Outcome, check};
 use crate::fix::command;
 use crate::inspect::{Condition, Inspection, Node, consequence, node};
 use crate::provider::Provider;
 
 pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &CONDITIONS];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Node, id, title, run)
-}
 
 /// The nodes that the provider lists, or why there are none.
 fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::cgroup::{SYSTEMD, delegate, to_v2};
 use super::kind::{RunContext, ask};
-use super::{Check, CheckContext, Cost, Group, Outcome, Run, Scope};
+use super::{Check, CheckContext, Cost, Outcome, Run, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::fetch::catalogue::crun_floor_for;
 use crate::fix::{Fix, command, setup, setup_line};
@@ -27,19 +27,21 @@ pub(super) static CHECKS: &[&Check] = &[
     &PIDS,
 ];
 
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Podman, id, title, run).scope(&[Scope::Provider(&[Provider::Podman])])
+const ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
+
+const fn of_podman(id: &'static str, title: &'static str, run: Run) -> Check {
+    check(id, title, run).scope(ONLY)
 }
 
 /// What podman itself reports: asked as kind asks it, so it needs the systemd user manager.
 const fn reported(id: &'static str, title: &'static str, run: Run) -> Check {
-    check(id, title, run).needs(const { &[&PODMAN, &SYSTEMD] }).cost(Cost::Probe)
+    of_podman(id, title, run).needs(const { &[&PODMAN, &SYSTEMD] }).cost(Cost::Probe)
 }
 
 /// The lowest podman that kind takes (kind `pkg/cluster/internal/providers/podman/util.go`); its pages ask for 3.0.
 const FLOOR: [u64; 2] = [3, 0];
 
-pub(crate) static PODMAN: Check = check("podman", "podman is installed and new enough", |c| {
+pub(crate) static PODMAN: Check = of_podman("podman", "podman is installed and new enough", |c| {
     let Some(version) = version(c) else {
         if c.facts.tools.podman.is_some() || c.system.exists("/usr/bin/podman") {
             return Outcome::unknown("podman does not report its version");
@@ -69,7 +71,7 @@ pub(super) fn with_version(c: &CheckContext<'_>, judge: impl FnOnce(&Version) ->
     version(c).map_or_else(unknown, |version| judge(&version))
 }
 
-static CONF: Check = check("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
+static CONF: Check = of_podman("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
     if let Some(file) = &c.facts.containers.overridden_by {
         let effect = "podman reads that file after every other containers.conf";
         let fix = "remove it from your shell's start-up files, then open a new shell";
@@ -137,8 +139,8 @@ pub(super) static CONTROLLERS: Check =
     });
 
 static ALL_OF_LOGS: Check =
-    Check::all(Group::Podman, "logs", "podman logs and events go to files", const { &[&LOGS, &LOG_DRIVER] })
-        .scope(&[Scope::Provider(&[Provider::Podman])])
+    all("logs", "podman logs and events go to files", const { &[&LOGS, &LOG_DRIVER] })
+        .scope(ONLY)
         .needs(const { &[&PODMAN] });
 
 pub(super) static LOGS: Check = reported("logs-reported", "podman logs and events go to files", |c| {
@@ -154,7 +156,7 @@ pub(super) static LOGS: Check = reported("logs-reported", "podman logs and event
 
 // What the files say, where `logs` asks podman.
 pub(crate) static LOG_DRIVER: Check =
-    check("log-driver", "a file sets podman's log driver to k8s-file", |c| {
+    of_podman("log-driver", "a file sets podman's log driver to k8s-file", |c| {
         let key = "containers.log_driver";
         let (is_right, details) = match c.facts.containers.winner(key) {
             Some(winner) => {
@@ -183,13 +185,12 @@ pub(super) static CGROUP_MANAGER: Check =
         })
     });
 
-static ALL_OF_CRUN: Check = Check::all(
-    Group::Podman,
+static ALL_OF_CRUN: Check = all(
     "crun",
     "podman runs a crun that works on this machine",
     const { &[&CRUN, &CRUN_KERNEL, &CRUN_PODMAN, &CRUN_0, &CRUN_OPENAT2, &CRUN_1_29] },
 )
-.scope(&[Scope::Provider(&[Provider::Podman])])
+.scope(ONLY)
 .needs(const { &[&PODMAN] });
 
 const NO_NODE: &str =
@@ -225,7 +226,7 @@ fn with_crun(
     Outcome::require(is_right, details, effect, fix)
 }
 
-pub(crate) static CRUN_KERNEL: Check = check("crun-kernel", "crun is new enough for this kernel", |c| {
+pub(crate) static CRUN_KERNEL: Check = of_podman("crun-kernel", "crun is new enough for this kernel", |c| {
     let kernel = &c.facts.kernel;
     let floor = crun_floor_for(kernel.major_minor(), None).version();
     with_crun(c, NO_NODE, setup([&crun::STAGE]), |crun| {
@@ -233,7 +234,7 @@ pub(crate) static CRUN_KERNEL: Check = check("crun-kernel", "crun is new enough 
     })
 });
 
-pub(crate) static CRUN_PODMAN: Check = check("crun-podman", "crun is new enough for this podman", |c| {
+pub(crate) static CRUN_PODMAN: Check = of_podman("crun-podman", "crun is new enough for this podman", |c| {
     with_version(c, |podman| {
         // podman 5 writes what crun reads from 1.14.3 on.
         let is_new = |crun: &Version| podman.major() < 5 || *crun >= Version::from([1, 14, 3]);
@@ -243,7 +244,7 @@ pub(crate) static CRUN_PODMAN: Check = check("crun-podman", "crun is new enough 
     })
 });
 
-pub(crate) static CRUN_0: Check = check("crun-0", "crun is not older than 1.0", |c| {
+pub(crate) static CRUN_0: Check = of_podman("crun-0", "crun is not older than 1.0", |c| {
     let effect = "containers fail: \"operation not permitted\"";
     with_crun(c, effect, setup([&crun::STAGE]), |crun| (crun.major() > 0, String::new()))
 });
@@ -256,13 +257,13 @@ fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool)
     with_crun(c, effect, fix, |crun| (!is_faulty(crun), format!(", on kernel {kernel}"))).warned()
 }
 
-pub(crate) static CRUN_OPENAT2: Check = check("crun-openat2", "crun can do without openat2", |c| {
+pub(crate) static CRUN_OPENAT2: Check = of_podman("crun-openat2", "crun can do without openat2", |c| {
     // openat2 came with Linux 5.6.
     let is_old = c.facts.kernel.major_minor() < (5, 6);
     without_fault(c, |v| is_old && v.major() == 1 && (21..29).contains(&v.minor()))
 });
 
-pub(crate) static CRUN_1_29: Check = check("crun-1.29", "crun is not 1.29", |c| {
+pub(crate) static CRUN_1_29: Check = of_podman("crun-1.29", "crun is not 1.29", |c| {
     without_fault(c, |version| (version.major(), version.minor()) == (1, 29))
 });
 
@@ -292,7 +293,7 @@ fn to_overlay(c: &CheckContext<'_>) -> String {
 /// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
 const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];
 
-static STORAGE_PLACE: Check = check(
+static STORAGE_PLACE: Check = of_podman(
     "storage-place",
     "podman's storage is on a file system that works",
     |c| {
@@ -319,7 +320,7 @@ static STORAGE_PLACE: Check = check(
 );
 
 // The limit of the nodes that run; if none does, the one that podman will set.
-pub(crate) static PIDS: Check = check("pids", "a node may have many processes", |c| {
+pub(crate) static PIDS: Check = of_podman("pids", "a node may have many processes", |c| {
     let by_files = stages::pids_limit(&c.facts.containers);
     let fix = match by_files {
         Pids::TooLow(_) => setup([&podman::STAGE]),

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::cgroup::{SYSTEMD, delegate};
-use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use super::{Check, CheckContext, Outcome, Run, Scope, all, check};
 use crate::cgroup::{ESSENTIAL, ROOT, WANTED};
 use crate::change::Expect;
 use crate::facts::Facts;
@@ -15,10 +15,6 @@ use crate::stages::{packages, restart, subids, systemd};
 
 pub(super) static CHECKS: &[&Check] =
     &[&USER, &MANAGER, &RUNTIME, &RUN_IN_TMP, &ALL_CONTROLLERS, &SHELL, &MAPPING];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Session, id, title, run)
-}
 
 /// A check of the user's session, which root has none of.
 const fn of_user(id: &'static str, title: &'static str, run: Run) -> Check {
@@ -38,10 +34,9 @@ static USER: Check = check("user", "the cluster is a regular user's", |c| {
     Outcome::prefer(user.uid != 0, format!("`{}`, user {}", user.name, user.uid), effect, fix)
 });
 
-static MANAGER: Check =
-    Check::all(Group::Session, "manager", "the systemd user manager runs", const { &[&REFUSED, &ACTIVE] })
-        .scope(USERS)
-        .needs(const { &[&SYSTEMD] });
+static MANAGER: Check = all("manager", "the systemd user manager runs", const { &[&REFUSED, &ACTIVE] })
+    .scope(USERS)
+    .needs(const { &[&SYSTEMD] });
 
 pub(crate) static REFUSED: Check = check("manager-refused", "the systemd user manager gets a cgroup", |c| {
     let unit = unit(c.facts);
@@ -81,8 +76,7 @@ pub(crate) static ACTIVE: Check = of_user("manager-active", "the user's unit is 
 })
 .needs(const { &[&SYSTEMD] });
 
-static RUNTIME: Check = Check::all(
-    Group::Session,
+static RUNTIME: Check = all(
     "runtime-dir",
     "the user has a runtime directory with a session bus",
     const { &[&RUNTIME_DIR, &RUNTIME_OWNER, &BUS, &VARIABLES, &HIDDEN, &WSLG] },
@@ -177,8 +171,7 @@ pub(crate) static RUN_IN_TMP: Check = of_user("run-in-tmp", "podman keeps no run
     Outcome::warning(format!("{dir} exists"), effect, fix)
 });
 
-static ALL_CONTROLLERS: Check = Check::all(
-    Group::Session,
+static ALL_CONTROLLERS: Check = all(
     "controllers",
     "the systemd user manager has every controller",
     const { &[&CONTROLLERS, &MORE_CONTROLLERS] },
@@ -223,8 +216,7 @@ pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below th
 })
 .needs(const { &[&CONTROLLERS] });
 
-static MAPPING: Check = Check::all(
-    Group::Session,
+static MAPPING: Check = all(
     "subids",
     "the user has subordinate IDs, and newuidmap can map them",
     const { &[&SUBORDINATE_IDS, &NEWUIDMAP, &SETUID] },

@@ -1,16 +1,12 @@
 //! WSL, and what it shares with Windows.
 
-use super::{Check, CheckContext, Group, Outcome, Run, Scope};
+use super::{Check, CheckContext, Outcome, Scope, all, check};
 use crate::facts::Wsl;
 use crate::fix::{Fix, command, windows};
 use crate::host::Cmd;
 
 pub(super) static CHECKS: &[&Check] =
-    &[&WSL, &VERSION, &RESTART, &INTEROP, &NETWORKING, &KERNEL_WORDS, &CLOCK];
-
-const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
-    Check::new(Group::Wsl, id, title, run)
-}
+    &[&WSL, &VERSION, &RESTART, &INTEROP, &NETWORKING, &KERNEL_PARAMETERS, &CLOCK];
 
 static WSL: Check = check("wsl", "this is WSL 2, or another Linux", |c| {
     let facts = c.facts;
@@ -76,7 +72,7 @@ pub(crate) static INTEROP: Check = check("interop", "Windows programs can be sta
 .scope(&[Scope::Wsl]);
 
 static NETWORKING: Check =
-    Check::all(Group::Wsl, "networking", "Windows reaches published ports", const { &[&NETWORK, &MIRRORED] })
+    all("networking", "Windows reaches published ports", const { &[&NETWORK, &MIRRORED] })
         .scope(&[Scope::Wsl]);
 
 static NETWORK: Check = check("wsl-network", "this distribution has a network", |c| {
@@ -107,8 +103,8 @@ fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outco
     }
 }
 
-pub(crate) static KERNEL_WORDS: Check =
-    check("kernel-words", ".wslconfig leaves cgroup v1 to other distributions", |c| {
+pub(crate) static KERNEL_PARAMETERS: Check =
+    check("kernel-options", ".wslconfig leaves cgroup v1 to other distributions", |c| {
         let windows = &c.facts.windows;
         if let Some(words) = windows.kernel_words.as_ref().filter(|w| w.contains("cgroup_no_v1")) {
             let file = windows.wslconfig().map_or_else(|| ".wslconfig".to_owned(), |path| path.to_string());

@@ -44,11 +44,19 @@ impl Doctor {
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(&session.host);
         let context = CheckContext::new(&memo, &facts, &answers);
-        let reports = run_checks(&context, checks, |report| {
-            if !self.json {
-                show(report, global.quiet);
+        let mut reports = Vec::new();
+        for (group, in_group) in &checks::GROUPS {
+            let chosen: Vec<&'static Check> =
+                checks.iter().copied().filter(|check| in_group.iter().any(|c| c.id == check.id)).collect();
+            if self.only.is_empty() && !self.json && !global.quiet {
+                out(&styled(BOLD, group));
             }
-        });
+            reports.extend(run_checks(&context, chosen, |report| {
+                if !self.json {
+                    show(report, global.quiet);
+                }
+            }));
+        }
         let count = |status| reports.iter().filter(|report| report.status == status).count();
         let (errors, warnings) = (count(Status::Error), count(Status::Warning));
         if self.json {
@@ -64,7 +72,7 @@ impl Doctor {
     }
 
     fn chosen(&self) -> Result<Vec<&'static Check>, Failure> {
-        let all: Vec<&'static Check> = checks::all().collect();
+        let all: Vec<&'static Check> = checks::doctor().collect();
         for id in &self.only {
             if all.iter().all(|e| e.id != id) {
                 let ids = || all.iter().map(|e| e.id);

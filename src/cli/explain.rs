@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::prepare::Prepared;
 use super::session::Session;
-use super::{Global, diagnosis};
+use super::{Global, explain_text};
 use crate::error::{Exit, Failure};
 use crate::explain::input::Input;
 use crate::facts::Facts;
@@ -38,7 +38,7 @@ impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let input = match self.words.as_slice() {
             [] => return Ok(self.stages(STAGES, global.detail())),
-            [word] if word == "-" => diagnosis::from_input()?,
+            [word] if word == "-" => explain_text::from_input()?,
             [word] => {
                 if let Some(stage) = STAGES.iter().find(|s| s.id == word) {
                     return if self.json {
@@ -47,21 +47,25 @@ impl Explain {
                         explain(stage, global)
                     };
                 }
-                match diagnosis::from_file(word)? {
+                match explain_text::from_file(word)? {
                     Some(input) => input,
                     None => self.one_word(word)?,
                 }
             }
             words => Input { text: words.join(" "), left_out: 0 },
         };
-        if self.json { diagnosis::as_json(&input, global) } else { diagnosis::for_people(&input, global) }
+        if self.json {
+            explain_text::as_json(&input, global)
+        } else {
+            explain_text::for_people(&input, global)
+        }
     }
 
     /// What is neither a stage nor a file: a message, unless it looks like the name of either.
     fn one_word(&self, word: &str) -> Result<Input, Failure> {
         let input = Input { text: word.to_owned(), left_out: 0 };
         let is_name = !word.trim().is_empty() && !word.contains(char::is_whitespace);
-        if !is_name || self.json || !diagnosis::matches(word)?.is_empty() {
+        if !is_name || self.json || !explain_text::matches(word)?.is_empty() {
             return Ok(input);
         }
         let is_log = matches!(Utf8Path::new(word).extension(), Some("log" | "txt" | "out"));

@@ -46,7 +46,7 @@ static CAUSES: &[(&[u32], &[&Check])] = &[
     (&[54], &[&PODMAN_LABELS]),
     (&[56], &[&wsl::INTEROP]),
     (&[58], &[&wsl::RESTART]),
-    (&[60], &[&wsl::KERNEL_WORDS]),
+    (&[60], &[&wsl::KERNEL_PARAMETERS]),
     (&[61], &[&session::REFUSED]),
     (&[62], &[&network::IPTABLES]),
     (&[63], &[&network::IPTABLES_MODULES]),
@@ -61,7 +61,7 @@ pub fn checks(row: u32) -> &'static [&'static Check] {
 
 /// Whether the cause of a symptom is present on this machine, and what shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum Presence {
     /// A check confirms it.
     Present(String),
     /// Every check rules it out.
@@ -72,13 +72,13 @@ pub enum Cause {
 
 /// Whether the cause of a symptom is present; `None` if no check can tell.
 #[must_use]
-pub fn cause(row: u32, context: &CheckContext<'_>) -> Option<Cause> {
+pub fn presence(row: u32, context: &CheckContext<'_>) -> Option<Presence> {
     let (mut passed, mut unknown) = (None, None);
     for check in checks(row) {
         let outcome = context.outcome(check);
         match outcome.status {
             Status::Error | Status::Warning | Status::Limited => {
-                return Some(Cause::Present(outcome.details));
+                return Some(Presence::Present(outcome.details));
             }
             // Another program's change can wait for a restart, too.
             Status::Ok if check.id == wsl::RESTART.id => unknown = Some(outcome.details),
@@ -90,5 +90,5 @@ pub fn cause(row: u32, context: &CheckContext<'_>) -> Option<Cause> {
             Status::Skipped | Status::Unknown => unknown = unknown.or(Some(outcome.details)),
         }
     }
-    unknown.map(Cause::Unknown).or(passed.map(Cause::Absent))
+    unknown.map(Presence::Unknown).or(passed.map(Presence::Absent))
 }

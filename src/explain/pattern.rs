@@ -2,7 +2,7 @@
 //!
 //! A pattern is the message with `…` for what differs (`open … cgroup.controllers: no such file`), and ` && ` between
 //! parts that stand anywhere in the text. Blanks, quotes, case, line breaks and most signs play no role
-//! ([`super::squeeze`]). That is all that is needed, so there are no regular expressions here: they would have to allow
+//! ([`super::normalize`]). That is all that is needed, so there are no regular expressions here: they would have to allow
 //! for a line break and a quote between any two letters.
 //!
 //! The search looks for eight bytes of the longest literal of each part, in one pass, and compares the rest only there.
@@ -10,10 +10,10 @@
 
 use std::collections::HashMap;
 
-use super::squeeze::{BREAK, Squeezed};
+use super::normalize::{BREAK, Normalized};
 
 /// How far `…` reaches, in bytes that are left after squeezing: a cgroup's path with two ids in it.
-const REACH: usize = 400;
+const MAX_GAP: usize = 400;
 /// How much of a literal the search looks for.
 const ANCHOR: usize = 8;
 
@@ -47,12 +47,12 @@ impl Pattern {
 
 impl Part {
     fn parse(text: &str) -> Option<Self> {
-        let squeeze = |literal: &str| {
-            let mut bytes = Squeezed::of(literal).bytes;
+        let normalize = |literal: &str| {
+            let mut bytes = Normalized::of(literal).bytes;
             bytes.retain(|b| *b != BREAK);
             bytes
         };
-        let literals: Vec<Vec<u8>> = text.split('…').map(squeeze).filter(|l| !l.is_empty()).collect();
+        let literals: Vec<Vec<u8>> = text.split('…').map(normalize).filter(|l| !l.is_empty()).collect();
         let (index, longest) = literals.iter().enumerate().max_by_key(|(_, l)| l.len())?;
         // From its middle, since many messages begin and end alike.
         let offset = longest.len().checked_sub(ANCHOR)? / 2;
@@ -65,7 +65,7 @@ impl Part {
     }
 
     /// Where the part begins when its anchor was found at `at`.
-    fn begin(&self, text: &Squeezed, at: usize) -> Option<usize> {
+    fn begin(&self, text: &Normalized, at: usize) -> Option<usize> {
         let bytes = &text.bytes;
         let (index, offset) = self.anchor;
         let mut begin = at.checked_sub(offset)?;
@@ -74,12 +74,12 @@ impl Part {
             return None;
         }
         for literal in &self.literals[index + 1..] {
-            let reach = &bytes[end..bytes.len().min(end + REACH + literal.len())];
+            let reach = &bytes[end..bytes.len().min(end + MAX_GAP + literal.len())];
             let reach = reach.split(|b| *b == BREAK).next().unwrap_or_default();
             end += reach.windows(literal.len()).position(|w| w == literal)? + literal.len();
         }
         for literal in self.literals[..index].iter().rev() {
-            let reach = &bytes[begin.saturating_sub(REACH + literal.len())..begin];
+            let reach = &bytes[begin.saturating_sub(MAX_GAP + literal.len())..begin];
             let reach = reach.rsplit(|b| *b == BREAK).next().unwrap_or_default();
             let back = reach.windows(literal.len()).rposition(|w| w == literal)?;
             begin -= reach.len() - back;
@@ -123,7 +123,7 @@ impl Index {
     }
 
     /// The patterns that are in the text, and where each begins: at the first place of its first part.
-    pub(super) fn find(&self, text: &Squeezed) -> Vec<(usize, usize)> {
+    pub(super) fn find(&self, text: &Normalized) -> Vec<(usize, usize)> {
         let mut places: Vec<Option<usize>> = vec![None; self.parts];
         let mut key = 0_u64;
         for (last, byte) in text.bytes.iter().enumerate() {
@@ -150,11 +150,11 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use super::super::squeeze::Squeezed;
+    use super::super::normalize::Normalized;
     use super::{Index, Pattern};
 
     fn is_in(pattern: &str, text: &str) -> bool {
-        !Index::new(vec![Pattern::parse(pattern).unwrap()]).find(&Squeezed::of(text)).is_empty()
+        !Index::new(vec![Pattern::parse(pattern).unwrap()]).find(&Normalized::of(text)).is_empty()
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn one_check_alone_and_their_list() {
         2,
         &format!(
             "error: there is no check `cgruop`\nhint: did you mean `cgroup`? The checks are: {}\n",
-            kind_wsl::checks::all().map(|e| e.id).collect::<Vec<_>>().join(", ")
+            kind_wsl::checks::doctor().map(|e| e.id).collect::<Vec<_>>().join(", ")
         ),
     );
 }

@@ -3,6 +3,6 @@
 
 mod agree;
 mod forms;
-mod here;
+mod presence;
 mod program;
 mod text;

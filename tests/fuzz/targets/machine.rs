@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use kind_wsl::checks::{Check, CheckContext, Status, all};
+use kind_wsl::checks::{Check, CheckContext, Status, doctor as every_check};
 use kind_wsl::doctor::run_checks;
 use kind_wsl::facts::{
     Cgroup, Containers, Distro, Engines, Facts, Kernel, Packages, Subids, Systemd, Tools, Windows, Wsl,
@@ -184,7 +184,7 @@ const ASKED: [&str; 8] = [
 ];
 
 static ALL: LazyLock<Vec<&str>> = LazyLock::new(|| [&ASKED[..], &PLACES[..]].concat());
-static CHECKS: LazyLock<Vec<&'static Check>> = LazyLock::new(|| all().collect());
+static CHECKS: LazyLock<Vec<&'static Check>> = LazyLock::new(|| every_check().collect());
 
 fn place<'p>(input: &'p [u8], places: &[&'static str]) -> (&'static str, &'p [u8]) {
     let (&first, rest) = input.split_first().unwrap_or((&0, &[]));

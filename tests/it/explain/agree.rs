@@ -1,8 +1,8 @@
 //! `doctor` and `explain` give the same answer to the same question, on every machine.
 
-use kind_wsl::checks::{Check, CheckContext, Scope, Status, all};
+use kind_wsl::checks::{Check, CheckContext, Scope, Status, doctor};
 use kind_wsl::doctor::{CheckReport, run_checks};
-use kind_wsl::explain::causes::{Cause, cause, checks};
+use kind_wsl::explain::causes::{Presence, checks, presence};
 use kind_wsl::explain::table::ROWS;
 use kind_wsl::host::FaultInjector;
 use kind_wsl::stage::Answers;
@@ -19,11 +19,11 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
     let (host, facts, answers) =
         (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
     let context = CheckContext::new(&host, &facts, &answers);
-    let reports = run_checks(&context, all(), |_| {});
+    let reports = run_checks(&context, doctor(), |_| {});
     let of_explain = CheckContext::new(&host, &facts, &answers).of_any_provider();
     let mut wrong = Vec::new();
     for row in 1..=ROWS {
-        let Some(cause) = cause(row, &of_explain) else { continue };
+        let Some(cause) = presence(row, &of_explain) else { continue };
         // What doctor skips because of the provider is a question of its own.
         let is_for_provider = |check: &Check| {
             !check
@@ -37,13 +37,13 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
         let failed = |status: &Status| matches!(status, Status::Limited | Status::Warning | Status::Error);
         let agrees = match &cause {
             _ if asked.is_empty() => true,
-            Cause::Present(_) => statuses.iter().any(|(_, status)| failed(status)),
-            Cause::Absent(_) | Cause::Unknown(_) => !statuses.iter().any(|(_, status)| failed(status)),
+            Presence::Present(_) => statuses.iter().any(|(_, status)| failed(status)),
+            Presence::Absent(_) | Presence::Unknown(_) => !statuses.iter().any(|(_, status)| failed(status)),
         };
         // The line that doctor prints says so, too: it is the check itself, or the one that it is a part of.
         let shown = asked.iter().all(|check| {
             let is_wrong = matches!(CheckReport::of(&context, check).status, Status::Warning | Status::Error);
-            let lines = all().zip(&reports).filter(|(top, _)| has(top, check));
+            let lines = doctor().zip(&reports).filter(|(top, _)| has(top, check));
             let mut found = lines.map(|(_, report)| report.status).peekable();
             found.peek().is_some()
                 && (!is_wrong
@@ -151,9 +151,12 @@ fn on_debian_11_overlayfs_is_allowed_and_ipv6_is_disabled() {
         (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
     let context = CheckContext::new(&host, &facts, &answers);
     let allowed = "the kernel is 5.10.0-28-amd64, whose distribution allows it";
-    assert_eq!(cause(38, &context), Some(Cause::Absent(allowed.to_owned())));
-    assert_eq!(cause(64, &context), Some(Cause::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned())));
-    let reports = run_checks(&context, all(), |_| {});
+    assert_eq!(presence(38, &context), Some(Presence::Absent(allowed.to_owned())));
+    assert_eq!(
+        presence(64, &context),
+        Some(Presence::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned()))
+    );
+    let reports = run_checks(&context, doctor(), |_| {});
     let report = |id: &str| reports.iter().find(|report| report.id == id).unwrap();
     assert_eq!(report("overlay").status, Status::Ok);
     let ipv6 = report("ipv6");

@@ -1,4 +1,4 @@
-//! A message as others would paste it: other names, quotes, colours, prefixes, line breaks, encodings.
+//! A message as others would paste it: other names, quotes, colors, prefixes, line breaks, encodings.
 
 use kind_wsl::explain::diagnose;
 use kind_wsl::explain::input::Input;
@@ -85,7 +85,7 @@ fn wrapped(text: &str, width: usize, end: &str) -> String {
     })
 }
 
-fn coloured(text: &str) -> String {
+fn colored(text: &str) -> String {
     text.split_inclusive(' ').flat_map(|word| ["\x1b[1;31m", word, "\x1b[0m"]).collect()
 }
 
@@ -106,10 +106,10 @@ pub(crate) fn forms(text: &str) -> Vec<(String, String)> {
     {
         form(&format!("quoted {open}{close}"), quoted(text, open, close));
     }
-    form("coloured", coloured(text));
-    form("coloured and shown", coloured(text).replace('\x1b', "^["));
-    form("coloured, ESC lost", coloured(text).replace('\x1b', ""));
-    form("coloured in a journal", coloured(text).replace('\x1b', "#033"));
+    form("colored", colored(text));
+    form("colored and shown", colored(text).replace('\x1b', "^["));
+    form("colored, ESC lost", colored(text).replace('\x1b', ""));
+    form("colored in a journal", colored(text).replace('\x1b', "#033"));
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     form("logrus", format!("time=\"2026-11-22T10:00:00Z\" level=error msg=\"{escaped}\" pid=7"));
     form("JSON", serde_json::json!({ "level": "error", "msg": text }).to_string());
@@ -144,7 +144,7 @@ pub(crate) fn forms(text: &str) -> Vec<(String, String)> {
     form("in capitals", text.to_uppercase());
     form("in a log", surrounded(text));
     // A terminal counts the letters that one sees.
-    let all = coloured(&wrapped(&quoted(&renamed(text), "“", "”"), 80, "\r\n"));
+    let all = colored(&wrapped(&quoted(&renamed(text), "“", "”"), 80, "\r\n"));
     form("everything at once in a log", surrounded(&all));
     forms
 }

@@ -14,7 +14,7 @@ use crate::error::{Exit, Failure};
 use crate::explain::causes::checks;
 use crate::explain::input::Input;
 use crate::explain::table::address;
-use crate::explain::{self, Cause, Match, Symptom, cause};
+use crate::explain::{self, Match, Presence, Symptom, presence};
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::ui::{
@@ -67,7 +67,7 @@ struct Machine(Option<Prepared>);
 /// What this machine has to do with a symptom.
 struct Here {
     /// Whether it has the cause; `None` if no check can tell.
-    cause: Option<Cause>,
+    cause: Option<Presence>,
     /// What fixes it: here if the cause is present, otherwise where it is.
     advice: Option<Advice>,
 }
@@ -86,12 +86,12 @@ impl Machine {
         let Some(Prepared { session, facts, answers }) = &self.0 else {
             let no_user = "there is no ordinary user to look for; `--user NAME` names one";
             let has_checks = !checks(symptom.row).is_empty();
-            let cause = has_checks.then(|| Cause::Unknown(no_user.to_owned()));
+            let cause = has_checks.then(|| Presence::Unknown(no_user.to_owned()));
             return Here { cause, advice: general() };
         };
         let context = CheckContext::new(&session.host, facts, answers).of_any_provider();
-        let cause = cause(symptom.row, &context);
-        let is_fitted = matches!(cause, Some(Cause::Present(_))) && !fixes.is_empty();
+        let cause = presence(symptom.row, &context);
+        let is_fitted = matches!(cause, Some(Presence::Present(_))) && !fixes.is_empty();
         Here { advice: if is_fitted { Some(advice(&context, fixes)) } else { general() }, cause }
     }
 }
@@ -105,7 +105,7 @@ impl Here {
         let join = |parts: &[&str]| {
             parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
         };
-        if !matches!(self.cause, Some(Cause::Absent(_))) {
+        if !matches!(self.cause, Some(Presence::Absent(_))) {
             return (command, join(&[sentence.unwrap_or_default(), &symptom.fix]));
         }
         let run = command.map_or_else(String::new, |line| format!("run `{line}`."));
@@ -121,9 +121,9 @@ pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
         let s = m.symptom;
         let here = machine.look(s);
         let (present, evidence) = match &here.cause {
-            Some(Cause::Present(e)) => (Some(true), Some(e)),
-            Some(Cause::Absent(e)) => (Some(false), Some(e)),
-            Some(Cause::Unknown(e)) => (None, Some(e)),
+            Some(Presence::Present(e)) => (Some(true), Some(e)),
+            Some(Presence::Absent(e)) => (Some(false), Some(e)),
+            Some(Presence::Unknown(e)) => (None, Some(e)),
             None => (None, None),
         };
         let (command, fix) = here.answer(s);
@@ -195,9 +195,9 @@ fn show(best: &Match, machine: &Machine, detail: Detail) {
     }
     if let Some(cause) = &here.cause {
         let (style, word, evidence) = match cause {
-            Cause::Present(e) => (RED, "yes", e),
-            Cause::Absent(e) => (GREEN, "no", e),
-            Cause::Unknown(e) => (YELLOW, "not known", e),
+            Presence::Present(e) => (RED, "yes", e),
+            Presence::Absent(e) => (GREEN, "no", e),
+            Presence::Unknown(e) => (YELLOW, "not known", e),
         };
         row("here", &format!("{}: {evidence}", styled(style, word)));
     }

@@ -1,7 +1,7 @@
 //! Whether the cause of a symptom is present on a machine.
 
 use kind_wsl::checks::CheckContext;
-use kind_wsl::explain::{Cause, cause, table};
+use kind_wsl::explain::{Presence, presence, table};
 use kind_wsl::facts::{Facts, wsl::Wsl};
 use kind_wsl::host::{Account, FaultInjector};
 use kind_wsl::stage::Answers;
@@ -9,29 +9,29 @@ use kind_wsl::stage::Answers;
 use crate::support::{Layout, Machine};
 
 /// What the look of a row says on a machine.
-fn said(machine: &Machine, row: u32) -> Cause {
+fn said(machine: &Machine, row: u32) -> Presence {
     let facts = machine.facts();
     said_of(machine, &facts, row)
 }
 
-fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Cause {
+fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Presence {
     let (host, answers) = (machine.host(FaultInjector::default()), Answers::default());
-    cause(row, &CheckContext::new(&host, facts, &answers).of_any_provider()).unwrap()
+    presence(row, &CheckContext::new(&host, facts, &answers).of_any_provider()).unwrap()
 }
 
 #[track_caller]
 fn present(machine: &Machine, row: u32, evidence: &str) {
-    assert_eq!(said(machine, row), Cause::Present(evidence.to_owned()));
+    assert_eq!(said(machine, row), Presence::Present(evidence.to_owned()));
 }
 
 #[track_caller]
 fn absent(machine: &Machine, row: u32, evidence: &str) {
-    assert_eq!(said(machine, row), Cause::Absent(evidence.to_owned()));
+    assert_eq!(said(machine, row), Presence::Absent(evidence.to_owned()));
 }
 
 #[track_caller]
 fn unknown(machine: &Machine, row: u32, why: &str) {
-    assert_eq!(said(machine, row), Cause::Unknown(why.to_owned()));
+    assert_eq!(said(machine, row), Presence::Unknown(why.to_owned()));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_hybrid_is_seen_by_its_directory() {
         "/proc/mounts",
         "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n",
     );
-    assert!(matches!(said(&machine, 4), Cause::Present(_)));
+    assert!(matches!(said(&machine, 4), Presence::Present(_)));
 }
 
 #[test]
@@ -123,12 +123,12 @@ fn the_crun_that_podman_will_run_is_what_counts() {
     ] {
         with(&mut facts, version);
         let said = said_of(&machine, &facts, row);
-        assert_eq!(matches!(said, Cause::Present(_)), is_here, "row {row}, crun {version}: {said:?}");
+        assert_eq!(matches!(said, Presence::Present(_)), is_here, "row {row}, crun {version}: {said:?}");
     }
     machine.write("/fake/podman-version", "podman version 4.9.3\n");
     with(&mut facts, "1.14.1");
     assert!(
-        matches!(said_of(&machine, &facts, 28), Cause::Absent(_)),
+        matches!(said_of(&machine, &facts, 28), Presence::Absent(_)),
         "podman 4 writes what an older crun reads"
     );
 }
@@ -168,15 +168,32 @@ fn files_and_settings_tell_about_the_rest() {
 }
 
 #[test]
+fn plugins_are_too_old_only_for_a_podman_that_writes_files_of_version_1() {
+    let machine = Machine::new(Layout::Plain);
+    for (podman, plugins, is_here) in [
+        ("3.0.1", "0.9.0", false),
+        ("3.4.4", "0.9.1", true),
+        ("3.4.4", "1.1.1", false),
+        ("4.3.1", "0.9.1", false),
+    ] {
+        let packages = format!("libc6 2.36\npodman {podman}\ncontainernetworking-plugins {plugins}\n");
+        machine.write("/fake/packages", packages);
+        machine.write("/fake/podman-version", format!("podman version {podman}\n"));
+        let said = said(&machine, 39);
+        assert_eq!(matches!(said, Presence::Present(_)), is_here, "podman {podman}, {plugins}: {said:?}");
+    }
+}
+
+#[test]
 fn a_wsl_that_is_too_old_is_known_by_its_version() {
     let machine = Machine::new(Layout::Modern);
     let mut facts = machine.facts();
     facts.wsl = Wsl::Two { version: Some("0.70.4".parse().unwrap()), distro: None };
-    assert_eq!(said_of(&machine, &facts, 6), Cause::Present("this is WSL 0.70.4".to_owned()));
+    assert_eq!(said_of(&machine, &facts, 6), Presence::Present("this is WSL 0.70.4".to_owned()));
     facts.wsl = Wsl::Two { version: None, distro: None };
     assert_eq!(
         said_of(&machine, &facts, 6),
-        Cause::Unknown("this WSL does not report its version".to_owned())
+        Presence::Unknown("this WSL does not report its version".to_owned())
     );
 }
 
@@ -186,7 +203,7 @@ fn of_root_nothing_is_claimed() {
     let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into(), shell: "/bin/sh".into() };
     let facts = Facts::probe(&machine.host(FaultInjector::default()), root);
     for row in [1, 15, 16, 18, 20, 21, 23, 61] {
-        assert!(matches!(said_of(&machine, &facts, row), Cause::Unknown(_)), "row {row}");
+        assert!(matches!(said_of(&machine, &facts, row), Presence::Unknown(_)), "row {row}");
     }
 }
 
@@ -198,8 +215,8 @@ fn every_look_answers_on_every_machine() {
             (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
         let context = CheckContext::new(&host, &facts, &answers).of_any_provider();
         for symptom in &table().unwrap().symptoms {
-            if let Some(Cause::Present(text) | Cause::Absent(text) | Cause::Unknown(text)) =
-                cause(symptom.row, &context)
+            if let Some(Presence::Present(text) | Presence::Absent(text) | Presence::Unknown(text)) =
+                presence(symptom.row, &context)
             {
                 assert!(
                     !text.is_empty() && text.len() < 250 && !text.contains('\n'),

@@ -1,7 +1,7 @@
 //! A text without what differs from one copy of a message to the next.
 //!
 //! A terminal breaks lines in the middle of a word, a logger escapes quotes, a shell or a web page changes them, and
-//! colours lie between the letters. What is left here is what all copies share: ASCII letters in lower case, digits, and
+//! colors lie between the letters. What is left here is what all copies share: ASCII letters in lower case, digits, and
 //! the few signs that paths and messages are made of. Patterns go through the same press, so the two can be compared
 //! byte by byte. It is one pass, and the text is never copied more than once.
 
@@ -10,7 +10,7 @@ pub(super) const BREAK: u8 = b'\n';
 
 /// What is left of a text.
 #[derive(Debug, Default)]
-pub(super) struct Squeezed {
+pub(super) struct Normalized {
     pub(super) bytes: Vec<u8>,
     /// A bit for each byte: whether a word begins there.
     starts: Vec<u64>,
@@ -18,21 +18,21 @@ pub(super) struct Squeezed {
     lines: Vec<(u32, u32)>,
 }
 
-impl Squeezed {
-    /// Squeezes a text, which must be shorter than 4 GiB; the rest of a longer one is left out.
+impl Normalized {
+    /// Normalizes a text, which must be shorter than 4 GiB; the rest of a longer one is left out.
     pub(super) fn of(text: &str) -> Self {
         let text = text.as_bytes();
         let text = &text[..text.len().min(u32::MAX as usize)];
-        let mut squeezed = Self::default();
-        squeezed.bytes.reserve(text.len());
+        let mut normalized = Self::default();
+        normalized.bytes.reserve(text.len());
         let (mut at, mut is_start, mut is_line_start) = (0, true, true);
         while let Some(&byte) = text.get(at) {
             if is_line_start {
-                squeezed.begin_line(text, at);
+                normalized.begin_line(text, at);
                 is_line_start = false;
             }
             if matches!(byte, 0x1b | b'^' | b'\\' | b'#' | b'[')
-                && let Some(length) = colour(&text[at..]).or_else(|| escape(&text[at..]))
+                && let Some(length) = ansi_sequence(&text[at..]).or_else(|| escape(&text[at..]))
             {
                 at += length;
                 is_start = true;
@@ -44,15 +44,15 @@ impl Squeezed {
                 b'\r' if text.get(at) == Some(&b'\n') => is_start = true,
                 b'\n' | b'\r' => (is_start, is_line_start) = (true, true),
                 b'a'..=b'z' | b'0'..=b'9' => {
-                    squeezed.push(byte, is_start);
+                    normalized.push(byte, is_start);
                     is_start = false;
                 }
                 b'A'..=b'Z' => {
-                    squeezed.push(byte.to_ascii_lowercase(), is_start);
+                    normalized.push(byte.to_ascii_lowercase(), is_start);
                     is_start = false;
                 }
                 b'/' | b'.' | b':' | b'-' | b'_' | b'=' => {
-                    squeezed.push(byte, true);
+                    normalized.push(byte, true);
                     is_start = true;
                 }
                 // UTF-16 that was read as bytes: half of each letter.
@@ -60,7 +60,7 @@ impl Squeezed {
                 _ => is_start = true,
             }
         }
-        squeezed
+        normalized
     }
 
     fn push(&mut self, byte: u8, is_start: bool) {
@@ -94,21 +94,21 @@ impl Squeezed {
 
     /// Where in the text the line begins in which this byte lies.
     pub(super) fn line_of(&self, at: usize) -> usize {
-        let after = self.lines.partition_point(|(squeezed, _)| *squeezed as usize <= at);
+        let after = self.lines.partition_point(|(normalized, _)| *normalized as usize <= at);
         after.checked_sub(1).and_then(|i| self.lines.get(i)).map_or(0, |(_, raw)| *raw as usize)
     }
 }
 
-/// The text as a person shall see it: without colours and other control characters.
+/// The text as a person shall see it: without colors and other control characters.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
-        let skip = colour(rest.as_bytes()).unwrap_or_else(|| {
+        let skip = ansi_sequence(rest.as_bytes()).unwrap_or_else(|| {
             plain.extend(Some(letter).filter(|c| !c.is_control() && !('\u{80}'..'\u{a0}').contains(c)));
             letter.len_utf8()
         });
-        // A colour is ASCII, so what is left begins with a whole letter.
+        // A color is ASCII, so what is left begins with a whole letter.
         rest = rest.get(skip..).unwrap_or_default();
     }
     plain
@@ -117,8 +117,8 @@ pub(super) fn plain(text: &str) -> String {
 /// The ways in which ESC is written, also by programs that show it instead of sending it.
 const ESCAPES: [&[u8]; 8] = [b"\x1b", b"^[", b"\\x1b", b"\\x1B", b"\\u001b", b"\\e", b"\\033", b"#033"];
 
-/// The length of the colour, or of another sequence for terminals (ECMA-48), that begins here.
-fn colour(text: &[u8]) -> Option<usize> {
+/// The length of the color, or of another sequence for terminals (ECMA-48), that begins here.
+fn ansi_sequence(text: &[u8]) -> Option<usize> {
     match text.first()? {
         0x1b | b'^' | b'\\' | b'#' => {
             let escape = ESCAPES.iter().find(|e| text.starts_with(e))?;
@@ -140,7 +140,7 @@ fn colour(text: &[u8]) -> Option<usize> {
             };
             Some((escape.len() + length).min(text.len()))
         }
-        // What is left of a colour whose ESC was lost on the way.
+        // What is left of a color whose ESC was lost on the way.
         b'[' if text.get(1).is_some_and(u8::is_ascii_digit) => {
             sequence(text).filter(|n| text[*n - 1] == b'm' && *n <= 12)
         }
@@ -206,10 +206,10 @@ fn is_level(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Squeezed, plain};
+    use super::{Normalized, plain};
 
-    fn squeezed(text: &str) -> String {
-        String::from_utf8(Squeezed::of(text).bytes).unwrap().trim_start_matches('\n').to_owned()
+    fn normalized(text: &str) -> String {
+        String::from_utf8(Normalized::of(text).bytes).unwrap().trim_start_matches('\n').to_owned()
     }
 
     #[test]
@@ -222,27 +222,27 @@ mod tests {
             "open \x1b[1;31m/proc/\x1b[0mx: No such file",
             "open #033[31m/proc/x[0m: No such file",
         ] {
-            assert_eq!(squeezed(form), "open/proc/x:nosuchfile", "{form}");
+            assert_eq!(normalized(form), "open/proc/x:nosuchfile", "{form}");
         }
     }
 
     #[test]
     fn a_log_line_with_a_time_begins_a_message_of_its_own() {
-        assert_eq!(squeezed("one\nNov 22 10:00:00 two"), "one\nnov2210:00:00two");
-        assert_eq!(squeezed("one\n ✗ two"), "one\ntwo");
-        assert_eq!(squeezed("one\nERRO[0000] two"), "one\nerro0000two");
-        assert_eq!(squeezed("one\nERROR: two"), "oneerror:two");
+        assert_eq!(normalized("one\nNov 22 10:00:00 two"), "one\nnov2210:00:00two");
+        assert_eq!(normalized("one\n ✗ two"), "one\ntwo");
+        assert_eq!(normalized("one\nERRO[0000] two"), "one\nerro0000two");
+        assert_eq!(normalized("one\nERROR: two"), "oneerror:two");
     }
 
     #[test]
     fn the_place_of_a_byte_is_known_by_its_line() {
         let text = "first\n\n  second line\n";
-        let at = Squeezed::of(text).bytes.iter().position(|b| *b == b'l').unwrap();
-        assert_eq!(Squeezed::of(text).line_of(at), 7);
+        let at = Normalized::of(text).bytes.iter().position(|b| *b == b'l').unwrap();
+        assert_eq!(Normalized::of(text).line_of(at), 7);
     }
 
     #[test]
-    fn a_line_is_shown_without_its_colours() {
+    fn a_line_is_shown_without_its_colors() {
         assert_eq!(plain("\x1b[31mERROR\x1b[0m: “x”\r"), "ERROR: “x”");
     }
 }
