@@ -45,7 +45,7 @@ fn a_restart_that_did_not_help_says_what_is_seen_and_where_to_look() {
     case.run(&setup).expect(
         1,
         "
-        error: it was started again, and that did not help: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service has no cgroup: it is not running
+        error: it was started again, and that did not help: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service does not run
         hint: WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)
         ",
     );
