@@ -68,7 +68,7 @@ impl ExportCommand {
         let offline = self.choosing.offline.clone();
         if offline.as_ref().is_some_and(|dir| !dir.is_absolute()) {
             let hint = "name a directory that every machine has, such as /srv/kind";
-            return Err(Failure::usage("`--offline` of an export is an absolute path", hint));
+            return Err(Failure::usage("`--offline` must be an absolute path", hint));
         }
         let mut flags = args_of(&RunOptions { selection, offline, ..RunOptions::default() });
         flags.extend(self.mirror(global)?.map(|mirror| format!("--mirror={mirror}")));
@@ -116,8 +116,8 @@ impl ExportCommand {
             None => Err(Failure::usage(format!("`{path}` is not a file"), hint)),
             Some(_) if path.is_absolute() => Ok(Binary::Path(path.to_owned())),
             Some(_) if self.format == Format::CloudInit => {
-                let text = "user-data has no file beside it to install kind-wsl from";
-                Err(Failure::usage(text, "name an https URL or an absolute path: `--binary`"))
+                let hint = "name an https URL or an absolute path on the machines";
+                Err(Failure::usage("`--format cloud-init` requires `--binary`", hint))
             }
             Some(name) => Ok(Binary::Beside(name.to_owned())),
         }
@@ -158,8 +158,8 @@ impl ExportCommand {
             (Format::WslImage, _) => {}
             (_, None) => return Ok(None),
             _ => {
-                let hint = "`--assume` is for `--format wsl-image`; other machines are running";
-                return Err(Failure::usage("`--assume` with another format", hint));
+                let text = "`--assume` requires `--format wsl-image`";
+                return Err(Failure::usage(text, "other formats set up machines that are running"));
             }
         }
         let wsl = match (&self.choosing.assume, here) {

@@ -75,8 +75,8 @@ impl StageArgs {
     pub(crate) fn make_assumptions(&self, session: &mut Session) -> Result<(), Failure> {
         let Some(version) = &self.assume else { return Ok(()) };
         if session.host.is_live() {
-            let hint = "`--assume` is for a system that is not running: add `--root DIR`";
-            return Err(Failure::usage("`--assume` without `--root`", hint));
+            let hint = "add `--root DIR`: `--assume` is for a system that is not running";
+            return Err(Failure::usage("`--assume` requires `--root`", hint));
         }
         session.host.set_env(ASSUMED_WSL, version.as_str());
         Ok(())

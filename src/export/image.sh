@@ -49,4 +49,4 @@ else
   mmdebstrap --variant=apt --include=systemd-sysv,dbus,sudo,ca-certificates,iproute2 \
     --customize-hook="sh '$work/prepare.sh' \"\$1\"" "$suite" "$image"
 fi
-printf '%s is made; in Windows: wsl.exe --import NAME C:\\WSL\\NAME %s --version 2\n' "$image" "$image"
+printf 'Created %s. In Windows: wsl.exe --import NAME C:\\WSL\\NAME %s --version 2\n' "$image" "$image"

@@ -84,8 +84,8 @@ fn consents_of_an_earlier_setup_are_not_exported() {
 #[test]
 fn what_a_machine_could_not_install_from_is_refused() {
     let text = "
-        error: user-data has no file beside it to install kind-wsl from
-        hint: name an https URL or an absolute path: `--binary`
+        error: `--format cloud-init` requires `--binary`
+        hint: name an https URL or an absolute path on the machines
     ";
     case().refuses("export --format cloud-init", 2, text);
     let seen = case().run("export --format sh --binary http://example.com/kind-wsl");

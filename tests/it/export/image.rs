@@ -86,7 +86,7 @@ fn an_assumption_needs_a_root_and_a_version() {
     };
     for command in ["plan", "setup"] {
         let (code, stderr) = run(&["--user", "daemon", command, "--assume", "wsl=2.6.1"]);
-        let text = "error: `--assume` without `--root`\nhint: `--assume` is for a system that is not running: add `--root DIR`\n";
+        let text = "error: `--assume` requires `--root`\nhint: add `--root DIR`: `--assume` is for a system that is not running\n";
         assert_eq!((code, stderr.as_str()), (2, text), "{command}");
     }
     for wrong in ["2.6.1", "wsl", "wsl=", "podman=6.1", "wsl=new"] {
@@ -95,7 +95,7 @@ fn an_assumption_needs_a_root_and_a_version() {
         assert!(seen.stderr.contains("expected wsl=VERSION, such as wsl=2.6.1"), "{}", seen.stderr);
     }
     let seen = tree().run("export --format sh --assume wsl=2.6.1");
-    assert!(seen.code == 2 && seen.stderr.contains("is for `--format wsl-image`"), "{}", seen.stderr);
+    assert!(seen.code == 2 && seen.stderr.contains("requires `--format wsl-image`"), "{}", seen.stderr);
     let seen = tree().run("export --format wsl-image");
     let text = "error: the WSL version of the image is not known\n";
     assert!(seen.code == 2 && seen.stderr.starts_with(text), "{}", seen.stderr);
