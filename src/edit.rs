@@ -15,6 +15,7 @@
 //! | [`cmdline`] | the kernel command line | the kernel's `next_arg` |
 
 pub mod cmdline;
+pub(crate) mod note;
 pub mod shown;
 pub mod table;
 pub mod toml;
@@ -24,5 +25,5 @@ mod error;
 mod lines;
 
 pub use error::EditError;
-pub(crate) use lines::utf8 as text;
+pub(crate) use lines::{bytes, lenient, without_inserted};
 pub use shown::Form;

@@ -1,5 +1,7 @@
 //! One entry in a file that others own.
 
+mod beside;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document, Grammar};
-use crate::edit::{EditError, Form, cmdline, table, text, toml};
+use crate::edit::{self, EditError, Form, cmdline, lenient, table, toml};
 use crate::host::{Expected, HostError, Owner, System, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
@@ -100,7 +102,8 @@ impl Edit {
             Self::Fstab { line, .. } if table::has_fstab(bytes, line)? => Ok(Some(line.clone())),
             Self::Fstab { mount_point, .. } => table::get_fstab(bytes, mount_point),
             Self::Subid { user, start, count } => {
-                Ok(table::subid_has(text(bytes)?, user, *start, *count).then(|| format!("{start}:{count}")))
+                let has = table::subid_has(&lenient(bytes), user, *start, *count);
+                Ok(has.then(|| format!("{start}:{count}")))
             }
         }
     }
@@ -151,11 +154,14 @@ impl Edit {
                 let value = value.map(|v| Value::parse(v, &path.join("."))).transpose()?;
                 toml::put(bytes, &strs(path), value.as_ref())
             }
+            Self::Fstab { line, .. } if value != Some(line) && table::has_fstab(bytes, line)? => {
+                Ok(table::replace_fstab(bytes, line, value))
+            }
             Self::Fstab { mount_point, .. } => table::put_fstab(bytes, mount_point, value),
             Self::Subid { user, start, count } => {
-                let text = text(bytes)?;
+                let text = &lenient(bytes);
                 let ours = format!("{start}:{count}");
-                Ok(match value.and_then(|value| value.split_once(':').filter(|_| value != ours)) {
+                let new = match value.and_then(|value| value.split_once(':').filter(|_| value != ours)) {
                     None if value.is_some() => table::subid_add(text, user, *start, *count)?,
                     None => table::subid_remove(text, user, *start, *count),
                     // Undo of an older program, which wrote ours in the place of the user's first range.
@@ -163,44 +169,10 @@ impl Edit {
                         let [first, many] = [first, many].map(|n| n.parse().unwrap_or_default());
                         table::subid_add(&table::subid_remove(text, user, *start, *count), user, first, many)?
                     }
-                }
-                .into_bytes())
+                };
+                Ok(edit::bytes(&new))
             }
         }
-    }
-
-    /// The bytes with the entry as it was before us, where others wrote to the file since. With our key goes the section
-    /// that came for it, unless somebody has put something there, or the file as it was `before` is lost.
-    fn take_back(
-        &self,
-        bytes: &[u8],
-        value: Option<&str>,
-        before: Option<&[u8]>,
-    ) -> Result<Vec<u8>, EditError> {
-        let place = self.place().zip(before);
-        let Some(((section, key), before)) = place else { return self.put(bytes, value) };
-        let applied = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
-        let applied = self.parse(&applied.unwrap_or_default());
-        let before = self.parse(before);
-        let mut now = self.parse(bytes);
-        let ours = applied.lines_of(section, key).first().map(|line| line.to_vec());
-        let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
-        let theirs = before.lines_of(section, key);
-        // Our line is gone, and one counts now that stood there before us without effect.
-        if counting != ours && counting.is_some_and(|line| theirs.iter().skip(1).any(|other| *other == line))
-        {
-            return Ok(bytes.to_vec());
-        }
-        let ours = ours.filter(|_| value.is_none());
-        let is_out = ours.map_or(Ok(false), |line| now.unset_line(section, key, &line))?;
-        if !is_out {
-            now = self.parse(&self.put(bytes, value)?);
-        }
-        if value.is_none() && !before.has_section(section) {
-            // An empty section is no reason to leave our key where it is.
-            let _ = now.remove_added_section(section, &before);
-        }
-        Ok(now.to_bytes())
     }
 
     /// The section and the key of an entry that WSL reads.
@@ -325,7 +297,7 @@ impl Primitive for Entry {
         let new = if value == now {
             bytes
         } else {
-            self.edit.put(&bytes, value.as_deref()).map_err(|e| self.failed(e))?
+            self.edit.add(&bytes, value.as_deref()).map_err(|e| self.failed(e))?
         };
         let (mode, (uid, gid)) =
             file.map_or((0o644, system.resolve_owner(self.owner)), |f| (f.mode, (f.uid, f.gid)));
@@ -338,7 +310,7 @@ impl Primitive for Entry {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
         let Some(applied) = applied else {
-            return self.edit(context, |bytes| self.edit.put(bytes, value.as_deref()));
+            return self.edit(context, |bytes| self.edit.add(bytes, value.as_deref()));
         };
         let State::Entry { file: applied_file, .. } = applied else {
             return Err(ChangeError::Mismatch(self.target().to_string()));

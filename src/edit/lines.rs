@@ -12,6 +12,53 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, EditError> {
     })
 }
 
+/// Characters for bytes that are no text, from the end of Unicode's last private plane.
+const STAND_IN: u32 = 0x10_ff00;
+
+fn stand_in(byte: u8) -> char {
+    char::from_u32(STAND_IN + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The bytes as text, whatever their encoding: a character stands for each byte that is not UTF-8, and [`bytes`] has the
+/// same bytes again.
+pub(crate) fn lenient(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match u32::from(char) {
+                // The file has such a character itself.
+                STAND_IN.. => text.extend(char.encode_utf8(&mut [0; 4]).bytes().map(stand_in)),
+                _ => text.push(char),
+            }
+        }
+        text.extend(chunk.invalid().iter().copied().map(stand_in));
+    }
+    text
+}
+
+/// The bytes of a text that [`lenient`] made.
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for char in text.chars() {
+        match u32::from(char).checked_sub(STAND_IN).and_then(|byte| u8::try_from(byte).ok()) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(char.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    bytes
+}
+
+/// What `now` is without that which was inserted into `before` to make it `after`; `None` if it is not there any more as a
+/// whole, or more than once, or if `after` differs by more than an insertion.
+pub(crate) fn without_inserted(before: &[u8], after: &[u8], now: &[u8]) -> Option<Vec<u8>> {
+    let start = before.iter().zip(after).take_while(|(left, right)| left == right).count();
+    let (head, tail) = before.split_at(start);
+    let inserted = after.strip_prefix(head)?.strip_suffix(tail).filter(|inserted| !inserted.is_empty())?;
+    let mut places = (0..now.len()).filter(|&at| now[at..].starts_with(inserted));
+    let at = places.next()?;
+    places.next().is_none().then(|| [&now[..at], &now[at + inserted.len()..]].concat())
+}
+
 /// The line end of the file: its first, or a line feed if it has none.
 pub(super) fn eol(text: &str) -> &'static str {
     match text.split_once('\n') {
@@ -49,6 +96,17 @@ pub(super) fn start(text: &str, offset: usize) -> usize {
 /// Where the line with this offset ends, its line end included.
 pub(super) fn end(text: &str, offset: usize) -> usize {
     text[offset..].find('\n').map_or(text.len(), |at| offset + at + 1)
+}
+
+/// Whether a comment sets an editor up (vim's `modeline`); editors look for it at the end of a file.
+pub(super) fn is_modeline(comment: &str) -> bool {
+    [" vim:", " vi:", " ex:"].iter().any(|mark| comment.contains(mark))
+}
+
+/// Where the modeline begins with which a text ends.
+pub(super) fn modeline(text: &str) -> Option<usize> {
+    let (range, line) = spans(text).filter(|(_, line)| !line.trim().is_empty()).last()?;
+    (line.trim_start().starts_with('#') && is_modeline(line)).then_some(range.start)
 }
 
 /// The text with a line (or several, joined by line ends) put where a line begins or at the end. A text without a

@@ -63,9 +63,12 @@ pub fn beside_own(bytes: &[u8], ours: &str) -> String {
     lines_of(&text, |_, line| if known.contains(line) { line.to_owned() } else { hidden(line) })
 }
 
-/// A line that is not shown. In every format that is shown here this is a comment.
+/// A line that is not shown, unless it is the comment of ours. In every format that is shown here this is a comment.
 #[must_use]
 pub fn hidden(line: &str) -> String {
+    if super::note::is_note(line) {
+        return line.to_owned();
+    }
     if line.trim().is_empty() { line.trim().to_owned() } else { format!("# {}", length(line.as_bytes())) }
 }
 

@@ -1,11 +1,13 @@
 //! Files with one entry a line: `/etc/fstab`, whose columns white space parts, and `/etc/subuid` and `/etc/subgid`,
 //! whose columns `:` parts.
 //!
-//! An edit adds, changes or takes out whole lines; all other lines keep every byte.
+//! An edit adds, changes or takes out whole lines; all other lines keep every byte, in whatever encoding they are.
+
+mod style;
 
 use std::ops::Range;
 
-use super::{EditError, lines};
+use super::{EditError, lines, note};
 
 /// An entry of fstab, its columns decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,17 +54,17 @@ pub fn fstab_set(text: &str, line: &str) -> Result<String, EditError> {
 /// The whole line of the first entry for a mount point in the bytes of a file.
 ///
 /// # Errors
-/// When the bytes are not UTF-8.
+/// None; the signature is that of its siblings for the other formats.
 pub fn get_fstab(bytes: &[u8], mount_point: &str) -> Result<Option<String>, EditError> {
-    Ok(fstab_entry(lines::utf8(bytes)?, mount_point).map(|entry| entry.text))
+    Ok(fstab_entry(&lines::lenient(bytes), mount_point).map(|entry| entry.text))
 }
 
 /// Whether one of the entries has the columns of this line, however they are set apart.
 ///
 /// # Errors
-/// When the bytes are not UTF-8.
+/// None; the signature is that of its siblings for the other formats.
 pub fn has_fstab(bytes: &[u8], line: &str) -> Result<bool, EditError> {
-    Ok(has_fields(lines::utf8(bytes)?, &fields(line)))
+    Ok(has_fields(&lines::lenient(bytes), &fields(line)))
 }
 
 fn has_fields(text: &str, wanted: &[String]) -> bool {
@@ -72,19 +74,52 @@ fn has_fields(text: &str, wanted: &[String]) -> bool {
 /// The bytes of a file with a line for a mount point, or with `None` with no entry for it.
 ///
 /// # Errors
-/// When the bytes are not UTF-8, or the line is not one entry for this mount point.
+/// When the line is not one entry for this mount point.
 pub fn put_fstab(bytes: &[u8], mount_point: &str, line: Option<&str>) -> Result<Vec<u8>, EditError> {
-    let text = lines::utf8(bytes)?;
+    let text = lines::lenient(bytes);
     let is_ours = |line: &str| fields(line).get(1).is_some_and(|found| place(found) == place(mount_point));
     let new = match line {
-        None => lines::without(text, is_ours),
-        Some(line) if is_ours(line) => fstab_set(text, line)?,
+        None => lines::without(&text, is_ours),
+        Some(line) if is_ours(line) => fstab_set(&text, line)?,
         Some(line) => {
             let why = format!("`{line}` is for another mount point");
             return Err(EditError::BadValue { key: mount_point.to_owned(), why });
         }
     };
-    Ok(new.into_bytes())
+    Ok(lines::bytes(&new))
+}
+
+/// The bytes of a file with a line of ours, written as its neighbors are: in the place of the entry for the same mount
+/// point, else as a group of its own with the comment that says whose it is.
+///
+/// # Errors
+/// When the line is not one entry for this mount point.
+pub fn add_fstab(bytes: &[u8], mount_point: &str, line: &str) -> Result<Vec<u8>, EditError> {
+    let text = lines::lenient(bytes);
+    let line = if has_fields(&text, &fields(line)) { line.to_owned() } else { style::aligned(&text, line) };
+    match fstab_entry(&text, mount_point) {
+        Some(_) => put_fstab(bytes, mount_point, Some(&line)),
+        None => Ok(lines::bytes(&style::with_group(&text, &line))),
+    }
+}
+
+/// The bytes of a file with something else, or with `None` nothing, in the place of this very line of ours; the comment
+/// above it goes with it.
+#[must_use]
+pub fn replace_fstab(bytes: &[u8], ours: &str, new: Option<&str>) -> Vec<u8> {
+    let mut text = lines::lenient(bytes);
+    let wanted = fields(ours);
+    let found: Vec<_> = fstab_entries(&text).filter(|(_, entry)| entry.fields == wanted).collect();
+    for (range, _) in found.into_iter().rev() {
+        text = match new {
+            Some(new) => lines::splice(&text, range, new),
+            None => {
+                let end = lines::end(&text, range.start);
+                lines::remove(&text, note::start(&text, range.start)..end)
+            }
+        };
+    }
+    lines::bytes(&text)
 }
 
 /// An entry for the cgroup file systems as it may be shown; `None` for any other line.

@@ -14,7 +14,7 @@ use std::fmt;
 
 use toml_edit::{Document, Item};
 
-use super::{EditError, lines};
+use super::{EditError, lines, note};
 pub(crate) use excess::excess;
 pub(crate) use kind::Kind;
 use place::{Position, locate};
@@ -176,6 +176,21 @@ pub fn set(text: &str, path: &[&str], value: &Value) -> Result<String, EditError
     Ok(with_mark_of(text, new))
 }
 
+/// The bytes of a file with the comment that says whose it is above a value that was added. In braces there is no room
+/// for one.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn noted(bytes: &[u8], path: &[&str]) -> Result<Vec<u8>, EditError> {
+    let text = lines::utf8(bytes)?;
+    let body = without_mark(text);
+    let new = match locate(body, parse(body)?.as_item(), path)? {
+        Position::Found { removal: place::Removal::Lines(range), .. } => note::above(body, range.start),
+        _ => return Ok(bytes.to_vec()),
+    };
+    Ok(with_mark_of(text, new).into_bytes())
+}
+
 /// The text without the value at a path, a comment behind it included. With `drop_empty`, the header of a table that
 /// is left with neither keys nor comments goes too, and the blank line above it.
 ///
@@ -190,7 +205,9 @@ pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, Edit
             return Err(wrong_type(body, path, key_at, item, "a plain value"));
         }
         Position::Found { removal: place::Removal::Inline(range), .. } => lines::splice(body, range, ""),
-        Position::Found { removal: place::Removal::Lines(range), .. } => lines::remove(body, range),
+        Position::Found { removal: place::Removal::Lines(range), .. } => {
+            lines::remove(body, note::start(body, range.start)..range.end)
+        }
     };
     let table = &path[..path.len().saturating_sub(1)];
     let new = if drop_empty { without_empty_table(&new, table)? } else { new };

@@ -169,6 +169,12 @@ impl Document {
         self.bytes.clone()
     }
 
+    /// The text, decoded as the program of WSL that reads it does.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.encoding().decode(&self.bytes)
+    }
+
     /// The value that counts, or `None` if WSL finds none.
     ///
     /// Bytes that are not UTF-8 come back as replacement characters; [`values`](Self::values) has them as they are.

@@ -132,9 +132,17 @@ impl Document {
         if !doomed.contains(&true) {
             return Ok(false);
         }
-        let new = self.without(&doomed);
+        let new = self.without(&self.with_notes(doomed));
         self.adopt(&new, &name, |other| other == name)?;
         Ok(true)
+    }
+
+    /// These items, and the comments of ours right above them.
+    fn with_notes(&self, mut doomed: Vec<bool>) -> Vec<bool> {
+        for at in 1..doomed.len() {
+            doomed[at - 1] |= doomed[at] && self.is_note(&self.scan.items[at - 1]);
+        }
+        doomed
     }
 
     /// Takes out one line that sets a key, as [`Document::lines_of`] has it. False if there is no such line.
@@ -150,7 +158,7 @@ impl Document {
         });
         let Some(found) = found else { return Ok(false) };
         doomed[found] = true;
-        let new = self.without(&doomed);
+        let new = self.without(&self.with_notes(doomed));
         self.adopt(&new, &name, |other| other == name)?;
         Ok(true)
     }
@@ -256,7 +264,7 @@ impl Document {
 
     /// The bytes without some items. Where the last line of the file goes, the line end before it goes too, so that a
     /// file without a final newline stays one.
-    fn without(&self, doomed: &[bool]) -> Vec<u8> {
+    pub(super) fn without(&self, doomed: &[bool]) -> Vec<u8> {
         let items = &self.scan.items;
         let mut bytes = self.bytes.clone();
         let mut end = items.len();
@@ -282,7 +290,12 @@ impl Document {
 
     /// Becomes the new bytes, if every version of WSL takes the value from them that it took before for each key except
     /// those that were meant.
-    fn adopt(&mut self, bytes: &[u8], key: &str, meant: impl Fn(&str) -> bool) -> Result<(), EditError> {
+    pub(super) fn adopt(
+        &mut self,
+        bytes: &[u8],
+        key: &str,
+        meant: impl Fn(&str) -> bool,
+    ) -> Result<(), EditError> {
         if let Some(other) = super::moved(&self.bytes, bytes, self.dialect, meant) {
             return Err(EditError::SideEffect { key: key.to_owned(), other });
         }

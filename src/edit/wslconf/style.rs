@@ -3,6 +3,8 @@
 use super::chars::{Chars, Eol};
 use super::scan::{Item, What};
 use super::{Document, full_name};
+use crate::edit::lines::is_modeline;
+use crate::edit::note::{NOTE, is_covered, is_note};
 
 impl Document {
     /// The bytes with a line for a new key, written as its neighbors are.
@@ -40,6 +42,42 @@ impl Document {
         self.spliced(end..end, &format!("{before}[{section}]{eol}{entry}{after}"))
     }
 
+    /// Puts the comment above a key that was added: whose line it is. Where that would change anything, there is none.
+    pub fn add_note(&mut self, section: &str, key: &str) {
+        let name = full_name(section, key);
+        let is_added = |item: &&Item| matches!(&item.what, What::Entry { name: other, counts: true, .. } if *other == name);
+        let Some(item) = self.scan.items.iter().find(is_added) else { return };
+        let start = item.bytes.start;
+        let above = self.encoding().decode(&self.bytes[..start]);
+        if is_covered(&above, above.len()) {
+            return;
+        }
+        let line = self.encoding().decode(&self.bytes[item.bytes.clone()]);
+        let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+        let new = self.spliced(start..start, &format!("{indent}{NOTE}{}", self.eol()));
+        let _ = self.adopt(&new, &name, |_| false);
+    }
+
+    /// Whether an item is the comment of ours.
+    pub(super) fn is_note(&self, item: &Item) -> bool {
+        matches!(item.what, What::Comment)
+            && is_note(&self.encoding().decode(&self.bytes[item.bytes.clone()]))
+    }
+
+    /// Takes the comments out below which no line of ours is left.
+    pub fn remove_orphaned_notes(&mut self) {
+        let items = &self.scan.items;
+        let is_orphan = |at: usize| {
+            let below = items.get(at + 1).map(|below| &below.what);
+            self.is_note(&items[at]) && !matches!(below, Some(What::Entry { .. }))
+        };
+        let doomed: Vec<bool> = (0..items.len()).map(is_orphan).collect();
+        if doomed.contains(&true) {
+            let new = self.without(&doomed);
+            let _ = self.adopt(&new, "", |_| false);
+        }
+    }
+
     /// The item before which a new section goes: a modeline at the end of the file, which editors look for there
     /// (vim's `modeline`), else the end.
     pub(super) fn end_of_sections(&self) -> usize {
@@ -47,8 +85,7 @@ impl Document {
         let last = items.iter().rposition(|item| !matches!(item.what, What::Blank));
         let is_modeline = |item: &Item| {
             let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
-            matches!(item.what, What::Comment)
-                && [" vim:", " vi:", " ex:"].iter().any(|mark| text.contains(mark))
+            matches!(item.what, What::Comment) && is_modeline(&text)
         };
         last.filter(|&at| is_modeline(&items[at])).unwrap_or(items.len())
     }
