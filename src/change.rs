@@ -97,6 +97,10 @@ pub(crate) trait Primitive {
     fn can_revert_partially(&self, _now: &State, _applied: &State) -> bool {
         true
     }
+    /// Whether something of ours is left although the state is the one before.
+    fn has_leftovers(&self, _system: &dyn System) -> bool {
+        false
+    }
     /// The file it makes, for the directories above, and who owns it.
     fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         None
@@ -149,6 +153,12 @@ impl Change {
     #[must_use]
     pub fn can_revert_partially(&self, now: &State, applied: &State) -> bool {
         self.primitive().can_revert_partially(now, applied)
+    }
+
+    /// Whether something of ours is left although the state is the one before.
+    #[must_use]
+    pub fn has_leftovers(&self, system: &dyn System) -> bool {
+        self.primitive().has_leftovers(system)
     }
 
     pub fn set(

@@ -327,6 +327,11 @@ impl Primitive for Entry {
         self.edit(context, |bytes| self.edit.take_back(bytes, value.as_deref(), before.as_deref()))
     }
 
+    fn has_leftovers(&self, system: &dyn System) -> bool {
+        let now = self.now(system);
+        self.edit.is_reversible() && now.is_ok_and(|now| self.edit.has_orphaned_note(&now.bytes))
+    }
+
     fn can_revert_partially(&self, now: &State, applied: &State) -> bool {
         let bytes = |state: &State| match state {
             State::Entry { file, .. } => file.as_ref().map(|f| f.sha256.clone()),

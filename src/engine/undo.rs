@@ -188,6 +188,10 @@ impl Engine<'_> {
         let now = intent.change.current(self.host).map_err(fail)?;
         let standing = Self::drift_state(entry, &now);
         match standing {
+            // Another program removed the line alone.
+            DriftState::AlreadyReverted if intent.change.has_leftovers(self.host) => {
+                self.restore_before(intent, &now).map_err(fail)?;
+            }
             DriftState::AlreadyReverted => {}
             DriftState::Modified if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
             DriftState::Modified if policy == DriftPolicy::Stop => {

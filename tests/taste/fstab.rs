@@ -40,7 +40,7 @@ fn a_line_has_the_columns_of_its_neighbors() {
         ("# only a comment\n", LINE.to_owned()),
         (
             "LABEL=root\t/\t ext4\tdiscard,errors=remount-ro\t0 1\n",
-            format!("cgroup2\t\t/sys/fs/cgroup\t cgroup2\t{options}\t0 0"),
+            format!("cgroup2\t\t/sys/fs/cgroup\tcgroup2\t{options}\t0 0"),
         ),
     ] {
         assert_eq!(added(table), format!("{table}{NOTE}\n{line}\n"));
@@ -75,7 +75,7 @@ fn a_line_that_takes_the_place_of_another_has_its_columns_and_no_comment() {
     assert_eq!(added(table), format!("/dev/sda1       /               ext4  ro  0  1\n{line}\n"));
     let ours = format!("none /sys/fs/cgroup tmpfs ro 0 0\n{LINE}\n");
     assert_eq!(added(&ours), ours);
-    let case = set_up(Case::new(Layout::Classic).file(FSTAB, table), "");
+    let case = set_up(Case::new(Layout::Classic).file(FSTAB, table), "--only cgroup-mount");
     assert!(case.machine.text(FSTAB).contains(line));
     let more = format!("{}# mine\n", case.machine.text(FSTAB));
     let case = case.file(FSTAB, more);
@@ -92,7 +92,7 @@ fn an_undo_takes_the_line_and_its_comment_and_keeps_what_others_wrote_meanwhile(
         disks.to_owned(),
         disks.trim_end().to_owned(),
     ] {
-        let case = set_up(Case::new(Layout::Classic).file(FSTAB, &before), "");
+        let case = set_up(Case::new(Layout::Classic).file(FSTAB, &before), "--only cgroup-mount");
         let left = case.machine.text(FSTAB);
         assert!(left.contains(&format!("{NOTE}\ncgroup2\t\t/sys/fs/cgroup\tcgroup2\t")), "{left}");
         assert_eq!(String::from_utf8(undone(&case, FSTAB)).unwrap(), before);
@@ -107,7 +107,7 @@ fn an_undo_takes_the_line_and_its_comment_and_keeps_what_others_wrote_meanwhile(
             },
             |left: &str| format!("# first\n{left}"),
         ] {
-            let case = set_up(Case::new(Layout::Classic).file(FSTAB, &before), "");
+            let case = set_up(Case::new(Layout::Classic).file(FSTAB, &before), "--only cgroup-mount");
             let case = case.file(FSTAB, edited(&left));
             assert_eq!(
                 String::from_utf8(undone(&case, FSTAB)).unwrap(),
@@ -119,7 +119,7 @@ fn an_undo_takes_the_line_and_its_comment_and_keeps_what_others_wrote_meanwhile(
         for gone in
             [format!("{NOTE}\n"), left.lines().find(|l| l.starts_with("cgroup2")).unwrap().to_owned() + "\n"]
         {
-            let case = set_up(Case::new(Layout::Classic).file(FSTAB, &before), "");
+            let case = set_up(Case::new(Layout::Classic).file(FSTAB, &before), "--only cgroup-mount");
             let case = case.file(FSTAB, format!("# first\n{}", (left.clone() + "\n").replace(&gone, "")));
             let seen = case.run("undo --yes --drift restore");
             assert_eq!(seen.code, 0, "{}", seen.stderr);

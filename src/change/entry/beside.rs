@@ -4,6 +4,15 @@ use super::{Edit, strs};
 use crate::edit::{self, EditError, lenient, note, table, toml, without_inserted};
 
 impl Edit {
+    /// Whether there is a comment of ours whose line another program removed.
+    pub(super) fn has_orphaned_note(&self, bytes: &[u8]) -> bool {
+        let text = match self.place() {
+            Some((dialect, ..)) => Document::parse(bytes, dialect).text(),
+            None => lenient(bytes),
+        };
+        note::without_orphans(&text) != text
+    }
+
     /// The bytes with the entry at the value that we give it: a line that is new among those of others says whose it is.
     pub(super) fn add(&self, bytes: &[u8], value: Option<&str>) -> Result<Vec<u8>, EditError> {
         let is_new = value.is_some() && self.get(bytes)?.is_none();
