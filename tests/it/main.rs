@@ -42,6 +42,7 @@ mod restart;
 mod screens;
 mod signature;
 mod support;
+mod taste;
 mod verdicts;
 mod wsl_config_verdicts;
 mod wslconfig;

@@ -6,10 +6,7 @@ use crate::edit::{self, EditError, lenient, note, table, toml, without_inserted}
 impl Edit {
     /// Whether there is a comment of ours whose line another program removed.
     pub(super) fn has_orphaned_note(&self, bytes: &[u8]) -> bool {
-        let text = match self.place() {
-            Some((dialect, ..)) => Document::parse(bytes, dialect).text(),
-            None => lenient(bytes),
-        };
+        let text = if self.place().is_some() { self.parse(bytes).text() } else { lenient(bytes) };
         note::without_orphans(&text) != text
     }
 
@@ -55,11 +52,11 @@ impl Edit {
             let new = lenient(&self.put(bytes, value)?);
             return Ok(edit::bytes(&note::without_orphans(&new)));
         };
-        let left = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
-        let left = Document::parse(&left.unwrap_or_default(), dialect);
+        let applied = self.put(before, self.goal(self.get(before)?.as_deref()).as_deref());
+        let applied = self.parse(&applied.unwrap_or_default());
         let before = self.parse(before);
         let mut now = self.parse(bytes);
-        let ours = left.lines_of(section, key).first().map(|line| line.to_vec());
+        let ours = applied.lines_of(section, key).first().map(|line| line.to_vec());
         let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
         let theirs = before.lines_of(section, key);
         // Our line is gone, and one counts now that stood there before us without effect.

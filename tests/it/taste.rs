@@ -1,23 +1,9 @@
 //! Edits and diffs as the owner of the file would have made them.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "support/cli.rs"]
-mod cli;
-#[path = "taste/fstab.rs"]
 mod fstab;
-#[path = "taste/notes.rs"]
 mod notes;
-mod support;
 
-use crate::cli::{Case, agreed};
+use crate::support::cli::{Case, agreed};
 
 /// The comment above a line of ours.
 const NOTE: &str = "# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"";

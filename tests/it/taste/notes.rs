@@ -1,8 +1,8 @@
 //! The comment that says whose a line is.
 
 use super::{NOTE, set_up, undone};
-use crate::cli::Case;
 use crate::support::Layout;
+use crate::support::cli::Case;
 
 const CONF: &str = "/etc/wsl.conf";
 const WSLCONFIG: &str = "/mnt/c/Users/dev/.wslconfig";

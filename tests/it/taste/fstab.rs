@@ -3,8 +3,8 @@
 use kind_wsl::edit::table;
 
 use super::{NOTE, set_up, undone};
-use crate::cli::Case;
 use crate::support::Layout;
+use crate::support::cli::Case;
 
 const FSTAB: &str = "/etc/fstab";
 const POINT: &str = "/sys/fs/cgroup";
