@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, binary};
 use crate::checks;
-use crate::edit::Form;
 use crate::edit::shown::beside_own;
+use crate::edit::{self, Form};
 use crate::facts::wsl::WSL_CONF;
 use crate::facts::{Facts, Packages, Pending, WslConf};
 use crate::fetch::Source;
@@ -187,6 +187,9 @@ pub struct FileDiff {
     /// Its text now; `None` where there is none.
     pub before: Option<String>,
     pub after: String,
+    /// Its encoding and line ends, unless they are UTF-8 and LF.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
 }
 
 /// What set-up would do.
@@ -265,6 +268,7 @@ impl Plan {
         for (path, (_, after, form)) in view.files.into_inner() {
             let stays = !matches!(places.get(&path), Some(None));
             let before = system.read(&path).ok().flatten().filter(|_| stays);
+            let encoding = edit::shown::encoding(before.as_deref(), &after);
             let (before, after) = if form == Form::Own {
                 let after = binary(&after).unwrap_or_else(|| String::from_utf8_lossy(&after).into_owned());
                 let there = |bytes: Vec<u8>| binary(&bytes).unwrap_or_else(|| beside_own(&bytes, &after));
@@ -273,7 +277,7 @@ impl Plan {
                 let shown = |bytes: &[u8]| form.shown(bytes, &facts.user.name);
                 (before.as_deref().map(shown), shown(&after))
             };
-            plan.files.push(FileDiff { path, before, after });
+            plan.files.push(FileDiff { path, before, after, encoding });
         }
         Ok(plan)
     }

@@ -165,7 +165,9 @@ impl Undo {
             if let EngineError::Drift(drift) = error
                 && let (Some(left), Some(now)) = (&drift.left, &drift.now)
             {
-                out(&render::lines(left, now));
+                // Values are no files: that they end without a newline means nothing.
+                let end = if left.contains('\n') || now.contains('\n') { "" } else { "\n" };
+                out(&render::lines(&format!("{left}{end}"), &format!("{now}{end}")));
             }
         });
         let undone = shown.map_err(goes_on)?;

@@ -63,6 +63,34 @@ pub fn beside_own(bytes: &[u8], ours: &str) -> String {
     lines_of(&text, |_, line| if known.contains(line) { line.to_owned() } else { hidden(line) })
 }
 
+/// What of a file before and after does not show in its lines: its encoding and its line ends. `None` if they are UTF-8
+/// and LF.
+#[must_use]
+pub fn encoding(before: Option<&[u8]>, after: &[u8]) -> Option<String> {
+    let now = encoding_of(after);
+    match before.map(encoding_of) {
+        Some(was) if was != now => {
+            let [was, now] = [was, now].map(|text| if text.is_empty() { "UTF-8".to_owned() } else { text });
+            Some(format!("{was}; then {now}"))
+        }
+        _ => (!now.is_empty()).then_some(now),
+    }
+}
+
+fn encoding_of(bytes: &[u8]) -> String {
+    let (encoding, line_feed, carriage_return): (_, &[u8], &[u8]) = match bytes {
+        [0xff, 0xfe, ..] => ("UTF-16", b"\n\0", b"\r\0"),
+        [0xfe, 0xff, ..] => ("UTF-16 big endian", b"\0\n", b"\0\r"),
+        [0xef, 0xbb, 0xbf, ..] => ("UTF-8 with byte order mark", b"\n", b"\r"),
+        _ if std::str::from_utf8(bytes).is_err() => ("not UTF-8", b"\n", b"\r"),
+        _ => ("", b"\n", b"\r"),
+    };
+    let end = [carriage_return, line_feed].concat();
+    let is_crlf = bytes.windows(end.len()).any(|window| window == end);
+    let notes = [encoding, if is_crlf { "CRLF line ends" } else { "" }];
+    notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 /// A line that is not shown, unless it is the comment of ours. In every format that is shown here this is a comment.
 #[must_use]
 pub fn hidden(line: &str) -> String {

@@ -1,15 +1,18 @@
 //! A plan as a person reads it: a table, then what it would write, fetch and run.
 
+mod diff;
+
 use std::fmt::Write;
 
 use anstyle::Style;
-use similar::{ChangeTag, TextDiff};
 
 use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
 use crate::change::{Change, Scope};
 use crate::facts::{Facts, Wsl};
 use crate::fix::Advice;
-use crate::plan::{FileDiff, Plan, Planned, Verdict};
+use crate::plan::{Plan, Planned, Verdict};
+
+pub use diff::{diff, lines};
 
 fn style(verdict: Verdict) -> Style {
     match verdict {
@@ -123,35 +126,4 @@ fn ending(plan: &Plan, facts: &Facts) -> String {
         Some(Scope::Vm) => "one restart of WSL with all its distributions (`wsl --shutdown`)".to_owned(),
     };
     if plan.is_empty() { "nothing to do".to_owned() } else { format!("{count} change{plural}, {restart}") }
-}
-
-/// A file before and after, as lines taken out and put in.
-#[must_use]
-pub fn diff(file: &FileDiff) -> String {
-    let before = file.before.as_deref().unwrap_or_default();
-    let label = if file.before.is_some() { "" } else { " (new)" };
-    let mut text = format!("{}{label}\n", styled(BOLD, &super::one_line(file.path.as_str())));
-    text.push_str(&lines(before, &file.after));
-    text
-}
-
-/// The lines that differ, with two lines around them.
-#[must_use]
-pub fn lines(before: &str, after: &str) -> String {
-    let mut text = String::new();
-    let diff = TextDiff::from_lines(before, after);
-    for (index, group) in diff.grouped_ops(2).iter().enumerate() {
-        if index > 0 {
-            text.push_str("  …\n");
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let line = change.value().trim_end_matches(['\n', '\r']);
-            let _ = match change.tag() {
-                ChangeTag::Delete => writeln!(text, "{}", styled(RED, &format!("- {line}"))),
-                ChangeTag::Insert => writeln!(text, "{}", styled(GREEN, &format!("+ {line}"))),
-                ChangeTag::Equal => writeln!(text, "{}", styled(DIM, &format!("  {line}"))),
-            };
-        }
-    }
-    text
 }

@@ -211,6 +211,6 @@ fn an_undo_whose_saved_copy_is_gone_says_so_and_can_leave_the_file() {
         .says("kept /etc/wsl.conf (another program changed it)\n");
     assert_eq!(
         case.machine.text("/etc/wsl.conf"),
-        "# by the distribution\n[automount]\nenabled=true\n\n[boot]\nsystemd=true\n"
+        "# by the distribution\n[automount]\nenabled=true\n\n[boot]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nsystemd=true\n"
     );
 }

@@ -61,8 +61,8 @@ fn a_containers_conf_that_is_a_link_is_edited_where_it_leads_and_undo_restores_i
     );
     assert_eq!(
         case.machine.text("/home/dev/dotfiles/containers.conf"),
-        "# mine\n[engine]\nevents_logger = \"file\"\ncgroup_manager = \"cgroupfs\"\n\n\
-         [containers]\nlog_driver = \"k8s-file\"\n"
+        "# mine\n[engine]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nevents_logger = \"file\"\ncgroup_manager = \"cgroupfs\"\n\n\
+         [containers]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nlog_driver = \"k8s-file\"\n"
     );
     case.run("undo --yes").expect(0, "");
     same(&before, &case.machine.snapshot(), "undone");

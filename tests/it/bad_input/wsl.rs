@@ -99,6 +99,7 @@ fn a_line_at_which_wsl_stops_reading_is_repaired_in_the_plan() {
               # <12 bytes>
             +\x20
             + [boot]
+            + # kind-wsl: set for rootless kind; undo with "kind-wsl undo"
             + systemd=true
             ",
         );
@@ -139,7 +140,7 @@ fn a_utf_16_wsl_conf_is_turned_into_utf_8_where_that_was_agreed_to() {
     case.run(&format!("setup --only systemd {}", agreed())).expect(0, "");
     assert_eq!(
         case.machine.text("/etc/wsl.conf"),
-        "[network]\r\nhostname=box\r\n\r\n[boot]\r\nsystemd=true\r\n"
+        "[network]\r\nhostname=box\r\n\r\n[boot]\r\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\r\nsystemd=true\r\n"
     );
 }
 
@@ -164,7 +165,8 @@ fn a_utf_16_wslconfig_is_edited_and_stays_utf_16() {
     assert_eq!(
         String::from_utf8_lossy(&bytes),
         String::from_utf8_lossy(&utf16(
-            "[wsl2]\r\nmemory=4GB\r\nkernelCommandLine=cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1\r\n"
+            "[wsl2]\r\nmemory=4GB\r\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\r\n\
+             kernelCommandLine=cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1\r\n"
         ))
     );
 }
@@ -254,7 +256,7 @@ fn fstab_that_would_stop_being_mounted_after_a_repair_is_refused_before_the_firs
     case.run(&format!("setup --mount-fstab yes {}", agreed())).expect(3, "");
     assert_eq!(
         case.machine.text("/etc/wsl.conf"),
-        "# note\n[automount]\nmountFsTab=true\n\n[boot]\nsystemd=true\n"
+        "# note\n[automount]\nmountFsTab=true\n\n[boot]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nsystemd=true\n"
     );
 }
 
