@@ -99,7 +99,7 @@ fn a_line_at_which_wsl_stops_reading_is_repaired_in_the_plan() {
               # <12 bytes>
             +\x20
             + [boot]
-            + # kind-wsl: set for rootless kind; undo with "kind-wsl undo"
+            + # kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"
             + systemd=true
             ",
         );
