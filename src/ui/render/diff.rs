@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::Style;
-use similar::{DiffOp, TextDiff};
+use similar::{ChangeTag, TextDiff};
 
 use crate::plan::FileDiff;
 use crate::ui::{BOLD, DIM, GREEN, RED, one_line, styled, width};
@@ -31,31 +31,31 @@ pub fn lines(before: &str, after: &str) -> String {
     let [before, after] = [before, after].map(|text| text.trim_start_matches('\u{feff}'));
     let mut text = String::new();
     let diff = TextDiff::from_lines(before, after);
-    let (old, new) = (diff.old_slices(), diff.new_slices());
     let room = width().map_or(LONGEST, |width| width.saturating_sub(2));
     for (index, group) in diff.grouped_ops(2).into_iter().enumerate() {
         if index > 0 {
             text.push_str("  …\n");
         }
         for op in group {
-            let (olds, news) = (&old[op.old_range()], &new[op.new_range()]);
-            if let DiffOp::Equal { .. } = op {
-                olds.iter().for_each(|line| show(&mut text, DIM, "  ", line, 0, room));
-                continue;
-            }
-            let differs = |nth: usize| match (olds.get(nth), news.get(nth)) {
-                (Some(old), Some(new)) => old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count(),
-                _ => 0,
-            };
-            for (nth, line) in olds.iter().enumerate() {
-                show(&mut text, RED, "- ", line, differs(nth), room);
-            }
-            for (nth, line) in news.iter().enumerate() {
-                show(&mut text, GREEN, "+ ", line, differs(nth), room);
+            let all: Vec<_> = diff.iter_changes(&op).map(|change| (change.tag(), change.value())).collect();
+            let of =
+                |wanted: ChangeTag| all.iter().filter(move |(tag, _)| *tag == wanted).map(|(_, line)| *line);
+            of(ChangeTag::Equal).for_each(|line| show(&mut text, DIM, "  ", line, 0, room));
+            let pairs = of(ChangeTag::Delete).zip(of(ChangeTag::Insert));
+            let differs: Vec<usize> = pairs.map(|(old, new)| common(old, new)).collect();
+            for (tag, style, sign) in [(ChangeTag::Delete, RED, "- "), (ChangeTag::Insert, GREEN, "+ ")] {
+                for (nth, line) in of(tag).enumerate() {
+                    show(&mut text, style, sign, line, differs.get(nth).copied().unwrap_or_default(), room);
+                }
             }
         }
     }
     text
+}
+
+/// How many characters two lines have in common at their beginning.
+fn common(old: &str, new: &str) -> usize {
+    old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count()
 }
 
 /// Adds a line, of a long one the part where it `differs` from the other side.
