@@ -226,7 +226,7 @@ fn a_windows_profile_may_be_written_as_windows_writes_it() {
     Case::new(Layout::Classic)
         .dir("/mnt/c/Users/other")
         .refuses(r"plan --only cgroup --windows-profile C:\Users\dev", 0, "")
-        .says("/mnt/c/Users/dev/.wslconfig\n");
+        .says("/mnt/c/Users/dev/.wslconfig (CRLF line ends)\n");
 }
 
 #[test]
