@@ -111,12 +111,11 @@ pub fn replace_fstab(bytes: &[u8], ours: &str, new: Option<&str>) -> Vec<u8> {
     let wanted = fields(ours);
     let found: Vec<_> = fstab_entries(&text).filter(|(_, entry)| entry.fields == wanted).collect();
     for (range, _) in found.into_iter().rev() {
-        text = match new {
-            Some(new) => lines::splice(&text, range, new),
-            None => {
-                let end = lines::end(&text, range.start);
-                lines::remove(&text, note::start(&text, range.start)..end)
-            }
+        text = if let Some(new) = new {
+            lines::splice(&text, range, new)
+        } else {
+            let end = lines::end(&text, range.start);
+            lines::remove(&text, note::start(&text, range.start)..end)
         };
     }
     lines::bytes(&text)

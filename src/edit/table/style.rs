@@ -45,9 +45,10 @@ fn separator(others: &[&Gap], start: usize, end: usize) -> String {
     if is_ragged && others.iter().all(|gap| gap.text == single) {
         return single.to_owned();
     }
-    let column = most(others.iter().map(|gap| gap.to));
+    let column = most(&others.iter().map(|gap| gap.to));
     // A cell that is longer than those above it gets the distance that they keep.
-    let target = if column > end { column } else { start + most(others.iter().map(|gap| gap.to - gap.from)) };
+    let target =
+        if column > end { column } else { start + most(&others.iter().map(|gap| gap.to - gap.from)) };
     if target <= end {
         return single.to_owned();
     }
@@ -57,7 +58,7 @@ fn separator(others: &[&Gap], start: usize, end: usize) -> String {
 }
 
 /// The most frequent number, of several the last one.
-fn most(numbers: impl Iterator<Item = usize> + Clone) -> usize {
+fn most(numbers: &(impl Iterator<Item = usize> + Clone)) -> usize {
     let count = |number: usize| numbers.clone().filter(|other| *other == number).count();
     numbers.clone().max_by_key(|number| count(*number)).unwrap_or_default()
 }
