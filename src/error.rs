@@ -7,6 +7,7 @@ use crate::facts::UserError;
 use crate::fetch::FetchError;
 use crate::host::HostError;
 use crate::journal::JournalError;
+use crate::next_step::NextStep;
 use crate::plan::PlanError;
 use crate::stage::AnswerError;
 use crate::stages::UnknownStage;
@@ -56,6 +57,18 @@ impl Failure {
         Self { text: text.into(), causes: Vec::new(), hint, exit: Exit::Failed }
     }
 
+    /// A failure in the middle of a run: what was done stays done, and `command` resumes it.
+    #[must_use]
+    pub fn resumable(error: EngineError, command: &str) -> Self {
+        let resumes = format!("`{command}` resumes from here");
+        let hint = match error.hint() {
+            None => format!("fix the cause; then {resumes}"),
+            Some(step @ NextStep::ThenRerun(_)) => step.to_string(),
+            Some(NextStep::Do(advice)) => format!("{advice}; then {resumes}"),
+        };
+        Self { hint: Some(hint), ..Self::from(error) }
+    }
+
     fn of(error: &dyn Error, hint: Option<String>, exit: Exit) -> Self {
         let mut causes = Vec::new();
         let mut source = error.source();
@@ -75,13 +88,13 @@ impl From<FetchError> for Failure {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        Self::of(&error, error.hint(), Exit::Failed)
+        Self::of(&error, error.hint().map(|step| step.to_string()), Exit::Failed)
     }
 }
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::of(&error, error.hint(), Exit::Failed)
+        Self::of(&error, error.hint().map(|step| step.to_string()), Exit::Failed)
     }
 }
 
@@ -97,7 +110,7 @@ impl From<EngineError> for Failure {
             EngineError::Drift(_) | EngineError::ChecksFailed { .. } => Exit::Found,
             _ => Exit::Failed,
         };
-        let mut failure = Self::of(&error, error.hint(), exit);
+        let mut failure = Self::of(&error, error.hint().map(|step| step.to_string()), exit);
         // Where the first cause is that very file again, what the kernel says of it is enough.
         if failure.causes.len() > 1 && error.names_its_file_twice() {
             failure.causes.remove(0);

@@ -30,6 +30,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use crate::next_step::NextStep;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -298,63 +299,65 @@ impl HostError {
 
     /// What a person can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<NextStep> {
         use std::io::ErrorKind as K;
         let above = |path: &Utf8Path| path.parent().unwrap_or(path).to_owned();
         let (path, source) = match self {
             Self::File { path, source, .. } => (path, source),
             Self::Loop(path) => {
-                return Some(format!("`namei -l {path}` shows the links; take one of them away"));
+                return Some(NextStep::Do(format!(
+                    "`namei -l {path}` shows the links; take one of them away"
+                )));
             }
             Self::TimedOut { command, .. } => {
-                return Some(format!(
-                    "run `{command}` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at), then run the same command again"
-                ));
+                return Some(NextStep::ThenRerun(format!(
+                    "run `{command}` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at)"
+                )));
             }
             Self::ConcurrentModification(path) => {
-                return Some(format!("look at what is in `{path}` now, then run the same command again"));
+                return Some(NextStep::ThenRerun(format!("look at what is in `{path}` now")));
             }
             Self::Busy(path) => {
-                return Some(format!(
+                return Some(NextStep::Do(format!(
                     "wait until kind-wsl has ended in the other distribution; if none runs, remove `{}`",
                     above(path).join(".kind-wsl.lock")
-                ));
+                )));
             }
             Self::Failed { command, .. } if command.starts_with("apt-get ") => {
                 let hint = "`sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here";
-                return Some(hint.to_owned());
+                return Some(NextStep::Do(hint.to_owned()));
             }
             _ => return None,
         };
         Some(match source.kind() {
-            K::ReadOnlyFilesystem => format!(
+            K::ReadOnlyFilesystem => NextStep::Do(format!(
                 "the file system is mounted read-only (`findmnt -T {}` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck",
                 above(path)
-            ),
-            K::StorageFull | K::QuotaExceeded => format!(
-                "free some space (`df -h {}` shows how much there is), then run the same command again",
+            )),
+            K::StorageFull | K::QuotaExceeded => NextStep::ThenRerun(format!(
+                "free some space (`df -h {}` shows how much there is)",
                 above(path)
-            ),
-            K::NotADirectory => format!(
-                "a directory has to be there: move what is in its place away (`mv {path} {path}.old`), then run the same command again"
-            ),
-            K::IsADirectory => format!(
-                "a file has to be there: move the directory away (`mv {path} {path}.old`), then run the same command again"
-            ),
-            K::PermissionDenied if source.raw_os_error() == Some(nix::libc::EPERM) => format!(
+            )),
+            K::NotADirectory => NextStep::ThenRerun(format!(
+                "a directory has to be there: move what is in its place away (`mv {path} {path}.old`)"
+            )),
+            K::IsADirectory => NextStep::ThenRerun(format!(
+                "a file has to be there: move the directory away (`mv {path} {path}.old`)"
+            )),
+            K::PermissionDenied if source.raw_os_error() == Some(nix::libc::EPERM) => NextStep::Do(format!(
                 "`{path}` may be immutable: `lsattr {path}` shows an `i` then, and `sudo chattr -i {path}` takes it away"
-            ),
-            K::InvalidInput => format!(
-                "a file has to be there: `ls -ld {path}` shows what is; move it away (`mv {path} {path}.old`), then run the same command again"
-            ),
-            K::FileTooLarge => format!(
-                "`ls -ls {path}` shows how large it is; move it away (`mv {path} {path}.old`), then run the same command again"
-            ),
-            K::PermissionDenied => format!("`ls -ld {path}` shows who may use it"),
-            _ if source.raw_os_error() == Some(nix::libc::EIO) => format!(
+            )),
+            K::InvalidInput => NextStep::ThenRerun(format!(
+                "a file has to be there: `ls -ld {path}` shows what is; move it away (`mv {path} {path}.old`)"
+            )),
+            K::FileTooLarge => NextStep::ThenRerun(format!(
+                "`ls -ls {path}` shows how large it is; move it away (`mv {path} {path}.old`)"
+            )),
+            K::PermissionDenied => NextStep::Do(format!("`ls -ld {path}` shows who may use it")),
+            _ if source.raw_os_error() == Some(nix::libc::EIO) => NextStep::Do(format!(
                 "the disk below `{}` fails: `dmesg | tail` shows what the kernel says of it; once it is mended, run the same command again",
                 above(path)
-            ),
+            )),
             _ => return None,
         })
     }

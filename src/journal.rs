@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::change::SAVED;
 use crate::host::{Holder, HostError, Kind, LiveSystem, Lock, Owner, System};
+use crate::next_step::NextStep;
 
 pub use agreement::Agreement;
 use checksum::{ChecksumStatus, checksum_status, continues_after_its_end};
@@ -65,26 +66,26 @@ pub enum JournalError {
 impl JournalError {
     /// What a person can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
             Self::Host(e) => return e.hint(),
             Self::Locked(Some(holder)) => {
-                format!("wait until it has ended; `ps -fp {}` shows it", holder.pid)
+                NextStep::Do(format!("wait until it has ended; `ps -fp {}` shows it", holder.pid))
             }
-            Self::Locked(None) => "wait until it has ended; `ps -C kind-wsl` shows it".to_owned(),
-            Self::Newer { tool, .. } => format!("use {tool} or later"),
-            Self::Untrusted { .. } => {
+            Self::Locked(None) => {
+                NextStep::Do("wait until it has ended; `ps -C kind-wsl` shows it".to_owned())
+            }
+            Self::Newer { tool, .. } => NextStep::Do(format!("use {tool} or later")),
+            Self::Untrusted { .. } => NextStep::Do(
                 "only root may be able to change it: find out who did, then restore its owner and mode"
-                    .to_owned()
-            }
-            Self::Damaged { .. } => format!(
-                "keep a copy of {DIR} and report it: every change is still listed there in plain text"
+                    .to_owned(),
             ),
-            Self::OtherUser { theirs, .. } => {
-                format!(
-                    "go on with `--user {theirs}`, or take that set-up back first: `kind-wsl undo --user {theirs}`"
-                )
-            }
+            Self::Damaged { .. } => NextStep::Do(format!(
+                "keep a copy of {DIR} and report it: every change is still listed there in plain text"
+            )),
+            Self::OtherUser { theirs, .. } => NextStep::Do(format!(
+                "go on with `--user {theirs}`, or take that set-up back first: `kind-wsl undo --user {theirs}`"
+            )),
         })
     }
 }

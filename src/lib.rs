@@ -14,7 +14,7 @@
 //! | change | [`change`] | the primitives: lenses on the machine |
 //! | kernel | [`cgroup`] | the cgroup hierarchy that the kernel shows |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
-//! | machine | [`host`] | files under a root, commands, users, time |
+//! | machine | [`host`], [`next_step`] | files under a root, commands, users, time; advice on an error |
 
 pub mod cgroup;
 pub mod change;
@@ -32,6 +32,7 @@ pub mod fix;
 pub mod host;
 pub mod inspect;
 pub mod journal;
+pub mod next_step;
 pub mod plan;
 pub mod provider;
 mod redact;

@@ -220,7 +220,7 @@ impl PlanError {
     /// What a person can do about it, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        self.source.hint()
+        self.source.hint().map(|step| step.to_string())
     }
 }
 
@@ -362,7 +362,7 @@ fn plan_stage(
         let aim = match change.desired(view) {
             Err(e @ ChangeError::Removes { .. }) => {
                 planned.verdict = Verdict::Blocked;
-                (planned.why, planned.hint) = (e.to_string(), e.hint());
+                (planned.why, planned.hint) = (e.to_string(), e.hint().map(|step| step.to_string()));
                 return Ok(planned);
             }
             aim => aim?,

@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use crate::edit::EditError;
 use crate::fetch::FetchError;
 use crate::host::HostError;
+use crate::next_step::NextStep;
 
 /// What went wrong while a change was looked at or made.
 #[derive(Debug, thiserror::Error)]
@@ -64,27 +65,31 @@ pub enum ChangeError {
 impl ChangeError {
     /// What a person can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
             // The database is older than the mirrors, and pacman supports no partial upgrade (wiki.archlinux.org, System
             // maintenance), so it is not refreshed for one package.
             Self::Host(HostError::Failed { command, .. }) if command.starts_with("pacman -S") => {
-                "update the system first (`sudo pacman -Syu`), then run the same command again".to_owned()
+                NextStep::ThenRerun("update the system first (`sudo pacman -Syu`)".to_owned())
             }
             Self::Host(e) => return e.hint(),
-            Self::Fetch { source, .. } => return source.hint(),
-            Self::Edit { source, path } => return source.hint().map(|h| h.replace("{path}", path.as_str())),
+            Self::Fetch { source, .. } => return source.hint().map(NextStep::Do),
+            Self::Edit { source, path } => return source.hint(path),
             Self::NotAFile { path, .. } => {
-                format!("move it away (`mv {path} {path}.old`), then run the same command again")
+                NextStep::ThenRerun(format!("move it away (`mv {path} {path}.old`)"))
             }
             Self::Foreign { path } => {
-                format!("move it away (`sudo mv {path} {path}.old`), then run the same command again")
+                NextStep::ThenRerun(format!("move it away (`sudo mv {path} {path}.old`)"))
             }
             Self::Removes { removes, .. } => {
-                format!("to agree to the removal, add `--remove-packages {removes}`")
+                NextStep::Do(format!("to agree to the removal, add `--remove-packages {removes}`"))
             }
-            Self::Lost { .. } => "keep the file as it is with `kind-wsl undo --drift keep`".to_owned(),
-            Self::Entangled { .. } => "leave the packages: `kind-wsl undo` without `--packages`".to_owned(),
+            Self::Lost { .. } => {
+                NextStep::Do("keep the file as it is with `kind-wsl undo --drift keep`".to_owned())
+            }
+            Self::Entangled { .. } => {
+                NextStep::Do("leave the packages: `kind-wsl undo` without `--packages`".to_owned())
+            }
             Self::Mismatch(_) | Self::Stopped(_) => return None,
         })
     }

@@ -144,7 +144,7 @@ impl Setup {
                 stop: &stop,
                 steps: Steps::of(plan),
             };
-            engine.setup(answers, chosen).map_err(goes_on)?
+            engine.setup(answers, chosen).map_err(failure)?
         };
         let RunOutcome::Restart(awaited) = &ended else {
             return Ok(self.end(global, session, &ended));
@@ -180,22 +180,14 @@ impl Setup {
     }
 }
 
-/// A failure half-way: what was done stays done.
-fn goes_on(error: EngineError) -> Failure {
-    let stays = matches!(
-        error,
-        EngineError::Change { .. } | EngineError::Trigger(_) | EngineError::NotApplied { .. }
-    );
-    let mut failure = Failure::from(error);
-    if stays {
-        let then = "`kind-wsl setup` goes on from here";
-        failure.hint = Some(match failure.hint {
-            None => format!("{then}, once the cause is mended"),
-            Some(hint) if hint.ends_with("run the same command again") => hint,
-            Some(hint) => format!("{hint}; then {then}"),
-        });
+/// A failure in the middle leaves the changes of before.
+fn failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::Change { .. } | EngineError::Trigger(_) | EngineError::NotApplied { .. } => {
+            Failure::resumable(error, "kind-wsl setup")
+        }
+        _ => Failure::from(error),
     }
-    failure
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {

@@ -170,7 +170,7 @@ impl Undo {
                 out(&render::lines(&format!("{left}{end}"), &format!("{now}{end}")));
             }
         });
-        let undone = shown.map_err(goes_on)?;
+        let undone = shown.map_err(failure)?;
         Ok(self.end(session, &undone))
     }
 
@@ -216,21 +216,12 @@ fn clusters(nodes: &[String]) -> BTreeSet<&str> {
     nodes.iter().filter_map(|node| node.strip_suffix("-control-plane")).collect()
 }
 
-/// A failure half-way: what was taken back stays so.
-fn goes_on(error: EngineError) -> Failure {
+/// A failure in the middle: what was reverted stays so.
+fn failure(error: EngineError) -> Failure {
     let stays = match &error {
         EngineError::Change { source, .. } => matches!(**source, ChangeError::Host(_)),
         EngineError::Trigger(_) => true,
         _ => false,
     };
-    let mut failure = Failure::from(error);
-    if stays {
-        let then = "`kind-wsl undo` goes on from here";
-        failure.hint = Some(match failure.hint {
-            None => format!("{then}, once the cause is mended"),
-            Some(hint) if hint.ends_with("run the same command again") => hint,
-            Some(hint) => format!("{hint}; then {then}"),
-        });
-    }
-    failure
+    if stays { Failure::resumable(error, "kind-wsl undo") } else { Failure::from(error) }
 }

@@ -1,5 +1,9 @@
 //! Why an edit was refused.
 
+use camino::Utf8Path;
+
+use crate::next_step::NextStep;
+
 /// Why a file was not edited. Nothing was changed when one of these comes back.
 ///
 /// Line numbers count from one, as an editor shows them.
@@ -85,26 +89,25 @@ pub enum EditError {
 }
 
 impl EditError {
-    /// What a person can do about it, where we know; `{path}` stands for the file.
+    /// What a person can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self, path: &Utf8Path) -> Option<NextStep> {
         Some(match self {
             // The one thing at which WSL stops in .wslconfig, where it skips single lines.
             Self::Unreadable { why, .. } if why.contains("big endian") => {
-                "save {path} as UTF-8 (in Notepad: Save as, Encoding), then run the same command again"
-                    .to_owned()
+                NextStep::ThenRerun(format!("save {path} as UTF-8 (in Notepad: Save as, Encoding)"))
             }
-            Self::Unreadable { line, .. } => {
-                format!("correct line {line} of {{path}}, or let `--repair-wsl-conf yes` make it a comment")
-            }
-            Self::NotUtf8 { line } => {
-                format!("correct line {line} of {{path}}; `iconv` turns another encoding into UTF-8")
-            }
+            Self::Unreadable { line, .. } => NextStep::Do(format!(
+                "correct line {line} of {path}, or let `--repair-wsl-conf yes` make it a comment"
+            )),
+            Self::NotUtf8 { line } => NextStep::Do(format!(
+                "correct line {line} of {path}; `iconv` turns another encoding into UTF-8"
+            )),
             Self::Toml { line, .. } | Self::WrongType { line, .. } => {
-                format!("correct line {line} of {{path}}, then run the same command again")
+                NextStep::ThenRerun(format!("correct line {line} of {path}"))
             }
             Self::Overlap { line, .. } => {
-                format!("correct line {line} of {{path}}: every user's ids must be their own")
+                NextStep::Do(format!("correct line {line} of {path}: every user's ids must be their own"))
             }
             Self::BadKey { .. } | Self::BadValue { .. } | Self::SideEffect { .. } => return None,
         })

@@ -5,6 +5,7 @@ use crate::change::ChangeError;
 use crate::doctor::CheckReport;
 use crate::host::HostError;
 use crate::journal::JournalError;
+use crate::next_step::NextStep;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,15 +62,15 @@ pub enum EngineError {
 impl EngineError {
     /// What a person can do about it, where we know.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
             Self::Journal(e) => return e.hint(),
             Self::Change { source, .. } => return source.hint(),
             Self::Trigger(e) | Self::Unanswered(e) => return e.hint(),
-            Self::NotApplied { .. } => "something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned(),
-            Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => hint.clone(),
-            Self::ChecksFailed { failed } => failed.first().map_or_else(String::new, |report| report.fix.to_string()),
-            Self::Drift(_) => "decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned(),
+            Self::NotApplied { .. } => NextStep::Do("something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned()),
+            Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => NextStep::Do(hint.clone()),
+            Self::ChecksFailed { failed } => return failed.first().map(|report| NextStep::Do(report.fix.to_string())),
+            Self::Drift(_) => NextStep::Do("decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned()),
         })
     }
 

@@ -136,7 +136,7 @@ fn an_apt_that_fails_is_quoted_and_the_next_run_goes_on() {
         "
         error: stage `packages` failed: install packages: podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns
           because: `apt-get -y -q -o APT::Status-Fd=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 install --no-remove --no-install-recommends podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns` ended with exit code 100: E: Unable to locate package uidmap
-        hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` goes on from here
+        hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` resumes from here
         ",
     );
     let case = case.file("/fake/archive", archive);

@@ -192,7 +192,7 @@ fn a_home_that_may_not_be_written_is_named() {
         "
         error: stage `podman` failed: edit /home/dev/.config/containers/containers.conf: [containers] log_driver = \"k8s-file\"
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /home/dev` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl setup` goes on from here
+        hint: the file system is mounted read-only (`findmnt -T /home/dev` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl setup` resumes from here
         ",
     );
 }
@@ -223,7 +223,7 @@ fn an_undo_on_a_file_system_that_may_not_be_written_is_told_and_gone_on_with() {
         "
         error: stage `subids` failed: edit /etc/subgid: dev:165536:65536
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl undo` goes on from here
+        hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl undo` resumes from here
         ",
     );
     let case = case.started_by(&[]);
@@ -266,7 +266,7 @@ fn a_file_that_is_immutable_is_named_and_the_next_run_goes_on() {
         "
         error: stage `subids` failed: edit /etc/subuid: dev:165536:65536
           because: Operation not permitted
-        hint: `/etc/subuid` may be immutable: `lsattr /etc/subuid` shows an `i` then, and `sudo chattr -i /etc/subuid` takes it away; then `kind-wsl setup` goes on from here
+        hint: `/etc/subuid` may be immutable: `lsattr /etc/subuid` shows an `i` then, and `sudo chattr -i /etc/subuid` takes it away; then `kind-wsl setup` resumes from here
         ",
     );
     recovers(&case, &calm);

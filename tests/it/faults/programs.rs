@@ -40,7 +40,7 @@ fn a_systemctl_that_fails_is_quoted() {
         "
         error: what has to follow the changes failed
           because: `systemctl daemon-reload` ended with exit code 1: Failed to connect to bus: Connection timed out
-        hint: `kind-wsl setup` goes on from here, once the cause is mended
+        hint: fix the cause; then `kind-wsl setup` resumes from here
         ",
     );
     recovers(&case, &calm);
@@ -57,7 +57,7 @@ fn a_systemctl_that_fails_at_an_undo_is_quoted_and_the_undo_goes_on() {
         "
         error: what has to follow the changes failed
           because: `systemctl daemon-reload` ended with exit code 1: Failed to connect to bus: Connection timed out
-        hint: `kind-wsl undo` goes on from here, once the cause is mended
+        hint: fix the cause; then `kind-wsl undo` resumes from here
         ",
     );
     case.run("undo --yes --packages").expect(0, "");
@@ -77,7 +77,7 @@ fn a_unit_whose_state_systemctl_does_not_tell_is_not_taken_for_disabled() {
         "
         error: stage `controllers` failed: enable kind-wsl-controllers.service
           because: `systemctl is-enabled kind-wsl-controllers.service` ended with exit code 1: Failed to connect to bus: Connection timed out
-        hint: `kind-wsl undo` goes on from here, once the cause is mended
+        hint: fix the cause; then `kind-wsl undo` resumes from here
         ",
     );
     assert!(case.machine.path(link).is_symlink(), "it is still to be undone");
@@ -136,7 +136,7 @@ fn an_apt_that_fails_half_way_is_quoted_gone_on_with_and_undone() {
             "error: stage `packages` failed: install packages: {NAMES}\n  \
                because: `{APT} install --no-remove --no-install-recommends {NAMES}` ended with exit code 100: dpkg: error processing archive uidmap_4.13.deb (--unpack): cannot copy extracted data: unexpected end of file\n\
              \x20          E: Sub-process /usr/bin/dpkg returned an error code (1)\n\
-             hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` goes on from here\n"
+             hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` resumes from here\n"
         );
         case.run(&format!("setup {}", agreed())).expect(1, &said);
         let has = case.machine.text("/fake/packages");

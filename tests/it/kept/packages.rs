@@ -137,7 +137,7 @@ fn pacman_never_upgrades_a_part_of_the_system() {
     let machine = other(Manager::Pacman);
     machine.write("/fake/archive", machine.text("/fake/archive").replace("crun 1.8.1-1\n", ""));
     let error = machine.setup(&calm(&machine), &answers(), false).unwrap_err();
-    assert!(error.hint().unwrap().contains("`sudo pacman -Syu`"), "{:?}", error.hint());
+    assert!(error.hint().unwrap().to_string().contains("`sudo pacman -Syu`"), "{:?}", error.hint());
 }
 
 #[test]
