@@ -7,6 +7,7 @@
 //! methods of [`LiveSystem`], and only the engine calls it.
 
 mod account;
+mod cache;
 mod cmd;
 mod download_dir;
 mod env_handoff;
@@ -105,6 +106,18 @@ pub trait System {
     /// When something is there but can not be read.
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError>;
 
+    /// What is at a resolved path, and its bytes if it is a regular file; `None` if nothing is there.
+    ///
+    /// # Errors
+    /// As [`System::read`].
+    fn read_file(&self, path: &Utf8Path) -> Result<Option<(Stat, Vec<u8>)>, HostError> {
+        let Some(stat) = self.stat(path)? else { return Ok(None) };
+        if stat.kind != Kind::File {
+            return Ok(Some((stat, Vec::new())));
+        }
+        Ok(self.read(path)?.map(|bytes| (stat, bytes)))
+    }
+
     /// The SHA-256 of a regular file as lower-case hexadecimal digits; `None` where nothing is.
     ///
     /// # Errors
@@ -201,6 +214,7 @@ pub struct LiveSystem {
     uid: u32,
     gid: u32,
     fault: FaultInjector,
+    cache: cache::FileCache,
     user_paths: RefCell<identity::UserPaths>,
     unanswered: RefCell<Option<HostError>>,
     /// Whether this run keeps other distributions away.

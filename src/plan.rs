@@ -1,129 +1,23 @@
 //! What set-up would do, as data: stages × facts × answers, folded over a view of the machine.
 
 mod notes;
+mod overlay;
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::change::{Aside, Body, Change, ChangeError, Put, Scope, State, Target, binary};
+use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target, binary};
 use crate::checks;
 use crate::edit::shown::beside_own;
 use crate::edit::{self, Form};
 use crate::facts::wsl::WSL_CONF;
 use crate::facts::{Facts, Packages, Pending, WslConf};
 use crate::fetch::Source;
-use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System, digest, missing_dirs};
+use crate::host::{System, missing_dirs};
 pub use crate::stage::StageSelection;
+pub use overlay::Overlay;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
-
-/// A planned file: what it is, its bytes, how it is shown.
-type Laid = (Stat, Vec<u8>, Form);
-
-/// The machine with planned writes laid over it, so that a change sees what the changes before it will write.
-pub struct Overlay<'w> {
-    base: &'w dyn System,
-    files: RefCell<BTreeMap<Utf8PathBuf, Laid>>,
-    /// The places of renamed files: nothing at the old one, at the new one what was there.
-    places: RefCell<BTreeMap<Utf8PathBuf, Option<Stat>>>,
-}
-
-impl std::fmt::Debug for Overlay<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("View").field("files", &self.files.borrow().keys()).finish_non_exhaustive()
-    }
-}
-
-impl<'w> Overlay<'w> {
-    /// Nothing laid over it yet.
-    #[must_use]
-    pub fn new(base: &'w dyn System) -> Self {
-        Self { base, files: RefCell::default(), places: RefCell::default() }
-    }
-
-    fn lay(&self, path: Utf8PathBuf, state: &State, bytes: Vec<u8>, form: Form) {
-        let Some(file) = Change::file_of(state) else { return };
-        let len = bytes.len() as u64;
-        let stat = Stat { kind: Kind::File, mode: file.mode, uid: file.uid, gid: file.gid, len };
-        self.files.borrow_mut().insert(path, (stat, bytes, form));
-    }
-
-    fn rename(&self, aside: &Aside) -> Result<(), HostError> {
-        let real = |path: &Utf8Path| {
-            let dir = path.parent().unwrap_or(Utf8Path::new("/"));
-            self.resolve(dir).map(|dir| dir.join(path.file_name().unwrap_or_default()))
-        };
-        let (from, to) = (real(&aside.path)?, real(&aside.to)?);
-        let stat = self.stat(&from)?;
-        self.places.borrow_mut().extend([(from, None), (to, stat)]);
-        Ok(())
-    }
-
-    /// Whether what is at this path will be elsewhere by then.
-    fn is_left(&self, path: &Utf8Path) -> bool {
-        matches!(self.places.borrow().get(path), Some(None))
-    }
-}
-
-impl System for Overlay<'_> {
-    fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        match self.files.borrow().get(path) {
-            Some((stat, ..)) => Ok(Some(stat.clone())),
-            None => self.places.borrow().get(path).map_or_else(|| self.base.stat(path), |s| Ok(s.clone())),
-        }
-    }
-
-    fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
-        match self.files.borrow().get(path) {
-            Some((_, bytes, _)) => Ok(Some(bytes.clone())),
-            None if self.is_left(path) => Ok(None),
-            None => self.base.read(path),
-        }
-    }
-
-    fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
-        match self.files.borrow().get(path) {
-            Some((_, bytes, _)) => Ok(Some(digest(bytes))),
-            None if self.is_left(path) => Ok(None),
-            None => self.base.sha256(path),
-        }
-    }
-
-    fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
-        self.base.list(dir)
-    }
-
-    fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
-        self.base.resolve(path)
-    }
-
-    fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
-        self.base.list_dirs(dir)
-    }
-
-    fn exists_in_process(&self, pid: u32, path: &str) -> Option<bool> {
-        self.base.exists_in_process(pid, path)
-    }
-
-    fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
-        self.base.run_readonly(cmd)
-    }
-
-    fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
-        self.base.note_unanswered(cmd, error);
-    }
-
-    fn env(&self, name: &str) -> Option<String> {
-        self.base.env(name)
-    }
-
-    fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
-        self.base.resolve_owner(owner)
-    }
-}
 
 /// The verdict on a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -267,7 +161,11 @@ impl Plan {
         let places = view.places.into_inner();
         for (path, (_, after, form)) in view.files.into_inner() {
             let stays = !matches!(places.get(&path), Some(None));
-            let before = system.read(&path).ok().flatten().filter(|_| stays);
+            let found = match form {
+                Form::Own => system.read(&path),
+                _ => system.read_file(&path).map(|found| found.map(|(_, bytes)| bytes)),
+            };
+            let before = found.ok().flatten().filter(|_| stays);
             let encoding = edit::shown::encoding(before.as_deref(), &after);
             let (before, after) = if form == Form::Own {
                 let after = binary(&after).unwrap_or_else(|| String::from_utf8_lossy(&after).into_owned());

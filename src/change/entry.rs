@@ -258,7 +258,9 @@ impl Entry {
         }
         let (mode, ids) =
             file.map_or((0o644, context.host.resolve_owner(self.owner)), |f| (f.mode, (f.uid, f.gid)));
-        context.host.replace_if(seen, &path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))
+        context.host.replace_if(seen, &path, mode, ids, self.owner, |sink| write_all(sink, &new, &path))?;
+        context.host.remember(&path, &new);
+        Ok(())
     }
 }
 

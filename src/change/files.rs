@@ -10,9 +10,8 @@ pub(crate) fn regular(
     system: &dyn System,
     path: &Utf8Path,
 ) -> Result<Option<(FileState, Vec<u8>)>, ChangeError> {
-    let Some(stat) = system.stat(path)? else { return Ok(None) };
+    let Some((stat, bytes)) = system.read_file(path)? else { return Ok(None) };
     expect_file(path, &stat)?;
-    let Some(bytes) = system.read(path)? else { return Ok(None) };
     let sha256 = digest(&bytes);
     Ok(Some((
         FileState { path: path.to_owned(), sha256, mode: stat.mode, uid: stat.uid, gid: stat.gid },

@@ -161,7 +161,12 @@ impl Engine<'_> {
     /// Keeps the bytes of a file that is about to be changed.
     fn save(&self, journal: &Journal<'_>, before: &State) -> Result<(), EngineError> {
         let Some(file) = Change::file_of(before) else { return Ok(()) };
-        let bytes = self.host.read_large(&file.path).map_err(JournalError::from)?.unwrap_or_default();
+        let read = match before {
+            // An entry's file was read just now; any other may be a program.
+            State::Entry { .. } => self.host.read_file(&file.path).map(|found| found.map(|(_, bytes)| bytes)),
+            _ => self.host.read_large(&file.path),
+        };
+        let bytes = read.map_err(JournalError::from)?.unwrap_or_default();
         if crate::host::digest(&bytes) == file.sha256 {
             journal.save(&file.sha256, &bytes)?;
         } else if !journal.has_saved(&file.sha256)? {

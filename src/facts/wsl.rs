@@ -264,7 +264,9 @@ impl Windows {
         else {
             return Self { interop, is_guess: true, ..Self::default() };
         };
-        let bytes = system.read(&profile.join(".wslconfig")).ok().flatten().unwrap_or_default();
+        let path = system.resolve(&profile.join(".wslconfig"));
+        let file = path.and_then(|path| system.read_file(&path)).ok().flatten();
+        let bytes = file.map(|(_, bytes)| bytes).unwrap_or_default();
         let doc = Document::parse(&bytes, Dialect::WslConfig);
         let value = |section, key| doc.get(section, key).map(ToOwned::to_owned);
         Self {

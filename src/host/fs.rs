@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
+use super::cache::FileCache;
 use super::identity::FsIdentityGuard;
 use super::open::{Bounded, LARGE, TEXT, regular};
 use super::walk::{Met, Root, Spot, UNKNOWN, dirs_in, names_in};
@@ -76,6 +77,7 @@ impl LiveSystem {
             uid: nix::unistd::geteuid().as_raw(),
             gid: nix::unistd::getegid().as_raw(),
             fault: FaultInjector::default(),
+            cache: FileCache::default(),
             user_paths: RefCell::default(),
             unanswered: RefCell::default(),
             is_alone: Rc::default(),
@@ -284,6 +286,10 @@ impl System for LiveSystem {
         self.read_within(path, TEXT)
     }
 
+    fn read_file(&self, path: &Utf8Path) -> Result<Option<(Stat, Vec<u8>)>, HostError> {
+        absent_is_none(self.read_cached(path).map_err(|e| relabel(e, path)))
+    }
+
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
         // Not as a whole: it may be a program of 50 MB.
         let opened = self.open_at(path, OFlag::O_RDONLY);
@@ -300,11 +306,16 @@ impl System for LiveSystem {
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
         let act = self.identity_for(path);
-        let (spot, act) = match self.top.open(path, OFlag::O_PATH) {
-            Err(Errno::ELOOP) => self.reach(path, true, act)?,
-            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(plain(path)),
-            Err(e) => return Err(failed("examine", path)(e.into())),
-        };
+        // Without opening it: that is slow on Windows' drives.
+        let found = self.top.directory_of(path).map_err(io::Error::from).map_err(failed("examine", path))?;
+        if let Some(spot) = found {
+            match spot.stat() {
+                Ok(Stat { kind: Kind::Link(_), .. }) => {}
+                Err(e) if !is_absent(&e) => return Err(failed("examine", path)(e)),
+                _ => return Ok(plain(path)),
+            }
+        }
+        let (spot, act) = self.reach(path, true, act)?;
         self.record_link_target(path, &spot.real, &act);
         Ok(spot.real)
     }

@@ -59,7 +59,11 @@ impl LiveSystem {
             (Expected::Link(to), Some(Kind::Link(now))) => to == now,
             _ => false,
         };
-        if same { Ok(()) } else { Err(HostError::ConcurrentModification(path.to_owned())) }
+        if same {
+            return Ok(());
+        }
+        self.cache.forget(path);
+        Err(HostError::ConcurrentModification(path.to_owned()))
     }
 
     /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and

@@ -13,7 +13,7 @@ use crate::host::System;
 pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan: &Plan) -> Vec<String> {
     let parse = |system: &dyn System, path: &Utf8Path, dialect| {
         let real = system.resolve(path).unwrap_or_else(|_| path.to_owned());
-        let bytes = system.read(&real).ok().flatten().unwrap_or_default();
+        let bytes = system.read_file(&real).ok().flatten().map(|(_, bytes)| bytes).unwrap_or_default();
         Document::parse_as(&bytes, dialect, facts.wsl.grammar())
     };
     let edits = || plan.changes().filter_map(edit_of);
