@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError, Event};
 use crate::change::{Change, ChangeError, Context, State, Trigger};
-use crate::host::{Alone, BootInstance, HostError};
+use crate::host::{Alone, BootInstance, HostError, System};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 use crate::stage::Stage;
 

@@ -286,3 +286,34 @@ fn a_link_is_followed_with_the_rights_of_its_owner() {
         assert_eq!(host.read(&ground.top.join("roots")).unwrap().unwrap(), b"secret");
     }
 }
+
+#[test]
+fn a_file_that_changed_is_read_again() {
+    let ground = Ground::new();
+    let file = ground.put("file", "one");
+    let host = host_at(&ground.top);
+    let read = || host.read_file(Utf8Path::new("/file")).unwrap().map(|(_, bytes)| bytes);
+    assert_eq!(read().unwrap(), b"one");
+    // Of the same size, in the same file.
+    fs::write(&file, "two").unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+    assert_eq!(read().unwrap(), b"two");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(read(), None);
+}
+
+#[test]
+fn a_change_that_the_times_do_not_show_is_found_before_the_file_is_replaced() {
+    let ground = Ground::new();
+    ground.put("file", "two");
+    let (host, path) = (host_at(&ground.top), Utf8Path::new("/file"));
+    host.remember(path, b"one");
+    let read = || host.read_file(path).unwrap().map(|(_, bytes)| bytes).unwrap();
+    assert_eq!(read(), b"one");
+    let (sha256, ids) = (super::digest(b"one"), host.resolve_owner(Owner::Root));
+    let replaced: Result<(), HostError> =
+        host.replace_if(Expected::File(&sha256), path, 0o644, ids, Owner::Root, |_| Ok(()));
+    assert!(replaced.unwrap_err().is_conflict());
+    assert_eq!(read(), b"two");
+}

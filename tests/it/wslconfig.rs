@@ -8,7 +8,9 @@ use std::fs;
 use kind_wsl::edit::wslconf::{Dialect, Document};
 use kind_wsl::engine::{DriftPolicy, PendingRestart, RunOutcome};
 use kind_wsl::host::FaultInjector;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
+use crate::support::cli::Case;
 use crate::support::{Layout, Machine, answers};
 
 const PATH: &str = "/mnt/c/Users/dev/.wslconfig";
@@ -49,6 +51,21 @@ fn line(end: &str) -> String {
 /// The same among lines of others.
 fn noted(end: &str) -> String {
     format!("# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"{end}{}", line(end))
+}
+
+#[test]
+fn a_setup_of_two_keys_opens_it_at_most_four_times() {
+    let case = Case::new(Layout::Modern);
+    let watch = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+    watch.add_watch(case.machine.path("/mnt/c/Users/dev").as_std_path(), AddWatchFlags::IN_OPEN).unwrap();
+    case.run("setup --yes --only idle --idle yes").expect(0, "");
+    let mut opened = 0;
+    while let Ok(events) = watch.read_events() {
+        opened += events.iter().filter(|e| e.name.as_deref().is_some_and(|n| n == ".wslconfig")).count();
+    }
+    assert!((1..=4).contains(&opened), "it was opened {opened} times");
+    let text = case.machine.text(PATH);
+    assert!(text.contains("vmIdleTimeout=-1") && text.contains("instanceIdleTimeout=-1"), "{text}");
 }
 
 #[test]
