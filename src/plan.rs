@@ -15,9 +15,9 @@ use crate::facts::{Facts, Packages, Pending, WslConf};
 use crate::fetch::Source;
 use crate::host::{System, missing_dirs};
 pub use crate::stage::StageSelection;
-pub use overlay::Overlay;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
+pub use overlay::Overlay;
 
 /// The verdict on a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
