@@ -71,10 +71,10 @@ pub struct TemplateVars {
 }
 
 /// Whether a text can stand in every template. Letters of every script can; control characters and separators of lines,
-/// which YAML would change, cannot.
+/// which YAML would change, cannot, nor `$`, which Ansible's command module expands in an argument.
 #[must_use]
 pub fn is_printable(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || matches!(c, ' '..='~'))
+    text.chars().all(|c| c.is_alphanumeric() || (matches!(c, ' '..='~') && c != '$'))
 }
 
 /// Replaces each `__NAME__` in one pass: a value that looks like a name stays as it is.

@@ -90,7 +90,7 @@ impl ExportCommand {
         };
         let texts = vars.flags.iter().chain([&vars.user]).chain(&self.binary);
         if let Some(text) = texts.into_iter().find(|text| !is_printable(text)) {
-            let hint = "use letters, digits, spaces and ASCII signs";
+            let hint = "use letters, digits, spaces and ASCII signs other than `$`";
             return Err(Failure::usage(format!("{text:?} has characters that cannot be exported"), hint));
         }
         let text = self.format.render(&vars);
