@@ -9,6 +9,7 @@ pub(crate) mod kernel;
 mod kind;
 pub(crate) mod network;
 mod node;
+mod outcome;
 pub(crate) mod podman;
 pub(crate) mod session;
 pub(crate) mod wsl;
@@ -17,10 +18,7 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde::Serialize;
-
 use crate::facts::Facts;
-use crate::fix::Fix;
 use crate::host::System;
 use crate::provider::Provider;
 use crate::stage::Answers;
@@ -28,6 +26,7 @@ use crate::stage::Answers;
 pub(crate) use engine::DOCKER_COMMAND;
 pub(crate) use kind::PODMAN_LABELS;
 pub use kind::{Prediction, RunContext, predict};
+pub use outcome::{Outcome, Status};
 
 /// A condition that kind, or a cluster, needs.
 #[derive(Debug)]
@@ -124,112 +123,6 @@ impl Check {
             };
             Some((*scope, why))
         })
-    }
-}
-
-/// The result of a check. In JSON it keeps the names that it always had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Status {
-    #[serde(rename = "ok")]
-    Ok,
-    /// It holds for kind; something that few need does not work.
-    #[serde(rename = "ok")]
-    Limited,
-    /// kind works, or may, but not well.
-    #[serde(rename = "doubtful")]
-    Warning,
-    /// kind will fail, or the cluster will.
-    #[serde(rename = "wrong")]
-    Error,
-    /// The check is for other machines, or something that it needs failed.
-    #[serde(rename = "not-here")]
-    Skipped,
-    /// It cannot be seen.
-    #[serde(rename = "unknown")]
-    Unknown,
-}
-
-/// What a check found.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    pub status: Status,
-    pub details: String,
-    /// What that means for kind; empty unless the check failed.
-    pub effect: String,
-    /// What to do, in this order.
-    pub fix: Vec<Fix>,
-    /// Whether it is skipped because another check failed.
-    pub is_blocked: bool,
-}
-
-impl Outcome {
-    fn new(status: Status, details: impl Into<String>) -> Self {
-        Self { status, details: details.into(), effect: String::new(), fix: Vec::new(), is_blocked: false }
-    }
-
-    fn ok(details: impl Into<String>) -> Self {
-        Self::new(Status::Ok, details)
-    }
-
-    fn limited(details: impl Into<String>) -> Self {
-        Self::new(Status::Limited, details)
-    }
-
-    fn skipped(why: impl Into<String>) -> Self {
-        Self::new(Status::Skipped, why)
-    }
-
-    fn unknown(why: impl Into<String>) -> Self {
-        Self::new(Status::Unknown, why)
-    }
-
-    fn warning(details: impl Into<String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
-        Self { effect: effect.into(), fix: vec![fix.into()], ..Self::new(Status::Warning, details) }
-    }
-
-    fn error(details: impl Into<String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
-        Self { status: Status::Error, ..Self::warning(details, effect, fix) }
-    }
-
-    /// An error unless the condition holds.
-    fn require(
-        holds: bool,
-        details: impl Into<String>,
-        effect: impl Into<String>,
-        fix: impl Into<Fix>,
-    ) -> Self {
-        if holds { Self::ok(details) } else { Self::error(details, effect, fix) }
-    }
-
-    /// A warning unless the condition holds.
-    fn prefer(
-        holds: bool,
-        details: impl Into<String>,
-        effect: impl Into<String>,
-        fix: impl Into<Fix>,
-    ) -> Self {
-        Self::require(holds, details, effect, fix).warned()
-    }
-
-    /// An error with what was seen instead, unless the condition holds.
-    fn of(seen: Result<String, String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
-        let holds = seen.is_ok();
-        let (Ok(details) | Err(details)) = seen;
-        Self::require(holds, details, effect, fix)
-    }
-
-    /// The same, as a warning if it is an error.
-    fn warned(self) -> Self {
-        let status = if self.status == Status::Error { Status::Warning } else { self.status };
-        Self { status, ..self }
-    }
-
-    /// With one more thing to do, unless there is nothing to do.
-    fn then(mut self, fix: impl Into<Fix>) -> Self {
-        if self.status != Status::Ok {
-            self.fix.push(fix.into());
-        }
-        self
     }
 }
 
