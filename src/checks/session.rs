@@ -205,11 +205,10 @@ fn offered(c: &CheckContext<'_>, names: &[&str]) -> Result<Result<String, String
 }
 
 pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below the systemd user manager", |c| {
-    let own = format!("{ROOT}{}", c.facts.cgroup.own);
+    let (own, unit) = (format!("{ROOT}{}", c.facts.cgroup.own), unit(c.facts));
     if c.facts.cgroup.manager.as_ref().is_some_and(|manager| own.starts_with(&manager.path)) {
-        return Outcome::ok(format!("this shell is in {own}"));
+        return Outcome::ok(format!("this shell is below {unit}"));
     }
-    let unit = unit(c.facts);
     Outcome::limited(format!(
         "this shell is not below {unit}: kind can lack controllers here, and does not with `kind-wsl kind`"
     ))
