@@ -232,6 +232,16 @@ impl Change {
         }
     }
 
+    /// Returns the directory on the Windows side that its file is in.
+    #[must_use]
+    pub fn windows_dir(&self) -> Option<&Utf8Path> {
+        let Self::Entry(Entry { path, edit: Edit::Wslconfig { .. } | Edit::KernelParams { .. }, .. }) = self
+        else {
+            return None;
+        };
+        path.parent()
+    }
+
     /// Whether the run that makes it takes it back at its end.
     #[must_use]
     pub fn is_ephemeral(&self) -> bool {

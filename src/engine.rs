@@ -26,7 +26,9 @@ use apply::{Batch, MAX_ATTEMPTS, failed};
 
 pub use error::EngineError;
 pub use event::{Event, Reporter};
-pub use undo::{Drift, DriftPolicy, Reversal, UndoOptions, Undone, Way, preview};
+pub use undo::{
+    Drift, DriftPolicy, Reversal, UndoOptions, Undone, Unreachable, Way, preview, refuse_unreachable,
+};
 
 /// What a run is made from.
 pub struct Engine<'e> {

@@ -128,6 +128,10 @@ impl Edit {
                 self.parse(bytes).put(section, key, value)
             }
             Self::KernelParams { .. } => {
+                let now = self.parse(bytes);
+                if let Some(line) = now.line_outside_ascii(KERNEL.0, KERNEL.1).filter(|_| value.is_some()) {
+                    return Err(EditError::NotAscii { line, key: format!("{}.{}", KERNEL.0, KERNEL.1) });
+                }
                 let is_longer = value.map(str::len) > self.get(bytes)?.map(|now| now.len());
                 if let Some(value) = value.filter(|value| is_longer && !cmdline::fits(value, WSL_PART)) {
                     let why = format!(
@@ -138,7 +142,7 @@ impl Edit {
                     );
                     return Err(EditError::BadValue { key: KERNEL.1.to_owned(), why });
                 }
-                self.parse(bytes).put(KERNEL.0, KERNEL.1, value)
+                now.put(KERNEL.0, KERNEL.1, value)
             }
             Self::DropSection { section, .. } => {
                 let mut document = self.parse(bytes);

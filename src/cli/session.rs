@@ -66,6 +66,10 @@ impl Session {
         if let Some(profile) = facts::wsl::profile(&self.host) {
             self.host.mark_windows_owned(&self.user, &profile);
         }
+        // An earlier run may have found it elsewhere.
+        for dir in self.journal_state.active().filter_map(|entry| entry.intent.change.windows_dir()) {
+            self.host.mark_windows_owned(&self.user, dir);
+        }
     }
 
     fn begin(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {

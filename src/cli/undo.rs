@@ -9,7 +9,9 @@ use super::Global;
 use super::restart::{Nodes, nodes};
 use super::session::{Session, switches};
 use crate::change::{ChangeError, Scope};
-use crate::engine::{DriftPolicy, Engine, EngineError, Steps, UndoOptions, Undone, Way, preview};
+use crate::engine::{
+    DriftPolicy, Engine, EngineError, Steps, UndoOptions, Undone, Way, preview, refuse_unreachable,
+};
 use crate::error::{Exit, Failure};
 use crate::fetch::{Fetcher, Source};
 use crate::stages;
@@ -64,6 +66,11 @@ impl Undo {
             }
             return Ok(Exit::Done);
         }
+        if self.drift != OnDrift::Keep {
+            let chosen = session.journal_state.active().filter(|e| self.is_chosen(&e.intent.stage));
+            let whole = self.stages.is_empty();
+            refuse_unreachable(&session.host, &session.journal_state, whole, chosen)?;
+        }
         if !self.yes && !self.is_agreed(&session)? {
             out("Nothing was changed.");
             return Ok(Exit::Interrupted);
@@ -74,13 +81,16 @@ impl Undo {
         self.work(global, &session)
     }
 
+    fn is_chosen(&self, stage: &String) -> bool {
+        self.stages.is_empty() || self.stages.contains(stage)
+    }
+
     /// Shows what it would do and asks for consent.
     fn is_agreed(&self, session: &Session) -> Result<bool, Failure> {
         if self.json || !ui::is_interactive() {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
         }
-        let chosen = |stage: &String| self.stages.is_empty() || self.stages.contains(stage);
-        let entries = session.journal_state.active().filter(|e| chosen(&e.intent.stage));
+        let entries = session.journal_state.active().filter(|e| self.is_chosen(&e.intent.stage));
         let (count, groups) = preview(&session.host, entries, self.packages);
         out(&self.shown(session, count, &groups));
         let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());

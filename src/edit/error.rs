@@ -39,12 +39,23 @@ pub enum EditError {
         key: String,
     },
     /// The file is such that this edit would also change what another key means.
-    #[error("`{key}` cannot be changed without changing `{other}` as well; edit the file by hand")]
+    #[error("line {line}: `{key}` cannot be changed without changing {other} as well, {change}")]
     SideEffect {
+        /// The line of the other key.
+        line: usize,
         /// What was to be changed.
         key: String,
-        /// The other key whose value would change.
+        /// The other key whose value would change, if it is a documented one.
         other: String,
+        /// Its value before and after, as far as they may be shown.
+        change: String,
+    },
+    /// A value that WSL reads with other characters than it has.
+    #[error("line {line}: `{key}` has characters outside ASCII, of which WSL keeps one byte each")]
+    NotAscii {
+        /// The line of the value.
+        line: usize,
+        key: String,
     },
     /// The file is not text as its reader expects it.
     #[error("line {line}: the text is not UTF-8")]
@@ -94,7 +105,7 @@ impl EditError {
     pub fn hint(&self, path: &Utf8Path) -> Option<NextStep> {
         Some(match self {
             // The one thing at which WSL stops in .wslconfig, where it skips single lines.
-            Self::Unreadable { why, .. } if why.contains("big endian") => {
+            Self::Unreadable { why, .. } if why.contains("big endian") || why.contains("without") => {
                 NextStep::ThenRerun(format!("save {path} as UTF-8 (in Notepad: Save as, Encoding)"))
             }
             Self::Unreadable { line, .. } => NextStep::Do(format!(
@@ -109,7 +120,13 @@ impl EditError {
             Self::Overlap { line, .. } => {
                 NextStep::Do(format!("correct line {line} of {path}: every user's ids must be their own"))
             }
-            Self::BadKey { .. } | Self::BadValue { .. } | Self::SideEffect { .. } => return None,
+            Self::SideEffect { line, .. } => {
+                NextStep::ThenRerun(format!("edit line {line} of {path} by hand"))
+            }
+            Self::NotAscii { line, .. } => {
+                NextStep::ThenRerun(format!("remove these characters from line {line} of {path}"))
+            }
+            Self::BadKey { .. } | Self::BadValue { .. } => return None,
         })
     }
 }

@@ -189,6 +189,12 @@ impl Document {
         self.counting(&full_name(section, key)).map(|entry| entry.line)
     }
 
+    /// The line of the value that counts, if it has characters outside ASCII.
+    pub(crate) fn line_outside_ascii(&self, section: &str, key: &str) -> Option<usize> {
+        let entry = self.counting(&full_name(section, key))?;
+        (!self.encoding().decode(&self.bytes[entry.raw.clone()]).is_ascii()).then_some(entry.line)
+    }
+
     /// Every `section.key` (lower case) with the bytes of the value that counts, in the order of the file.
     ///
     /// A key above all sections has no prefix; one below a broken header may have a garbled one, as it has for WSL.
@@ -277,19 +283,37 @@ fn full_name(section: &str, key: &str) -> String {
     name.to_ascii_lowercase()
 }
 
+/// A key whose effective value differs between two texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// `section.key` in lower case.
+    pub name: String,
+    /// The line that sets it, in the text that has it.
+    pub line: usize,
+    /// The value of each text.
+    pub values: [Option<Vec<u8>>; 2],
+}
+
 /// The first key, other than those that were `meant` to change, whose effective value differs between two texts for any
 /// version of WSL: the law for every edit.
 #[must_use]
-pub fn moved(before: &[u8], after: &[u8], dialect: Dialect, meant: impl Fn(&str) -> bool) -> Option<String> {
+pub fn moved(before: &[u8], after: &[u8], dialect: Dialect, meant: impl Fn(&str) -> bool) -> Option<Moved> {
     [Grammar::Stop, Grammar::Skip].into_iter().find_map(|grammar| {
-        let [before, after] = [before, after].map(|bytes| Document::parse_as(bytes, dialect, grammar));
-        let mut before = before.values().filter(|(name, _)| !meant(name));
-        let mut after = after.values().filter(|(name, _)| !meant(name));
+        let documents = [before, after].map(|bytes| Document::parse_as(bytes, dialect, grammar));
+        let [mut before, mut after] = documents
+            .each_ref()
+            .map(|document| document.entries().filter(|entry| entry.counts && !meant(entry.name)));
         loop {
             match (before.next(), after.next()) {
                 (None, None) => return None,
-                (left, right) if left == right => {}
-                (left, right) => return left.or(right).map(|(name, _)| name),
+                (Some(left), Some(right)) if (left.name, left.value) == (right.name, right.value) => {}
+                (left, right) => {
+                    let Entry { name, line, .. } = left.or(right)?;
+                    let value =
+                        |document: &Document| document.counting(name).map(|entry| entry.value.to_vec());
+                    let values = documents.each_ref().map(value);
+                    return Some(Moved { name: name.to_owned(), line, values });
+                }
             }
         }
     })

@@ -1,6 +1,6 @@
 //! Why a run failed.
 
-use super::Drift;
+use super::{Drift, Unreachable};
 use crate::change::ChangeError;
 use crate::doctor::CheckReport;
 use crate::host::HostError;
@@ -57,6 +57,9 @@ pub enum EngineError {
     /// Something else than what we left is there, and nobody decided.
     #[error("{} was changed by somebody else", .0.target)]
     Drift(Box<Drift>),
+    /// A file that an undo has to revert is not where it was.
+    #[error("{0}")]
+    Unreachable(Box<Unreachable>),
 }
 
 impl EngineError {
@@ -70,6 +73,7 @@ impl EngineError {
             Self::NotApplied { .. } => NextStep::Do("something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned()),
             Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => NextStep::Do(hint.clone()),
             Self::ChecksFailed { failed } => return failed.first().map(|report| NextStep::Do(report.fix.to_string())),
+            Self::Unreachable(gone) => NextStep::Do(gone.hint()),
             Self::Drift(_) => NextStep::Do("decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned()),
         })
     }

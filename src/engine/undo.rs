@@ -1,5 +1,6 @@
 //! Back to the state before, byte for byte where nobody else wrote.
 
+mod reach;
 mod reversal;
 
 use std::collections::BTreeSet;
@@ -12,9 +13,11 @@ use camino::Utf8PathBuf;
 use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, binary, user_owner};
 use crate::edit::shown::beside_own;
 use crate::host::{BootInstance, System, is_aborted};
-use crate::journal::{Entry, Intent, Journal, Phase, Record};
+use crate::journal::{Entry, Intent, Journal, JournalState, Phase, Record};
 use crate::windows;
 
+pub use reach::Unreachable;
+use reach::{unreachable, unreachable_place};
 pub use reversal::{Reversal, Way, preview};
 
 /// What to do with what others changed since.
@@ -87,8 +90,12 @@ impl Engine<'_> {
             return Ok(Undone::default());
         }
         let mut journal = Journal::open(self.host, &self.user.name)?;
-        self.sweep(&journal.state)?;
         let chosen = |e: &&Entry| options.stages.is_empty() || options.stages.contains(&e.intent.stage);
+        if options.drift != DriftPolicy::Keep {
+            let whole = options.stages.is_empty();
+            refuse_unreachable(self.host, &journal.state, whole, journal.state.active().filter(chosen))?;
+        }
+        self.sweep(&journal.state)?;
         let entries: Vec<Entry> = journal.state.active().filter(chosen).rev().cloned().collect();
         let boot_instance = BootInstance::probe(self.host);
         let mut undone = Undone::default();
@@ -110,6 +117,16 @@ impl Engine<'_> {
                 let why = "`--packages` removes them";
                 self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                 undone.kept.push(target.to_string());
+                continue;
+            }
+            if let Some(gone) = unreachable(self.host, &entry) {
+                self.reporter.event(&Event::Kept {
+                    target: &target,
+                    reversal: &reversal,
+                    why: &gone.to_string(),
+                });
+                undone.kept.push(target.to_string());
+                batch.done.push(Record::Undone { id: intent.id });
                 continue;
             }
             if intent.change.needs_triggers_flushed() {
@@ -267,6 +284,23 @@ impl Engine<'_> {
         let Target { object, detail, .. } = intent.change.target();
         let target = if detail.is_empty() { format!("`{object}`") } else { format!("`{object}` ({detail})") };
         Drift { target, left, now: shown(now) }
+    }
+}
+
+/// Refuses to revert files that cannot be reached, before the first change.
+///
+/// # Errors
+/// [`EngineError::Unreachable`]
+pub fn refuse_unreachable<'e>(
+    system: &dyn System,
+    state: &JournalState,
+    whole: bool,
+    mut entries: impl Iterator<Item = &'e Entry>,
+) -> Result<(), EngineError> {
+    let places = || state.places.iter().filter(|_| whole).find_map(|place| unreachable_place(system, place));
+    match entries.find_map(|entry| unreachable(system, entry)).or_else(places) {
+        Some(gone) => Err(EngineError::Unreachable(Box::new(gone))),
+        None => Ok(()),
     }
 }
 

@@ -202,8 +202,12 @@ fn bytes(system: &dyn System) -> Vec<u8> {
 /// drive, `[automount] root` of wsl.conf, which may have been set only since the start.
 #[must_use]
 pub fn drives_root(system: &dyn System) -> String {
-    let table = system.text("/proc/mounts").unwrap_or_default();
-    if let Some(root) = table.lines().find_map(root_of_drive) {
+    let root_of = |mount: Utf8PathBuf| {
+        let (root, letter) = mount.as_str().rsplit_once('/')?;
+        let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic());
+        is_letter.then(|| format!("{root}/"))
+    };
+    if let Some(root) = drive_mounts(system).into_iter().find_map(root_of) {
         return root;
     }
     let bytes = bytes(system);
@@ -217,16 +221,21 @@ pub fn drives_root(system: &dyn System) -> String {
     roots.iter().find(has_drive).unwrap_or(&roots[0]).clone()
 }
 
-/// The directory above the mount point of a drive, which WSL names after its letter: `C:\134 /mnt/c 9p …,aname=drvfs;path=C:\;…`
-/// (WSL `src/linux/init/drvfs.cpp`).
-fn root_of_drive(line: &str) -> Option<String> {
+/// Where directories of Windows are mounted.
+#[must_use]
+pub fn drive_mounts(system: &dyn System) -> Vec<Utf8PathBuf> {
+    let table = system.text("/proc/mounts").unwrap_or_default();
+    table.lines().filter_map(drive_mount).collect()
+}
+
+/// `C:\134 /mnt/c 9p …,aname=drvfs;path=C:\;…` (WSL `src/linux/init/drvfs.cpp`).
+fn drive_mount(line: &str) -> Option<Utf8PathBuf> {
     let mut columns = line.split_ascii_whitespace();
     let (source, dir, kind) = (columns.next()?, columns.next()?, columns.next()?);
-    let is_drive = matches!(kind, "9p" | "virtiofs" | "drvfs")
-        && (source.starts_with("drvfs") || source.get(1..2) == Some(":"));
-    let (root, letter) = dir.rsplit_once('/')?;
-    let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic());
-    (is_drive && is_letter).then(|| format!("{root}/"))
+    let is_of_windows =
+        source.starts_with("drvfs") || source.get(1..2) == Some(":") || source.starts_with("\\134");
+    let is_drive = matches!(kind, "9p" | "virtiofs" | "drvfs") && is_of_windows;
+    is_drive.then(|| dir.replace("\\040", " ").into())
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -371,7 +380,7 @@ pub(crate) fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Grammar, WslConf, root_of_drive, windows_path};
+    use super::{Grammar, WslConf, drive_mount, windows_path};
 
     #[test]
     fn a_systemd_line_below_an_invalid_line_does_not_count() {
@@ -391,15 +400,15 @@ mod tests {
     #[test]
     fn the_mount_table_shows_where_drives_are_mounted() {
         let options = "rw,noatime,aname=drvfs;path=C:\\;uid=1000;gid=1000,mmap,trans=fd,rfd=5,wfd=5 0 0";
-        for (line, root) in [
-            (format!("C:\\134 /mnt/c 9p {options}"), Some("/mnt/")),
-            (format!("drvfs /win/d 9p {options}"), Some("/win/")),
-            (format!("D:\\134 /d virtiofs {options}"), Some("/")),
+        for (line, dir) in [
+            (format!("C:\\134 /mnt/c 9p {options}"), Some("/mnt/c")),
+            (format!("drvfs /win/d 9p {options}"), Some("/win/d")),
+            (format!("D:\\134 /d virtiofs {options}"), Some("/d")),
             ("drivers /usr/lib/wsl/drivers 9p ro,aname=drivers;fmask=222 0 0".to_owned(), None),
             ("/dev/sdb /mnt/c ext4 rw 0 0".to_owned(), None),
-            (format!("C:\\134 /mnt/windows 9p {options}"), None),
+            (format!("\\134\\134server\\134share /mnt/my\\040share 9p {options}"), Some("/mnt/my share")),
         ] {
-            assert_eq!(root_of_drive(&line).as_deref(), root, "{line}");
+            assert_eq!(drive_mount(&line), dir.map(Into::into), "{line}");
         }
     }
 

@@ -18,32 +18,45 @@ pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan
     };
     let edits = || plan.changes().filter_map(edit_of);
     let is_edited = |path: &Utf8Path| edits().any(|(edited, _)| edited == path);
+    let is_repaired = edits().any(|(_, edit)| *edit == Edit::Repair);
+    // A repair keeps the lines, so that lines are those of the file as it is now.
+    let readable = |path: &Utf8Path, dialect| {
+        let mut document = parse(system, path, dialect);
+        if is_repaired && dialect == Dialect::WslConf {
+            document.repair();
+        }
+        document
+    };
     let mut notes = Vec::new();
     let conf = Utf8Path::new(WSL_CONF);
-    let after = parse(view, conf, Dialect::WslConf);
-    if edits().any(|(path, edit)| path == conf && *edit == Edit::Repair) {
+    if is_repaired {
+        let (now, after) = (readable(conf, Dialect::WslConf), parse(view, conf, Dialect::WslConf));
         let declared: Vec<_> =
             edits().filter(|(path, _)| *path == conf).filter_map(|(_, e)| e.place()).collect();
-        let is_declared = |name: &str| {
-            let names = declared.iter().map(|(section, key)| format!("{section}.{key}"));
-            names.into_iter().any(|declared| declared.eq_ignore_ascii_case(name))
+        let is_meant = |name: &str| {
+            let mut names = declared.iter().map(|(section, key)| format!("{section}.{key}"));
+            names.any(|declared| declared.eq_ignore_ascii_case(name))
+                || now.value_of(name) != after.value_of(name)
         };
-        let new = after.taking_effect_since(&parse(system, conf, Dialect::WslConf), is_declared);
+        let new = now.taking_effect_since(&parse(system, conf, Dialect::WslConf), is_meant);
         if !new.is_empty() {
             notes.push(format!("these settings in {WSL_CONF} will take effect: {}", new.join(", ")));
         }
     }
-    let mut ignored = |path: &Utf8Path, document: &Document| {
-        let found = document.ignored();
-        if !found.is_empty() {
-            notes.push(format!("WSL ignores settings in {path}: {}", found.join("; ")));
+    let mut ignored = |path: &Utf8Path, dialect| {
+        let left = parse(view, path, dialect).ignored();
+        let now = readable(path, dialect).ignored();
+        let stays = now.iter().filter(|now| left.iter().any(|left| left.is_same(now)));
+        let lines: Vec<_> = stays.map(ToString::to_string).collect();
+        if !lines.is_empty() {
+            notes.push(format!("WSL ignores settings in {path}: {}", lines.join("; ")));
         }
     };
     if is_edited(conf) || !facts.wsl_conf.misplaced.is_empty() {
-        ignored(conf, &after);
+        ignored(conf, Dialect::WslConf);
     }
     if let Some(path) = facts.windows.wslconfig().filter(|path| is_edited(path)) {
-        ignored(&path, &parse(view, &path, Dialect::WslConfig));
+        ignored(&path, Dialect::WslConfig);
     }
     notes
 }

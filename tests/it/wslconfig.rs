@@ -1,6 +1,9 @@
 //! `.wslconfig` through a whole set-up and back: every form in which Windows programs leave it, our line where WSL
 //! reads it, and not one byte else.
 
+mod appended;
+mod drives;
+mod ignored;
 mod repair;
 
 use std::fs;

@@ -209,8 +209,8 @@ impl Document {
         Ok(true)
     }
 
-    /// Takes out the section that [`Document::set`] added to the document as it was `before`, unless there is more below
-    /// its header than blank lines. False if nothing was taken out.
+    /// Takes out the header of the section that [`Document::set`] added to the document as it was `before`, unless there is
+    /// more below it than blank lines, and comments above another header. False if nothing was taken out.
     ///
     /// # Errors
     /// When a key would change. The document is then as it was.
@@ -221,11 +221,16 @@ impl Document {
         for header in self.headers(section) {
             let is_blank = |at: &usize| matches!(items[*at].what, What::Blank);
             let next = (header + 1..items.len()).find(|at| !is_blank(at)).unwrap_or(items.len());
-            if next < rest && !items[next].is_header() {
+            // Comments above another header belong to that; at the end of the file they may be about this section.
+            let is_note = |at: &usize| is_blank(at) || matches!(items[*at].what, What::Comment);
+            let content = (next..items.len()).find(|at| !is_note(at)).unwrap_or(next);
+            if next < rest && !items[content].is_header() {
                 return Ok(false);
             }
             let is_last = next >= rest;
-            let ours_above = is_last && before.needs_blank_above(before.end_of_sections());
+            // A blank line below was added since, and takes the place of ours.
+            let is_alone = is_last || next == header + 1;
+            let ours_above = is_alone && before.needs_blank_above(before.end_of_sections());
             let blank_above =
                 header.checked_sub(1).filter(|&above| ours_above && items[above].is_blank_line());
             doomed[blank_above.unwrap_or(header)..next].fill(true);
@@ -296,8 +301,8 @@ impl Document {
         key: &str,
         meant: impl Fn(&str) -> bool,
     ) -> Result<(), EditError> {
-        if let Some(other) = super::moved(&self.bytes, bytes, self.dialect, meant) {
-            return Err(EditError::SideEffect { key: key.to_owned(), other });
+        if let Some(moved) = super::moved(&self.bytes, bytes, self.dialect, meant) {
+            return Err(moved.refused(key, self.dialect));
         }
         *self = self.with(bytes);
         Ok(())

@@ -3,9 +3,13 @@
 //! WSL warns about all of this too, but only at the start of a virtual machine or distribution, to whichever window asked
 //! for it.
 
+use std::fmt;
+
 use super::scan::What;
 use super::shown::value_shown;
-use super::{Dialect, Document, Entry, ProblemKind, parse_bool};
+use super::{Dialect, Document, Entry, Moved, ProblemKind, parse_bool};
+use crate::edit::EditError;
+use crate::edit::shown::length;
 
 /// What WSL takes for the value of a key; it keeps its default for anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +190,22 @@ fn is_number(value: &str) -> bool {
     !digits.starts_with(['+', '-']) && parsed.is_ok_and(|number| i32::try_from(number).is_ok())
 }
 
+impl Moved {
+    /// The refusal of an edit of `key` that would change this one too. Names and values that may be secrets are not shown.
+    pub(super) fn refused(&self, key: &str, dialect: Dialect) -> EditError {
+        let known = dialect.key(&self.name);
+        let other = known.map_or_else(|| "another key".to_owned(), |(name, _)| format!("`{name}`"));
+        let [before, after] = self.values.each_ref().map(|value| {
+            let Some(value) = value else { return "unset".to_owned() };
+            let text = String::from_utf8_lossy(value);
+            let shown = known.filter(|(_, kind)| *kind != Text).and_then(|_| value_shown(&self.name, &text));
+            shown.map_or_else(|| length(value), |shown| format!("`{shown}`"))
+        });
+        let change = format!("from {before} to {after}");
+        EditError::SideEffect { line: self.line, key: key.to_owned(), other, change }
+    }
+}
+
 impl Document {
     /// The settings that WSL takes from this document and did not take from `before`, except those that were `meant`; with
     /// their line, and their value if it is of a known form.
@@ -207,12 +227,19 @@ impl Document {
         self.entries().filter(is_new).filter_map(shown).collect()
     }
 
+    /// The value that counts, by the key's full name in lower case.
+    pub(crate) fn value_of(&self, name: &str) -> Option<&[u8]> {
+        self.counting(name).map(|entry| entry.value)
+    }
+
     /// What WSL does not take from this document, line by line. Names that nobody documents are not repeated: a secret may
     /// be among them.
-    pub(crate) fn ignored(&self) -> Vec<String> {
-        let mut found: Vec<(usize, String)> =
-            self.problems().iter().filter_map(|p| self.problem(p)).collect();
-        let mut unknown: Vec<usize> = Vec::new();
+    pub(crate) fn ignored(&self) -> Vec<Ignored> {
+        if self.is_in_another_encoding() {
+            let text = format!("{} is UTF-16 in a form that WSL cannot read", self.dialect.file());
+            return vec![Ignored { line: 1, name: String::new(), text }];
+        }
+        let mut found: Vec<Ignored> = self.problems().iter().filter_map(|p| self.problem(p)).collect();
         let mut aliases: Vec<(&str, usize)> = Vec::new();
         let mut is_below_broken_header = false;
         for item in &self.scan.items {
@@ -222,35 +249,31 @@ impl Document {
                 _ => {}
             }
             let Some(entry) = Entry::of(item).filter(|entry| entry.counts) else { continue };
+            let mut push = |text: String| {
+                found.push(Ignored { line: entry.line, name: entry.name.to_owned(), text });
+            };
             let Some((name, value)) = self.dialect.key(entry.name) else {
                 match self.elsewhere(entry.name) {
-                    Some(text) => found.push((entry.line, text)),
-                    // Told with the header, or not known to be ignored.
+                    Some(text) => push(text),
+                    // Told with the header.
                     None if is_below_broken_header => {}
-                    None => unknown.push(entry.line),
+                    None => push(format!("not a setting that {} is known to have", self.dialect.file())),
                 }
                 continue;
             };
             if let Some(wanted) = value.wanted(entry.text) {
-                found.push((entry.line, format!("{name} has a value that WSL cannot read (needs {wanted})")));
+                push(format!("{name} has a value that WSL cannot read (needs {wanted})"));
             }
             let key = entry.name.rsplit('.').next().unwrap_or_default();
             if self.dialect == Dialect::WslConfig && ALIASES.contains(&key) {
                 match aliases.iter().find(|(seen, _)| *seen == key) {
-                    Some((_, first)) => {
-                        found.push((entry.line, format!("{name} is set on line {first} already")));
-                    }
+                    Some((_, first)) => push(already(name, *first)),
                     None => aliases.push((key, entry.line)),
                 }
             }
         }
-        found.extend(
-            unknown
-                .into_iter()
-                .map(|line| (line, format!("not a setting that {} is known to have", self.dialect.file()))),
-        );
-        found.sort_by_key(|(line, _)| *line);
-        found.into_iter().map(|(line, text)| format!("line {line}: {text}")).collect()
+        found.sort_by_key(|ignored| ignored.line);
+        found
     }
 
     /// Where a key belongs that this file does not have.
@@ -268,25 +291,56 @@ impl Document {
         Some(format!("{what} belongs in {}", other.file()))
     }
 
-    fn problem(&self, problem: &super::Problem) -> Option<(usize, String)> {
-        let text = match &problem.kind {
+    fn problem(&self, problem: &super::Problem) -> Option<Ignored> {
+        let (name, text) = match &problem.kind {
             ProblemKind::Duplicate { key, first_line } => {
                 let (name, _) = self.dialect.key(key)?;
-                format!("{name} is set on line {first_line} already")
+                (key, already(name, *first_line))
             }
             ProblemKind::InvalidLine { why } => {
                 let is_stop = !self.complete() && self.scan.stop() == Some(problem);
+                // Meant as a comment, and a version that skips it takes it for one.
+                if !is_stop && problem.text.trim_start().starts_with([';', '/']) {
+                    return None;
+                }
                 let item = self.scan.items.iter().find(|item| item.line == problem.line);
                 let is_header = item.is_some_and(|item| matches!(item.what, What::Invalid { header: true }));
-                match (is_stop, is_header) {
+                let text = match (is_stop, is_header) {
                     (true, _) => format!("WSL stops reading here ({why})"),
                     (_, true) => {
                         format!("not a header for WSL ({why}), so the keys below belong to the section above")
                     }
                     _ => format!("WSL cannot read it ({why})"),
-                }
+                };
+                (&problem.text, text)
             }
         };
-        Some((problem.line, text))
+        Some(Ignored { line: problem.line, name: name.clone(), text })
+    }
+}
+
+fn already(name: &str, line: usize) -> String {
+    format!("{name} is set on line {line} already, which takes effect")
+}
+
+/// Something that WSL does not take from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ignored {
+    line: usize,
+    /// The key, or the text of a line that WSL cannot read; not for showing.
+    name: String,
+    text: String,
+}
+
+impl Ignored {
+    /// Whether both are about the same, whatever line it is on.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.text)
     }
 }

@@ -131,6 +131,15 @@ fn commented(line: &[u8]) -> (RepairKind, Vec<u8>) {
     }
 }
 
+impl Document {
+    /// Whether it is UTF-16 that WSL does not read as such.
+    pub(super) fn is_in_another_encoding(&self) -> bool {
+        let of_windows = Utf16 { marked: true, big_endian: false };
+        let is_read = self.dialect == Dialect::WslConfig;
+        Utf16::detect(&self.bytes).is_some_and(|utf16| !(is_read && utf16 == of_windows))
+    }
+}
+
 /// Whether it is UTF-16 text.
 pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     Utf16::detect(bytes).is_some()
@@ -142,6 +151,7 @@ pub(super) fn is_unmarked_utf16(bytes: &[u8]) -> bool {
 }
 
 /// UTF-16 text, known by its mark or, when it is all ASCII, by every other byte being NUL.
+#[derive(PartialEq, Eq)]
 struct Utf16 {
     marked: bool,
     big_endian: bool,

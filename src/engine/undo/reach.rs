@@ -1,0 +1,110 @@
+//! Whether the files that setup changed can still be reached: a Windows drive may not be mounted where it was. A file that
+//! is missing for that reason looks like a change that was reverted already.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::change::Change;
+use crate::facts::wsl::{drive_mounts, drives_root};
+use crate::host::System;
+use crate::journal::Entry;
+
+/// A file that cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    pub path: Utf8PathBuf,
+    /// The directory that is missing: the mount point of a drive, if it is one.
+    pub missing: Utf8PathBuf,
+    /// The letter of the Windows drive.
+    pub drive: Option<char>,
+    /// Where that drive is mounted now.
+    pub now: Option<Utf8PathBuf>,
+}
+
+impl Unreachable {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let Self { missing, drive, now, .. } = self;
+        let keep = "`--drift keep` leaves the file as it is";
+        match (drive, now) {
+            (Some(_), Some(now)) => format!(
+                "run `sudo mkdir -p {missing} && sudo mount --bind {now} {missing}`, then the same command again, then \
+                 `sudo umount {missing}`; {keep}"
+            ),
+            (Some(letter), None) => format!(
+                "run `sudo mkdir -p {missing} && sudo mount -t drvfs {letter}: {missing}`, then the same command again; {keep}"
+            ),
+            (None, _) => {
+                format!("mount the file system with `{missing}`, then run the same command again; {keep}")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, missing, drive, now } = self;
+        match drive {
+            Some(letter) => {
+                write!(f, "cannot revert `{path}`: drive {letter}: is not mounted at `{missing}`")?
+            }
+            None => write!(f, "cannot revert `{path}`: `{missing}` does not exist")?,
+        }
+        now.as_ref().map_or(Ok(()), |now| write!(f, " but at `{now}`"))
+    }
+}
+
+/// Returns why the file of a change cannot be reached, if it cannot.
+///
+/// A directory that its owner has deleted is no reason: only Windows drives and the targets of links are looked for.
+/// Without a home nothing starts.
+pub(super) fn unreachable(system: &dyn System, entry: &Entry) -> Option<Unreachable> {
+    let intent = &entry.intent;
+    let (path, _) = intent.change.created_path()?;
+    let file = Change::file_of(&intent.after);
+    let real = file.map_or(path, |file| &file.path);
+    if intent.change.windows_dir().is_some() {
+        return drive_gone(system, path);
+    }
+    let dir = real
+        .parent()
+        .filter(|dir| file.is_some() && real != path && !intent.dirs.iter().any(|d| d == dir))?;
+    let gone = is_missing(system, dir).then(|| dir.to_owned());
+    Some(Unreachable { path: real.to_owned(), missing: gone?, drive: None, now: None })
+}
+
+/// Returns why a directory of ours in a Windows profile cannot be reached, if it cannot.
+pub(super) fn unreachable_place(system: &dyn System, place: &Utf8Path) -> Option<Unreachable> {
+    drive_gone(system, place)
+}
+
+fn is_missing(system: &dyn System, dir: &Utf8Path) -> bool {
+    system.resolve(dir).and_then(|real| system.stat(&real)).is_ok_and(|stat| stat.is_none())
+}
+
+/// The directory above a file on the Windows side always exists, as long as the drive is mounted.
+fn drive_gone(system: &dyn System, path: &Utf8Path) -> Option<Unreachable> {
+    let dir = path.parent()?;
+    let mounts = drive_mounts(system);
+    let real = system.resolve(dir).unwrap_or_else(|_| dir.to_owned());
+    let is_elsewhere = !mounts.is_empty() && !mounts.iter().any(|mount| real.starts_with(mount));
+    if !is_elsewhere && !is_missing(system, dir) {
+        return None;
+    }
+    let letter = |dir: &Utf8Path| match dir.file_name().map(str::as_bytes) {
+        Some(&[letter]) if letter.is_ascii_alphabetic() => Some(char::from(letter)),
+        _ => None,
+    };
+    // The outermost directory that is named like a drive is its mount point.
+    let drive = dir.ancestors().filter_map(|dir| Some((dir, letter(dir)?))).last();
+    let Some((mount, letter)) = drive else {
+        return Some(Unreachable { path: path.to_owned(), missing: dir.to_owned(), drive: None, now: None });
+    };
+    let below = dir.strip_prefix(mount).unwrap_or(Utf8Path::new(""));
+    let name = letter.to_ascii_lowercase().to_string();
+    let of_letter = mounts.into_iter().filter(|mount| mount.file_name() == Some(&name));
+    let by_root = Utf8PathBuf::from(format!("{}{name}", drives_root(system)));
+    let now = of_letter.chain([by_root]).find(|now| now != mount && !is_missing(system, &now.join(below)));
+    let drive = Some(letter.to_ascii_uppercase());
+    Some(Unreachable { path: path.to_owned(), missing: mount.to_owned(), drive, now })
+}
