@@ -28,7 +28,7 @@ fn refused(machine: &Machine, policy: DriftPolicy) -> (String, String) {
     assert!(matches!(error, EngineError::Unreachable(_)), "{error}");
     same(&before, &machine.snapshot(), "nothing is changed");
     assert!(machine.has_journal());
-    (error.to_string(), error.hint().unwrap())
+    (error.to_string(), error.hint().unwrap().to_string())
 }
 
 #[test]

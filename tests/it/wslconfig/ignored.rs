@@ -4,6 +4,7 @@ use kind_wsl::edit::wslconf::{Dialect, Document};
 use kind_wsl::host::FaultInjector;
 use kind_wsl::plan::{Plan, StageSelection};
 
+use crate::support::cli::Case;
 use crate::support::{Layout, Machine, answers};
 
 const CONF: &str = "/etc/wsl.conf";
@@ -94,6 +95,29 @@ fn the_plan_says_which_settings_of_wsl_conf_wsl_ignores_and_where_they_belong() 
 }
 
 #[test]
+fn doctor_warns_of_what_wsl_ignores() {
+    let utf16: Vec<u8> = "[wsl2]\r\nmemory=4GB\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [b"\xff\xfe".to_vec(), utf16.clone()].concat();
+    for (text, found) in [
+        (utf16, Some("line 1: .wslconfig is UTF-16 in a form that WSL cannot read")),
+        (marked, None),
+        (
+            b"[wsl2]\nmemory=4GB\n[interop]\nenabled=false\n".to_vec(),
+            Some("line 4: [interop] enabled belongs in /etc/wsl.conf"),
+        ),
+    ] {
+        let case = Case::new(Layout::Classic).file(CONFIG, text);
+        let said = case.run("doctor --only wsl-config --json").stdout;
+        let verdict = if found.is_some() { "doubtful" } else { "ok" };
+        let evidence =
+            found.map_or_else(|| "no setting is ignored".to_owned(), |found| format!("{CONFIG} {found}"));
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let check = &document["checks"][0];
+        assert_eq!((&check["verdict"], &check["evidence"]), (&verdict.into(), &evidence.into()), "{said}");
+    }
+}
+
+#[test]
 fn names_and_values_that_nobody_documents_are_not_repeated() {
     let text = "[wsl2]\nmemory=s3cret\ns3cret=1\n[s3cret]\nx=s3cret\n; s3cret\n[interop]\nenabled=s3cret\n";
     let note = note(Layout::Classic, CONFIG, text).unwrap();
@@ -124,8 +148,8 @@ fn an_edit_that_would_change_another_value_is_refused_with_its_line_and_both_val
         let wanted =
             format!("line {line}: `general.instanceidletimeout` cannot be changed without changing {what}");
         assert_eq!(error.to_string(), wanted);
-        let hint = format!("edit line {line} of {{path}} by hand, then run the same command again");
-        assert_eq!(error.hint(), Some(hint));
+        let hint = format!("edit line {line} of /x by hand, then run the same command again");
+        assert_eq!(error.hint("/x".into()).unwrap().to_string(), hint);
         assert_eq!(document.to_bytes(), text.as_bytes());
     }
 }
@@ -150,7 +174,7 @@ fn a_kernel_command_line_outside_ascii_is_refused_with_its_line() {
         assert!(causes.contains(&wanted), "{causes:?}");
         let hint =
             format!("remove these characters from line {line} of {CONFIG}, then run the same command again");
-        assert_eq!(error.hint(), Some(hint));
+        assert_eq!(error.hint().unwrap().to_string(), hint);
     }
     // A comment outside ASCII does no harm.
     let machine = Machine::new(Layout::Classic);
