@@ -46,9 +46,11 @@ impl std::fmt::Display for Unreachable {
         let Self { path, missing, drive, now } = self;
         match drive {
             Some(letter) => {
-                write!(f, "cannot revert `{path}`: drive {letter}: is not mounted at `{missing}`")?
+                write!(f, "cannot revert `{path}`: drive {letter}: is not mounted at `{missing}`")?;
             }
-            None => write!(f, "cannot revert `{path}`: `{missing}` does not exist")?,
+            None => {
+                write!(f, "cannot revert `{path}`: `{missing}` does not exist")?;
+            }
         }
         now.as_ref().map_or(Ok(()), |now| write!(f, " but at `{now}`"))
     }
