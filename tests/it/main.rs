@@ -41,6 +41,8 @@ mod kept;
 mod restart;
 mod screens;
 mod signature;
+#[path = "../stages/mod.rs"]
+mod stages;
 mod support;
 mod taste;
 mod verdicts;

@@ -1,0 +1,27 @@
+use super::{Layout, Machine, assert_snapshot, decision};
+
+#[test]
+fn a_drop_in_delegates_the_controllers_that_the_user_manager_lacks() {
+    let machine = Machine::new(Layout::Generous);
+    assert_snapshot!(decision("delegation", &machine, &[]));
+}
+
+#[test]
+fn a_user_manager_with_every_controller_stays_as_it_is() {
+    let machine = Machine::new(Layout::Generous);
+    machine.write("/etc/systemd/system/user@.service.d/delegate.conf", "[Service]\nDelegate=yes\n");
+    machine.boot(2);
+    assert_snapshot!(decision("delegation", &machine, &[]));
+}
+
+#[test]
+fn the_drop_in_is_written_before_a_user_manager_runs() {
+    let machine = Machine::new(Layout::Modern);
+    assert_snapshot!(decision("delegation", &machine, &[]));
+}
+
+#[test]
+fn every_controller_is_delegated_if_the_user_asks_for_it() {
+    let machine = Machine::new(Layout::Generous);
+    assert_snapshot!(decision("delegation", &machine, &[("delegate", "yes")]));
+}

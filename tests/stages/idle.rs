@@ -1,0 +1,26 @@
+use super::{Layout, Machine, assert_snapshot, decision};
+
+#[test]
+fn an_idle_wsl_keeps_running_if_the_user_asks_for_it() {
+    let machine = Machine::new(Layout::Modern);
+    assert_snapshot!(decision("idle", &machine, &[("idle", "yes")]));
+}
+
+#[test]
+fn nothing_changes_if_the_user_does_not_ask_for_it() {
+    let machine = Machine::new(Layout::Modern);
+    assert_snapshot!(decision("idle", &machine, &[("idle", "no")]));
+}
+
+#[test]
+fn a_wsl_without_idle_timeout_needs_nothing() {
+    let machine = Machine::new(Layout::Modern);
+    machine.write("/mnt/c/Users/dev/.wslconfig", "[general]\r\ninstanceIdleTimeout=-1\r\n");
+    assert_snapshot!(decision("idle", &machine, &[("idle", "yes")]));
+}
+
+#[test]
+fn a_machine_without_wsl_does_not_stop_when_idle() {
+    let machine = Machine::new(Layout::Plain);
+    assert_snapshot!(decision("idle", &machine, &[("idle", "yes")]));
+}
