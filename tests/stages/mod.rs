@@ -64,7 +64,10 @@ fn shown(change: &Change) -> String {
     if let Change::Put(Put { mode, body, .. }) = change {
         let _ = writeln!(text, "  mode {mode:o}");
         if let Body::Text(lines) = body {
-            text += &lines.lines().map(|line| format!("  | {line}").trim_end().to_owned() + "\n").collect::<String>();
+            text += &lines
+                .lines()
+                .map(|line| format!("  | {line}").trim_end().to_owned() + "\n")
+                .collect::<String>();
         }
     }
     if let Some((_, Owner::User { uid, gid })) = change.created_path() {
@@ -83,7 +86,9 @@ fn shown(change: &Change) -> String {
         let _ = writeln!(text, "  takes effect after a restart of {what}{}", effect.unwrap_or_default());
     }
     if let Change::Restart(restart) = change {
-        restart.until.iter().for_each(|until| text += &format!("  until {until:?}\n"));
+        for until in &restart.until {
+            let _ = writeln!(text, "  until {until:?}");
+        }
     }
     text
 }

@@ -17,6 +17,7 @@ fn a_kind_of_the_users_own_makes_room_for_the_wrapper() {
     let machine = Machine::new(Layout::Modern);
     let kind = "/home/dev/.local/bin/kind";
     machine.write(kind, "");
-    std::fs::set_permissions(machine.path(kind), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(machine.path(kind), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
     assert_snapshot!(decision("tools", &machine, &[("tools", "none"), ("kind_wrapper", "yes")]));
 }
