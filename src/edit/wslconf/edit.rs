@@ -228,9 +228,7 @@ impl Document {
                 return Ok(false);
             }
             let is_last = next >= rest;
-            // A blank line below was added since, and takes the place of ours.
-            let is_alone = is_last || next == header + 1;
-            let ours_above = is_alone && before.needs_blank_above(before.end_of_sections());
+            let ours_above = is_last && before.needs_blank_above(before.end_of_sections());
             let blank_above =
                 header.checked_sub(1).filter(|&above| ours_above && items[above].is_blank_line());
             doomed[blank_above.unwrap_or(header)..next].fill(true);

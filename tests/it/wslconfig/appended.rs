@@ -26,8 +26,8 @@ fn undo_leaves_what_was_appended_and_no_empty_section_above_it() {
         (CONF, "", "[network]\nhostname=x\n"),
         (CONF, "[user]\ndefault=dev\n\n", "# a note\n[network]\nhostname=x\n"),
         (CONF, "[user]\ndefault=dev\n", "\n# two\n# lines\n\n[network]\nhostname=x\n"),
-        (CONF, "[automount]\r\nenabled=true\r\n", "[network]\r\nhostname=x\r\n"),
-        (CONFIG, "[wsl2]\r\nmemory=4GB\r\n", "[experimental]\r\nsparseVhd=true\r\n"),
+        (CONF, "[automount]\r\nenabled=true\r\n", "\r\n[network]\r\nhostname=x\r\n"),
+        (CONFIG, "[wsl2]\r\nmemory=4GB\r\n", "\r\n[experimental]\r\nsparseVhd=true\r\n"),
         (CONFIG, "[wsl2]\nmemory=4GB\n", "\n# a note\n[experimental]\nsparseVhd=true\n"),
         (CONFIG, "[experimental]\nsparseVhd=true\n", "\n[network]\n"),
     ] {
