@@ -65,6 +65,8 @@ impl Primitive for Aside {
             State::Place { at: Some(at), .. } if *at == self.to => {
                 Ok(context.host.rename(&self.path, &self.to, self.owner)?)
             }
+            // The user removed it since: there is nothing to rename back, and the undo continues.
+            State::Place { .. } if !Self::has(context.host, &self.to)? => Ok(()),
             State::Place { .. } => Ok(context.host.rename(&self.to, &self.path, self.owner)?),
             _ => Err(ChangeError::Mismatch(self.target().to_string())),
         }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use kind_wsl::change::{Change, ChangeError, Put};
 use kind_wsl::engine::{DriftPolicy, EngineError};
-use kind_wsl::host::{BootInstance, System};
+use kind_wsl::host::{BootInstance, FaultInjector, System};
 use kind_wsl::journal::{Intent, Journal, Record};
 use kind_wsl::plan::{Plan, StageSelection, Verdict};
 
@@ -42,6 +42,15 @@ fn a_kind_of_the_users_own_runs_behind_the_wrapper_and_undo_gives_it_its_name_ba
     assert_eq!(fs::read(machine.path(KEPT)).unwrap(), BINARY);
     machine.take_back();
     same(&before, &machine.snapshot(), "undone");
+}
+
+#[test]
+fn an_undo_ends_if_the_user_removed_the_kind_that_was_kept() {
+    let machine = with_own_kind(0o750);
+    finish(&machine);
+    fs::remove_file(machine.path(KEPT)).unwrap();
+    machine.undo(&machine.host(FaultInjector::default()), DriftPolicy::Restore).unwrap();
+    assert!(!machine.path(KIND).exists() && !machine.has_journal());
 }
 
 #[test]

@@ -609,10 +609,10 @@ fn podman_info(root: &Path) -> Answer {
         if has("events_logger = \"file\"") { "file" } else { "journald" },
         if has("log_driver = \"k8s-file\"") { "k8s-file" } else { "journald" },
         if has("cgroup_manager = \"cgroupfs\"") { "cgroupfs" } else { "systemd" },
-        // An existing storage keeps its driver; podman 5 takes overlay by itself.
+        // An existing storage keeps its driver; podman 4.9 and later take overlay by themselves.
         if root.join("home/dev/.local/share/containers/storage/vfs-images").exists() {
             "vfs"
-        } else if storage.contains("overlay") || podman.starts_with("5.") {
+        } else if storage.contains("overlay") || podman.starts_with("5.") || podman.starts_with("4.9.") {
             "overlay"
         } else {
             "vfs"
