@@ -35,6 +35,23 @@ impl Process {
     }
 }
 
+/// How often a program is started whose file is still open for writing.
+const BUSY_TRIES: u32 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Starts a program. A child of another thread holds every file that was open here when it was forked until it executes
+/// its own program, among them perhaps the file of this program, just written (golang/go#22315). It is closed soon.
+#[allow(clippy::disallowed_methods, reason = "nothing announces that the file is closed")]
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    for _ in 1..BUSY_TRIES {
+        match command.spawn() {
+            Err(e) if e.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(BUSY_PAUSE),
+            started => return started,
+        }
+    }
+    command.spawn()
+}
+
 impl Runner for Process {
     fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> io::Result<Output> {
         let mut command = self.command(cmd)?;
@@ -43,9 +60,9 @@ impl Runner for Process {
         // Root's own commands that change something may not depend on us: with a pipe, apt would die of SIGPIPE if we do.
         let (mut child, mut outputs) = if cmd.changes && cmd.user.is_none() {
             let (outputs, [stdout, stderr]) = Outputs::files()?;
-            (command.stdout(stdout).stderr(stderr).spawn()?, outputs)
+            (spawn(command.stdout(stdout).stderr(stderr))?, outputs)
         } else {
-            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+            let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
             let outputs = Outputs::pipes(&mut child)?;
             (child, outputs)
         };
@@ -135,12 +152,15 @@ pub fn environment() -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{OpenOptions, copy};
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
     use camino::Utf8Path;
 
     use super::super::STATUS_FD;
-    use super::{Cmd, Output, Process, Runner};
+    use super::{Cmd, Output, Process, Runner, spawn};
 
     #[test]
     fn what_is_reported_on_its_descriptor_comes_with_the_output() {
@@ -204,5 +224,27 @@ mod tests {
         assert_eq!((output.stderr.len(), output.stdout.len()), (300_000, 300_000 + 13));
         assert_eq!((lines.len(), lines[0].len()), (3, 300_003));
         assert_eq!(lines[1..], ["two", "last"]);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test makes its files and programs")]
+    fn a_program_whose_file_is_open_for_writing_for_a_moment_is_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("program");
+        copy("/bin/true", &program).unwrap();
+        let stop = AtomicBool::new(false);
+        let failed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    drop(OpenOptions::new().write(true).open(&program));
+                }
+            });
+            let start =
+                |_: &i32| spawn(&mut Command::new(&program)).and_then(|mut child| child.wait()).is_err();
+            let failed = (0..200).filter(start).count();
+            stop.store(true, Ordering::Relaxed);
+            failed
+        });
+        assert_eq!(failed, 0, "of 200 starts");
     }
 }
