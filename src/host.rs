@@ -189,7 +189,7 @@ pub trait System {
     /// The standard output of a command that has to end well.
     ///
     /// # Errors
-    /// As [`System::query`], and where it ends badly.
+    /// As [`System::run_readonly`], and where it ends badly.
     fn output_checked(&self, cmd: &Cmd) -> Result<String, HostError> {
         let Output { code, stdout, stderr } = self.run_readonly(cmd)?;
         if code == 0 {
