@@ -63,7 +63,13 @@ pub(crate) const SUBIDS: Target = Target {
 fn fstab(input: &[u8]) -> Shape {
     let (line, file) = order(input);
     let Ok(text) = std::str::from_utf8(file) else {
-        assert!(matches!(table::get_fstab(file, "/"), Err(EditError::NotUtf8 { .. })));
+        // Bytes that are not UTF-8 stay as they are.
+        let after =
+            table::put_fstab(file, "/k", Some("none /k tmpfs ro 0 0")).expect("any bytes can be edited");
+        assert!(table::get_fstab(&after, "/k").expect("any bytes can be read").is_some());
+        let foreign =
+            |bytes: &[u8]| bytes.iter().copied().filter(|byte| !byte.is_ascii()).collect::<Vec<_>>();
+        assert_eq!(foreign(&after), foreign(file), "no byte is changed");
         return Shape::of("no text");
     };
     // The line itself, read as a file, tells which mount point it is for.
