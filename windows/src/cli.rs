@@ -48,11 +48,7 @@ fn request(args: &[String]) -> Result<RestartRequest, String> {
     }
     let checked = |at: usize, holds: fn(&str) -> bool, what: &str| {
         let value = found[at].ok_or_else(|| format!("{} is missing", FLAGS[at]))?;
-        if holds(value) {
-            Ok(value.to_string())
-        } else {
-            Err(format!("{} \"{value}\" is not {what}", FLAGS[at]))
-        }
+        if holds(value) { Ok(value.to_string()) } else { Err(format!("{} \"{value}\" is not {what}", FLAGS[at])) }
     };
     Ok(RestartRequest {
         id: checked(0, names::is_id, "1 to 64 letters, digits and hyphens")?,

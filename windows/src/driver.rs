@@ -8,7 +8,7 @@ use crate::restart::{self, Answer, Wsl};
 use crate::timeouts::Timeouts;
 use crate::waiting::{self, Waiting};
 use crate::wslenv;
-use crate::{cli, exit, messages, names, sys, text, VERSION};
+use crate::{VERSION, cli, exit, messages, names, sys, text};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -200,7 +200,7 @@ impl Session {
                 return fail(
                     &messages::no_program(&self.distribution, before, &beside.display().to_string()),
                     exit::NO_PROGRAM,
-                )
+                );
             }
         };
         let (distribution, length) = (self.distribution.clone(), length.to_string());

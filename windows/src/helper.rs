@@ -10,7 +10,7 @@ use crate::restart::{self, Wsl};
 use crate::result::{RestartResult, State};
 use crate::timeouts::Timeouts;
 use crate::window::{Log, Window};
-use crate::{cli, exit, messages, names, sys, VERSION};
+use crate::{VERSION, cli, exit, messages, names, sys};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -57,11 +57,7 @@ fn wsl_exe() -> Result<PathBuf, Refusal> {
     let refused =
         |what: &str| Refusal(exit::NO_WSL, format!("{}. {}", messages::no_wsl(what), messages::NO_WSL_ADVICE));
     let path = sys::wsl_exe().map_err(|e| refused(&format!("System32\\wsl.exe ({e})")))?;
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(refused(&path.display().to_string()))
-    }
+    if path.is_file() { Ok(path) } else { Err(refused(&path.display().to_string())) }
 }
 
 /// Whether a copy of this process would outlive WSL, and has something to call. What it is in, and how it gets out.
@@ -158,7 +154,7 @@ fn start(request: &RestartRequest) -> Result<String, Refusal> {
     let started = match sys::start_detached(&exe, &line, &place, job.inside()) {
         Err(_) if job.inside() && job.is_safe() => sys::start_detached(&exe, &line, &place, false),
         Err(_) if job.inside() => {
-            return Err(Refusal(exit::JOB, sentence(messages::KILLING_JOB, messages::KILLING_JOB_ADVICE)))
+            return Err(Refusal(exit::JOB, sentence(messages::KILLING_JOB, messages::KILLING_JOB_ADVICE)));
         }
         other => other,
     };

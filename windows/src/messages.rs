@@ -1,10 +1,10 @@
 //! Texts for people: what failed on which object, why, what to do.
 
+use crate::VERSION;
 use crate::install::PROGRAM;
 use crate::request::{RestartRequest, Scope};
 use crate::result::StopResult;
 use crate::text::{self, Version};
-use crate::VERSION;
 
 /// `kind-wsl-helper.exe --help`
 pub const HELPER_HELP: &str = "\
@@ -52,7 +52,9 @@ pub const NO_WSL_ADVICE: &str = "Install WSL: in a terminal of an administrator,
 /// wsl.exe does not list distributions.
 #[must_use]
 pub fn can_not_be_asked(why: &str) -> String {
-    format!("wsl.exe can not be asked for its distributions ({why}).\nIf wsl.exe --list hangs or fails in a terminal too, restart Windows; nothing has been stopped.")
+    format!(
+        "wsl.exe can not be asked for its distributions ({why}).\nIf wsl.exe --list hangs or fails in a terminal too, restart Windows; nothing has been stopped."
+    )
 }
 
 /// A name that is not installed.
@@ -65,13 +67,17 @@ pub fn no_distribution(name: &str, installed: &[String]) -> String {
 /// The folder of the log and result files.
 #[must_use]
 pub fn folder(path: &str, why: &str) -> String {
-    format!("{path} can not be written ({why}).\nThe restart's log and result belong there: make room or free the file, then try again.")
+    format!(
+        "{path} can not be written ({why}).\nThe restart's log and result belong there: make room or free the file, then try again."
+    )
 }
 
 /// The copy that outlives WSL can not be started.
 #[must_use]
 pub fn no_copy(folder: &str, why: &str) -> String {
-    format!("A copy of this program can not be started in {folder} ({why}).\nA virus scanner or a policy may forbid programs there; nothing has been stopped.")
+    format!(
+        "A copy of this program can not be started in {folder} ({why}).\nA virus scanner or a policy may forbid programs there; nothing has been stopped."
+    )
 }
 
 /// After a stop, in one line.
@@ -84,7 +90,9 @@ pub fn stopped(request: &RestartRequest, result: StopResult, seconds: f32, detai
     let more = detail.map(|d| format!(" ({d})")).unwrap_or_default();
     match result {
         StopResult::Stopped => format!("{what} stopped after {seconds:.1} s{more}."),
-        StopResult::StillRunning => format!("{what} was told to stop, and is running{more}. Going on: the set-up sees by itself whether it was restarted."),
+        StopResult::StillRunning => format!(
+            "{what} was told to stop, and is running{more}. Going on: the set-up sees by itself whether it was restarted."
+        ),
         StopResult::Hung | StopResult::Failed => format!("{what} could not be stopped{more}."),
     }
 }
@@ -130,7 +138,9 @@ pub const MACHINE: &str =
 /// The restart did not help.
 #[must_use]
 pub fn no_change(id: &str) -> String {
-    format!("kind-wsl: the restart changed nothing: the set-up {id} still waits for one. kind-wsl status tells why; kind-wsl doctor what is wrong.")
+    format!(
+        "kind-wsl: the restart changed nothing: the set-up {id} still waits for one. kind-wsl status tells why; kind-wsl doctor what is wrong."
+    )
 }
 
 #[must_use]
@@ -141,7 +151,9 @@ pub fn too_many(restarts: u32) -> String {
 /// An answer of the Linux program that makes no sense.
 #[must_use]
 pub fn strange_answer(what: &str) -> String {
-    format!("kind-wsl: {PROGRAM} status --waiting gives an answer that can not be used ({what}). Is it of the same version as this program, {VERSION}?")
+    format!(
+        "kind-wsl: {PROGRAM} status --waiting gives an answer that can not be used ({what}). Is it of the same version as this program, {VERSION}?"
+    )
 }
 
 /// The Linux program is missing and there is nothing to install.
@@ -204,7 +216,9 @@ mod tests {
         assert_eq!(no_distribution("Debain", &list), "There is no distribution Debain. Installed: Ubuntu, Debian.");
         assert!(no_program("Debian", Some((0, 0, 9)), "C:\\x\\kind-wsl").contains("is 0.0.9, older than"));
         assert_eq!(stopped(&request(Scope::Vm), StopResult::Stopped, 3.21, None), "WSL stopped after 3.2 s.");
-        assert!(stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
-            .starts_with("Debian could not be stopped (why)"));
+        assert!(
+            stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
+                .starts_with("Debian could not be stopped (why)")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The Windows API that std does not have, declared by hand: this crate has no dependencies. Nothing else is unsafe.
 
-use std::ffi::{c_void, OsStr, OsString};
+use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Error, Read};
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
@@ -106,11 +106,7 @@ fn wide(text: &OsStr) -> Vec<u16> {
 }
 
 fn checked(result: i32) -> io::Result<()> {
-    if result == 0 {
-        Err(Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result == 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The profile directory of this process's account. From the token, as WSL itself finds .wslconfig
@@ -209,7 +205,7 @@ pub fn start_detached(program: &Path, command_line: &str, directory: &Path, brea
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     startup.size = std::mem::size_of::<StartupInfo>() as u32;
     startup.flags = USE_STANDARD_HANDLES; // and these are null, so that no number of ours is taken for a handle of its own
-                                          // SAFETY: every string ends with NUL and lives through the call; the command line is ours to be written into.
+    // SAFETY: every string ends with NUL and lives through the call; the command line is ours to be written into.
     unsafe {
         let result = CreateProcessW(
             program.as_ptr(),

@@ -31,11 +31,7 @@ pub fn parse(output: &str) -> Result<Option<Waiting>, String> {
     let value = |key: &str| crate::text::value_of(output, key).ok_or_else(|| format!("no line {key}="));
     let checked = |key: &str, holds: fn(&str) -> bool| {
         let text = value(key)?;
-        if holds(text) {
-            Ok(text.to_string())
-        } else {
-            Err(format!("{key}={}", crate::text::one_line(text)))
-        }
+        if holds(text) { Ok(text.to_string()) } else { Err(format!("{key}={}", crate::text::one_line(text))) }
     };
     let scope = match value("scope")? {
         "machine" => None,

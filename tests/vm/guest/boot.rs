@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{exit, Command};
+use std::process::{Command, exit};
 use std::sync::Mutex;
 use std::{env, fs, thread, time::Duration};
 
@@ -40,10 +40,17 @@ pub fn mini_init() {
         thread::sleep(Duration::from_millis(50));
     }
     let modules = format!("{ROOT}/lib/modules");
-    if let Err(e) = mount_on("modules", &modules, "9p", RDONLY, "trans=virtio,version=9p2000.L,msize=262144,cache=loose") {
+    if let Err(e) =
+        mount_on("modules", &modules, "9p", RDONLY, "trans=virtio,version=9p2000.L,msize=262144,cache=loose")
+    {
         log(&format!("mini_init: {modules}: {e}"));
     }
-    for words in ["link set lo up", "link set eth0 up", "addr add 10.0.2.15/24 dev eth0", "route add default via 10.0.2.2"] {
+    for words in [
+        "link set lo up",
+        "link set eth0 up",
+        "addr add 10.0.2.15/24 dev eth0",
+        "route add default via 10.0.2.2",
+    ] {
         let _ = Command::new("/bin/busybox").arg("ip").args(words.split(' ')).status();
     }
     let _ = fs::copy("/init", format!("{ROOT}/init"));
@@ -99,7 +106,11 @@ fn start_distro() {
             unsafe { unshare(NEWNS | NEWUTS) };
             let _ = mount_on("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC, "");
             unsafe { setsid() };
-            let e = Command::new("/init").env_clear().env("WSL2_USER_PROFILE", r"C:\Users\dev").env("WSL_ROOT_INIT", "1").exec();
+            let e = Command::new("/init")
+                .env_clear()
+                .env("WSL2_USER_PROFILE", r"C:\Users\dev")
+                .env("WSL_ROOT_INIT", "1")
+                .exec();
             log(&format!("mini_init: /init: {e}"));
             exit(1);
         }
@@ -174,7 +185,9 @@ fn clear_cgroups() {
 }
 
 fn prune(at: &Path) {
-    for entry in fs::read_dir(at).into_iter().flatten().flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+    for entry in
+        fs::read_dir(at).into_iter().flatten().flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+    {
         prune(&entry.path());
         let _ = fs::remove_dir(entry.path());
     }

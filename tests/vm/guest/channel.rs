@@ -74,7 +74,11 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
     if reaches_windows {
         command.arg0(interop::LEADER).arg(program);
     }
-    command.args(&request.args[1..]).env_clear().envs(environment(&user, systemd, request.raw)).envs(request.env.clone());
+    command
+        .args(&request.args[1..])
+        .env_clear()
+        .envs(environment(&user, systemd, request.raw))
+        .envs(request.env.clone());
     command.current_dir(request.dir.as_deref().unwrap_or(&user.home));
     let mut readers: Vec<(u8, File)> = Vec::new();
     let mut input = None;
@@ -115,10 +119,13 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
     let group = child.id() as i32;
     let mut frames = stream.try_clone()?;
     let feeder = thread::spawn(move || feed(&mut frames, input, master, group));
-    let readers: Vec<_> = readers.into_iter().map(|(kind, from)| {
-        let out = out.clone();
-        thread::spawn(move || copy(from, kind, &out))
-    }).collect();
+    let readers: Vec<_> = readers
+        .into_iter()
+        .map(|(kind, from)| {
+            let out = out.clone();
+            thread::spawn(move || copy(from, kind, &out))
+        })
+        .collect();
     let status = child.wait()?;
     interop::close(child.id());
     // a background child may hold the pipes open: the output that is there is passed on, then the command is over
@@ -141,7 +148,11 @@ fn feed(frames: &mut TcpStream, mut input: Option<File>, master: Option<OwnedFd>
         match (kind[0], data.len()) {
             (1, 4) => {
                 if let Some(m) = &master {
-                    sys::resize(m.as_raw_fd(), u16::from_le_bytes([data[0], data[1]]), u16::from_le_bytes([data[2], data[3]]));
+                    sys::resize(
+                        m.as_raw_fd(),
+                        u16::from_le_bytes([data[0], data[1]]),
+                        u16::from_le_bytes([data[2], data[3]]),
+                    );
                 }
             }
             (_, 0) => input = if master.is_some() { input } else { None },
@@ -177,17 +188,27 @@ fn session(user: &User) -> Result<(), String> {
     let end = Instant::now() + TIMEOUT;
     // `--wait` costs less than asking often, but never returns when systemd re-executes itself meanwhile: hence the timeout
     let systemctl = |args: &[&str]| {
-        let out = Command::new("/usr/bin/timeout").args(["10", "/bin/systemctl"]).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output();
+        let out = Command::new("/usr/bin/timeout")
+            .args(["10", "/bin/systemctl"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
         out.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default()
     };
-    while !matches!(systemctl(&["is-system-running", "--wait"]).as_str(), "running" | "degraded") && Instant::now() < end {
+    while !matches!(systemctl(&["is-system-running", "--wait"]).as_str(), "running" | "degraded")
+        && Instant::now() < end
+    {
         sleep(Duration::from_secs(1));
     }
     let (master, slave) = sys::pty(24, 80).map_err(|e| e.to_string())?;
     let (master, slave) = unsafe { (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave)) };
     let mut login = Command::new("/bin/login");
     login.args(["-f", &user.name]).env_clear().env("PATH", PATH).env("TERM", "dumb");
-    login.stdin(slave.try_clone().map_err(|e| e.to_string())?).stdout(slave.try_clone().map_err(|e| e.to_string())?).stderr(slave);
+    login
+        .stdin(slave.try_clone().map_err(|e| e.to_string())?)
+        .stdout(slave.try_clone().map_err(|e| e.to_string())?)
+        .stderr(slave);
     unsafe {
         login.pre_exec(|| {
             sys::setsid();
@@ -214,14 +235,23 @@ fn session(user: &User) -> Result<(), String> {
 /// What WSL gives a command that wsl.exe starts.
 fn environment(user: &User, systemd: bool, raw: bool) -> Vec<(String, String)> {
     let mut env: Vec<(&str, String)> = vec![
-        ("HOME", user.home.clone()), ("USER", user.name.clone()), ("LOGNAME", user.name.clone()), ("SHELL", user.shell.clone()),
-        ("LANG", "C.UTF-8".into()), ("PATH", PATH.into()),
+        ("HOME", user.home.clone()),
+        ("USER", user.name.clone()),
+        ("LOGNAME", user.name.clone()),
+        ("SHELL", user.shell.clone()),
+        ("LANG", "C.UTF-8".into()),
+        ("PATH", PATH.into()),
     ];
     if !raw {
         let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let conf = distro::read_conf();
-        env.extend([("WSL_DISTRO_NAME", "Debian".into()), ("NAME", name.trim().to_string()), ("WSLENV", String::new()), ("TERM", "xterm-256color".into()),
-            ("HOSTTYPE", "x86_64".into())]);
+        env.extend([
+            ("WSL_DISTRO_NAME", "Debian".into()),
+            ("NAME", name.trim().to_string()),
+            ("WSLENV", String::new()),
+            ("TERM", "xterm-256color".into()),
+            ("HOSTTYPE", "x86_64".into()),
+        ]);
         if conf.bool("interop.appendwindowspath", true) && conf.bool("interop.enabled", true) {
             env.push(("PATH", format!("{PATH}:{WINDOWS_PATH}")));
         }
@@ -245,7 +275,14 @@ fn find_user(name: &str) -> Option<User> {
             groups.extend(fields[2].parse::<u32>());
         }
     }
-    Some(User { name: name.into(), uid: row[2].parse().ok()?, gid, groups: groups.into_iter().collect(), home: row.get(5)?.to_string(), shell: row.get(6)?.to_string() })
+    Some(User {
+        name: name.into(),
+        uid: row[2].parse().ok()?,
+        gid,
+        groups: groups.into_iter().collect(),
+        home: row.get(5)?.to_string(),
+        shell: row.get(6)?.to_string(),
+    })
 }
 
 fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
@@ -257,7 +294,10 @@ fn read_request(stream: &mut TcpStream) -> io::Result<Request> {
             "u" => request.user = value.into(),
             "d" => request.dir = Some(value.into()),
             "e" => request.env.extend(value.split_once('=').map(|(k, v)| (k.into(), v.into()))),
-            "t" => request.terminal = value.split_once('x').and_then(|(r, c)| Some((r.parse().ok()?, c.parse().ok()?))),
+            "t" => {
+                request.terminal =
+                    value.split_once('x').and_then(|(r, c)| Some((r.parse().ok()?, c.parse().ok()?)))
+            }
             "raw" => request.raw = true,
             _ => request.args.push(value.into()),
         }

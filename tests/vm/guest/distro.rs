@@ -4,9 +4,9 @@ use crate::conf::{self, Conf, Dialect};
 use crate::sys::{self, *};
 use crate::{channel, interop};
 use std::io::{Read, Write};
-use std::os::unix::fs::{symlink, PermissionsExt};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::process::{exit, Command, Stdio};
+use std::process::{Command, Stdio, exit};
 use std::{fs, path::Path};
 
 const CGROUP: &str = "/sys/fs/cgroup";
@@ -54,7 +54,12 @@ pub fn init() {
         let _ = tell.write_all(b"!");
         drop(tell);
         if let Some(command) = conf.get("boot.command") {
-            let _ = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            let _ = Command::new("/bin/sh")
+                .args(["-c", command])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
         }
         channel::serve(systemd_wanted(&conf));
     }
@@ -67,8 +72,13 @@ pub fn init() {
         let generators = "/run/systemd/system-generators";
         let _ = fs::create_dir_all(generators);
         let _ = symlink("/init", format!("{generators}/wsl-generator"));
-        let error = Command::new("/sbin/init").env_clear()
-            .envs([("container", "wsl"), ("container_host_id", "windows"), ("container_host_version_id", "10.0.26100")])
+        let error = Command::new("/sbin/init")
+            .env_clear()
+            .envs([
+                ("container", "wsl"),
+                ("container_host_id", "windows"),
+                ("container_host_version_id", "10.0.26100"),
+            ])
             .exec();
         log(&format!("wsl: /sbin/init: {error}"));
     }
@@ -118,7 +128,10 @@ fn set_up(conf: &Conf) {
     set_hostname(name);
     let _ = fs::write("/etc/hostname", format!("{name}\n"));
     if conf.bool("network.generatehosts", true) {
-        let _ = fs::write("/etc/hosts", format!("127.0.0.1\tlocalhost\n127.0.1.1\t{name}.\t{name}\n::1     ip6-localhost ip6-loopback\n"));
+        let _ = fs::write(
+            "/etc/hosts",
+            format!("127.0.0.1\tlocalhost\n127.0.1.1\t{name}.\t{name}\n::1     ip6-localhost ip6-loopback\n"),
+        );
     }
     if conf.bool("network.generateresolvconf", true) {
         let _ = fs::write("/mnt/wsl/resolv.conf", "nameserver 10.0.2.3\n");
@@ -166,9 +179,13 @@ fn cgroups(conf: &Conf) {
     }
     let _ = mount_on("tmpfs", CGROUP, "tmpfs", NOSUID | NODEV | NOEXEC, "mode=755");
     let _ = mount_on("cgroup2", &format!("{CGROUP}/unified"), "cgroup2", flags, "nsdelegate");
-    for row in fs::read_to_string("/proc/cgroups").unwrap_or_default().lines().filter(|l| !l.starts_with('#')) {
+    for row in fs::read_to_string("/proc/cgroups").unwrap_or_default().lines().filter(|l| !l.starts_with('#'))
+    {
         let fields: Vec<_> = row.split_whitespace().collect();
-        let Some(&[name, _, _, "1"]) = fields.get(..4).map(|f| <&[&str; 4]>::try_from(f).expect("four")) else { continue };
+        let Some(&[name, _, _, "1"]) = fields.get(..4).map(|f| <&[&str; 4]>::try_from(f).expect("four"))
+        else {
+            continue;
+        };
         if without.split(',').any(|n| n == "all" || n == name) {
             continue;
         }
@@ -221,7 +238,11 @@ pub fn wslinfo(args: &[String]) {
 /// The units that WSL masks at each start of systemd.
 pub fn generator(args: &[String]) {
     let Some(to) = args.first() else { return };
-    for unit in ["systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "console-getty.service"] {
+    for unit in [
+        "systemd-networkd-wait-online.service",
+        "NetworkManager-wait-online.service",
+        "console-getty.service",
+    ] {
         let _ = symlink("/dev/null", format!("{to}/{unit}"));
     }
 }

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{exit, Command};
+use std::process::{Command, exit};
 use std::{env, thread, time::Duration};
 
 /// The name by which /init becomes a command of wsl.exe that can reach Windows.
@@ -82,7 +82,8 @@ pub fn main(args: &[String]) {
         exit(1);
     }
     let port = choice("interop").parse().unwrap_or_else(|_| unreachable(2));
-    let stream = TcpStream::connect((HOST, port)).unwrap_or_else(|e| unreachable(e.raw_os_error().unwrap_or(111)));
+    let stream =
+        TcpStream::connect((HOST, port)).unwrap_or_else(|e| unreachable(e.raw_os_error().unwrap_or(111)));
     let code = ask(stream, program, rest, ours).unwrap_or(1);
     exit(code)
 }
@@ -96,7 +97,8 @@ fn unreachable(errno: i32) -> ! {
 fn ask(mut stream: TcpStream, program: &str, args: &[String], job: bool) -> io::Result<i32> {
     stream.set_nodelay(true)?;
     let here = env::current_dir().unwrap_or_else(|_| "/".into());
-    let mut parts = vec![format!("exe={}", to_windows(&real(&here.join(program)))), format!("cwd={}", to_windows(&here))];
+    let mut parts =
+        vec![format!("exe={}", to_windows(&real(&here.join(program)))), format!("cwd={}", to_windows(&here))];
     parts.extend(args.iter().map(|a| format!("a={a}")));
     parts.extend(crossing(&env::var("WSLENV").unwrap_or_default()).iter().map(|(k, v)| format!("e={k}={v}")));
     parts.extend(job.then(|| "job=".to_string()));
@@ -170,11 +172,15 @@ fn to_windows(path: &Path) -> String {
 
 fn to_linux(path: &str) -> Option<String> {
     let slashes = path.replace('\\', "/");
-    if let Some(rest) = ["//wsl.localhost/Debian", "//wsl$/Debian"].iter().find_map(|share| slashes.strip_prefix(share)) {
+    if let Some(rest) =
+        ["//wsl.localhost/Debian", "//wsl$/Debian"].iter().find_map(|share| slashes.strip_prefix(share))
+    {
         return Some(if rest.is_empty() { "/".into() } else { rest.into() });
     }
     match slashes.split_once(':') {
-        Some((drive, rest)) if drive.eq_ignore_ascii_case("c") => Some(format!("{}/c{}", drives(), rest.trim_end_matches('/'))),
+        Some((drive, rest)) if drive.eq_ignore_ascii_case("c") => {
+            Some(format!("{}/c{}", drives(), rest.trim_end_matches('/')))
+        }
         Some((drive, _)) if drive.len() == 1 => None,
         _ => Some(slashes),
     }
@@ -192,10 +198,16 @@ pub fn wslpath(args: &[String]) {
     let answer = if windows {
         // a Windows path is only for what is there, or could be made there
         let full = whole(Path::new(path));
-        let place = if full.exists() { Some(real(&full)) } else { full.parent().filter(|p| p.is_dir()).map(|p| real(p).join(full.file_name().unwrap_or_default())) };
+        let place = if full.exists() {
+            Some(real(&full))
+        } else {
+            full.parent().filter(|p| p.is_dir()).map(|p| real(p).join(full.file_name().unwrap_or_default()))
+        };
         place.map(|p| to_windows(&p)).map(|p| if flags.contains(&"-m") { p.replace('\\', "/") } else { p })
     } else {
-        to_linux(path).map(|p| if flags.contains(&"-a") { whole(Path::new(&p)).to_string_lossy().into_owned() } else { p })
+        to_linux(path).map(|p| {
+            if flags.contains(&"-a") { whole(Path::new(&p)).to_string_lossy().into_owned() } else { p }
+        })
     };
     let Some(answer) = answer else {
         eprintln!("wslpath: {path}");

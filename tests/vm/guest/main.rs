@@ -19,7 +19,9 @@ fn main() {
         ("wslinfo", _) => distro::wslinfo(&args[1..]),
         ("wsl-generator", _) => distro::generator(&args[1..]),
         (_, Some("conf")) => conf::main(&args[2..]),
-        (_, None) if std::process::id() == 1 && std::path::Path::new("/modules.list").exists() => boot::mini_init(),
+        (_, None) if std::process::id() == 1 && std::path::Path::new("/modules.list").exists() => {
+            boot::mini_init()
+        }
         (_, None) if std::process::id() == 1 => distro::init(),
         _ => interop::main(&args),
     }

@@ -1,14 +1,26 @@
 //! The few system calls that std does not have. Names come from the static libc; nothing here looks anything up in NSS.
-use std::ffi::{c_char, c_int, c_long, c_ulong, c_void, CString};
+use std::ffi::{CString, c_char, c_int, c_long, c_ulong, c_void};
 use std::fs;
 use std::io::{Error, Result};
 
 extern "C" {
-    fn mount(source: *const c_char, target: *const c_char, kind: *const c_char, flags: c_ulong, data: *const c_void) -> c_int;
+    fn mount(
+        source: *const c_char,
+        target: *const c_char,
+        kind: *const c_char,
+        flags: c_ulong,
+        data: *const c_void,
+    ) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn sethostname(name: *const c_char, len: usize) -> c_int;
-    fn openpty(master: *mut c_int, slave: *mut c_int, name: *mut c_char, termios: *const c_void, size: *const Size) -> c_int;
+    fn openpty(
+        master: *mut c_int,
+        slave: *mut c_int,
+        name: *mut c_char,
+        termios: *const c_void,
+        size: *const Size,
+    ) -> c_int;
     fn setgroups(count: usize, groups: *const u32) -> c_int;
     fn setgid(gid: u32) -> c_int;
     fn setuid(uid: u32) -> c_int;
@@ -60,7 +72,10 @@ pub fn mount_on(source: &str, target: &str, kind: &str, flags: u64, data: &str) 
         let _ = fs::create_dir_all(target);
     }
     let (source, target, kind, data) = (c(source), c(target), c(kind), c(data));
-    check(unsafe { mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) }.into()).map(drop)
+    check(
+        unsafe { mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) }.into(),
+    )
+    .map(drop)
 }
 
 pub fn load_module(path: &str) -> Result<()> {

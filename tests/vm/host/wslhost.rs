@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::windows::io::AsRawHandle;
 use std::os::windows::process::CommandExt;
-use std::process::{exit, Command, Stdio};
+use std::process::{Command, Stdio, exit};
 use std::sync::{Arc, Mutex};
 use std::{env, thread};
 
@@ -48,13 +48,15 @@ fn enter_job() {
     // SAFETY: the buffer is of the size given; the handles are this process's own.
     let done = unsafe {
         let job = CreateJobObjectW(std::ptr::null_mut(), std::ptr::null());
-        SetInformationJobObject(job, 9, limits.as_ptr().cast(), 144) != 0 && AssignProcessToJobObject(job, GetCurrentProcess()) != 0
+        SetInformationJobObject(job, 9, limits.as_ptr().cast(), 144) != 0
+            && AssignProcessToJobObject(job, GetCurrentProcess()) != 0
     };
     assert!(done, "no job");
 }
 
 fn serve(mut stream: TcpStream, out: &Arc<Mutex<TcpStream>>) -> io::Result<()> {
-    let (mut program, mut directory, mut args, mut variables) = (String::new(), String::new(), Vec::new(), Vec::new());
+    let (mut program, mut directory, mut args, mut variables) =
+        (String::new(), String::new(), Vec::new(), Vec::new());
     for _ in 0..number(&mut stream)? {
         let text = String::from_utf8_lossy(&block(&mut stream)?).into_owned();
         let (key, value) = text.split_once('=').unwrap_or((&text, ""));
@@ -68,33 +70,46 @@ fn serve(mut stream: TcpStream, out: &Arc<Mutex<TcpStream>>) -> io::Result<()> {
     }
     let mut command = Command::new(&program);
     // a directory of the distribution is a network path on Windows; here there is none
-    command.args(&args).current_dir(if directory.starts_with("C:") { &directory } else { "C:\\" }).creation_flags(CREATE_NO_WINDOW);
+    command
+        .args(&args)
+        .current_dir(if directory.starts_with("C:") { &directory } else { "C:\\" })
+        .creation_flags(CREATE_NO_WINDOW);
     for (name, value) in variables {
-        if value.is_empty() { command.env_remove(name) } else { command.env(name, value) };
+        if value.is_empty() {
+            command.env_remove(name)
+        } else {
+            command.env(name, value)
+        };
     }
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (mut input, process, window) = (child.stdin.take(), child.as_raw_handle() as usize, is_gui(&program)?);
-    let listener = thread::spawn(move || loop {
-        let mut kind = [0];
-        let data = stream.read_exact(&mut kind).and_then(|()| block(&mut stream));
-        match (kind[0], data) {
-            (0, Ok(data)) if data.is_empty() => input = None,
-            (0, Ok(data)) => {
-                if input.as_mut().map_or(true, |i| i.write_all(&data).is_err()) {
+    let (mut input, process, window) =
+        (child.stdin.take(), child.as_raw_handle() as usize, is_gui(&program)?);
+    let listener = thread::spawn(move || {
+        loop {
+            let mut kind = [0];
+            let data = stream.read_exact(&mut kind).and_then(|()| block(&mut stream));
+            match (kind[0], data) {
+                (0, Ok(data)) if data.is_empty() => input = None,
+                (0, Ok(data)) => {
+                    if input.as_mut().map_or(true, |i| i.write_all(&data).is_err()) {
+                        input = None;
+                    }
+                }
+                (9, Ok(_)) => {
                     input = None;
+                    if !window {
+                        // SAFETY: the child's handle stays open as long as this process lives.
+                        unsafe { TerminateProcess(process as Handle, 1) };
+                    }
                 }
+                _ => exit(0), // the test closed the connection: for a job, its end
             }
-            (9, Ok(_)) => {
-                input = None;
-                if !window {
-                    // SAFETY: the child's handle stays open as long as this process lives.
-                    unsafe { TerminateProcess(process as Handle, 1) };
-                }
-            }
-            _ => exit(0), // the test closed the connection: for a job, its end
         }
     });
-    let readers = [copy(child.stdout.take().expect("piped"), 1, out), copy(child.stderr.take().expect("piped"), 2, out)];
+    let readers = [
+        copy(child.stdout.take().expect("piped"), 1, out),
+        copy(child.stderr.take().expect("piped"), 2, out),
+    ];
     let code = child.wait()?.code().unwrap_or(1);
     for reader in readers {
         let _ = reader.join();
@@ -104,7 +119,11 @@ fn serve(mut stream: TcpStream, out: &Arc<Mutex<TcpStream>>) -> io::Result<()> {
     Ok(())
 }
 
-fn copy(mut from: impl Read + Send + 'static, kind: u8, out: &Arc<Mutex<TcpStream>>) -> thread::JoinHandle<()> {
+fn copy(
+    mut from: impl Read + Send + 'static,
+    kind: u8,
+    out: &Arc<Mutex<TcpStream>>,
+) -> thread::JoinHandle<()> {
     let out = out.clone();
     thread::spawn(move || {
         let mut buffer = vec![0; 32768];
@@ -119,7 +138,9 @@ fn copy(mut from: impl Read + Send + 'static, kind: u8, out: &Arc<Mutex<TcpStrea
 /// The subsystem in the program's header: 2 is Windows, 3 is the console.
 fn is_gui(program: &str) -> io::Result<bool> {
     let bytes = fs::read(program)?;
-    let at = |offset: usize| bytes.get(offset..offset + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let at = |offset: usize| {
+        bytes.get(offset..offset + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    };
     Ok(at(at(0x3c) as usize + 24 + 68) & 0xffff == 2)
 }
 

@@ -26,11 +26,14 @@ pub static TIMEOUT: AtomicU64 = AtomicU64::new(0);
 pub fn call(name: &str, request: &Message) -> std::result::Result<Message, String> {
     let say = |error: Error| match error.kind() {
         // as the real crictl (cri-tools 1.30) says it
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("level=fatal msg=\"{name}: rpc error: code = DeadlineExceeded desc = context deadline exceeded\""),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!(
+            "level=fatal msg=\"{name}: rpc error: code = DeadlineExceeded desc = context deadline exceeded\""
+        ),
         _ => format!("containerd, {name}: {error}"),
     };
     match unary(name, request.bytes()).map_err(say)? {
-        Some(bytes) => Message::read(&bytes).ok_or_else(|| format!("containerd, {name}: the answer is no protocol buffer")),
+        Some(bytes) => Message::read(&bytes)
+            .ok_or_else(|| format!("containerd, {name}: the answer is no protocol buffer")),
         None => Err(format!("containerd refused {name}; `journalctl -u containerd` says why")),
     }
 }
@@ -60,7 +63,9 @@ fn unary(name: &str, request: &[u8]) -> Result<Option<Vec<u8>>> {
             SETTINGS if flags & ACK == 0 => frame(&mut link, SETTINGS, ACK, 0, &[])?,
             PING if flags & ACK == 0 => frame(&mut link, PING, ACK, 0, &payload)?,
             DATA => answer.extend(payload),
-            RST_STREAM | GOAWAY => return Err(Error::new(ErrorKind::ConnectionAborted, "the stream was reset")),
+            RST_STREAM | GOAWAY => {
+                return Err(Error::new(ErrorKind::ConnectionAborted, "the stream was reset"));
+            }
             _ => {}
         }
         if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {

@@ -89,16 +89,21 @@ impl Pod {
         if let Some((memory, quota)) = self.limits {
             // what the kubelet asks systemd for when it makes a pod's slice
             let properties = [format!("MemoryMax={memory}"), format!("CPUQuota={}%", quota / 1000)];
-            let set = Command::new("systemctl").args(["set-property", "--runtime", slice.rsplit('/').next().unwrap_or_default()]).args(properties).status();
+            let set = Command::new("systemctl")
+                .args(["set-property", "--runtime", slice.rsplit('/').next().unwrap_or_default()])
+                .args(properties)
+                .status();
             if !set.map_err(|error| format!("systemctl: {error}"))?.success() {
                 return Err(format!("systemctl could not set the limits of {slice}"));
             }
         }
         let logs = format!("/var/log/pods/{}_{}_{}", self.namespace, self.name, self.uid);
-        std::fs::create_dir_all(format!("{logs}/{}", self.container)).map_err(|error| format!("{logs}: {error}"))?;
+        std::fs::create_dir_all(format!("{logs}/{}", self.container))
+            .map_err(|error| format!("{logs}: {error}"))?;
         let config = self.sandbox(attempt, &slice, &logs);
         let id = call("RunPodSandbox", &Message::default().message(1, &config))?.string(1);
-        let request = Message::default().text(1, &id).message(2, &self.container(attempt)).message(3, &config);
+        let request =
+            Message::default().text(1, &id).message(2, &self.container(attempt)).message(3, &config);
         let container = call("CreateContainer", &request)?.string(1);
         call("StartContainer", &Message::default().text(1, &container)).map(drop)
     }
@@ -108,12 +113,18 @@ impl Pod {
         let uid = self.uid.replace('-', "_");
         match self.quality {
             "" => format!("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid}.slice"),
-            quality => format!("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-{quality}.slice/kubelet-kubepods-{quality}-pod{uid}.slice"),
+            quality => format!(
+                "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-{quality}.slice/kubelet-kubepods-{quality}-pod{uid}.slice"
+            ),
         }
     }
 
     fn sandbox(&self, attempt: i64, slice: &str, logs: &str) -> Message {
-        let metadata = Message::default().text(1, self.name).text(2, self.uid).text(3, self.namespace).number(4, attempt);
+        let metadata = Message::default()
+            .text(1, self.name)
+            .text(2, self.uid)
+            .text(3, self.namespace)
+            .number(4, attempt);
         let security = Message::default().message(1, &namespaces());
         let linux = Message::default().text(1, slice).message(2, &security);
         Message::default().message(1, &metadata).text(3, logs).map(6, &self.labels()).message(8, &linux)
@@ -121,7 +132,8 @@ impl Pod {
 
     fn container(&self, attempt: i64) -> Message {
         let metadata = Message::default().text(1, self.container).number(2, attempt);
-        let mut config = Message::default().message(1, &metadata).message(2, &Message::default().text(1, IMAGE));
+        let mut config =
+            Message::default().message(1, &metadata).message(2, &Message::default().text(1, IMAGE));
         for word in self.command {
             config = config.text(3, word);
         }
@@ -137,7 +149,11 @@ impl Pod {
     }
 
     fn labels(&self) -> Vec<(&str, &str)> {
-        vec![("io.kubernetes.pod.name", self.name), ("io.kubernetes.pod.namespace", self.namespace), ("io.kubernetes.pod.uid", self.uid)]
+        vec![
+            ("io.kubernetes.pod.name", self.name),
+            ("io.kubernetes.pod.namespace", self.namespace),
+            ("io.kubernetes.pod.uid", self.uid),
+        ]
     }
 }
 

@@ -31,7 +31,9 @@ impl Message {
     }
 
     pub fn map(self, field: u64, entries: &[(&str, &str)]) -> Self {
-        entries.iter().fold(self, |made, (key, value)| made.message(field, &Message::default().text(1, key).text(2, value)))
+        entries.iter().fold(self, |made, (key, value)| {
+            made.message(field, &Message::default().text(1, key).text(2, value))
+        })
     }
 
     fn block(&mut self, field: u64, bytes: &[u8]) {
@@ -75,7 +77,11 @@ impl Message {
 
     pub fn all(&self, field: u64) -> Vec<Vec<u8>> {
         let fields = self.fields().unwrap_or_default().into_iter();
-        fields.filter_map(|(at, value)| if let (true, Value::Bytes(bytes)) = (at == field, value) { Some(bytes) } else { None }).collect()
+        fields
+            .filter_map(|(at, value)| {
+                if let (true, Value::Bytes(bytes)) = (at == field, value) { Some(bytes) } else { None }
+            })
+            .collect()
     }
 
     pub fn messages(&self, field: u64) -> Vec<Message> {
@@ -92,7 +98,12 @@ impl Message {
 
     pub fn integer(&self, field: u64) -> u64 {
         let fields = self.fields().unwrap_or_default().into_iter();
-        fields.filter_map(|(at, value)| if let (true, Value::Number(number)) = (at == field, value) { Some(number) } else { None }).last().unwrap_or(0)
+        fields
+            .filter_map(|(at, value)| {
+                if let (true, Value::Number(number)) = (at == field, value) { Some(number) } else { None }
+            })
+            .last()
+            .unwrap_or(0)
     }
 
     pub fn pairs(&self, field: u64) -> Vec<(String, String)> {

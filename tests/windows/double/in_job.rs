@@ -1,7 +1,7 @@
 //! Runs a program in a job of its own: in_job.exe LIMITS PROGRAM ARGS…, LIMITS as a number ("0x2000": ends its processes when it closes).
 //! "none" for no job. Says the program's exit code as Windows has it, 32 bits with sign, as last line on standard error.
 use std::ffi::c_void;
-use std::process::{exit, Command};
+use std::process::{Command, exit};
 use std::ptr::null_mut;
 use std::{env, io, mem};
 
@@ -36,11 +36,17 @@ fn main() {
         let done = unsafe {
             let limits = Limits { flags, ..mem::zeroed() };
             let job = CreateJobObjectW(null_mut(), null_mut());
-            SetInformationJobObject(job, 9, &limits, mem::size_of::<Limits>() as u32) != 0 && AssignProcessToJobObject(job, GetCurrentProcess()) != 0
+            SetInformationJobObject(job, 9, &limits, mem::size_of::<Limits>() as u32) != 0
+                && AssignProcessToJobObject(job, GetCurrentProcess()) != 0
         };
         assert!(done, "no job: {}", io::Error::last_os_error());
     }
-    let code = Command::new(&args[1]).args(&args[2..]).status().expect("the program starts").code().expect("an exit code");
+    let code = Command::new(&args[1])
+        .args(&args[2..])
+        .status()
+        .expect("the program starts")
+        .code()
+        .expect("an exit code");
     eprintln!("exit={}", code);
     exit(code)
 }

@@ -22,9 +22,23 @@ struct Screen {
 extern "system" {
     fn FreeConsole() -> i32;
     fn AttachConsole(process: u32) -> i32;
-    fn CreateFileW(name: *const u16, access: u32, share: u32, security: *const c_void, how: u32, flags: u32, template: Handle) -> Handle;
+    fn CreateFileW(
+        name: *const u16,
+        access: u32,
+        share: u32,
+        security: *const c_void,
+        how: u32,
+        flags: u32,
+        template: Handle,
+    ) -> Handle;
     fn GetConsoleScreenBufferInfo(console: Handle, screen: *mut Screen) -> i32;
-    fn ReadConsoleOutputCharacterW(console: Handle, text: *mut u16, length: u32, from: u32, read: *mut u32) -> i32;
+    fn ReadConsoleOutputCharacterW(
+        console: Handle,
+        text: *mut u16,
+        length: u32,
+        from: u32,
+        read: *mut u32,
+    ) -> i32;
 }
 
 fn main() {
@@ -45,7 +59,13 @@ fn main() {
         for line in screen.window[1]..=screen.window[3] {
             let mut row = vec![0u16; screen.size[0] as usize];
             let mut read = 0;
-            ReadConsoleOutputCharacterW(console, row.as_mut_ptr(), row.len() as u32, (line as u32) << 16, &mut read);
+            ReadConsoleOutputCharacterW(
+                console,
+                row.as_mut_ptr(),
+                row.len() as u32,
+                (line as u32) << 16,
+                &mut read,
+            );
             shown += &format!("{}\n", String::from_utf16_lossy(&row[..read as usize]).trim_end());
         }
     }

@@ -48,7 +48,10 @@ fn main() {
 
 fn relay() -> io::Result<i32> {
     let port = fs::read_to_string(env::current_exe()?.with_file_name("wsl.exe.port"))?;
-    let mut link = TcpStream::connect(("127.0.0.1", port.trim().parse::<u16>().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?))?;
+    let mut link = TcpStream::connect((
+        "127.0.0.1",
+        port.trim().parse::<u16>().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?,
+    ))?;
     link.set_nodelay(true)?;
     let console = console();
     link.write_all(&request(console.as_ref().map(|c| c.size)))?;
@@ -80,7 +83,8 @@ fn relay() -> io::Result<i32> {
 }
 
 fn request(size: Option<(i16, i16)>) -> Vec<u8> {
-    let mut parts: Vec<String> = env::args_os().skip(1).map(|a| format!("arg={}", a.to_string_lossy())).collect();
+    let mut parts: Vec<String> =
+        env::args_os().skip(1).map(|a| format!("arg={}", a.to_string_lossy())).collect();
     if env::var_os("WSL_UTF8").map_or(false, |v| v == "1") {
         parts.push("utf8=1".into());
     }
@@ -140,7 +144,9 @@ fn console() -> Option<Console> {
     let (mut input, mut output, mut screen) = (0, 0, Screen::default());
     // SAFETY: every pointer is to a local of the right type; a handle that is no console makes the call fail.
     unsafe {
-        if GetConsoleMode(GetStdHandle(INPUT), &mut input) == 0 || GetConsoleMode(GetStdHandle(OUTPUT), &mut output) == 0 {
+        if GetConsoleMode(GetStdHandle(INPUT), &mut input) == 0
+            || GetConsoleMode(GetStdHandle(OUTPUT), &mut output) == 0
+        {
             return None;
         }
         GetConsoleScreenBufferInfo(GetStdHandle(OUTPUT), &mut screen);
