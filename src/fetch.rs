@@ -8,7 +8,7 @@
 //! root certificates of the system.
 
 pub mod catalogue;
-mod compat;
+mod fit;
 mod download;
 mod error;
 mod http;

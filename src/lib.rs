@@ -20,6 +20,7 @@ pub mod cgroup;
 pub mod change;
 pub mod checks;
 pub mod cli;
+mod compat;
 pub mod doctor;
 pub mod edit;
 pub mod engine;

@@ -3,12 +3,12 @@
 use super::cgroup::{SYSTEMD, delegate, to_v2};
 use super::kind::{RunContext, ask};
 use super::{Check, CheckContext, Outcome, Scope, check};
+use crate::compat::COMPAT;
 use crate::facts::engines::Info;
 use crate::fix::{command, setup};
 use crate::provider::Provider;
 use crate::stage::Stage;
 use crate::stages::{docker, nerdctl, packages, podman};
-use crate::version::Version;
 
 pub(super) static CHECKS: &[&Check] = &[&DOCKER, &NERDCTL, &DOCKER_COMMAND];
 
@@ -49,14 +49,14 @@ fn engine(c: &CheckContext<'_>, provider: Provider) -> Outcome {
     let stage = stage_of(provider);
     let engines = &c.facts.engines;
     let (version, floor, other) = match provider {
-        Provider::Docker => (&engines.docker, Version::from([20, 10]), engines.rootless_containerd),
-        _ => (&engines.nerdctl, Version::from([1, 7]), engines.rootless_docker),
+        Provider::Docker => (&engines.docker, COMPAT.minimum.docker.since(), engines.rootless_containerd),
+        _ => (&engines.nerdctl, COMPAT.minimum.nerdctl.since(), engines.rootless_docker),
     };
     let Some(version) = version else {
         let fix = setup([&packages::STAGE, stage]);
         return Outcome::error(format!("{provider} is not installed"), "kind finds no provider", fix);
     };
-    if *version < floor {
+    if version < floor {
         return Outcome::error(
             format!("{provider} {version}"),
             format!("rootless kind needs {floor} or later"),

@@ -1,6 +1,7 @@
 //! What a node needs of the kernel and its settings.
 
 use super::{Check, Outcome, Scope, check, wsl};
+use crate::compat::COMPAT;
 use crate::facts::Wsl;
 use crate::facts::kernel::{INOTIFY, Module, OPEN_FILES, Propagation};
 use crate::fix::{command, setup, setup_line};
@@ -99,9 +100,9 @@ pub(crate) static OVERLAY: Check = check("overlay", "the kernel mounts overlayfs
     let kernel = format!("the kernel is {}", c.facts.kernel.release);
     // kind's rootless page, "Restrictions": Debian's and Ubuntu's own kernels allowed it before.
     let is_own = ["debian", "ubuntu"].contains(&c.facts.distro.id.as_str()) && !c.facts.wsl.is_two();
-    let seen = match c.facts.kernel.major_minor() {
-        (0, _) => return Outcome::unknown("the release of the kernel cannot be read"),
-        version if version >= (5, 11) => Ok(kernel),
+    let seen = match c.facts.kernel.version() {
+        None => return Outcome::unknown("the release of the kernel cannot be read"),
+        Some(version) if COMPAT.kernel.overlay_for_users.is_true_of(&version) => Ok(kernel),
         _ if is_own => Ok(format!("{kernel}, whose distribution allows it")),
         _ if c.system.exists("/usr/bin/fuse-overlayfs") => {
             Ok(format!("{kernel}, which does not allow it; fuse-overlayfs is installed"))

@@ -13,6 +13,7 @@ use super::cgroup::{delegate, to_v2};
 use super::engine::stage_of;
 use super::podman::{PODMAN, version as podman_version, with_version};
 use super::{Check, CheckContext, Cost, Outcome, Scope, all, check};
+use crate::compat::COMPAT;
 use crate::cgroup::ESSENTIAL;
 use crate::facts::engines::Info;
 use crate::fix::{command, setup, setup_line};
@@ -172,8 +173,8 @@ fn judge(c: &CheckContext<'_>, run: RunContext, info: &Value, version: &Version)
     if info.pointer("/host/cgroupVersion").and_then(Value::as_str) != Some("v2") {
         return Prediction::RequiresV2;
     }
-    // Before 4.0 podman does not name its controllers, and kind assumes them.
-    if version.major() < 4 {
+    // kind assumes the controllers that podman does not name.
+    if !COMPAT.podman.names_controllers.is_true_of(version) {
         return Prediction::Accepts;
     }
     let listed = info.pointer("/host/cgroupControllers").and_then(Value::as_array);
@@ -295,7 +296,7 @@ fn install() -> String {
 
 pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its nodes in podman", |c| {
     with_version(c, |podman| {
-        if podman.major() < 6 {
+        if !COMPAT.podman.labels_as_list.is_true_of(podman) {
             return Outcome::ok(format!("podman is {}", podman.release()));
         }
         let Some(path) = &c.facts.tools.kind else { return Outcome::unknown("kind was not found") };
@@ -304,8 +305,11 @@ pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its 
         };
         let details = format!("podman is {}, {path} is {}", podman.release(), kind.release());
         let install = install();
-        let fix = format!("install kind 0.33 or later instead of {path}, or remove it and run `{install}`");
-        Outcome::require(kind >= Version::from([0, 33]), details, "kind does not find its own nodes", fix)
+        let reads = &COMPAT.kind.podman_6;
+        let since = reads.since();
+        let fix =
+            format!("install kind {since} or later instead of {path}, or remove it and run `{install}`");
+        Outcome::require(reads.is_true_of(&kind), details, "kind does not find its own nodes", fix)
     })
 })
 .scope(&[Scope::Provider(&[Provider::Podman])])

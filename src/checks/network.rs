@@ -2,13 +2,13 @@
 
 use super::podman::{PODMAN, with_version};
 use super::{Check, CheckContext, Outcome, Scope, all, check};
+use crate::compat::COMPAT;
 use crate::edit::cmdline;
 use crate::facts::kernel::Module;
 use crate::fix::{command, setup};
 use crate::host::Cmd;
 use crate::provider::Provider;
 use crate::stages::{cni, modules, packages};
-use crate::version::Version;
 
 pub(super) static CHECKS: &[&Check] = &[&NETWORK, &IPTABLES_AND_MODULES, &IPV6, &RESOLV, &PORTS];
 
@@ -41,7 +41,7 @@ fn installed(c: &CheckContext<'_>, dirs: &[&str], name: &str) -> Option<String> 
 }
 
 pub(crate) static ROOTLESS_NETWORK: Check = check("rootless-network", "a container has a way out", |c| {
-    let is_old = super::podman::version(c).is_some_and(|v| v.major() < 5);
+    let is_old = super::podman::version(c).is_some_and(|v| !COMPAT.podman.pasta.is_true_of(&v));
     let name = if is_old { "slirp4netns" } else { "pasta" };
     let seen = installed(c, &HELPERS, name).ok_or_else(|| format!("{name} is not installed"));
     let effect = format!("containers have no network: \"could not find {name}\"");
@@ -64,7 +64,7 @@ pub(crate) static CNI_VERSION: Check = check("cni-version", "the CNI plugins rea
         let name = "containernetworking-plugins";
         let (podman_is, plugins) =
             (format!("podman is {}", podman.release()), c.facts.packages.version(name));
-        if !(Version::from([3, 4])..Version::from([4])).contains(podman) {
+        if !COMPAT.podman.cni_1_0.is_true_of(podman) {
             return Outcome::ok(format!("{podman_is}, which writes no network files of version 1.0.0"));
         }
         let Some(plugins) = plugins else {
@@ -72,8 +72,8 @@ pub(crate) static CNI_VERSION: Check = check("cni-version", "the CNI plugins rea
         };
         let effect = "a node cannot be started: \"plugin bridge does not support config version\"";
         let details = format!("{podman_is}, {name} is {}", plugins.release());
-        // CNI's 1.0.0 came with version 1.0 of the plugins.
-        Outcome::require(plugins >= Version::from([1, 0]), details, effect, setup([&cni::STAGE]))
+        let is_new = COMPAT.minimum.cni_plugins.is_true_of(&plugins);
+        Outcome::require(is_new, details, effect, setup([&cni::STAGE]))
     })
 })
 .scope(PODMAN_ONLY)
@@ -161,7 +161,7 @@ static RESOLV_SERVER: Check = check("resolv-server", "/etc/resolv.conf has a ser
 
 pub(crate) static PORTS: Check = check("podman-ports", "podman listens on published ports", |c| {
     with_version(c, |podman| {
-        let listens = podman.major() != 6 || *podman >= Version::from([6, 1, 1]);
+        let listens = !COMPAT.podman.ports_without_listener.is_true_of(podman);
         let effect = "it reserves a published port without listening on it, so Windows cannot connect";
         let fix = "install podman 6.1.1 or later and set `force_port_listen`, or map the port with `listenAddress: \"0.0.0.0\"` in `extraPortMappings`";
         Outcome::prefer(listens, format!("podman is {}", podman.release()), effect, fix)

@@ -6,7 +6,7 @@ use super::cgroup::{SYSTEMD, delegate, to_v2};
 use super::kind::{RunContext, ask};
 use super::{Check, CheckContext, Cost, Outcome, Run, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
-use crate::fetch::catalogue::crun_floor_for;
+use crate::compat::{COMPAT, crun_floor};
 use crate::fix::{Fix, command, setup, setup_line};
 use crate::host::Cmd;
 use crate::inspect::node;
@@ -38,9 +38,6 @@ const fn reported(id: &'static str, title: &'static str, run: Run) -> Check {
     of_podman(id, title, run).needs(const { &[&PODMAN, &SYSTEMD] }).cost(Cost::Probe)
 }
 
-/// The lowest podman that kind takes (kind `pkg/cluster/internal/providers/podman/util.go`); its pages ask for 3.0.
-const FLOOR: [u64; 2] = [3, 0];
-
 pub(crate) static PODMAN: Check = of_podman("podman", "podman is installed and new enough", |c| {
     let Some(version) = version(c) else {
         if c.facts.tools.podman.is_some() || c.system.exists("/usr/bin/podman") {
@@ -53,8 +50,9 @@ pub(crate) static PODMAN: Check = of_podman("podman", "podman is installed and n
         );
     };
     let fix = "a newer release of the distribution has a newer podman";
-    let is_new = version >= Version::from(FLOOR);
-    Outcome::require(is_new, format!("podman {version}"), "rootless kind needs 3.0 or later", fix)
+    let minimum = &COMPAT.podman.minimum;
+    let effect = format!("rootless kind needs {} or later", minimum.since());
+    Outcome::require(minimum.is_true_of(&version), format!("podman {version}"), effect, fix)
 });
 
 /// The version of the podman that runs, which need not be that of the package.
@@ -228,25 +226,26 @@ fn with_crun(
 
 pub(crate) static CRUN_KERNEL: Check = of_podman("crun-kernel", "crun is new enough for this kernel", |c| {
     let kernel = &c.facts.kernel;
-    let floor = crun_floor_for(kernel.major_minor(), None).version();
+    let floor = &crun_floor(kernel.version().as_ref(), None).version;
     with_crun(c, NO_NODE, setup([&crun::STAGE]), |crun| {
-        (*crun >= floor, format!(", on kernel {}", kernel.release))
+        (crun >= floor, format!(", on kernel {}", kernel.release))
     })
 });
 
 pub(crate) static CRUN_PODMAN: Check = of_podman("crun-podman", "crun is new enough for this podman", |c| {
     with_version(c, |podman| {
-        // podman 5 writes what crun reads from 1.14.3 on.
-        let is_new = |crun: &Version| podman.major() < 5 || *crun >= Version::from([1, 14, 3]);
+        let floor = &crun_floor(None, Some(podman)).version;
         with_crun(c, NO_NODE, setup([&crun::STAGE]), |crun| {
-            (is_new(crun), format!("; podman is {}", podman.release()))
+            (crun >= floor, format!("; podman is {}", podman.release()))
         })
     })
 });
 
 pub(crate) static CRUN_0: Check = of_podman("crun-0", "crun is not older than 1.0", |c| {
     let effect = "containers fail: \"operation not permitted\"";
-    with_crun(c, effect, setup([&crun::STAGE]), |crun| (crun.major() > 0, String::new()))
+    with_crun(c, effect, setup([&crun::STAGE]), |crun| {
+        (!COMPAT.crun.before_1_0.is_true_of(crun), String::new())
+    })
 });
 
 /// A release with known faults. It works for most, so the fault is a warning.
@@ -258,13 +257,12 @@ fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool)
 }
 
 pub(crate) static CRUN_OPENAT2: Check = of_podman("crun-openat2", "crun can do without openat2", |c| {
-    // openat2 came with Linux 5.6.
-    let is_old = c.facts.kernel.major_minor() < (5, 6);
-    without_fault(c, |v| is_old && v.major() == 1 && (21..29).contains(&v.minor()))
+    let has_openat2 = COMPAT.kernel.openat2.is_known_of(c.facts.kernel.version().as_ref());
+    without_fault(c, |version| !has_openat2 && COMPAT.crun.needs_openat2.is_true_of(version))
 });
 
 pub(crate) static CRUN_1_29: Check = of_podman("crun-1.29", "crun is not 1.29", |c| {
-    without_fault(c, |version| (version.major(), version.minor()) == (1, 29))
+    without_fault(c, |version| COMPAT.crun.faulty.is_true_of(version))
 });
 
 pub(super) static STORAGE: Check = reported("storage", "podman stores layers with overlay", |c| {

@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::{Check, CheckContext, Outcome, Scope, all, check};
+use crate::compat::COMPAT;
 use crate::edit::wslconf::{Dialect, Document};
 use crate::facts::Wsl;
 use crate::facts::wsl::WSL_CONF;
@@ -37,10 +38,9 @@ pub(crate) static VERSION: Check = check("wsl-version", "this WSL can start with
     if let Wsl::Two { version: None, .. } = c.facts.wsl {
         return Outcome::unknown("this WSL does not report its version");
     }
-    // WSL#6662, WSL#9120.
     let effect = "its virtual machine does not start with cgroup_no_v1=all";
     let details = format!("this is {}", c.facts.wsl.name());
-    Outcome::prefer(!c.facts.wsl.is_before("1.0.1"), details, effect, windows("wsl.exe --update"))
+    Outcome::prefer(!c.facts.wsl.is_before(&COMPAT.wsl.kernel_params_for_v2), details, effect, windows("wsl.exe --update"))
 })
 .scope(&[Scope::Wsl]);
 

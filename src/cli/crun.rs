@@ -47,7 +47,7 @@ impl List {
         let session = Session::local(global, None).ok();
         let facts = session.map(|s| s.facts());
         let arch = facts.as_ref().and_then(|f| f.arch).unwrap_or(Arch::Amd64);
-        let floor = facts.as_ref().map_or_else(|| crun_floor((0, 0), None), crun_floor_here);
+        let floor = facts.as_ref().map_or_else(|| crun_floor(None, None).version.clone(), crun_floor_here);
         let recommended = catalogue.recommended(arch).map(|r| &r.version);
         if self.json {
             let rows: Vec<_> = catalogue.releases.iter().map(|r| row(r, arch, &floor, recommended)).collect();

@@ -9,6 +9,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::session::Session;
+use crate::compat::COMPAT;
 use crate::change::Scope;
 use crate::engine::PendingRestart;
 use crate::error::{Exit, Failure};
@@ -243,9 +244,9 @@ impl Restarting<'_> {
                 "The first ends every running WSL distribution, Docker Desktop's too.".to_owned()
             }
         };
-        // WSL src/linux/init/init.cpp:2896: systemd's end wipes the entry of Windows programs for all of them.
+        // systemd's end wipes the entry of Windows programs for all of them.
         if self.awaited.scope == Scope::Distro
-            && self.facts.wsl.is_before("2.8.9")
+            && self.facts.wsl.is_before(&COMPAT.wsl.terminate_ends_it)
             && self.facts.systemd.pid1 == "systemd"
         {
             note += " With this version of WSL others that run may lose Windows programs until `wsl.exe --shutdown`.";

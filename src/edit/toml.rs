@@ -19,7 +19,7 @@ pub(crate) use excess::excess;
 pub(crate) use kind::Kind;
 use place::{Position, locate};
 pub use shown::shown;
-pub(crate) use strict::{Flaw, MARK, flaws};
+pub(crate) use strict::{Flaw, flaws};
 
 /// A value that a file of ours may hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Cmd, System};
+use crate::version::Version;
 
 /// The modules that kind's page wants loaded: a rootless node may not load them itself.
 pub const MODULES: [&str; 4] = ["ip6_tables", "ip6table_nat", "ip_tables", "iptable_nat"];
@@ -91,11 +92,10 @@ impl Kernel {
         }
     }
 
-    /// Major and minor, zero where unknown.
+    /// The release as a version; `None` if it is not known.
     #[must_use]
-    pub fn major_minor(&self) -> (u32, u32) {
-        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    pub fn version(&self) -> Option<Version> {
+        self.release.parse().ok()
     }
 
     /// The modules in that state.
@@ -148,6 +148,7 @@ fn file_names(text: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::{Kernel, file_names};
+    use crate::version::Version;
 
     #[test]
     fn compressed_modules_are_found_by_their_names() {
@@ -158,6 +159,6 @@ mod tests {
     #[test]
     fn a_wsl_kernel_release_has_a_major_and_a_minor() {
         let kernel = Kernel { release: "6.6.87.2-microsoft-standard-WSL2".into(), ..Kernel::default() };
-        assert_eq!(kernel.major_minor(), (6, 6));
+        assert_eq!(kernel.version(), Some(Version::from([6, 6, 87, 2])));
     }
 }

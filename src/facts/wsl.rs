@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::compat::{COMPAT, Fact};
 use crate::edit::wslconf::{Dialect, Document, Grammar};
 use crate::host::{Account, Cmd, System};
 use crate::version::Version;
@@ -55,7 +56,7 @@ impl Wsl {
     /// from the first version with public source on).
     #[must_use]
     pub fn mounts_v1(version: &Version) -> bool {
-        *version < Version::from([2, 5, 8])
+        COMPAT.wsl.mounts_v1.is_true_of(version)
     }
 
     /// Whether it is WSL 2.
@@ -64,20 +65,17 @@ impl Wsl {
         matches!(self, Self::Two { .. })
     }
 
-    /// Whether it is known to be older than a version.
+    /// Whether it is known to be older than the first version of which a fact is true.
     #[must_use]
-    pub fn is_before(&self, floor: &str) -> bool {
-        match (self, floor.parse::<Version>()) {
-            (Self::Two { version: Some(version), .. }, Ok(floor)) => *version < floor,
-            _ => false,
-        }
+    pub(crate) fn is_before(&self, fact: &Fact) -> bool {
+        matches!(self, Self::Two { version: Some(version), .. } if version < fact.since())
     }
 
     /// How it reads wsl.conf. Versions that do not tell their version are old.
     #[must_use]
     pub fn grammar(&self) -> Grammar {
         match self {
-            Self::Two { version: Some(_), .. } if !self.is_before("2.9.13") => Grammar::Skip,
+            Self::Two { version: Some(_), .. } if !self.is_before(&COMPAT.wsl.skips_bad_lines) => Grammar::Skip,
             _ => Grammar::Stop,
         }
     }

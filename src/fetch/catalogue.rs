@@ -16,7 +16,8 @@ use crate::version::Version;
 
 use super::{Artifact, ChecksumSource, Identity, is_sha256, mirror_path};
 
-pub use super::compat::{Arch, CRUN_FLOORS, Fit, Floor, UnknownArch, crun_floor, crun_floor_for, fit};
+pub use super::fit::{Arch, Fit, UnknownArch, fit};
+pub use crate::compat::{Floor, crun_floor, crun_floors};
 
 /// How many independent sources a checksum needs before its release may be recommended.
 pub const QUORUM: usize = 2;

@@ -1,6 +1,7 @@
 //! Only cgroup v2.
 
 use super::systemd::wsl_conf_left;
+use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
 use crate::facts::Facts;
 use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF, WslConf};
@@ -73,7 +74,7 @@ fn moved<'f>(facts: &'f Facts, answers: &Answers) -> impl Iterator<Item = &'f (S
 /// Whether WSL 2.6.2 or later mounts cgroup v1 because wsl.conf chooses it, or chose it until setup changed that. It mounts
 /// v2 alone again at its next start.
 pub(super) fn is_v1_by_choice(facts: &Facts) -> bool {
-    (facts.wsl_conf.chooses_v1() || is_v1_given_up(facts)) && !facts.wsl.is_before("2.6.2")
+    (facts.wsl_conf.chooses_v1() || is_v1_given_up(facts)) && !facts.wsl.is_before(&COMPAT.wsl.v1_by_choice)
 }
 
 fn is_v1_given_up(facts: &Facts) -> bool {
@@ -86,8 +87,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     let chosen = facts.wsl_conf.chooses_v1();
     if facts.cgroup.mounts.has_v1() {
-        // Below 1.0.1 the virtual machine does not start with the option (WSL#6662, WSL#9120).
-        if facts.wsl.is_before("1.0.1") {
+        if facts.wsl.is_before(&COMPAT.wsl.kernel_params_for_v2) {
             let what = format!(
                 "{} does not start with cgroup_no_v1=all on its kernel command line",
                 facts.wsl.name()

@@ -2,6 +2,7 @@
 
 use super::cgroup::is_v1_by_choice;
 use super::systemd::wsl_conf_left;
+use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
@@ -15,7 +16,7 @@ pub(crate) static MOUNT_FSTAB: Question = Question {
     form: AnswerKind::YesNo,
     when: |facts, answers| {
         let conf = wsl_conf_left(facts, answers);
-        let is_v1_chosen = conf.chooses_v1() && !facts.wsl.is_before("2.6.2");
+        let is_v1_chosen = conf.chooses_v1() && !facts.wsl.is_before(&COMPAT.wsl.v1_by_choice);
         let needs_fstab = facts.wsl.is_two() && facts.cgroup.mounts.has_v1() && !is_v1_by_choice(facts);
         needs_fstab && !is_v1_chosen && !conf.mount_fstab
     },

@@ -1,5 +1,6 @@
 //! CNI plugins that can read what podman writes.
 
+use crate::compat::COMPAT;
 use crate::change::{Change, Manager, Package, PackageFile};
 use crate::facts::Facts;
 use crate::fetch::catalogue;
@@ -35,10 +36,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let Some(podman) = super::packages::podman(facts) else {
         return Applicability::not_applicable("no podman");
     };
-    if podman.major() >= 4 {
+    if COMPAT.podman.netavark.is_true_of(&podman) {
         return Applicability::not_applicable(format!("podman {} uses netavark, not CNI", podman.release()));
     }
-    if Some(&podman) < version("3.4").as_ref() {
+    if !COMPAT.podman.cni_1_0.is_true_of(&podman) {
         return Applicability::redundant(format!(
             "podman {} writes network files that its plugins read",
             podman.release()

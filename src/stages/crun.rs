@@ -9,7 +9,7 @@ use crate::facts::containers::{Winner, containers_conf};
 use crate::facts::tools::strings;
 use crate::fetch::Artifact;
 use crate::fetch::catalogue::{self, Catalogue};
-use crate::fetch::catalogue::{Fit, crun_floor_for, fit};
+use crate::fetch::catalogue::{Fit, crun_floor, fit};
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
@@ -104,8 +104,8 @@ fn choices(facts: &Facts) -> Vec<Choice> {
 
 /// The lowest crun that serves here.
 pub(crate) fn floor(facts: &Facts) -> Version {
-    let podman = super::packages::podman(facts).and_then(|v| u32::try_from(v.major()).ok());
-    crun_floor_for(facts.kernel.major_minor(), podman).version()
+    let podman = super::packages::podman(facts);
+    crun_floor(facts.kernel.version().as_ref(), podman.as_ref()).version.clone()
 }
 
 /// The crun that podman would run without us, as far as it is known.

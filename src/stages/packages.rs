@@ -5,6 +5,7 @@ use crate::change::{Change, Manager, Package};
 use crate::facts::Facts;
 use crate::provider::Provider;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
+use crate::compat::{COMPAT, Fact, carried};
 use crate::version::Version;
 
 pub(crate) static PROVIDER: Question = Question {
@@ -67,17 +68,6 @@ pub(crate) static STAGE: Stage = Stage {
     changes,
 };
 
-/// podman's version by release, for a fresh image whose package lists are still empty (read from the releases' own
-/// package indexes, 2026-11-21).
-const PODMAN: [(&str, &str, &str); 6] = [
-    ("debian", "11", "3.0.1"),
-    ("debian", "12", "4.3.1"),
-    ("debian", "13", "5.4.2"),
-    ("ubuntu", "22.04", "3.4.4"),
-    ("ubuntu", "24.04", "4.9.3"),
-    ("ubuntu", "26.04", "5.7.0"),
-];
-
 /// The podman that runs: one in /usr/local or in the home before the package's, otherwise the package that is or will be
 /// installed.
 pub(super) fn podman(facts: &Facts) -> Option<Version> {
@@ -85,11 +75,7 @@ pub(super) fn podman(facts: &Facts) -> Option<Version> {
         return podman.version.clone();
     }
     facts.packages.coming("podman").or_else(|| {
-        let release = facts.distro.version.as_ref()?;
-        let known = |(id, version, _): &&(&str, &str, &str)| {
-            facts.distro.id == *id && version.parse::<Version>().is_ok_and(|v| v == *release)
-        };
-        PODMAN.iter().find(known)?.2.parse().ok()
+        carried(&facts.distro.id, facts.distro.version.as_ref(), "podman")?.version.clone()
     })
 }
 
@@ -102,34 +88,41 @@ fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
 }
 
 fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
-    let major = podman(facts).map_or(5, |v| v.major());
-    let net = if major >= 5 { "passt" } else { "slirp4netns" };
+    let rules = &COMPAT.podman;
+    let podman = podman(facts);
+    // A podman of an unknown version is a recent one.
+    let has = |fact: &Fact| podman.as_ref().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v));
+    let firewall = if has(&rules.nftables) { "nftables" } else { iptables(manager) };
     // A podman from elsewhere brings its own runtime and network programs, and a second one is not installed beside it; what
     // it takes from the system is what has to be setuid, the firewall's program and the session's bus.
     if facts.tools.podman.is_some() {
-        let firewall = if major >= 5 { "nftables" } else { "iptables" };
         return match manager {
             Manager::Apt => vec!["uidmap", "dbus-user-session", firewall],
-            Manager::Dnf => vec!["shadow-utils", if major >= 5 { "nftables" } else { "iptables-nft" }],
+            Manager::Dnf => vec!["shadow-utils", firewall],
             Manager::Zypper | Manager::Pacman => vec!["shadow", firewall],
         };
     }
+    let network = if has(&rules.pasta) { "passt" } else { "slirp4netns" };
     let mut names = match manager {
-        Manager::Apt => {
-            vec!["podman", "crun", "uidmap", net, "fuse-overlayfs", "dbus-user-session", "iptables"]
-        }
-        Manager::Dnf => vec!["podman", "crun", "shadow-utils", net, "fuse-overlayfs", "iptables-nft"],
-        Manager::Zypper | Manager::Pacman => {
-            vec!["podman", "crun", "shadow", net, "fuse-overlayfs", "iptables"]
-        }
+        Manager::Apt => vec!["podman", "crun", "uidmap", network, "fuse-overlayfs", "dbus-user-session"],
+        Manager::Dnf => vec!["podman", "crun", "shadow-utils", network, "fuse-overlayfs"],
+        Manager::Zypper | Manager::Pacman => vec!["podman", "crun", "shadow", network, "fuse-overlayfs"],
     };
-    if major >= 4 {
+    if !has(&rules.no_iptables) {
+        names.push(iptables(manager));
+    }
+    if has(&rules.netavark) {
         names.extend(["netavark", "aardvark-dns"]);
     }
-    if major >= 5 {
+    if has(&rules.nftables) {
         names.push("nftables");
     }
     names
+}
+
+/// The package of the program `iptables`.
+fn iptables(manager: Manager) -> &'static str {
+    if manager == Manager::Dnf { "iptables-nft" } else { "iptables" }
 }
 
 /// Those of them that are not installed.

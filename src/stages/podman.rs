@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 
+use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
@@ -47,11 +48,10 @@ pub(crate) static STAGE: Stage = Stage {
     changes,
 };
 
-/// podman before 3.3 puts a rootless container of the cgroupfs manager below the root cgroup, where a user may make
-/// nothing: `create /sys/fs/cgroup/libpod_parent: Permission denied` (seen with 3.0.1 on Debian 11; podman#11563
-/// shows that 3.3 leaves the place to the runtime).
+/// Whether podman puts a rootless container of the cgroupfs manager below the root cgroup, where a user may create
+/// nothing.
 fn needs_systemd(facts: &Facts) -> bool {
-    super::packages::podman(facts).is_some_and(|v| v < Version::from([3, 3]))
+    super::packages::podman(facts).is_some_and(|v| !COMPAT.podman.rootless_cgroupfs.is_true_of(&v))
 }
 
 fn default_manager(facts: &Facts) -> &'static str {
@@ -223,8 +223,8 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if falls_to_vfs(facts) {
         let path = storage_conf(&facts.user);
         changes.push(entry(path.clone(), "storage.driver", Value::Str("overlay".to_owned())));
-        // The kernel mounts overlayfs for a user namespace from 5.11 on; before that fuse-overlayfs does.
-        if facts.kernel.major_minor() < (5, 11) {
+        // fuse-overlayfs mounts what the kernel does not.
+        if !COMPAT.kernel.overlay_for_users.is_known_of(facts.kernel.version().as_ref()) {
             let program = Value::Str("/usr/bin/fuse-overlayfs".to_owned());
             changes.push(entry(path, "storage.options.overlay.mount_program", program));
         }

@@ -3,27 +3,12 @@
 
 use camino::Utf8Path;
 
+use crate::compat::{COMPAT, Fact, carried};
 use crate::change::{Change, Manager, Run};
 use crate::facts::Facts;
 use crate::provider::Provider;
 use crate::stage::Applicability;
 use crate::version::Version;
-
-/// kind's rootless page, "Provider requirements".
-const DOCKER: [u64; 2] = [20, 10];
-const NERDCTL: [u64; 2] = [1, 7];
-const CONTAINERD: [u64; 2] = [1, 7];
-
-/// What releases carry, for images whose package lists are still empty and where podman's presence keeps us from asking
-/// (read from the releases' own package indexes, 2026-11-22).
-const CARRIED: [(&str, &str, &str, Option<&str>); 6] = [
-    ("debian", "12", "docker.io", Some("20.10.24")),
-    ("debian", "12", "nerdctl", None),
-    ("debian", "12", "containerd", Some("1.6.20")),
-    ("debian", "13", "docker.io", Some("26.1.5")),
-    ("debian", "13", "nerdctl", None),
-    ("debian", "13", "containerd", Some("1.7.24")),
-];
 
 /// Which version there will be.
 enum Offer {
@@ -44,11 +29,9 @@ fn offer(facts: &Facts, present: Option<&Version>, package: &str) -> Offer {
     if facts.packages.manager == Some(Manager::Apt) && !facts.packages.candidates.is_empty() {
         return Offer::Nothing;
     }
-    let here =
-        |id: &str, release: &str| facts.distro.id == id && release.parse().ok() == facts.distro.version;
-    match CARRIED.iter().find(|(id, release, name, _)| here(id, release) && *name == package) {
-        Some((.., Some(version))) => version.parse().map_or(Offer::Unknown, Offer::Offered),
-        Some((.., None)) => Offer::Nothing,
+    match carried(&facts.distro.id, facts.distro.version.as_ref(), package).map(|c| &c.version) {
+        Some(Some(version)) => Offer::Offered(version.clone()),
+        Some(None) => Offer::Nothing,
         None => Offer::Unknown,
     }
 }
@@ -61,7 +44,7 @@ pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> 
         Provider::Docker => too_old(
             facts,
             "Docker",
-            DOCKER,
+            &COMPAT.minimum.docker,
             &offer(facts, engines.docker.as_ref(), "docker.io"),
             DOCKER_ELSEWHERE,
         )
@@ -69,7 +52,7 @@ pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> 
         Provider::Nerdctl => too_old(
             facts,
             "nerdctl",
-            NERDCTL,
+            &COMPAT.minimum.nerdctl,
             &offer(facts, engines.nerdctl.as_ref(), "nerdctl"),
             NERDCTL_ELSEWHERE,
         )
@@ -77,7 +60,7 @@ pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> 
             too_old(
                 facts,
                 "containerd",
-                CONTAINERD,
+                &COMPAT.minimum.containerd,
                 &offer(facts, engines.containerd.as_ref(), "containerd"),
                 NERDCTL_ELSEWHERE,
             )
@@ -91,17 +74,17 @@ const NERDCTL_ELSEWHERE: &str = "unpack a release of nerdctl-full into /usr/loca
 fn too_old(
     facts: &Facts,
     name: &str,
-    floor: [u64; 2],
+    floor: &Fact,
     offer: &Offer,
     elsewhere: &str,
 ) -> Option<Applicability> {
-    let floor = Version::from(floor);
+    let floor = floor.since();
     let needs = format!("kind needs {floor} or later");
     let what = match offer {
-        Offer::Here(version) if *version < floor => {
+        Offer::Here(version) if version < floor => {
             format!("{name} {} is installed, and {needs}", version.release())
         }
-        Offer::Offered(version) if *version < floor => {
+        Offer::Offered(version) if version < floor => {
             format!("{} offers {name} {}, and {needs}", facts.distro.name, version.release())
         }
         Offer::Nothing => format!("{} offers no {name}, and {needs}", facts.distro.name),
@@ -131,7 +114,6 @@ pub(super) fn packages(facts: &Facts, provider: Provider, manager: Manager) -> V
         Provider::Docker if has("docker-ce") => vec!["docker-ce-rootless-extras"],
         Provider::Docker if by_hand(facts.engines.docker.is_some(), &["docker.io", "docker"]) => Vec::new(),
         Provider::Docker => match manager {
-            // Debian has the client apart from 13 on.
             Manager::Apt if has_client_apart(facts) => vec!["docker.io", "docker-cli", "rootlesskit"],
             Manager::Apt => vec!["docker.io", "rootlesskit"],
             Manager::Zypper => vec!["docker", "docker-rootless-extras", "rootlesskit"],
@@ -156,8 +138,8 @@ pub(super) fn packages(facts: &Facts, provider: Provider, manager: Manager) -> V
 }
 
 fn has_client_apart(facts: &Facts) -> bool {
-    let is_debian_13 = facts.distro.id == "debian" && facts.distro.version >= Some(Version::from([13]));
-    is_debian_13 || facts.packages.coming("docker-cli").is_some()
+    let is_apart = COMPAT.debian.docker_cli_apart.is_known_of(facts.distro.version.as_ref());
+    (facts.distro.id == "debian" && is_apart) || facts.packages.coming("docker-cli").is_some()
 }
 
 /// What makes the daemon fail on this machine although all is installed.

@@ -1,5 +1,6 @@
 //! `/etc/wsl.conf` `[boot] systemd=true`, and an init that is systemd.
 
+use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry, Expect, Package, RestartRequirement};
 use crate::facts::Facts;
 use crate::facts::wsl::{WSL_CONF, WslConf};
@@ -68,9 +69,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         }
         return Applicability::not_applicable("not WSL, and PID 1 is systemd");
     }
-    // 0.67.6 is the first with systemd (MicrosoftDocs/WSL systemd.md).
-    if facts.wsl.is_before("0.67.6") {
-        let what = format!("{} can not start systemd, which came with 0.67.6", facts.wsl.name());
+    let with_systemd = &COMPAT.wsl.systemd;
+    if facts.wsl.is_before(with_systemd) {
+        let what = format!("{} can not start systemd, which came with {}", facts.wsl.name(), with_systemd.since());
         return Applicability::blocked(what, "in Windows: `wsl --update`, then run the same command again");
     }
     if is_unreadable(facts) && answers.get(&REPAIR_WSL_CONF) == Some("no") {

@@ -1,5 +1,6 @@
 //! The guide's slices: root's own, and accounting for everybody's.
 
+use crate::compat::COMPAT;
 use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
 use crate::facts::Facts;
 use crate::stage::{Answers, Applicability, Stage};
@@ -24,7 +25,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
         .version
         .as_ref()
         .map_or_else(|| "systemd".to_owned(), |v| format!("systemd {}", v.release()));
-    if facts.systemd.version.as_ref().is_some_and(|v| v.major() < 238) {
+    if facts.systemd.version.as_ref().is_some_and(|v| !COMPAT.systemd.accounts_by_itself.is_true_of(v)) {
         return Applicability::needed(format!("{version} does not account memory and tasks by itself"));
     }
     Applicability::redundant(format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kind_wsl::fetch::catalogue::{
-    Arch, CRUN_FLOORS, Catalogue, Fit, NoteKind, QUORUM, cni, crun, crun_floor, crun_floor_for, fit, kind,
+    Arch, Catalogue, Fit, NoteKind, QUORUM, cni, crun, crun_floor, crun_floors, fit, kind,
     kubectl,
 };
 use kind_wsl::fetch::{Artifact, ChecksumSource};
@@ -125,13 +125,13 @@ fn no_systemd_less_build_is_ever_offered() {
 
 #[test]
 fn what_is_recommended_is_well_attested_and_above_every_floor() {
-    let highest = CRUN_FLOORS.iter().map(kind_wsl::fetch::catalogue::Floor::version).max().unwrap();
+    let highest = crun_floors().iter().map(|floor| &floor.version).max().unwrap();
     for catalogue in all() {
         for arch in ARCHES {
             let Some(release) = catalogue.recommended(arch) else { continue };
             assert!(release.builds[&arch].independent() >= QUORUM, "{} {arch}", catalogue.name);
             if catalogue.name == "crun" {
-                assert_eq!(fit(release, arch, &highest), Fit::Suits);
+                assert_eq!(fit(release, arch, highest), Fit::Suits);
             }
         }
     }
@@ -224,19 +224,20 @@ fn a_typo_finds_its_neighbour() {
 
 #[test]
 fn the_floor_rises_with_kernel_and_podman() {
-    for (kernel, podman, floor) in [
-        ((5, 15), None, "1.9"),
-        ((5, 15), Some(4), "1.9"),
-        ((6, 5), Some(3), "1.9"),
-        ((6, 6), Some(4), "1.9.1"),
-        ((7, 0), None, "1.9.1"),
-        ((5, 15), Some(5), "1.14.3"),
-        ((6, 18), Some(6), "1.14.3"),
+    let floor = |kernel: &str, podman: &str| crun_floor(kernel.parse().ok().as_ref(), podman.parse().ok().as_ref());
+    for (kernel, podman, version) in [
+        ("5.15", "", "1.9"),
+        ("5.15", "4.9.3", "1.9"),
+        ("6.5", "3.4.4", "1.9"),
+        ("6.6", "4.3.1", "1.9.1"),
+        ("7.0", "", "1.9.1"),
+        ("5.15", "5.0", "1.14.3"),
+        ("6.18.40.1-microsoft-standard-WSL2", "6.1.3", "1.14.3"),
     ] {
-        assert_eq!(crun_floor(kernel, podman).as_str(), floor, "{kernel:?} {podman:?}");
+        assert_eq!(floor(kernel, podman).version.as_str(), version, "{kernel} {podman}");
     }
-    assert!(crun_floor_for((6, 6), Some(4)).source.contains("crun#1308"));
-    assert!(CRUN_FLOORS.iter().map(kind_wsl::fetch::catalogue::Floor::version).is_sorted());
+    assert!(floor("6.6", "4.3.1").source.contains("crun#1308"));
+    assert!(crun_floors().iter().map(|floor| &floor.version).is_sorted());
 }
 
 #[test]
@@ -272,4 +273,37 @@ fn machines_are_known_by_the_names_that_uname_and_dpkg_give_them() {
     let error = "armv7l".parse::<Arch>().unwrap_err().to_string();
     assert_eq!(error, "no release is built for the architecture `armv7l`");
     assert_eq!(format!("{:>6}|", Arch::S390x), " s390x|");
+}
+
+/// The lines of a source file outside of its tests.
+fn lines_of_code(path: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(str::to_owned).collect()
+}
+
+#[test]
+fn versions_are_compared_with_facts_of_the_compatibility_data_alone() {
+    let mut dirs = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut files = 0;
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+                continue;
+            }
+            let is_exempt = path.ends_with("src/version.rs") || path.ends_with("src/compat.rs");
+            if is_exempt || path.extension().is_none_or(|e| e != "rs") || path.ends_with("tests.rs") {
+                continue;
+            }
+            files += 1;
+            for line in lines_of_code(&path) {
+                for rule in ["Version::from([", ".major()", ".minor()", "is_before(\""] {
+                    assert!(!line.contains(rule), "{}: {}", path.display(), line.trim());
+                }
+            }
+        }
+    }
+    assert!(files > 150, "{files}");
 }

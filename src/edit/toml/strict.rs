@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::excess::string_end;
 use super::parse;
+use crate::compat::COMPAT;
 use crate::edit::{EditError, lines};
 
 /// A place at which the reader gives up.
@@ -19,11 +20,6 @@ pub(crate) struct Flaw {
     /// Only podman before this version refuses it; `None` if all of them do.
     pub(crate) before: Option<[u64; 2]>,
 }
-
-/// podman reads a byte order mark from this version on.
-pub(crate) const MARK: [u64; 2] = [4, 9];
-/// podman reads TOML 1.1 from this version on.
-const TOML_1_1: [u64; 2] = [5, 8];
 
 /// Everything that keeps some podman from reading these bytes.
 pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
@@ -38,7 +34,7 @@ pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
         Err(error) => return always(1, &error.to_string()),
     };
     let body = text.strip_prefix('\u{feff}');
-    let mark = Flaw { line: 1, why: "the file begins with a byte order mark".to_owned(), before: Some(MARK) };
+    let mark = Flaw { line: 1, why: "the file begins with a byte order mark".to_owned(), before: Some(COMPAT.podman.byte_order_mark.since_pair()) };
     let mut flaws: Vec<_> = body.map(|_| mark).into_iter().collect();
     let body = body.unwrap_or(text);
     match parse(body) {
@@ -49,7 +45,7 @@ pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
         Ok(_) => flaws.extend(newer(body).map(|(at, what)| Flaw {
             line: lines::number(body, at),
             why: format!("{what} (TOML 1.1)"),
-            before: Some(TOML_1_1),
+            before: Some(COMPAT.podman.toml_1_1.since_pair()),
         })),
     }
     flaws
@@ -110,7 +106,10 @@ fn newer_escape(bytes: &[u8], string: Range<usize>) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MARK, TOML_1_1, flaws};
+    use super::flaws;
+
+    const MARK: [u64; 2] = [4, 9];
+    const TOML_1_1: [u64; 2] = [5, 8];
 
     fn before(text: &str) -> Vec<Option<[u64; 2]>> {
         flaws(text.as_bytes()).into_iter().map(|flaw| flaw.before).collect()

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::types;
+use crate::compat::COMPAT;
 use crate::edit::toml::{Flaw, flaws};
 use crate::host::{Account, Cmd, Output, System};
 use crate::version::Version;
@@ -207,7 +208,7 @@ fn judge(system: &dyn System, path: &Utf8Path, types: types::Types) -> Vec<Refus
         .into_iter()
         .map(|Flaw { line, why, before }| Refused {
             encoding: encoding
-                .filter(|e| (*e == Encoding::Mark) == (before == Some(crate::edit::toml::MARK))),
+                .filter(|e| (*e == Encoding::Mark) == (before == Some(COMPAT.podman.byte_order_mark.since_pair()))),
             ..refused(Some(line), why, before)
         })
         .collect()
@@ -221,7 +222,8 @@ fn storage(system: &dyn System, user: &Account) -> Vec<Refused> {
     let shared = shared.map(|path| judge(system, path.into(), types::STORAGE)).unwrap_or_default();
     let older = |refused: Refused| {
         let before = if has_own {
-            Some(refused.before.map_or([5, 0], |before| before.min([5, 0])))
+            let reads_one = COMPAT.podman.one_storage_conf.since_pair();
+            Some(refused.before.map_or(reads_one, |before| before.min(reads_one)))
         } else {
             refused.before
         };

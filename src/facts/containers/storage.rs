@@ -7,11 +7,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Setting;
+use crate::compat::COMPAT;
 use crate::edit::toml::{Reader, Value};
 use crate::host::{Account, System};
 use crate::version::Version;
 
-/// The drivers that podman before 5.8 takes from a system's storage.conf for a user.
+/// The drivers that an older podman takes from a system's storage.conf for a user.
 const ROOTLESS: [&str; 4] = ["btrfs", "overlay", "overlay2", "vfs"];
 /// Every driver that some podman was built with. Of another name in the user's file it says "driver not supported".
 const DRIVERS: [&str; 7] = ["aufs", "btrfs", "devicemapper", "overlay", "overlay2", "vfs", "zfs"];
@@ -66,18 +67,17 @@ impl Storage {
     /// The driver that this podman creates a storage with; `None` if it falls back to vfs because none is set.
     #[must_use]
     pub fn chosen(&self, podman: &Version) -> Option<&str> {
-        let since = |version| *podman >= Version::from(version);
-        // 3.0.1 takes no driver of the system's, and 3.4.4 does not read the file in /usr/share.
+        let rules = &COMPAT.podman;
         let is_read = match self.file.as_deref() {
-            Some(file) if file.starts_with("/usr/share") => since([4, 0]),
-            Some(file) if file.starts_with("/etc") => since([3, 4]),
+            Some(file) if file.starts_with("/usr/share") => rules.storage_in_usr.is_true_of(podman),
+            Some(file) if file.starts_with("/etc") => rules.storage_in_etc.is_true_of(podman),
             _ => true,
         };
-        let is_taken = |driver: &&str| self.is_users || since([5, 8]) || ROOTLESS.contains(driver);
+        let is_any_taken = self.is_users || rules.any_storage_driver.is_true_of(podman);
+        let is_taken = |driver: &&str| is_any_taken || ROOTLESS.contains(driver);
         let driver = self.driver.as_ref().map(|driver| driver.value.as_str()).filter(|_| is_read);
         let driver = self.forced.as_deref().or(driver.filter(is_taken));
-        // 4.3.1 falls back to vfs, 4.9.3 chooses overlay by itself and knows `driver_priority`.
-        let by_itself = since([4, 9]);
+        let by_itself = rules.overlay_by_itself.is_true_of(podman);
         match driver.or(self.priority.as_deref().filter(|_| by_itself)) {
             Some("overlay2") => Some("overlay"),
             // Every podman chooses by itself where a user's file sets no driver.

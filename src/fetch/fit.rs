@@ -1,4 +1,4 @@
-//! Which releases a host can use: its architecture, and the lowest crun that works there.
+//! Which releases a host can use: by its architecture, and by the lowest crun that works there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -74,74 +74,6 @@ impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-/// A lower bound for crun, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Floor {
-    numbers: [u64; 3],
-    /// Only on this kernel `(major, minor)` or later.
-    kernel: Option<(u32, u32)>,
-    /// Only with this major version of podman or later.
-    podman: Option<u32>,
-    /// What happens below it.
-    pub why: &'static str,
-    /// The public thread or document that says so.
-    pub source: &'static str,
-}
-
-impl Floor {
-    /// The lowest version that is accepted.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        match self.numbers {
-            [major, minor, 0] => Version::from([major, minor]),
-            numbers => Version::from(numbers),
-        }
-    }
-
-    fn concerns(&self, kernel: (u32, u32), podman_major: Option<u32>) -> bool {
-        self.kernel.is_none_or(|from| kernel >= from)
-            && self.podman.is_none_or(|from| podman_major.is_some_and(|major| major >= from))
-    }
-}
-
-/// Every floor, in rising order; the last one that concerns a host applies.
-pub const CRUN_FLOORS: [Floor; 3] = [
-    Floor {
-        numbers: [1, 9, 0],
-        kernel: None,
-        podman: None,
-        why: "the guide's own floor; idmapped mounts came with it",
-        source: "the WSL2 podman guide (crun >= 1.9.0), containers/crun NEWS",
-    },
-    Floor {
-        numbers: [1, 9, 1],
-        kernel: Some((6, 6)),
-        podman: None,
-        why: "on Linux 6.6 an older one fails with \"chmod `run/shm`: Operation not supported\"",
-        source: "containers/crun#1308, kubernetes-sigs/kind#3526",
-    },
-    Floor {
-        numbers: [1, 14, 3],
-        kernel: None,
-        podman: Some(5),
-        why: "with podman 5 an older one fails with \"unknown version specified\"",
-        source: "containers/crun#1485, podman-container-tools/podman#27272",
-    },
-];
-
-/// The lowest crun for a host: 1.9 always, 1.9.1 on kernel 6.6 and later, 1.14.3 with podman 5 and later.
-#[must_use]
-pub fn crun_floor(kernel: (u32, u32), podman_major: Option<u32>) -> Version {
-    crun_floor_for(kernel, podman_major).version()
-}
-
-/// As [`crun_floor`], with the reason and its source.
-#[must_use]
-pub fn crun_floor_for(kernel: (u32, u32), podman_major: Option<u32>) -> &'static Floor {
-    let [first, ..] = &CRUN_FLOORS;
-    CRUN_FLOORS.iter().rfind(|floor| floor.concerns(kernel, podman_major)).unwrap_or(first)
 }
 
 /// Whether a host can use a release, and if not, the first reason.
