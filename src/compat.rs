@@ -264,10 +264,7 @@ impl TryFrom<CarriedEntry> for Carried {
 
 /// What a release of a distribution carries of a package, if it is known.
 pub(crate) fn carried(distro: &str, release: Option<&Version>, package: &str) -> Option<&'static Carried> {
-    COMPAT
-        .carried
-        .iter()
-        .find(|c| c.distro == distro && Some(&c.release) == release && c.package == package)
+    COMPAT.carried.iter().find(|c| c.distro == distro && Some(&c.release) == release && c.package == package)
 }
 
 #[cfg(test)]

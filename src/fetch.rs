@@ -8,9 +8,9 @@
 //! root certificates of the system.
 
 pub mod catalogue;
-mod fit;
 mod download;
 mod error;
+mod fit;
 mod http;
 mod parse;
 mod prefetch;

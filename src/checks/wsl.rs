@@ -40,7 +40,12 @@ pub(crate) static VERSION: Check = check("wsl-version", "this WSL can start with
     }
     let effect = "its virtual machine does not start with cgroup_no_v1=all";
     let details = format!("this is {}", c.facts.wsl.name());
-    Outcome::prefer(!c.facts.wsl.is_before(&COMPAT.wsl.kernel_params_for_v2), details, effect, windows("wsl.exe --update"))
+    Outcome::prefer(
+        !c.facts.wsl.is_before(&COMPAT.wsl.kernel_params_for_v2),
+        details,
+        effect,
+        windows("wsl.exe --update"),
+    )
 })
 .scope(&[Scope::Wsl]);
 

@@ -9,8 +9,8 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::session::Session;
-use crate::compat::COMPAT;
 use crate::change::Scope;
+use crate::compat::COMPAT;
 use crate::engine::PendingRestart;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;

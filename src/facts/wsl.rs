@@ -75,7 +75,9 @@ impl Wsl {
     #[must_use]
     pub fn grammar(&self) -> Grammar {
         match self {
-            Self::Two { version: Some(_), .. } if !self.is_before(&COMPAT.wsl.skips_bad_lines) => Grammar::Skip,
+            Self::Two { version: Some(_), .. } if !self.is_before(&COMPAT.wsl.skips_bad_lines) => {
+                Grammar::Skip
+            }
             _ => Grammar::Stop,
         }
     }

@@ -1,8 +1,8 @@
 //! Only cgroup v2.
 
 use super::systemd::wsl_conf_left;
-use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
+use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF, WslConf};
 use crate::host::Owner;

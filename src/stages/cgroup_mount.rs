@@ -2,8 +2,8 @@
 
 use super::cgroup::is_v1_by_choice;
 use super::systemd::wsl_conf_left;
-use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
+use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
 use crate::host::Owner;

@@ -1,7 +1,7 @@
 //! CNI plugins that can read what podman writes.
 
-use crate::compat::COMPAT;
 use crate::change::{Change, Manager, Package, PackageFile};
+use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::fetch::catalogue;
 use crate::stage::{Answers, Applicability, Stage};

@@ -2,10 +2,10 @@
 
 use super::rootless;
 use crate::change::{Change, Manager, Package};
+use crate::compat::{COMPAT, Fact, carried};
 use crate::facts::Facts;
 use crate::provider::Provider;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
-use crate::compat::{COMPAT, Fact, carried};
 use crate::version::Version;
 
 pub(crate) static PROVIDER: Question = Question {
@@ -74,9 +74,10 @@ pub(super) fn podman(facts: &Facts) -> Option<Version> {
     if let Some(podman) = &facts.tools.podman {
         return podman.version.clone();
     }
-    facts.packages.coming("podman").or_else(|| {
-        carried(&facts.distro.id, facts.distro.version.as_ref(), "podman")?.version.clone()
-    })
+    facts
+        .packages
+        .coming("podman")
+        .or_else(|| carried(&facts.distro.id, facts.distro.version.as_ref(), "podman")?.version.clone())
 }
 
 fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
@@ -91,7 +92,9 @@ fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     let rules = &COMPAT.podman;
     let podman = podman(facts);
     // A podman of an unknown version is a recent one.
-    let has = |fact: &Fact| podman.as_ref().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v));
+    let has = |fact: &Fact| {
+        podman.as_ref().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v))
+    };
     let firewall = if has(&rules.nftables) { "nftables" } else { iptables(manager) };
     // A podman from elsewhere brings its own runtime and network programs, and a second one is not installed beside it; what
     // it takes from the system is what has to be setuid, the firewall's program and the session's bus.

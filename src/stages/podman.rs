@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 
-use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry};
+use crate::compat::COMPAT;
 use crate::edit::toml::Value;
 use crate::facts::Facts;
 use crate::facts::containers::{Containers, Winner, containers_conf, storage_conf};

@@ -3,8 +3,8 @@
 
 use camino::Utf8Path;
 
-use crate::compat::{COMPAT, Fact, carried};
 use crate::change::{Change, Manager, Run};
+use crate::compat::{COMPAT, Fact, carried};
 use crate::facts::Facts;
 use crate::provider::Provider;
 use crate::stage::Applicability;
@@ -71,13 +71,7 @@ pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> 
 const DOCKER_ELSEWHERE: &str = "install docker-ce and docker-ce-rootless-extras from Docker's own repository (https://docs.docker.com/engine/install), then run the same command again; or take `--provider podman`";
 const NERDCTL_ELSEWHERE: &str = "unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`";
 
-fn too_old(
-    facts: &Facts,
-    name: &str,
-    floor: &Fact,
-    offer: &Offer,
-    elsewhere: &str,
-) -> Option<Applicability> {
+fn too_old(facts: &Facts, name: &str, floor: &Fact, offer: &Offer, elsewhere: &str) -> Option<Applicability> {
     let floor = floor.since();
     let needs = format!("kind needs {floor} or later");
     let what = match offer {

@@ -1,7 +1,7 @@
 //! `/etc/wsl.conf` `[boot] systemd=true`, and an init that is systemd.
 
-use crate::compat::COMPAT;
 use crate::change::{Change, Edit, Entry, Expect, Package, RestartRequirement};
+use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::facts::wsl::{WSL_CONF, WslConf};
 use crate::host::Owner;
@@ -71,7 +71,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     let with_systemd = &COMPAT.wsl.systemd;
     if facts.wsl.is_before(with_systemd) {
-        let what = format!("{} can not start systemd, which came with {}", facts.wsl.name(), with_systemd.since());
+        let what =
+            format!("{} can not start systemd, which came with {}", facts.wsl.name(), with_systemd.since());
         return Applicability::blocked(what, "in Windows: `wsl --update`, then run the same command again");
     }
     if is_unreadable(facts) && answers.get(&REPAIR_WSL_CONF) == Some("no") {

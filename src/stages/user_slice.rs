@@ -1,7 +1,7 @@
 //! The guide's slices: root's own, and accounting for everybody's.
 
-use crate::compat::COMPAT;
 use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
+use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::stage::{Answers, Applicability, Stage};
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use kind_wsl::fetch::catalogue::{
-    Arch, Catalogue, Fit, NoteKind, QUORUM, cni, crun, crun_floor, crun_floors, fit, kind,
-    kubectl,
+    Arch, Catalogue, Fit, NoteKind, QUORUM, cni, crun, crun_floor, crun_floors, fit, kind, kubectl,
 };
 use kind_wsl::fetch::{Artifact, ChecksumSource};
 use kind_wsl::version::Version;
@@ -224,7 +223,8 @@ fn a_typo_finds_its_neighbour() {
 
 #[test]
 fn the_floor_rises_with_kernel_and_podman() {
-    let floor = |kernel: &str, podman: &str| crun_floor(kernel.parse().ok().as_ref(), podman.parse().ok().as_ref());
+    let floor =
+        |kernel: &str, podman: &str| crun_floor(kernel.parse().ok().as_ref(), podman.parse().ok().as_ref());
     for (kernel, podman, version) in [
         ("5.15", "", "1.9"),
         ("5.15", "4.9.3", "1.9"),

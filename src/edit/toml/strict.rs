@@ -34,7 +34,11 @@ pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
         Err(error) => return always(1, &error.to_string()),
     };
     let body = text.strip_prefix('\u{feff}');
-    let mark = Flaw { line: 1, why: "the file begins with a byte order mark".to_owned(), before: Some(COMPAT.podman.byte_order_mark.since_pair()) };
+    let mark = Flaw {
+        line: 1,
+        why: "the file begins with a byte order mark".to_owned(),
+        before: Some(COMPAT.podman.byte_order_mark.since_pair()),
+    };
     let mut flaws: Vec<_> = body.map(|_| mark).into_iter().collect();
     let body = body.unwrap_or(text);
     match parse(body) {

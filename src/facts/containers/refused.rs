@@ -207,8 +207,9 @@ fn judge(system: &dyn System, path: &Utf8Path, types: types::Types) -> Vec<Refus
     found
         .into_iter()
         .map(|Flaw { line, why, before }| Refused {
-            encoding: encoding
-                .filter(|e| (*e == Encoding::Mark) == (before == Some(COMPAT.podman.byte_order_mark.since_pair()))),
+            encoding: encoding.filter(|e| {
+                (*e == Encoding::Mark) == (before == Some(COMPAT.podman.byte_order_mark.since_pair()))
+            }),
             ..refused(Some(line), why, before)
         })
         .collect()
