@@ -29,6 +29,10 @@ pub struct Cgroup {
     pub chain: Vec<Level>,
     /// The user manager's cgroup, where it runs.
     pub manager: Option<Level>,
+    /// Whether `/sys/fs/cgroup` is a cgroup with limits, as in a cgroup namespace, and not the root of the kernel's
+    /// hierarchy, which has neither `cgroup.type` nor `memory.current` (kernel `admin-guide/cgroup-v2.rst`).
+    #[serde(default)]
+    pub is_namespaced: bool,
 }
 
 /// One cgroup and its controllers.
@@ -152,7 +156,17 @@ impl Cgroup {
             }
             chain.extend(Level::probe(system, &path));
         }
-        Self { mounts, chain, manager: user_manager(system, uid), systemd_root, own }
+        let is_namespaced =
+            ["cgroup.type", "memory.current"].iter().any(|file| system.exists(&format!("{ROOT}/{file}")));
+        Self { mounts, chain, manager: user_manager(system, uid), systemd_root, own, is_namespaced }
+    }
+
+    /// Controllers that the uppermost cgroup lacks: no cgroup that this system sees can have them. Empty if a v1
+    /// hierarchy holds controllers.
+    #[must_use]
+    pub fn unavailable(&self) -> Vec<String> {
+        let root = self.chain.first().filter(|_| self.mounts.v1.is_empty());
+        root.map_or_else(Vec::new, |root| root.lacks(&WANTED))
     }
 
     /// Controllers that the kernel offers at the root but that do not reach systemd, because a cgroup between
@@ -165,21 +179,24 @@ impl Cgroup {
         last.lacks(&offered)
     }
 
-    /// Whether WSL keeps each distribution in a cgroup of its own (`[wsl2] isolateDistroCgroup`; WSL
-    /// `src/linux/init/main.cpp`, commit 3701271dd). Seen from where processes are, never from a version: systemd is
-    /// in there, and before it runs the sessions are, while WSL's init stays in the root.
+    /// Whether WSL keeps the distribution in a cgroup of its own without a cgroup namespace, as the pre-releases 2.9.8 to
+    /// 2.9.12 do (`[wsl2] isolateDistroCgroup`; WSL `src/linux/init/main.cpp`, commit 3701271dd). Seen from where
+    /// processes are, never from a version: systemd is in there, and before it runs the sessions are, while WSL's init
+    /// stays in the root.
     #[must_use]
     pub fn is_isolated(&self) -> bool {
         [&self.systemd_root, &self.own].iter().any(|path| path.starts_with("/wsl-user/"))
     }
 }
 
-/// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself.
+/// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself, or
+/// `non-systemd`, where WSL 2.9.13 and later keep every process of a distribution without systemd.
 #[must_use]
 pub fn systemd_root(system: &dyn System) -> String {
     let own = system.text("/proc/1/cgroup").unwrap_or_default();
     let path = v2_path(&own).unwrap_or_default();
-    path.trim_end_matches('/').trim_end_matches("/init.scope").to_owned()
+    let path = path.trim_end_matches('/');
+    ["/init.scope", "/non-systemd"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path).to_owned()
 }
 
 /// The v2 line of `/proc/PID/cgroup` (cgroups(7)).

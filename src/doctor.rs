@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use crate::checks::cgroup::delegate;
 use crate::checks::{Check, CheckContext, Status};
 use crate::fix::{Advice, Fix};
 use crate::plan::{Plan, StageSelection, Verdict};
 use crate::stage::Stage;
+use crate::stages::controllers;
 
 /// The version of this form of reports.
 pub const SCHEMA: u32 = 1;
@@ -85,6 +87,13 @@ pub fn run_checks(
 pub fn advice(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Advice {
     let had_fixes = !fixes.is_empty();
     let fit = |fix| match fix {
+        // A setup cannot enable controllers that this system lacks.
+        Fix::Stages(stages) if stages.iter().any(|stage| stage.id == controllers::STAGE.id) => {
+            match delegate(context.facts) {
+                Fix::Stages(_) => Some(Fix::Stages(due(context, stages))),
+                outside => Some(outside),
+            }
+        }
         Fix::Stages(stages) => Some(Fix::Stages(due(context, stages))),
         other => Some(other),
     };

@@ -4,6 +4,7 @@ use super::{Check, Outcome, Scope, check};
 use crate::cgroup::{ESSENTIAL, WANTED};
 use crate::change::Expect;
 use crate::edit::cmdline;
+use crate::facts::Facts;
 use crate::fix::{Fix, setup};
 use crate::provider::Provider;
 use crate::stages::{cgroup, cgroup_mount, controllers, delegation, restart, systemd};
@@ -15,8 +16,11 @@ pub(super) fn to_v2() -> Fix {
     setup([&systemd::STAGE, &cgroup::STAGE, &cgroup_mount::STAGE, &restart::STAGE])
 }
 
-/// The stages that delegate every controller to the user.
-pub(super) fn delegate() -> Fix {
+/// What delegates every controller to the user: a setup, unless this system lacks some that kind requires.
+pub(crate) fn delegate(facts: &Facts) -> Fix {
+    if facts.cgroup.unavailable().iter().any(|name| ESSENTIAL.contains(&name.as_str())) {
+        return controllers::from_outside(facts).into();
+    }
     setup([&controllers::STAGE, &delegation::STAGE, &restart::STAGE])
 }
 
@@ -60,12 +64,25 @@ pub(crate) static V1_MEMORY: Check = check("v1-memory", "/proc/cgroups has a mem
 
 pub(crate) static ISOLATION: Check = check("isolation", "every controller reaches this distribution", |c| {
     let cgroup = &c.facts.cgroup;
+    let judge = |names: &[String], details: String, fix: Fix| {
+        if names.iter().any(|name| ESSENTIAL.contains(&name.as_str())) {
+            Outcome::error(details, "kind refuses and blames \"Delegate=yes\", which cannot fix this", fix)
+        } else {
+            Outcome::warning(details, "kind starts, but limits of these are not kept", fix)
+        }
+    };
+    if let Some(details) = controllers::unavailable(c.facts) {
+        return judge(&cgroup.unavailable(), details, controllers::from_outside(c.facts).into());
+    }
     let withheld = cgroup.withheld();
     if withheld.is_empty() {
+        let namespaced = "this distribution has a cgroup namespace, and its root has every controller";
         return Outcome::ok(if cgroup.is_isolated() {
             format!("systemd is below {} and has every controller", cgroup.systemd_root)
+        } else if cgroup.is_namespaced {
+            namespaced.to_owned()
         } else {
-            "nothing is between the root cgroup and systemd".to_owned()
+            "no cgroup is between the root cgroup and systemd".to_owned()
         });
     }
     let mut levels = cgroup.chain.iter().zip(cgroup.chain.iter().skip(1));
@@ -73,25 +90,24 @@ pub(crate) static ISOLATION: Check = check("isolation", "every controller reache
     let above = above.map_or("/sys/fs/cgroup", |(above, _)| above.path.as_str());
     let (names, root) = (withheld.join(", "), &cgroup.systemd_root);
     let details = format!("{above} does not enable {names} for systemd below {root}");
-    let fix = setup([&controllers::STAGE, &restart::STAGE]);
-    if withheld.iter().any(|name| ESSENTIAL.contains(&name.as_str())) {
-        Outcome::error(details, "kind refuses and blames \"Delegate=yes\", which cannot fix this", fix)
-    } else {
-        Outcome::warning(details, "kind starts, but limits of these are not kept", fix)
-    }
+    judge(&withheld, details, setup([&controllers::STAGE, &restart::STAGE]))
 });
 
 pub(crate) static USER_SLICE: Check = check("user-slice", "docker finds systemd's cgroups", |c| {
     let cgroup = &c.facts.cgroup;
     if !cgroup.is_isolated() {
         let name = c.facts.wsl.name();
-        return Outcome::ok(format!("{name} does not isolate the cgroups of distributions here"));
+        return Outcome::ok(if cgroup.is_namespaced {
+            format!("{name} gives this distribution a cgroup namespace, with user.slice at its root")
+        } else {
+            format!("{name} does not isolate the cgroups of distributions here")
+        });
     }
     let root = Some(&cgroup.systemd_root).filter(|root| !root.is_empty()).unwrap_or(&cgroup.own);
     Outcome::warning(
         format!("the cgroups of this distribution are below /sys/fs/cgroup{root}"),
         "docker and nerdctl look for /sys/fs/cgroup/user.slice",
-        "in Windows: add `isolateDistroCgroup=false` below [wsl2] in .wslconfig and run `wsl.exe --shutdown`, or use `kind-wsl setup --provider podman`",
+        format!("{}, or use `kind-wsl setup --provider podman`", controllers::NOT_BELOW_WSL_USER),
     )
 })
 .scope(&[Scope::Wsl, Scope::Provider(&[Provider::Docker, Provider::Nerdctl])]);

@@ -99,5 +99,5 @@ fn engine(c: &CheckContext<'_>, provider: Provider) -> Outcome {
     }
     let (missing, driver) = (info.missing.join(", "), info.cgroup_driver);
     let details = format!("{provider} does not limit {missing} (cgroup driver {driver})");
-    Outcome::error(details, refuses, delegate()).then(setup([stage]))
+    Outcome::error(details, refuses, delegate(c.facts)).then(setup([stage]))
 }

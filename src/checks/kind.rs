@@ -260,7 +260,7 @@ fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
             ("no cluster can be created", setup([&packages::STAGE, stage_of(*provider)]))
         }
         Prediction::RequiresV2 => ("no cluster can be created", to_v2()),
-        Prediction::RequiresDelegation { .. } => ("no cluster can be created", delegate()),
+        Prediction::RequiresDelegation { .. } => ("no cluster can be created", delegate(c.facts)),
         Prediction::NoInfo { provider, .. } => (
             "no cluster can be created",
             format!("run `{provider} info` to see it; `kind-wsl explain` knows many of its messages").into(),

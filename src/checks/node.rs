@@ -67,7 +67,7 @@ pub(super) static CONDITIONS: Check = check("node", "the nodes have what kind's 
     let effect = consequence(first.id);
     match first.id {
         // A node keeps what was delegated when it was created.
-        "controllers" => Outcome::error(details, effect, delegate()).then(AGAIN),
+        "controllers" => Outcome::error(details, effect, delegate(c.facts)).then(AGAIN),
         "root-empty" => Outcome::error(details, effect, command("kind-wsl inspect --processes")),
         _ => Outcome::warning(details, effect, command("kind-wsl inspect")),
     }

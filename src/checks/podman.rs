@@ -132,7 +132,7 @@ pub(super) static CONTROLLERS: Check =
                 return Outcome::ok(format!("cgroup v2 with {}", names.join(", ")));
             }
             let details = format!("inside the wrapper podman lacks {}", missing.join(", "));
-            Outcome::error(details, "kind refuses and blames \"Delegate=yes\"", delegate())
+            Outcome::error(details, "kind refuses and blames \"Delegate=yes\"", delegate(c.facts))
         })
     });
 

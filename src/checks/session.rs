@@ -11,7 +11,7 @@ use crate::facts::subids::SUBIDS;
 use crate::fix::{command, setup, windows};
 use crate::host::{Cmd, Kind};
 use crate::provider::{Correction, corrections};
-use crate::stages::{packages, restart, subids, systemd};
+use crate::stages::{controllers, packages, restart, subids, systemd};
 
 pub(super) static CHECKS: &[&Check] =
     &[&USER, &MANAGER, &RUNTIME, &RUN_IN_TMP, &ALL_CONTROLLERS, &SHELL, &MAPPING];
@@ -181,14 +181,18 @@ static ALL_CONTROLLERS: Check = all(
 
 pub(crate) static CONTROLLERS: Check = of_user("cpu-memory-pids", "the user has cpu, memory and pids", |c| {
     let effect = "kind refuses: \"requires setting systemd property 'Delegate=yes'\"";
-    offered(c, &ESSENTIAL).map_or_else(Outcome::unknown, |seen| Outcome::of(seen, effect, delegate()))
+    offered(c, &ESSENTIAL).map_or_else(Outcome::unknown, |seen| Outcome::of(seen, effect, delegate(c.facts)))
 })
 .needs(const { &[&MANAGER] });
 
 static MORE_CONTROLLERS: Check = of_user("cpuset-io", "the user has cpuset and io", |c| {
     let effect = "kind starts, but limits of these are not kept";
     match offered(c, &WANTED) {
-        Ok(Err(details)) => Outcome::warning(details, effect, delegate()),
+        Ok(Err(details)) => {
+            let outcome = Outcome::warning(details, effect, delegate(c.facts));
+            let is_available = c.facts.cgroup.unavailable().is_empty();
+            if is_available { outcome } else { outcome.then(controllers::from_outside(c.facts)) }
+        }
         Ok(Ok(details)) => Outcome::ok(details),
         Err(why) => Outcome::unknown(why),
     }

@@ -1,6 +1,6 @@
 //! Every controller reaches systemd, also below WSL's per-distribution cgroups.
 
-use crate::cgroup::WANTED;
+use crate::cgroup::{ESSENTIAL, WANTED};
 use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
 use crate::facts::Facts;
 use crate::stage::{Answers, Applicability, Stage};
@@ -9,11 +9,12 @@ pub(crate) static STAGE: Stage = Stage {
     id: "controllers",
     title: "all controllers reach systemd",
     from: "beyond the guide",
-    why: "A WSL that isolates distributions (from 2.9.5 on) keeps systemd's tree at /wsl-user/distro-N/systemd and may \
-          pass only cpu and memory on to it. kind then asks for `Delegate=yes`, which can not help: a manager delegates \
-          only what it has (podman#29749, WSL#41492). root in the distribution may enable the rest on every cgroup \
-          above systemd's; systemd has to be executed again to notice, and the user manager started after that. Found \
-          and verified in a virtual machine that plays this WSL; not yet seen on a real one.",
+    why: "The pre-releases 2.9.8 to 2.9.12 of WSL keep systemd below /wsl-user/distro-N/systemd and may enable only cpu \
+          and memory for it. kind then asks for `Delegate=yes`, which cannot help: a systemd user manager delegates only \
+          what it has (podman#29749, WSL#41492). root can enable the missing controllers in every ancestor cgroup. \
+          systemd must re-execute to pick them up, and the systemd user manager starts after that. From 2.9.13 on WSL \
+          gives each distribution a cgroup namespace, and systemd runs directly below its root. What that root lacks, \
+          nothing inside the distribution can enable. Verified in a virtual machine that emulates these versions.",
     questions: &[],
     needed,
     changes,
@@ -22,26 +23,75 @@ pub(crate) static STAGE: Stage = Stage {
 /// The unit: before the first user session, at each start.
 const UNIT: &str = "kind-wsl-controllers.service";
 
+/// What ends the layout of the pre-releases 2.9.8 to 2.9.12.
+pub(crate) const NOT_BELOW_WSL_USER: &str = "in Windows: run `wsl --update`, or add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then run \
+     `wsl --shutdown`";
+
+/// What gives the uppermost cgroup the controllers that it lacks. Nothing on this side can.
+pub(crate) fn from_outside(facts: &Facts) -> &'static str {
+    match (facts.wsl.is_two(), facts.cgroup.is_namespaced) {
+        (true, true) => {
+            "in Windows: run `wsl --update`, then `wsl --shutdown`; if that is not enough, add \
+             `isolateDistroCgroup=false` below [wsl2] in .wslconfig and run `wsl --shutdown` again"
+        }
+        (true, false) => "in Windows: run `wsl --update`, then `wsl --shutdown`",
+        (false, true) => "the host of this container must delegate these controllers to it",
+        (false, false) => {
+            "use a kernel with these controllers, without `cgroup_disable=` on its command line"
+        }
+    }
+}
+
+/// What lacks controllers that nothing on this side can enable.
+pub(crate) fn unavailable(facts: &Facts) -> Option<String> {
+    let names = facts.cgroup.unavailable();
+    let root = match (facts.wsl.is_two(), facts.cgroup.is_namespaced) {
+        (true, true) => "WSL gives this distribution a cgroup",
+        (false, true) => "the root of this cgroup namespace is a cgroup",
+        (_, false) => "the root of the cgroup hierarchy is",
+    };
+    (!names.is_empty()).then(|| format!("{root} without {}", names.join(", ")))
+}
+
 fn needed(facts: &Facts, _: &Answers) -> Applicability {
+    if let Some(what) = unavailable(facts) {
+        let is_essential = |name: &String| ESSENTIAL.contains(&name.as_str());
+        let is_certain = facts.systemd.is_running() || !facts.cgroup.is_namespaced;
+        if !is_certain {
+            return Applicability::redundant(format!(
+                "{what}; which controllers systemd gets is visible only after it has started"
+            ));
+        }
+        if facts.cgroup.unavailable().iter().any(is_essential) {
+            return Applicability::blocked(what, from_outside(facts));
+        }
+        if facts.cgroup.withheld().is_empty() {
+            return Applicability::redundant(format!("{what}, which kind does not require"));
+        }
+    }
     let withheld = facts.cgroup.withheld();
     if facts.systemd.is_running() && !withheld.is_empty() {
         let at = facts.cgroup.chain.last().map_or("/sys/fs/cgroup", |l| l.path.as_str());
         return Applicability::needed(format!(
-            "{at} lacks {}: a cgroup above it does not pass them on",
+            "{at} lacks {}: an ancestor cgroup does not enable them",
             withheld.join(", ")
         ));
     }
-    // Before systemd runs, what WSL will pass on to it can not be seen; the unit enables only what is missing.
+    // Which controllers systemd will get is not visible before it runs; the unit enables only what is missing.
     if !facts.systemd.is_running() && facts.cgroup.is_isolated() {
         let at = &facts.cgroup.own;
         return Applicability::needed(format!(
-            "WSL keeps this distribution in {at}, and what it will pass on to systemd can not be seen yet"
+            "WSL keeps this distribution in {at}; which controllers systemd gets is visible only after it has started"
         ));
     }
     if facts.cgroup.is_isolated() {
         return Applicability::satisfied(format!("{} gets {}", facts.cgroup.systemd_root, WANTED.join(", ")));
     }
-    Applicability::redundant("no cgroup stands between the root and systemd")
+    Applicability::redundant(if facts.cgroup.is_namespaced {
+        "this distribution has a cgroup namespace, and its root has every controller"
+    } else {
+        "no cgroup is between the root cgroup and systemd"
+    })
 }
 
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {

@@ -47,11 +47,18 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
             "no user manager runs yet, and by itself it would not get cpuset and io",
         );
     };
-    let missing = manager.lacks(&WANTED);
+    let names = available(facts);
+    let missing = manager.lacks(&names);
     if missing.is_empty() {
-        return Applicability::satisfied(format!("{} has {}", manager.path, WANTED.join(", ")));
+        return Applicability::satisfied(format!("{} has {}", manager.path, names.join(", ")));
     }
     Applicability::needed(format!("{} lacks {}", manager.path, missing.join(", ")))
+}
+
+/// The controllers that this system can delegate.
+fn available(facts: &Facts) -> Vec<&'static str> {
+    let unavailable = facts.cgroup.unavailable();
+    WANTED.into_iter().filter(|name| !unavailable.iter().any(|other| other == name)).collect()
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
@@ -60,7 +67,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
     let mut put = Put::config(PATH, text);
     put.follow = Some(Trigger::DaemonReload);
-    let names = WANTED.map(ToOwned::to_owned).to_vec();
+    let names = available(facts).into_iter().map(ToOwned::to_owned).collect();
     put.restart = RestartRequirement::distro(Some(Expect::Controllers { uid: facts.user.uid, names }));
     vec![Change::Put(put)]
 }

@@ -3,6 +3,7 @@
 
 use camino::Utf8Path;
 
+use super::controllers;
 use crate::change::{Change, Manager, Run};
 use crate::compat::{COMPAT, Fact, carried};
 use crate::facts::Facts;
@@ -140,7 +141,7 @@ fn has_client_apart(facts: &Facts) -> bool {
 pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Applicability> {
     facts.cgroup.is_isolated().then(|| {
         let what = format!("this WSL keeps the distribution below /wsl-user, and {which} looks for the user's cgroup in /sys/fs/cgroup/user.slice");
-        let hint = "add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then `wsl.exe --shutdown` in Windows; or take `--provider podman`";
+        let hint = format!("{}; or use `--provider podman`", controllers::NOT_BELOW_WSL_USER);
         Applicability::blocked(what, hint)
     })
 }

@@ -171,6 +171,8 @@ sweeps! {
     a_crash_at_any_effect_with_docker_on_a_plain_host_is_resumed_and_undone: PLAIN_DOCKER;
     a_crash_on_wsl_2_6_1_is_resumed_and_undone: MODERN;
     a_crash_below_an_isolated_cgroup_that_passes_all_on_is_resumed_and_undone: ISOLATED;
+    a_crash_in_a_cgroup_namespace_is_resumed_and_undone: NAMESPACED;
+    a_crash_in_a_cgroup_namespace_with_docker_is_resumed_and_undone: NAMESPACED_DOCKER;
     a_crash_on_debian_11_is_resumed_and_undone: DEBIAN_11;
     a_crash_on_debian_12_is_resumed_and_undone: DEBIAN_12;
     a_crash_on_debian_13_is_resumed_and_undone: DEBIAN_13;

@@ -258,7 +258,7 @@ fn no_fix_deletes_what_belongs_to_the_user() {
     };
     let mut fixes: Vec<String> =
         kind_wsl::explain::table().unwrap().symptoms.iter().map(|s| s.fix.clone()).collect();
-    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
+    for layout in Layout::ALL {
         let case = Case::new(layout).file(IMAGES, "[{}]").file("/fake/nodes", "kind-control-plane exited\n");
         case.run(&format!("setup {}", agreed()));
         let document = diagnosed(&case, 4);

@@ -38,6 +38,7 @@ mod fetch;
 mod fuzz;
 mod inspect;
 mod kept;
+mod platforms;
 mod restart;
 mod screens;
 mod signature;

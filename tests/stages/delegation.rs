@@ -15,6 +15,16 @@ fn a_user_manager_with_every_controller_stays_as_it_is() {
 }
 
 #[test]
+fn controllers_that_the_root_lacks_are_not_waited_for() {
+    let machine = Machine::new(Layout::Namespaced);
+    machine.write("/sys/fs/cgroup/cgroup.controllers", "cpu cpuset memory pids");
+    assert_snapshot!(decision("delegation", &machine, &[]));
+    let manager = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/cgroup.controllers";
+    machine.write(manager, "cpu cpuset memory pids");
+    assert!(decision("delegation", &machine, &[]).starts_with("satisfied"));
+}
+
+#[test]
 fn the_drop_in_is_written_before_a_user_manager_runs() {
     let machine = Machine::new(Layout::Modern);
     assert_snapshot!(decision("delegation", &machine, &[]));

@@ -76,7 +76,7 @@ fn shows_none(what: &str, text: &str) {
 
 #[test]
 fn no_secret_of_any_form_is_shown_or_handed_on() {
-    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
+    for layout in Layout::ALL {
         let case = planted(layout);
         let setup = format!("setup {} --no-restart --skip verify", agreed());
         for command in [
@@ -136,7 +136,7 @@ fn plan(text: &str) -> Vec<Value> {
 
 #[test]
 fn a_report_without_secrets_replays_to_the_same_plan() {
-    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
+    for layout in Layout::ALL {
         for case in [planted(layout), Case::new(layout)] {
             let live = case.run("plan --json").stdout;
             let report = case.run("report").stdout;

@@ -302,7 +302,7 @@ fn docker_below_an_isolated_cgroup_is_refused_with_the_setting_that_helps() {
         1,
         "
         error: stage `docker` can not be set up: this WSL keeps the distribution below /wsl-user, and Docker (moby#53531) looks for the user's cgroup in /sys/fs/cgroup/user.slice
-        hint: add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then `wsl.exe --shutdown` in Windows; or take `--provider podman`
+        hint: in Windows: run `wsl --update`, or add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then run `wsl --shutdown`; or use `--provider podman`
         ",
     );
 }

@@ -20,9 +20,6 @@ use crate::support::{Layout, Machine};
 /// What answers may depend on.
 static FACTS: LazyLock<Facts> = LazyLock::new(|| Machine::new(Layout::Modern).facts());
 
-const LAYOUTS: [Layout; 5] =
-    [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Generous, Layout::Plain];
-
 /// Machines that are set up, and then lost something.
 fn set_up() -> Vec<(&'static str, Case)> {
     let set_up = |layout, flags: &str| {
@@ -51,7 +48,7 @@ fn set_up() -> Vec<(&'static str, Case)> {
 /// New machines.
 fn new() -> Vec<(&'static str, Case)> {
     let cmdline = "systemd.unified_cgroup_hierarchy=0 ipv6.disable=1\n";
-    let mut machines: Vec<_> = LAYOUTS.map(|layout| ("new", Case::new(layout))).into();
+    let mut machines: Vec<_> = Layout::ALL.map(|layout| ("new", Case::new(layout))).into();
     machines.push((
         "cgroup v1 by the kernel's command line",
         Case::new(Layout::Plain).file("/proc/cmdline", cmdline),

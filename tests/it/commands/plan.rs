@@ -7,9 +7,6 @@ use serde_json::Value;
 use crate::support::Layout;
 use crate::support::cli::{Case, agreed};
 
-const LAYOUTS: [Layout; 5] =
-    [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Generous, Layout::Plain];
-
 /// The stage of a plan.
 fn stage(case: &Case, args: &str, id: &str) -> (String, String) {
     let plan: Value =
@@ -126,7 +123,7 @@ fn the_final_check_is_announced_if_setup_will_run_it() {
 
 #[test]
 fn no_path_and_no_change_is_shown_twice() {
-    for layout in LAYOUTS {
+    for layout in Layout::ALL {
         let case = Case::new(layout);
         for args in [
             "plan",

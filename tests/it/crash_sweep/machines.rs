@@ -44,14 +44,26 @@ pub(crate) const ISOLATED_POOR: Row = Row {
     whole: true,
     ..PODMAN
 };
-pub(crate) const GUIDE: Row = Row { name: "WSL 2.9.11 with --guide", guide: true, whole: true, ..PODMAN };
+pub(crate) const GUIDE: Row = Row { name: "WSL 2.7.14 with --guide", guide: true, whole: true, ..PODMAN };
 pub(crate) const DOCKER: Row =
-    Row { name: "WSL 2.9.11 with docker", provider: "docker", checks: 5, whole: true, ..PODMAN };
+    Row { name: "WSL 2.7.14 with docker", provider: "docker", checks: 5, whole: true, ..PODMAN };
 pub(crate) const PLAIN_DOCKER: Row = Row { name: "plain host with docker", layout: Layout::Plain, ..DOCKER };
 pub(crate) const MODERN: Row =
     Row { name: "WSL 2.6.1", furnish: |machine| machine.write("/fake/wsl-version", "2.6.1.0\n"), ..PODMAN };
 pub(crate) const ISOLATED: Row =
     Row { name: "WSL 2.9.11, isolated, everything passed on", layout: Layout::Generous, ..PODMAN };
+pub(crate) const NAMESPACED: Row = Row {
+    name: "WSL 3.0.1, a cgroup namespace, systemd off below a line that it skips",
+    layout: Layout::Namespaced,
+    furnish: |machine| {
+        machine.write("/etc/wsl.conf", "; by hand\n[boot]\nsystemd=false\n");
+        machine.boot(1);
+    },
+    whole: true,
+    ..PODMAN
+};
+pub(crate) const NAMESPACED_DOCKER: Row =
+    Row { name: "WSL 3.0.1 with docker", layout: Layout::Namespaced, ..DOCKER };
 pub(crate) const DEBIAN_11: Row = Row {
     name: "Debian 11",
     furnish: |machine| {

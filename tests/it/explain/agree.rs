@@ -110,7 +110,7 @@ const VARIANTS: &[(&str, Files)] = &[
             ("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1\n"),
             ("/proc/self/mountinfo", "1 0 8:32 / / rw,relatime - ext4 /dev/sdc rw\n"),
             ("/proc/sys/fs/binfmt_misc/WSLInterop", "disabled\n"),
-            ("/lib/modules/6.6.87.2-microsoft-standard-WSL2/modules.dep", ""),
+            ("/lib/modules/KERNEL/modules.dep", ""),
             ("/fake/packages", "libc6 2.36\nsystemd 252.39-1\npodman 4.3.1\n"),
             ("/usr/sbin/iptables", ""),
             ("/usr/bin/slirp4netns", ""),
@@ -129,11 +129,17 @@ const VARIANTS: &[(&str, Files)] = &[
 #[test]
 fn doctor_and_explain_give_one_answer() {
     let mut wrong = Vec::new();
-    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Generous, Layout::Plain] {
+    for layout in Layout::ALL {
         for (variant, files) in VARIANTS {
             let machine = Machine::new(layout);
-            files.iter().for_each(|(path, text)| machine.write(path, text));
+            let kernel = machine.text("/proc/sys/kernel/osrelease");
+            let path = |path: &str| path.replace("KERNEL", kernel.trim());
+            files.iter().for_each(|(at, text)| machine.write(&path(at), text));
             wrong.extend(contradictions(&machine, &format!("{layout:?}, {variant}")));
+        }
+        if layout == Layout::NamespacedPoor {
+            // Nothing inside the distribution can be set up.
+            continue;
         }
         let machine = Machine::new(layout);
         machine.finish(|host| machine.setup(host, &answers(), false));

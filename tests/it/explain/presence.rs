@@ -72,6 +72,15 @@ fn an_isolated_wsl_withholds_pids() {
 }
 
 #[test]
+fn a_wsl_with_cgroup_namespaces_has_neither_cause_unless_its_root_lacks_controllers() {
+    let machine = Machine::new(Layout::Namespaced);
+    absent(&machine, 7, "WSL 3.0.1.0 gives this distribution a cgroup namespace, with user.slice at its root");
+    absent(&machine, 8, "this distribution has a cgroup namespace, and its root has every controller");
+    let machine = Machine::new(Layout::NamespacedPoor);
+    present(&machine, 8, "WSL gives this distribution a cgroup without cpuset, io, pids");
+}
+
+#[test]
 fn a_hybrid_is_seen_by_its_directory() {
     let machine = Machine::new(Layout::Classic);
     machine.write(
@@ -143,7 +152,7 @@ fn files_and_settings_tell_about_the_rest() {
     present(&machine, 51, "containers.pids_limit is not set: podman's default is 2048");
     present(&machine, 62, "iptables is not installed");
     present(&machine, 63, "ip6_tables, ip6table_nat, ip_tables, iptable_nat could be loaded, and are not");
-    absent(&machine, 38, "the kernel is 6.6.87.2-microsoft-standard-WSL2");
+    absent(&machine, 38, "the kernel is 6.18.33.2-microsoft-standard-WSL2");
     unknown(&machine, 33, "/proc/self/mountinfo does not show `/`");
     machine.write("/proc/self/mountinfo", "1 0 8:32 / / rw,relatime - ext4 /dev/sdc rw\n");
     present(&machine, 33, "`/` is not a shared mount");
@@ -209,7 +218,7 @@ fn of_root_nothing_is_claimed() {
 
 #[test]
 fn every_look_answers_on_every_machine() {
-    for layout in [Layout::Classic, Layout::Modern, Layout::Isolated, Layout::Plain] {
+    for layout in Layout::ALL {
         let machine = Machine::new(layout);
         let (host, facts, answers) =
             (machine.host(FaultInjector::default()), machine.facts(), Answers::default());

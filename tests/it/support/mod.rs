@@ -50,12 +50,50 @@ pub enum Layout {
     Classic,
     /// cgroup v2, systemd off.
     Modern,
-    /// cgroup v2 below a cgroup of the distribution that passes only cpu and memory on; systemd on.
+    /// cgroup v2 below a cgroup of the distribution that passes only cpu and memory on; systemd on. Pre-releases 2.9.8 to
+    /// 2.9.12.
     Isolated,
     /// The same, where that cgroup passes everything on.
     Generous,
+    /// cgroup v2 in a cgroup namespace of the distribution; systemd on. WSL 2.9.13 and later.
+    Namespaced,
+    /// The same, with only cpu and memory in the root of the namespace.
+    NamespacedPoor,
     /// No WSL: a plain Debian with systemd.
     Plain,
+}
+
+impl Layout {
+    /// Every layout, for tests that hold on each machine.
+    pub const ALL: [Self; 7] = [
+        Self::Classic,
+        Self::Modern,
+        Self::Isolated,
+        Self::Generous,
+        Self::Namespaced,
+        Self::NamespacedPoor,
+        Self::Plain,
+    ];
+
+    pub fn is_isolated(self) -> bool {
+        matches!(self, Self::Isolated | Self::Generous)
+    }
+
+    pub fn is_namespaced(self) -> bool {
+        matches!(self, Self::Namespaced | Self::NamespacedPoor)
+    }
+
+    /// What `wslinfo --version` reports, and the kernel of that WSL.
+    fn versions(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Classic => ("2.2.4.0", "6.6.87.2-microsoft-standard-WSL2"),
+            Self::Modern => ("2.7.14.0", "6.18.33.2-microsoft-standard-WSL2"),
+            Self::Isolated | Self::Generous => ("2.9.11.0", "6.18.33.2-microsoft-standard-WSL2"),
+            Self::Namespaced | Self::NamespacedPoor | Self::Plain => {
+                ("3.0.1.0", "6.18.40.1-microsoft-standard-WSL2")
+            }
+        }
+    }
 }
 
 /// A machine in a directory of its own, gone when dropped.
@@ -118,10 +156,11 @@ impl Machine {
             fs::create_dir_all(self.path(dir)).unwrap();
         }
         self.write("/lib/systemd/systemd", "");
-        self.write("/proc/sys/kernel/osrelease", "6.6.87.2-microsoft-standard-WSL2\n");
+        let (wsl, kernel) = self.layout.versions();
+        self.write("/proc/sys/kernel/osrelease", format!("{kernel}\n"));
         self.write("/proc/modules", "overlay 1 0 - Live 0x0\n");
         self.write(
-            "/lib/modules/6.6.87.2-microsoft-standard-WSL2/modules.dep",
+            &format!("/lib/modules/{kernel}/modules.dep"),
             "kernel/ip_tables.ko:\nkernel/iptable_nat.ko:\nkernel/ip6_tables.ko:\nkernel/ip6table_nat.ko:\n",
         );
         self.write("/proc/sys/fs/inotify/max_user_watches", "8192\n");
@@ -142,15 +181,14 @@ impl Machine {
             fs::create_dir_all(self.path("/mnt/c/Users/dev")).unwrap();
             self.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\n");
         }
-        let version = if self.layout == Layout::Classic { "2.2.4.0\n" } else { "2.9.11.0\n" };
-        self.write("/fake/wsl-version", version);
+        self.write("/fake/wsl-version", format!("{wsl}\n"));
         for program in fake::PROGRAMS {
             self.write(&format!("/usr/bin/{program}"), "");
             fs::set_permissions(self.path(&format!("/usr/bin/{program}")), fs::Permissions::from_mode(0o755))
                 .unwrap();
         }
         fs::remove_file(self.path("/usr/bin/crun")).unwrap();
-        if matches!(self.layout, Layout::Plain | Layout::Isolated | Layout::Generous) {
+        if !matches!(self.layout, Layout::Classic | Layout::Modern) {
             symlink("/lib/systemd/systemd", self.path("/sbin/init")).unwrap();
             if self.layout != Layout::Plain {
                 self.write("/etc/wsl.conf", "[boot]\nsystemd=true\n");
@@ -197,11 +235,18 @@ impl Machine {
             );
         }
         let _ = fs::remove_dir_all(self.path("/sys"));
-        let isolated = matches!(self.layout, Layout::Isolated | Layout::Generous);
-        let base = if isolated { "/wsl-user/distro-2/systemd" } else { "" };
-        let own = if isolated { "/wsl-user/distro-2/non-systemd" } else { "/init.scope" };
+        let (base, own) = match self.layout {
+            layout if layout.is_isolated() => ("/wsl-user/distro-2/systemd", "/wsl-user/distro-2/non-systemd"),
+            layout if layout.is_namespaced() => ("", "/non-systemd"),
+            _ => ("", "/init.scope"),
+        };
         self.write("/proc/self/cgroup", format!("0::{own}\n"));
-        self.write("/proc/1/cgroup", format!("0::{base}{}\n", if systemd { "/init.scope" } else { "" }));
+        let init = match (systemd, self.layout.is_namespaced()) {
+            (true, _) => "/init.scope",
+            (false, true) => "/non-systemd",
+            (false, false) => "",
+        };
+        self.write("/proc/1/cgroup", format!("0::{base}{init}\n"));
         if systemd {
             fs::create_dir_all(self.path("/run/systemd/system")).unwrap();
         }
@@ -214,12 +259,29 @@ impl Machine {
         let all = "cpuset cpu io memory hugetlb pids";
         let unit = "etc/systemd/system/multi-user.target.wants/kind-wsl-controllers.service";
         let poor = self.layout == Layout::Isolated && !self.root.join(unit).is_symlink();
-        let passed = if poor { "cpu memory" } else { all };
         let level = |path: &str, offered: &str, enabled: &str| {
             self.write(&format!("/sys/fs/cgroup{path}/cgroup.controllers"), offered);
             self.write(&format!("/sys/fs/cgroup{path}/cgroup.subtree_control"), enabled);
         };
-        level("", all, all);
+        let poor = poor || self.layout == Layout::NamespacedPoor;
+        let passed = if poor { "cpu memory" } else { all };
+        let at_root = if self.layout.is_namespaced() { passed } else { all };
+        level("", at_root, at_root);
+        if self.layout.is_namespaced() {
+            // A real root has none of these.
+            for (file, text) in [
+                ("cgroup.type", "domain\n"),
+                ("cgroup.events", "populated 1\nfrozen 0\n"),
+                ("memory.current", "41943040\n"),
+                ("memory.high", "max\n"),
+                ("memory.max", "max\n"),
+                ("cpu.max", "max 100000\n"),
+            ] {
+                self.write(&format!("/sys/fs/cgroup/{file}"), text);
+            }
+            level("/init.scope", passed, "");
+            level("/non-systemd", passed, "");
+        }
         if !base.is_empty() {
             level("/wsl-user", all, all);
             level("/wsl-user/distro-2", all, passed);

@@ -97,9 +97,10 @@ fn setup_writes_what_the_plan_shows_whoever_repairs_the_file() {
         (Layout::Classic, "2.2.4.0"),
         (Layout::Classic, ""),
         (Layout::Classic, "2.6.3.0"),
-        (Layout::Modern, "2.9.11.0"),
+        (Layout::Modern, "2.7.14.0"),
         (Layout::Modern, "3.0.1.0"),
         (Layout::Modern, ""),
+        (Layout::Namespaced, "3.0.1.0"),
     ] {
         for conf in FILES {
             let more = [("mount_fstab", "yes"), ("move_wsl2", "move")];
@@ -163,7 +164,7 @@ fn cgroup_v1_that_a_repair_would_choose_is_not_chosen() {
         "[ boot ]\nsystemd=true\n[automount]\ncgroups=v1\n[wsl2]\nkernelCommandLine=cgroup_no_v1=all\n",
     ] {
         for (layout, version) in
-            [(Layout::Modern, "2.9.11.0"), (Layout::Modern, ""), (Layout::Modern, "3.0.1.0")]
+            [(Layout::Modern, "2.7.14.0"), (Layout::Modern, ""), (Layout::Modern, "3.0.1.0")]
         {
             let machine = machine(layout, version, conf);
             let plan = plan_and_setup(&machine, &given(&[]), &StageSelection::default(), conf);
@@ -210,7 +211,7 @@ fn the_plan_names_the_settings_that_take_effect_because_of_a_repair() {
         ("[interop]\nappendWindowsPath=false\n\n[ automount ]\nenabled=false\n", None),
         ("; note\n[boot]\nsystemd=false\n[wsl2]\nmemory=3GB\n", None),
     ] {
-        let machine = machine(Layout::Modern, "2.9.11.0", conf);
+        let machine = machine(Layout::Modern, "2.7.14.0", conf);
         let plan = plan_and_setup(&machine, &given(&[]), &StageSelection::default(), conf);
         let found: Vec<_> = plan.notes.iter().filter(|note| note.contains("take effect")).collect();
         let wanted = named

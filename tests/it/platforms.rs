@@ -1,0 +1,72 @@
+//! WSL 2.9.13 and later (stable: 3.0.1): each test is a state that the program once judged wrong.
+
+use serde_json::Value;
+
+use crate::support::Layout;
+use crate::support::cli::{Case, agreed};
+
+/// The finding of one check of `doctor`.
+fn check(case: &Case, id: &str) -> Value {
+    let seen = case.run("doctor --json");
+    let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+    document["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap().clone()
+}
+
+/// A stage of the plan.
+fn stage(case: &Case, id: &str) -> Value {
+    let seen = case.run("plan --json");
+    let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+    document["plan"]["stages"].as_array().unwrap().iter().find(|stage| stage["id"] == id).unwrap().clone()
+}
+
+const LIMITED: &str = "WSL gives this distribution a cgroup without cpuset, io, pids";
+const IN_WINDOWS: &str = "in Windows: run `wsl --update`, then `wsl --shutdown`; if that is not enough, add \
+                          `isolateDistroCgroup=false` below [wsl2] in .wslconfig and run `wsl --shutdown` again";
+
+#[test]
+fn a_cgroup_namespace_is_recognized_by_the_files_in_its_root_and_named() {
+    let named = "this distribution has a cgroup namespace, and its root has every controller";
+    let case = Case::new(Layout::Namespaced);
+    assert_eq!(check(&case, "isolation")["evidence"], named);
+    assert_eq!((&stage(&case, "controllers")["verdict"], &stage(&case, "controllers")["why"]), (&"no-effect".into(), &named.into()));
+    // Not by the version: without isolation 3.0.1 has the layout of 2.7.
+    let case = Case::new(Layout::Modern).file("/fake/wsl-version", "3.0.1.0\n");
+    assert_eq!(check(&case, "isolation")["evidence"], "no cgroup is between the root cgroup and systemd");
+}
+
+#[test]
+fn a_setup_in_a_cgroup_namespace_ends_with_a_clean_doctor() {
+    let case = Case::new(Layout::Namespaced);
+    case.run(&format!("setup {}", agreed())).expect(3, "");
+    case.machine.boot(2);
+    case.run("setup").expect(0, "");
+    for id in ["systemd", "cgroup", "isolation", "controllers"] {
+        assert_eq!(check(&case, id)["verdict"], "ok", "{id}");
+    }
+    let manager = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
+    assert!(check(&case, "controllers")["evidence"].as_str().unwrap().starts_with(manager));
+    assert!(!case.machine.path("/etc/systemd/system/kind-wsl-controllers.service").exists());
+}
+
+#[test]
+fn controllers_that_wsl_does_not_give_a_namespace_are_fixed_in_windows_and_nowhere_else() {
+    let case = Case::new(Layout::NamespacedPoor);
+    let found = check(&case, "isolation");
+    assert_eq!((&found["verdict"], &found["evidence"], &found["fix"]), (&"wrong".into(), &LIMITED.into(), &IN_WINDOWS.into()));
+    let controllers = check(&case, "controllers");
+    assert_eq!((&controllers["verdict"], &controllers["fix"]), (&"wrong".into(), &IN_WINDOWS.into()));
+    let whole = case.run("doctor -v").stdout;
+    let message = "crun: controller `pids` is not available under /sys/fs/cgroup/user.slice/cgroup.controllers";
+    case.machine.write("/message", message);
+    let explained = case.run("explain [ROOT]/message");
+    let whole = whole + &explained.stdout;
+    assert!(explained.stdout.contains(IN_WINDOWS), "{whole}");
+    assert!(!whole.contains("--only controllers"), "{whole}");
+    let planned = stage(&case, "controllers");
+    assert_eq!((&planned["verdict"], &planned["why"], &planned["hint"]), (&"blocked".into(), &LIMITED.into(), &IN_WINDOWS.into()));
+    case.refuses(
+        &format!("setup {}", agreed()),
+        1,
+        &format!("error: stage `controllers` can not be set up: {LIMITED}\nhint: {IN_WINDOWS}\n"),
+    );
+}
