@@ -28,7 +28,10 @@ fn a_cgroup_namespace_is_recognized_by_the_files_in_its_root_and_named() {
     let named = "this distribution has a cgroup namespace, and its root has every controller";
     let case = Case::new(Layout::Namespaced);
     assert_eq!(check(&case, "isolation")["evidence"], named);
-    assert_eq!((&stage(&case, "controllers")["verdict"], &stage(&case, "controllers")["why"]), (&"no-effect".into(), &named.into()));
+    assert_eq!(
+        (&stage(&case, "controllers")["verdict"], &stage(&case, "controllers")["why"]),
+        (&"no-effect".into(), &named.into())
+    );
     // Not by the version: without isolation 3.0.1 has the layout of 2.7.
     let case = Case::new(Layout::Modern).file("/fake/wsl-version", "3.0.1.0\n");
     assert_eq!(check(&case, "isolation")["evidence"], "no cgroup is between the root cgroup and systemd");
@@ -52,18 +55,25 @@ fn a_setup_in_a_cgroup_namespace_ends_with_a_clean_doctor() {
 fn controllers_that_wsl_does_not_give_a_namespace_are_fixed_in_windows_and_nowhere_else() {
     let case = Case::new(Layout::NamespacedPoor);
     let found = check(&case, "isolation");
-    assert_eq!((&found["verdict"], &found["evidence"], &found["fix"]), (&"wrong".into(), &LIMITED.into(), &IN_WINDOWS.into()));
+    assert_eq!(
+        (&found["verdict"], &found["evidence"], &found["fix"]),
+        (&"wrong".into(), &LIMITED.into(), &IN_WINDOWS.into())
+    );
     let controllers = check(&case, "controllers");
     assert_eq!((&controllers["verdict"], &controllers["fix"]), (&"wrong".into(), &IN_WINDOWS.into()));
     let whole = case.run("doctor -v").stdout;
-    let message = "crun: controller `pids` is not available under /sys/fs/cgroup/user.slice/cgroup.controllers";
+    let message =
+        "crun: controller `pids` is not available under /sys/fs/cgroup/user.slice/cgroup.controllers";
     case.machine.write("/message", message);
     let explained = case.run("explain [ROOT]/message");
     let whole = whole + &explained.stdout;
     assert!(explained.stdout.contains(IN_WINDOWS), "{whole}");
     assert!(!whole.contains("--only controllers"), "{whole}");
     let planned = stage(&case, "controllers");
-    assert_eq!((&planned["verdict"], &planned["why"], &planned["hint"]), (&"blocked".into(), &LIMITED.into(), &IN_WINDOWS.into()));
+    assert_eq!(
+        (&planned["verdict"], &planned["why"], &planned["hint"]),
+        (&"blocked".into(), &LIMITED.into(), &IN_WINDOWS.into())
+    );
     case.refuses(
         &format!("setup {}", agreed()),
         1,

@@ -74,7 +74,11 @@ fn an_isolated_wsl_withholds_pids() {
 #[test]
 fn a_wsl_with_cgroup_namespaces_has_neither_cause_unless_its_root_lacks_controllers() {
     let machine = Machine::new(Layout::Namespaced);
-    absent(&machine, 7, "WSL 3.0.1.0 gives this distribution a cgroup namespace, with user.slice at its root");
+    absent(
+        &machine,
+        7,
+        "WSL 3.0.1.0 gives this distribution a cgroup namespace, with user.slice at its root",
+    );
     absent(&machine, 8, "this distribution has a cgroup namespace, and its root has every controller");
     let machine = Machine::new(Layout::NamespacedPoor);
     present(&machine, 8, "WSL gives this distribution a cgroup without cpuset, io, pids");

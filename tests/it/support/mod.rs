@@ -236,7 +236,9 @@ impl Machine {
         }
         let _ = fs::remove_dir_all(self.path("/sys"));
         let (base, own) = match self.layout {
-            layout if layout.is_isolated() => ("/wsl-user/distro-2/systemd", "/wsl-user/distro-2/non-systemd"),
+            layout if layout.is_isolated() => {
+                ("/wsl-user/distro-2/systemd", "/wsl-user/distro-2/non-systemd")
+            }
             layout if layout.is_namespaced() => ("", "/non-systemd"),
             _ => ("", "/init.scope"),
         };
