@@ -52,7 +52,7 @@ pub use locks::{Alone, Holder, Lock};
 pub use outside::directory;
 pub use process::{Process, environment, program, replace, set_umask, words};
 pub use record::{Bytes, Recorder, Recording, Replay};
-pub use start::{PROXY_ENV, SESSION_ENV, sudo};
+pub use start::{PROGRAM_ENV, PROXY_ENV, SESSION_ENV, sudo};
 pub use temp_dir::TempDir;
 pub use time::{ASSUMED_WSL, BootInstance};
 pub use trusted::is_roots_own;

@@ -18,7 +18,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::change::SAVED;
-use crate::host::{Holder, HostError, Kind, LiveSystem, Lock, Owner, System};
+use crate::host::{Holder, HostError, Kind, LiveSystem, Lock, Owner, PROGRAM_ENV, System};
 use crate::next_step::NextStep;
 
 pub use agreement::Agreement;
@@ -209,7 +209,8 @@ impl<'h> Journal<'h> {
         if journal.state.user.is_none() {
             let tool = concat!("kind-wsl ", env!("CARGO_PKG_VERSION")).to_owned();
             let user = user.to_owned();
-            journal.append(Record::Begin { version: VERSION, tool, at: host.now(), user })?;
+            let program = host.env(PROGRAM_ENV);
+            journal.append(Record::Begin { version: VERSION, tool, at: host.now(), user, program })?;
         }
         Ok(journal)
     }

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::public_address;
 use crate::host::{
-    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROXY_ENV, Process,
+    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROGRAM_ENV, PROXY_ENV, Process,
     SESSION_ENV, System, directory, program, replace, sudo, watch,
 };
 use crate::journal::{self, JournalError, JournalState, RunOptions};
@@ -31,8 +31,6 @@ pub(crate) fn handed_over() -> Vec<&'static str> {
 
 /// The variable of `--windows-profile`.
 const PROFILE: &str = "KIND_WSL_WINDOWS_PROFILE";
-/// The variable in which a session notes its own path.
-const PROGRAM: &str = "KIND_WSL_PROGRAM";
 
 /// The machine and the user.
 #[derive(Debug)]
@@ -77,9 +75,9 @@ impl Session {
         // A program in the tree at the root is found there by its path in the tree.
         let program = program()
             .map(|p| p.strip_prefix(&root).map_or_else(|_| p.clone(), |p| Utf8Path::new("/").join(p)));
-        let program = program.map(|p| (PROGRAM.to_owned(), p.to_string()));
+        let program = program.map(|p| (PROGRAM_ENV.to_owned(), p.to_string()));
         // What a session notes for itself is not for the caller to choose.
-        let own = [PROGRAM, facts::wsl::ASKED, ASSUMED_WSL];
+        let own = [PROGRAM_ENV, facts::wsl::ASKED, ASSUMED_WSL];
         let env = global.env.clone().into_iter().filter(|(name, _)| !own.contains(&name.as_str()));
         let env = env.chain(program);
         let mut host = LiveSystem::new(&root, Box::new(Process::new(&root)), env);
@@ -117,7 +115,7 @@ impl Session {
 
     /// The absolute path of this program, as one can start it again.
     pub(crate) fn program(&self) -> String {
-        self.host.env(PROGRAM).unwrap_or_else(|| "kind-wsl".to_owned())
+        self.host.env(PROGRAM_ENV).unwrap_or_else(|| "kind-wsl".to_owned())
     }
 
     /// Refuses a Windows profile that is not there: a `.wslconfig` in it would be read by nobody.

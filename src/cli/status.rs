@@ -28,6 +28,9 @@ pub(crate) struct StatusCommand {
     /// for kind-wsl.exe.
     #[arg(long, hide = true)]
     waiting: bool,
+    /// Print the number of the first change of the last setup as `since=N`, for kind-wsl.exe.
+    #[arg(long, hide = true, conflicts_with = "waiting")]
+    last: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -110,6 +113,11 @@ impl SetupState {
 
 impl StatusCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        if self.last {
+            let since = Session::local(global, None)?.journal_state.last_setup(false);
+            since.into_iter().for_each(|since| out(&format!("since={since}")));
+            return Ok(Exit::Done);
+        }
         if self.waiting {
             print_waiting(&Session::local(global, None)?);
             return Ok(Exit::Done);

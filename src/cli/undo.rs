@@ -23,16 +23,26 @@ const HARMLESS: [&str; 7] = ["idle", "limits", "modules", "restart", "tools", "u
 /// The flags of `undo`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl undo             everything but the packages\n  kind-wsl undo --packages  the packages that we brought as well\n  \
-                  kind-wsl undo limits idle these stages alone"
+    after_help = "Examples:\n  kind-wsl undo              everything except the packages\n  kind-wsl undo --packages   the packages that kind-wsl installed as well\n  \
+                  kind-wsl undo --last       only what the last setup changed\n  kind-wsl undo limits idle  only these stages\n\n\
+                  If the distribution does not start anymore, run in Windows: kind-wsl.exe rescue -d NAME"
 )]
 pub(crate) struct Undo {
     /// These stages alone.
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
-    /// Also take out the packages that we brought.
+    /// Undo only what the last setup changed
+    #[arg(long, conflicts_with = "stages")]
+    last: bool,
+    /// Undo the change with this number and those after it (kind-wsl.exe)
+    #[arg(long, value_name = "N", hide = true, conflicts_with_all = ["last", "stages"])]
+    since: Option<u64>,
+    /// Also remove the packages that kind-wsl installed
     #[arg(long)]
     packages: bool,
+    /// In WSL's safe mode: leave what needs systemd or Windows for the next undo, and exit with code 3 if anything is left
+    #[arg(long, conflicts_with = "packages")]
+    safe_mode: bool,
     /// What to do with what others changed since: stop and show it, keep it, or restore what was there before us.
     #[arg(long, value_enum, default_value_t = OnDrift::Stop, value_name = "HOW")]
     drift: OnDrift,
@@ -66,31 +76,39 @@ impl Undo {
             }
             return Ok(Exit::Done);
         }
-        if self.drift != OnDrift::Keep {
-            let chosen = session.journal_state.active().filter(|e| self.is_chosen(&e.intent.stage));
-            let whole = self.stages.is_empty();
-            refuse_unreachable(&session.host, &session.journal_state, whole, chosen)?;
+        let options = self.options(&session);
+        if self.drift != OnDrift::Keep && !self.safe_mode {
+            let chosen = session.journal_state.active().filter(|e| options.includes(e));
+            refuse_unreachable(&session.host, &session.journal_state, options.is_whole(), chosen)?;
         }
-        if !self.yes && !self.is_agreed(&session)? {
+        if !self.yes && !self.is_agreed(&session, &options)? {
             out("Nothing was changed.");
             return Ok(Exit::Interrupted);
         }
         if session.host.is_live() && !session.host.is_root() {
-            return Err(session.become_root(global, self.args(global, &session), None));
+            return Err(session.become_root(global, self.args(global, &session, &options), None));
         }
-        self.work(global, &session)
+        self.work(global, &session, &options)
     }
 
-    fn is_chosen(&self, stage: &String) -> bool {
-        self.stages.is_empty() || self.stages.contains(stage)
+    fn options(&self, session: &Session) -> UndoOptions {
+        let drift = match self.drift {
+            OnDrift::Stop => DriftPolicy::Stop,
+            OnDrift::Keep => DriftPolicy::Keep,
+            OnDrift::Restore => DriftPolicy::Restore,
+        };
+        let last = || session.journal_state.last_setup(self.packages);
+        let since = if self.last { last() } else { self.since };
+        let (stages, packages, safe_mode) = (self.stages.clone(), self.packages, self.safe_mode);
+        UndoOptions { stages, since, packages, drift, safe_mode }
     }
 
     /// Shows what it would do and asks for consent.
-    fn is_agreed(&self, session: &Session) -> Result<bool, Failure> {
+    fn is_agreed(&self, session: &Session, options: &UndoOptions) -> Result<bool, Failure> {
         if self.json || !ui::is_interactive() {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
         }
-        let entries = session.journal_state.active().filter(|e| self.is_chosen(&e.intent.stage));
+        let entries = session.journal_state.active().filter(|e| options.includes(e));
         let (count, groups) = preview(&session.host, entries, self.packages);
         out(&self.shown(session, count, &groups));
         let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());
@@ -140,24 +158,20 @@ impl Undo {
         lines.join("\n")
     }
 
-    fn args(&self, global: &Global, session: &Session) -> Vec<String> {
+    fn args(&self, global: &Global, session: &Session, options: &UndoOptions) -> Vec<String> {
         let mut args = vec!["undo".to_owned(), "--yes".to_owned(), format!("--user={}", session.user.name)];
         args.extend(self.stages.iter().cloned());
+        args.extend(options.since.map(|since| format!("--since={since}")));
         if let Some(drift) = self.drift.to_possible_value() {
             args.push(format!("--drift={}", drift.get_name()));
         }
-        args.extend(switches(global, &[("--packages", self.packages), ("--json", self.json)]));
+        let own = [("--packages", self.packages), ("--safe-mode", self.safe_mode), ("--json", self.json)];
+        args.extend(switches(global, &own));
         args
     }
 
-    fn work(&self, global: &Global, session: &Session) -> Result<Exit, Failure> {
+    fn work(&self, global: &Global, session: &Session, options: &UndoOptions) -> Result<Exit, Failure> {
         let stop = Session::stop();
-        let drift = match self.drift {
-            OnDrift::Stop => DriftPolicy::Stop,
-            OnDrift::Keep => DriftPolicy::Keep,
-            OnDrift::Restore => DriftPolicy::Restore,
-        };
-        let options = UndoOptions { stages: self.stages.clone(), packages: self.packages, drift };
         let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
         let result = {
             let mut reporter = ui::reporter(self.json, global.verbose, global.quiet);
@@ -169,7 +183,7 @@ impl Undo {
                 stop: &stop,
                 steps: Steps::default(),
             };
-            engine.undo(&options)
+            engine.undo(options)
         };
         let shown = result.inspect_err(|error| {
             if let EngineError::Drift(drift) = error
@@ -187,7 +201,7 @@ impl Undo {
     fn end(&self, session: &Session, undone: &Undone) -> Exit {
         if self.json {
             ui::json_line(
-                json!({ "event": "end", "undone": undone.changes, "kept": undone.kept, "restart": undone.restart }),
+                json!({ "event": "end", "undone": undone.changes, "kept": undone.kept, "left": undone.left, "restart": undone.restart }),
             );
         } else {
             let text = match undone.changes {
@@ -202,7 +216,13 @@ impl Undo {
             let facts = session.facts();
             let scope = undone.restart.and_then(Scope::of_wsl).filter(|_| facts.wsl.is_two());
             let command = scope.map(|scope| scope.stop_command(facts.wsl.distro()));
-            if undone.restart.is_some() {
+            if !undone.left.is_empty() {
+                let rest = undone.left.join(", ");
+                out(&columns(&[("Left for later: ", 16, YELLOW)], &rest, ui::width()));
+                out("To undo that once the distribution starts again: kind-wsl undo");
+            }
+            // In safe mode, a new start comes next anyway.
+            if undone.restart.is_some() && !self.safe_mode {
                 out(&styled(
                     YELLOW,
                     &match command {
@@ -217,7 +237,11 @@ impl Undo {
                 out("The undo was interrupted. To resume it: kind-wsl undo");
             }
         }
-        if undone.interrupted { Exit::Interrupted } else { Exit::Done }
+        match undone {
+            Undone { interrupted: true, .. } => Exit::Interrupted,
+            Undone { left, .. } if !left.is_empty() => Exit::Restart,
+            _ => Exit::Done,
+        }
     }
 }
 

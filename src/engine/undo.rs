@@ -17,7 +17,7 @@ use crate::journal::{Entry, Intent, Journal, JournalState, Phase, Record};
 use crate::windows;
 
 pub use reach::Unreachable;
-use reach::{unreachable, unreachable_place};
+use reach::{InSafeMode, decides_on_start, in_safe_mode, unreachable, unreachable_place};
 pub use reversal::{Reversal, Way, preview};
 
 /// What to do with what others changed since.
@@ -36,9 +36,28 @@ pub enum DriftPolicy {
 pub struct UndoOptions {
     /// These stages alone, where it is not empty.
     pub stages: Vec<String>,
+    /// The change with this number and those after it.
+    pub since: Option<u64>,
     /// Also take out the packages that we brought.
     pub packages: bool,
     pub drift: DriftPolicy,
+    /// Leave what WSL's safe mode does not have for an undo outside of it.
+    pub safe_mode: bool,
+}
+
+impl UndoOptions {
+    /// Whether a change is to be undone.
+    #[must_use]
+    pub fn includes(&self, entry: &Entry) -> bool {
+        let Intent { id, stage, .. } = &entry.intent;
+        (self.stages.is_empty() || self.stages.contains(stage)) && self.since.is_none_or(|since| *id >= since)
+    }
+
+    /// Whether it is an undo of everything.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.stages.is_empty() && self.since.is_none()
+    }
 }
 
 /// What an undo did.
@@ -48,6 +67,8 @@ pub struct Undone {
     pub changes: usize,
     /// What was left: packages, unless asked for, and what others changed.
     pub kept: Vec<String>,
+    /// What is left for an undo outside of WSL's safe mode.
+    pub left: Vec<String>,
     /// What has to be started again for it to count.
     pub restart: Option<Scope>,
     pub interrupted: bool,
@@ -90,15 +111,16 @@ impl Engine<'_> {
             return Ok(Undone::default());
         }
         let mut journal = Journal::open(self.host, &self.user.name)?;
-        let chosen = |e: &&Entry| options.stages.is_empty() || options.stages.contains(&e.intent.stage);
-        if options.drift != DriftPolicy::Keep {
-            let whole = options.stages.is_empty();
-            refuse_unreachable(self.host, &journal.state, whole, journal.state.active().filter(chosen))?;
+        let chosen = |e: &&Entry| options.includes(e);
+        if options.drift != DriftPolicy::Keep && !options.safe_mode {
+            let entries = journal.state.active().filter(chosen);
+            refuse_unreachable(self.host, &journal.state, options.is_whole(), entries)?;
         }
         self.sweep(&journal.state)?;
         let entries: Vec<Entry> = journal.state.active().filter(chosen).rev().cloned().collect();
         let boot_instance = BootInstance::probe(self.host);
         let mut undone = Undone::default();
+        let mut waits_for_systemd = false;
         let mut batch = Batch::default();
         for entry in entries {
             if self.stop.load(Ordering::Relaxed) {
@@ -118,6 +140,28 @@ impl Engine<'_> {
                 self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                 undone.kept.push(target.to_string());
                 continue;
+            }
+            let possible = match options.safe_mode {
+                // The way back of a setup tool needs what was set up before it: programs, subordinate IDs, modules.
+                true if waits_for_systemd && !decides_on_start(&intent.change) => {
+                    InSafeMode::Later("systemd")
+                }
+                true => in_safe_mode(self.host, &entry),
+                false => InSafeMode::Revert,
+            };
+            match possible {
+                InSafeMode::Revert => {}
+                InSafeMode::Nothing => {
+                    batch.done.push(Record::Undone { id: intent.id });
+                    continue;
+                }
+                InSafeMode::Later(need) => {
+                    waits_for_systemd |= matches!(intent.change, Change::Run(_));
+                    let why = format!("it needs {need}");
+                    self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why: &why });
+                    undone.left.push(target.to_string());
+                    continue;
+                }
             }
             if let Some(gone) = unreachable(self.host, &entry) {
                 self.reporter.event(&Event::Kept {
@@ -162,15 +206,23 @@ impl Engine<'_> {
         if undone.interrupted {
             return Ok(undone);
         }
-        if options.stages.is_empty() {
-            self.clear_places(&journal.state.places);
+        let places = &journal.state.places;
+        let is_empty = journal.state.active().next().is_none();
+        if options.is_whole() || is_empty {
+            let is_away = |place: &Utf8PathBuf| unreachable_place(self.host, place).is_some();
+            if options.safe_mode && places.iter().any(is_away) {
+                undone.left.extend(places.iter().map(|place| format!("delete {place}")));
+            } else {
+                self.clear_places(places);
+            }
         }
-        if journal.state.active().next().is_none() {
+        if is_empty && undone.left.is_empty() {
             self.clear_downloads();
             journal.erase()?;
         } else {
             let at = self.host.now();
-            journal.append(Record::UndoFinished { at, whole: options.stages.is_empty() })?;
+            let whole = options.is_whole() && undone.left.is_empty();
+            journal.append(Record::UndoFinished { at, whole })?;
         }
         Ok(undone)
     }

@@ -12,6 +12,9 @@ use nix::unistd::{
 
 use super::{Account, Cmd, Process, STATUS_FD};
 
+/// The variable in which a session notes the path of this program.
+pub const PROGRAM_ENV: &str = "KIND_WSL_PROGRAM";
+
 /// The directories of the system's own programs. The caller's PATH is ignored: on WSL it ends in Windows directories, in
 /// which a program of the same name is another program.
 const SYSTEM_PATH: [&str; 6] =

@@ -23,6 +23,9 @@ pub enum Record {
         at: String,
         /// The user who is set up.
         user: String,
+        /// Where this program is; `kind-wsl.exe rescue` starts it there if the distribution does not start anymore.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        program: Option<String>,
     },
     /// Answers of a person, so that a resume asks nothing twice.
     Answers { answers: BTreeMap<String, String> },

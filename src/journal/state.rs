@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::{Intent, Record, RunOptions};
-use crate::change::{Expect, Scope};
+use crate::change::{Change, Expect, Scope};
 use crate::host::BootInstance;
 
 /// Where a change stands.
@@ -71,6 +71,10 @@ pub struct JournalState {
     pub finished: Option<String>,
     /// Whether that run was an undo of everything but the packages.
     pub taken_back: bool,
+    /// The number of the first change of each setup; a resumed run belongs to the setup that it resumes.
+    setups: Vec<u64>,
+    /// The setup that an undo which did not end was reverting.
+    undoing: Option<u64>,
 }
 
 impl JournalState {
@@ -91,6 +95,16 @@ impl JournalState {
             Record::Intent(_) => true,
             Record::Undone { id } => !self.entry(*id).is_some_and(|e| e.intent.change.is_ephemeral()),
             _ => false,
+        };
+        if let Record::Intent(intent) = &record
+            && (self.setups.is_empty() || self.finished.is_some())
+        {
+            self.setups.push(intent.id);
+        }
+        self.undoing = match &record {
+            Record::Undone { id } => self.setup_of(*id),
+            Record::Intent(_) | Record::Finished { .. } | Record::UndoFinished { .. } => None,
+            _ => self.undoing,
         };
         if changes {
             if self.finished.is_some() {
@@ -155,6 +169,19 @@ impl JournalState {
     #[must_use]
     pub fn active(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.iter().filter(|e| e.phase != Phase::Closed)
+    }
+
+    /// Returns the number of the first change of the last setup of which something can be undone. While an undo is
+    /// interrupted, that is the setup that it was reverting, even if nothing of it is left.
+    #[must_use]
+    pub fn last_setup(&self, packages: bool) -> Option<u64> {
+        let counts = |e: &&Entry| packages || !matches!(e.intent.change, Change::Package(_));
+        let last = || self.active().filter(counts).map(|e| e.intent.id).max();
+        self.undoing.or_else(|| self.setup_of(last()?))
+    }
+
+    fn setup_of(&self, id: u64) -> Option<u64> {
+        self.setups.iter().copied().filter(|first| *first <= id).max()
     }
 
     /// The changes that a crash interrupted.

@@ -9,7 +9,7 @@ use kind_wsl_windows::request::RestartRequest;
 use kind_wsl_windows::result::{RestartResult, State, StopResult};
 
 use super::{Interop, InteropError};
-use crate::host::{Account, Cmd, HostError, Kind, LiveSystem, Owner, Stat, System, TempDir, is_roots_own};
+use crate::host::{Account, Cmd, HostError, Kind, LiveSystem, Owner, PROGRAM_ENV, Stat, System, TempDir, is_roots_own};
 
 const NAME: &str = "kind-wsl-helper.exe";
 /// Below a Windows profile, on its drive: a program on `\\wsl.localhost` would lose its file when the distribution stops.
@@ -56,7 +56,7 @@ impl Helper {
     #[must_use]
     pub fn find(host: &LiveSystem) -> Option<Self> {
         let beside = || {
-            let path = Utf8PathBuf::from(host.env("KIND_WSL_PROGRAM")?).with_file_name(NAME);
+            let path = Utf8PathBuf::from(host.env(PROGRAM_ENV)?).with_file_name(NAME);
             is_roots_own(&path).then_some(path)
         };
         // Tests bring their own.

@@ -40,6 +40,7 @@ mod inspect;
 mod kept;
 mod platforms;
 mod restart;
+mod safe_mode;
 mod screens;
 mod signature;
 #[path = "../stages/mod.rs"]

@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::change::Change;
+use crate::change::{Change, Run};
 use crate::facts::wsl::{drive_mounts, drives_root};
 use crate::host::System;
 use crate::journal::Entry;
@@ -54,6 +54,41 @@ impl std::fmt::Display for Unreachable {
         }
         now.as_ref().map_or(Ok(()), |now| write!(f, " but at `{now}`"))
     }
+}
+
+/// What an undo in WSL's safe mode can do about a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InSafeMode {
+    Revert,
+    /// It ended with the last start of the machine.
+    Nothing,
+    /// It needs this, and waits for an undo outside of safe mode.
+    Later(&'static str),
+}
+
+/// WSL's safe mode has neither systemd nor Windows drives, and mounts nothing of `/etc/fstab` (WSL
+/// `src/linux/init/WslDistributionConfig.cpp:101-132`, `src/windows/common/WslCoreConfig.cpp`, `EnableSafeMode`).
+pub(super) fn in_safe_mode(system: &dyn System, entry: &Entry) -> InSafeMode {
+    let change = &entry.intent.change;
+    if let Change::Run(run) = change
+        && !system.exists("/run/systemd/system")
+    {
+        let ended = matches!(**run, Run::Sysctl { .. } | Run::SharedRoot);
+        return if ended { InSafeMode::Nothing } else { InSafeMode::Later("systemd") };
+    }
+    match unreachable(system, entry) {
+        Some(_) if change.windows_dir().is_some() => InSafeMode::Later("the Windows drive"),
+        Some(_) => InSafeMode::Later("a file system that is not mounted"),
+        None => InSafeMode::Revert,
+    }
+}
+
+/// Whether WSL or systemd reads what was changed when the distribution starts.
+pub(super) fn decides_on_start(change: &Change) -> bool {
+    let is_read = |path: &Utf8Path| {
+        ["/etc/wsl.conf", "/etc/fstab", "/etc/systemd"].iter().any(|read| path.starts_with(read))
+    };
+    matches!(change, Change::Unit(_)) || change.created_path().is_some_and(|(path, _)| is_read(path))
 }
 
 /// Returns why the file of a change cannot be reached, if it cannot.

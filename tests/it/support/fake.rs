@@ -117,6 +117,9 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "rpm" => rpm(root, &args),
         "dpkg" if args.first() == Some(&"-i") => install_file(root, args[1]),
         "dpkg" => Answer::default(),
+        "systemctl" | "loginctl" if needs_systemd(&args) && root.join("fake/safe-mode").exists() => {
+            Answer::failed(1, "System has not been booted with systemd as init system (PID 1). Can't operate.\n")
+        }
         "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
         "sysctl" => sysctl(root, &args),
@@ -529,6 +532,11 @@ fn engine_info(root: &Path, program: &str) -> Answer {
         r#"{{"Driver":"overlay2","CgroupDriver":"systemd","CgroupVersion":"2","MemoryLimit":true,"PidsLimit":true,"CPUShares":{cpu},
         "SecurityOptions":["name=seccomp,profile=default","name=rootless","name=cgroupns"]}}"#
     ))
+}
+
+/// Without systemd as PID 1, systemctl only reads and writes the links of units (systemctl-util.c, install_client_side).
+fn needs_systemd(args: &[&str]) -> bool {
+    !args.iter().any(|arg| matches!(*arg, "is-enabled" | "enable" | "disable"))
 }
 
 fn systemctl(root: &Path, args: &[&str]) -> Answer {

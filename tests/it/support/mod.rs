@@ -333,14 +333,17 @@ impl Machine {
         self.engine(host, |engine| engine.setup(answers, &chosen))
     }
 
+    /// Undoes with options of one's own.
+    pub fn undo_with(&self, host: &LiveSystem, options: &UndoOptions) -> Result<Undone, EngineError> {
+        self.engine(host, |engine| engine.undo(options))
+    }
+
     pub fn undo(&self, host: &LiveSystem, drift: DriftPolicy) -> Result<Undone, EngineError> {
-        let options = UndoOptions { stages: Vec::new(), packages: true, drift };
-        self.engine(host, |engine| engine.undo(&options))
+        self.undo_with(host, &everything(drift))
     }
 
     pub fn undo_but_packages(&self, host: &LiveSystem) -> Result<Undone, EngineError> {
-        let options = UndoOptions { stages: Vec::new(), packages: false, drift: DriftPolicy::Stop };
-        self.engine(host, |engine| engine.undo(&options))
+        self.undo_with(host, &UndoOptions { packages: false, ..everything(DriftPolicy::Stop) })
     }
 
     /// Runs something that an injected crash ends before effect `at`.
@@ -495,4 +498,9 @@ struct Silent;
 
 impl Reporter for Silent {
     fn event(&mut self, _: &Event<'_>) {}
+}
+
+/// An undo of everything, packages included.
+pub fn everything(drift: DriftPolicy) -> UndoOptions {
+    UndoOptions { stages: Vec::new(), since: None, packages: true, drift, safe_mode: false }
 }
