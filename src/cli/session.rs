@@ -11,8 +11,8 @@ use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::public_address;
 use crate::host::{
-    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROGRAM_ENV, PROXY_ENV, Process,
-    SESSION_ENV, System, directory, program, replace, sudo, watch,
+    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROGRAM_ENV,
+    PROXY_ENV, Process, SESSION_ENV, System, directory, program, replace, sudo, watch,
 };
 use crate::journal::{self, JournalError, JournalState, RunOptions};
 use crate::ui;

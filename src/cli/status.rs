@@ -115,7 +115,9 @@ impl StatusCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         if self.last {
             let since = Session::local(global, None)?.journal_state.last_setup(false);
-            since.into_iter().for_each(|since| out(&format!("since={since}")));
+            if let Some(since) = since {
+                out(&format!("since={since}"));
+            }
             return Ok(Exit::Done);
         }
         if self.waiting {

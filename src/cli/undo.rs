@@ -27,6 +27,7 @@ const HARMLESS: [&str; 7] = ["idle", "limits", "modules", "restart", "tools", "u
                   kind-wsl undo --last       only what the last setup changed\n  kind-wsl undo limits idle  only these stages\n\n\
                   If the distribution does not start anymore, run in Windows: kind-wsl.exe rescue -d NAME"
 )]
+#[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct Undo {
     /// These stages alone.
     #[arg(value_name = "STAGE")]

@@ -206,6 +206,17 @@ impl Engine<'_> {
         if undone.interrupted {
             return Ok(undone);
         }
+        self.end_undo(journal, options, &mut undone)?;
+        Ok(undone)
+    }
+
+    /// Erases the journal if nothing is left, otherwise records the end of the undo.
+    fn end_undo(
+        &mut self,
+        mut journal: Journal<'_>,
+        options: &UndoOptions,
+        undone: &mut Undone,
+    ) -> Result<(), EngineError> {
         let places = &journal.state.places;
         let is_empty = journal.state.active().next().is_none();
         if options.is_whole() || is_empty {
@@ -224,7 +235,7 @@ impl Engine<'_> {
             let whole = options.is_whole() && undone.left.is_empty();
             journal.append(Record::UndoFinished { at, whole })?;
         }
-        Ok(undone)
+        Ok(())
     }
 
     /// Removes what is ours on the Windows side. Windows keeps the file of a program that runs: the helper's, while

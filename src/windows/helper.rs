@@ -9,7 +9,9 @@ use kind_wsl_windows::request::RestartRequest;
 use kind_wsl_windows::result::{RestartResult, State, StopResult};
 
 use super::{Interop, InteropError};
-use crate::host::{Account, Cmd, HostError, Kind, LiveSystem, Owner, PROGRAM_ENV, Stat, System, TempDir, is_roots_own};
+use crate::host::{
+    Account, Cmd, HostError, Kind, LiveSystem, Owner, PROGRAM_ENV, Stat, System, TempDir, is_roots_own,
+};
 
 const NAME: &str = "kind-wsl-helper.exe";
 /// Below a Windows profile, on its drive: a program on `\\wsl.localhost` would lose its file when the distribution stops.

@@ -118,7 +118,10 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dpkg" if args.first() == Some(&"-i") => install_file(root, args[1]),
         "dpkg" => Answer::default(),
         "systemctl" | "loginctl" if needs_systemd(&args) && root.join("fake/safe-mode").exists() => {
-            Answer::failed(1, "System has not been booted with systemd as init system (PID 1). Can't operate.\n")
+            Answer::failed(
+                1,
+                "System has not been booted with systemd as init system (PID 1). Can't operate.\n",
+            )
         }
         "systemctl" if args.contains(&"--user") => of_user(root, &args),
         "systemctl" => systemctl(root, &args),
@@ -534,7 +537,7 @@ fn engine_info(root: &Path, program: &str) -> Answer {
     ))
 }
 
-/// Without systemd as PID 1, systemctl only reads and writes the links of units (systemctl-util.c, install_client_side).
+/// Without systemd as PID 1, systemctl only reads and writes the links of units (`systemctl-util.c`).
 fn needs_systemd(args: &[&str]) -> bool {
     !args.iter().any(|arg| matches!(*arg, "is-enabled" | "enable" | "disable"))
 }
