@@ -4,18 +4,18 @@
 //! undo = `set(before)`. None of these is written twice, and only the engine calls `set`. A change is plain data,
 //! so that a journal of primitives can be undone by a newer program whose stages have other names.
 
-mod aside;
-mod entry;
+mod edit_file;
 mod error;
 mod files;
 mod link;
 mod manager;
+mod move_aside;
 mod package;
-mod put;
 mod restart;
-mod run;
+mod setting;
 mod state;
 mod unit;
+mod write_file;
 
 use std::sync::atomic::AtomicBool;
 
@@ -26,51 +26,89 @@ use crate::edit::{Form, cmdline};
 use crate::fetch::Fetcher;
 use crate::host::{Account, LiveSystem, Owner, System, temporary};
 
-pub use aside::Aside;
-pub use entry::{Edit, Entry};
+pub use edit_file::{Edit, EditFile};
 pub use error::ChangeError;
 pub use files::SAVED;
 pub(crate) use files::{binary, expect_file, regular, restore, saved, seen, write_all};
 pub use link::Link;
 pub use manager::Manager;
+pub use move_aside::MoveAside;
 pub use package::{Package, PackageFile};
-pub use put::{Body, Put};
-pub use restart::{Expect, Restart};
-pub use run::{Lines, Run};
-pub use state::{Desired, FileState, RestartRequirement, Scope, State, Target, Tick, Trigger};
+pub use restart::{PostRestartCheck, Restart};
+pub use setting::{SettingCommands, SystemSetting};
+pub use state::{Desired, FileState, Progress, RestartRequirement, Scope, State, Target, Trigger};
 pub use unit::Unit;
+pub use write_file::{FileSource, WriteFile};
 
-/// One thing that the installer makes true.
+/// One change to the machine, and what it needs to take effect.
+///
+/// It is built from its kind: `Change::from(WriteFile::config(path, text)).with_trigger(Trigger::DaemonReload)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    #[serde(flatten)]
+    pub kind: ChangeKind,
+    #[serde(rename = "follow", default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartRequirement>,
+    /// Whether it is undone at the end of the run that makes it.
+    #[serde(rename = "passing", default, skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
+}
+
+/// The primitives. The journal keeps the tags of the first release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Change {
-    /// A whole file that is ours.
-    Put(Put),
-    /// One entry in a file that others own.
-    Entry(Entry),
+pub enum ChangeKind {
+    /// A whole file that belongs to kind-wsl.
+    #[serde(rename = "put")]
+    WriteFile(WriteFile),
+    /// One entry in a file that belongs to another program or to the user.
+    #[serde(rename = "entry")]
+    EditFile(EditFile),
     Link(Link),
-    /// A file of the user's, renamed to make room.
-    Aside(Aside),
+    /// A file of the user, renamed to make room.
+    #[serde(rename = "aside")]
+    MoveAside(MoveAside),
     /// Packages of the distribution.
     Package(Package),
     /// A systemd unit, enabled.
     Unit(Unit),
     /// A setting that commands read and write.
-    Run(Box<Run>),
-    /// The machine, started again.
+    #[serde(rename = "run")]
+    Setting(Box<SystemSetting>),
     Restart(Restart),
 }
+
+macro_rules! changes_from {
+    ($($kind:ident($primitive:ty)),*) => {$(
+        impl From<$primitive> for Change {
+            fn from(primitive: $primitive) -> Self {
+                let kind = ChangeKind::$kind(primitive.into());
+                Self { kind, trigger: None, restart: None, ephemeral: false }
+            }
+        }
+    )*};
+}
+changes_from!(
+    WriteFile(WriteFile),
+    EditFile(EditFile),
+    Link(Link),
+    MoveAside(MoveAside),
+    Package(Package),
+    Unit(Unit),
+    Setting(SystemSetting),
+    Restart(Restart)
+);
 
 /// What `set` works with.
 pub struct Context<'c> {
     pub host: &'c LiveSystem,
-    /// What gets files from elsewhere.
     pub fetcher: &'c mut Fetcher,
-    /// Set by Ctrl-C: what only waits may end.
+    /// Set by Ctrl-C: a change that only waits ends.
     pub stop: &'c AtomicBool,
-    /// Where signs of life go.
-    pub tick: &'c mut dyn FnMut(Tick),
-    /// What was there when it was decided on: nothing else is written over.
+    pub progress: &'c mut dyn FnMut(Progress),
+    /// The state at the decision: only this state is overwritten.
     pub seen: &'c State,
 }
 
@@ -108,23 +146,42 @@ pub(crate) trait Primitive {
 }
 
 impl Change {
+    /// Runs this command after the change, and after its undo.
+    #[must_use]
+    pub fn with_trigger(self, trigger: Trigger) -> Self {
+        Self { trigger: Some(trigger), ..self }
+    }
+
+    /// Takes effect only after this restart.
+    #[must_use]
+    pub fn with_restart(self, restart: impl Into<Option<RestartRequirement>>) -> Self {
+        Self { restart: restart.into(), ..self }
+    }
+
+    /// Is undone at the end of the run that makes it.
+    #[must_use]
+    pub fn ephemeral(self) -> Self {
+        Self { ephemeral: true, ..self }
+    }
+
     fn primitive(&self) -> &dyn Primitive {
-        match self {
-            Self::Put(c) => c,
-            Self::Entry(c) => c,
-            Self::Link(c) => c,
-            Self::Aside(c) => c,
-            Self::Package(c) => c,
-            Self::Unit(c) => c,
-            Self::Run(c) => c.as_ref(),
-            Self::Restart(c) => c,
+        match &self.kind {
+            ChangeKind::WriteFile(c) => c,
+            ChangeKind::EditFile(c) => c,
+            ChangeKind::Link(c) => c,
+            ChangeKind::MoveAside(c) => c,
+            ChangeKind::Package(c) => c,
+            ChangeKind::Unit(c) => c,
+            ChangeKind::Setting(c) => c.as_ref(),
+            ChangeKind::Restart(c) => c,
         }
     }
 
-    /// What it is about.
+    /// What it changes, for the plan.
     #[must_use]
     pub fn target(&self) -> Target {
-        self.primitive().target()
+        let target = self.primitive().target();
+        if self.ephemeral { Target { detail: "until the set-up ends".to_owned(), ..target } } else { target }
     }
 
     /// What is there now.
@@ -180,14 +237,14 @@ impl Change {
     /// write of a file leaves no fourth, as an interrupted installation does.
     #[must_use]
     pub fn is_atomic(&self) -> bool {
-        matches!(self, Self::Put(_) | Self::Entry(_) | Self::Link(_))
+        matches!(self.kind, ChangeKind::WriteFile(_) | ChangeKind::EditFile(_) | ChangeKind::Link(_))
     }
 
     /// What it may leave behind when it is interrupted: nothing that anybody looks at.
     #[must_use]
     pub fn leftovers(&self) -> Vec<Utf8PathBuf> {
-        match self {
-            Self::Package(package) => package.leftovers(),
+        match &self.kind {
+            ChangeKind::Package(package) => package.leftovers(),
             _ => self.created_path().map(|(path, _)| temporary(path)).into_iter().collect(),
         }
     }
@@ -195,8 +252,8 @@ impl Change {
     /// How the file that it makes is shown.
     #[must_use]
     pub fn form(&self) -> Form {
-        match self {
-            Self::Entry(entry) => entry.edit.form(),
+        match &self.kind {
+            ChangeKind::EditFile(entry) => entry.edit.form(),
             _ => Form::Own,
         }
     }
@@ -204,54 +261,36 @@ impl Change {
     /// The value of an entry as it may be shown to others.
     #[must_use]
     pub fn value_shown(&self, value: &str, user: &str) -> String {
-        match self {
-            Self::Entry(Entry { edit: Edit::KernelParams { .. }, .. }) => cmdline::shown(value),
-            Self::Entry(Entry { edit: Edit::Fstab { .. }, .. }) => Form::Fstab.shown(value.as_bytes(), user),
+        match &self.kind {
+            ChangeKind::EditFile(EditFile { edit: Edit::KernelParams { .. }, .. }) => cmdline::shown(value),
+            ChangeKind::EditFile(EditFile { edit: Edit::Fstab { .. }, .. }) => {
+                Form::Fstab.shown(value.as_bytes(), user)
+            }
             _ => value.to_owned(),
-        }
-    }
-
-    /// What has to follow it.
-    #[must_use]
-    pub fn follow(&self) -> Option<&Trigger> {
-        match self {
-            Self::Put(c) => c.follow.as_ref(),
-            Self::Entry(c) => c.follow.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// What has to be started again for it to count.
-    #[must_use]
-    pub fn restart(&self) -> Option<&RestartRequirement> {
-        match self {
-            Self::Put(c) => c.restart.as_ref(),
-            Self::Entry(c) => c.restart.as_ref(),
-            Self::Unit(c) => c.restart.as_ref(),
-            _ => None,
         }
     }
 
     /// Returns the directory on the Windows side that its file is in.
     #[must_use]
     pub fn windows_dir(&self) -> Option<&Utf8Path> {
-        let Self::Entry(Entry { path, edit: Edit::Wslconfig { .. } | Edit::KernelParams { .. }, .. }) = self
+        let ChangeKind::EditFile(EditFile {
+            path,
+            edit: Edit::Wslconfig { .. } | Edit::KernelParams { .. },
+            ..
+        }) = &self.kind
         else {
             return None;
         };
         path.parent()
     }
 
-    /// Whether the run that makes it takes it back at its end.
-    #[must_use]
-    pub fn is_ephemeral(&self) -> bool {
-        matches!(self, Self::Put(Put { passing: true, .. }))
-    }
-
     /// Whether it acts on what earlier changes wrote, so that their follow-ups have to run before it.
     #[must_use]
     pub fn needs_triggers_flushed(&self) -> bool {
-        matches!(self, Self::Package(_) | Self::Unit(_) | Self::Run(_) | Self::Restart(_))
+        matches!(
+            self.kind,
+            ChangeKind::Package(_) | ChangeKind::Unit(_) | ChangeKind::Setting(_) | ChangeKind::Restart(_)
+        )
     }
 
     /// Returns the file that this state refers to, if it refers to one.

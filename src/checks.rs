@@ -1,7 +1,7 @@
 //! The checks of a machine, each written down once: whether a condition holds, what follows if it does not, and the fix.
 //!
 //! `doctor` runs all of them, the stage `verify` those of `VERIFY`, and `explain` those that confirm or rule out the
-//! cause of a symptom. What a restart has to bring about is judged by the same code ([`crate::change::Expect`]).
+//! cause of a symptom. What a restart has to bring about is judged by the same code ([`crate::change::PostRestartCheck`]).
 
 pub(crate) mod cgroup;
 mod engine;

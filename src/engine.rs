@@ -11,7 +11,7 @@ mod undo;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::change::{Change, Restart, Scope, State};
+use crate::change::{Change, ChangeKind, Restart, Scope, State};
 use crate::checks::{self, CheckContext};
 use crate::doctor::CheckReport;
 use crate::facts::Facts;
@@ -225,10 +225,10 @@ impl Engine<'_> {
                 self.run_triggers(journal, &mut batch)?;
                 return Ok(StageOutcome::RunOutcome(RunOutcome::Interrupted));
             }
-            if let Change::Restart(restart) = change {
+            if let ChangeKind::Restart(restart) = &change.kind {
                 self.run_triggers(journal, &mut batch)?;
                 self.head(&mut batch);
-                return self.restart(journal, &restart).map(StageOutcome::RunOutcome);
+                return self.restart(journal, restart).map(StageOutcome::RunOutcome);
             }
             if self.apply(journal, &mut batch, stage.id, &change)? {
                 made += 1;
@@ -239,11 +239,11 @@ impl Engine<'_> {
     }
 
     fn restart(&mut self, journal: &mut Journal<'_>, restart: &Restart) -> Result<RunOutcome, EngineError> {
-        let Restart { scope, why, until } = restart.clone();
+        let Restart { scope, why, verify } = restart.clone();
         let boot_instance = BootInstance::probe(self.host);
         let now = format!("{} {} {}", self.host.now(), boot_instance.boot_id, boot_instance.pid1_start);
         let id = crate::host::digest(now.as_bytes()).get(..12).unwrap_or_default().to_owned();
-        journal.append(Record::Waiting { scope, why: why.clone(), until, boot_instance, id: id.clone() })?;
+        journal.append(Record::Waiting { scope, why: why.clone(), verify, boot_instance, id: id.clone() })?;
         Ok(RunOutcome::Restart(PendingRestart { scope, why, again: false, partial: false, id, changed: 0 }))
     }
 

@@ -150,7 +150,7 @@ impl fmt::Display for Origin {
 
 /// What a download reports. `Started` comes again whenever a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Transfer {
     /// The next byte is about to arrive.
     Started {
         /// The size of the whole file, if it is known.

@@ -6,7 +6,7 @@ mod overlay;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::change::{Body, Change, ChangeError, Put, Scope, State, Target, binary};
+use crate::change::{Change, ChangeError, ChangeKind, FileSource, Scope, State, Target, WriteFile, binary};
 use crate::checks;
 use crate::edit::shown::beside_own;
 use crate::edit::{self, Form};
@@ -144,11 +144,11 @@ impl Plan {
                 .map_err(|source| PlanError { stage: stage.id, source })?;
             for change in &planned.changes {
                 facts.pending.extend(pending(change));
-                if matches!(change, Change::Entry(entry) if entry.path == WSL_CONF) {
+                if matches!(&change.kind, ChangeKind::EditFile(file) if file.path == WSL_CONF) {
                     facts.wsl_conf = WslConf::probe(&view, &facts.wsl);
                 }
                 foresee(&mut facts, change);
-                if let Change::Restart(restart) = change {
+                if let ChangeKind::Restart(restart) = &change.kind {
                     plan.restart = Some(restart.scope);
                 }
             }
@@ -205,9 +205,9 @@ impl Plan {
 
     /// The files that will be downloaded.
     pub fn downloads(&self) -> impl Iterator<Item = &crate::fetch::Artifact> {
-        self.changes().filter_map(|c| match c {
-            Change::Put(Put { body: Body::Download(artifact), .. }) => Some(artifact),
-            Change::Package(package) => package.file.as_ref().map(|f| &f.artifact),
+        self.changes().filter_map(|c| match &c.kind {
+            ChangeKind::WriteFile(WriteFile { source: FileSource::Download(artifact), .. }) => Some(artifact),
+            ChangeKind::Package(package) => package.file.as_ref().map(|f| &f.artifact),
             _ => None,
         })
     }
@@ -216,7 +216,7 @@ impl Plan {
 /// What the stages after a change will find.
 fn foresee(facts: &mut Facts, change: &Change) {
     facts.verified = None;
-    let Change::Package(package) = change else { return };
+    let ChangeKind::Package(package) = &change.kind else { return };
     let Packages { installed, candidates, .. } = &mut facts.packages;
     for name in &package.names {
         facts.installed_by_us.insert(name.clone());
@@ -227,7 +227,7 @@ fn foresee(facts: &mut Facts, change: &Change) {
 /// The restart that a change will wait for.
 #[must_use]
 pub fn pending(change: &Change) -> Option<Pending> {
-    Some(Pending { due: change.restart()?.clone(), why: change.target().object })
+    Some(Pending { due: change.restart.as_ref()?.clone(), why: change.target().object })
 }
 
 fn plan_stage(
@@ -269,12 +269,12 @@ fn plan_stage(
             // A file where a directory would have to be is seen now, not half-way.
             missing_dirs(view, path)?;
         }
-        if !change.satisfies(&now, &aim.state) || matches!(change, Change::Restart(_)) {
+        if !change.satisfies(&now, &aim.state) || matches!(change.kind, ChangeKind::Restart(_)) {
             match aim.bytes {
                 Some((path, bytes)) => view.lay(path, &aim.state, bytes, change.form()),
                 None => planned.besides.push(over(change.target(), &change, &now)),
             }
-            if let Change::Aside(aside) = &change {
+            if let ChangeKind::MoveAside(aside) = &change.kind {
                 view.rename(aside)?;
             }
             planned.changes.push(change);
@@ -290,7 +290,7 @@ fn plan_stage(
     // Everything that it would write is there; what it makes true may still wait for the restart.
     if all > 0 && planned.changes.is_empty() {
         planned.verdict = Verdict::Satisfied;
-        let waits = (stage.changes)(facts, answers).iter().any(|c| c.restart().is_some());
+        let waits = (stage.changes)(facts, answers).iter().any(|c| c.restart.is_some());
         planned.why = if waits {
             "written; takes effect after the restart".to_owned()
         } else {
@@ -302,8 +302,8 @@ fn plan_stage(
 
 /// The line of the plan for a program: what is in its place is replaced, until an undo brings it back.
 fn over(target: Target, change: &Change, now: &State) -> Target {
-    match (change, now) {
-        (Change::Put(_), State::File(_)) => {
+    match (&change.kind, now) {
+        (ChangeKind::WriteFile(_), State::File(_)) => {
             let detail = format!("{}; undo restores the present file", target.detail);
             Target { verb: "replace".to_owned(), detail, ..target }
         }

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manager::{INSTALL_SECONDS, Manager, Simulated, apt_progress};
-use super::{Body, ChangeError, Context, Desired, Primitive, Put, State, Target, Tick};
+use super::{ChangeError, Context, Desired, FileSource, Primitive, Progress, State, Target, WriteFile};
 use crate::fetch::Artifact;
 use crate::host::{Cmd, HostError, LiveSystem, Owner, System, temporary};
 
@@ -55,15 +55,15 @@ impl Package {
     }
 
     fn command(&self, context: &mut Context<'_>, cmd: &Cmd) -> Result<(), ChangeError> {
-        let tick = &mut *context.tick;
+        let progress = &mut *context.progress;
         let mut out = |line: &str| match apt_progress(line) {
-            Some((percent, what)) => tick(Tick::Percent(percent, what)),
+            Some((percent, what)) => progress(Progress::Percent(percent, what)),
             None if line.trim().is_empty() => {}
-            None => tick(Tick::Line(line.to_owned())),
+            None => progress(Progress::Line(line.to_owned())),
         };
         match context.host.run(cmd, &mut out) {
             Err(HostError::Failed { command, code, .. }) if self.manager.is_done(code) => {
-                (context.tick)(Tick::Note(format!(
+                (context.progress)(Progress::Note(format!(
                     "`{command}` ended with exit code {code}, which is no failure"
                 )));
                 Ok(())
@@ -78,7 +78,7 @@ impl Package {
         match self.command(context, &cmd) {
             Err(ChangeError::Host(HostError::Failed { code, detail, .. })) if code == APT_FAILED => {
                 let line = detail.lines().find(|l| l.starts_with("E: ")).unwrap_or(&detail).trim().to_owned();
-                (context.tick)(Tick::Note(format!("warning: `apt-get update` failed: {line}")));
+                (context.progress)(Progress::Note(format!("warning: `apt-get update` failed: {line}")));
                 Ok(())
             }
             other => other,
@@ -118,14 +118,11 @@ impl Package {
     }
 
     fn install_file(&self, context: &mut Context<'_>, file: &PackageFile) -> Result<(), ChangeError> {
-        let put = Put {
+        let put = WriteFile {
             path: FETCHED.into(),
-            body: Body::Download(file.artifact.clone()),
+            source: FileSource::Download(file.artifact.clone()),
             mode: 0o600,
             owner: Owner::Root,
-            follow: None,
-            restart: None,
-            passing: false,
         };
         let goal = put.desired(context.host)?.state;
         put.set(context, &goal, None)?;
@@ -158,7 +155,7 @@ impl Package {
         let (kept, others) = self.set_aside(context.host, &mut ours)?;
         if !kept.is_empty() {
             let note = format!("kept {}: needed by {}", kept.join(" "), others.join(" "));
-            (context.tick)(Tick::Note(note));
+            (context.progress)(Progress::Note(note));
         }
         if ours.is_empty() {
             return Ok(());
@@ -208,7 +205,10 @@ impl Package {
         }
         match self.command(context, &self.manager.install(&gone, false)) {
             Err(ChangeError::Host(HostError::Failed { code, .. })) if code == APT_FAILED => {
-                (context.tick)(Tick::Note(format!("warning: cannot install {} again", gone.join(" "))));
+                (context.progress)(Progress::Note(format!(
+                    "warning: cannot install {} again",
+                    gone.join(" ")
+                )));
                 Ok(())
             }
             other => other,
@@ -226,7 +226,7 @@ fn wait_for_lock(context: &mut Context<'_>) -> Result<(), ChangeError> {
             return Err(ChangeError::Stopped(format!("`{}` (process {})", holder.name, holder.pid)));
         }
         if told.as_ref() != Some(&holder) {
-            (context.tick)(Tick::Wait(format!(
+            (context.progress)(Progress::Waiting(format!(
                 "waiting for `{}` (process {}), which holds {LOCK}",
                 holder.name, holder.pid
             )));

@@ -12,29 +12,30 @@ pub struct Restart {
     pub scope: Scope,
     /// Why: the changes that count only then.
     pub why: Vec<String>,
-    /// What must be seen afterwards.
-    pub until: Vec<Expect>,
+    /// What has to pass afterwards.
+    #[serde(rename = "until")]
+    pub verify: Vec<PostRestartCheck>,
 }
 
-/// An effect by which one sees that a restart helped.
+/// A check that the restart applied the change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Expect {
+pub enum PostRestartCheck {
     /// PID 1 is systemd.
     Systemd,
     /// cgroup v2 alone is mounted at `/sys/fs/cgroup`.
     CgroupV2,
     /// The user manager's cgroup offers these controllers.
     Controllers { uid: u32, names: Vec<String> },
-    /// The kernel was given these words.
+    /// The kernel was started with these parameters.
     #[serde(rename = "kernel_words")]
     KernelParams(Vec<String>),
 }
 
-impl Expect {
-    /// What is seen instead, if it does not hold.
+impl PostRestartCheck {
+    /// Describes the state that was found, if the check fails.
     #[must_use]
-    pub fn unmet(&self, system: &dyn System) -> Option<String> {
+    pub fn failure(&self, system: &dyn System) -> Option<String> {
         self.check(system).err()
     }
 
@@ -82,11 +83,11 @@ impl Primitive for Restart {
     }
 
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
-        Ok(State::Restarted { unmet: self.until.iter().filter_map(|e| e.unmet(system)).collect() })
+        Ok(State::Restart { failed_checks: self.verify.iter().filter_map(|c| c.failure(system)).collect() })
     }
 
     fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {
-        Ok(Desired { state: State::Restarted { unmet: Vec::new() }, bytes: None })
+        Ok(Desired { state: State::Restart { failed_checks: Vec::new() }, bytes: None })
     }
 
     /// Nothing: the engine writes that it waits and ends the program; the next run looks.

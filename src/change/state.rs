@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::Expect;
+use super::PostRestartCheck;
 use crate::host::{BootInstance, Cmd, System};
 
 /// What a change is about: the line in the plan.
@@ -62,15 +62,16 @@ pub enum State {
         /// Whether systemd starts it at boot.
         enabled: bool,
     },
-    /// What a command says.
-    Text {
-        /// Its trimmed standard output; `None` where it failed.
+    #[serde(rename = "text")]
+    CommandOutput {
+        /// The trimmed standard output; `None` if the command failed.
         value: Option<String>,
     },
-    /// A restart: whether it took place and helped.
-    Restarted {
-        /// Every expectation that does not hold yet, in words.
-        unmet: Vec<String>,
+    #[serde(rename = "restarted")]
+    Restart {
+        /// Descriptions of the checks that fail.
+        #[serde(rename = "unmet")]
+        failed_checks: Vec<String>,
     },
 }
 
@@ -86,11 +87,11 @@ impl std::fmt::Display for State {
             Self::File(file) => {
                 write!(f, "mode {:o}, owner {}:{}, sha256 {}", file.mode, file.uid, file.gid, file.sha256)
             }
-            Self::Entry { value: Some(value), .. } | Self::Text { value: Some(value) } => {
+            Self::Entry { value: Some(value), .. } | Self::CommandOutput { value: Some(value) } => {
                 write!(f, "it is {value}")
             }
             Self::Entry { value: None, .. } => f.write_str("it is not set"),
-            Self::Text { value: None } => f.write_str("it can not be read"),
+            Self::CommandOutput { value: None } => f.write_str("it can not be read"),
             Self::Link { to } => write!(f, "it leads to {to}"),
             Self::Place { at: Some(at), .. } => write!(f, "it is at {at}"),
             Self::Place { at: None, .. } => f.write_str("it does not exist"),
@@ -98,7 +99,7 @@ impl std::fmt::Display for State {
             Self::Unit { enabled } => {
                 f.write_str(if *enabled { "it is enabled" } else { "it is not enabled" })
             }
-            Self::Restarted { unmet } => list(f, "missing is", unmet.clone()),
+            Self::Restart { failed_checks } => list(f, "missing is", failed_checks.clone()),
         }
     }
 }
@@ -191,21 +192,21 @@ pub struct RestartRequirement {
     /// How much has to be started again.
     pub scope: Scope,
     /// How to verify, after the restart, that the setting took effect; `None` if that cannot be observed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Expect>,
+    #[serde(rename = "until", default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<PostRestartCheck>,
 }
 
 impl RestartRequirement {
     /// Counts after the next start of the distribution.
     #[must_use]
-    pub fn distro(until: Option<Expect>) -> Option<Self> {
-        Some(Self { scope: Scope::Distro, until })
+    pub fn distro(verify: Option<PostRestartCheck>) -> Self {
+        Self { scope: Scope::Distro, verify }
     }
 
     /// Counts after the next start of the virtual machine.
     #[must_use]
-    pub fn vm(until: Option<Expect>) -> Option<Self> {
-        Some(Self { scope: Scope::Vm, until })
+    pub fn vm(verify: Option<PostRestartCheck>) -> Self {
+        Self { scope: Scope::Vm, verify }
     }
 }
 
@@ -218,9 +219,9 @@ pub struct Desired {
     pub bytes: Option<(Utf8PathBuf, Vec<u8>)>,
 }
 
-/// A sign of life while a change is made.
+/// What a change reports while it is made.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Tick {
+pub enum Progress {
     /// A line that a command printed.
     Line(String),
     /// Bytes of a download: so far, and in all where that is known.
@@ -228,7 +229,7 @@ pub enum Tick {
     /// Percent done, and of what.
     Percent(f32, String),
     /// We wait for somebody, named here.
-    Wait(String),
+    Waiting(String),
     /// Something to know that is no failure.
     Note(String),
 }

@@ -2,16 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeError, Context, Desired, Primitive, RestartRequirement, State, Target};
+use super::{ChangeError, Context, Desired, Primitive, State, Target};
 use crate::host::{Cmd, HostError, System};
 
 /// Enables a unit of the system. It is not started: everything we enable takes part in the next boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     pub name: String,
-    /// What has to be started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<RestartRequirement>,
+}
+
+impl Unit {
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
 }
 
 impl Primitive for Unit {

@@ -2,7 +2,7 @@
 
 use super::{Check, Outcome, Scope, check};
 use crate::cgroup::{ESSENTIAL, WANTED};
-use crate::change::Expect;
+use crate::change::PostRestartCheck;
 use crate::edit::cmdline;
 use crate::facts::Facts;
 use crate::fix::{Fix, setup};
@@ -34,7 +34,7 @@ pub(crate) static SYSTEMD: Check = check("systemd", "systemd is PID 1", |c| {
     } else {
         "start this machine with systemd; without it rootless kind is not possible".into()
     };
-    Outcome::of(Expect::Systemd.check(c.system), effect, fix)
+    Outcome::of(PostRestartCheck::Systemd.check(c.system), effect, fix)
 });
 
 pub(crate) static V2: Check = check("cgroup", "cgroup v2 alone is mounted", |c| {
@@ -48,7 +48,7 @@ pub(crate) static V2: Check = check("cgroup", "cgroup v2 alone is mounted", |c| 
     } else {
         format!("add `systemd.unified_cgroup_hierarchy=1` {grub}").into()
     };
-    Outcome::of(Expect::CgroupV2.check(c.system), effect, fix)
+    Outcome::of(PostRestartCheck::CgroupV2.check(c.system), effect, fix)
 });
 
 pub(crate) static V1_MEMORY: Check = check("v1-memory", "/proc/cgroups has a memory controller", |c| {

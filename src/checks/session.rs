@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use super::cgroup::{SYSTEMD, delegate};
 use super::{Check, CheckContext, Outcome, Run, Scope, all, check};
 use crate::cgroup::{ESSENTIAL, ROOT, WANTED};
-use crate::change::Expect;
+use crate::change::PostRestartCheck;
 use crate::facts::Facts;
 use crate::facts::subids::SUBIDS;
 use crate::fix::{command, setup, windows};
@@ -205,7 +205,7 @@ fn offered(c: &CheckContext<'_>, names: &[&str]) -> Result<Result<String, String
         return Err(format!("{} does not run", unit(c.facts)));
     }
     let names = names.iter().map(|&name| name.to_owned()).collect();
-    Ok(Expect::Controllers { uid: c.facts.user.uid, names }.check(c.system))
+    Ok(PostRestartCheck::Controllers { uid: c.facts.user.uid, names }.check(c.system))
 }
 
 pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below the systemd user manager", |c| {

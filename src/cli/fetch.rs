@@ -5,12 +5,12 @@ use clap::Args;
 
 use super::Global;
 use super::session::Session;
-use crate::change::Tick;
+use crate::change::Progress;
 use crate::engine::Event;
 use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Catalogue, CatalogueError};
 use crate::fetch::signature::{self, SignatureStatus};
-use crate::fetch::{Artifact, FetchError, Progress, Source, check_mirror, download, fetch_signature};
+use crate::fetch::{Artifact, FetchError, Source, Transfer, check_mirror, download, fetch_signature};
 use crate::host::{DownloadDir, LiveSystem, sha256_in};
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled, width};
 use crate::version::Version;
@@ -145,8 +145,8 @@ fn fetch(
     }
     let mut reporter = ui::reporter(false, false, quiet);
     let mut progress = |progress| {
-        if let Progress::Bytes { done, total } = progress {
-            reporter.event(&Event::Tick(&Tick::Bytes(done, total)));
+        if let Transfer::Bytes { done, total } = progress {
+            reporter.event(&Event::Progress(&Progress::Bytes(done, total)));
         }
     };
     let mut pause = |length| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Engine, EngineError, Event};
-use crate::change::{Change, ChangeError, Context, State, Trigger};
+use crate::change::{Change, ChangeError, ChangeKind, Context, State, Trigger};
 use crate::host::{Alone, BootInstance, HostError, System};
 use crate::journal::{Entry, Intent, Journal, JournalError, Record};
 use crate::stage::Stage;
@@ -14,7 +14,7 @@ pub(super) const MAX_ATTEMPTS: usize = 5;
 /// Work that waits for the commands that have to follow it.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) follow: BTreeSet<Trigger>,
+    pub(super) triggers: BTreeSet<Trigger>,
     pub(super) done: Vec<Record>,
     /// The stage, until it is announced, and why it is due.
     pub(super) heading: Option<(&'static Stage, String)>,
@@ -136,9 +136,9 @@ impl Engine<'_> {
             after = aim.state;
         }
         self.reporter.event(&Event::Changed { target: &target });
-        batch.follow.extend(change.follow().cloned());
+        batch.triggers.extend(change.trigger.clone());
         batch.done.push(Record::Done { id, after, boot_instance: BootInstance::probe(self.host) });
-        if change.follow().is_none() {
+        if change.trigger.is_none() {
             self.run_triggers(journal, batch)?;
         }
         Ok(true)
@@ -152,9 +152,9 @@ impl Engine<'_> {
             }
         }
         let reporter = &mut *self.reporter;
-        let mut tick = |tick| reporter.event(&Event::Tick(&tick));
+        let mut progress = |progress| reporter.event(&Event::Progress(&progress));
         let Self { host, stop, .. } = *self;
-        let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen };
+        let mut context = Context { host, fetcher: &mut *self.fetcher, stop, progress: &mut progress, seen };
         intent.change.set(&mut context, &intent.after, None)
     }
 
@@ -182,13 +182,13 @@ impl Engine<'_> {
         journal: &mut Journal<'_>,
         batch: &mut Batch,
     ) -> Result<(), EngineError> {
-        for follow in std::mem::take(&mut batch.follow) {
-            let Some(cmd) = follow.command(self.host) else { continue };
+        for trigger in std::mem::take(&mut batch.triggers) {
+            let Some(cmd) = trigger.command(self.host) else { continue };
             self.reporter.event(&Event::Trigger { command: &cmd });
             match self.host.run(&cmd, &mut |_| {}) {
                 Ok(_) => {}
                 // Other people's modules may fail there; ours were chosen because they exist.
-                Err(e @ HostError::Failed { .. }) if follow == Trigger::LoadModules => {
+                Err(e @ HostError::Failed { .. }) if trigger == Trigger::LoadModules => {
                     self.reporter.event(&Event::Warn(&e.to_string()));
                 }
                 Err(e) => return Err(EngineError::Trigger(e)),
@@ -208,10 +208,10 @@ fn same_thing(a: &Change, b: &Change) -> bool {
     }
     let (at, bt) = (a.target(), b.target());
     matches!(
-        (a, b),
-        (Change::Put(_), Change::Put(_))
-            | (Change::Link(_), Change::Link(_))
-            | (Change::Package(_), Change::Package(_))
+        (&a.kind, &b.kind),
+        (ChangeKind::WriteFile(_), ChangeKind::WriteFile(_))
+            | (ChangeKind::Link(_), ChangeKind::Link(_))
+            | (ChangeKind::Package(_), ChangeKind::Package(_))
     ) && at.object == bt.object
 }
 

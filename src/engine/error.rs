@@ -44,10 +44,10 @@ pub enum EngineError {
         hint: String,
     },
     /// Restarted, and it is as before.
-    #[error("it was started again, and that did not help: {}", .unmet.join("; "))]
+    #[error("it was started again, and that did not help: {}", .failed_checks.join("; "))]
     RestartIneffective {
         /// What is seen instead of what was expected.
-        unmet: Vec<String>,
+        failed_checks: Vec<String>,
         /// What to look at.
         hint: String,
     },

@@ -1,7 +1,7 @@
 //! The events that the engine reports while it works.
 
 use super::Reversal;
-use crate::change::{Target, Tick};
+use crate::change::{Progress, Target};
 use crate::doctor::CheckReport;
 use crate::host::Cmd;
 use crate::plan::Verdict;
@@ -31,7 +31,7 @@ pub enum Event<'e> {
         target: &'e Target,
     },
     /// A sign of life of it.
-    Tick(&'e Tick),
+    Progress(&'e Progress),
     Changed {
         target: &'e Target,
     },

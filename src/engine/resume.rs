@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::undo::DriftState;
 use super::{Batch, Engine, EngineError, Event, PendingRestart, Reversal, RunOutcome, failed, owner};
-use crate::change::{Change, Expect, Scope};
+use crate::change::{Change, ChangeKind, PostRestartCheck, Scope};
 use crate::host::{BootInstance, Cmd, Kind, System, temporary};
 use crate::journal::{Entry, Journal, JournalState, Phase, Record, Waiting};
 
@@ -55,7 +55,7 @@ impl Engine<'_> {
             let fail = |e| failed(&intent.stage, &intent.change, e);
             let now = intent.change.current(self.host).map_err(fail)?;
             if intent.change.satisfies(&now, &intent.after) {
-                batch.follow.extend(intent.change.follow().cloned());
+                batch.triggers.extend(intent.change.trigger.clone());
                 // What we left is what we wrote: others may have written to the file since the run was interrupted.
                 let after = if intent.change.is_atomic() { intent.after } else { now };
                 batch.done.push(Record::Done {
@@ -71,7 +71,7 @@ impl Engine<'_> {
     /// Reverts the changes that exist for the run alone, and interrupted changes that are not wanted any more because an
     /// answer or a selection changed.
     pub(super) fn revert_ephemeral(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
-        let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.is_ephemeral();
+        let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.ephemeral;
         let leftovers: Vec<_> = journal.state.active().filter(leftover).cloned().collect();
         let mut batch = Batch::default();
         for entry in leftovers.into_iter().rev() {
@@ -92,7 +92,7 @@ impl Engine<'_> {
                 }
             }
             self.remove_dirs(intent).map_err(fail)?;
-            batch.follow.extend(intent.change.follow().cloned());
+            batch.triggers.extend(intent.change.trigger.clone());
             batch.done.push(Record::Undone { id: intent.id });
         }
         self.run_triggers(journal, &mut batch)
@@ -136,12 +136,12 @@ impl Engine<'_> {
         if self.is_stopped() {
             return Ok(Some(RunOutcome::Interrupted));
         }
-        let unmet: Vec<String> = waiting.until.iter().filter_map(|e| e.unmet(self.host)).collect();
-        if !unmet.is_empty() {
+        let failed_checks: Vec<String> = waiting.verify.iter().filter_map(|c| c.failure(self.host)).collect();
+        if !failed_checks.is_empty() {
             let hint = ineffective_hint(&waiting, self.host);
             // The next run starts afresh from what it finds: nothing waits for this restart any more.
             journal.append(Record::Restarted)?;
-            return Err(EngineError::RestartIneffective { unmet, hint });
+            return Err(EngineError::RestartIneffective { failed_checks, hint });
         }
         journal.append(Record::Restarted)?;
         Ok(None)
@@ -209,17 +209,17 @@ fn restarted(waiting: &Waiting, now: &BootInstance) -> &'static str {
 
 /// Where to look when a restart did not help.
 fn ineffective_hint(waiting: &Waiting, system: &dyn System) -> String {
-    let unmet = |e: &&Expect| e.unmet(system).is_some();
-    match waiting.until.iter().find(unmet) {
-        Some(Expect::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),
-        Some(Expect::KernelParams(_)) => "WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)".to_owned(),
-        Some(Expect::CgroupV2) => "`kind-wsl plan` says what is mounted; `dmesg` and `mount -a` say whether the line in /etc/fstab works".to_owned(),
-        Some(Expect::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` says whether the user manager runs; then `kind-wsl plan`"),
+    let fails = |check: &&PostRestartCheck| check.failure(system).is_some();
+    match waiting.verify.iter().find(fails) {
+        Some(PostRestartCheck::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),
+        Some(PostRestartCheck::KernelParams(_)) => "WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)".to_owned(),
+        Some(PostRestartCheck::CgroupV2) => "`kind-wsl plan` says what is mounted; `dmesg` and `mount -a` say whether the line in /etc/fstab works".to_owned(),
+        Some(PostRestartCheck::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` says whether the user manager runs; then `kind-wsl plan`"),
         None => "run `kind-wsl plan` to see what is missing".to_owned(),
     }
 }
 
 /// Whether a change can leave a half-done state that only it can finish.
 pub(super) fn is_package(change: &Change) -> bool {
-    matches!(change, Change::Package(_))
+    matches!(change.kind, ChangeKind::Package(_))
 }

@@ -10,7 +10,9 @@ use super::resume::is_package;
 use super::{Batch, Engine, EngineError, Event, MAX_ATTEMPTS, failed};
 use camino::Utf8PathBuf;
 
-use crate::change::{Body, Change, ChangeError, Context, Put, Scope, State, Target, binary, user_owner};
+use crate::change::{
+    Change, ChangeError, ChangeKind, Context, FileSource, Scope, State, Target, WriteFile, binary, user_owner,
+};
 use crate::edit::shown::beside_own;
 use crate::host::{BootInstance, System, is_aborted};
 use crate::journal::{Entry, Intent, Journal, JournalState, Phase, Record};
@@ -156,7 +158,7 @@ impl Engine<'_> {
                     continue;
                 }
                 InSafeMode::Later(need) => {
-                    waits_for_systemd |= matches!(intent.change, Change::Run(_));
+                    waits_for_systemd |= matches!(intent.change.kind, ChangeKind::Setting(_));
                     let why = format!("it needs {need}");
                     self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why: &why });
                     undone.left.push(target.to_string());
@@ -196,9 +198,9 @@ impl Engine<'_> {
                     undone.kept.push(target.to_string());
                 }
             }
-            batch.follow.extend(intent.change.follow().cloned());
+            batch.triggers.extend(intent.change.trigger.clone());
             batch.done.push(Record::Undone { id: intent.id });
-            if intent.change.follow().is_none() {
+            if intent.change.trigger.is_none() {
                 self.run_triggers(&mut journal, &mut batch)?;
             }
         }
@@ -304,7 +306,8 @@ impl Engine<'_> {
             return DriftState::AlreadyReverted;
         }
         // A set-up tool that was cut off leaves something in between, which its way back knows how to take away.
-        let cut_off = *phase == Phase::Open && matches!(change, Change::Run(run) if run.has_way_back());
+        let cut_off = *phase == Phase::Open
+            && matches!(&change.kind, ChangeKind::Setting(setting) if setting.has_unset_command());
         if cut_off { DriftState::Unchanged } else { DriftState::Modified }
     }
 
@@ -313,15 +316,16 @@ impl Engine<'_> {
         let left =
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
         let reporter = &mut *self.reporter;
-        let mut tick = |tick| reporter.event(&Event::Tick(&tick));
+        let mut progress = |progress| reporter.event(&Event::Progress(&progress));
         let Self { host, stop, .. } = *self;
-        let mut context = Context { host, fetcher: &mut *self.fetcher, stop, tick: &mut tick, seen: now };
+        let mut context =
+            Context { host, fetcher: &mut *self.fetcher, stop, progress: &mut progress, seen: now };
         intent.change.set(&mut context, &intent.before, Some(left))
     }
 
     fn drift(&self, intent: &Intent, now: &State) -> Drift {
-        let ours = match &intent.change {
-            Change::Put(Put { body: Body::Text(text), .. }) => text.as_str(),
+        let ours = match &intent.change.kind {
+            ChangeKind::WriteFile(WriteFile { source: FileSource::Inline(text), .. }) => text.as_str(),
             _ => "",
         };
         let text = |state: &State| {
@@ -336,12 +340,12 @@ impl Engine<'_> {
             State::Entry { value, .. } => {
                 Some(intent.change.value_shown(value.as_deref().unwrap_or_default(), &self.user.name))
             }
-            State::Text { value } => Some(value.clone().unwrap_or_default()),
+            State::CommandOutput { value } => Some(value.clone().unwrap_or_default()),
             _ => text(state),
         };
-        let left = match &intent.change {
-            Change::Put(Put { body: Body::Text(text), .. }) => Some(text.clone()),
-            Change::Put(_) => None,
+        let left = match &intent.change.kind {
+            ChangeKind::WriteFile(WriteFile { source: FileSource::Inline(text), .. }) => Some(text.clone()),
+            ChangeKind::WriteFile(_) => None,
             _ => shown(&intent.after),
         };
         let Target { object, detail, .. } = intent.change.target();
@@ -370,7 +374,7 @@ pub fn refuse_unreachable<'e>(
 /// The restart by which a change took effect, which is the one by which its undo does.
 fn took_effect(entry: &Entry, now: &BootInstance) -> Option<Scope> {
     let Phase::Done(made) = &entry.phase else { return None };
-    let scope = entry.intent.change.restart()?.scope;
+    let scope = entry.intent.change.restart.as_ref()?.scope;
     scope.was_restarted(made, now).then_some(scope)
 }
 

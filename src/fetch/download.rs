@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use super::http::{self, Address, Reply, Response};
 use super::parse::RetryAfter;
 use super::verify::Verifier;
-use super::{Artifact, FetchError, Origin, Progress, Source};
+use super::{Artifact, FetchError, Origin, Source, Transfer};
 use crate::host::{DownloadDir, PartialFile};
 
 /// How often a broken connection is retried in one call, and only as long as each retry brings at least one byte.
@@ -31,7 +31,7 @@ pub fn download(
     source: &Source,
     dir: &DownloadDir,
     pause: &mut dyn FnMut(Duration) -> bool,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Transfer),
 ) -> Result<Utf8PathBuf, FetchError> {
     if let Some(whole) = dir.whole(name, &artifact.sha256) {
         return Ok(whole);
@@ -71,7 +71,7 @@ pub fn resume(
     source: &Source,
     part: &mut PartialFile,
     pause: &mut dyn FnMut(Duration) -> bool,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Transfer),
 ) -> Result<(), FetchError> {
     let address = Address::of(artifact, source.mirror.as_deref())?;
     let origin = Origin::Server(artifact.url.clone());
@@ -102,7 +102,7 @@ struct Download<'a> {
     part: &'a mut PartialFile,
     /// Has verified exactly the bytes that the part holds.
     verifier: Verifier<'a>,
-    progress: &'a mut dyn FnMut(Progress),
+    progress: &'a mut dyn FnMut(Transfer),
     /// Whether those come from more than one response.
     multi_part: bool,
     use_ranges: bool,
@@ -135,7 +135,7 @@ impl Download<'_> {
 
     fn run(&mut self, pause: &mut dyn FnMut(Duration) -> bool) -> Result<(), FetchError> {
         let mut wait = |download: &mut Self, time| {
-            (download.progress)(Progress::Waiting(time));
+            (download.progress)(Transfer::Waiting(time));
             pause(time)
         };
         let (mut retries, mut waits, start) = (0, 0, Instant::now());
@@ -237,7 +237,7 @@ impl Download<'_> {
 
     fn nothing_missing(&mut self) -> Result<(), Attempt> {
         let kept = self.verifier.received();
-        (self.progress)(Progress::Started { total: Some(kept), kept });
+        (self.progress)(Transfer::Started { total: Some(kept), kept });
         self.finish()
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Artifact, FetchError, Progress, Source, download};
+use super::{Artifact, FetchError, Source, Transfer, download};
 use crate::host::{DownloadDir, LiveSystem};
 
 /// Where files are that are not whole, or not in place yet: root's own, beside the journal.
@@ -29,7 +29,7 @@ pub struct Fetcher {
 /// What the thread of a download sends.
 #[derive(Debug)]
 enum Message {
-    Progress(Progress),
+    Transfer(Transfer),
     Result(Result<Utf8PathBuf, FetchError>),
 }
 
@@ -67,7 +67,7 @@ impl Fetcher {
     pub fn fetch(
         &mut self,
         artifact: &Artifact,
-        tick: &mut dyn FnMut(Progress) -> bool,
+        tick: &mut dyn FnMut(Transfer) -> bool,
     ) -> Result<Utf8PathBuf, FetchError> {
         let job = if let Some(job) = self.jobs.remove(&artifact.sha256) {
             job
@@ -97,7 +97,7 @@ fn spawn(artifact: Artifact, source: Source, dir: DownloadDir) -> Receiver<Messa
             true
         };
         // At the end of the program there is no receiver any more.
-        let mut progress = |p| drop(messages.send(Message::Progress(p)));
+        let mut progress = |p| drop(messages.send(Message::Transfer(p)));
         download(&artifact, &artifact.sha256, &source, &dir, &mut pause, &mut progress)
     })
 }
@@ -125,14 +125,14 @@ fn in_thread(
 /// Waits for the result of a download. A thread that panics closes its end of the channel.
 fn wait_for(
     job: &Receiver<Message>,
-    tick: &mut dyn FnMut(Progress) -> bool,
+    tick: &mut dyn FnMut(Transfer) -> bool,
     name: &str,
 ) -> Result<Utf8PathBuf, FetchError> {
-    let (mut last, mut next) = (Progress::Bytes { done: 0, total: None }, Instant::now());
+    let (mut last, mut next) = (Transfer::Bytes { done: 0, total: None }, Instant::now());
     loop {
         match job.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(Message::Result(result)) => return result,
-            Ok(Message::Progress(progress)) => last = progress,
+            Ok(Message::Transfer(progress)) => last = progress,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(FetchError::Lost { name: name.to_owned() }),
         }
@@ -147,12 +147,12 @@ fn wait_for(
 
 #[cfg(test)]
 mod tests {
-    use super::{FetchError, Message, Progress, in_thread, wait_for};
+    use super::{FetchError, Message, Transfer, in_thread, wait_for};
 
     #[test]
     fn a_download_whose_thread_panics_ends_with_an_error() {
         let job = in_thread(|messages| {
-            let _ = messages.send(Message::Progress(Progress::Bytes { done: 7, total: None }));
+            let _ = messages.send(Message::Transfer(Transfer::Bytes { done: 7, total: None }));
             panic!("as a fault in the program would")
         });
         let mut ticks = 0;
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn progress_is_passed_on_until_the_download_ends() {
-        const END: Progress = Progress::Bytes { done: 6, total: Some(9) };
+        const END: Transfer = Transfer::Bytes { done: 6, total: Some(9) };
         let job = in_thread(|messages| {
-            let _ = messages.send(Message::Progress(Progress::Started { total: Some(9), kept: 2 }));
+            let _ = messages.send(Message::Transfer(Transfer::Started { total: Some(9), kept: 2 }));
             // The receiver ends it.
             loop {
-                if messages.send(Message::Progress(END)).is_err() {
+                if messages.send(Message::Transfer(END)).is_err() {
                     return Ok("/never".into());
                 }
             }

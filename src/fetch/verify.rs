@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::Arch;
 use super::error::guess_type;
-use super::{Artifact, FetchError, Limits, Origin, Progress};
+use super::{Artifact, FetchError, Limits, Origin, Transfer};
 use crate::host::{Account, Cmd, LiveSystem, Process, System, TempDir, hex};
 use crate::version::Version;
 
@@ -138,9 +138,9 @@ impl<'a> Verifier<'a> {
         &mut self,
         reader: &mut dyn Read,
         sink: &mut dyn Write,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<(), FetchError> {
-        progress(Progress::Started { total: self.size(), kept: self.received() });
+        progress(Transfer::Started { total: self.size(), kept: self.received() });
         let mut buffer = vec![0; CHUNK];
         loop {
             let saved = self.received();
@@ -153,7 +153,7 @@ impl<'a> Verifier<'a> {
             self.admit(&buffer[..count])?;
             sink.write_all(&buffer[..count])
                 .map_err(|why| FetchError::unwritable(&self.artifact.name, saved, why))?;
-            progress(Progress::Bytes { done: self.received(), total: self.size() });
+            progress(Transfer::Bytes { done: self.received(), total: self.size() });
         }
     }
 
@@ -161,11 +161,11 @@ impl<'a> Verifier<'a> {
     pub(super) fn finish(
         &self,
         sink: &mut dyn Write,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Transfer),
     ) -> Result<(), FetchError> {
         sink.flush().map_err(|why| FetchError::unwritable(&self.artifact.name, self.received(), why))?;
         self.verdict()?;
-        progress(Progress::Done);
+        progress(Transfer::Done);
         Ok(())
     }
 }
@@ -179,7 +179,7 @@ pub fn check(
     reader: &mut dyn Read,
     from: Origin,
     sink: &mut dyn Write,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Transfer),
 ) -> Result<(), FetchError> {
     let mut verifier = Verifier::new(artifact, from, Limits::default().max_bytes)?;
     verifier.copy(reader, sink, progress)?;

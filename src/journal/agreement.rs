@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Change, Package, Scope, Target};
+use crate::change::{Change, ChangeKind, Package, Scope, Target};
 use crate::host::digest;
 
 /// A plan that was agreed to.
@@ -51,28 +51,28 @@ fn short(text: &str) -> String {
 /// The content of a change. Of packages each counts for itself: some may be installed by now. A restart has none, since
 /// it is compared by how much it restarts.
 fn contents(change: &Change) -> Vec<String> {
-    match change {
-        Change::Restart(_) => Vec::new(),
-        Change::Package(Package { manager, names, file: None, removes }) => {
+    match &change.kind {
+        ChangeKind::Restart(_) => Vec::new(),
+        ChangeKind::Package(Package { manager, names, file: None, removes }) => {
             let installed = names.iter().map(|name| format!("{manager:?} {name}"));
             let removed = removes.iter().map(|name| format!("{manager:?} without {name}"));
             installed.chain(removed).map(|content| short(&content)).collect()
         }
-        other => vec![short(&serde_json::to_string(other).unwrap_or_default())],
+        _ => vec![short(&serde_json::to_string(change).unwrap_or_default())],
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Agreement;
-    use crate::change::{Change, Manager, Package, Put};
+    use crate::change::{Change, Manager, Package, WriteFile};
 
     fn write(text: &str) -> Change {
-        Change::Put(Put::config("/etc/x", text.to_owned()))
+        WriteFile::config("/etc/x", text.to_owned()).into()
     }
 
     fn install(names: &[&str]) -> Change {
-        Change::Package(Package::new(Manager::Apt, names.iter().map(|n| (*n).to_owned()).collect()))
+        Package::new(Manager::Apt, names.iter().map(|n| (*n).to_owned()).collect()).into()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Agreement;
 use super::checksum::with_checksum;
-use crate::change::{Change, Expect, Scope, State};
+use crate::change::{Change, ChangeKind, PostRestartCheck, Scope, State};
 use crate::host::BootInstance;
 use crate::stage::StageSelection;
 
@@ -49,8 +49,9 @@ pub enum Record {
     Waiting {
         scope: Scope,
         why: Vec<String>,
-        /// By what it will be seen.
-        until: Vec<Expect>,
+        /// What has to pass afterwards.
+        #[serde(rename = "until")]
+        verify: Vec<PostRestartCheck>,
         /// The boot of the machine that has to end.
         #[serde(rename = "witness")]
         boot_instance: BootInstance,
@@ -152,11 +153,11 @@ impl Intent {
     pub(super) fn odd_name(&self) -> Option<&str> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "+._:~^@\\-".contains(c);
         let is_odd = |name: &&str| !name.chars().all(plain) || name.is_empty() || name.starts_with('-');
-        let mut names: Vec<&str> = match &self.change {
-            Change::Package(package) => {
+        let mut names: Vec<&str> = match &self.change.kind {
+            ChangeKind::Package(package) => {
                 package.names.iter().chain(&package.removes).map(String::as_str).collect()
             }
-            Change::Unit(unit) => vec![&unit.name],
+            ChangeKind::Unit(unit) => vec![&unit.name],
             _ => Vec::new(),
         };
         if let State::Packages { has, .. } = &self.before {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::{Intent, Record, RunOptions};
-use crate::change::{Change, Expect, Scope};
+use crate::change::{ChangeKind, PostRestartCheck, Scope};
 use crate::host::BootInstance;
 
 /// Where a change stands.
@@ -33,7 +33,7 @@ pub struct Waiting {
     pub scope: Scope,
     pub why: Vec<String>,
     /// By what it will be seen.
-    pub until: Vec<Expect>,
+    pub verify: Vec<PostRestartCheck>,
     /// The start of the machine that has to end.
     pub boot_instance: BootInstance,
     pub id: String,
@@ -93,7 +93,7 @@ impl JournalState {
     pub(super) fn apply(&mut self, record: Record) {
         let changes = match &record {
             Record::Intent(_) => true,
-            Record::Undone { id } => !self.entry(*id).is_some_and(|e| e.intent.change.is_ephemeral()),
+            Record::Undone { id } => !self.entry(*id).is_some_and(|e| e.intent.change.ephemeral),
             _ => false,
         };
         if let Record::Intent(intent) = &record
@@ -126,7 +126,7 @@ impl JournalState {
             }
             Record::Done { id, after, boot_instance } => {
                 if let Some(entry) = self.entry(id) {
-                    let counts = entry.phase == Phase::Open && !entry.intent.change.is_ephemeral();
+                    let counts = entry.phase == Phase::Open && !entry.intent.change.ephemeral;
                     entry.intent.after = after;
                     entry.phase = Phase::Done(boot_instance);
                     self.made += usize::from(counts);
@@ -137,8 +137,8 @@ impl JournalState {
                     entry.phase = Phase::Closed;
                 }
             }
-            Record::Waiting { scope, why, until, boot_instance, id } => {
-                self.waiting = Some(Waiting { scope, why, until, boot_instance, id, handed: false });
+            Record::Waiting { scope, why, verify, boot_instance, id } => {
+                self.waiting = Some(Waiting { scope, why, verify, boot_instance, id, handed: false });
             }
             Record::RestartDelegated { place } => {
                 if let Some(waiting) = &mut self.waiting {
@@ -175,7 +175,7 @@ impl JournalState {
     /// interrupted, that is the setup that it was reverting, even if nothing of it is left.
     #[must_use]
     pub fn last_setup(&self, packages: bool) -> Option<u64> {
-        let counts = |e: &&Entry| packages || !matches!(e.intent.change, Change::Package(_));
+        let counts = |e: &&Entry| packages || !matches!(e.intent.change.kind, ChangeKind::Package(_));
         let last = || self.active().filter(counts).map(|e| e.intent.id).max();
         self.undoing.or_else(|| self.setup_of(last()?))
     }

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::{Overlay, Plan};
-use crate::change::{Change, Edit};
+use crate::change::{Change, ChangeKind, Edit};
 use crate::edit::wslconf::{Dialect, Document};
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
@@ -62,8 +62,8 @@ pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan
 }
 
 fn edit_of(change: &Change) -> Option<(&Utf8Path, &Edit)> {
-    match change {
-        Change::Entry(entry) => Some((&entry.path, &entry.edit)),
+    match &change.kind {
+        ChangeKind::EditFile(file) => Some((&file.path, &file.edit)),
         _ => None,
     }
 }

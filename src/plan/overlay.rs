@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::change::{Aside, Change, State};
+use crate::change::{Change, MoveAside, State};
 use crate::edit::Form;
 use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System, digest};
 
@@ -40,7 +40,7 @@ impl<'w> Overlay<'w> {
         self.files.borrow_mut().insert(path, (stat, bytes, form));
     }
 
-    pub(super) fn rename(&self, aside: &Aside) -> Result<(), HostError> {
+    pub(super) fn rename(&self, aside: &MoveAside) -> Result<(), HostError> {
         let real = |path: &Utf8Path| {
             let dir = path.parent().unwrap_or(Utf8Path::new("/"));
             self.resolve(dir).map(|dir| dir.join(path.file_name().unwrap_or_default()))

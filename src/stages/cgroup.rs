@@ -1,7 +1,7 @@
 //! Only cgroup v2.
 
 use super::systemd::wsl_conf_left;
-use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
+use crate::change::{Change, Edit, EditFile, PostRestartCheck, RestartRequirement};
 use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::facts::wsl::{CGROUP_WORDS as WORDS, WSL_CONF, WslConf};
@@ -78,7 +78,7 @@ pub(super) fn is_v1_by_choice(facts: &Facts) -> bool {
 }
 
 fn is_v1_given_up(facts: &Facts) -> bool {
-    facts.pending.iter().any(|p| p.why == WSL_CONF && p.due.until == Some(Expect::CgroupV2))
+    facts.pending.iter().any(|p| p.why == WSL_CONF && p.due.verify == Some(PostRestartCheck::CgroupV2))
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
@@ -131,9 +131,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let conf = |edit, restart| {
-        Change::Entry(Entry { path: WSL_CONF.into(), edit, owner: Owner::Root, follow: None, restart })
-    };
+    let conf = |edit, restart| Change::from(EditFile::new(WSL_CONF, edit, Owner::Root)).with_restart(restart);
     let grammar = facts.wsl_conf.grammar;
     let has_v1 = facts.cgroup.mounts.has_v1();
     let mut changes = Vec::new();
@@ -142,7 +140,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     }
     if facts.wsl_conf.chooses_v1() && (has_v1 || is_v1_by_choice(facts)) {
         let (section, key) = ("automount".to_owned(), "cgroups".to_owned());
-        let restart = if has_v1 { RestartRequirement::distro(Some(Expect::CgroupV2)) } else { None };
+        let restart = has_v1.then(|| RestartRequirement::distro(Some(PostRestartCheck::CgroupV2)));
         changes.push(conf(Edit::WslConf { section, key, value: None, grammar }, restart));
     }
     if let Some(path) = facts.windows.wslconfig() {
@@ -150,14 +148,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         for (name, value) in moved(facts, answers) {
             let (section, key) = key(name);
             let edit = Edit::Wslconfig { section, key, value: Some(value.clone()) };
-            let owner = super::user(facts);
-            changes.push(Change::Entry(Entry {
-                path: path.clone(),
-                edit,
-                owner,
-                follow: None,
-                restart: None,
-            }));
+            changes.push(EditFile::new(path.clone(), edit, super::user(facts)).into());
         }
         for (name, _) in moved(facts, answers) {
             let (section, key) = key(name);
@@ -167,15 +158,10 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     // A WSL that mounts v1 only by choice needs no kernel words; nor does one that has v2 already.
     let only_dead_block = !has_v1 && !changes.is_empty();
     if let Some(path) = facts.windows.wslconfig().filter(|_| !is_v1_by_choice(facts) && !only_dead_block) {
-        let until = Some(Expect::KernelParams(WORDS[..1].iter().map(|&w| w.to_owned()).collect()));
-        let edit = Edit::KernelParams { words: WORDS.map(ToOwned::to_owned).to_vec() };
-        changes.push(Change::Entry(Entry {
-            path,
-            edit,
-            owner: super::user(facts),
-            follow: None,
-            restart: RestartRequirement::vm(until),
-        }));
+        let check = PostRestartCheck::KernelParams(vec![WORDS[0].to_owned()]);
+        let edit = Edit::KernelParams { params: WORDS.map(ToOwned::to_owned).to_vec() };
+        let change = Change::from(EditFile::new(path, edit, super::user(facts)));
+        changes.push(change.with_restart(RestartRequirement::vm(Some(check))));
     }
     changes
 }

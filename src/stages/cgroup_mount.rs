@@ -2,7 +2,7 @@
 
 use super::cgroup::is_v1_by_choice;
 use super::systemd::wsl_conf_left;
-use crate::change::{Change, Edit, Entry, Expect, RestartRequirement};
+use crate::change::{Change, Edit, EditFile, PostRestartCheck, RestartRequirement};
 use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
@@ -65,9 +65,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let entry = |path: &str, edit, until| {
-        let restart = RestartRequirement::distro(until);
-        Change::Entry(Entry { path: path.into(), edit, owner: Owner::Root, follow: None, restart })
+    let entry = |path: &str, edit, check| {
+        Change::from(EditFile::new(path, edit, Owner::Root)).with_restart(RestartRequirement::distro(check))
     };
     let mut changes = Vec::new();
     if !facts.wsl_conf.mount_fstab && answers.is_true(&MOUNT_FSTAB) {
@@ -80,6 +79,6 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         changes.push(entry(WSL_CONF, edit, None));
     }
     let edit = Edit::Fstab { mount_point: "/sys/fs/cgroup".to_owned(), line: LINE.to_owned() };
-    changes.push(entry("/etc/fstab", edit, Some(Expect::CgroupV2)));
+    changes.push(entry("/etc/fstab", edit, Some(PostRestartCheck::CgroupV2)));
     changes
 }

@@ -73,7 +73,7 @@ fn package(facts: &Facts) -> Option<PackageFile> {
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let change = |file| {
-        Change::Package(Package {
+        Change::from(Package {
             manager: Manager::Apt,
             names: vec![PLUGINS.to_owned()],
             file: Some(file),

@@ -1,7 +1,7 @@
 //! Every controller reaches systemd, also below WSL's per-distribution cgroups.
 
 use crate::cgroup::{ESSENTIAL, WANTED};
-use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
+use crate::change::{Change, RestartRequirement, Trigger, Unit, WriteFile};
 use crate::facts::Facts;
 use crate::stage::{Answers, Applicability, Stage};
 
@@ -96,10 +96,9 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let unit = include_str!("../../assets/files/kind-wsl-controllers.service");
-    let mut put = Put::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
-    put.follow = Some(Trigger::DaemonReload);
+    let file = WriteFile::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
     vec![
-        Change::Put(put),
-        Change::Unit(Unit { name: UNIT.to_owned(), restart: RestartRequirement::distro(None) }),
+        Change::from(file).with_trigger(Trigger::DaemonReload),
+        Change::from(Unit::new(UNIT)).with_restart(RestartRequirement::distro(None)),
     ]
 }

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use crate::change::{Body, Change, Edit, Entry, Put};
+use crate::change::{Change, Edit, EditFile, FileSource, WriteFile};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
 use crate::facts::containers::{Winner, containers_conf};
@@ -270,15 +270,15 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let Some(artifact) = artifact else { return Vec::new() };
     let path = ours(facts);
     let owner = super::user(facts);
-    let mut put = Put::program(path, artifact, owner);
-    if let (Some(local), Body::Download(artifact)) = (answers.get(&CRUN_BINARY), &put.body) {
-        put.body = Body::Local { path: local.into(), artifact: artifact.clone() };
+    let mut file = WriteFile::program(path, artifact, owner);
+    if let (Some(local), FileSource::Download(artifact)) = (answers.get(&CRUN_BINARY), &file.source) {
+        file.source = FileSource::LocalFile { path: local.into(), artifact: artifact.clone() };
     }
     let set = |path: &[&str], value| {
         let edit = Edit::Toml { path: path.iter().map(|&key| key.to_owned()).collect(), value };
-        Change::Entry(Entry { path: containers_conf(&facts.user), edit, owner, follow: None, restart: None })
+        Change::from(EditFile::new(containers_conf(&facts.user), edit, owner))
     };
-    let mut changes = vec![Change::Put(put), set(&["engine", "runtimes", "crun"], runtimes(facts))];
+    let mut changes = vec![file.into(), set(&["engine", "runtimes", "crun"], runtimes(facts))];
     if by_path(facts).is_some() {
         changes.push(set(&["engine", "runtime"], Value::Str("crun".to_owned())));
     }

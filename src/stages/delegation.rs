@@ -1,7 +1,7 @@
 //! The controllers that the user manager gets.
 
 use crate::cgroup::WANTED;
-use crate::change::{Change, Expect, Put, RestartRequirement, Trigger};
+use crate::change::{Change, PostRestartCheck, RestartRequirement, Trigger, WriteFile};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 
@@ -65,9 +65,10 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let delegate = if answers.get(&DELEGATE) == Some("yes") { "yes".to_owned() } else { WANTED.join(" ") };
     let text =
         format!("# Written by kind-wsl (`kind-wsl explain delegation`).\n[Service]\nDelegate={delegate}\n");
-    let mut put = Put::config(PATH, text);
-    put.follow = Some(Trigger::DaemonReload);
     let names = available(facts).into_iter().map(ToOwned::to_owned).collect();
-    put.restart = RestartRequirement::distro(Some(Expect::Controllers { uid: facts.user.uid, names }));
-    vec![Change::Put(put)]
+    let check = PostRestartCheck::Controllers { uid: facts.user.uid, names };
+    let change = Change::from(WriteFile::config(PATH, text))
+        .with_trigger(Trigger::DaemonReload)
+        .with_restart(RestartRequirement::distro(Some(check)));
+    vec![change]
 }

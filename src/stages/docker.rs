@@ -117,7 +117,7 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
         ];
         changes.extend(targets.into_iter().map(|to| {
             let path = dir.join(Utf8Path::new(&to).file_name().unwrap_or_default());
-            Change::Link(Link { path, to, owner: super::user(facts) })
+            Change::from(Link { path, to, owner: super::user(facts) })
         }));
     }
     changes.extend(rootless::linger(facts));

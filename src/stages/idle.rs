@@ -1,6 +1,6 @@
 //! A distribution that does not stop when the last shell closes.
 
-use crate::change::{Change, Edit, Entry, RestartRequirement};
+use crate::change::{Change, Edit, EditFile, RestartRequirement};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
@@ -55,13 +55,8 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
             key: key.to_owned(),
             value: Some("-1".to_owned()),
         };
-        Change::Entry(Entry {
-            path: path.clone(),
-            edit,
-            owner: super::user(facts),
-            follow: None,
-            restart: RestartRequirement::vm(None),
-        })
+        Change::from(EditFile::new(path.clone(), edit, super::user(facts)))
+            .with_restart(RestartRequirement::vm(None))
     };
     vec![entry("general", "instanceIdleTimeout"), entry("wsl2", "vmIdleTimeout")]
 }

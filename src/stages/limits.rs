@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::change::{Change, Put, Run};
+use crate::change::{Change, SystemSetting, WriteFile};
 use crate::facts::Facts;
 use crate::facts::kernel::INOTIFY;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
@@ -82,8 +82,8 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let mut now = Vec::new();
     for (name, value, _) in ours(facts, answers) {
         let _ = writeln!(text, "{name} = {value}");
-        now.push(Run::Sysctl { name: name.to_owned(), value }.into());
+        now.push(SystemSetting::Sysctl { name: name.to_owned(), value }.into());
     }
     // For the next start, and for this one.
-    std::iter::once(Change::Put(Put::config(PATH, text))).chain(now).collect()
+    std::iter::once(Change::from(WriteFile::config(PATH, text))).chain(now).collect()
 }

@@ -1,6 +1,6 @@
 //! The iptables modules, loaded at boot.
 
-use crate::change::{Change, Put, Trigger};
+use crate::change::{Change, Trigger, WriteFile};
 use crate::facts::Facts;
 use crate::facts::kernel::Module;
 use crate::stage::{Answers, Applicability, Stage};
@@ -50,7 +50,6 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
         return Vec::new();
     }
     let text = format!("# Written by kind-wsl (`kind-wsl explain modules`).\n{}\n", names.join("\n"));
-    let mut put = Put::config("/etc/modules-load.d/kind-wsl.conf", text);
-    put.follow = Some(Trigger::LoadModules);
-    vec![Change::Put(put)]
+    let file = WriteFile::config("/etc/modules-load.d/kind-wsl.conf", text);
+    vec![Change::from(file).with_trigger(Trigger::LoadModules)]
 }

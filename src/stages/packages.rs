@@ -173,6 +173,6 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let removes: Vec<String> = removes.split(',').filter(|n| !n.is_empty()).map(ToOwned::to_owned).collect();
     match missing(facts, answers, manager) {
         names if names.is_empty() => Vec::new(),
-        names => vec![Change::Package(Package { removes, ..Package::new(manager, names) })],
+        names => vec![Change::from(Package { removes, ..Package::new(manager, names) })],
     }
 }

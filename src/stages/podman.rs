@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use crate::change::{Change, Edit, Entry};
+use crate::change::{Change, Edit, EditFile};
 use crate::compat::COMPAT;
 use crate::edit::toml::Value;
 use crate::facts::Facts;
@@ -215,7 +215,7 @@ pub(super) fn beaten(ours: &Utf8Path, key: &str, winner: Winner<'_>) -> Applicab
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let entry = |path, key: &str, value| {
         let edit = Edit::Toml { path: key.split('.').map(ToOwned::to_owned).collect(), value };
-        Change::Entry(Entry { path, edit, owner: super::user(facts), follow: None, restart: None })
+        Change::from(EditFile::new(path, edit, super::user(facts)))
     };
     let ours = containers_conf(&facts.user);
     let mut changes: Vec<_> =

@@ -1,6 +1,6 @@
 //! The one restart, where changes wait for one.
 
-use crate::change::{Change, Put, Restart, Scope};
+use crate::change::{Change, Restart, Scope, WriteFile};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
@@ -51,14 +51,15 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let Some(scope) = facts.restart_due() else { return Vec::new() };
     let scope = if facts.wsl.is_two() { scope } else { Scope::Machine };
-    let mut until = Vec::new();
-    for expect in facts.pending.iter().filter_map(|p| p.due.until.clone()) {
-        if !until.contains(&expect) {
-            until.push(expect);
+    let mut verify = Vec::new();
+    for check in facts.pending.iter().filter_map(|p| p.due.verify.clone()) {
+        if !verify.contains(&check) {
+            verify.push(check);
         }
     }
     vec![
-        Change::Put(Put::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()).passing()),
-        Change::Restart(Restart { scope, why: facts.restart_reasons(), until }),
+        Change::from(WriteFile::config(NOTICE, include_str!("../../assets/files/notice.sh").to_owned()))
+            .ephemeral(),
+        Restart { scope, why: facts.restart_reasons(), verify }.into(),
     ]
 }

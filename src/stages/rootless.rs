@@ -4,7 +4,7 @@
 use camino::Utf8Path;
 
 use super::controllers;
-use crate::change::{Change, Manager, Run};
+use crate::change::{Change, Manager, SystemSetting};
 use crate::compat::{COMPAT, Fact, carried};
 use crate::facts::Facts;
 use crate::provider::Provider;
@@ -167,16 +167,16 @@ pub(super) fn left_alone(facts: &Facts, ours: &[&str]) -> String {
 
 /// A daemon of the system, stopped and not started at boot.
 pub(super) fn disabled(unit: &str) -> Change {
-    Run::Disabled { unit: unit.to_owned() }.into()
+    SystemSetting::Disabled { unit: unit.to_owned() }.into()
 }
 
 /// The user's services start at boot and outlive the last session. WSL keeps a session open itself.
 pub(super) fn linger(facts: &Facts) -> Option<Change> {
-    (!facts.wsl.is_two()).then(|| Run::Linger { user: facts.user.name.clone() }.into())
+    (!facts.wsl.is_two()).then(|| SystemSetting::Linger { user: facts.user.name.clone() }.into())
 }
 
 /// A unit of the user, created by a setup tool, and running. The tool looks for its programs in `dir`.
 pub(super) fn service(facts: &Facts, unit: &str, tool: &Utf8Path, dir: &Utf8Path) -> [Change; 2] {
-    let made = Run::installed(unit, &facts.user, tool, dir);
-    [made.into(), Run::Started { unit: unit.to_owned(), user: facts.user.clone() }.into()]
+    let made = SystemSetting::installed(unit, &facts.user, tool, dir);
+    [made.into(), SystemSetting::Started { unit: unit.to_owned(), user: facts.user.clone() }.into()]
 }

@@ -1,6 +1,6 @@
 //! `/` as a shared mount.
 
-use crate::change::{Change, Put, Run, Trigger, Unit};
+use crate::change::{Change, SystemSetting, Trigger, Unit, WriteFile};
 use crate::facts::Facts;
 use crate::facts::kernel::Propagation;
 use crate::stage::{Answers, Applicability, Stage};
@@ -35,12 +35,11 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let unit = include_str!("../../assets/files/kind-wsl-shared-root.service");
-    let mut put = Put::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
-    put.follow = Some(Trigger::DaemonReload);
+    let file = WriteFile::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
     // The unit is for the next starts. Last of all, so that a run that was interrupted finds `/` private again.
     vec![
-        Change::Put(put),
-        Change::Unit(Unit { name: UNIT.to_owned(), restart: None }),
-        Run::SharedRoot.into(),
+        Change::from(file).with_trigger(Trigger::DaemonReload),
+        Unit::new(UNIT).into(),
+        SystemSetting::SharedRoot.into(),
     ]
 }

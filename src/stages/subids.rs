@@ -1,6 +1,6 @@
 //! Subordinate IDs for the user.
 
-use crate::change::{Change, Edit, Entry};
+use crate::change::{Change, Edit, EditFile};
 use crate::facts::Facts;
 use crate::facts::subids::{Obstacle, SUBIDS};
 use crate::host::Owner;
@@ -59,13 +59,7 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let entry = |(path, range): (&str, Option<(u32, u32)>)| {
         let (start, count) = range?;
         let edit = Edit::Subid { user: facts.user.name.clone(), start, count };
-        Some(Change::Entry(Entry {
-            path: path.into(),
-            edit,
-            owner: Owner::Root,
-            follow: None,
-            restart: None,
-        }))
+        Some(EditFile::new(path, edit, Owner::Root).into())
     };
     [("/etc/subuid", facts.subids.new_uids), ("/etc/subgid", facts.subids.new_gids)]
         .into_iter()

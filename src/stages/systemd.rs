@@ -1,6 +1,6 @@
 //! `/etc/wsl.conf` `[boot] systemd=true`, and an init that is systemd.
 
-use crate::change::{Change, Edit, Entry, Expect, Package, RestartRequirement};
+use crate::change::{Change, Edit, EditFile, Package, PostRestartCheck, RestartRequirement};
 use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::facts::wsl::{WSL_CONF, WslConf};
@@ -93,19 +93,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let entry = |edit| {
-        Change::Entry(Entry {
-            path: WSL_CONF.into(),
-            edit,
-            owner: Owner::Root,
-            follow: None,
-            restart: RestartRequirement::distro(Some(Expect::Systemd)),
-        })
+        let restart = RestartRequirement::distro(Some(PostRestartCheck::Systemd));
+        Change::from(EditFile::new(WSL_CONF, edit, Owner::Root)).with_restart(restart)
     };
     let mut changes = Vec::new();
     if let Some(manager) = facts.packages.manager.filter(|_| !facts.systemd.is_init()) {
         // Debian has /sbin/init in a package of its own; the others in systemd itself.
         let name = if facts.distro.is_debian() { "systemd-sysv" } else { "systemd" };
-        changes.push(Change::Package(Package::new(manager, vec![name.to_owned()])));
+        changes.push(Package::new(manager, vec![name.to_owned()]).into());
     }
     if is_unreadable(facts) && answers.is_true(&REPAIR_WSL_CONF) {
         changes.push(entry(Edit::Repair));

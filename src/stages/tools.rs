@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use crate::change::{Aside, Body, Change, Put};
+use crate::change::{Change, FileSource, MoveAside, WriteFile};
 use crate::facts::Facts;
 use crate::facts::tools::{kept_kind, private_kind};
 use crate::fetch::catalogue::{self, Catalogue, CatalogueError};
@@ -111,18 +111,10 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         );
         let owner = super::user(facts);
         if facts.tools.own_kind {
-            changes.push(Change::Aside(Aside { path: bin.join("kind"), to: kept_kind(&facts.user), owner }));
+            changes.push(MoveAside { path: bin.join("kind"), to: kept_kind(&facts.user), owner }.into());
         }
-        let put = Put {
-            path: bin.join("kind"),
-            body: Body::Text(text),
-            mode: 0o755,
-            owner,
-            follow: None,
-            restart: None,
-            passing: false,
-        };
-        changes.push(Change::Put(put));
+        let source = FileSource::Inline(text);
+        changes.push(WriteFile { path: bin.join("kind"), source, mode: 0o755, owner }.into());
     }
     changes
 }
@@ -134,5 +126,5 @@ fn download(
 ) -> Option<Change> {
     let (catalogue, arch) = (catalogue.ok()?, facts.arch?);
     let artifact = catalogue.artifact(&catalogue.recommended(arch)?.version, arch)?;
-    Some(Change::Put(Put::program(path, artifact, super::user(facts))))
+    Some(WriteFile::program(path, artifact, super::user(facts)).into())
 }

@@ -1,6 +1,6 @@
 //! The guide's slices: root's own, and accounting for everybody's.
 
-use crate::change::{Change, Put, RestartRequirement, Trigger, Unit};
+use crate::change::{Change, RestartRequirement, Trigger, Unit, WriteFile};
 use crate::compat::COMPAT;
 use crate::facts::Facts;
 use crate::stage::{Answers, Applicability, Stage};
@@ -35,13 +35,12 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let put = |path, text: &str| {
-        let mut put = Put::config(path, text.to_owned());
-        put.follow = Some(Trigger::DaemonReload);
-        put.restart = RestartRequirement::distro(None);
-        Change::Put(put)
+        Change::from(WriteFile::config(path, text.to_owned()))
+            .with_trigger(Trigger::DaemonReload)
+            .with_restart(RestartRequirement::distro(None))
     };
     let slice = || put("/etc/systemd/system/user-0.slice", include_str!("../../assets/files/user-0.slice"));
-    let enabled = Change::Unit(Unit { name: "user-0.slice".to_owned(), restart: None });
+    let enabled = Change::from(Unit::new("user-0.slice"));
     let mut changes = match facts.systemd.root_slice {
         None => vec![slice(), enabled],
         // The administrator's own stays as it is.

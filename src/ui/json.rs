@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 
 use super::{out, safe};
-use crate::change::Tick;
+use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 use crate::plan::Verdict;
 
@@ -72,14 +72,14 @@ impl Reporter for Json {
             }
             Event::Resumed(text) => json!({ "event": "resumed", "text": text }),
             Event::Waiting(text) => json!({ "event": "waiting", "text": text }),
-            Event::Tick(Tick::Wait(text)) => json!({ "event": "waiting", "text": text }),
+            Event::Progress(Progress::Waiting(text)) => json!({ "event": "waiting", "text": text }),
             Event::Warn(text) => json!({ "event": "warning", "text": text }),
-            Event::Tick(Tick::Note(text)) => json!({ "event": "note", "text": text }),
-            Event::Tick(Tick::Line(text)) => json!({ "event": "output", "text": text }),
-            Event::Tick(Tick::Bytes(done, total)) => {
+            Event::Progress(Progress::Note(text)) => json!({ "event": "note", "text": text }),
+            Event::Progress(Progress::Line(text)) => json!({ "event": "output", "text": text }),
+            Event::Progress(Progress::Bytes(done, total)) => {
                 json!({ "event": "bytes", "done": done, "total": total })
             }
-            Event::Tick(Tick::Percent(percent, what)) => {
+            Event::Progress(Progress::Percent(percent, what)) => {
                 json!({ "event": "percent", "percent": percent, "what": what })
             }
         });

@@ -1,6 +1,6 @@
 //! Plain lines, for pipes and CI.
 
-use crate::change::Tick;
+use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 
 /// Prints text. Continuation lines are indented, so that none of them looks like a line of kind-wsl.
@@ -44,10 +44,10 @@ impl Reporter for Plain {
                 }
             }
             Event::Resumed(text) | Event::Waiting(text) => out(text),
-            Event::Tick(Tick::Wait(text) | Tick::Note(text)) => out(&format!("  {text}")),
-            Event::Tick(Tick::Line(line)) if self.verbose => out(&format!("    {line}")),
+            Event::Progress(Progress::Waiting(text) | Progress::Note(text)) => out(&format!("  {text}")),
+            Event::Progress(Progress::Line(line)) if self.verbose => out(&format!("    {line}")),
             Event::Warn(text) => out(&format!("  warning: {text}")),
-            Event::Passed { .. } | Event::Change { .. } | Event::Tick(_) => {}
+            Event::Passed { .. } | Event::Change { .. } | Event::Progress(_) => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use anstyle::Style;
 
 use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
-use crate::change::{Change, Scope};
+use crate::change::{ChangeKind, Scope};
 use crate::facts::{Facts, Wsl};
 use crate::fix::Advice;
 use crate::plan::{Plan, Planned, Verdict};
@@ -85,7 +85,7 @@ pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
             let _ = writeln!(text, "{}", columns(&[("  ", 2, DIM)], &line, width()));
         }
     }
-    let follows: std::collections::BTreeSet<_> = plan.changes().filter_map(Change::follow).collect();
+    let follows: std::collections::BTreeSet<_> = plan.changes().filter_map(|c| c.trigger.as_ref()).collect();
     if !follows.is_empty() {
         let words: Vec<_> = follows.iter().map(|f| f.words()).collect();
         let _ =
@@ -114,7 +114,7 @@ fn ending(plan: &Plan, facts: &Facts) -> String {
             hint = hint.text()
         );
     }
-    let count = plan.changes().filter(|c| !matches!(c, Change::Restart(_))).count();
+    let count = plan.changes().filter(|c| !matches!(c.kind, ChangeKind::Restart(_))).count();
     let plural = if count == 1 { "" } else { "s" };
     let restart = match plan.restart {
         None if plan.left_to_you.is_some() => "and the restart that they need is left to you".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
-use crate::change::Tick;
+use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 
 /// The bar that is shown now.
@@ -91,18 +91,18 @@ impl Term {
         out(&columns(&[("  ", 2, DIM), (mark, 2, style)], text, width()));
     }
 
-    fn tick(&mut self, tick: &Tick) {
-        match tick {
-            Tick::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
-            Tick::Line(_) => {}
-            Tick::Note(text) => self.print(&columns(&[("  ", 2, DIM), ("·", 2, DIM)], text, width())),
-            Tick::Wait(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
-            Tick::Bytes(done, total) => {
+    fn progress(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
+            Progress::Line(_) => {}
+            Progress::Note(text) => self.print(&columns(&[("  ", 2, DIM), ("·", 2, DIM)], text, width())),
+            Progress::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
+            Progress::Bytes(done, total) => {
                 let bar = self.bar(BarKind::Bytes);
                 bar.set_length(total.unwrap_or(*done));
                 bar.set_position(*done);
             }
-            Tick::Percent(percent, what) => {
+            Progress::Percent(percent, what) => {
                 let bar = self.bar(BarKind::Percent);
                 bar.set_length(100);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
@@ -126,7 +126,7 @@ impl Reporter for Term {
                 self.print(&styled(DIM, &text));
             }
             Event::Change { target } => self.bar(BarKind::Spinner).set_message(one_line(&target.to_string())),
-            Event::Tick(tick) => self.tick(tick),
+            Event::Progress(progress) => self.progress(progress),
             Event::Changed { target } => self.mark("✓", GREEN, &target.to_string()),
             Event::Undone { reversal, .. } => self.mark("✓", GREEN, &reversal.done()),
             Event::Kept { reversal, why, .. } => {

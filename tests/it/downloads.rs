@@ -301,7 +301,7 @@ fn dpkg_gets_the_path_that_a_package_file_has_in_the_tree_of_root() {
         ..catalogue::cni().unwrap().artifact(&"1.1.1".parse().unwrap(), Arch::Amd64).unwrap()
     };
     let file = Some(PackageFile { artifact, version: "1.1.1".to_owned() });
-    let change = Change::Package(Package {
+    let change = Change::from(Package {
         manager: Manager::Apt,
         names: vec![NAME.to_owned()],
         file,
@@ -311,9 +311,9 @@ fn dpkg_gets_the_path_that_a_package_file_has_in_the_tree_of_root() {
     let source = Source { offline: Some(machine.path("/offline")), ..Source::default() };
     let mut fetcher = Fetcher::new(&host, source, Vec::new());
     let (seen, goal) = (change.current(&host).unwrap(), change.desired(&host).unwrap().state);
-    let (stop, mut tick) = (AtomicBool::new(false), |_| {});
+    let (stop, mut progress) = (AtomicBool::new(false), |_| {});
     let mut context =
-        Context { host: &host, fetcher: &mut fetcher, stop: &stop, tick: &mut tick, seen: &seen };
+        Context { host: &host, fetcher: &mut fetcher, stop: &stop, progress: &mut progress, seen: &seen };
     change.set(&mut context, &goal, None).unwrap();
     assert_eq!(change.current(&host).unwrap().to_string(), goal.to_string());
     let commands = machine.text("/fake/commands");

@@ -13,7 +13,7 @@ mod waits;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kind_wsl::fetch::{
-    Artifact, ChecksumSource, FetchError, Origin, Progress, Source, check, missing_from, open_offline,
+    Artifact, ChecksumSource, FetchError, Origin, Source, Transfer, check, missing_from, open_offline,
 };
 use kind_wsl::host::{LiveSystem, Process};
 
@@ -71,9 +71,9 @@ fn the_right_file_arrives_with_progress_and_is_done() {
             ok(BODY)
         });
         let expected = [
-            Progress::Started { total: Some(20), kept: 0 },
-            Progress::Bytes { done: 20, total: Some(20) },
-            Progress::Done,
+            Transfer::Started { total: Some(20), kept: 0 },
+            Transfer::Bytes { done: 20, total: Some(20) },
+            Transfer::Done,
         ];
         let mut part = Part::default();
         let ran = run(&server.artifact(), &Source::default(), &mut part, 0);

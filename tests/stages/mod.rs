@@ -25,7 +25,7 @@ use std::fmt::Write;
 
 use crate::support::{Layout, Machine};
 use insta::assert_snapshot;
-use kind_wsl::change::{Body, Change, Put, Scope};
+use kind_wsl::change::{Change, ChangeKind, FileSource, Scope, WriteFile};
 use kind_wsl::facts::Facts;
 use kind_wsl::host::Owner;
 use kind_wsl::stage::{Answers, Applicability};
@@ -61,9 +61,9 @@ fn decision_on(id: &str, facts: &Facts, said: &[(&str, &str)]) -> String {
 /// A change: its target, which has the value of an entry, and the mode, owner and text of a file.
 fn shown(change: &Change) -> String {
     let mut text = format!("{}\n", change.target());
-    if let Change::Put(Put { mode, body, .. }) = change {
+    if let ChangeKind::WriteFile(WriteFile { mode, source, .. }) = &change.kind {
         let _ = writeln!(text, "  mode {mode:o}");
-        if let Body::Text(lines) = body {
+        if let FileSource::Inline(lines) = source {
             text += &lines
                 .lines()
                 .map(|line| format!("  | {line}").trim_end().to_owned() + "\n")
@@ -73,21 +73,21 @@ fn shown(change: &Change) -> String {
     if let Some((_, Owner::User { uid, gid })) = change.created_path() {
         let _ = writeln!(text, "  owner {uid}:{gid}");
     }
-    if let Some(then) = change.follow() {
-        let _ = writeln!(text, "  then {}", then.words());
+    if let Some(trigger) = &change.trigger {
+        let _ = writeln!(text, "  then {}", trigger.words());
     }
-    if let Some(restart) = change.restart() {
+    if let Some(restart) = &change.restart {
         let what = match restart.scope {
             Scope::Distro => "this distribution",
             Scope::Vm => "WSL as a whole",
             Scope::Machine => "the machine",
         };
-        let effect = restart.until.as_ref().map(|until| format!(", which shows by {until:?}"));
+        let effect = restart.verify.as_ref().map(|check| format!(", which shows by {check:?}"));
         let _ = writeln!(text, "  takes effect after a restart of {what}{}", effect.unwrap_or_default());
     }
-    if let Change::Restart(restart) = change {
-        for until in &restart.until {
-            let _ = writeln!(text, "  until {until:?}");
+    if let ChangeKind::Restart(restart) = &change.kind {
+        for check in &restart.verify {
+            let _ = writeln!(text, "  until {check:?}");
         }
     }
     text

@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::change::{Change, Run};
+use crate::change::{Change, ChangeKind, SystemSetting};
 use crate::facts::wsl::{drive_mounts, drives_root};
 use crate::host::System;
 use crate::journal::Entry;
@@ -70,10 +70,10 @@ pub(super) enum InSafeMode {
 /// `src/linux/init/WslDistributionConfig.cpp:101-132`, `src/windows/common/WslCoreConfig.cpp`, `EnableSafeMode`).
 pub(super) fn in_safe_mode(system: &dyn System, entry: &Entry) -> InSafeMode {
     let change = &entry.intent.change;
-    if let Change::Run(run) = change
+    if let ChangeKind::Setting(setting) = &change.kind
         && !system.exists("/run/systemd/system")
     {
-        let ended = matches!(**run, Run::Sysctl { .. } | Run::SharedRoot);
+        let ended = matches!(**setting, SystemSetting::Sysctl { .. } | SystemSetting::SharedRoot);
         return if ended { InSafeMode::Nothing } else { InSafeMode::Later("systemd") };
     }
     match unreachable(system, entry) {
@@ -88,7 +88,7 @@ pub(super) fn decides_on_start(change: &Change) -> bool {
     let is_read = |path: &Utf8Path| {
         ["/etc/wsl.conf", "/etc/fstab", "/etc/systemd"].iter().any(|read| path.starts_with(read))
     };
-    matches!(change, Change::Unit(_)) || change.created_path().is_some_and(|(path, _)| is_read(path))
+    matches!(change.kind, ChangeKind::Unit(_)) || change.created_path().is_some_and(|(path, _)| is_read(path))
 }
 
 /// Returns why the file of a change cannot be reached, if it cannot.

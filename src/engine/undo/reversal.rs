@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{DriftState, is_package, packages_installed_by_us};
-use crate::change::{Change, Run, State, Unit};
+use crate::change::{ChangeKind, State, Unit};
 use crate::engine::Engine;
 use crate::host::System;
 use crate::journal::{Entry, Intent};
@@ -52,22 +52,22 @@ impl Reversal {
     #[must_use]
     pub fn of(intent: &Intent) -> Self {
         let value = |state: &State| match state {
-            State::Text { value: Some(value) } if !value.is_empty() => value.clone(),
+            State::CommandOutput { value: Some(value) } if !value.is_empty() => value.clone(),
             State::Unit { enabled: true } => "enabled".to_owned(),
             State::Unit { .. } => "disabled".to_owned(),
             _ => "unset".to_owned(),
         };
-        let (way, object) = match &intent.change {
-            Change::Package(package) => (Way::Remove, package.names.join(", ")),
-            Change::Run(run) => (Way::Reset, setting(run)),
-            Change::Unit(Unit { name, .. }) => (Way::Reset, name.clone()),
-            other => {
+        let (way, object) = match &intent.change.kind {
+            ChangeKind::Package(package) => (Way::Remove, package.names.join(", ")),
+            ChangeKind::Setting(change) => (Way::Reset, change.commands().name),
+            ChangeKind::Unit(Unit { name, .. }) => (Way::Reset, name.clone()),
+            _ => {
                 let existed = match &intent.before {
                     State::Absent => false,
                     State::Entry { file, .. } => file.is_some(),
                     _ => true,
                 };
-                (if existed { Way::Restore } else { Way::Delete }, other.target().object)
+                (if existed { Way::Restore } else { Way::Delete }, intent.change.target().object)
             }
         };
         let detail = match way {
@@ -89,10 +89,6 @@ impl Reversal {
             Way::Keep | Way::Drifted => format!("kept {object}"),
         }
     }
-}
-
-fn setting(run: &Run) -> String {
-    run.lines().what
 }
 
 /// What an undo of these entries would do: their number, and by its kind to what. Of an entry that is as it was before,

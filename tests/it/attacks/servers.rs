@@ -12,7 +12,7 @@ use camino::Utf8Path;
 use kind_wsl::fetch::catalogue::{self, Arch};
 use kind_wsl::fetch::signature::{self, SignatureStatus};
 use kind_wsl::fetch::{
-    Artifact, ChecksumSource, FetchError, Limits, Progress, Source, download, fetch_signature,
+    Artifact, ChecksumSource, FetchError, Limits, Source, Transfer, download, fetch_signature,
     fetch_unverified, install_tls_provider, newest_release,
 };
 use kind_wsl::host::{LiveSystem, Process, digest};
@@ -135,7 +135,7 @@ fn fetched(artifact: &Artifact, source: &Source) -> (Result<(), FetchError>, u64
     let staging = host.download_dir_at_host_path(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
     let mut taken = 0;
     let mut progress = |p| {
-        if let Progress::Bytes { done, .. } = p {
+        if let Transfer::Bytes { done, .. } = p {
             taken = done;
         }
     };

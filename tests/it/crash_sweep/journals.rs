@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 
+use kind_wsl::journal::Record;
 use serde::Deserialize;
 
 use crate::crash_sweep::machines::{self, Row};
@@ -114,6 +115,18 @@ fn a_journal_of_an_earlier_version_is_resumed_and_then_undone_to_the_byte() {
         crate::crash_sweep::finish(row, &machine);
         machine.take_back();
         assert_eq!(row.left(&before, &machine.snapshot()), Vec::<String>::new(), "{name}");
+    }
+}
+
+// An agreement holds digests of changes in this form: another form would ask again for consent that was given.
+#[test]
+fn a_record_of_an_earlier_version_is_written_as_that_version_wrote_it() {
+    for (name, _) in FIXTURES {
+        let path = format!("{}/tests/data/journals/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        for line in fs::read_to_string(path).unwrap().lines().filter(|line| line.ends_with('}')) {
+            let record: Record = serde_json::from_str(line).unwrap();
+            assert_eq!(record.line().trim_end(), line, "{name}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::fetch::{Artifact, FetchError, Progress, Source, download, resume};
+use kind_wsl::fetch::{Artifact, FetchError, Source, Transfer, download, resume};
 use kind_wsl::host::{DownloadDir, LiveSystem, Process};
 use tempfile::TempDir;
 
@@ -78,12 +78,12 @@ pub static ARRIVED: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 /// One call: how it ended, what it told, and how long it wanted to wait.
 pub struct Ran {
     pub outcome: Result<(), FetchError>,
-    pub told: Vec<Progress>,
+    pub told: Vec<Transfer>,
     pub waits: Vec<u64>,
 }
 
 type Pause<'a> = &'a mut dyn FnMut(Duration) -> bool;
-type Told<'a> = &'a mut dyn FnMut(Progress);
+type Told<'a> = &'a mut dyn FnMut(Transfer);
 
 /// Downloads into `part`; nobody waits, but the first `patience` waits are taken as done.
 pub fn run(artifact: &Artifact, source: &Source, part: &mut Part, patience: usize) -> Ran {
@@ -122,8 +122,8 @@ fn observed(
     let mut progress = |p| {
         told.push(p);
         match p {
-            Progress::Started { kept: begin, .. } => kept = begin,
-            Progress::Bytes { done, .. } => {
+            Transfer::Started { kept: begin, .. } => kept = begin,
+            Transfer::Bytes { done, .. } => {
                 part.restarts += usize::from(kept < has);
                 part.written += (done - kept) as usize;
                 (has, kept) = (done, done);
@@ -135,8 +135,8 @@ fn observed(
     };
     let outcome = work(&mut pause, &mut progress);
     let waiting =
-        told.iter().filter_map(|p| if let Progress::Waiting(t) = p { Some(t.as_secs()) } else { None });
+        told.iter().filter_map(|p| if let Transfer::Waiting(t) = p { Some(t.as_secs()) } else { None });
     assert_eq!(waiting.collect::<Vec<_>>(), waits, "every wait is told");
-    assert_eq!(told.iter().filter(|p| **p == Progress::Done).count(), usize::from(outcome.is_ok()));
+    assert_eq!(told.iter().filter(|p| **p == Transfer::Done).count(), usize::from(outcome.is_ok()));
     Ran { outcome, told, waits }
 }

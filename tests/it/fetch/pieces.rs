@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use kind_wsl::fetch::{Artifact, Limits, Progress, Source};
+use kind_wsl::fetch::{Artifact, Limits, Source, Transfer};
 use kind_wsl::host::digest;
 
 use crate::fetch::parts::{Part, Ran, run, run_damaged};
@@ -46,7 +46,7 @@ fn a_part_of_any_length_is_gone_on_from_and_only_the_rest_is_sent() {
                 let expected = if kept == 301 && size.is_some() { vec![] } else { vec![(asked, 301 - kept)] };
                 assert_eq!(server.given(), expected);
                 assert_eq!((part.restarts, part.written), (0, 301 - kept));
-                let started = Progress::Started { total: Some(301), kept: kept as u64 };
+                let started = Transfer::Started { total: Some(301), kept: kept as u64 };
                 assert_eq!(ran.told.first(), Some(&started));
             }
         }
@@ -187,9 +187,9 @@ fn a_server_that_ignores_the_range_is_taken_from_its_first_byte() {
         ran.outcome.unwrap();
         assert_eq!((&part.bytes()[..], part.restarts, server.given()), (BODY, 1, vec![(Some(5), 20)]));
         let told = [
-            Progress::Started { total: Some(20), kept: 0 },
-            Progress::Bytes { done: 20, total: Some(20) },
-            Progress::Done,
+            Transfer::Started { total: Some(20), kept: 0 },
+            Transfer::Bytes { done: 20, total: Some(20) },
+            Transfer::Done,
         ];
         assert_eq!(ran.told, told);
     });

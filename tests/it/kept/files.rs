@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use kind_wsl::change::{Change, ChangeError, Put};
+use kind_wsl::change::{Change, ChangeError, ChangeKind, WriteFile};
 use kind_wsl::engine::{DriftPolicy, EngineError};
 use kind_wsl::host::{BootInstance, FaultInjector, System};
 use kind_wsl::journal::{Intent, Journal, Record};
@@ -150,7 +150,7 @@ fn a_drop_in_that_an_earlier_program_wrote_is_undone() {
     {
         let host = calm(&machine);
         let mut journal = Journal::open(&host, "dev").unwrap();
-        let change = Change::Put(Put::config(path, text.to_owned()));
+        let change = Change::from(WriteFile::config(path, text.to_owned()));
         let (now, after) = (change.current(&host).unwrap(), change.desired(&host).unwrap().state);
         let dirs = host.missing_dirs(path.into()).unwrap();
         let stage = "delegation".to_owned();
@@ -187,9 +187,9 @@ fn every_text_that_setup_writes_can_be_told_from_a_text_of_another_author() {
         answers.set("provider", provider);
         let selection = StageSelection { guide: true, ..StageSelection::default() };
         let plan = Plan::make(&calm(&machine), &machine.facts(), &answers, &selection).unwrap();
-        let texts = plan.changes().filter_map(|c| match c {
-            Change::Put(put) => match &put.body {
-                kind_wsl::change::Body::Text(text) => Some((put, text)),
+        let texts = plan.changes().filter_map(|c| match &c.kind {
+            ChangeKind::WriteFile(put) => match &put.source {
+                kind_wsl::change::FileSource::Inline(text) => Some((put, text)),
                 _ => None,
             },
             _ => None,
@@ -198,8 +198,11 @@ fn every_text_that_setup_writes_can_be_told_from_a_text_of_another_author() {
         for (put, text) in texts {
             // The text of the next version, over that of this one.
             machine.write(put.path.as_str(), text);
-            let next = Put { body: kind_wsl::change::Body::Text(format!("{text}# more\n")), ..put.clone() };
-            let aim = Change::Put(next).desired(&calm(&machine));
+            let next = WriteFile {
+                source: kind_wsl::change::FileSource::Inline(format!("{text}# more\n")),
+                ..put.clone()
+            };
+            let aim = Change::from(next).desired(&calm(&machine));
             assert!(!matches!(aim, Err(ChangeError::Foreign { .. })), "{}", put.path);
             count += 1;
         }

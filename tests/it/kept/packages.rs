@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use kind_wsl::change::{Change, Manager};
+use kind_wsl::change::{ChangeKind, Manager};
 use kind_wsl::engine::{DriftPolicy, EngineError};
 use kind_wsl::plan::{Plan, StageSelection, Verdict};
 use kind_wsl::stage::Answers;
@@ -17,8 +17,8 @@ fn plan(machine: &Machine, answers: &Answers) -> Plan {
 }
 
 fn package_names(plan: &Plan) -> Vec<String> {
-    let names = plan.changes().filter_map(|c| match c {
-        Change::Package(package) => Some(package.names.clone()),
+    let names = plan.changes().filter_map(|c| match &c.kind {
+        ChangeKind::Package(package) => Some(package.names.clone()),
         _ => None,
     });
     names.flatten().collect()
@@ -86,7 +86,7 @@ fn a_removal_that_an_installation_needs_blocks_the_plan_until_it_is_agreed_to() 
 
     answers.set("remove_packages", "docker-ce-cli");
     let agreed = plan(&machine, &answers);
-    let target = agreed.changes().find(|c| matches!(c, Change::Package(_))).unwrap().target();
+    let target = agreed.changes().find(|c| matches!(c.kind, ChangeKind::Package(_))).unwrap().target();
     assert!(target.detail.ends_with("; removes docker-ce-cli"), "{}", target.detail);
     machine.finish(|host| machine.setup(host, &answers, false));
     assert!(!has(&machine, "docker-ce-cli"));

@@ -6,8 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangeError, Context, Desired, FileState, Primitive, RestartRequirement, State, Target, Trigger, regular,
-    restore, saved, seen, write_all,
+    ChangeError, Context, Desired, FileState, Primitive, State, Target, regular, restore, saved, seen,
+    write_all,
 };
 use crate::edit::toml::Value;
 use crate::edit::wslconf::{Dialect, Document, Grammar};
@@ -16,18 +16,13 @@ use crate::host::{Expected, HostError, Owner, System, digest};
 
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct EditFile {
     /// The file; links are followed, as whoever reads it follows them.
     pub path: Utf8PathBuf,
     /// The entry, by the grammar of its file.
     pub edit: Edit,
     /// Who owns the file if we have to make it.
     pub owner: Owner,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follow: Option<Trigger>,
-    /// What has to be started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<RestartRequirement>,
 }
 
 /// An entry and its goal.
@@ -51,11 +46,11 @@ pub enum Edit {
         /// The value; `None` removes the key.
         value: Option<String>,
     },
-    /// Words of the one `[wsl2] kernelCommandLine` of `.wslconfig`.
+    /// Parameters in the one `[wsl2] kernelCommandLine` of `.wslconfig`.
     #[serde(rename = "kernel_words")]
     KernelParams {
-        /// The words that it shall hold.
-        words: Vec<String>,
+        #[serde(rename = "words")]
+        params: Vec<String>,
     },
     /// A whole section of `/etc/wsl.conf` that WSL does not read, taken out.
     DropSection {
@@ -112,7 +107,7 @@ impl Edit {
     fn goal(&self, now: Option<&str>) -> Option<String> {
         match self {
             Self::WslConf { value, .. } | Self::Wslconfig { value, .. } => value.clone(),
-            Self::KernelParams { words } => Some(cmdline::merge(now.unwrap_or_default(), &strs(words))),
+            Self::KernelParams { params } => Some(cmdline::merge(now.unwrap_or_default(), &strs(params))),
             Self::DropSection { .. } => None,
             Self::Repair => Some("readable to its end".to_owned()),
             Self::Toml { value, .. } => Some(value.to_string()),
@@ -230,7 +225,12 @@ struct Now {
     value: Option<String>,
 }
 
-impl Entry {
+impl EditFile {
+    #[must_use]
+    pub fn new(path: impl Into<Utf8PathBuf>, edit: Edit, owner: Owner) -> Self {
+        Self { path: path.into(), edit, owner }
+    }
+
     fn now(&self, system: &dyn System) -> Result<Now, ChangeError> {
         let path = system.resolve(&self.path)?;
         let (file, bytes) = regular(system, &path)?.map_or((None, Vec::new()), |(f, b)| (Some(f), b));
@@ -268,7 +268,7 @@ impl Entry {
     }
 }
 
-impl Primitive for Entry {
+impl Primitive for EditFile {
     fn target(&self) -> Target {
         let set = |section: &str, key: &str, value: &Option<String>| match value {
             Some(value) => format!("[{section}] {key} = {value}"),
@@ -278,7 +278,7 @@ impl Primitive for Entry {
             Edit::WslConf { section, key, value, .. } | Edit::Wslconfig { section, key, value } => {
                 set(section, key, value)
             }
-            Edit::KernelParams { words } => format!("[wsl2] kernelCommandLine holds {}", words.join(" ")),
+            Edit::KernelParams { params } => format!("[wsl2] kernelCommandLine holds {}", params.join(" ")),
             Edit::DropSection { section, .. } => format!("[{section}] taken out: WSL never reads it here"),
             Edit::Repair => "lines at which WSL stops reading made comments".to_owned(),
             Edit::Toml { path, value } => {

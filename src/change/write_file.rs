@@ -7,11 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangeError, Context, Desired, FileState, Primitive, RestartRequirement, State, Target, Tick, Trigger,
-    expect_file, restore, seen, write_all,
+    ChangeError, Context, Desired, FileState, Primitive, Progress, State, Target, expect_file, restore, seen,
+    write_all,
 };
 use crate::fetch::signature::{self, SignatureStatus};
-use crate::fetch::{self, Artifact, FetchError, Origin, Progress};
+use crate::fetch::{self, Artifact, FetchError, Origin, Transfer};
 use crate::host::{Owner, System, digest};
 
 /// What every text of ours has among its first lines, in every version of this program.
@@ -21,32 +21,27 @@ const MARK_LINES: usize = 3;
 
 /// Puts a file in place, with exactly these bytes, mode and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Put {
+pub struct WriteFile {
     /// Where. A link here is an error: it would be somebody else's file that we replace.
     pub path: Utf8PathBuf,
-    pub body: Body,
+    #[serde(rename = "body")]
+    pub source: FileSource,
     /// Permission bits.
     pub mode: u32,
     pub owner: Owner,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follow: Option<Trigger>,
-    /// What has to be started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<RestartRequirement>,
-    /// Whether it is there for the run alone, which takes it back when it comes to its end.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub passing: bool,
 }
 
 /// Where the bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Body {
-    Text(String),
+pub enum FileSource {
+    #[serde(rename = "text")]
+    Inline(String),
     /// They are downloaded, and are known by their hash.
     Download(Artifact),
     /// They are in a file of the user's, and are known by their hash.
-    Local {
+    #[serde(rename = "local")]
+    LocalFile {
         path: Utf8PathBuf,
         /// What the user says its bytes are.
         artifact: Artifact,
@@ -58,52 +53,39 @@ enum Input<'p> {
     File { artifact: &'p Artifact, from: Origin, file: Box<dyn Read> },
 }
 
-impl Put {
+impl WriteFile {
     /// A configuration file of root's, mode 0644.
     #[must_use]
     pub fn config(path: &str, text: String) -> Self {
-        Self {
-            path: path.into(),
-            body: Body::Text(text),
-            mode: 0o644,
-            owner: Owner::Root,
-            follow: None,
-            restart: None,
-            passing: false,
-        }
-    }
-
-    /// The same, for the time of the run.
-    #[must_use]
-    pub fn passing(self) -> Self {
-        Self { passing: true, ..self }
+        Self { path: path.into(), source: FileSource::Inline(text), mode: 0o644, owner: Owner::Root }
     }
 
     /// A downloaded program of the user's, mode 0755.
     #[must_use]
     pub fn program(path: Utf8PathBuf, artifact: Artifact, owner: Owner) -> Self {
-        let body = Body::Download(artifact);
-        Self { path, body, mode: 0o755, owner, follow: None, restart: None, passing: false }
+        Self { path, source: FileSource::Download(artifact), mode: 0o755, owner }
     }
 
     fn sha256(&self) -> String {
-        match &self.body {
-            Body::Text(text) => digest(text.as_bytes()),
-            Body::Download(artifact) | Body::Local { artifact, .. } => artifact.sha256.clone(),
+        match &self.source {
+            FileSource::Inline(text) => digest(text.as_bytes()),
+            FileSource::Download(artifact) | FileSource::LocalFile { artifact, .. } => {
+                artifact.sha256.clone()
+            }
         }
     }
 
     /// What comes from elsewhere.
     fn artifact(&self) -> Option<&Artifact> {
-        match &self.body {
-            Body::Text(_) => None,
-            Body::Download(artifact) | Body::Local { artifact, .. } => Some(artifact),
+        match &self.source {
+            FileSource::Inline(_) => None,
+            FileSource::Download(artifact) | FileSource::LocalFile { artifact, .. } => Some(artifact),
         }
     }
 
     /// A text of ours takes the place of one that some kind-wsl wrote, and of no other: there is no merging of whole files.
     fn refuse_foreign(&self, system: &dyn System) -> Result<(), ChangeError> {
-        let Body::Text(text) = &self.body else { return Ok(()) };
+        let FileSource::Inline(text) = &self.source else { return Ok(()) };
         let State::File(now) = self.current(system)? else { return Ok(()) };
         if now.sha256 == digest(text.as_bytes()) {
             return Ok(());
@@ -115,12 +97,12 @@ impl Put {
 
     /// Opens what is written.
     fn open(&self, context: &mut Context<'_>) -> Result<Input<'_>, ChangeError> {
-        let (artifact, from, file) = match &self.body {
-            Body::Text(text) => return Ok(Input::Text(text)),
-            Body::Local { path, artifact } => {
+        let (artifact, from, file) = match &self.source {
+            FileSource::Inline(text) => return Ok(Input::Text(text)),
+            FileSource::LocalFile { path, artifact } => {
                 (artifact, Origin::File(path.clone()), context.host.open(path)?)
             }
-            Body::Download(artifact) => {
+            FileSource::Download(artifact) => {
                 let opened = if let Some(dir) = &context.fetcher.source().offline {
                     fetch::open_offline(context.host, artifact, dir)
                 } else {
@@ -143,17 +125,17 @@ impl Put {
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
         let mut input = self.open(context)?;
         let over = seen(context.seen);
-        let Context { host, fetcher, tick, .. } = context;
-        let mut progress = |progress| {
-            if let Progress::Bytes { done, total } = progress {
-                tick(Tick::Bytes(done, total));
+        let Context { host, fetcher, progress, .. } = context;
+        let mut transferred = |transfer| {
+            if let Transfer::Bytes { done, total } = transfer {
+                progress(Progress::Bytes(done, total));
             }
         };
         let mut copy = |sink: &mut dyn Write| match &mut input {
             Input::Text(text) => write_all(sink, text.as_bytes(), &self.path),
             // Hashed on its way, a download once more: what is put in place is what was asked for.
             Input::File { artifact, from, file } => {
-                fetch::check(artifact, file, from.clone(), sink, &mut progress).map_err(failed(artifact))
+                fetch::check(artifact, file, from.clone(), sink, &mut transferred).map_err(failed(artifact))
             }
         };
         // A program that is not in the catalogue proves its version before it gets its name; these very bytes are written.
@@ -190,16 +172,16 @@ impl Put {
 /// Has a file from elsewhere whole and right; where its publisher signs what it publishes, the signature is looked at
 /// as well.
 fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf, ChangeError> {
-    let Context { host, fetcher, stop, tick, .. } = context;
-    let mut going = |progress| {
-        tick(match progress {
-            Progress::Started { total, kept } => Tick::Bytes(kept, total),
-            Progress::Bytes { done, total } => Tick::Bytes(done, total),
-            Progress::Waiting(length) => {
+    let Context { host, fetcher, stop, progress, .. } = context;
+    let mut going = |transfer| {
+        progress(match transfer {
+            Transfer::Started { total, kept } => Progress::Bytes(kept, total),
+            Transfer::Bytes { done, total } => Progress::Bytes(done, total),
+            Transfer::Waiting(length) => {
                 let seconds = length.as_secs();
-                Tick::Wait(format!("the download of {} resumes in {seconds} s", artifact.name))
+                Progress::Waiting(format!("the download of {} resumes in {seconds} s", artifact.name))
             }
-            Progress::Done => return true,
+            Transfer::Done => return true,
         });
         !stop.load(Ordering::Relaxed)
     };
@@ -213,10 +195,10 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
     let name = &artifact.name;
     match signature::verify(artifact, fetcher.source(), &signature::CRUN, &staged) {
         Ok(SignatureStatus::Good { fingerprint }) => {
-            tick(Tick::Note(format!("{name} is signed by {fingerprint}")));
+            progress(Progress::Note(format!("{name} is signed by {fingerprint}")));
         }
         Ok(SignatureStatus::Missing) => {
-            tick(Tick::Note(format!("{name} comes without a signature; its checksum is right")));
+            progress(Progress::Note(format!("{name} comes without a signature; its checksum is right")));
         }
         Ok(SignatureStatus::NoGpgv) => {}
         Err(e @ FetchError::BadSignature { .. }) => {
@@ -224,7 +206,7 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
             return Err(failed(artifact)(e));
         }
         Err(e) => {
-            tick(Tick::Note(format!(
+            progress(Progress::Note(format!(
                 "the signature of {name} was not looked at: {e}; its checksum is right"
             )));
         }
@@ -237,15 +219,14 @@ fn failed(artifact: &Artifact) -> impl FnOnce(FetchError) -> ChangeError + use<>
     move |e| ChangeError::Fetch { name, source: Box::new(e) }
 }
 
-impl Primitive for Put {
+impl Primitive for WriteFile {
     fn target(&self) -> Target {
-        let (verb, detail) = match &self.body {
-            Body::Text(_) if self.passing => ("write", "until the set-up ends".to_owned()),
-            Body::Text(_) => ("write", String::new()),
-            Body::Download(a) => {
+        let (verb, detail) = match &self.source {
+            FileSource::Inline(_) => ("write", String::new()),
+            FileSource::Download(a) => {
                 ("download", format!("{}, sha256 {}…", a.name, a.sha256.get(..12).unwrap_or_default()))
             }
-            Body::Local { path, artifact } => ("copy", format!("{} from {path}", artifact.name)),
+            FileSource::LocalFile { path, artifact } => ("copy", format!("{} from {path}", artifact.name)),
         };
         Target { verb: verb.to_owned(), object: self.path.to_string(), detail }
     }
@@ -271,8 +252,8 @@ impl Primitive for Put {
         self.refuse_foreign(system)?;
         let (uid, gid) = system.resolve_owner(self.owner);
         let state = FileState { path: self.path.clone(), sha256: self.sha256(), mode: self.mode, uid, gid };
-        let bytes = match &self.body {
-            Body::Text(text) => Some((self.path.clone(), text.clone().into_bytes())),
+        let bytes = match &self.source {
+            FileSource::Inline(text) => Some((self.path.clone(), text.clone().into_bytes())),
             _ => None,
         };
         Ok(Desired { state: State::File(state), bytes })

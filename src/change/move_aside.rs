@@ -9,7 +9,7 @@ use crate::host::{Kind, Owner, System};
 /// Renames the file or link at `path` to `to`, in the same directory: its bytes, mode, owner and extended attributes stay,
 /// a relative link keeps its target, and the rename cannot fail halfway as a copy to another file system can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct MoveAside {
     /// Where the user has it.
     pub path: Utf8PathBuf,
     /// Its name while ours is in its place.
@@ -18,7 +18,7 @@ pub struct Aside {
     pub owner: Owner,
 }
 
-impl Aside {
+impl MoveAside {
     fn has(system: &dyn System, path: &Utf8Path) -> Result<bool, ChangeError> {
         let dir = path.parent().unwrap_or(Utf8Path::new("/"));
         let real = system.resolve(dir)?.join(path.file_name().unwrap_or_default());
@@ -30,7 +30,7 @@ impl Aside {
     }
 }
 
-impl Primitive for Aside {
+impl Primitive for MoveAside {
     fn target(&self) -> Target {
         let name = self.to.file_name().unwrap_or_default();
         Target {

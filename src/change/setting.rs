@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeError, Context, Desired, Primitive, State, Target, Tick, user_owner};
+use super::{ChangeError, Context, Desired, Primitive, Progress, State, Target, user_owner};
 use crate::host::{Account, Cmd, Owner, System};
 
 /// The settings that a command reads and writes.
@@ -13,8 +13,8 @@ use crate::host::{Account, Cmd, Owner, System};
 /// A closed set: what an undo runs as root is made from these fields, and a journal that holds any other command line
 /// is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Lines", into = "Lines")]
-pub enum Run {
+#[serde(try_from = "SettingCommands", into = "SettingCommands")]
+pub enum SystemSetting {
     /// A kernel setting, until the next boot.
     Sysctl {
         /// Its name, one of those that kind-wsl sets.
@@ -68,25 +68,29 @@ const TOOL: Duration = Duration::from_mins(10);
 
 /// The command lines of a setting, as the journal holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lines {
-    /// What it is about, in words.
-    pub what: String,
-    pub read: Cmd,
-    /// What `read` prints once it is set.
-    pub want: String,
-    /// Writes the setting; `{}` in an argument stands for the value.
-    pub write: Cmd,
-    /// Reverts it, if that is another command than `write`: a setup tool has an `uninstall`, which has to succeed
+pub struct SettingCommands {
+    /// The name that the plan shows.
+    #[serde(rename = "what")]
+    pub name: String,
+    #[serde(rename = "read")]
+    pub get: Cmd,
+    /// What `get` prints once it is set.
+    #[serde(rename = "want")]
+    pub value: String,
+    /// `{}` in an argument stands for the value.
+    #[serde(rename = "write")]
+    pub set: Cmd,
+    /// Reverts it, if that is another command than `set`: a setup tool has an `uninstall`, which has to succeed
     /// wherever the tool was interrupted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub back: Option<Cmd>,
+    #[serde(rename = "back", default, skip_serializing_if = "Option::is_none")]
+    pub unset: Option<Cmd>,
     /// A file that the command creates: the directories above it are created for it, with its owner, and are removed
     /// with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<(Utf8PathBuf, Owner)>,
 }
 
-impl Run {
+impl SystemSetting {
     /// A unit of the user that the setup tool creates, with the tool's programs in `dir`.
     #[must_use]
     pub fn installed(unit: &str, user: &Account, tool: &Utf8Path, dir: &Utf8Path) -> Self {
@@ -102,13 +106,13 @@ impl Run {
 
     /// Returns the commands by which it is read, set and reverted.
     #[must_use]
-    pub fn lines(&self) -> Lines {
-        let line = |what: String, read, want: &str, write, back| Lines {
-            what,
-            read,
-            want: want.to_owned(),
-            write,
-            back,
+    pub fn commands(&self) -> SettingCommands {
+        let commands = |name: String, get, value: &str, set, unset| SettingCommands {
+            name,
+            get,
+            value: value.to_owned(),
+            set,
+            unset,
             file: None,
         };
         let of_user = |user: &Account, args: &[&str]| {
@@ -116,30 +120,30 @@ impl Run {
         };
         match self {
             Self::Sysctl { name, value } => {
-                let write = Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]);
-                line(name.clone(), Cmd::new("sysctl", ["-n", name]), &value.to_string(), write, None)
+                let set = Cmd::new("sysctl", ["-q".to_owned(), "-w".to_owned(), format!("{name}={{}}")]);
+                commands(name.clone(), Cmd::new("sysctl", ["-n", name]), &value.to_string(), set, None)
             }
             Self::SharedRoot => {
-                let read = Cmd::new("findmnt", ["-f", "-n", "-o", "PROPAGATION", "/"]);
-                let write = Cmd::new("mount", ["--make-rshared", "/"]);
+                let get = Cmd::new("findmnt", ["-f", "-n", "-o", "PROPAGATION", "/"]);
+                let set = Cmd::new("mount", ["--make-rshared", "/"]);
                 // WSL shares /mnt/wsl among the distributions: what was shared below `/` before has to stay so.
-                let back = Cmd::new("mount", ["--make-private", "/"]);
-                line("propagation of /".to_owned(), read, "shared", write, Some(back))
+                let unset = Cmd::new("mount", ["--make-private", "/"]);
+                commands("propagation of /".to_owned(), get, "shared", set, Some(unset))
             }
             Self::Disabled { unit } => {
                 // `show` ends well whatever it finds; `is-enabled` does not.
-                let read = Cmd::new("systemctl", ["show", "--value", "-p", "UnitFileState", unit]);
-                let write = Cmd::new("systemctl", ["--quiet", "disable", "--now", unit]);
+                let get = Cmd::new("systemctl", ["show", "--value", "-p", "UnitFileState", unit]);
+                let set = Cmd::new("systemctl", ["--quiet", "disable", "--now", unit]);
                 // Not started: its package is removed next, or it comes with the next boot.
-                let back = Cmd::new("systemctl", ["--quiet", "enable", unit]);
-                let write = write.timeout(Duration::from_mins(2));
-                line(format!("the system's own {unit}"), read, "disabled", write, Some(back))
+                let unset = Cmd::new("systemctl", ["--quiet", "enable", unit]);
+                let set = set.timeout(Duration::from_mins(2));
+                commands(format!("the system's own {unit}"), get, "disabled", set, Some(unset))
             }
             Self::Linger { user } => {
-                let read = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger"]).operand(user);
-                let set = |verb| Cmd::new("loginctl", [verb]).operand(user);
-                let (write, back) = (set("enable-linger"), set("disable-linger"));
-                line(format!("linger of {user}"), read, "yes", write, Some(back))
+                let get = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger"]).operand(user);
+                let linger = |verb| Cmd::new("loginctl", [verb]).operand(user);
+                let (set, unset) = (linger("enable-linger"), linger("disable-linger"));
+                commands(format!("linger of {user}"), get, "yes", set, Some(unset))
             }
             Self::Installed { unit, user, tool, dir, file } => {
                 let by_tool = |verb| {
@@ -147,17 +151,17 @@ impl Run {
                     cmd.with_env("PATH", &format!("{dir}{PATH}")).timeout(TOOL)
                 };
                 // No unit, one that a killed tool left and one that is in use are three different answers.
-                let read = of_user(user, &["show", "--value", "-p", "UnitFileState", unit]);
-                let what = format!("{unit} of {}", user.name);
+                let get = of_user(user, &["show", "--value", "-p", "UnitFileState", unit]);
+                let title = format!("{unit} of {}", user.name);
                 let file = Some((file.clone(), user_owner(user)));
-                let (write, back) = (by_tool("install"), by_tool("uninstall"));
-                Lines { file, ..line(what, read, "enabled", write, Some(back)) }
+                let (set, unset) = (by_tool("install"), by_tool("uninstall"));
+                SettingCommands { file, ..commands(title, get, "enabled", set, Some(unset)) }
             }
             Self::Started { unit, user } => {
-                let read = of_user(user, &["show", "--value", "-p", "ActiveState", unit]);
-                let write = of_user(user, &["start", unit]).timeout(TOOL);
-                let what = format!("state of {unit} of {}", user.name);
-                line(what, read, "active", write, Some(of_user(user, &["stop", unit])))
+                let get = of_user(user, &["show", "--value", "-p", "ActiveState", unit]);
+                let set = of_user(user, &["start", unit]).timeout(TOOL);
+                let title = format!("state of {unit} of {}", user.name);
+                commands(title, get, "active", set, Some(of_user(user, &["stop", unit])))
             }
         }
     }
@@ -165,22 +169,22 @@ impl Run {
     /// Returns whether reverting it is another command than setting it, which has to succeed wherever it was
     /// interrupted.
     #[must_use]
-    pub fn has_way_back(&self) -> bool {
+    pub fn has_unset_command(&self) -> bool {
         !matches!(self, Self::Sysctl { .. })
     }
 
     /// Returns the setting whose commands these would be, without a look at all of them.
-    fn guess(lines: &Lines) -> Option<Self> {
+    fn guess(commands: &SettingCommands) -> Option<Self> {
         let last = |cmd: &Cmd| cmd.args.last().cloned();
-        let unit = last(&lines.read).filter(|name| is_unit(name));
-        Some(match lines.write.program.as_str() {
+        let unit = last(&commands.get).filter(|name| is_unit(name));
+        Some(match commands.set.program.as_str() {
             "sysctl" => {
-                let name = last(&lines.read).filter(|name| SYSCTLS.contains(&name.as_str()))?;
-                Self::Sysctl { name, value: lines.want.parse().ok()? }
+                let name = last(&commands.get).filter(|name| SYSCTLS.contains(&name.as_str()))?;
+                Self::Sysctl { name, value: commands.value.parse().ok()? }
             }
             "mount" => Self::SharedRoot,
-            "loginctl" => Self::Linger { user: last(&lines.write).filter(|name| !name.starts_with('-'))? },
-            "systemctl" => match &lines.write.user {
+            "loginctl" => Self::Linger { user: last(&commands.set).filter(|name| !name.starts_with('-'))? },
+            "systemctl" => match &commands.set.user {
                 None => Self::Disabled { unit: unit? },
                 Some(user) => Self::Started { unit: unit?, user: user.clone() },
             },
@@ -188,8 +192,8 @@ impl Run {
                 let tool = Utf8PathBuf::from(tool);
                 let is_tool =
                     tool.is_absolute() && tool.file_name().is_some_and(|name| TOOLS.contains(&name));
-                let dir = Utf8Path::new(lines.write.env.get("PATH")?.strip_suffix(PATH)?);
-                let user = lines.write.user.as_ref().filter(|_| is_tool)?;
+                let dir = Utf8Path::new(commands.set.env.get("PATH")?.strip_suffix(PATH)?);
+                let user = commands.set.user.as_ref().filter(|_| is_tool)?;
                 Self::installed(&unit?, user, &tool, dir)
             }
         })
@@ -209,56 +213,53 @@ pub(super) fn is_unit(name: &str) -> bool {
     name.contains('.') && !name.starts_with(['-', '.']) && name.chars().all(plain)
 }
 
-impl From<Run> for Lines {
-    fn from(run: Run) -> Self {
-        run.lines()
+impl From<SystemSetting> for SettingCommands {
+    fn from(setting: SystemSetting) -> Self {
+        setting.commands()
     }
 }
 
-impl TryFrom<Lines> for Run {
+impl TryFrom<SettingCommands> for SystemSetting {
     type Error = String;
 
-    fn try_from(lines: Lines) -> Result<Self, String> {
+    fn try_from(commands: SettingCommands) -> Result<Self, String> {
         // How long a command may take is this program's to say.
-        let timeless = |mut lines: Lines| {
-            for cmd in
-                [Some(&mut lines.read), Some(&mut lines.write), lines.back.as_mut()].into_iter().flatten()
+        let timeless = |mut commands: SettingCommands| {
+            for cmd in [Some(&mut commands.get), Some(&mut commands.set), commands.unset.as_mut()]
+                .into_iter()
+                .flatten()
             {
                 cmd.seconds = 0;
             }
-            lines
+            commands
         };
-        let is_root = |run: &Self| run.user().is_some_and(|user| user.uid == 0);
-        let shown = lines.write.to_string();
-        let found = Self::guess(&lines).filter(|run| !is_root(run));
-        let found = found.filter(|run| timeless(run.lines()) == timeless(lines));
+        let is_root = |setting: &Self| setting.user().is_some_and(|user| user.uid == 0);
+        let shown = commands.set.to_string();
+        let found = Self::guess(&commands).filter(|setting| !is_root(setting));
+        let found = found.filter(|setting| timeless(setting.commands()) == timeless(commands));
         found.ok_or_else(|| format!("`{shown}` is not a command of kind-wsl"))
     }
 }
 
-impl From<Run> for Change {
-    fn from(run: Run) -> Self {
-        Self::Run(Box::new(run))
-    }
-}
-
-impl Primitive for Run {
+impl Primitive for SystemSetting {
     fn target(&self) -> Target {
-        let Lines { what, want, .. } = self.lines();
-        Target { verb: "set".to_owned(), object: what, detail: want }
+        let SettingCommands { name, value, .. } = self.commands();
+        Target { verb: "set".to_owned(), object: name, detail: value }
     }
 
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
-        match system.run_readonly(&self.lines().read) {
-            Ok(said) => Ok(State::Text { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) }),
+        match system.run_readonly(&self.commands().get) {
+            Ok(said) => {
+                Ok(State::CommandOutput { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) })
+            }
             // No answer is not "there is none": what was there before could not be put back.
             Err(e) if e.is_unanswered() => Err(e.into()),
-            Err(_) => Ok(State::Text { value: None }),
+            Err(_) => Ok(State::CommandOutput { value: None }),
         }
     }
 
     fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {
-        Ok(Desired { state: State::Text { value: Some(self.lines().want) }, bytes: None })
+        Ok(Desired { state: State::CommandOutput { value: Some(self.commands().value) }, bytes: None })
     }
 
     fn set(
@@ -268,21 +269,21 @@ impl Primitive for Run {
         _applied: Option<&State>,
     ) -> Result<(), ChangeError> {
         let mismatch = || ChangeError::Mismatch(self.target().to_string());
-        let State::Text { value } = to else { return Err(mismatch()) };
-        let lines = self.lines();
+        let State::CommandOutput { value } = to else { return Err(mismatch()) };
+        let commands = self.commands();
         let mut run = |cmd: &Cmd| {
-            context.host.run(cmd, &mut |line| (context.tick)(Tick::Line(line.to_owned())))?;
+            context.host.run(cmd, &mut |line| (context.progress)(Progress::Line(line.to_owned())))?;
             Ok(())
         };
-        if let Some(back) = lines.back.as_ref().filter(|_| value.as_ref() != Some(&lines.want)) {
-            return run(back);
+        if let Some(unset) = commands.unset.as_ref().filter(|_| value.as_ref() != Some(&commands.value)) {
+            return run(unset);
         }
         // A setting that could not be read before did not exist: there is nothing to restore.
         let Some(value) = value else { return Ok(()) };
         if matches!(self, Self::Sysctl { .. }) && value.parse::<u64>().is_err() {
             return Err(mismatch());
         }
-        let mut cmd = lines.write;
+        let mut cmd = commands.set;
         for arg in &mut cmd.args {
             *arg = arg.replace("{}", value);
         }
@@ -299,7 +300,7 @@ impl Primitive for Run {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lines, Run, SYSCTLS};
+    use super::{SYSCTLS, SettingCommands, SystemSetting};
     use crate::host::Account;
 
     fn dev(uid: u32) -> Account {
@@ -307,16 +308,16 @@ mod tests {
         Account { name: "dev".to_owned(), uid, gid: 1000, home, shell: "/bin/sh".to_owned() }
     }
 
-    fn all() -> Vec<Run> {
+    fn all() -> Vec<SystemSetting> {
         let (unit, user) = ("docker.service".to_owned(), dev(1000));
         let tool = "/usr/bin/dockerd-rootless-setuptool.sh";
         vec![
-            Run::Sysctl { name: SYSCTLS[0].to_owned(), value: 524_288 },
-            Run::SharedRoot,
-            Run::Disabled { unit: "docker.socket".to_owned() },
-            Run::Linger { user: "dev".to_owned() },
-            Run::installed(&unit, &user, tool.into(), "/usr/bin".into()),
-            Run::Started { unit, user },
+            SystemSetting::Sysctl { name: SYSCTLS[0].to_owned(), value: 524_288 },
+            SystemSetting::SharedRoot,
+            SystemSetting::Disabled { unit: "docker.socket".to_owned() },
+            SystemSetting::Linger { user: "dev".to_owned() },
+            SystemSetting::installed(&unit, &user, tool.into(), "/usr/bin".into()),
+            SystemSetting::Started { unit, user },
         ]
     }
 
@@ -324,47 +325,52 @@ mod tests {
     fn every_setting_is_read_back_from_the_journal() {
         for run in all() {
             let text = serde_json::to_string(&run).unwrap();
-            assert_eq!(serde_json::from_str::<Run>(&text).unwrap(), run, "{text}");
+            assert_eq!(serde_json::from_str::<SystemSetting>(&text).unwrap(), run, "{text}");
         }
     }
 
     #[test]
     fn a_setting_is_read_that_the_first_release_wrote() {
         let old = r#"{"what":"fs.inotify.max_user_watches","read":{"program":"sysctl","args":["-n","fs.inotify.max_user_watches"],"seconds":30},"want":"524288","write":{"program":"sysctl","args":["-q","-w","fs.inotify.max_user_watches={}"],"seconds":30}}"#;
-        let run: Run = serde_json::from_str(old).unwrap();
+        let run: SystemSetting = serde_json::from_str(old).unwrap();
         assert_eq!(run, all()[0]);
         assert_eq!(serde_json::to_string(&run).unwrap(), old);
     }
 
     #[test]
     fn no_other_command_is_read_from_a_journal() {
-        let spoilt: [fn(&mut Lines); 9] = [
-            |l| l.write.program = "sh".to_owned(),
-            |l| l.read.program = "sh".to_owned(),
-            |l| l.write.args.push("x".to_owned()),
-            |l| l.write.env.extend([("LD_PRELOAD".to_owned(), "/tmp/x.so".to_owned())]),
-            |l| l.read.env.extend([("PATH".to_owned(), "/tmp".to_owned())]),
-            |l| l.back = Some(crate::host::Cmd::parse("sh -c x")),
-            |l| l.want.push('x'),
-            |l| l.read.args = vec!["-n".to_owned(), "kernel.core_pattern".to_owned()],
+        let spoilt: [fn(&mut SettingCommands); 9] = [
+            |l| l.set.program = "sh".to_owned(),
+            |l| l.get.program = "sh".to_owned(),
+            |l| l.set.args.push("x".to_owned()),
+            |l| l.set.env.extend([("LD_PRELOAD".to_owned(), "/tmp/x.so".to_owned())]),
+            |l| l.get.env.extend([("PATH".to_owned(), "/tmp".to_owned())]),
+            |l| l.unset = Some(crate::host::Cmd::parse("sh -c x")),
+            |l| l.value.push('x'),
+            |l| l.get.args = vec!["-n".to_owned(), "kernel.core_pattern".to_owned()],
             |l| l.file = Some(("/etc/shadow".into(), crate::host::Owner::Root)),
         ];
         for run in all() {
             for (index, spoil) in spoilt.iter().enumerate() {
-                let mut lines = run.lines();
+                let mut lines = run.commands();
                 spoil(&mut lines);
-                assert!(Run::try_from(lines).is_err(), "{index}: {run:?}");
+                assert!(SystemSetting::try_from(lines).is_err(), "{index}: {run:?}");
             }
         }
         let forged = [
-            Run::Sysctl { name: "kernel.core_pattern".to_owned(), value: 1 },
-            Run::Disabled { unit: "--root=/tmp/x.service".to_owned() },
-            Run::Linger { user: "--help".to_owned() },
-            Run::Started { unit: "docker.service".to_owned(), user: dev(0) },
-            Run::installed("docker.service", &dev(1000), "/tmp/setuptool.sh".into(), "/usr/bin".into()),
+            SystemSetting::Sysctl { name: "kernel.core_pattern".to_owned(), value: 1 },
+            SystemSetting::Disabled { unit: "--root=/tmp/x.service".to_owned() },
+            SystemSetting::Linger { user: "--help".to_owned() },
+            SystemSetting::Started { unit: "docker.service".to_owned(), user: dev(0) },
+            SystemSetting::installed(
+                "docker.service",
+                &dev(1000),
+                "/tmp/setuptool.sh".into(),
+                "/usr/bin".into(),
+            ),
         ];
         for run in forged {
-            assert!(Run::try_from(run.lines()).is_err(), "{run:?}");
+            assert!(SystemSetting::try_from(run.commands()).is_err(), "{run:?}");
         }
     }
 }
