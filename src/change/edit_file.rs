@@ -60,7 +60,11 @@ pub enum Edit {
         grammar: Grammar,
     },
     /// The lines of `/etc/wsl.conf` at which WSL would stop reading, made comments.
-    Repair,
+    Repair {
+        /// How this machine's WSL reads the file.
+        #[serde(default)]
+        grammar: Grammar,
+    },
     /// A key of a TOML file.
     Toml {
         /// The tables and the key.
@@ -89,8 +93,8 @@ impl Edit {
             Self::DropSection { section, .. } => {
                 Ok(self.parse(bytes).has_section(section).then(|| format!("[{section}]")))
             }
-            Self::Repair => {
-                let complete = Document::parse(bytes, Dialect::WslConf).complete();
+            Self::Repair { .. } => {
+                let complete = self.parse(bytes).complete();
                 Ok(Some(if complete { "readable to its end" } else { "not readable to its end" }.to_owned()))
             }
             Self::Toml { path, .. } => toml::read(bytes, &strs(path)),
@@ -109,7 +113,7 @@ impl Edit {
             Self::WslConf { value, .. } | Self::Wslconfig { value, .. } => value.clone(),
             Self::KernelParams { params } => Some(cmdline::merge(now.unwrap_or_default(), &strs(params))),
             Self::DropSection { .. } => None,
-            Self::Repair => Some("readable to its end".to_owned()),
+            Self::Repair { .. } => Some("readable to its end".to_owned()),
             Self::Toml { value, .. } => Some(value.to_string()),
             Self::Fstab { line, .. } => Some(line.clone()),
             Self::Subid { start, count, .. } => Some(format!("{start}:{count}")),
@@ -144,8 +148,8 @@ impl Edit {
                 document.remove_section(section)?;
                 Ok(document.to_bytes())
             }
-            Self::Repair => {
-                let mut document = Document::parse(bytes, Dialect::WslConf);
+            Self::Repair { .. } => {
+                let mut document = self.parse(bytes);
                 document.repair();
                 Ok(document.to_bytes())
             }
@@ -188,7 +192,7 @@ impl Edit {
     fn parse(&self, bytes: &[u8]) -> Document {
         match self {
             Self::Wslconfig { .. } | Self::KernelParams { .. } => Document::parse(bytes, Dialect::WslConfig),
-            Self::WslConf { grammar, .. } | Self::DropSection { grammar, .. } => {
+            Self::WslConf { grammar, .. } | Self::DropSection { grammar, .. } | Self::Repair { grammar } => {
                 Document::parse_as(bytes, Dialect::WslConf, *grammar)
             }
             _ => Document::parse(bytes, Dialect::WslConf),
@@ -199,7 +203,7 @@ impl Edit {
     #[must_use]
     pub fn form(&self) -> Form {
         match self {
-            Self::WslConf { .. } | Self::DropSection { .. } | Self::Repair => Form::WslConf,
+            Self::WslConf { .. } | Self::DropSection { .. } | Self::Repair { .. } => Form::WslConf,
             Self::Wslconfig { .. } | Self::KernelParams { .. } => Form::WslConfig,
             Self::Toml { .. } => Form::Toml,
             Self::Fstab { .. } => Form::Fstab,
@@ -209,7 +213,7 @@ impl Edit {
 
     /// Whether taking out only our part, when others wrote to the file since, is possible.
     fn is_reversible(&self) -> bool {
-        !matches!(self, Self::DropSection { .. } | Self::Repair)
+        !matches!(self, Self::DropSection { .. } | Self::Repair { .. })
     }
 }
 
@@ -280,7 +284,7 @@ impl Primitive for EditFile {
             }
             Edit::KernelParams { params } => format!("[wsl2] kernelCommandLine holds {}", params.join(" ")),
             Edit::DropSection { section, .. } => format!("[{section}] taken out: WSL never reads it here"),
-            Edit::Repair => "lines at which WSL stops reading made comments".to_owned(),
+            Edit::Repair { .. } => "lines at which WSL stops reading made comments".to_owned(),
             Edit::Toml { path, value } => {
                 let (key, tables) =
                     path.split_last().map_or((String::new(), ""), |(k, t)| (t.join("."), k.as_str()));

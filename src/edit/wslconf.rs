@@ -3,8 +3,8 @@
 //! One parser of WSL reads `/etc/wsl.conf` and `%USERPROFILE%\.wslconfig` (WSL `src/shared/configfile/configfile.cpp`);
 //! what differs is said by [`Dialect`]. It is not an INI parser, and the differences cost people their systemd:
 //!
-//! - a `;` line is no comment but an *invalid line*, and wsl.conf is not read past the first one
-//!   (`configfile.cpp:807`: without `CFG_SKIP_INVALID_LINES` the parser returns);
+//! - a `;` line is no comment but an *invalid line*, and WSL up to 2.9.12 does not read wsl.conf past the first one
+//!   (`configfile.cpp:807`: without `CFG_SKIP_INVALID_LINES` the parser returns); see [`Grammar`];
 //! - the *first* occurrence of a key counts, even when its value is nonsense (`configfile.cpp:187`);
 //! - names are letters and digits, compared without case, and a section may be opened any number of times
 //!   (`configfile.cpp:177`, `:456`, `:571`);
@@ -33,8 +33,8 @@ use scan::{Item, Scan, What};
 /// Which of the two files this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// `/etc/wsl.conf`, read by init inside the distribution, byte by byte: everything after the first invalid line is
-    /// ignored, and a BOM makes the first line invalid.
+    /// `/etc/wsl.conf`, read by init inside the distribution, byte by byte. A BOM makes the first line invalid; what that
+    /// means for the rest depends on the version ([`Grammar`]).
     WslConf,
     /// `%USERPROFILE%\.wslconfig`, read by the Windows service: an invalid line is skipped, and UTF-8 with or without
     /// BOM or UTF-16LE with BOM are all read (`_wfopen(path, L"rt,ccs=UTF-8")`, WSL `WslCoreConfig.cpp:136`).
@@ -51,6 +51,9 @@ pub enum Grammar {
     /// From WSL 2.9.13 on: that line alone is skipped (microsoft/WSL PR 41606), and a backslash before a carriage return
     /// makes a line invalid (PR 41591).
     Skip,
+    /// The version is unknown: only what both grammars read alike counts. Reading ends as with [`Self::Stop`], and a line
+    /// with another value in each grammar is invalid.
+    Unknown,
 }
 
 /// One file: its bytes, and what WSL takes from them.
@@ -78,7 +81,7 @@ pub struct Problem {
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// WSL cannot read the line. In wsl.conf it reads no further.
+    /// WSL cannot read the line. Up to 2.9.12 it reads wsl.conf no further.
     InvalidLine {
         /// What WSL stumbles over.
         why: Why,

@@ -71,13 +71,14 @@ impl Wsl {
         matches!(self, Self::Two { version: Some(version), .. } if version < fact.since())
     }
 
-    /// How it reads wsl.conf. Versions that do not tell their version are old.
+    /// How it reads wsl.conf.
     #[must_use]
     pub fn grammar(&self) -> Grammar {
         match self {
             Self::Two { version: Some(_), .. } if !self.is_before(&COMPAT.wsl.skips_bad_lines) => {
                 Grammar::Skip
             }
+            Self::Two { version: None, .. } => Grammar::Unknown,
             _ => Grammar::Stop,
         }
     }
@@ -126,9 +127,11 @@ pub fn drives_root(system: &dyn System) -> String {
         let root = doc.get("automount", "root").filter(|root| !root.is_empty()).unwrap_or("/mnt");
         format!("{}/", root.trim_end_matches('/'))
     };
-    let roots = [root(Grammar::Stop), root(Grammar::Skip), "/mnt/".to_owned()];
-    let has_drive = |root: &&String| system.exists(&format!("{root}c"));
-    roots.iter().find(has_drive).unwrap_or(&roots[0]).clone()
+    let roots = [root(Grammar::Skip), root(Grammar::Stop), "/mnt/".to_owned()];
+    // The directory of a drive stays when the drive is mounted elsewhere; what is on the drive does not.
+    let has_drive = |root: &&String| system.exists(&format!("{root}c/Users"));
+    let has_dir = |root: &&String| system.exists(&format!("{root}c"));
+    roots.iter().find(has_drive).or_else(|| roots.iter().find(has_dir)).unwrap_or(&roots[1]).clone()
 }
 
 /// Where directories of Windows are mounted.

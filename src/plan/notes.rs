@@ -18,7 +18,7 @@ pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan
     };
     let edits = || plan.changes().filter_map(edit_of);
     let is_edited = |path: &Utf8Path| edits().any(|(edited, _)| edited == path);
-    let is_repaired = edits().any(|(_, edit)| *edit == Edit::Repair);
+    let is_repaired = edits().any(|(_, edit)| matches!(edit, Edit::Repair { .. }));
     // A repair keeps the lines, so that lines are those of the file as it is now.
     let readable = |path: &Utf8Path, dialect| {
         let mut document = parse(system, path, dialect);

@@ -103,7 +103,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
         changes.push(Package::new(manager, vec![name.to_owned()]).into());
     }
     if is_unreadable(facts) && answers.is_true(&REPAIR_WSL_CONF) {
-        changes.push(entry(Edit::Repair));
+        changes.push(entry(Edit::Repair { grammar: facts.wsl_conf.grammar }));
     }
     let value = Some("true".to_owned());
     let grammar = facts.wsl_conf.grammar;

@@ -20,7 +20,7 @@ const CONFIG: Dialect = Dialect::WslConfig;
 
 /// The same cases each time, so that whoever changes something else is not stopped by what this finds anew; with
 /// `PROPTEST_CASES` set, that many new ones.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let explore = std::env::var_os("PROPTEST_CASES").is_some();
     let (cases, rng_seed) = match ProptestConfig::default() {
         given if explore => (given.cases, RngSeed::Random),
@@ -185,7 +185,7 @@ const LINES: &[&str] = &[
     "[g\0h]", "of='x' ; y", "\u{feff}[boot]", "end\x1a=1", "v=\x0bx",
 ];
 
-fn wsl_file() -> impl Strategy<Value = (Vec<u8>, Dialect)> {
+pub(crate) fn wsl_file() -> impl Strategy<Value = (Vec<u8>, Dialect)> {
     let eol = prop_oneof![8 => Just("\n"), 4 => Just("\r\n"), 1 => Just("\r")];
     let line = (select(LINES), eol);
     let lines = prop::collection::vec(line, 0..12);

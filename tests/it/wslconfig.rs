@@ -5,6 +5,7 @@ mod appended;
 mod drives;
 mod ignored;
 mod repair;
+mod unknown;
 
 use std::fs;
 

@@ -48,7 +48,7 @@ impl Document {
         Err(EditError::BadValue { key: name, why: "WSL would read something else".to_owned() })
     }
 
-    /// Whether every version of WSL with this grammar or a later one reads this value.
+    /// Whether every version of WSL with this grammar or the newer one reads this value.
     fn is_set(&self, name: &str, value: &str) -> bool {
         let reads =
             |document: &Self| document.counting(name).is_some_and(|entry| entry.value == value.as_bytes());

@@ -63,12 +63,17 @@ impl Document {
             .take_while(|item| !matches!(item.what, What::Header { .. }))
             .find(|item| matches!(item.what, What::Entry { .. }));
         if let Some(orphan) = orphan {
-            let text = &self.bytes[orphan.bytes.clone()];
-            let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-            return Some((orphan.line, orphan.bytes.start..orphan.bytes.start + end, false));
+            return Some((orphan.line, self.without_eol(orphan), false));
         }
-        let stop = items().next_back().filter(|_| !self.scan.complete)?;
-        Some((stop.line, stop.bytes.clone(), matches!(stop.what, What::Invalid { header: true })))
+        let is_invalid = |item: &&Item| matches!(item.what, What::Invalid { .. });
+        let stop = items().find(is_invalid).filter(|_| !self.scan.complete)?;
+        Some((stop.line, self.without_eol(stop), matches!(stop.what, What::Invalid { header: true })))
+    }
+
+    fn without_eol(&self, item: &Item) -> Range<usize> {
+        let text = &self.bytes[item.bytes.clone()];
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+        item.bytes.start..item.bytes.start + end
     }
 
     fn reencode(&mut self) -> Option<Repair> {

@@ -60,6 +60,9 @@ pub(super) enum What {
 
 impl Scan {
     pub(super) fn of(chars: &Chars<'_>, grammar: Grammar) -> Self {
+        if grammar == Grammar::Unknown {
+            return Self::of(chars, Grammar::Stop).agreed(&Self::of(chars, Grammar::Skip));
+        }
         let mut scanner = Scanner {
             chars,
             grammar,
@@ -81,9 +84,33 @@ impl Scan {
         scanner.scan
     }
 
-    /// The invalid line at which WSL stops reading.
+    /// Without the values that the newer grammar does not read: only a backslash before a carriage return makes them.
+    fn agreed(mut self, newer: &Self) -> Self {
+        let counting = |item: &Item| match &item.what {
+            What::Entry { name, value, counts: true, .. } => Some((name.clone(), value.clone())),
+            _ => None,
+        };
+        let read: HashMap<_, _> = newer.items.iter().filter_map(counting).collect();
+        for item in &mut self.items {
+            let Some((name, value)) = counting(item) else { continue };
+            if read.get(&name) == Some(&value) {
+                continue;
+            }
+            item.what = What::Invalid { header: false };
+            self.complete = false;
+            let kind = ProblemKind::InvalidLine { why: Why::Escape };
+            let known = newer.problems.iter().find(|problem| problem.line == item.line && problem.kind == kind);
+            self.problems
+                .push(known.cloned().unwrap_or(Problem { line: item.line, text: String::new(), kind }));
+        }
+        self.problems.sort_by_key(|problem| problem.line);
+        self
+    }
+
+    /// The first invalid line, if WSL does not read the file to its end because of it.
     pub(super) fn stop(&self) -> Option<&Problem> {
-        if self.complete { None } else { self.problems.last() }
+        let is_invalid = |problem: &&Problem| matches!(problem.kind, ProblemKind::InvalidLine { .. });
+        if self.complete { None } else { self.problems.iter().find(is_invalid) }
     }
 }
 

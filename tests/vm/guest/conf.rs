@@ -1,9 +1,13 @@
 //! WSL's own reading of wsl.conf and .wslconfig, written from the description of its grammar: not the code under test.
-//! A bad line ends wsl.conf and is skipped in .wslconfig; the first of several equal keys counts; only true, false, 1 and 0 are bools.
+//! A bad line ends wsl.conf up to WSL 2.9.12; from 2.9.13 on, and in .wslconfig, that line alone is skipped. The first of several
+//! equal keys counts; only true, false, 1 and 0 are bools.
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Dialect {
+    /// wsl.conf up to WSL 2.9.12.
     WslConf,
+    /// wsl.conf from WSL 2.9.13 on: a bad line is skipped (microsoft/WSL PR 41606), and an escaped CR makes a line bad (PR 41591).
+    WslConfSkip,
     WslConfig,
 }
 
@@ -28,9 +32,13 @@ impl Conf {
     }
 }
 
-/// On the host: `init conf FILE wsl.conf|wslconfig` prints each value, one `section.key=value` a line (escaped), then two facts.
+/// On the host: `init conf FILE wsl.conf|wsl.conf-skip|wslconfig` prints each value, one `section.key=value` a line (escaped), then two facts.
 pub fn main(args: &[String]) {
-    let dialect = if args[1] == "wsl.conf" { Dialect::WslConf } else { Dialect::WslConfig };
+    let dialect = match args[1].as_str() {
+        "wsl.conf" => Dialect::WslConf,
+        "wsl.conf-skip" => Dialect::WslConfSkip,
+        _ => Dialect::WslConfig,
+    };
     let conf = read(&std::fs::read(&args[0]).unwrap_or_default(), dialect);
     for (key, value) in &conf.values {
         let bytes = value.chars().map(|c| c as u8).flat_map(|b| match b {
@@ -48,7 +56,7 @@ pub fn main(args: &[String]) {
 
 /// The file's characters. wsl.conf is read as bytes; .wslconfig as UTF-8, or UTF-16LE after its mark, with CRLF made LF.
 fn characters(bytes: &[u8], dialect: Dialect) -> Vec<char> {
-    if dialect == Dialect::WslConf {
+    if dialect != Dialect::WslConfig {
         return bytes.iter().map(|&b| b as char).collect();
     }
     let text = match bytes {
@@ -65,7 +73,8 @@ fn characters(bytes: &[u8], dialect: Dialect) -> Vec<char> {
 /// Values hold one byte in each char, as WSL keeps them.
 pub fn read(bytes: &[u8], dialect: Dialect) -> Conf {
     let mut conf = Conf { values: Vec::new(), warnings: Vec::new(), complete: true };
-    let mut reader = Reader { text: characters(bytes, dialect), at: 0, name: String::new(), section: 0 };
+    let text = characters(bytes, dialect);
+    let mut reader = Reader { text, dialect, at: 0, name: String::new(), section: 0 };
     loop {
         reader.blanks();
         let Some(c) = reader.peek() else { break };
@@ -105,6 +114,7 @@ pub fn read(bytes: &[u8], dialect: Dialect) -> Conf {
 
 struct Reader {
     text: Vec<char>,
+    dialect: Dialect,
     at: usize,
     /// The current section, a dot, and the key being read; `section` is the length of the first. A bad header
     /// spoils `name` and leaves the length, as WSL does.
@@ -200,6 +210,7 @@ impl Reader {
                         Some('b') => value.push('\u{8}'),
                         Some('n') => value.push('\n'),
                         Some('t') => value.push('\t'),
+                        Some('\r') if self.dialect == Dialect::WslConfSkip => return Err("Invalid escaped character"),
                         Some('\n' | '\r') => {} // of CR LF only the CR is continued over: the LF then ends the value
                         _ => return Err("Invalid escaped character"),
                     }
