@@ -99,9 +99,13 @@ impl Scan {
             item.what = What::Invalid { header: false };
             self.complete = false;
             let kind = ProblemKind::InvalidLine { why: Why::Escape };
-            let known = newer.problems.iter().find(|problem| problem.line == item.line && problem.kind == kind);
-            self.problems
-                .push(known.cloned().unwrap_or(Problem { line: item.line, text: String::new(), kind }));
+            let known =
+                newer.problems.iter().find(|problem| problem.line == item.line && problem.kind == kind);
+            self.problems.push(known.cloned().unwrap_or(Problem {
+                line: item.line,
+                text: String::new(),
+                kind,
+            }));
         }
         self.problems.sort_by_key(|problem| problem.line);
         self

@@ -67,10 +67,9 @@ fn machine(conf: &str) -> Case {
 
 #[test]
 fn a_line_that_the_grammars_read_differently_is_a_question() {
-    for (conf, line) in [
-        ("[boot]\r\nsystemd=true\\\r\n[user]\r\ndefault=dev\r\n", 2),
-        ("; note\n[boot]\nsystemd=true\n", 1),
-    ] {
+    for (conf, line) in
+        [("[boot]\r\nsystemd=true\\\r\n[user]\r\ndefault=dev\r\n", 2), ("; note\n[boot]\nsystemd=true\n", 1)]
+    {
         let case = machine(conf);
         let refused = case.run("setup --yes --repair-wsl-conf no --only systemd");
         let wanted = format!("WSL does not read /etc/wsl.conf to its end: line {line}:");
@@ -80,7 +79,11 @@ fn a_line_that_the_grammars_read_differently_is_a_question() {
         for grammar in BOTH {
             let document = read(text.as_bytes(), grammar);
             assert_eq!(document.get("boot", "systemd"), Some("true"), "{grammar:?}: {text:?}");
-            assert_eq!(document.get("user", "default"), conf.contains("default").then_some("dev"), "{text:?}");
+            assert_eq!(
+                document.get("user", "default"),
+                conf.contains("default").then_some("dev"),
+                "{text:?}"
+            );
         }
     }
 }

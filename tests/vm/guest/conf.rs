@@ -210,7 +210,9 @@ impl Reader {
                         Some('b') => value.push('\u{8}'),
                         Some('n') => value.push('\n'),
                         Some('t') => value.push('\t'),
-                        Some('\r') if self.dialect == Dialect::WslConfSkip => return Err("Invalid escaped character"),
+                        Some('\r') if self.dialect == Dialect::WslConfSkip => {
+                            return Err("Invalid escaped character");
+                        }
                         Some('\n' | '\r') => {} // of CR LF only the CR is continued over: the LF then ends the value
                         _ => return Err("Invalid escaped character"),
                     }
