@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn account() -> Account {
-        Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: String::new() }
+        Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: String::new(), config_home: None }
     }
 
     #[test]

@@ -102,18 +102,21 @@ impl Facts {
         let wsl_conf = WslConf::probe(system, &wsl);
         let kernel = Kernel::probe(system);
         let packages = Packages::probe(system);
-        let containers = Containers::probe(system, &user);
+        let distro = Distro::probe(system);
+        let podman = tools::podman(system, &user);
+        let running = packages.podman(podman.as_ref(), &distro);
+        let containers = Containers::probe(system, &user, running);
         let mut facts = Self {
             arch: kernel.machine.parse().ok(),
             windows: Windows::probe(system, &wsl),
-            distro: Distro::probe(system),
+            distro,
             systemd: Systemd::probe(system, &packages),
             cgroup: Cgroup::probe(system, user.uid),
             subids: Subids::probe(system, &user),
             engines: Engines::probe(system, &user),
             installed_by_us: BTreeSet::new(),
             begun: BTreeSet::new(),
-            tools: Tools::probe(system, &user, &containers),
+            tools: Tools::probe(system, &user, &containers, podman),
             boot_instance: BootInstance::probe(system),
             pending: Vec::new(),
             verified: None,
@@ -147,6 +150,12 @@ impl Facts {
             cgroup::Mounts { root: Some("cgroup2".to_owned()), ..cgroup::Mounts::default() }
         };
         self.cgroup = Cgroup { mounts, ..Cgroup::default() };
+    }
+
+    /// The podman that runs or will be installed.
+    #[must_use]
+    pub fn podman(&self) -> Option<&Version> {
+        self.containers.podman.as_ref()
     }
 
     /// Whether the facts are those of a system that runs, not of a tree.

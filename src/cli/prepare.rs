@@ -92,6 +92,7 @@ impl StageArgs {
             offline: self.offline.as_ref().map(|d| directory(d).ok().flatten().unwrap_or_else(|| d.clone())),
             windows_profile: self.windows_profile.clone(),
             agreed: None,
+            config_home: None,
         };
         if !journal_state.is_interrupted() {
             return Ok(mine);
@@ -108,6 +109,7 @@ impl StageArgs {
             offline,
             windows_profile: mine.windows_profile.or(kept.windows_profile),
             agreed: None,
+            config_home: None,
         })
     }
 

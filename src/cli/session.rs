@@ -12,7 +12,7 @@ use crate::facts::{self, Facts};
 use crate::fetch::public_address;
 use crate::host::{
     ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROGRAM_ENV,
-    PROXY_ENV, Process, SESSION_ENV, System, directory, program, replace, sudo, watch,
+    PROXY_ENV, Process, SESSION_ENV, System, ancestors, directory, program, replace, sudo, watch,
 };
 use crate::journal::{self, JournalError, JournalState, RunOptions};
 use crate::ui;
@@ -90,9 +90,12 @@ impl Session {
         // Whoever types the command again goes on with the same user's set-up.
         let named = global.user.as_deref().or(journal_state.user.as_deref().filter(|_| host.uid() == 0));
         let user = facts::user::find(&host, named, host.uid())?;
+        let config_home = config_home(&host, &user, &journal_state);
+        let user = user.with_config_home(config_home);
         let run = user.runtime_dir();
         let home = host.resolve(&user.home)?;
-        for place in [&user.home, &home, Utf8Path::new(&run)] {
+        let containers = user.config_dir().join("containers");
+        for place in [&user.home, &home, &containers, Utf8Path::new(&run)] {
             host.mark_user_owned(&user, place);
         }
         Ok(Self { host, user, journal_state })
@@ -186,6 +189,28 @@ impl Session {
         let user = global.user.is_none().then(|| format!("--user={}", self.user.name));
         Cmd::new(program, words.chain(user))
     }
+}
+
+/// `XDG_CONFIG_HOME` of the user's shell.
+///
+/// sudo does not pass it on, so root takes it from the environment of the sudo that the user typed. Without a sudo, as after
+/// a restart, the value is the one that the journal has.
+fn config_home(host: &LiveSystem, user: &Account, journal_state: &JournalState) -> Option<Utf8PathBuf> {
+    const NAME: &str = "XDG_CONFIG_HOME";
+    let is_set = |value: &String| !value.is_empty();
+    if host.uid() != 0 {
+        return host.env(NAME).filter(is_set).map(Into::into);
+    }
+    if host.env("SUDO_UID").and_then(|uid| uid.parse().ok()) != Some(user.uid) {
+        return journal_state.chosen.config_home.clone();
+    }
+    // sudo, and the monitor of a terminal that it opened.
+    let environ = |pid: String| host.text(&format!("/proc/{pid}/environ"));
+    let environs = ancestors(host).take(2).filter_map(environ);
+    let value = environs.filter_map(|environ| {
+        environ.split('\0').find_map(|pair| pair.strip_prefix(NAME)?.strip_prefix('=').map(str::to_owned))
+    });
+    value.filter(is_set).map(Utf8PathBuf::from).next()
 }
 
 /// The words of a command line as they may be shown: of a mirror without its password and token.

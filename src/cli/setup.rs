@@ -63,6 +63,7 @@ impl Setup {
         let facts = session.facts();
         let mut answers = self.choosing.answers(global, &session, &facts)?;
         let chosen = self.choosing.chosen(&session.journal_state)?;
+        let chosen = RunOptions { config_home: session.user.config_home.clone(), ..chosen };
         let selection = &chosen.selection;
         let resumes = session.journal_state.is_interrupted();
         if self.agreed.is_none() {

@@ -1,5 +1,6 @@
 //! podman's configuration: which file says what, and which of them wins.
 
+mod places;
 mod refused;
 mod storage;
 mod types;
@@ -9,8 +10,11 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::compat::COMPAT;
 use crate::edit::toml;
 use crate::host::{Account, System};
+use crate::version::Version;
+pub use places::Place;
 pub use refused::{Encoding, Refused};
 pub use storage::Storage;
 
@@ -27,10 +31,12 @@ const KEYS: [&str; 6] = [
 /// What podman will read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Containers {
-    /// The files in podman's order: a later one wins (containers.conf(5); common `pkg/config`, since podman 3.4).
+    /// The podman that runs or will be installed: its order counts.
+    #[serde(default)]
+    pub podman: Option<Version>,
+    /// The files that some podman reads.
     pub files: Vec<ConfFile>,
-    /// `CONTAINERS_CONF` in the environment, which replaces all of them, or `CONTAINERS_CONF_OVERRIDE`, which is read
-    /// after all of them (containers.conf(5)), as `NAME=FILE`.
+    /// `CONTAINERS_CONF` in the environment, which replaces all of them (containers.conf(5)), as `NAME=FILE`.
     pub overridden_by: Option<String>,
     /// The storage.conf that counts.
     #[serde(default)]
@@ -48,6 +54,7 @@ pub struct Containers {
 /// One file and the keys of ours that it sets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfFile {
+    pub place: Place,
     pub path: Utf8PathBuf,
     /// Dotted keys and what they are set to.
     pub keys: BTreeMap<String, Setting>,
@@ -78,22 +85,36 @@ impl std::fmt::Display for Winner<'_> {
 }
 
 impl Containers {
-    /// Reads the files, in the order in which podman does.
+    /// Reads the files that some podman reads, for this one.
     #[must_use]
-    pub fn probe(system: &dyn System, user: &Account) -> Self {
-        let paths = order(system, user);
-        let refused = refused::probe(system, user, &paths);
-        let files = paths.into_iter().filter_map(|path| ConfFile::probe(system, path)).collect();
+    pub fn probe(system: &dyn System, user: &Account, podman: Option<Version>) -> Self {
+        let paths = places::paths(system, user);
+        let files: Vec<_> =
+            paths.into_iter().filter_map(|(place, path)| ConfFile::probe(system, place, path)).collect();
+        let oldest = COMPAT.podman.drop_ins.since();
+        let read: Vec<_> = places::read_by(&files, podman.as_ref().unwrap_or(oldest));
+        let refused = refused::probe(system, user, &read);
+        let conf = system.env("CONTAINERS_CONF").filter(|file| !file.is_empty());
         Self {
+            podman,
             files,
-            overridden_by: ["CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE"].into_iter().find_map(|name| {
-                system.env(name).filter(|v| !v.is_empty()).map(|file| format!("{name}={file}"))
-            }),
+            overridden_by: conf.map(|file| format!("CONTAINERS_CONF={file}")),
             storage_conf: Storage::probe(system, user),
             refused,
             storage_used: system.exists(storage_dir(user).as_str()),
             stored: stored(system, user),
         }
+    }
+
+    /// The podman whose rules count. One of an unknown version is taken for the oldest with drop-ins.
+    fn reader(&self) -> &Version {
+        self.podman.as_ref().unwrap_or_else(|| COMPAT.podman.drop_ins.since())
+    }
+
+    /// The files that podman reads; a later one wins.
+    #[must_use]
+    pub fn read(&self) -> Vec<&ConfFile> {
+        places::read_by(&self.files, self.reader())
     }
 
     /// Whether the existing storage uses vfs: podman then keeps that driver, whatever storage.conf sets.
@@ -105,29 +126,51 @@ impl Containers {
     /// The value of a dotted key that counts.
     #[must_use]
     pub fn winner(&self, key: &str) -> Option<Winner<'_>> {
-        self.files.iter().rev().find_map(|f| Some(Winner { path: &f.path, setting: f.keys.get(key)? }))
+        self.winner_of(&self.read(), key)
     }
 
-    /// What is read after our file and sets the key to something else.
+    /// The value of a dotted key that counts without this file.
+    #[must_use]
+    pub fn winner_without(&self, file: &Utf8Path, key: &str) -> Option<Winner<'_>> {
+        let mut files = self.read();
+        files.retain(|f| f.path != file);
+        self.winner_of(&files, key)
+    }
+
+    #[allow(clippy::unused_self, reason = "the lifetime of the files")]
+    fn winner_of<'c>(&'c self, files: &[&'c ConfFile], key: &str) -> Option<Winner<'c>> {
+        files.iter().rev().find_map(|f| Some(Winner { path: &f.path, setting: f.keys.get(key)? }))
+    }
+
+    /// What is read after a file of the user's, whether that exists or not, and sets the key to something else.
     #[must_use]
     pub fn beaten_by(&self, ours: &Utf8Path, key: &str, value: &str) -> Option<Winner<'_>> {
-        let winner = self.winner(key)?;
-        // Only the drop-ins beside it are; whether ours is there already plays no role.
-        let is_later = winner.path.starts_with(format!("{ours}.d"));
-        (winner.setting.value != value && is_later).then_some(winner)
+        let is_main = ours.file_name() == Some(MAIN);
+        let place = if is_main { Place::User } else { Place::UserDropIn };
+        let rank = place.rank(ours, self.reader());
+        let is_later = |f: &&ConfFile| f.path != ours && f.place.rank(&f.path, self.reader()) > rank;
+        let later: Vec<_> = self.read().into_iter().filter(is_later).collect();
+        self.winner_of(&later, key).filter(|winner| winner.setting.value != value)
     }
 }
 
-/// The user's own containers.conf, which is read after root's.
+const MAIN: &str = "containers.conf";
+
+/// The directory of the user's own files.
+fn conf_dir(user: &Account) -> Utf8PathBuf {
+    user.config_dir().join("containers")
+}
+
+/// The user's own containers.conf.
 #[must_use]
 pub fn containers_conf(user: &Account) -> Utf8PathBuf {
-    user.home.join(".config/containers/containers.conf")
+    conf_dir(user).join(MAIN)
 }
 
 /// The user's own storage.conf.
 #[must_use]
 pub fn storage_conf(user: &Account) -> Utf8PathBuf {
-    user.home.join(".config/containers/storage.conf")
+    conf_dir(user).join("storage.conf")
 }
 
 /// Where podman keeps the user's images and containers by default.
@@ -144,16 +187,6 @@ fn stored(system: &dyn System, user: &Account) -> Option<String> {
     drivers.next().filter(|_| drivers.next().is_none()).map(ToOwned::to_owned)
 }
 
-fn order(system: &dyn System, user: &Account) -> Vec<Utf8PathBuf> {
-    let own = user.home.join(".config/containers");
-    let mut files: Vec<Utf8PathBuf> =
-        vec!["/usr/share/containers/containers.conf".into(), "/etc/containers/containers.conf".into()];
-    files.extend(drop_ins(system, "/etc/containers/containers.conf.d".into()));
-    files.push(own.join("containers.conf"));
-    files.extend(drop_ins(system, &own.join("containers.conf.d")));
-    files
-}
-
 /// The files of a directory of drop-ins, in their order.
 fn drop_ins(system: &dyn System, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
     let names = system.list(dir).unwrap_or_default();
@@ -162,10 +195,11 @@ fn drop_ins(system: &dyn System, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 impl ConfFile {
-    fn probe(system: &dyn System, path: Utf8PathBuf) -> Option<Self> {
-        let bytes = system.read(&path).ok().flatten()?;
+    fn probe(system: &dyn System, place: Place, path: Utf8PathBuf) -> Option<Self> {
+        // What cannot be read is among the files all the same: podman fails on it.
+        let bytes = system.read(&path).unwrap_or_else(|_| Some(Vec::new()))?;
         let Ok(read) = toml::Reader::of(&bytes) else {
-            return Some(Self { keys: BTreeMap::new(), ignored: Vec::new(), path });
+            return Some(Self { place, keys: BTreeMap::new(), ignored: Vec::new(), path });
         };
         let value = |key: &&str| {
             let path: Vec<&str> = key.split('.').collect();
@@ -174,6 +208,7 @@ impl ConfFile {
             Some(((*key).to_owned(), Setting { value, line }))
         };
         Some(Self {
+            place,
             keys: KEYS.iter().filter_map(value).collect(),
             ignored: read.keys_outside_tables(),
             path,

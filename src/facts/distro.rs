@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Manager;
+use crate::compat::carried;
+use crate::facts::tools::Podman;
 use crate::host::{Cmd, System};
 use crate::version::Version;
 
@@ -177,6 +179,17 @@ impl Packages {
     #[must_use]
     pub fn coming(&self, name: &str) -> Option<Version> {
         self.installed.get(name).or_else(|| self.candidates.get(name))?.parse().ok()
+    }
+
+    /// The podman that runs: one from outside of the packages, otherwise the one that is or will be installed.
+    #[must_use]
+    pub(super) fn podman(&self, outside: Option<&Podman>, distro: &Distro) -> Option<Version> {
+        match outside {
+            Some(podman) => podman.version.clone(),
+            None => self.coming("podman").or_else(|| {
+                carried(&distro.id, distro.version.as_ref(), "podman")?.version.clone()
+            }),
+        }
     }
 }
 

@@ -70,11 +70,13 @@ pub fn private_kind(user: &Account) -> Utf8PathBuf {
 impl Tools {
     /// Looks; the configuration says which crun podman takes.
     #[must_use]
-    pub fn probe(system: &dyn System, user: &Account, containers: &Containers) -> Self {
-        let is_file = |path: &Utf8Path| {
-            let stat = system.resolve(path).and_then(|p| system.stat(&p)).ok().flatten();
-            stat.is_some_and(|s| s.kind == Kind::File && s.mode & 0o111 != 0)
-        };
+    pub fn probe(
+        system: &dyn System,
+        user: &Account,
+        containers: &Containers,
+        podman: Option<Podman>,
+    ) -> Self {
+        let is_file = |path: &Utf8Path| is_program(system, path);
         let bins = [user.home.join(".local/bin"), "/usr/local/bin".into(), "/usr/bin".into()];
         let find =
             |name: &str| bins.iter().map(|d| d.join(name)).find(|p| is_file(p) && !is_wrapper(system, p));
@@ -90,11 +92,16 @@ impl Tools {
             kubectl: find("kubectl"),
             wrapped,
             own_kind,
-            podman: podman(system, user, &is_file),
+            podman,
             crun: crun(system, user, containers, &is_file),
             program: system.env("KIND_WSL_PROGRAM").map(Into::into),
         }
     }
+}
+
+fn is_program(system: &dyn System, path: &Utf8Path) -> bool {
+    let stat = system.resolve(path).and_then(|p| system.stat(&p)).ok().flatten();
+    stat.is_some_and(|s| s.kind == Kind::File && s.mode & 0o111 != 0)
 }
 
 /// Whether it is the wrapper that the stage `tools` makes.
@@ -108,9 +115,9 @@ fn is_wrapper(system: &dyn System, path: &Utf8Path) -> bool {
 }
 
 /// Looks in the directories that come before /usr/bin on the path of a user, and that no package writes to.
-fn podman(system: &dyn System, user: &Account, is_file: &dyn Fn(&Utf8Path) -> bool) -> Option<Podman> {
+pub(super) fn podman(system: &dyn System, user: &Account) -> Option<Podman> {
     let dirs = [user.home.join(".local/bin"), user.home.join("bin"), "/usr/local/bin".into()];
-    let path = dirs.iter().map(|d| d.join("podman")).find(|p| is_file(p))?;
+    let path = dirs.iter().map(|d| d.join("podman")).find(|p| is_program(system, p))?;
     // It prints this before it opens its storage. As the user: it may be a file of theirs.
     let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
     let version = said.strip_prefix("podman version ").and_then(|v| v.trim().parse().ok());

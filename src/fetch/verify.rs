@@ -310,6 +310,7 @@ fn nobody() -> Account {
         gid: NOBODY,
         home: Utf8PathBuf::from("/"),
         shell: String::new(),
+        config_home: None,
     }
 }
 

@@ -14,9 +14,25 @@ pub struct Account {
     pub gid: u32,
     pub home: Utf8PathBuf,
     pub shell: String,
+    /// `XDG_CONFIG_HOME` of the user's shell, if it is not `~/.config`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_home: Option<Utf8PathBuf>,
 }
 
 impl Account {
+    /// The directory of the user's configuration (XDG Base Directory Specification).
+    #[must_use]
+    pub fn config_dir(&self) -> Utf8PathBuf {
+        self.config_home.clone().unwrap_or_else(|| self.home.join(".config"))
+    }
+
+    /// The same account with this value of `XDG_CONFIG_HOME`. The specification has a relative path ignored.
+    #[must_use]
+    pub fn with_config_home(mut self, value: Option<Utf8PathBuf>) -> Self {
+        self.config_home = value.filter(|dir| dir.is_absolute() && *dir != self.home.join(".config"));
+        self
+    }
+
     /// `/run/user/UID`, where systemd keeps the user's sockets (`pam_systemd(8)`).
     #[must_use]
     pub fn runtime_dir(&self) -> String {
@@ -27,14 +43,16 @@ impl Account {
     #[must_use]
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let run = self.runtime_dir();
-        vec![
+        let config = self.config_home.iter().map(|dir| ("XDG_CONFIG_HOME", dir.to_string()));
+        let login = [
             ("HOME", self.home.to_string()),
             ("USER", self.name.clone()),
             ("LOGNAME", self.name.clone()),
             ("SHELL", self.shell.clone()),
             ("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={run}/bus")),
             ("XDG_RUNTIME_DIR", run),
-        ]
+        ];
+        login.into_iter().chain(config).collect()
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -46,7 +64,7 @@ impl Account {
         let _comment = fields.next()?;
         let home = Utf8PathBuf::from(fields.next()?);
         let shell = fields.next().unwrap_or("/bin/sh").to_owned();
-        Some(Self { name, uid, gid, home, shell })
+        Some(Self { name, uid, gid, home, shell, config_home: None })
     }
 }
 

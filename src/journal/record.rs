@@ -115,6 +115,9 @@ pub struct RunOptions {
     /// The plan that was agreed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreed: Option<Agreement>,
+    /// `XDG_CONFIG_HOME` of the user: a run that is resumed after a restart has no shell to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_home: Option<Utf8PathBuf>,
 }
 
 impl RunOptions {

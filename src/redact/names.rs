@@ -90,6 +90,7 @@ impl Names {
         Account {
             name: self.text(&user.name),
             home: self.text(user.home.as_str()).into(),
+            config_home: user.config_home.as_ref().map(|dir| self.text(dir.as_str()).into()),
             shell,
             ..user.clone()
         }

@@ -33,13 +33,13 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if let Some(elsewhere) = super::not_podman(answers) {
         return elsewhere;
     }
-    let Some(podman) = super::packages::podman(facts) else {
+    let Some(podman) = facts.podman() else {
         return Applicability::not_applicable("no podman");
     };
-    if COMPAT.podman.netavark.is_true_of(&podman) {
+    if COMPAT.podman.netavark.is_true_of(podman) {
         return Applicability::not_applicable(format!("podman {} uses netavark, not CNI", podman.release()));
     }
-    if !COMPAT.podman.cni_1_0.is_true_of(&podman) {
+    if !COMPAT.podman.cni_1_0.is_true_of(podman) {
         return Applicability::redundant(format!(
             "podman {} writes network files that its plugins read",
             podman.release()

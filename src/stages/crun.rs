@@ -104,8 +104,7 @@ fn choices(facts: &Facts) -> Vec<Choice> {
 
 /// The lowest crun that serves here.
 pub(crate) fn floor(facts: &Facts) -> Version {
-    let podman = super::packages::podman(facts);
-    crun_floor(facts.kernel.version().as_ref(), podman.as_ref()).version.clone()
+    crun_floor(facts.kernel.version().as_ref(), facts.podman()).version.clone()
 }
 
 /// The crun that podman would run without us, as far as it is known.

@@ -2,7 +2,7 @@
 
 use super::rootless;
 use crate::change::{Change, Manager, Package};
-use crate::compat::{COMPAT, Fact, carried};
+use crate::compat::{COMPAT, Fact};
 use crate::facts::Facts;
 use crate::provider::Provider;
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
@@ -68,18 +68,6 @@ pub(crate) static STAGE: Stage = Stage {
     changes,
 };
 
-/// The podman that runs: one in /usr/local or in the home before the package's, otherwise the package that is or will be
-/// installed.
-pub(super) fn podman(facts: &Facts) -> Option<Version> {
-    if let Some(podman) = &facts.tools.podman {
-        return podman.version.clone();
-    }
-    facts
-        .packages
-        .coming("podman")
-        .or_else(|| carried(&facts.distro.id, facts.distro.version.as_ref(), "podman")?.version.clone())
-}
-
 fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
     let names = match answers.provider() {
         Provider::Podman => podman_names(facts, manager),
@@ -90,10 +78,9 @@ fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
 
 fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     let rules = &COMPAT.podman;
-    let podman = podman(facts);
     // A podman of an unknown version is a recent one.
     let has = |fact: &Fact| {
-        podman.as_ref().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v))
+        facts.podman().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v))
     };
     let firewall = if has(&rules.nftables) { "nftables" } else { iptables(manager) };
     // A podman from elsewhere brings its own runtime and network programs, and a second one is not installed beside it; what

@@ -51,7 +51,7 @@ pub(crate) static STAGE: Stage = Stage {
 /// Whether podman puts a rootless container of the cgroupfs manager below the root cgroup, where a user may create
 /// nothing.
 fn needs_systemd(facts: &Facts) -> bool {
-    super::packages::podman(facts).is_some_and(|v| !COMPAT.podman.rootless_cgroupfs.is_true_of(&v))
+    facts.podman().is_some_and(|v| !COMPAT.podman.rootless_cgroupfs.is_true_of(v))
 }
 
 fn default_manager(facts: &Facts) -> &'static str {
@@ -89,13 +89,13 @@ fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
 fn falls_to_vfs(facts: &Facts) -> bool {
     let containers = &facts.containers;
     let falls = |podman: &Version| containers.storage_conf.chosen(podman).is_none();
-    !containers.storage_used && super::packages::podman(facts).as_ref().is_some_and(falls)
+    !containers.storage_used && facts.podman().is_some_and(falls)
 }
 
 /// What keeps podman from reading its configuration.
 pub(super) fn refused(facts: &Facts) -> Option<Applicability> {
-    let podman = super::packages::podman(facts);
-    let refused = facts.containers.refused.iter().find(|refused| refused.applies_to(podman.as_ref()))?;
+    let podman = facts.podman();
+    let refused = facts.containers.refused.iter().find(|refused| refused.applies_to(podman))?;
     Some(Applicability::blocked(refused.to_string(), refused.hint()))
 }
 

@@ -8,7 +8,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::types;
+use super::{ConfFile, types};
 use crate::compat::COMPAT;
 use crate::edit::toml::{Flaw, flaws};
 use crate::host::{Account, Cmd, Output, System};
@@ -93,9 +93,9 @@ impl std::fmt::Display for Refused {
 }
 
 /// Looks at every file that podman reads for this user; `containers` are its containers.conf files.
-pub(super) fn probe(system: &dyn System, user: &Account, containers: &[Utf8PathBuf]) -> Vec<Refused> {
+pub(super) fn probe(system: &dyn System, user: &Account, containers: &[&ConfFile]) -> Vec<Refused> {
     let judged = || -> Vec<Refused> {
-        let containers = containers.iter().flat_map(|path| judge(system, path, types::CONTAINERS));
+        let containers = containers.iter().flat_map(|file| judge(system, &file.path, types::CONTAINERS));
         containers.chain(storage(system, user)).collect()
     };
     let mut refused = match ask(system, user) {
@@ -115,7 +115,7 @@ fn ask(system: &dyn System, user: &Account) -> Option<Vec<Refused>> {
     let paths = own.into_iter().chain(["/usr/local/bin/podman", "/usr/bin/podman"].map(Utf8PathBuf::from));
     let podman = paths.into_iter().find(|path| system.exists(path.as_str()))?;
     let mut cmd = Cmd::new(podman.as_str(), ["--version"]).as_user(user);
-    let config = user.home.join(".config");
+    let config = user.config_dir();
     if !system.exists(config.as_str()) {
         // podman 5 creates the directory unless it is named.
         cmd = cmd.with_env("XDG_CONFIG_HOME", config.as_str());
@@ -235,7 +235,7 @@ fn storage(system: &dyn System, user: &Account) -> Vec<Refused> {
 
 /// The user's registries.conf or else the system's, and the drop-ins of both (containers-registries.conf.d(5)).
 fn registries(system: &dyn System, user: &Account) -> Vec<Utf8PathBuf> {
-    let own = user.home.join(".config/containers");
+    let own = super::conf_dir(user);
     let shared = Utf8PathBuf::from("/etc/containers");
     let name = "registries.conf";
     let main = [own.join(name), shared.join(name)].into_iter().find(|path| system.exists(path.as_str()));

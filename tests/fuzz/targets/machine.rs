@@ -236,7 +236,6 @@ fn facts_of(system: &Machine<'_>) -> Facts {
             seen.engines = Engines::probe(system, &user);
         }
         "/etc/subuid" | "/etc/subgid" => seen.subids = Subids::probe(system, &user),
-        "/etc/os-release" => seen.distro = Distro::probe(system),
         "/proc/1/comm" => seen.systemd = Systemd::probe(system, &seen.packages),
         "/proc/1/stat" | "/proc/sys/kernel/random/boot_id" => {
             seen.boot_instance = BootInstance::probe(system);
@@ -246,14 +245,10 @@ fn facts_of(system: &Machine<'_>) -> Facts {
             seen.windows = Windows::probe(system, &seen.wsl);
         }
         "/proc/1/cgroup" | "/proc/self/cgroup" => seen.cgroup = Cgroup::probe(system, user.uid),
-        "$crun --version" => seen.tools = Tools::probe(system, &user, &seen.containers),
+        "$crun --version" => seen.tools = Facts::probe(system, user).tools,
         "$wslinfo --version" | "%WSL_DISTRO_NAME" => {
             seen.wsl = Wsl::probe(system, &user);
             seen.wsl_conf = WslConf::probe(system, &seen.wsl);
-        }
-        "$dpkg-query" | "$apt-cache policy" => {
-            seen.packages = Packages::probe(system);
-            seen.systemd = Systemd::probe(system, &seen.packages);
         }
         "/etc/wsl.conf" | "/proc/1/environ" | "%PATH" | "%KIND_WSL_WINDOWS_PROFILE" => {
             seen.wsl_conf = WslConf::probe(system, &seen.wsl);
@@ -261,8 +256,7 @@ fn facts_of(system: &Machine<'_>) -> Facts {
         }
         place if place.starts_with("/mnt/c") => seen.windows = Windows::probe(system, &seen.wsl),
         place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
-            seen.containers = Containers::probe(system, &user);
-            seen.tools = Tools::probe(system, &user, &seen.containers);
+            Facts { containers: seen.containers, tools: seen.tools, .. } = Facts::probe(system, user);
         }
         place if place.starts_with("/sys/fs/cgroup") => seen.cgroup = Cgroup::probe(system, user.uid),
         place

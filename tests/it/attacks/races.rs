@@ -104,7 +104,7 @@ impl Ground {
 
 fn account(home: &Utf8Path) -> Account {
     let (name, shell) = ("dev".to_owned(), "/bin/sh".to_owned());
-    Account { name, uid: 1000, gid: 1000, home: home.to_owned(), shell }
+    Account { name, uid: 1000, gid: 1000, home: home.to_owned(), shell, config_home: None }
 }
 
 /// Rounds of each operation of the host.
