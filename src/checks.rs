@@ -281,7 +281,7 @@ mod tests {
             gid: 1000,
             home: "/home/dev".into(),
             shell: String::new(),
-        config_home: None,
+            config_home: None,
         };
         let facts = Facts::probe(&system, user);
         CheckContext::new(&system, &facts, &Answers::default()).outcome(check)

@@ -183,7 +183,14 @@ mod tests {
     }
 
     fn account() -> Account {
-        Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: String::new(), config_home: None }
+        Account {
+            name: "dev".into(),
+            uid: 1000,
+            gid: 1000,
+            home: "/home/dev".into(),
+            shell: String::new(),
+            config_home: None,
+        }
     }
 
     #[test]

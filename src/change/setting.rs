@@ -305,7 +305,14 @@ mod tests {
 
     fn dev(uid: u32) -> Account {
         let home = "/home/dev".into();
-        Account { name: "dev".to_owned(), uid, gid: 1000, home, shell: "/bin/sh".to_owned(), config_home: None }
+        Account {
+            name: "dev".to_owned(),
+            uid,
+            gid: 1000,
+            home,
+            shell: "/bin/sh".to_owned(),
+            config_home: None,
+        }
     }
 
     fn all() -> Vec<SystemSetting> {

@@ -186,9 +186,9 @@ impl Packages {
     pub(super) fn podman(&self, outside: Option<&Podman>, distro: &Distro) -> Option<Version> {
         match outside {
             Some(podman) => podman.version.clone(),
-            None => self.coming("podman").or_else(|| {
-                carried(&distro.id, distro.version.as_ref(), "podman")?.version.clone()
-            }),
+            None => self
+                .coming("podman")
+                .or_else(|| carried(&distro.id, distro.version.as_ref(), "podman")?.version.clone()),
         }
     }
 }

@@ -225,8 +225,14 @@ mod tests {
     #[test]
     fn a_variable_that_a_command_sets_wins_over_that_of_a_login() {
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-        let account =
-            Account { name: "a".to_owned(), uid, gid, home: "/".into(), shell: "/bin/sh".to_owned(), config_home: None };
+        let account = Account {
+            name: "a".to_owned(),
+            uid,
+            gid,
+            home: "/".into(),
+            shell: "/bin/sh".to_owned(),
+            config_home: None,
+        };
         let cmd = Cmd::new("sh", ["-c", "echo \"$XDG_RUNTIME_DIR|$HOME\""]).as_user(&account);
         let said = |cmd: &Cmd| Process::new(Utf8Path::new("/")).run(cmd, &mut |_| {}).unwrap().stdout;
         assert_eq!(said(&cmd), format!("/run/user/{uid}|/\n"));
@@ -268,7 +274,14 @@ mod tests {
             0 => (65534, 65534),
             uid => (uid, nix::unistd::getegid().as_raw()),
         };
-        let user = Account { name: "x".into(), uid, gid, home: "/not/there".into(), shell: "/bin/sh".into(), config_home: None };
+        let user = Account {
+            name: "x".into(),
+            uid,
+            gid,
+            home: "/not/there".into(),
+            shell: "/bin/sh".into(),
+            config_home: None,
+        };
         let pwd = Cmd::new("pwd", [""; 0]).as_user(&user);
         let output = Process::new(Utf8Path::new("/")).run(&pwd, &mut |_| {}).unwrap();
         assert_eq!(output.stdout, "/\n");

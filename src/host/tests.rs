@@ -71,7 +71,14 @@ fn is_root() -> bool {
 
 /// The user who owns what root must not be led by.
 fn dev(home: &Utf8Path) -> Account {
-    Account { name: "dev".to_owned(), uid: 1000, gid: 1000, home: home.to_owned(), shell: String::new(), config_home: None }
+    Account {
+        name: "dev".to_owned(),
+        uid: 1000,
+        gid: 1000,
+        home: home.to_owned(),
+        shell: String::new(),
+        config_home: None,
+    }
 }
 
 /// A process that stays in a directory until it is dropped.

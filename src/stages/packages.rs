@@ -79,9 +79,8 @@ fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
 fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     let rules = &COMPAT.podman;
     // A podman of an unknown version is a recent one.
-    let has = |fact: &Fact| {
-        facts.podman().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v))
-    };
+    let has =
+        |fact: &Fact| facts.podman().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v));
     let firewall = if has(&rules.nftables) { "nftables" } else { iptables(manager) };
     // A podman from elsewhere brings its own runtime and network programs, and a second one is not installed beside it; what
     // it takes from the system is what has to be setuid, the firewall's program and the session's bus.

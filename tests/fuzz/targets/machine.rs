@@ -4,10 +4,7 @@ use std::sync::LazyLock;
 
 use kind_wsl::checks::{Check, CheckContext, Status, doctor as every_check};
 use kind_wsl::doctor::run_checks;
-use kind_wsl::facts::{
-    Cgroup, Engines, Facts, Kernel, Subids, Systemd, Windows, Wsl,
-    WslConf,
-};
+use kind_wsl::facts::{Cgroup, Engines, Facts, Kernel, Subids, Systemd, Windows, Wsl, WslConf};
 use kind_wsl::host::{BootInstance, Recording, Replay, System, accounts, by_name};
 use kind_wsl::plan::{Plan, StageSelection};
 use kind_wsl::provider::Provider;

@@ -101,7 +101,14 @@ static BASE: LazyLock<HashMap<&str, &[u8]>> =
 static BARE: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(HashMap::new);
 
 pub(crate) fn dev() -> Account {
-    Account { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: "/bin/bash".into(), config_home: None }
+    Account {
+        name: "dev".into(),
+        uid: 1000,
+        gid: 1000,
+        home: "/home/dev".into(),
+        shell: "/bin/bash".into(),
+        config_home: None,
+    }
 }
 
 impl<'i> Machine<'i> {

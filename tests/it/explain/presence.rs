@@ -213,7 +213,14 @@ fn a_wsl_that_is_too_old_is_known_by_its_version() {
 #[test]
 fn of_root_nothing_is_claimed() {
     let machine = Machine::new(Layout::Plain);
-    let root = Account { name: "root".into(), uid: 0, gid: 0, home: "/root".into(), shell: "/bin/sh".into(), config_home: None };
+    let root = Account {
+        name: "root".into(),
+        uid: 0,
+        gid: 0,
+        home: "/root".into(),
+        shell: "/bin/sh".into(),
+        config_home: None,
+    };
     let facts = Facts::probe(&machine.host(FaultInjector::default()), root);
     for row in [1, 15, 16, 18, 20, 21, 23, 61] {
         assert!(matches!(said_of(&machine, &facts, row), Presence::Unknown(_)), "row {row}");

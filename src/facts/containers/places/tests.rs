@@ -59,7 +59,10 @@ fn podman_5_and_6_read_the_same_tree_in_their_own_order() {
         "/srv/override.conf",
     ]);
     let main_files = ["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"];
-    assert_eq!(read(&all, "3.0.1"), [main_files[0], main_files[1], "/home/dev/.config/containers/containers.conf"]);
+    assert_eq!(
+        read(&all, "3.0.1"),
+        [main_files[0], main_files[1], "/home/dev/.config/containers/containers.conf"]
+    );
     let old = [
         main_files[0],
         main_files[1],
