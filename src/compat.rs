@@ -41,6 +41,8 @@ pub(crate) struct Wsl {
     pub(crate) v1_by_choice: Fact,
     pub(crate) terminate_ends_it: Fact,
     pub(crate) skips_bad_lines: Fact,
+    pub(crate) isolates_cgroups: Fact,
+    pub(crate) v1_fails_isolated: Fact,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,6 +56,7 @@ pub(crate) struct Kernel {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Systemd {
     pub(crate) accounts_by_itself: Fact,
+    pub(crate) v2_only: Fact,
 }
 
 #[derive(Debug, Deserialize)]

@@ -108,7 +108,7 @@ impl Facts {
         let containers = Containers::probe(system, &user, running);
         let mut facts = Self {
             arch: kernel.machine.parse().ok(),
-            windows: Windows::probe(system, &wsl),
+            windows: Windows::probe(system, &wsl, &user),
             distro,
             systemd: Systemd::probe(system, &packages),
             cgroup: Cgroup::probe(system, user.uid),

@@ -2,10 +2,12 @@
 
 mod notes;
 mod overlay;
+mod start;
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use crate::boot::Reason;
 use crate::change::{Change, ChangeError, ChangeKind, FileSource, Scope, State, Target, WriteFile, binary};
 use crate::checks;
 use crate::edit::shown::beside_own;
@@ -18,6 +20,7 @@ pub use crate::stage::StageSelection;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
 pub use overlay::Overlay;
+use start::Refused;
 
 /// The verdict on a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -119,7 +122,7 @@ impl PlanError {
 }
 
 impl Plan {
-    /// Folds the stages over a view of `system`.
+    /// Folds the stages over a view of `system`. A stage that would keep the distribution from starting is blocked.
     ///
     /// # Errors
     /// When the target of a change can not be read, or is not what a change can be made to.
@@ -129,6 +132,24 @@ impl Plan {
         answers: &Answers,
         selection: &StageSelection,
     ) -> Result<Self, PlanError> {
+        let mut refused = Refused::new();
+        loop {
+            let (plan, reason) = Self::fold(system, facts, answers, selection, &refused)?;
+            match reason {
+                Some((stage, reason)) => refused.insert(stage, reason),
+                None => return Ok(plan),
+            };
+        }
+    }
+
+    /// The plan, and a stage of it that must be refused, with the reason.
+    fn fold(
+        system: &dyn System,
+        facts: &Facts,
+        answers: &Answers,
+        selection: &StageSelection,
+        refused: &Refused,
+    ) -> Result<(Self, Option<(&'static str, Reason)>), PlanError> {
         let view = Overlay::new(system);
         let mut facts = facts.clone();
         let mut plan = Self {
@@ -140,8 +161,11 @@ impl Plan {
             source: Source::default(),
         };
         for stage in STAGES {
-            let planned = plan_stage(&view, stage, &facts, answers, selection)
-                .map_err(|source| PlanError { stage: stage.id, source })?;
+            let planned = match refused.get(stage.id) {
+                Some(reason) => start::refuse(stage, reason),
+                None => plan_stage(&view, stage, &facts, answers, selection)
+                    .map_err(|source| PlanError { stage: stage.id, source })?,
+            };
             for change in &planned.changes {
                 facts.pending.extend(pending(change));
                 if matches!(&change.kind, ChangeKind::EditFile(file) if file.path == WSL_CONF) {
@@ -157,6 +181,7 @@ impl Plan {
         if plan.restart.is_none() {
             plan.left_to_you = facts.restart_due();
         }
+        let reason = start::refused(system, &view, &facts, &plan);
         plan.notes = notes::probe(system, &view, &facts, &plan);
         let places = view.places.into_inner();
         for (path, (_, after, form)) in view.files.into_inner() {
@@ -177,7 +202,7 @@ impl Plan {
             };
             plan.files.push(FileDiff { path, before, after, encoding });
         }
-        Ok(plan)
+        Ok((plan, reason))
     }
 
     /// The same plan with downloads from somewhere else.

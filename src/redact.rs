@@ -6,6 +6,7 @@ mod names;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::edit::shown::{hidden, length, lines_of};
+use crate::edit::wslconf::{Dialect, Document};
 use crate::edit::{Form, cmdline};
 use crate::facts::wsl::{ASKED, is_ordinary_profile};
 use crate::host::{Bytes, Output, Recording};
@@ -21,6 +22,9 @@ pub(crate) fn allow_listed(recording: &mut Recording, user: &str) {
         links.iter().find(|(_, to)| *to == path).map_or_else(|| path.to_owned(), |(from, _)| from.clone())
     };
     recording.files.retain(|path, _| !path.starts_with("/var/lib/kind-wsl"));
+    let kernels = kernels(recording);
+    recording.stats.retain(|path, _| !is_named_by_user(path, &kernels));
+    recording.links.retain(|path, _| !is_named_by_user(path, &kernels));
     for (path, bytes) in &mut recording.files {
         let Some(bytes) = bytes else { continue };
         *bytes = Bytes::Text(file(&asked(path), &bytes.to_vec(), user));
@@ -39,6 +43,26 @@ pub(crate) fn allow_listed(recording: &mut Recording, user: &str) {
     for (dir, names) in &mut recording.lists {
         *names = listed(dir, std::mem::take(names));
     }
+}
+
+/// The paths of custom kernels in `.wslconfig`, without their drives.
+fn kernels(recording: &Recording) -> Vec<String> {
+    let is_config = |path: &Utf8Path| path.file_name() == Some(".wslconfig");
+    let configs = recording.files.iter().filter(|(path, _)| is_config(path)).filter_map(|(_, b)| b.as_ref());
+    let kernel = |bytes: &Bytes| {
+        let document = Document::parse(&bytes.to_vec(), Dialect::WslConfig);
+        let path = document.get("wsl2", "kernel")?.replace('\\', "/");
+        Some(path.split_once(':').map_or(path.clone(), |(_, path)| path.to_owned()))
+    };
+    configs.filter_map(kernel).filter(|path| !path.is_empty()).collect()
+}
+
+/// Whether a path was looked at because a file of the user's names it: a kernel, or a device or file system of fstab.
+fn is_named_by_user(path: &Utf8Path, kernels: &[String]) -> bool {
+    const FIXED: [&str; 4] = ["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/disk"];
+    let is_device = path.starts_with("/dev") && !FIXED.contains(&path.as_str());
+    let is_helper = ["/sbin/mount.", "/usr/sbin/mount."].iter().any(|head| path.as_str().starts_with(head));
+    is_device || is_helper || kernels.iter().any(|kernel| path.as_str().ends_with(kernel.as_str()))
 }
 
 fn file(path: &Utf8Path, bytes: &[u8], user: &str) -> String {
@@ -158,6 +182,10 @@ fn answer(command: &str, text: &str) -> String {
         | ("sysctl", Some("-n"))
         | ("systemctl", Some("show" | "is-enabled"))
         | ("loginctl", Some("show-user")) => text.to_owned(),
+        // Policies of Windows for WSL.
+        (reg, Some("query")) if reg.ends_with("/reg.exe") => {
+            lines(&|line| line.trim_start().starts_with("Allow") && line.contains(" REG_DWORD "))
+        }
         ("getent", Some("passwd")) => accounts(text, ""),
         ("getent", Some("group")) => groups(text, ""),
         ("apt-cache", _) => {

@@ -3,9 +3,10 @@
 use super::{Check, Outcome, Scope, check};
 use crate::cgroup::{ESSENTIAL, WANTED};
 use crate::change::PostRestartCheck;
+use crate::compat::COMPAT;
 use crate::edit::cmdline;
 use crate::facts::Facts;
-use crate::fix::{Fix, setup};
+use crate::fix::{Fix, setup, windows};
 use crate::provider::Provider;
 use crate::stages::{cgroup, cgroup_mount, controllers, delegation, restart, systemd};
 
@@ -41,14 +42,20 @@ pub(crate) static V2: Check = check("cgroup", "cgroup v2 alone is mounted", |c| 
     let effect =
         "kind refuses: \"running kind with rootless provider requires cgroup v2\", or finds no controller";
     let grub = "in GRUB_CMDLINE_LINUX in /etc/default/grub, then `sudo update-grub` and restart the machine";
-    let fix = if c.facts.wsl.is_two() {
+    let is_wsl = c.facts.wsl.is_two();
+    // A WSL that mounts v2 alone needs none of the stages.
+    let is_old = c.facts.wsl.has(&COMPAT.wsl.mounts_v1);
+    let fix = if is_old {
+        windows("wsl.exe --update")
+    } else if is_wsl {
         to_v2()
     } else if cmdline::has(&c.facts.kernel.cmdline, "systemd.unified_cgroup_hierarchy=0") {
         format!("remove `systemd.unified_cgroup_hierarchy=0` {grub}").into()
     } else {
         format!("add `systemd.unified_cgroup_hierarchy=1` {grub}").into()
     };
-    Outcome::of(PostRestartCheck::CgroupV2.check(c.system), effect, fix)
+    let outcome = Outcome::of(PostRestartCheck::CgroupV2.check(c.system), effect, fix);
+    if is_old { outcome.then(to_v2()) } else { outcome }
 });
 
 pub(crate) static V1_MEMORY: Check = check("v1-memory", "/proc/cgroups has a memory controller", |c| {

@@ -20,6 +20,12 @@ pub struct FstabEntry {
     pub text: String,
 }
 
+/// Every entry, in the order of the file.
+#[must_use]
+pub fn fstab_list(text: &str) -> Vec<FstabEntry> {
+    fstab_entries(text).map(|(_, entry)| entry).collect()
+}
+
 /// The first entry for a mount point. `/mnt/` and `/mnt` are the same.
 #[must_use]
 pub fn fstab_entry(text: &str, mount_point: &str) -> Option<FstabEntry> {

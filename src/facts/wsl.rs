@@ -2,11 +2,13 @@
 
 mod conf;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Mounts;
 use crate::compat::{COMPAT, Fact};
 use crate::edit::wslconf::{Dialect, Document, Grammar};
 use crate::host::{Account, Cmd, System};
@@ -69,6 +71,12 @@ impl Wsl {
     #[must_use]
     pub(crate) fn is_before(&self, fact: &Fact) -> bool {
         matches!(self, Self::Two { version: Some(version), .. } if version < fact.since())
+    }
+
+    /// Whether a fact is known to be true of it.
+    #[must_use]
+    pub(crate) fn has(&self, fact: &Fact) -> bool {
+        matches!(self, Self::Two { version, .. } if fact.is_known_of(version.as_ref()))
     }
 
     /// How it reads wsl.conf.
@@ -165,6 +173,9 @@ pub struct Windows {
     pub kernel_words: Option<String>,
     /// `[general] instanceIdleTimeout` of `.wslconfig`, in milliseconds.
     pub instance_idle: Option<String>,
+    /// The settings that a policy of Windows turns off, as far as that was asked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub denied: BTreeSet<Policy>,
     /// The keys of `[wsl2]` in `.wslconfig`, in lower case, and the values that WSL takes.
     #[serde(default)]
     pub wsl2: BTreeMap<String, String>,
@@ -176,7 +187,7 @@ const NOBODY: [&str; 6] = ["Public", "Default", "Default User", "All Users", "de
 impl Windows {
     /// Looks, where it is WSL 2.
     #[must_use]
-    pub fn probe(system: &dyn System, wsl: &Wsl) -> Self {
+    pub fn probe(system: &dyn System, wsl: &Wsl, user: &Account) -> Self {
         if !wsl.is_two() {
             return Self::default();
         }
@@ -195,6 +206,7 @@ impl Windows {
             kernel_words: value("wsl2", "kernelCommandLine"),
             instance_idle: value("general", "instanceIdleTimeout"),
             wsl2: doc.section("wsl2").0.into_iter().rev().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect(),
+            denied: policies(system, interop.then_some(user), &doc),
             profile: Some(profile),
             evidence,
             is_guess,
@@ -207,6 +219,56 @@ impl Windows {
     pub fn wslconfig(&self) -> Option<Utf8PathBuf> {
         self.profile.as_ref().map(|p| p.join(".wslconfig"))
     }
+}
+
+/// A policy of Windows that turns a setting of `.wslconfig` off (`HKLM\SOFTWARE\Policies\WSL`; WSL
+/// `src/windows/inc/wslpolicies.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    KernelCommandLine,
+    Kernel,
+}
+
+impl Policy {
+    fn of_value(name: &str) -> Option<Self> {
+        match name {
+            "AllowKernelCommandLineUserSetting" => Some(Self::KernelCommandLine),
+            "AllowKernelUserSetting" => Some(Self::Kernel),
+            _ => None,
+        }
+    }
+}
+
+/// The policies that deny a setting. Windows is asked only if one of these settings is in use or about to be: the kernel
+/// runs with cgroup v1, or .wslconfig has one.
+fn policies(system: &dyn System, user: Option<&Account>, doc: &Document) -> BTreeSet<Policy> {
+    let is_set = ["kernelCommandLine", "kernel"].iter().any(|key| doc.get("wsl2", key).is_some());
+    let Some(user) = user.filter(|_| is_set || Mounts::probe(system).has_v1()) else { return BTreeSet::new() };
+    let reg = format!("{}c/Windows/System32/reg.exe", drives_root(system));
+    if !system.exists(&reg) {
+        return BTreeSet::new();
+    }
+    let query = Cmd::new(&reg, ["query", r"HKLM\SOFTWARE\Policies\WSL"]).as_user(user);
+    let query = query.timeout(Duration::from_secs(10));
+    denied(&system.stdout_if_ok(&query).unwrap_or_default())
+}
+
+/// Lines such as `    AllowKernelUserSetting    REG_DWORD    0x0`.
+fn denied(text: &str) -> BTreeSet<Policy> {
+    let line = |line: &str| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+        [name, "REG_DWORD", "0x0"] => Policy::of_value(name),
+        _ => None,
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Whether the kernel that `.wslconfig` names exists; `None` if its drive is not mounted here.
+#[must_use]
+pub fn custom_kernel(system: &dyn System, path: &str) -> Option<bool> {
+    let path = windows_path(path, &drives_root(system))?;
+    let drive = path.as_str().strip_prefix(&drives_root(system))?.split('/').next()?.to_owned();
+    system.exists(&format!("{}{drive}", drives_root(system))).then(|| system.exists(path.as_str()))
 }
 
 /// Whether a name in the directory of profiles is that of a person's.
@@ -293,7 +355,7 @@ pub(crate) fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> 
 
 #[cfg(test)]
 mod tests {
-    use super::{drive_mount, windows_path};
+    use super::{Policy, denied, drive_mount, windows_path};
 
     #[test]
     fn the_mount_table_shows_where_drives_are_mounted() {
@@ -308,6 +370,13 @@ mod tests {
         ] {
             assert_eq!(drive_mount(&line), dir.map(Into::into), "{line}");
         }
+    }
+
+    #[test]
+    fn a_policy_denies_a_setting_only_if_its_value_is_zero() {
+        let text = "\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\WSL\r\n    AllowKernelCommandLineUserSetting    REG_DWORD    0x0\r\n    \
+                    AllowKernelUserSetting    REG_DWORD    0x1\r\n";
+        assert_eq!(denied(text), [Policy::KernelCommandLine].into());
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use camino::Utf8Path;
 
-use super::{Overlay, Plan};
+use super::{Overlay, Plan, Planned, Verdict};
 use crate::change::{Change, ChangeKind, Edit};
+use crate::compat::COMPAT;
 use crate::edit::wslconf::{Dialect, Document};
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
 use crate::host::System;
+use crate::stages::{cgroup, cgroup_mount};
 
 /// The settings that take effect because of a repair, then those that WSL ignores in a file that the plan changes.
 pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan: &Plan) -> Vec<String> {
@@ -27,7 +29,7 @@ pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan
         }
         document
     };
-    let mut notes = Vec::new();
+    let mut notes = Vec::from_iter(update(facts, plan));
     let conf = Utf8Path::new(WSL_CONF);
     if is_repaired {
         let (now, after) = (readable(conf, Dialect::WslConf), parse(view, conf, Dialect::WslConf));
@@ -66,4 +68,21 @@ fn edit_of(change: &Change) -> Option<(&Utf8Path, &Edit)> {
         ChangeKind::EditFile(file) => Some((&file.path, &file.edit)),
         _ => None,
     }
+}
+
+/// An update of WSL in the place of the stages that switch cgroup v1 off.
+fn update(facts: &Facts, plan: &Plan) -> Option<String> {
+    let is_due = |stage: &Planned| {
+        stage.id == cgroup::STAGE.id && matches!(stage.verdict, Verdict::Required | Verdict::Blocked)
+    };
+    let is_old = facts.wsl.has(&COMPAT.wsl.mounts_v1) && facts.cgroup.mounts.has_v1();
+    (is_old && plan.stages.iter().any(is_due)).then(|| {
+        format!(
+            "recommended first: run `wsl --update` in Windows. {} mounts cgroup v1. With a WSL that mounts only v2, \
+             the stages `{}` and `{}` have nothing to do.",
+            facts.wsl.name(),
+            cgroup::STAGE.id,
+            cgroup_mount::STAGE.id
+        )
+    })
 }

@@ -35,7 +35,7 @@ fn what_programs_read_has_verdict_evidence_consequence_and_fix_of_every_check() 
     assert_eq!(check(&document, "cgroup")["verdict"], "wrong");
     assert_eq!(
         check(&document, "cgroup")["fix"],
-        "kind-wsl setup --only systemd,cgroup,cgroup-mount,restart"
+        "in Windows: `wsl.exe --update`, then run `kind-wsl setup --only systemd,cgroup,cgroup-mount,restart`"
     );
     assert_eq!(document["prediction"]["wrapper"]["says"], "requires-delegation");
 }

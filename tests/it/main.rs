@@ -21,6 +21,7 @@ use kind_wsl::version;
 
 mod attacks;
 mod bad_input;
+mod boot;
 mod catalogue;
 mod commands;
 mod completions;

@@ -239,7 +239,7 @@ fn facts_of(system: &Machine<'_>) -> Facts {
         }
         "/proc/mounts" => {
             seen.cgroup = Cgroup::probe(system, user.uid);
-            seen.windows = Windows::probe(system, &seen.wsl);
+            seen.windows = Windows::probe(system, &seen.wsl, &seen.user.clone());
         }
         "/proc/1/cgroup" | "/proc/self/cgroup" => seen.cgroup = Cgroup::probe(system, user.uid),
         "$crun --version" => seen.tools = Facts::probe(system, user).tools,
@@ -249,9 +249,9 @@ fn facts_of(system: &Machine<'_>) -> Facts {
         }
         "/etc/wsl.conf" | "/proc/1/environ" | "%PATH" | "%KIND_WSL_WINDOWS_PROFILE" => {
             seen.wsl_conf = WslConf::probe(system, &seen.wsl);
-            seen.windows = Windows::probe(system, &seen.wsl);
+            seen.windows = Windows::probe(system, &seen.wsl, &seen.user.clone());
         }
-        place if place.starts_with("/mnt/c") => seen.windows = Windows::probe(system, &seen.wsl),
+        place if place.starts_with("/mnt/c") => seen.windows = Windows::probe(system, &seen.wsl, &seen.user.clone()),
         place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
             Facts { containers: seen.containers, tools: seen.tools, .. } = Facts::probe(system, user);
         }

@@ -60,6 +60,8 @@ fn planted(layout: Layout) -> Case {
         .env("PATH", "/usr/bin:/home/dev/hunter2")
         .env("TOKEN", "hunter2")
         .env("https_proxy", "http://me:hunter2@proxy.test:3128");
+    // Without the kernel that .wslconfig names WSL would not start.
+    let case = case.file("/mnt/c/Users/dev/hunter2-d", "");
     let cmdline = case.machine.text("/proc/cmdline");
     case.machine.write("/proc/cmdline", format!("{cmdline} token=hunter2"));
     let mounts = case.machine.text("/proc/mounts");

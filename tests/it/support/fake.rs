@@ -103,6 +103,7 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
             Ok(version) => Answer::said(version),
             Err(_) => Answer::failed(127, ""),
         },
+        "reg.exe" => Answer::said(fs::read_to_string(root.join("fake/reg")).unwrap_or_default()),
         // What a name service lists: a test puts it into `/fake/getent-passwd` and `/fake/getent-group`.
         "getent" | "getsubids" => {
             match fs::read_to_string(root.join(format!("fake/{program}-{}", args.join("-")))) {
