@@ -203,9 +203,9 @@ impl FutureState {
 }
 
 fn init(facts: &Facts) -> Init {
-    let comes = ["systemd-sysv", "systemd"].iter().any(|name| {
-        facts.packages.installed.contains_key(*name) && facts.installed_by_us.contains(*name)
-    });
+    let comes = ["systemd-sysv", "systemd"]
+        .iter()
+        .any(|name| facts.packages.installed.contains_key(*name) && facts.installed_by_us.contains(*name));
     match &facts.systemd.init {
         _ if facts.systemd.is_init() || comes => Init::Systemd,
         Some(path) => Init::Other(path.clone()),

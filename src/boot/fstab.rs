@@ -10,7 +10,18 @@ use crate::host::System;
 
 /// File systems over a network.
 const NETWORK: [&str; 12] = [
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "sshfs", "fuse.sshfs", "ceph", "glusterfs", "davfs", "afs", "ncpfs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "sshfs",
+    "fuse.sshfs",
+    "ceph",
+    "glusterfs",
+    "davfs",
+    "afs",
+    "ncpfs",
 ];
 /// Types that are no file system of the kernel, or that WSL itself mounts.
 const NO_TYPE: [&str; 6] = ["auto", "none", "swap", "drvfs", "9p", "bind"];
@@ -43,7 +54,9 @@ pub(super) fn cgroup2(entries: &[FstabEntry]) -> Option<&FstabEntry> {
 /// The line that mounts something else over `/sys/fs/cgroup`.
 pub(super) fn hides_v2<'f>(files: &'f Files<'_>) -> Option<&'f FstabEntry> {
     let hides = |entry: &&FstabEntry| {
-        point(entry) == "/sys/fs/cgroup" && ["tmpfs", "cgroup"].contains(&field(entry, 2)) && !has(entry, "noauto")
+        point(entry) == "/sys/fs/cgroup"
+            && ["tmpfs", "cgroup"].contains(&field(entry, 2))
+            && !has(entry, "noauto")
     };
     files.fstab.iter().rfind(hides).filter(|_| files.mounts_fstab)
 }
@@ -57,8 +70,11 @@ pub(super) fn unknown_types(system: &dyn System, entries: &[FstabEntry], release
             || ["/sbin", "/usr/sbin"].iter().any(|dir| system.exists(&format!("{dir}/mount.{name}")))
             || name.starts_with("fuse.")
     };
-    let wanted: BTreeSet<&str> =
-        entries.iter().map(|entry| field(entry, 2)).filter(|name| !name.is_empty() && !is_known(name)).collect();
+    let wanted: BTreeSet<&str> = entries
+        .iter()
+        .map(|entry| field(entry, 2))
+        .filter(|name| !name.is_empty() && !is_known(name))
+        .collect();
     if wanted.is_empty() {
         return BTreeSet::new();
     }
@@ -110,7 +126,10 @@ fn line(files: &Files<'_>, entry: &FstabEntry) -> Option<Reason> {
     let number = entry.line;
     // The columns are the owner's and may hold secrets; the line number names them.
     let found = |rule, effect, what: &str, way_out: String| {
-        Some(reason(rule, effect, format!("line {number} of {FSTAB}: {what}"), way_out).at(FSTAB, Some(number)))
+        Some(
+            reason(rule, effect, format!("line {number} of {FSTAB}: {what}"), way_out)
+                .at(FSTAB, Some(number)),
+        )
     };
     if is_network {
         let is_proven = was_there && files.mounted_fstab;
@@ -124,7 +143,8 @@ fn line(files: &Files<'_>, entry: &FstabEntry) -> Option<Reason> {
         } else if has(entry, "nofail") || has(entry, "x-systemd.automount") {
             None
         } else {
-            let what = "a network mount that is not mounted now delays each start while its server does not answer";
+            let what =
+                "a network mount that is not mounted now delays each start while its server does not answer";
             found(Rule::FstabNetwork, Effect::Degraded, what, way_out)
         };
     }
@@ -135,7 +155,8 @@ fn line(files: &Files<'_>, entry: &FstabEntry) -> Option<Reason> {
     // (systemd.special(7)).
     let is_proven = was_there && files.future.systemd_runs;
     let effect = if files.starts_systemd() && !is_proven { Effect::NoSystemd } else { Effect::Degraded };
-    let then = if files.starts_systemd() { "systemd stops in emergency mode" } else { "WSL warns at each start" };
+    let then =
+        if files.starts_systemd() { "systemd stops in emergency mode" } else { "WSL warns at each start" };
     let way_out = format!("add `nofail` to the options in line {number} of {FSTAB}, or remove the line");
     if files.future.unknown_types.contains(kind) {
         let what = format!("this kernel does not have its file system, so {then}");
@@ -156,6 +177,7 @@ fn twice(files: &Files<'_>, entry: &FstabEntry) -> Option<Reason> {
     }
     let number = entry.line;
     let what = format!("line {number} of {FSTAB} mounts cgroup v2 a second time, so WSL warns at each start");
-    let way_out = format!("write `cgroup2` as the first column of line {number} of {FSTAB}, or remove the line");
+    let way_out =
+        format!("write `cgroup2` as the first column of line {number} of {FSTAB}, or remove the line");
     Some(reason(Rule::FstabCgroup, Effect::Degraded, what, way_out).at(FSTAB, Some(number)))
 }

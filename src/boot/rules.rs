@@ -12,7 +12,11 @@ use crate::version::Version;
 enum Hierarchy {
     V2,
     /// cgroup v1, or a hybrid of both; what of, and the way to v2.
-    V1 { what: String, line: Option<usize>, way_out: String },
+    V1 {
+        what: String,
+        line: Option<usize>,
+        way_out: String,
+    },
 }
 
 const UPDATE: &str = "in Windows: `wsl --update`, then run the same command again";
@@ -27,7 +31,9 @@ pub(super) fn judge(files: &Files<'_>) -> Vec<Reason> {
         found.push(safe_mode(files));
         return found;
     }
-    found.extend([systemd(files), unread(files), init(files), command(files), user(files)].into_iter().flatten());
+    found.extend(
+        [systemd(files), unread(files), init(files), command(files), user(files)].into_iter().flatten(),
+    );
     found.extend(fstab::judge(files));
     found
 }
@@ -70,7 +76,8 @@ impl Files<'_> {
         }
         let value = self.config.get("wsl2", "kernelCommandLine")?;
         // WSL's own parameters take some 400 bytes of the same buffer.
-        (!self.future.denied.contains(&Policy::KernelCommandLine) && cmdline::fits(value, 400)).then_some(value)
+        (!self.future.denied.contains(&Policy::KernelCommandLine) && cmdline::fits(value, 400))
+            .then_some(value)
     }
 
     fn has_no_v1(&self) -> bool {
@@ -93,14 +100,16 @@ impl Files<'_> {
 
     fn hierarchy(&self) -> Hierarchy {
         if let Some(entry) = fstab::hides_v2(self) {
-            let what = format!("line {} of /etc/fstab mounts `{}` over cgroup v2", entry.line, entry.fields[2]);
+            let what =
+                format!("line {} of /etc/fstab mounts `{}` over cgroup v2", entry.line, entry.fields[2]);
             let way_out = format!("remove line {} of /etc/fstab", entry.line);
             return Hierarchy::V1 { what, line: Some(entry.line), way_out };
         }
         if self.is_classic() {
             return self.classic();
         }
-        let by_choice = self.chooses_v1() && !self.has_no_v1() && !self.future.wsl.is_before(&COMPAT.wsl.v1_by_choice);
+        let by_choice =
+            self.chooses_v1() && !self.has_no_v1() && !self.future.wsl.is_before(&COMPAT.wsl.v1_by_choice);
         if by_choice && !(self.isolates() && !self.future.wsl.is_before(&COMPAT.wsl.isolates_cgroups)) {
             let line = self.conf.line_of("automount", "cgroups");
             let line_number = line.unwrap_or_default();
@@ -123,9 +132,13 @@ impl Files<'_> {
         }
         let denied = self.future.denied.contains(&Policy::KernelCommandLine);
         let what = if denied {
-            format!("{name} mounts cgroup v1, and a policy of Windows turns off kernelCommandLine in .wslconfig")
+            format!(
+                "{name} mounts cgroup v1, and a policy of Windows turns off kernelCommandLine in .wslconfig"
+            )
         } else if self.has_no_v1() {
-            format!("{name} mounts a tmpfs at /sys/fs/cgroup, and no line of /etc/fstab mounts cgroup v2 over it")
+            format!(
+                "{name} mounts a tmpfs at /sys/fs/cgroup, and no line of /etc/fstab mounts cgroup v2 over it"
+            )
         } else {
             format!("{name} mounts cgroup v1")
         };
@@ -145,7 +158,9 @@ fn systemd(files: &Files<'_>) -> Option<Reason> {
         return None;
     }
     let version = files.future.systemd.as_ref().map(Version::major).unwrap_or_default();
-    let what = format!("systemd {version} cannot run on cgroup v1, so this distribution would not start again: {what}");
+    let what = format!(
+        "systemd {version} cannot run on cgroup v1, so this distribution would not start again: {what}"
+    );
     let found = reason(Rule::SystemdNeedsV2, Effect::NoStart, what, way_out);
     Some(match line {
         Some(_) if fstab::hides_v2(files).is_some() => found.at(super::FSTAB, line),
@@ -193,7 +208,8 @@ fn kernel(files: &Files<'_>) -> Option<Reason> {
         return None;
     }
     let (line, file) = (files.config.line_of("wsl2", "kernel"), files.wslconfig());
-    let what = format!("the file that `kernel` names in line {} of {file} does not exist", line.unwrap_or_default());
+    let what =
+        format!("the file that `kernel` names in line {} of {file} does not exist", line.unwrap_or_default());
     let way_out = "correct the path, or remove the line: WSL then starts its own kernel";
     Some(reason(Rule::CustomKernel, Effect::NoStart, what, way_out).at(file, line))
 }
@@ -205,14 +221,21 @@ fn kernel_modules(files: &Files<'_>) -> Option<Reason> {
         return None;
     }
     let (line, file) = (files.config.line_of("wsl2", "kernelModules"), files.wslconfig());
-    let what = format!("`kernelModules` in line {} of {file} needs `kernel`, which is not set", line.unwrap_or_default());
-    Some(reason(Rule::KernelModules, Effect::NoStart, what, "set `kernel` too, or remove the line").at(file, line))
+    let what = format!(
+        "`kernelModules` in line {} of {file} needs `kernel`, which is not set",
+        line.unwrap_or_default()
+    );
+    Some(
+        reason(Rule::KernelModules, Effect::NoStart, what, "set `kernel` too, or remove the line")
+            .at(file, line),
+    )
 }
 
 fn safe_mode(files: &Files<'_>) -> Reason {
     let (line, file) = (files.config.line_of("wsl2", "safeMode"), files.wslconfig());
     let what = format!("`safeMode=true` in line {} of {file} turns systemd off", line.unwrap_or_default());
-    reason(Rule::SafeMode, Effect::NoSystemd, what, "remove the line, then run `wsl --shutdown` in Windows").at(file, line)
+    reason(Rule::SafeMode, Effect::NoSystemd, what, "remove the line, then run `wsl --shutdown` in Windows")
+        .at(file, line)
 }
 
 /// `systemd=true` below a line at which this WSL stops reading.
@@ -246,14 +269,18 @@ fn init(files: &Files<'_>) -> Option<Reason> {
         Init::Other(path) => format!("/sbin/init is {path}, not systemd"),
     };
     let line = files.conf.line_of("boot", "systemd");
-    Some(reason(Rule::Init, Effect::NoSystemd, what, "install systemd, with its link /sbin/init").at(WSL_CONF, line))
+    Some(
+        reason(Rule::Init, Effect::NoSystemd, what, "install systemd, with its link /sbin/init")
+            .at(WSL_CONF, line),
+    )
 }
 
 /// WSL runs it as root before systemd and does not wait for it (WSL src/linux/init/config.cpp:993).
 fn command(files: &Files<'_>) -> Option<Reason> {
     let command = files.conf.get("boot", "command")?;
     let words: Vec<&str> = command.split(|c: char| c.is_whitespace() || ";&|'\"()".contains(c)).collect();
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.rsplit('/').next().unwrap_or(word)));
+    let has =
+        |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.rsplit('/').next().unwrap_or(word)));
     let line = files.conf.line_of("boot", "command");
     let place = format!("`command` in line {} of {WSL_CONF}", line.unwrap_or_default());
     let found = |effect, what: String, way_out: &str| {
@@ -266,14 +293,21 @@ fn command(files: &Files<'_>) -> Option<Reason> {
         return found(Effect::NoStart, what, "remove the line");
     }
     let mounts_v1 = has(&["cgroupfs-mount", "cgroups-mount"])
-        || has(&["mount"]) && has(&["cgroup", "tmpfs"]) && command.contains("/sys/fs/cgroup") && !command.contains("name=");
+        || has(&["mount"])
+            && has(&["cgroup", "tmpfs"])
+            && command.contains("/sys/fs/cgroup")
+            && !command.contains("name=");
     if mounts_v1 && files.systemd_needs_v2() {
         let what = format!("{place} mounts cgroup v1, on which this systemd does not start");
         return found(Effect::NoStart, what, "remove the line: WSL mounts the cgroups itself");
     }
     if files.starts_systemd() && has(&["systemctl", "service", "loginctl"]) {
         let what = format!("{place} runs before systemd, so it cannot start services");
-        return found(Effect::Degraded, what, "enable the service instead, with `sudo systemctl enable NAME`");
+        return found(
+            Effect::Degraded,
+            what,
+            "enable the service instead, with `sudo systemctl enable NAME`",
+        );
     }
     None
 }
@@ -285,8 +319,10 @@ fn user(files: &Files<'_>) -> Option<Reason> {
         return None;
     }
     let line = files.conf.line_of("user", "default");
-    let what =
-        format!("the user that `default` names in line {} of {WSL_CONF} is not in /etc/passwd", line.unwrap_or_default());
+    let what = format!(
+        "the user that `default` names in line {} of {WSL_CONF} is not in /etc/passwd",
+        line.unwrap_or_default()
+    );
     let way_out = "correct the name; WSL otherwise opens shells as another user";
     Some(reason(Rule::User, Effect::Degraded, what, way_out).at(WSL_CONF, line))
 }

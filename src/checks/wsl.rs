@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 
-use crate::boot::{Effect, FutureState, will_it_start};
 use super::{Check, CheckContext, Outcome, Scope, all, check};
+use crate::boot::{Effect, FutureState, will_it_start};
 use crate::compat::COMPAT;
 use crate::edit::wslconf::{Dialect, Document};
 use crate::facts::Wsl;
@@ -165,20 +165,25 @@ static CONFIG: Check = check("wsl-config", "WSL reads every setting in wsl.conf 
 })
 .scope(&[Scope::Wsl]);
 
-pub(crate) static STARTS: Check = check("starts", "this distribution starts again with its present files", |c| {
-    let Err(reasons) = will_it_start(&FutureState::present(c.system, c.facts)) else {
-        return Outcome::ok("wsl.conf, .wslconfig and fstab do not keep it from starting");
-    };
-    let details: Vec<_> = reasons.iter().map(|reason| reason.what.as_str()).collect();
-    let worst = reasons.iter().map(|reason| reason.effect).min();
-    let effect = match worst {
-        Some(Effect::NoStart) => "after the next `wsl --shutdown`, this distribution does not start any more",
-        Some(Effect::NoSystemd) => "after the next start, no cluster runs: systemd does not run, or stops in emergency mode",
-        _ => "it starts later than it could, or with a part missing",
-    };
-    let mut ways: Vec<_> = reasons.iter().map(|reason| reason.way_out.clone()).collect();
-    ways.dedup();
-    let found = Outcome::error(details.join("; "), effect, ways.join("; "));
-    if worst == Some(Effect::Degraded) { found.warned() } else { found }
-})
-.scope(&[Scope::Wsl]);
+pub(crate) static STARTS: Check =
+    check("starts", "this distribution starts again with its present files", |c| {
+        let Err(reasons) = will_it_start(&FutureState::present(c.system, c.facts)) else {
+            return Outcome::ok("wsl.conf, .wslconfig and fstab do not keep it from starting");
+        };
+        let details: Vec<_> = reasons.iter().map(|reason| reason.what.as_str()).collect();
+        let worst = reasons.iter().map(|reason| reason.effect).min();
+        let effect = match worst {
+            Some(Effect::NoStart) => {
+                "after the next `wsl --shutdown`, this distribution does not start any more"
+            }
+            Some(Effect::NoSystemd) => {
+                "after the next start, no cluster runs: systemd does not run, or stops in emergency mode"
+            }
+            _ => "it starts later than it could, or with a part missing",
+        };
+        let mut ways: Vec<_> = reasons.iter().map(|reason| reason.way_out.clone()).collect();
+        ways.dedup();
+        let found = Outcome::error(details.join("; "), effect, ways.join("; "));
+        if worst == Some(Effect::Degraded) { found.warned() } else { found }
+    })
+    .scope(&[Scope::Wsl]);

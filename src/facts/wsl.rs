@@ -244,7 +244,9 @@ impl Policy {
 /// runs with cgroup v1, or .wslconfig has one.
 fn policies(system: &dyn System, user: Option<&Account>, doc: &Document) -> BTreeSet<Policy> {
     let is_set = ["kernelCommandLine", "kernel"].iter().any(|key| doc.get("wsl2", key).is_some());
-    let Some(user) = user.filter(|_| is_set || Mounts::probe(system).has_v1()) else { return BTreeSet::new() };
+    let Some(user) = user.filter(|_| is_set || Mounts::probe(system).has_v1()) else {
+        return BTreeSet::new();
+    };
     let reg = format!("{}c/Windows/System32/reg.exe", drives_root(system));
     if !system.exists(&reg) {
         return BTreeSet::new();

@@ -21,9 +21,11 @@ pub(super) fn refused(
     facts: &Facts,
     plan: &Plan,
 ) -> Option<(&'static str, Reason)> {
-    let edits = |change: &Change| matches!(&change.kind, ChangeKind::EditFile(file) if is_read_at_start(file));
+    let edits =
+        |change: &Change| matches!(&change.kind, ChangeKind::EditFile(file) if is_read_at_start(file));
     let restarts = |change: &Change| matches!(change.kind, ChangeKind::Restart(_));
-    let with = |is_one: &dyn Fn(&Change) -> bool| plan.stages.iter().find(|stage| stage.changes.iter().any(is_one));
+    let with =
+        |is_one: &dyn Fn(&Change) -> bool| plan.stages.iter().find(|stage| stage.changes.iter().any(is_one));
     let stage = with(&edits).or_else(|| with(&restarts))?;
     let reasons = will_it_start(&FutureState::probe(now, then, facts)).err()?;
     let reason = reasons.into_iter().find(Reason::is_blocking)?;

@@ -252,7 +252,9 @@ fn each_combination_starts_or_has_its_reasons() {
         .enumerate()
         .map(|(nth, row)| (nth, row, verdict(&state(row))))
         .filter(|(_, row, found)| found != row.7)
-        .map(|(nth, row, found)| format!("row {}: WSL {}, systemd {}: wanted `{}`, found `{found}`", nth + 1, row.0, row.1, row.7))
+        .map(|(nth, row, found)| {
+            format!("row {}: WSL {}, systemd {}: wanted `{}`, found `{found}`", nth + 1, row.0, row.1, row.7)
+        })
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -26,7 +26,8 @@ fn blocked(case: &Case, args: &str) -> Vec<String> {
 
 #[test]
 fn a_systemd_without_cgroup_v1_is_not_enabled_on_v1_whatever_stages_are_selected() {
-    let selections = ["--only systemd,restart", "--skip cgroup,cgroup-mount", "--skip cgroup", "--skip cgroup-mount"];
+    let selections =
+        ["--only systemd,restart", "--skip cgroup,cgroup-mount", "--skip cgroup", "--skip cgroup-mount"];
     for selection in selections {
         let case = ubuntu();
         assert_eq!(blocked(&case, selection), ["systemd"], "{selection}");
@@ -49,7 +50,8 @@ fn the_way_out_begins_with_the_update_of_wsl() {
 
 #[test]
 fn the_plan_for_a_wsl_with_cgroup_v1_recommends_the_update_first() {
-    let words = |case: &Case| case.run("plan").expect(0, "").stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words =
+        |case: &Case| case.run("plan").expect(0, "").stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     let plan = words(&Case::new(Layout::Classic));
     assert!(plan.contains("note: recommended first: run `wsl --update` in Windows."), "{plan}");
     assert!(!words(&Case::new(Layout::Modern)).contains("wsl --update"));
@@ -79,7 +81,8 @@ fn doctor_finds_that_the_present_files_keep_the_distribution_from_starting() {
         let document: Value = serde_json::from_str(&seen.stdout).unwrap();
         document["checks"][0].clone()
     };
-    let case = ubuntu().file("/etc/wsl.conf", "[boot]\nsystemd=true\n").link("/sbin/init", "/lib/systemd/systemd");
+    let case =
+        ubuntu().file("/etc/wsl.conf", "[boot]\nsystemd=true\n").link("/sbin/init", "/lib/systemd/systemd");
     let check = find(&case);
     assert_eq!(check["verdict"], "wrong", "{check}");
     assert!(check["evidence"].as_str().unwrap().contains("would not start again"), "{check}");
