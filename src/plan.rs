@@ -7,7 +7,6 @@ mod start;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::boot::Reason;
 use crate::change::{Change, ChangeError, ChangeKind, FileSource, Scope, State, Target, WriteFile, binary};
 use crate::checks;
 use crate::edit::shown::beside_own;
@@ -20,7 +19,7 @@ pub use crate::stage::StageSelection;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
 pub use overlay::Overlay;
-use start::Refused;
+use start::{Refusal, Refused};
 
 /// The verdict on a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -149,7 +148,7 @@ impl Plan {
         answers: &Answers,
         selection: &StageSelection,
         refused: &Refused,
-    ) -> Result<(Self, Option<(&'static str, Reason)>), PlanError> {
+    ) -> Result<(Self, Option<Refusal>), PlanError> {
         let view = Overlay::new(system);
         let mut facts = facts.clone();
         let mut plan = Self {

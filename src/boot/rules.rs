@@ -110,7 +110,8 @@ impl Files<'_> {
         }
         let by_choice =
             self.chooses_v1() && !self.has_no_v1() && !self.future.wsl.is_before(&COMPAT.wsl.v1_by_choice);
-        if by_choice && !(self.isolates() && !self.future.wsl.is_before(&COMPAT.wsl.isolates_cgroups)) {
+        let is_shared = !self.isolates() || self.future.wsl.is_before(&COMPAT.wsl.isolates_cgroups);
+        if by_choice && is_shared {
             let line = self.conf.line_of("automount", "cgroups");
             let line_number = line.unwrap_or_default();
             return Hierarchy::V1 {

@@ -13,6 +13,9 @@ use crate::stage::Stage;
 /// The stages that must not make their changes, each with the reason.
 pub(super) type Refused = BTreeMap<&'static str, Reason>;
 
+/// A stage to refuse, with the reason.
+pub(super) type Refusal = (&'static str, Reason);
+
 /// The first stage whose changes decide whether the distribution starts, if it does not start with the whole plan: one that
 /// changes a file, or else the restart.
 pub(super) fn refused(
@@ -20,7 +23,7 @@ pub(super) fn refused(
     then: &Overlay<'_>,
     facts: &Facts,
     plan: &Plan,
-) -> Option<(&'static str, Reason)> {
+) -> Option<Refusal> {
     let edits =
         |change: &Change| matches!(&change.kind, ChangeKind::EditFile(file) if is_read_at_start(file));
     let restarts = |change: &Change| matches!(change.kind, ChangeKind::Restart(_));
