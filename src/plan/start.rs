@@ -18,12 +18,7 @@ pub(super) type Refusal = (&'static str, Reason);
 
 /// The first stage whose changes decide whether the distribution starts, if it does not start with the whole plan: one that
 /// changes a file, or else the restart.
-pub(super) fn refused(
-    now: &dyn System,
-    then: &Overlay<'_>,
-    facts: &Facts,
-    plan: &Plan,
-) -> Option<Refusal> {
+pub(super) fn refused(now: &dyn System, then: &Overlay<'_>, facts: &Facts, plan: &Plan) -> Option<Refusal> {
     let edits =
         |change: &Change| matches!(&change.kind, ChangeKind::EditFile(file) if is_read_at_start(file));
     let restarts = |change: &Change| matches!(change.kind, ChangeKind::Restart(_));
