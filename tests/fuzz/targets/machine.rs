@@ -252,7 +252,7 @@ fn facts_of(system: &Machine<'_>) -> Facts {
             seen.windows = Windows::probe(system, &seen.wsl, &seen.user.clone());
         }
         place if place.starts_with("/mnt/c") => {
-            seen.windows = Windows::probe(system, &seen.wsl, &seen.user.clone())
+            seen.windows = Windows::probe(system, &seen.wsl, &seen.user.clone());
         }
         place if place.contains("/containers/") || place == "%CONTAINERS_CONF" => {
             Facts { containers: seen.containers, tools: seen.tools, .. } = Facts::probe(system, user);
