@@ -20,6 +20,9 @@ class Windows(service.Backend):
         """As at the beginning."""
         self.installed, self.up = ["Ubuntu-24.04", "Debian"], {"Ubuntu-24.04", "Debian"}
         self.codes, self.waiting, self.reply, self.inspect = [], [], None, None
+        self.broken, self.config = set(), None
+        # The virtual machine; None: it does not run. It keeps what it read from .wslconfig when it started (LxssUserSession.cpp:2884-2897).
+        self.safe_mode = False
         self.input_limit = None
         self.program("0.1.0")
 
@@ -40,7 +43,28 @@ class Windows(service.Backend):
         return set(self.up)
 
     def start(self, name):
+        """Whether it starts. In safe mode everything does: systemd, fstab and the boot command are off."""
+        if self.safe_mode is None:
+            self.safe_mode = self.reads_safe_mode()
+        if name in self.broken and not self.safe_mode:
+            return False
         self.up.add(name)
+        return True
+
+    def reads_safe_mode(self):
+        """`[wsl2] safeMode` of .wslconfig: the first one counts, in UTF-16LE with its mark or in UTF-8 (configfile.cpp:187-198)."""
+        if not self.config or not self.config.exists():
+            return False
+        content = self.config.read_bytes()
+        text = content[2:].decode("utf-16-le", "replace") if content.startswith(b"\xff\xfe") else content.decode("utf-8-sig", "replace")
+        section = ""
+        for line in (line.strip() for line in text.splitlines()):
+            if line.startswith("[") and line.endswith("]"):
+                section = line[1:-1].lower()
+            key, _, value = (part.strip().lower() for part in line.partition("="))
+            if (section, key) == ("wsl2", "safemode"):
+                return value == "true"
+        return False
 
     def terminate(self, name):
         self.look(f"--terminate {name}")
@@ -49,6 +73,7 @@ class Windows(service.Backend):
     def shutdown(self):
         self.look("--shutdown")
         self.up.clear()
+        self.safe_mode = None
 
     def look(self, what):
         if self.inspect:
@@ -57,7 +82,9 @@ class Windows(service.Backend):
     # -- commands
 
     def execute(self, request, link):
-        self.start(request.distribution)
+        if not self.start(request.distribution):
+            link.say(service.GERMAN["broken"])
+            return service.FAILURE
         self.look(" ".join(request.argv))
         argv = request.argv
         if argv == ["/bin/true"]:
@@ -84,10 +111,10 @@ class Windows(service.Backend):
 
     def shell(self, request, link):
         """The real shell, with its /usr/local/bin elsewhere."""
-        words = [word.replace("/usr/local/bin", str(self.bin)) for word in request.argv]
+        words = [word.replace("/usr/local/bin", str(self.bin)).replace("/var/lib/kind-wsl", str(self.bin)) for word in request.argv]
         content = b"" if "WSL_DISTRO_NAME" in words[2] else link.read_all()[: self.input_limit]
         done = subprocess.run(words, input=content, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                               env={"PATH": "/usr/bin:/bin", "WSL_DISTRO_NAME": request.distribution})
-        link.out(done.stdout)
+        link.out(done.stdout.replace(str(self.bin).encode(), b"/usr/local/bin"))
         link.err(done.stderr)
         return done.returncode

@@ -222,6 +222,7 @@ class Service:
     def __init__(self, backend, texts=None):
         self.backend, self.texts, self.faults = backend, texts or GERMAN, Faults()
         self.calls, self.links, self.changed, self.closed = [], {}, threading.Condition(), threading.Event()
+        self.before = None  # called with each Call before it is answered
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -282,6 +283,8 @@ class Service:
             self.calls.append(call)
             self.changed.notify_all()
         try:
+            if self.before:
+                self.before(call)
             code = self.answer(call, link)
             if code in (67, 87):
                 link.say(self.texts["user"])

@@ -75,9 +75,30 @@ pub enum Driver {
     Help,
     /// `--version`
     Version,
+    /// `rescue …`
+    Rescue(Rescue),
+    /// `rescue --help`
+    RescueHelp,
     /// A command of the Linux program.
     Run(Run),
 }
+
+/// A rescue of a distribution that does not start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rescue {
+    /// `-d`; none: the one whose rescue was interrupted.
+    pub distribution: Option<String>,
+    pub last: bool,
+    pub drift: Option<String>,
+    /// The Linux program.
+    pub program: Option<String>,
+    pub yes: bool,
+    /// Seconds that no step may exceed (tests).
+    pub patience: Option<u32>,
+}
+
+/// The values of `--drift`.
+pub const DRIFT: [&str; 3] = ["stop", "keep", "restore"];
 
 /// A command for the Linux program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,9 +154,36 @@ pub fn driver(args: &[String]) -> Result<Driver, String> {
         Some("--help" | "-h" | "help") => Ok(Driver::Help),
         Some("--version" | "-V") => Ok(Driver::Version),
         Some("profile") if run.args.len() == 1 => Ok(Driver::Profile),
+        Some("rescue") => rescue(run),
         Some(option) if option.starts_with('-') => Err(format!("a command comes first, and here is \"{option}\"")),
         Some(_) => Ok(Driver::Run(run)),
     }
+}
+
+fn rescue(run: Run) -> Result<Driver, String> {
+    if run.user.is_some() {
+        return Err("rescue runs as root and has no \"-u\"".into());
+    }
+    let mut order = Rescue { distribution: run.distribution, patience: run.patience, ..Rescue::default() };
+    let mut rest = run.args.iter().skip(1);
+    while let Some(arg) = rest.next() {
+        let (flag, joined) = arg.split_once('=').map_or((&arg[..], None), |(flag, value)| (flag, Some(value)));
+        let mut value =
+            || joined.or_else(|| rest.next().map(|v| &v[..])).ok_or_else(|| format!("{flag} needs a value"));
+        match flag {
+            "--help" | "-h" => return Ok(Driver::RescueHelp),
+            "--last" if joined.is_none() => order.last = true,
+            "--yes" | "-y" if joined.is_none() => order.yes = true,
+            "--drift" => {
+                take(&mut order.drift, flag, value()?, |how| DRIFT.contains(&how), "stop, keep or restore")?;
+            }
+            "--program" => {
+                take(&mut order.program, flag, value()?, names::is_program, "the absolute path of a Linux program")?;
+            }
+            _ => return Err(format!("rescue has no \"{arg}\"")),
+        }
+    }
+    Ok(Driver::Rescue(order))
 }
 
 const DISTRIBUTION: &str = "the name of a distribution (letters, digits, . _ -)";
@@ -238,6 +286,25 @@ mod tests {
         assert_eq!(kind.args, words("kind create cluster -- -d x -u y --"));
         assert!(!kind.is_setup() && kind.user.is_none());
         assert_eq!(run("--patience 3 setup --patience 4").args, words("setup --patience 4"));
+    }
+
+    #[test]
+    fn a_rescue_has_its_own_options() {
+        let line = "rescue -d Debian --last --yes --drift keep --program=/opt/kind-wsl";
+        let order = Rescue {
+            distribution: Some("Debian".into()),
+            last: true,
+            drift: Some("keep".into()),
+            program: Some("/opt/kind-wsl".into()),
+            yes: true,
+            patience: None,
+        };
+        assert_eq!(driver(&words(line)), Ok(Driver::Rescue(order)));
+        assert_eq!(driver(&words("rescue")), Ok(Driver::Rescue(Rescue::default())));
+        assert_eq!(driver(&words("rescue --help")), Ok(Driver::RescueHelp));
+        for bad in ["--drift", "--drift all", "--program x", "-u dev", "--last=1", "--force", "Debian"] {
+            assert!(driver(&words(&format!("rescue -d Debian {bad}"))).is_err(), "{bad}");
+        }
     }
 
     #[test]

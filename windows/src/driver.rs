@@ -1,5 +1,7 @@
 //! kind-wsl.exe: any command of the Linux program from Windows; for `setup` the whole loop with its restarts.
 
+mod rescue;
+
 use crate::cli::{Driver, Run};
 use crate::install::{self, Found, PROGRAM, SCRIPT};
 use crate::process::WslExe;
@@ -27,6 +29,8 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
     match args.and_then(|args| cli::driver(&args)) {
         Ok(Driver::Help) => print(messages::DRIVER_HELP),
         Ok(Driver::Version) => print(&format!("kind-wsl.exe {VERSION}\n")),
+        Ok(Driver::RescueHelp) => print(crate::rescue::HELP),
+        Ok(Driver::Rescue(order)) => rescue::run(&order),
         Ok(Driver::Profile) => match sys::profile() {
             Ok(path) => print(&format!("{}\n", path.display())),
             Err(e) => {
@@ -57,14 +61,18 @@ struct Session {
 }
 
 impl Session {
-    fn open(run: Run) -> Result<Session, ExitCode> {
+    fn new(run: Run) -> Result<Session, ExitCode> {
         let path = sys::wsl_exe().ok().filter(|p| p.is_file());
         let path = path.ok_or_else(|| {
             complain(&format!("kind-wsl: {}. {}", messages::no_wsl("System32\\wsl.exe"), messages::NO_WSL_ADVICE));
             ExitCode(exit::NO_WSL)
         })?;
         let timeouts = Timeouts::with_patience(run.patience);
-        let mut session = Session { run, timeouts, wsl: WslExe::new(path, &|_| {}), distribution: String::new() };
+        Ok(Session { run, timeouts, wsl: WslExe::new(path, &|_| {}), distribution: String::new() })
+    }
+
+    fn open(run: Run) -> Result<Session, ExitCode> {
+        let mut session = Session::new(run)?;
         session.distribution = match session.run.distribution.clone() {
             Some(name) => session.installed(&name)?,
             None => session.default()?,

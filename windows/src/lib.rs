@@ -16,6 +16,7 @@ pub mod messages;
 pub mod names;
 pub mod quote;
 pub mod request;
+pub mod rescue;
 pub mod restart;
 pub mod result;
 pub mod text;
@@ -59,6 +60,10 @@ pub mod exit {
     pub const FOLDER: i32 = 13;
     /// The Linux program is not there and can not be put there.
     pub const NO_PROGRAM: i32 = 14;
+    /// The user did not agree.
+    pub const DECLINED: i32 = 1;
+    /// The distribution still does not start, or WSL has no safe mode.
+    pub const NOT_RESCUED: i32 = 15;
     /// wsl.exe itself failed; a Linux program sees 255 (WSL src/windows/common/WslClient.cpp:686-687).
     pub const WSL_FAILED: i32 = -1;
 }

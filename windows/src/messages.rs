@@ -21,6 +21,7 @@ Runs kind-wsl in a WSL distribution, from Windows.
   kind-wsl.exe setup -d Ubuntu     sets the distribution up, restarts WSL where it must, and goes on by itself
   kind-wsl.exe COMMAND [ARGS…]     any command of kind-wsl, in the default distribution
   kind-wsl.exe profile             prints this account's profile directory
+  kind-wsl.exe rescue -d Ubuntu    undoes setup in a distribution that does not start (rescue --help)
 
   -d, --distribution NAME          in this distribution
   -u USER                          as this Linux user

@@ -52,6 +52,12 @@ pub fn version_of(output: &str) -> Option<Version> {
     version(output.lines().next()?.strip_prefix("kind-wsl ")?)
 }
 
+/// The first version in a text of any language, as `wsl.exe --version` prints it: `WSL-Version: 2.6.1.0`.
+#[must_use]
+pub fn first_version(text: &str) -> Option<Version> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(version)
+}
+
 /// `0.1.0`, with whatever follows the third number left out.
 #[must_use]
 pub fn version(text: &str) -> Option<Version> {
@@ -105,6 +111,8 @@ mod tests {
         for bad in ["", "kind 0.1.0", "kind-wsl", "kind-wsl 0.1", "kind-wsl x.1.0", "kind-wsl 0.1.99999999999"] {
             assert_eq!(version_of(bad), None, "{bad:?}");
         }
+        assert_eq!(first_version("WSL-Version: 2.6.1.0\nKernelversion: 6.6.87.2-1\n"), Some((2, 6, 1)));
+        assert_eq!(first_version("Version 1."), None);
         assert!(version("0.10.0") > version("0.9.9"));
         assert!(version(crate::VERSION).is_some());
     }
