@@ -1,6 +1,6 @@
 use super::*;
 use std::collections::HashMap;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 const CONFIG: &[u8] = b"[wsl2]\r\nmemory=4GB\r\n";
