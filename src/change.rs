@@ -36,7 +36,7 @@ pub use move_aside::MoveAside;
 pub use package::{Package, PackageFile};
 pub use restart::{PostRestartCheck, Restart};
 pub use setting::{SettingCommands, SystemSetting};
-pub use state::{Desired, FileState, Progress, RestartRequirement, Scope, State, Target, Trigger};
+pub use state::{Desired, FileState, Progress, RestartRequirement, RestartScope, State, Target, Trigger};
 pub use unit::Unit;
 pub use write_file::{FileSource, WriteFile};
 

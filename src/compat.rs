@@ -19,12 +19,12 @@ pub(crate) static COMPAT: LazyLock<Compat> =
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Compat {
-    pub(crate) wsl: Wsl,
-    pub(crate) kernel: Kernel,
-    pub(crate) systemd: Systemd,
-    pub(crate) podman: Podman,
-    pub(crate) crun: Crun,
-    pub(crate) kind: Kind,
+    pub(crate) wsl: WslRules,
+    pub(crate) kernel: KernelRules,
+    pub(crate) systemd: SystemdRules,
+    pub(crate) podman: PodmanRules,
+    pub(crate) crun: CrunRules,
+    pub(crate) kind: KindRules,
     /// The versions of the other programs that kind or podman works with.
     pub(crate) minimum: Minimum,
     pub(crate) debian: Debian,
@@ -34,7 +34,7 @@ pub(crate) struct Compat {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Wsl {
+pub(crate) struct WslRules {
     pub(crate) systemd: Fact,
     pub(crate) kernel_params_for_v2: Fact,
     pub(crate) mounts_v1: Fact,
@@ -47,21 +47,21 @@ pub(crate) struct Wsl {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Kernel {
+pub(crate) struct KernelRules {
     pub(crate) openat2: Fact,
     pub(crate) overlay_for_users: Fact,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Systemd {
+pub(crate) struct SystemdRules {
     pub(crate) accounts_by_itself: Fact,
     pub(crate) v2_only: Fact,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Podman {
+pub(crate) struct PodmanRules {
     pub(crate) minimum: Fact,
     pub(crate) rootless_cgroupfs: Fact,
     pub(crate) names_controllers: Fact,
@@ -88,7 +88,7 @@ pub(crate) struct Podman {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Crun {
+pub(crate) struct CrunRules {
     pub(crate) floors: Vec<Floor>,
     pub(crate) before_1_0: Fact,
     pub(crate) needs_openat2: Fact,
@@ -97,7 +97,7 @@ pub(crate) struct Crun {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Kind {
+pub(crate) struct KindRules {
     pub(crate) podman_6: Fact,
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct Debian {
 
 /// Something that is true of a program from one version on, up to another one, or both.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "Entry")]
+#[serde(try_from = "RawFact")]
 pub(crate) struct Fact {
     since: Version,
     before: Option<Version>,
@@ -149,7 +149,7 @@ impl Fact {
 /// A fact as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct RawFact {
     since: Option<Version>,
     before: Option<Version>,
     what: String,
@@ -157,11 +157,11 @@ struct Entry {
     date: String,
 }
 
-impl TryFrom<Entry> for Fact {
+impl TryFrom<RawFact> for Fact {
     type Error = String;
 
-    fn try_from(entry: Entry) -> Result<Self, String> {
-        let Entry { since, before, what, source, date } = entry;
+    fn try_from(entry: RawFact) -> Result<Self, String> {
+        let RawFact { since, before, what, source, date } = entry;
         attested(&what, &source, &date)?;
         if since.is_none() && before.is_none() {
             return Err(format!("`{what}` has neither `since` nor `before`"));

@@ -11,13 +11,13 @@ mod undo;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::change::{Change, ChangeKind, Restart, Scope, State};
+use crate::change::{Change, ChangeKind, Restart, RestartScope, State};
 use crate::checks::{self, CheckContext};
 use crate::doctor::CheckReport;
 use crate::facts::Facts;
 use crate::fetch::Fetcher;
 use crate::host::{Account, BootInstance, LiveSystem, Owner, Recorder, is_aborted};
-use crate::journal::{Entry, Journal, JournalState, Phase, Record, RunOptions};
+use crate::journal::{Journal, JournalEntry, JournalState, Phase, Record, RunOptions};
 use crate::plan::{Plan, Planned, Verdict, is_due, judge, pending};
 use crate::stage::{Answers, Stage};
 use crate::stages::{self, STAGES};
@@ -100,7 +100,7 @@ pub enum RunOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingRestart {
     /// How much of the machine.
-    pub scope: Scope,
+    pub scope: RestartScope,
     pub why: Vec<String>,
     /// Whether an earlier run asked for it already and it has not taken place.
     pub again: bool,
@@ -284,7 +284,7 @@ enum StageOutcome {
 
 /// Puts what the journal knows into facts: which changes wait for a restart, and whether all was verified.
 pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
-    let pending_of = |e: &Entry| match &e.phase {
+    let pending_of = |e: &JournalEntry| match &e.phase {
         Phase::Done(made) => {
             pending(&e.intent.change).filter(|p| !p.due.scope.was_restarted(made, &facts.boot_instance))
         }
@@ -298,7 +298,7 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
 }
 
 /// The packages that an entry asked for and that were not there before it.
-fn installed_by_us(entry: &Entry) -> Vec<String> {
+fn installed_by_us(entry: &JournalEntry) -> Vec<String> {
     match (&entry.intent.before, &entry.intent.after) {
         (State::Packages { has: before, all, .. }, State::Packages { has, all: then }) => {
             let new = |name: &&String| !before.contains_key(*name) && !all.contains(name);

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
-use crate::change::{RestartRequirement, Scope};
+use crate::change::{RestartRequirement, RestartScope};
 use crate::fetch::catalogue::Arch;
 use crate::host::{ASSUMED_WSL, Account, BootInstance, System};
 use crate::version::Version;
@@ -166,7 +166,7 @@ impl Facts {
 
     /// The restart that is due: the largest of what waits.
     #[must_use]
-    pub fn restart_due(&self) -> Option<Scope> {
+    pub fn restart_due(&self) -> Option<RestartScope> {
         self.pending.iter().map(|p| p.due.scope).max()
     }
 

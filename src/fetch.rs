@@ -31,7 +31,7 @@ pub use parse::RetryAfter;
 pub use prefetch::Fetcher;
 pub use proxy::ProxyFault;
 pub use text::{fetch_signature, fetch_unverified, newest_release};
-pub use verify::{Identity, Missing, check, check_program, missing_from, open_offline};
+pub use verify::{Missing, ProgramIdentity, check, check_program, missing_from, open_offline};
 
 use http::Address;
 
@@ -59,7 +59,7 @@ pub struct Artifact {
     pub has_signature: bool,
     /// What the program must report; `None` if the catalogue's checksum pins it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<Identity>,
+    pub identity: Option<ProgramIdentity>,
 }
 
 /// Where a checksum comes from.

@@ -62,7 +62,7 @@ pub use write::Expected;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
     /// File, directory, link or something else.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Permission bits, `0o7777` at most.
     pub mode: u32,
     pub uid: u32,
@@ -73,7 +73,7 @@ pub struct Stat {
 /// The kinds of file that matter to an installer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FileKind {
     File,
     Dir,
     /// A symbolic link with its target as stored.
@@ -112,7 +112,7 @@ pub trait System {
     /// As [`System::read`].
     fn read_file(&self, path: &Utf8Path) -> Result<Option<(Stat, Vec<u8>)>, HostError> {
         let Some(stat) = self.stat(path)? else { return Ok(None) };
-        if stat.kind != Kind::File {
+        if stat.kind != FileKind::File {
             return Ok(Some((stat, Vec::new())));
         }
         Ok(self.read(path)?.map(|bytes| (stat, bytes)))
@@ -156,7 +156,7 @@ pub trait System {
     /// As [`System::list`].
     fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
         let mut names = self.list(dir)?;
-        names.retain(|name| matches!(self.stat(&dir.join(name)), Ok(Some(Stat { kind: Kind::Dir, .. }))));
+        names.retain(|name| matches!(self.stat(&dir.join(name)), Ok(Some(Stat { kind: FileKind::Dir, .. }))));
         Ok(names)
     }
 

@@ -18,13 +18,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::change::SAVED;
-use crate::host::{Holder, HostError, Kind, LiveSystem, Lock, Owner, PROGRAM_ENV, System};
+use crate::host::{FileKind, Holder, HostError, LiveSystem, Lock, Owner, PROGRAM_ENV, System};
 use crate::next_step::NextStep;
 
 pub use agreement::Agreement;
 use checksum::{ChecksumStatus, checksum_status, continues_after_its_end};
 pub use record::{Intent, Record, RunOptions};
-pub use state::{Entry, JournalState, Phase, Waiting};
+pub use state::{JournalEntry, JournalState, Phase, Waiting};
 
 /// The version of this form of the journal. A reader refuses a newer one.
 pub const VERSION: u32 = 1;
@@ -270,7 +270,7 @@ impl<'h> Journal<'h> {
 /// Whether anything of ours is there at all.
 #[must_use]
 pub fn exists(system: &dyn System) -> bool {
-    matches!(system.stat(Utf8Path::new(DIR)), Ok(Some(stat)) if stat.kind == Kind::Dir)
+    matches!(system.stat(Utf8Path::new(DIR)), Ok(Some(stat)) if stat.kind == FileKind::Dir)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ mod start;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::change::{Change, ChangeError, ChangeKind, FileSource, Scope, State, Target, WriteFile, binary};
+use crate::change::{
+    Change, ChangeError, ChangeKind, FileSource, RestartScope, State, Target, WriteFile, binary,
+};
 use crate::checks;
 use crate::edit::shown::beside_own;
 use crate::edit::{self, Form};
@@ -96,9 +98,9 @@ pub struct Plan {
     pub files: Vec<FileDiff>,
     /// What else the user should know of WSL's files: settings that will take effect, settings that WSL ignores.
     pub notes: Vec<String>,
-    pub restart: Option<Scope>,
+    pub restart: Option<RestartScope>,
     /// A restart that changes wait for although the stage that asks for it was left out.
-    pub left_to_you: Option<Scope>,
+    pub left_to_you: Option<RestartScope>,
     /// Where downloads come from.
     #[serde(skip)]
     pub source: Source,

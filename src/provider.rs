@@ -6,7 +6,7 @@ use std::str::FromStr;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Account, Cmd, Kind, System};
+use crate::host::{Account, Cmd, FileKind, System};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,7 +70,7 @@ pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction
     let mut wrong = Vec::new();
     if let Some(dir) = said("XDG_RUNTIME_DIR").filter(|dir| real(dir) != real(&run)) {
         let why = match system.stat(&real(&dir)) {
-            Ok(Some(stat)) if stat.kind != Kind::Dir => "is not a directory",
+            Ok(Some(stat)) if stat.kind != FileKind::Dir => "is not a directory",
             Ok(Some(stat)) if stat.uid != user.uid => "belongs to another user",
             Ok(Some(_)) => "is not the directory of the systemd user manager",
             _ => "does not exist",
@@ -101,7 +101,7 @@ pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction
 pub(crate) fn is_session_of(system: &dyn System, user: &Account) -> bool {
     let run = system.resolve(Utf8Path::new(&user.runtime_dir()));
     let stat = run.and_then(|run| system.stat(&run)).ok().flatten();
-    stat.is_some_and(|stat| stat.kind == Kind::Dir && stat.uid == user.uid)
+    stat.is_some_and(|stat| stat.kind == FileKind::Dir && stat.uid == user.uid)
 }
 
 /// A command line inside the wrapper.

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::{ChangeError, Context, FileState, State};
-use crate::host::{Expected, HostError, Kind, LiveSystem, Owner, Stat, System, digest};
+use crate::host::{Expected, FileKind, HostError, LiveSystem, Owner, Stat, System, digest};
 
 /// The regular file at a resolved path, its state and bytes; `None` where nothing is.
 pub(crate) fn regular(
@@ -21,10 +21,10 @@ pub(crate) fn regular(
 
 pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeError> {
     let found = match &stat.kind {
-        Kind::File => return Ok(()),
-        Kind::Dir => "a directory".to_owned(),
-        Kind::Link(to) => format!("a symbolic link to `{to}`"),
-        Kind::Other => "a device, socket or pipe".to_owned(),
+        FileKind::File => return Ok(()),
+        FileKind::Dir => "a directory".to_owned(),
+        FileKind::Link(to) => format!("a symbolic link to `{to}`"),
+        FileKind::Other => "a device, socket or pipe".to_owned(),
     };
     Err(ChangeError::NotAFile { path: path.to_owned(), found })
 }

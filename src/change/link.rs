@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeError, Context, Desired, Primitive, State, Target, expect_file, seen};
-use crate::host::{Kind, Owner, System};
+use crate::host::{FileKind, Owner, System};
 
 /// Links `path` to `to`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +25,9 @@ impl Primitive for Link {
         match system.stat(&self.path)? {
             None => Ok(State::Absent),
             Some(stat) => match stat.kind {
-                Kind::Link(to) => Ok(State::Link { to }),
+                FileKind::Link(to) => Ok(State::Link { to }),
                 // Somebody's program of that name is not ours to replace.
-                Kind::File => {
+                FileKind::File => {
                     Err(ChangeError::NotAFile { path: self.path.clone(), found: "a regular file".to_owned() })
                 }
                 _ => Err(expect_file(&self.path, &stat)

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeError, Context, Desired, Primitive, State, Target, expect_file};
-use crate::host::{Kind, Owner, System};
+use crate::host::{FileKind, Owner, System};
 
 /// Renames the file or link at `path` to `to`, in the same directory: its bytes, mode, owner and extended attributes stay,
 /// a relative link keeps its target, and the rename cannot fail halfway as a copy to another file system can.
@@ -24,7 +24,7 @@ impl MoveAside {
         let real = system.resolve(dir)?.join(path.file_name().unwrap_or_default());
         match system.stat(&real)? {
             None => Ok(false),
-            Some(stat) if matches!(stat.kind, Kind::File | Kind::Link(_)) => Ok(true),
+            Some(stat) if matches!(stat.kind, FileKind::File | FileKind::Link(_)) => Ok(true),
             Some(stat) => expect_file(path, &stat).map(|()| true),
         }
     }

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeError, Context, Desired, Primitive, Scope, State, Target};
+use super::{ChangeError, Context, Desired, Primitive, RestartScope, State, Target};
 use crate::cgroup;
 use crate::host::System;
 
 /// Starts the distribution, or the virtual machine, again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    pub scope: Scope,
+    pub scope: RestartScope,
     /// Why: the changes that count only then.
     pub why: Vec<String>,
     /// What has to pass afterwards.
@@ -75,9 +75,9 @@ impl PostRestartCheck {
 impl Primitive for Restart {
     fn target(&self) -> Target {
         let object = match self.scope {
-            Scope::Distro => "this distribution",
-            Scope::Vm => "WSL as a whole",
-            Scope::Machine => "the machine",
+            RestartScope::Distro => "this distribution",
+            RestartScope::Vm => "WSL as a whole",
+            RestartScope::Machine => "the machine",
         };
         Target { verb: "restart".to_owned(), object: object.to_owned(), detail: self.why.join(", ") }
     }

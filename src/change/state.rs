@@ -151,7 +151,7 @@ impl Trigger {
 /// How much has to be started again for a change to count, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scope {
+pub enum RestartScope {
     /// This distribution (`wsl --terminate`): wsl.conf, fstab, delegation to the user manager.
     Distro,
     /// The virtual machine of all distributions (`wsl --shutdown`): `.wslconfig`, the kernel.
@@ -160,7 +160,7 @@ pub enum Scope {
     Machine,
 }
 
-impl Scope {
+impl RestartScope {
     /// The scope on the Windows side; `None` for a machine that is not WSL.
     #[must_use]
     pub fn of_wsl(self) -> Option<kind_wsl_windows::request::Scope> {
@@ -190,7 +190,7 @@ impl Scope {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartRequirement {
     /// How much has to be started again.
-    pub scope: Scope,
+    pub scope: RestartScope,
     /// How to verify, after the restart, that the setting took effect; `None` if that cannot be observed.
     #[serde(rename = "until", default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<PostRestartCheck>,
@@ -200,13 +200,13 @@ impl RestartRequirement {
     /// Counts after the next start of the distribution.
     #[must_use]
     pub fn distro(verify: Option<PostRestartCheck>) -> Self {
-        Self { scope: Scope::Distro, verify }
+        Self { scope: RestartScope::Distro, verify }
     }
 
     /// Counts after the next start of the virtual machine.
     #[must_use]
     pub fn vm(verify: Option<PostRestartCheck>) -> Self {
-        Self { scope: Scope::Vm, verify }
+        Self { scope: RestartScope::Vm, verify }
     }
 }
 

@@ -48,7 +48,7 @@ pub enum FileSource {
     },
 }
 
-enum Input<'p> {
+enum Opened<'p> {
     Text(&'p str),
     File { artifact: &'p Artifact, from: Origin, file: Box<dyn Read> },
 }
@@ -96,9 +96,9 @@ impl WriteFile {
     }
 
     /// Opens what is written.
-    fn open(&self, context: &mut Context<'_>) -> Result<Input<'_>, ChangeError> {
+    fn open(&self, context: &mut Context<'_>) -> Result<Opened<'_>, ChangeError> {
         let (artifact, from, file) = match &self.source {
-            FileSource::Inline(text) => return Ok(Input::Text(text)),
+            FileSource::Inline(text) => return Ok(Opened::Text(text)),
             FileSource::LocalFile { path, artifact } => {
                 (artifact, Origin::File(path.clone()), context.host.open(path)?)
             }
@@ -119,7 +119,7 @@ impl WriteFile {
                 (artifact, from, file)
             }
         };
-        Ok(Input::File { artifact, from, file })
+        Ok(Opened::File { artifact, from, file })
     }
 
     fn fill(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
@@ -132,9 +132,9 @@ impl WriteFile {
             }
         };
         let mut copy = |sink: &mut dyn Write| match &mut input {
-            Input::Text(text) => write_all(sink, text.as_bytes(), &self.path),
+            Opened::Text(text) => write_all(sink, text.as_bytes(), &self.path),
             // Hashed on its way, a download once more: what is put in place is what was asked for.
-            Input::File { artifact, from, file } => {
+            Opened::File { artifact, from, file } => {
                 fetch::check(artifact, file, from.clone(), sink, &mut transferred).map_err(failed(artifact))
             }
         };

@@ -9,7 +9,7 @@ use crate::change::PostRestartCheck;
 use crate::facts::Facts;
 use crate::facts::subids::SUBIDS;
 use crate::fix::{command, setup, windows};
-use crate::host::{Cmd, Kind};
+use crate::host::{Cmd, FileKind};
 use crate::provider::{Correction, corrections};
 use crate::stages::{controllers, packages, restart, subids, systemd};
 
@@ -97,7 +97,7 @@ pub(crate) static RUNTIME_OWNER: Check =
         let dir = c.facts.user.runtime_dir();
         let stat = c.system.resolve(Utf8Path::new(&dir)).and_then(|real| c.system.stat(&real)).ok().flatten();
         let Some(stat) = stat else { return Outcome::unknown(format!("the owner of {dir} cannot be read")) };
-        if stat.kind != Kind::Dir {
+        if stat.kind != FileKind::Dir {
             return Outcome::error(format!("{dir} is not a directory"), NO_RUNTIME, AGAIN);
         }
         let details = format!("{dir} belongs to user {}", stat.uid);

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::session::Session;
-use crate::change::Scope;
+use crate::change::RestartScope;
 use crate::compat::COMPAT;
 use crate::engine::PendingRestart;
 use crate::error::{Exit, Failure};
@@ -36,7 +36,7 @@ pub(crate) struct Bystanders {
 
 impl Bystanders {
     /// Looks who is there now.
-    pub(crate) fn of(session: &Session, facts: &Facts, scope: Scope) -> Self {
+    pub(crate) fn of(session: &Session, facts: &Facts, scope: RestartScope) -> Self {
         let own = facts.wsl.distro();
         let running = || {
             Interop::new(&session.host, &session.user)
@@ -44,8 +44,8 @@ impl Bystanders {
                 .unwrap_or_default()
         };
         let mut others = match (scope, Driver::probe(&session.host)) {
-            (Scope::Vm, Some(driver)) => driver.others,
-            (Scope::Vm, None) => running(),
+            (RestartScope::Vm, Some(driver)) => driver.others,
+            (RestartScope::Vm, None) => running(),
             _ => Vec::new(),
         };
         others.retain(|name| !name.eq_ignore_ascii_case(own));
@@ -214,7 +214,7 @@ impl Restarting<'_> {
             _ if self.awaited.partial => {
                 "Only this distribution was restarted, but WSL as a whole must restart."
             }
-            (true, Scope::Machine) => "The machine was not restarted yet.",
+            (true, RestartScope::Machine) => "The machine was not restarted yet.",
             (true, _) => "WSL was not restarted yet.",
             (false, _) => "One restart is needed, then setup resumes.",
         };
@@ -237,15 +237,15 @@ impl Restarting<'_> {
         let [stop, resume] = self.request(scope).manual_commands();
         let lines = styled(CYAN, &format!("  {stop}\n  {resume}"));
         let mut note = match self.awaited.scope {
-            Scope::Distro => {
+            RestartScope::Distro => {
                 "The first ends this distribution alone, with everything that runs in it.".to_owned()
             }
-            Scope::Vm | Scope::Machine => {
+            RestartScope::Vm | RestartScope::Machine => {
                 "The first ends every running WSL distribution, Docker Desktop's too.".to_owned()
             }
         };
         // systemd's end wipes the entry of Windows programs for all of them.
-        if self.awaited.scope == Scope::Distro
+        if self.awaited.scope == RestartScope::Distro
             && self.facts.wsl.is_before(&COMPAT.wsl.terminate_ends_it)
             && self.facts.systemd.pid1 == "systemd"
         {

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::public_address;
 use crate::host::{
-    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, HANDOFF_PID, Interrupt, Kind, LiveSystem, PROGRAM_ENV,
+    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, FileKind, HANDOFF_PID, Interrupt, LiveSystem, PROGRAM_ENV,
     PROXY_ENV, Process, SESSION_ENV, System, ancestors, directory, program, replace, sudo, watch,
 };
 use crate::journal::{self, JournalError, JournalState, RunOptions};
@@ -125,7 +125,7 @@ impl Session {
     fn check_profile(&self, told: &Utf8Path) -> Result<(), Failure> {
         let Some(path) = facts::wsl::told_profile(&self.host) else { return Ok(()) };
         let stat = self.host.resolve(&path).and_then(|real| self.host.stat(&real))?;
-        if stat.is_some_and(|stat| stat.kind == Kind::Dir) {
+        if stat.is_some_and(|stat| stat.kind == FileKind::Dir) {
             return Ok(());
         }
         let here = if *told == path { String::new() } else { format!(", here `{path}`,") };

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Global;
 use super::restart::{Nodes, nodes};
 use super::session::{Session, switches};
-use crate::change::{ChangeError, Scope};
+use crate::change::{ChangeError, RestartScope};
 use crate::engine::{
     DriftPolicy, Engine, EngineError, Steps, UndoOptions, Undone, Way, preview, refuse_unreachable,
 };
@@ -215,7 +215,7 @@ impl Undo {
                 out("The packages stay installed. To remove them: kind-wsl undo --packages");
             }
             let facts = session.facts();
-            let scope = undone.restart.and_then(Scope::of_wsl).filter(|_| facts.wsl.is_two());
+            let scope = undone.restart.and_then(RestartScope::of_wsl).filter(|_| facts.wsl.is_two());
             let command = scope.map(|scope| scope.stop_command(facts.wsl.distro()));
             if !undone.left.is_empty() {
                 let rest = undone.left.join(", ");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Engine, EngineError, Event};
 use crate::change::{Change, ChangeError, ChangeKind, Context, State, Trigger};
 use crate::host::{Alone, BootInstance, HostError, System};
-use crate::journal::{Entry, Intent, Journal, JournalError, Record};
+use crate::journal::{Intent, Journal, JournalEntry, JournalError, Record};
 use crate::stage::Stage;
 
 /// How often a change is computed and made again if another program writes to the same file at the same moment.
@@ -48,7 +48,8 @@ impl Engine<'_> {
         made: Result<bool, EngineError>,
     ) -> Result<bool, EngineError> {
         if made.as_ref().is_err_and(EngineError::is_foreign) {
-            let of_it = |e: &&Entry| same_thing(&e.intent.change, change) && e.intent.before == State::Absent;
+            let of_it =
+                |e: &&JournalEntry| same_thing(&e.intent.change, change) && e.intent.before == State::Absent;
             let ids: Vec<u64> = journal.state.in_progress().filter(of_it).map(|e| e.intent.id).collect();
             for id in ids {
                 journal.append(Record::Undone { id })?;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::undo::DriftState;
 use super::{Batch, Engine, EngineError, Event, PendingRestart, Reversal, RunOutcome, failed, owner};
-use crate::change::{Change, ChangeKind, PostRestartCheck, Scope};
-use crate::host::{BootInstance, Cmd, Kind, System, temporary};
-use crate::journal::{Entry, Journal, JournalState, Phase, Record, Waiting};
+use crate::change::{Change, ChangeKind, PostRestartCheck, RestartScope};
+use crate::host::{BootInstance, Cmd, FileKind, System, temporary};
+use crate::journal::{Journal, JournalEntry, JournalState, Phase, Record, Waiting};
 
 /// How long systemd may take to report that it has started, in seconds. WSL itself continues after 10 s, whether it is
 /// up or not (`boot.initTimeout`), so we wait ourselves.
@@ -36,7 +36,7 @@ impl Engine<'_> {
             for temp in left {
                 // Our temporary files are never directories. One with that name must not stop an undo.
                 let found = self.host.stat(&temp).map_err(fail)?;
-                if found.is_some_and(|stat| stat.kind != Kind::Dir) {
+                if found.is_some_and(|stat| stat.kind != FileKind::Dir) {
                     self.host.remove(&temp, owner(change)).map_err(fail)?;
                 }
             }
@@ -71,7 +71,7 @@ impl Engine<'_> {
     /// Reverts the changes that exist for the run alone, and interrupted changes that are not wanted any more because an
     /// answer or a selection changed.
     pub(super) fn revert_ephemeral(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
-        let leftover = |e: &&Entry| e.phase == Phase::Open || e.intent.change.ephemeral;
+        let leftover = |e: &&JournalEntry| e.phase == Phase::Open || e.intent.change.ephemeral;
         let leftovers: Vec<_> = journal.state.active().filter(leftover).cloned().collect();
         let mut batch = Batch::default();
         for entry in leftovers.into_iter().rev() {
@@ -201,7 +201,7 @@ impl Engine<'_> {
 /// What was started again, as the witnesses tell.
 fn restarted(waiting: &Waiting, now: &BootInstance) -> &'static str {
     match waiting.scope {
-        Scope::Machine => "the machine was restarted; setup resumes",
+        RestartScope::Machine => "the machine was restarted; setup resumes",
         _ if waiting.boot_instance.boot_id == now.boot_id => "this distribution was restarted; setup resumes",
         _ => "WSL was restarted; setup resumes",
     }

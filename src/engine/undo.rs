@@ -11,11 +11,12 @@ use super::{Batch, Engine, EngineError, Event, MAX_ATTEMPTS, failed};
 use camino::Utf8PathBuf;
 
 use crate::change::{
-    Change, ChangeError, ChangeKind, Context, FileSource, Scope, State, Target, WriteFile, binary, user_owner,
+    Change, ChangeError, ChangeKind, Context, FileSource, RestartScope, State, Target, WriteFile, binary,
+    user_owner,
 };
 use crate::edit::shown::beside_own;
 use crate::host::{BootInstance, System, is_aborted};
-use crate::journal::{Entry, Intent, Journal, JournalState, Phase, Record};
+use crate::journal::{Intent, Journal, JournalEntry, JournalState, Phase, Record};
 use crate::windows;
 
 pub use reach::Unreachable;
@@ -50,7 +51,7 @@ pub struct UndoOptions {
 impl UndoOptions {
     /// Whether a change is to be undone.
     #[must_use]
-    pub fn includes(&self, entry: &Entry) -> bool {
+    pub fn includes(&self, entry: &JournalEntry) -> bool {
         let Intent { id, stage, .. } = &entry.intent;
         (self.stages.is_empty() || self.stages.contains(stage)) && self.since.is_none_or(|since| *id >= since)
     }
@@ -72,7 +73,7 @@ pub struct Undone {
     /// What is left for an undo outside of WSL's safe mode.
     pub left: Vec<String>,
     /// What has to be started again for it to count.
-    pub restart: Option<Scope>,
+    pub restart: Option<RestartScope>,
     pub interrupted: bool,
 }
 
@@ -113,13 +114,13 @@ impl Engine<'_> {
             return Ok(Undone::default());
         }
         let mut journal = Journal::open(self.host, &self.user.name)?;
-        let chosen = |e: &&Entry| options.includes(e);
+        let chosen = |e: &&JournalEntry| options.includes(e);
         if options.drift != DriftPolicy::Keep && !options.safe_mode {
             let entries = journal.state.active().filter(chosen);
             refuse_unreachable(self.host, &journal.state, options.is_whole(), entries)?;
         }
         self.sweep(&journal.state)?;
-        let entries: Vec<Entry> = journal.state.active().filter(chosen).rev().cloned().collect();
+        let entries: Vec<JournalEntry> = journal.state.active().filter(chosen).rev().cloned().collect();
         let boot_instance = BootInstance::probe(self.host);
         let mut undone = Undone::default();
         let mut waits_for_systemd = false;
@@ -253,7 +254,7 @@ impl Engine<'_> {
     }
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.
-    fn revert(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+    fn revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         let _alone = self.alone(&entry.intent.stage, &entry.intent.change)?;
         for _ in 1..MAX_ATTEMPTS {
             match self.try_revert(entry, policy) {
@@ -264,7 +265,7 @@ impl Engine<'_> {
         self.try_revert(entry, policy)
     }
 
-    fn try_revert(&mut self, entry: &Entry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+    fn try_revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Taken, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
         let now = intent.change.current(self.host).map_err(fail)?;
@@ -289,8 +290,8 @@ impl Engine<'_> {
         Ok(if standing == DriftState::AlreadyReverted { Taken::Nothing } else { Taken::Back })
     }
 
-    pub(super) fn drift_state(entry: &Entry, now: &State) -> DriftState {
-        let Entry { intent, phase } = entry;
+    pub(super) fn drift_state(entry: &JournalEntry, now: &State) -> DriftState {
+        let JournalEntry { intent, phase } = entry;
         let change = &intent.change;
         // Companions that came along do not show in the state of the packages that were asked for.
         if is_package(change) {
@@ -362,7 +363,7 @@ pub fn refuse_unreachable<'e>(
     system: &dyn System,
     state: &JournalState,
     whole: bool,
-    mut entries: impl Iterator<Item = &'e Entry>,
+    mut entries: impl Iterator<Item = &'e JournalEntry>,
 ) -> Result<(), EngineError> {
     let places = || state.places.iter().filter(|_| whole).find_map(|place| unreachable_place(system, place));
     match entries.find_map(|entry| unreachable(system, entry)).or_else(places) {
@@ -372,7 +373,7 @@ pub fn refuse_unreachable<'e>(
 }
 
 /// The restart by which a change took effect, which is the one by which its undo does.
-fn took_effect(entry: &Entry, now: &BootInstance) -> Option<Scope> {
+fn took_effect(entry: &JournalEntry, now: &BootInstance) -> Option<RestartScope> {
     let Phase::Done(made) = &entry.phase else { return None };
     let scope = entry.intent.change.restart.as_ref()?.scope;
     scope.was_restarted(made, now).then_some(scope)

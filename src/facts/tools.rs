@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Containers;
-use crate::host::{Account, Cmd, Kind, System};
+use crate::host::{Account, Cmd, FileKind, System};
 use crate::version::Version;
 
 /// Where podman looks for crun when nothing else is configured, in its order (containers-common
@@ -83,7 +83,7 @@ impl Tools {
         let plain = user.home.join(".local/bin/kind");
         let wrapped = is_wrapper(system, &plain);
         let own_kind = !wrapped
-            && matches!(system.stat(&plain), Ok(Some(s)) if matches!(s.kind, Kind::File | Kind::Link(_)));
+            && matches!(system.stat(&plain), Ok(Some(s)) if matches!(s.kind, FileKind::File | FileKind::Link(_)));
         // With a new one in its place, the one that was kept is no longer what the user means by `kind`.
         let kept = Some(kept_kind(user)).filter(|p| !own_kind && is_file(p));
         let private = || Some(private_kind(user)).filter(|p| is_file(p));
@@ -101,7 +101,7 @@ impl Tools {
 
 fn is_program(system: &dyn System, path: &Utf8Path) -> bool {
     let stat = system.resolve(path).and_then(|p| system.stat(&p)).ok().flatten();
-    stat.is_some_and(|s| s.kind == Kind::File && s.mode & 0o111 != 0)
+    stat.is_some_and(|s| s.kind == FileKind::File && s.mode & 0o111 != 0)
 }
 
 /// Whether it is the wrapper that the stage `tools` makes.

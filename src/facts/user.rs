@@ -1,6 +1,6 @@
 //! The user that a setup is for.
 
-use crate::host::{Account, Kind, System, accounts, by_name};
+use crate::host::{Account, FileKind, System, accounts, by_name};
 
 /// Why there is nobody to set up a cluster for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn find(system: &dyn System, named: Option<&str>, caller: u32) -> Result<Acc
     };
     // root is refused where it matters, for a better reason.
     let home = system.resolve(&account.home).and_then(|real| system.stat(&real)).ok().flatten();
-    if account.uid != 0 && home.is_none_or(|stat| stat.kind != Kind::Dir) {
+    if account.uid != 0 && home.is_none_or(|stat| stat.kind != FileKind::Dir) {
         return Err(UserError::Homeless { name: account.name, home: account.home.to_string() });
     }
     Ok(account)

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::version::Version;
 
-use super::{Artifact, ChecksumSource, Identity, is_sha256, mirror_path};
+use super::{Artifact, ChecksumSource, ProgramIdentity, is_sha256, mirror_path};
 
 pub use super::fit::{Arch, Fit, UnknownArch, fit};
 pub use crate::compat::{Floor, crun_floor, crun_floors};
@@ -267,7 +267,7 @@ impl Catalogue {
             size: None,
             checksum_source,
             has_signature: self.signed,
-            identity: version.parse().ok().map(|version| Identity {
+            identity: version.parse().ok().map(|version| ProgramIdentity {
                 program: self.name.clone(),
                 version,
                 arch,

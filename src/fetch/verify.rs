@@ -238,7 +238,7 @@ const NOBODY: u32 = 65534;
 /// What a program must report if its checksum comes from a signature or from the user. Neither pins the version: the
 /// publisher signed every old release as well, so a mirror could serve one of them under a newer name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ProgramIdentity {
     /// The first word that `--version` prints: `crun`.
     pub program: String,
     /// The version that `--version` must print after it.
@@ -254,7 +254,7 @@ pub(super) fn system() -> LiveSystem {
 }
 
 /// Checks that bytes whose checksum or signature is right are the program that the artifact names: an ELF executable
-/// for its architecture that reports its version. Programs of the catalogue, which have no [`Identity`], pass.
+/// for its architecture that reports its version. Programs of the catalogue, which have no [`ProgramIdentity`], pass.
 ///
 /// The program is run with `--version` only; as root, as `nobody`.
 ///
@@ -263,7 +263,7 @@ pub(super) fn system() -> LiveSystem {
 pub fn check_program(artifact: &Artifact, bytes: &[u8]) -> Result<(), FetchError> {
     let Some(identity) = &artifact.identity else { return Ok(()) };
     let wrong = |why| FetchError::NotTheProgram { name: artifact.name.clone(), why };
-    let Identity { program, version, arch } = identity;
+    let ProgramIdentity { program, version, arch } = identity;
     if !is_executable_for(bytes, *arch) {
         return Err(wrong(format!("it is not an ELF executable for {arch}")));
     }

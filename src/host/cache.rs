@@ -15,21 +15,21 @@ use nix::sys::stat::{FileStat, fstat};
 
 use super::fs::failed;
 use super::open::{Bounded, TEXT};
-use super::{HostError, Kind, LiveSystem, Stat};
+use super::{FileKind, HostError, LiveSystem, Stat};
 
 /// Device, inode, size, and the times of the last change of bytes and of metadata.
-type Version = (u64, u64, i64, (i64, i64), (i64, i64));
+type FileVersion = (u64, u64, i64, (i64, i64), (i64, i64));
 
-fn version(meta: &FileStat) -> Version {
+fn version(meta: &FileStat) -> FileVersion {
     let (bytes, metadata) = ((meta.st_mtime, meta.st_mtime_nsec), (meta.st_ctime, meta.st_ctime_nsec));
     (meta.st_dev, meta.st_ino, meta.st_size, bytes, metadata)
 }
 
 #[derive(Debug, Default)]
-pub(super) struct FileCache(RefCell<BTreeMap<Utf8PathBuf, (Version, Vec<u8>)>>);
+pub(super) struct FileCache(RefCell<BTreeMap<Utf8PathBuf, (FileVersion, Vec<u8>)>>);
 
 impl FileCache {
-    fn get(&self, path: &Utf8Path, version: Version) -> Option<Vec<u8>> {
+    fn get(&self, path: &Utf8Path, version: FileVersion) -> Option<Vec<u8>> {
         let files = self.0.borrow();
         files.get(path).filter(|(known, _)| *known == version).map(|(_, bytes)| bytes.clone())
     }
@@ -44,7 +44,7 @@ impl LiveSystem {
     pub(super) fn read_cached(&self, path: &Utf8Path) -> Result<(Stat, Vec<u8>), HostError> {
         let (spot, _act) = self.reach(path, false, self.identity_for(path))?;
         let stat = spot.stat().map_err(failed("examine", path))?;
-        if stat.kind != Kind::File {
+        if stat.kind != FileKind::File {
             return Ok((stat, Vec::new()));
         }
         let meta = spot.meta().map_err(failed("examine", path))?;

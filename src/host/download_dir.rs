@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::fcntl::OFlag;
 
 use super::HostError;
-use super::identity::{FsIdentityGuard, Identity};
+use super::identity::{FsIdentity, FsIdentityGuard};
 use super::walk::{Root, Spot};
 
 /// The directory. It may be used from several threads at once, for different files.
@@ -21,7 +21,7 @@ pub struct DownloadDir {
     dir: Utf8PathBuf,
     /// What its files are called to the outside.
     shown: Utf8PathBuf,
-    whom: Option<Identity>,
+    whom: Option<FsIdentity>,
 }
 
 impl DownloadDir {
@@ -31,7 +31,7 @@ impl DownloadDir {
     }
 
     /// The directory `root` itself, in which files are made as `whom`.
-    pub(super) fn of(root: Root, shown: Utf8PathBuf, whom: Option<Identity>) -> Self {
+    pub(super) fn of(root: Root, shown: Utf8PathBuf, whom: Option<FsIdentity>) -> Self {
         Self { root: Arc::new(root), dir: Utf8PathBuf::from("/"), shown, whom }
     }
 
@@ -64,7 +64,7 @@ impl DownloadDir {
     /// What the kernel refuses; something else in its place.
     pub fn make(&self) -> io::Result<()> {
         let spot = Self::reach(&self.root, &self.dir)?;
-        if spot.make_dir(0o700)? || spot.stat()?.kind == super::Kind::Dir {
+        if spot.make_dir(0o700)? || spot.stat()?.kind == super::FileKind::Dir {
             return Ok(());
         }
         Err(io::Error::from_raw_os_error(nix::libc::ENOTDIR))

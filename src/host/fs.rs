@@ -19,7 +19,7 @@ use super::identity::FsIdentityGuard;
 use super::open::{Bounded, LARGE, TEXT, regular};
 use super::walk::{Met, Root, Spot, UNKNOWN, dirs_in, names_in};
 use super::{
-    Cmd, DownloadDir, FaultInjector, HostError, Kind, LiveSystem, Output, Owner, Runner, Stat, System,
+    Cmd, DownloadDir, FaultInjector, FileKind, HostError, LiveSystem, Output, Owner, Runner, Stat, System,
 };
 
 /// Programs whose versions and candidates decide what the setup changes.
@@ -246,7 +246,7 @@ pub(crate) fn missing_dirs(system: &dyn System, path: &Utf8Path) -> Result<Vec<U
     for dir in path.ancestors().skip(1) {
         let real = system.resolve(dir)?;
         match system.stat(&real)? {
-            Some(Stat { kind: Kind::Dir, .. }) => break,
+            Some(Stat { kind: FileKind::Dir, .. }) => break,
             Some(_) => return Err(failed("use", dir)(io::Error::from_raw_os_error(nix::libc::ENOTDIR))),
             None => missing.push(dir.to_owned()),
         }
@@ -310,7 +310,7 @@ impl System for LiveSystem {
         let found = self.top.directory_of(path).map_err(io::Error::from).map_err(failed("examine", path))?;
         if let Some(spot) = found {
             match spot.stat() {
-                Ok(Stat { kind: Kind::Link(_), .. }) => {}
+                Ok(Stat { kind: FileKind::Link(_), .. }) => {}
                 Err(e) if !is_absent(&e) => return Err(failed("examine", path)(e)),
                 _ => return Ok(plain(path)),
             }

@@ -13,18 +13,18 @@ use super::{Account, LiveSystem, Owner};
 /// The user, and where their files are.
 #[derive(Debug, Default)]
 pub(super) struct UserPaths {
-    owner: Option<Identity>,
+    owner: Option<FsIdentity>,
     /// Directories with all that is below them.
     places: Vec<Utf8PathBuf>,
     /// Those among them that other distributions write to as well.
     shared: Vec<Utf8PathBuf>,
     /// Targets of links that do not belong to root, with the owner of the link: they are also accessed as that user.
-    link_targets: BTreeMap<Utf8PathBuf, Identity>,
+    link_targets: BTreeMap<Utf8PathBuf, FsIdentity>,
 }
 
 impl UserPaths {
     /// Who a path belongs to, if not to the system.
-    fn of(&self, path: &Utf8Path) -> Option<&Identity> {
+    fn of(&self, path: &Utf8Path) -> Option<&FsIdentity> {
         let place = self.places.iter().any(|place| path.starts_with(place));
         self.owner.as_ref().filter(|_| place).or_else(|| self.link_targets.get(path))
     }
@@ -40,7 +40,7 @@ impl LiveSystem {
         if user_paths.owner.as_ref().map(|o| (o.uid, o.gid)) != Some((user.uid, user.gid)) {
             // Another tree's names say nothing about this system's groups.
             let groups = if self.is_live() { groups(&user.name, user.gid) } else { Vec::new() };
-            user_paths.owner = Some(Identity { uid: user.uid, gid: user.gid, groups });
+            user_paths.owner = Some(FsIdentity { uid: user.uid, gid: user.gid, groups });
         }
         if !user_paths.places.iter().any(|p| p == place) {
             user_paths.places.push(place.to_owned());
@@ -87,10 +87,10 @@ impl LiveSystem {
         FsIdentityGuard::new(self.identity(link.st_uid, link.st_gid))
     }
 
-    fn identity(&self, uid: u32, gid: u32) -> Identity {
+    fn identity(&self, uid: u32, gid: u32) -> FsIdentity {
         let user_paths = self.user_paths.borrow();
         let known = user_paths.owner.as_ref().filter(|o| o.uid == uid);
-        Identity { uid, gid, groups: known.map_or_else(Vec::new, |o| o.groups.clone()) }
+        FsIdentity { uid, gid, groups: known.map_or_else(Vec::new, |o| o.groups.clone()) }
     }
 
     /// Notes that a path stands for another one, by links that are of whoever `act` is, or of the user.
@@ -114,7 +114,7 @@ pub(super) fn groups(name: &str, gid: u32) -> Vec<Gid> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct FsIdentity {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) groups: Vec<Gid>,
@@ -130,7 +130,7 @@ struct Own {
 thread_local! {
     static OWN: Own = Own { groups: getgroups().unwrap_or_default(), capabilities: capabilities() };
     /// Whom this thread acts as.
-    static ACTING: RefCell<Option<Identity>> = const { RefCell::new(None) };
+    static ACTING: RefCell<Option<FsIdentity>> = const { RefCell::new(None) };
 }
 
 /// While it lives, this thread touches files as the given user. The kernel then refuses what that user may not
@@ -140,7 +140,7 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct FsIdentityGuard {
     is_switched: bool,
-    was: Option<Identity>,
+    was: Option<FsIdentity>,
 }
 
 impl FsIdentityGuard {
@@ -150,7 +150,7 @@ impl FsIdentityGuard {
     }
 
     /// Changes nothing unless we are root, and nothing for root itself.
-    pub(super) fn new(identity: Identity) -> Self {
+    pub(super) fn new(identity: FsIdentity) -> Self {
         let is_so = ACTING.with_borrow(|now| now.as_ref() == Some(&identity));
         if is_so || identity.uid == 0 || !geteuid().is_root() {
             return Self::unchanged();
@@ -164,12 +164,12 @@ impl FsIdentityGuard {
     }
 
     /// Whom this thread acts as.
-    pub(super) fn current() -> Option<Identity> {
+    pub(super) fn current() -> Option<FsIdentity> {
         ACTING.with_borrow(Clone::clone)
     }
 
     /// Whom this thread acts as since this was made; `None` if it changed nothing.
-    pub(super) fn whom(&self) -> Option<Identity> {
+    pub(super) fn whom(&self) -> Option<FsIdentity> {
         Self::current().filter(|_| self.is_switched)
     }
 }
@@ -183,7 +183,7 @@ impl Drop for FsIdentityGuard {
 }
 
 /// Becomes another for this thread's file operations, or itself again, and answers who it was.
-fn become_(whom: Option<Identity>) -> Option<Identity> {
+fn become_(whom: Option<FsIdentity>) -> Option<FsIdentity> {
     OWN.with(|own| {
         let effective = |keeps: bool| {
             if let Some(own) = &own.capabilities {
@@ -194,7 +194,7 @@ fn become_(whom: Option<Identity>) -> Option<Identity> {
         if FsIdentityGuard::is_on() {
             effective(true);
         }
-        if let Some(Identity { uid, gid, groups }) = &whom {
+        if let Some(FsIdentity { uid, gid, groups }) = &whom {
             set_groups_of_thread(groups);
             setfsgid(Gid::from_raw(*gid));
             setfsuid(Uid::from_raw(*uid));

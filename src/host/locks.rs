@@ -15,7 +15,7 @@ use camino::Utf8Path;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::fs::{failed, is_absent};
-use super::identity::{FsIdentityGuard, Identity};
+use super::identity::{FsIdentity, FsIdentityGuard};
 use super::open::{regular, single};
 use super::walk::Spot;
 use super::{HostError, LiveSystem, Owner, System};
@@ -183,7 +183,7 @@ fn holder(pid: i32) -> Holder {
 pub(super) struct Shared {
     spot: Spot,
     file: File,
-    whom: Option<Identity>,
+    whom: Option<FsIdentity>,
     is_alone: Rc<Cell<bool>>,
 }
 

@@ -17,7 +17,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 
-use super::identity::{FsIdentityGuard, Identity, groups};
+use super::identity::{FsIdentity, FsIdentityGuard, groups};
 use super::open::{regular, single, too_large};
 use super::walk::{Met, Root, Spot, UNKNOWN};
 use super::{DownloadDir, HostError, LiveSystem};
@@ -184,11 +184,11 @@ impl LiveSystem {
     }
 
     /// Who called sudo, if root was reached that way.
-    fn caller(&self) -> Option<Identity> {
+    fn caller(&self) -> Option<FsIdentity> {
         let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
         let (uid, gid) = (number("SUDO_UID")?, number("SUDO_GID")?);
         let name = std::env::var("SUDO_USER").ok()?;
-        (self.uid == 0 && uid != 0).then(|| Identity { uid, gid, groups: groups(&name, gid) })
+        (self.uid == 0 && uid != 0).then(|| FsIdentity { uid, gid, groups: groups(&name, gid) })
     }
 
     /// Says on whose behalf a place was refused.

@@ -20,7 +20,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstatat, mk
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use super::fs::failed;
-use super::{HostError, Kind, Stat};
+use super::{FileKind, HostError, Stat};
 
 /// Links followed before the path is a loop: the kernel's own bound (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -226,11 +226,11 @@ impl Spot {
         let meta = self.meta()?;
         let kind = match SFlag::from_bits_truncate(meta.st_mode) & SFlag::S_IFMT {
             SFlag::S_IFLNK => {
-                Kind::Link(readlinkat(self.dir()?, self.name.as_str())?.to_string_lossy().into_owned())
+                FileKind::Link(readlinkat(self.dir()?, self.name.as_str())?.to_string_lossy().into_owned())
             }
-            SFlag::S_IFDIR => Kind::Dir,
-            SFlag::S_IFREG => Kind::File,
-            _ => Kind::Other,
+            SFlag::S_IFDIR => FileKind::Dir,
+            SFlag::S_IFREG => FileKind::File,
+            _ => FileKind::Other,
         };
         let len = u64::try_from(meta.st_size).unwrap_or_default();
         Ok(Stat { kind, mode: meta.st_mode & 0o7777, uid: meta.st_uid, gid: meta.st_gid, len })

@@ -9,11 +9,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::fcntl::OFlag;
 
 use super::fs::{failed, is_absent, missing_dirs, sha256_in, temporary};
-use super::identity::{FsIdentityGuard, Identity};
+use super::identity::{FsIdentity, FsIdentityGuard};
 use super::locks::{Lock, Shared};
 use super::open::{Bounded, LARGE, regular};
 use super::walk::Spot;
-use super::{HostError, Kind, LiveSystem, Owner};
+use super::{FileKind, HostError, LiveSystem, Owner};
 
 /// What whoever decided on an effect saw at its place. Where something else is there by then, somebody wrote in
 /// between, and nothing is put over it: [`HostError::ConcurrentModification`]. Between this look and the rename lie microseconds,
@@ -52,11 +52,11 @@ impl LiveSystem {
         };
         let same = match (seen, now) {
             (Expected::Anything, _) | (Expected::Nothing, None) => true,
-            (Expected::File(sha256), Some(Kind::File)) => {
+            (Expected::File(sha256), Some(FileKind::File)) => {
                 let opened = place.spot.open(OFlag::O_RDONLY, 0).and_then(|file| Bounded::new(file, LARGE));
                 opened.and_then(|mut file| sha256_in(&mut file)).map_err(failed("read", path))? == sha256
             }
-            (Expected::Link(to), Some(Kind::Link(now))) => to == now,
+            (Expected::Link(to), Some(FileKind::Link(now))) => to == now,
             _ => false,
         };
         if same {
@@ -271,7 +271,7 @@ impl LiveSystem {
 struct Destination {
     _shared: Option<Shared>,
     spot: Spot,
-    whom: Option<Identity>,
+    whom: Option<FsIdentity>,
 }
 
 impl Destination {

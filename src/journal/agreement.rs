@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Change, ChangeKind, Package, Scope, Target};
+use crate::change::{Change, ChangeKind, Package, RestartScope, Target};
 use crate::host::digest;
 
 /// A plan that was agreed to.
@@ -18,7 +18,7 @@ pub struct Agreement {
     /// Digests of its changes.
     pub changes: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<Scope>,
+    pub restart: Option<RestartScope>,
     /// Whether it was agreed to by `--yes`: then with whatever follows from the same choices.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub yes: bool,
@@ -28,7 +28,7 @@ impl Agreement {
     /// The agreement to these changes, which follow from these choices.
     pub fn new<'c>(
         changes: impl IntoIterator<Item = &'c Change>,
-        restart: Option<Scope>,
+        restart: Option<RestartScope>,
         choices: &impl Serialize,
         yes: bool,
     ) -> Self {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Agreement;
 use super::checksum::with_checksum;
-use crate::change::{Change, ChangeKind, PostRestartCheck, Scope, State};
+use crate::change::{Change, ChangeKind, PostRestartCheck, RestartScope, State};
 use crate::host::BootInstance;
 use crate::stage::StageSelection;
 
@@ -47,7 +47,7 @@ pub enum Record {
     Undone { id: u64 },
     /// A restart is waited for.
     Waiting {
-        scope: Scope,
+        scope: RestartScope,
         why: Vec<String>,
         /// What has to pass afterwards.
         #[serde(rename = "until")]

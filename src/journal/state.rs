@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::{Intent, Record, RunOptions};
-use crate::change::{ChangeKind, PostRestartCheck, Scope};
+use crate::change::{ChangeKind, PostRestartCheck, RestartScope};
 use crate::host::BootInstance;
 
 /// Where a change stands.
@@ -21,7 +21,7 @@ pub enum Phase {
 
 /// A change and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct JournalEntry {
     /// What was intended; `after` is what was really there once it is done.
     pub intent: Intent,
     pub phase: Phase,
@@ -30,7 +30,7 @@ pub struct Entry {
 /// A restart that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    pub scope: Scope,
+    pub scope: RestartScope,
     pub why: Vec<String>,
     /// By what it will be seen.
     pub verify: Vec<PostRestartCheck>,
@@ -55,7 +55,7 @@ pub struct JournalState {
     pub user: Option<String>,
     pub began: Option<String>,
     /// The changes in their order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<JournalEntry>,
     pub answers: BTreeMap<String, String>,
     /// What was chosen on the command line.
     pub chosen: RunOptions,
@@ -86,7 +86,7 @@ impl JournalState {
         journal_state
     }
 
-    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+    fn entry(&mut self, id: u64) -> Option<&mut JournalEntry> {
         self.entries.iter_mut().find(|e| e.intent.id == id)
     }
 
@@ -122,7 +122,7 @@ impl JournalState {
                 if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
                     old.phase = Phase::Closed;
                 }
-                self.entries.push(Entry { intent: *intent, phase: Phase::Open });
+                self.entries.push(JournalEntry { intent: *intent, phase: Phase::Open });
             }
             Record::Done { id, after, boot_instance } => {
                 if let Some(entry) = self.entry(id) {
@@ -167,7 +167,7 @@ impl JournalState {
 
     /// The changes that are in force or may be.
     #[must_use]
-    pub fn active(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub fn active(&self) -> impl DoubleEndedIterator<Item = &JournalEntry> {
         self.entries.iter().filter(|e| e.phase != Phase::Closed)
     }
 
@@ -175,7 +175,7 @@ impl JournalState {
     /// interrupted, that is the setup that it was reverting, even if nothing of it is left.
     #[must_use]
     pub fn last_setup(&self, packages: bool) -> Option<u64> {
-        let counts = |e: &&Entry| packages || !matches!(e.intent.change.kind, ChangeKind::Package(_));
+        let counts = |e: &&JournalEntry| packages || !matches!(e.intent.change.kind, ChangeKind::Package(_));
         let last = || self.active().filter(counts).map(|e| e.intent.id).max();
         self.undoing.or_else(|| self.setup_of(last()?))
     }
@@ -185,7 +185,7 @@ impl JournalState {
     }
 
     /// The changes that a crash interrupted.
-    pub fn in_progress(&self) -> impl Iterator<Item = &Entry> {
+    pub fn in_progress(&self) -> impl Iterator<Item = &JournalEntry> {
         self.entries.iter().filter(|e| e.phase == Phase::Open)
     }
 

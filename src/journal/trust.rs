@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{DIR, JournalError, PATH};
-use crate::host::{Kind, Owner, Stat, System};
+use crate::host::{FileKind, Owner, Stat, System};
 
 /// Writable by the group.
 const GROUP: u32 = 0o020;
@@ -44,7 +44,7 @@ fn examine(system: &dyn System, path: &Utf8Path, stat: &Stat, may_be_link: bool)
     if stat.uid != 0 && stat.uid != uid {
         return untrusted(format!("it belongs to user ID {}, not to root", stat.uid));
     }
-    if let Kind::Link(to) = &stat.kind {
+    if let FileKind::Link(to) = &stat.kind {
         // The mode of a link means nothing.
         return if may_be_link { Ok(()) } else { untrusted(format!("it is a symbolic link to `{to}`")) };
     }

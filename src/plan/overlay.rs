@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::change::{Change, MoveAside, State};
 use crate::edit::Form;
-use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System, digest};
+use crate::host::{Cmd, FileKind, HostError, Output, Owner, Stat, System, digest};
 
 /// A planned file: what it is, its bytes, how it is shown.
 type Laid = (Stat, Vec<u8>, Form);
@@ -36,7 +36,7 @@ impl<'w> Overlay<'w> {
     pub(super) fn lay(&self, path: Utf8PathBuf, state: &State, bytes: Vec<u8>, form: Form) {
         let Some(file) = Change::file_of(state) else { return };
         let len = bytes.len() as u64;
-        let stat = Stat { kind: Kind::File, mode: file.mode, uid: file.uid, gid: file.gid, len };
+        let stat = Stat { kind: FileKind::File, mode: file.mode, uid: file.uid, gid: file.gid, len };
         self.files.borrow_mut().insert(path, (stat, bytes, form));
     }
 

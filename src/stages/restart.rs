@@ -1,6 +1,6 @@
 //! The one restart, where changes wait for one.
 
-use crate::change::{Change, Restart, Scope, WriteFile};
+use crate::change::{Change, Restart, RestartScope, WriteFile};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
@@ -39,10 +39,10 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
         Some(_) if !facts.wsl.is_two() => {
             Applicability::needed("changed settings take effect only after the machine restarts")
         }
-        Some(Scope::Distro | Scope::Machine) => {
+        Some(RestartScope::Distro | RestartScope::Machine) => {
             Applicability::needed("changed settings take effect only after this distribution restarts")
         }
-        Some(Scope::Vm) => {
+        Some(RestartScope::Vm) => {
             Applicability::needed("changed settings take effect only after WSL restarts as a whole")
         }
     }
@@ -50,7 +50,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let Some(scope) = facts.restart_due() else { return Vec::new() };
-    let scope = if facts.wsl.is_two() { scope } else { Scope::Machine };
+    let scope = if facts.wsl.is_two() { scope } else { RestartScope::Machine };
     let mut verify = Vec::new();
     for check in facts.pending.iter().filter_map(|p| p.due.verify.clone()) {
         if !verify.contains(&check) {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use anstyle::Style;
 
 use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
-use crate::change::{ChangeKind, Scope};
+use crate::change::{ChangeKind, RestartScope};
 use crate::facts::{Facts, Wsl};
 use crate::fix::Advice;
 use crate::plan::{Plan, Planned, Verdict};
@@ -119,11 +119,13 @@ fn ending(plan: &Plan, facts: &Facts) -> String {
     let restart = match plan.restart {
         None if plan.left_to_you.is_some() => "and the restart that they need is left to you".to_owned(),
         None => "no restart".to_owned(),
-        Some(Scope::Machine) => "one restart of the machine".to_owned(),
-        Some(Scope::Distro) => {
+        Some(RestartScope::Machine) => "one restart of the machine".to_owned(),
+        Some(RestartScope::Distro) => {
             format!("one restart of this distribution (`wsl --terminate {}`)", facts.wsl.distro())
         }
-        Some(Scope::Vm) => "one restart of WSL with all its distributions (`wsl --shutdown`)".to_owned(),
+        Some(RestartScope::Vm) => {
+            "one restart of WSL with all its distributions (`wsl --shutdown`)".to_owned()
+        }
     };
     if plan.is_empty() { "nothing to do".to_owned() } else { format!("{count} change{plural}, {restart}") }
 }

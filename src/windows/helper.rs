@@ -10,7 +10,7 @@ use kind_wsl_windows::result::{RestartResult, State, StopResult};
 
 use super::{Interop, InteropError};
 use crate::host::{
-    Account, Cmd, HostError, Kind, LiveSystem, Owner, PROGRAM_ENV, Stat, System, TempDir, is_roots_own,
+    Account, Cmd, FileKind, HostError, LiveSystem, Owner, PROGRAM_ENV, Stat, System, TempDir, is_roots_own,
 };
 
 const NAME: &str = "kind-wsl-helper.exe";
@@ -150,7 +150,7 @@ pub fn read_result(system: &dyn System, dirs: &[Utf8PathBuf], id: &str) -> Optio
     let read = |dir: &Utf8PathBuf| {
         let path = dir.join(format!("{id}.result"));
         // The helper writes a file, not a link.
-        let is_file = matches!(system.stat(&path), Ok(Some(Stat { kind: Kind::File, .. })));
+        let is_file = matches!(system.stat(&path), Ok(Some(Stat { kind: FileKind::File, .. })));
         is_file.then(|| system.read(&path).ok().flatten()).flatten()
     };
     let bytes = dirs.iter().find_map(read)?;

@@ -46,6 +46,7 @@ mod screens;
 mod signature;
 #[path = "../stages/mod.rs"]
 mod stages;
+mod structure;
 mod support;
 mod taste;
 mod verdicts;

@@ -246,7 +246,7 @@ fn a_plain_host_has_no_wsl_stages() {
     for id in ["systemd", "cgroup", "cgroup-mount", "idle"] {
         assert_eq!(verdict(&plan, id).0, "skipped", "{id}");
     }
-    assert_eq!(plan.restart, Some(kind_wsl::change::Scope::Machine));
+    assert_eq!(plan.restart, Some(kind_wsl::change::RestartScope::Machine));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use std::fmt::Write;
 
 use crate::support::{Layout, Machine};
 use insta::assert_snapshot;
-use kind_wsl::change::{Change, ChangeKind, FileSource, Scope, WriteFile};
+use kind_wsl::change::{Change, ChangeKind, FileSource, RestartScope, WriteFile};
 use kind_wsl::facts::Facts;
 use kind_wsl::host::Owner;
 use kind_wsl::stage::{Answers, Applicability};
@@ -78,9 +78,9 @@ fn shown(change: &Change) -> String {
     }
     if let Some(restart) = &change.restart {
         let what = match restart.scope {
-            Scope::Distro => "this distribution",
-            Scope::Vm => "WSL as a whole",
-            Scope::Machine => "the machine",
+            RestartScope::Distro => "this distribution",
+            RestartScope::Vm => "WSL as a whole",
+            RestartScope::Machine => "the machine",
         };
         let effect = restart.verify.as_ref().map(|check| format!(", which shows by {check:?}"));
         let _ = writeln!(text, "  takes effect after a restart of {what}{}", effect.unwrap_or_default());

@@ -5,7 +5,7 @@ use super::super::prepare::{args as args_of, open_questions, with_defaults};
 use super::super::session::Session;
 use super::super::sources::check_downloads;
 use super::Setup;
-use crate::change::Scope;
+use crate::change::RestartScope;
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::journal::{Agreement, RunOptions};
@@ -76,11 +76,11 @@ impl Proposal<'_> {
     }
 }
 
-fn scope(scope: Option<Scope>) -> &'static str {
+fn scope(scope: Option<RestartScope>) -> &'static str {
     match scope {
-        Some(Scope::Vm) => "WSL with all its distributions",
-        Some(Scope::Distro) => "this distribution",
-        Some(Scope::Machine) | None => "the machine",
+        Some(RestartScope::Vm) => "WSL with all its distributions",
+        Some(RestartScope::Distro) => "this distribution",
+        Some(RestartScope::Machine) | None => "the machine",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::edit::note::NOTE;
 const TAB: usize = 8;
 
 /// What separates two cells of a row: its text, and the columns at which the two begin.
-struct Gap {
+struct ColumnGap {
     text: String,
     from: usize,
     to: usize,
@@ -19,13 +19,13 @@ struct Gap {
 /// The line with its cells below those of the other entries.
 pub(super) fn aligned(text: &str, line: &str) -> String {
     let rows = lines::spans(text).map(|(_, line)| lines::content(line));
-    let rows: Vec<Vec<Gap>> = rows.filter(|row| fields(row).len() > 2).map(gaps).collect();
+    let rows: Vec<Vec<ColumnGap>> = rows.filter(|row| fields(row).len() > 2).map(gaps).collect();
     let is_table = rows.iter().flatten().any(|gap| gap.text != " ");
     let mut written = String::new();
     let mut start = 0;
     for (nth, cell) in cells(line).enumerate() {
         if let Some(before) = nth.checked_sub(1) {
-            let others: Vec<&Gap> = rows.iter().filter_map(|row| row.get(before)).collect();
+            let others: Vec<&ColumnGap> = rows.iter().filter_map(|row| row.get(before)).collect();
             let separator =
                 if is_table { separator(&others, start, width(&written)) } else { " ".to_owned() };
             written.push_str(&separator);
@@ -37,7 +37,7 @@ pub(super) fn aligned(text: &str, line: &str) -> String {
 }
 
 /// What comes behind a cell that begins at `start` and ends at `end`, if the other rows have these gaps there.
-fn separator(others: &[&Gap], start: usize, end: usize) -> String {
+fn separator(others: &[&ColumnGap], start: usize, end: usize) -> String {
     let Some(last) = others.last() else { return " ".to_owned() };
     let has_tab = last.text.contains('\t');
     let single = if has_tab { "\t" } else { " " };
@@ -63,9 +63,9 @@ fn most(numbers: &(impl Iterator<Item = usize> + Clone)) -> usize {
     numbers.clone().max_by_key(|number| count(*number)).unwrap_or_default()
 }
 
-fn gaps(row: &str) -> Vec<Gap> {
+fn gaps(row: &str) -> Vec<ColumnGap> {
     let cells: Vec<_> = cells(row).collect();
-    let gap = |pair: &[Range<usize>]| Gap {
+    let gap = |pair: &[Range<usize>]| ColumnGap {
         text: row[pair[0].end..pair[1].start].to_owned(),
         from: width(&row[..pair[0].start]),
         to: width(&row[..pair[1].start]),

@@ -18,7 +18,7 @@ pub(super) enum Position<'a> {
         removal: Removal,
     },
     Missing {
-        gap: Gap,
+        gap: InsertPoint,
     },
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Removal {
 }
 
 /// Where a new value goes.
-pub(super) enum Gap {
+pub(super) enum InsertPoint {
     /// A line of its own at the start of a line, or the end.
     Line { at: usize, indent: String, key: String, equals: &'static str },
     /// Into the braces of an inline table.
@@ -38,7 +38,7 @@ pub(super) enum Gap {
     Table { header: String, key: String, equals: &'static str },
 }
 
-impl Gap {
+impl InsertPoint {
     pub(super) fn fill(&self, text: &str, value: &Value) -> String {
         match self {
             Self::Line { at, indent, key, equals } => {
@@ -94,14 +94,14 @@ pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Po
 }
 
 /// Where `path` goes, of which `depth` keys lead to `table`, which has no next one.
-fn gap(text: &str, root: &Item, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -> Gap {
+fn gap(text: &str, root: &Item, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -> InsertPoint {
     let key = dotted(&path[home.depth..]);
     if let Some(braces) = home.item.as_inline_table() {
         let open = braces.span().map_or(0, |span| span.start + 1);
         return match leaves(braces).last() {
-            Some(leaf) => Gap::Inline { at: leaf.end, before: ", ", key },
-            None if text[open..].starts_with(' ') => Gap::Inline { at: open, before: " ", key },
-            None => Gap::Inline { at: open, before: "", key },
+            Some(leaf) => InsertPoint::Inline { at: leaf.end, before: ", ", key },
+            None if text[open..].starts_with(' ') => InsertPoint::Inline { at: open, before: " ", key },
+            None => InsertPoint::Inline { at: open, before: "", key },
         };
     }
     let is_dotted = table.as_table_like().is_some_and(TableLike::is_dotted);
@@ -111,7 +111,7 @@ fn gap(text: &str, root: &Item, home: &Home<'_>, table: &Item, path: &[&str], de
     let leaves = owner.map(|owner| leaves(owner)).unwrap_or_default();
     if let Some(at) = header.as_ref().and_then(|header| below_default(text, header.end, &key, &leaves)) {
         let equals = equals_of(text, leaves.last());
-        return Gap::Line {
+        return InsertPoint::Line {
             at,
             indent: leaves.last().map(|l| indent_of(text, l)).unwrap_or_default(),
             key,
@@ -120,19 +120,26 @@ fn gap(text: &str, root: &Item, home: &Home<'_>, table: &Item, path: &[&str], de
     }
     if let Some(last) = leaves.last() {
         let at = lines::end(text, last.end);
-        return Gap::Line { at, indent: indent_of(text, last), key, equals: equals_of(text, Some(last)) };
+        return InsertPoint::Line {
+            at,
+            indent: indent_of(text, last),
+            key,
+            equals: equals_of(text, Some(last)),
+        };
     }
     let equals = equals_of(text, root.as_table().and_then(last_value).as_ref());
     let indent = String::new();
     match header {
         _ if home.depth == 0 && owner.is_some() => {
             let has_header = owner.is_some_and(|root| !root.is_empty());
-            Gap::Line { at: if has_header { 0 } else { text.len() }, indent, key, equals }
+            InsertPoint::Line { at: if has_header { 0 } else { text.len() }, indent, key, equals }
         }
-        Some(header) => Gap::Line { at: lines::end(text, header.end), indent, key, equals },
+        Some(header) => InsertPoint::Line { at: lines::end(text, header.end), indent, key, equals },
         None => match path {
-            [parents @ .., last] => Gap::Table { header: dotted(parents), key: dotted(&[last]), equals },
-            [] => Gap::Line { at: text.len(), indent, key, equals },
+            [parents @ .., last] => {
+                InsertPoint::Table { header: dotted(parents), key: dotted(&[last]), equals }
+            }
+            [] => InsertPoint::Line { at: text.len(), indent, key, equals },
         },
     }
 }

@@ -16,7 +16,7 @@ const CR: u16 = b'\r' as u16;
 
 /// How characters are spelled in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(super) enum FileEncoding {
     /// One byte, one character: init is linked with musl and sets no locale, so its `fgetwc` does not decode.
     Bytes,
     /// UTF-8, a BOM skipped.
@@ -27,7 +27,7 @@ pub(super) enum Encoding {
     Utf16Be,
 }
 
-impl Encoding {
+impl FileEncoding {
     pub(super) fn of(bytes: &[u8], dialect: Dialect) -> Self {
         match dialect {
             Dialect::WslConf => Self::Bytes,
@@ -87,7 +87,7 @@ impl Eol {
 /// The characters of a file as WSL's parser gets them.
 pub(super) struct Chars<'a> {
     bytes: &'a [u8],
-    pub(super) encoding: Encoding,
+    pub(super) encoding: FileEncoding,
     /// UTF-16 units, as `wchar_t` is on Windows, with the offset of their first byte.
     units: Vec<(u16, usize)>,
     /// Where reading ends; bytes may follow in a file with a Ctrl-Z.
@@ -96,20 +96,22 @@ pub(super) struct Chars<'a> {
 
 impl<'a> Chars<'a> {
     pub(super) fn decode(bytes: &'a [u8], dialect: Dialect) -> Self {
-        let encoding = Encoding::of(bytes, dialect);
+        let encoding = FileEncoding::of(bytes, dialect);
         let mut units: Vec<(u16, usize)> = match encoding {
-            Encoding::Bytes => bytes.iter().enumerate().map(|(at, &byte)| (u16::from(byte), at)).collect(),
-            Encoding::Utf8 => decode_utf8(bytes),
-            Encoding::Utf16Le => (2..)
+            FileEncoding::Bytes => {
+                bytes.iter().enumerate().map(|(at, &byte)| (u16::from(byte), at)).collect()
+            }
+            FileEncoding::Utf8 => decode_utf8(bytes),
+            FileEncoding::Utf16Le => (2..)
                 .step_by(2)
                 .zip(bytes[2..].chunks_exact(2))
                 .map(|(at, pair)| (u16::from_le_bytes([pair[0], pair[1]]), at))
                 .collect(),
-            Encoding::Utf16Be => Vec::new(),
+            FileEncoding::Utf16Be => Vec::new(),
         };
         let mut end = match encoding {
             // An odd last byte is half a character.
-            Encoding::Utf16Le => bytes.len() & !1,
+            FileEncoding::Utf16Le => bytes.len() & !1,
             _ => bytes.len(),
         };
         if dialect == Dialect::WslConfig {
@@ -167,7 +169,7 @@ impl<'a> Chars<'a> {
             .take_while(|&unit| unit != LF && unit != CR)
             .collect();
         match self.encoding {
-            Encoding::Bytes => {
+            FileEncoding::Bytes => {
                 String::from_utf8_lossy(&line.iter().map(|&unit| low_byte(unit)).collect::<Vec<_>>())
                     .into_owned()
             }

@@ -1,7 +1,7 @@
 //! Changes to a document: each splices bytes, reads the result as WSL would, and keeps it only if it says what was
 //! asked for and nothing else.
 
-use super::chars::{Chars, Encoding, Eol};
+use super::chars::{Chars, Eol, FileEncoding};
 use super::repair::is_unmarked_utf16;
 use super::scan::{Item, What};
 use super::{Dialect, Document, Entry, Grammar, full_name};
@@ -359,8 +359,8 @@ impl Document {
         Ok(if needs_quotes { format!("\"{literal}\"") } else { literal })
     }
 
-    pub(super) fn encoding(&self) -> Encoding {
-        Encoding::of(&self.bytes, self.dialect)
+    pub(super) fn encoding(&self) -> FileEncoding {
+        FileEncoding::of(&self.bytes, self.dialect)
     }
 
     /// The ASCII character at an offset, or a space.

@@ -13,7 +13,7 @@ use crate::edit::shown::length;
 
 /// What WSL takes for the value of a key; it keeps its default for anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
+enum ValueType {
     Text,
     /// [`parse_bool`].
     Bool,
@@ -25,10 +25,10 @@ enum Value {
     Word(&'static [&'static str]),
 }
 
-use Value::{Bool, Memory, Number, Text, Word};
+use ValueType::{Bool, Memory, Number, Text, Word};
 
 /// The keys of wsl.conf (WSL `src/linux/init/WslDistributionConfig.cpp:25`).
-const WSL_CONF: &[(&str, Value)] = &[
+const WSL_CONF: &[(&str, ValueType)] = &[
     ("automount.cgroups", Word(&["v1", "v2"])),
     ("automount.enabled", Bool),
     ("automount.ldconfig", Bool),
@@ -56,11 +56,11 @@ const WSL_CONF: &[(&str, Value)] = &[
     ("user.default", Text),
 ];
 
-const NETWORKS: Value = Word(&["none", "nat", "bridged", "mirrored", "virtioproxy", "consomme"]);
+const NETWORKS: ValueType = Word(&["none", "nat", "bridged", "mirrored", "virtioproxy", "consomme"]);
 
 /// The keys of .wslconfig (WSL `src/windows/common/WslCoreConfig.h`, `ConfigSetting`), and those of older versions
 /// (MicrosoftDocs/WSL `wsl-config.md`).
-const WSL_CONFIG: &[(&str, Value)] = &[
+const WSL_CONFIG: &[(&str, ValueType)] = &[
     ("experimental.autoMemoryReclaim", Word(&["disabled", "gradual", "dropcache"])),
     ("experimental.autoProxy", Bool),
     ("experimental.bestEffortDnsParsing", Bool),
@@ -128,7 +128,7 @@ const WSL_CONFIG: &[(&str, Value)] = &[
 const ALIASES: [&str; 4] = ["networkingmode", "dnstunneling", "firewall", "autoproxy"];
 
 impl Dialect {
-    fn keys(self) -> &'static [(&'static str, Value)] {
+    fn keys(self) -> &'static [(&'static str, ValueType)] {
         match self {
             Self::WslConf => WSL_CONF,
             Self::WslConfig => WSL_CONFIG,
@@ -150,7 +150,7 @@ impl Dialect {
     }
 
     /// The key of this name, as it is documented.
-    fn key(self, name: &str) -> Option<(&'static str, Value)> {
+    fn key(self, name: &str) -> Option<(&'static str, ValueType)> {
         self.keys().iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).copied()
     }
 
@@ -160,7 +160,7 @@ impl Dialect {
     }
 }
 
-impl Value {
+impl ValueType {
     /// What WSL would take instead of a value that it cannot read.
     fn wanted(self, value: &str) -> Option<String> {
         let is_readable = match self {

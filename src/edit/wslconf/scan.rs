@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::chars::{Chars, Encoding, Eol, low_byte};
+use super::chars::{Chars, Eol, FileEncoding, low_byte};
 use super::{Grammar, Problem, ProblemKind, Why};
 
 /// The file as a list of items that cover it, and what WSL would warn about.
@@ -74,7 +74,7 @@ impl Scan {
             scan: Self { items: Vec::new(), problems: Vec::new(), complete: true },
         };
         match chars.encoding {
-            Encoding::Utf16Be => {
+            FileEncoding::Utf16Be => {
                 let kind = ProblemKind::InvalidLine { why: Why::BigEndian };
                 scanner.scan.problems.push(Problem { line: 1, text: String::new(), kind });
                 scanner.scan.complete = false;
@@ -295,7 +295,7 @@ impl Scanner<'_> {
     fn invalid(&mut self, start: usize, invalid: &Invalid) -> Read {
         self.problem(start, ProblemKind::InvalidLine { why: invalid.why });
         let what = What::Invalid { header: invalid.header };
-        if self.chars.encoding == Encoding::Bytes && self.grammar == Grammar::Stop {
+        if self.chars.encoding == FileEncoding::Bytes && self.grammar == Grammar::Stop {
             self.scan.complete = false;
             return (what, invalid.at, None);
         }

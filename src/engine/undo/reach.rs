@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::change::{Change, ChangeKind, SystemSetting};
 use crate::facts::wsl::{drive_mounts, drives_root};
 use crate::host::System;
-use crate::journal::Entry;
+use crate::journal::JournalEntry;
 
 /// A file that cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(super) enum InSafeMode {
 
 /// WSL's safe mode has neither systemd nor Windows drives, and mounts nothing of `/etc/fstab` (WSL
 /// `src/linux/init/WslDistributionConfig.cpp:101-132`, `src/windows/common/WslCoreConfig.cpp`, `EnableSafeMode`).
-pub(super) fn in_safe_mode(system: &dyn System, entry: &Entry) -> InSafeMode {
+pub(super) fn in_safe_mode(system: &dyn System, entry: &JournalEntry) -> InSafeMode {
     let change = &entry.intent.change;
     if let ChangeKind::Setting(setting) = &change.kind
         && !system.exists("/run/systemd/system")
@@ -95,7 +95,7 @@ pub(super) fn decides_on_start(change: &Change) -> bool {
 ///
 /// A directory that its owner has deleted is no reason: only Windows drives and the targets of links are looked for.
 /// Without a home nothing starts.
-pub(super) fn unreachable(system: &dyn System, entry: &Entry) -> Option<Unreachable> {
+pub(super) fn unreachable(system: &dyn System, entry: &JournalEntry) -> Option<Unreachable> {
     let intent = &entry.intent;
     let (path, _) = intent.change.created_path()?;
     let file = Change::file_of(&intent.after);

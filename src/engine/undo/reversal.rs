@@ -6,7 +6,7 @@ use super::{DriftState, is_package, packages_installed_by_us};
 use crate::change::{ChangeKind, State, Unit};
 use crate::engine::Engine;
 use crate::host::System;
-use crate::journal::{Entry, Intent};
+use crate::journal::{Intent, JournalEntry};
 
 /// What undoing a change does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +96,7 @@ impl Reversal {
 #[must_use]
 pub fn preview<'e>(
     system: &dyn System,
-    entries: impl DoubleEndedIterator<Item = &'e Entry>,
+    entries: impl DoubleEndedIterator<Item = &'e JournalEntry>,
     packages: bool,
 ) -> (usize, BTreeMap<Way, Vec<String>>) {
     let mut groups: BTreeMap<Way, Vec<String>> = BTreeMap::new();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use kind_wsl::host::{Account, Cmd, HostError, Kind, Output, Owner, Stat, System};
+use kind_wsl::host::{Account, Cmd, FileKind, HostError, Output, Owner, Stat, System};
 
 /// Files, and answers of programs by what their command line has in it.
 pub(crate) struct Machine<'i> {
@@ -128,16 +128,16 @@ impl System for Machine<'_> {
         let stat = |kind, mode| Some(Stat { kind, mode, uid: 1000, gid: 1000, len: 100 });
         let path = path.as_str();
         if self.files.is_empty() {
-            return Ok(if path == self.place { stat(Kind::File, 0o644) } else { None });
+            return Ok(if path == self.place { stat(FileKind::File, 0o644) } else { None });
         }
         if path == "/home/dev"
             || path == "/mnt/c/Users/dev"
             || path.starts_with("/run/") && !path.ends_with("sock")
         {
-            return Ok(stat(Kind::Dir, 0o755));
+            return Ok(stat(FileKind::Dir, 0o755));
         }
         let is_there = PRESENT.contains(&path) || self.files.contains_key(path) || path == self.place;
-        Ok(if is_there { stat(Kind::File, 0o755) } else { None })
+        Ok(if is_there { stat(FileKind::File, 0o755) } else { None })
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
