@@ -4,9 +4,12 @@
 //! cause of a symptom. What a restart has to bring about is judged by the same code ([`crate::change::PostRestartCheck`]).
 
 pub(crate) mod cgroup;
+pub(crate) mod docker_desktop;
 mod engine;
+pub(crate) mod images;
 pub(crate) mod kernel;
 mod kind;
+pub(crate) mod namespace;
 pub(crate) mod network;
 mod node;
 mod outcome;
@@ -58,7 +61,7 @@ pub enum Scope {
 /// What a check does to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// It reads files and starts programs that only read.
+    /// It reads files and starts programs that leave nothing behind.
     Read,
     /// It can create something: the first `podman info` creates the storage and settles its driver.
     Probe,
@@ -183,23 +186,34 @@ impl<'c> CheckContext<'c> {
         if let Some((_, why)) = check.excluded(self.facts, self.provider) {
             return Outcome::skipped(why);
         }
-        for need in check.needs {
-            let outcome = self.outcome(need);
-            match outcome.status {
-                // The first cause is named, not what it brought about.
-                Status::Skipped => return outcome,
-                Status::Error => {
-                    let why = format!("needs `{}`: {}", need.id, outcome.details);
-                    return Outcome { is_blocked: true, ..Outcome::skipped(why) };
-                }
-                Status::Ok | Status::Limited | Status::Warning | Status::Unknown => {}
-            }
+        // Nothing else counts in a distribution that is not the user's.
+        if !std::ptr::eq(check, &docker_desktop::DISTRIBUTION)
+            && let Some(outcome) = self.blocked_by(&docker_desktop::DISTRIBUTION)
+        {
+            return outcome;
+        }
+        if let Some(outcome) = check.needs.iter().find_map(|need| self.blocked_by(need)) {
+            return outcome;
         }
         match check.judge {
             Judge::One(run) => catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|_| {
                 Outcome::unknown("this check crashed, which is a fault of kind-wsl; `kind-wsl report` collects the details for a bug report")
             }),
             Judge::All(parts) => self.worst(parts),
+        }
+    }
+
+    /// How a check is skipped if one that it needs is skipped or failed.
+    fn blocked_by(&self, need: &'static Check) -> Option<Outcome> {
+        let outcome = self.outcome(need);
+        match outcome.status {
+            // The first cause is named, not what it brought about.
+            Status::Skipped => Some(outcome),
+            Status::Error => {
+                let why = format!("needs `{}`: {}", need.id, outcome.details);
+                Some(Outcome { is_blocked: true, ..Outcome::skipped(why) })
+            }
+            Status::Ok | Status::Limited | Status::Warning | Status::Unknown => None,
         }
     }
 
@@ -220,13 +234,14 @@ impl<'c> CheckContext<'c> {
 }
 
 /// The checks of `doctor` by what they are about, in the order in which a failure hides the next.
-pub static GROUPS: [(&str, &[&Check]); 9] = [
+pub static GROUPS: [(&str, &[&Check]); 10] = [
     ("WSL", wsl::CHECKS),
     ("cgroup hierarchy", cgroup::CHECKS),
     ("user session", session::CHECKS),
     ("kernel", kernel::CHECKS),
     ("podman", podman::CHECKS),
     ("network", network::CHECKS),
+    ("images", images::CHECKS),
     ("Docker and nerdctl", engine::CHECKS),
     ("nodes", node::CHECKS),
     ("kind", kind::CHECKS),

@@ -50,6 +50,7 @@ pub(crate) struct WslRules {
 pub(crate) struct KernelRules {
     pub(crate) openat2: Fact,
     pub(crate) overlay_for_users: Fact,
+    pub(crate) fib_in_wsl: Fact,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +84,7 @@ pub(crate) struct PodmanRules {
     pub(crate) nftables: Fact,
     pub(crate) ports_without_listener: Fact,
     pub(crate) no_iptables: Fact,
+    pub(crate) policy_in_usr: Fact,
     pub(crate) labels_as_list: Fact,
 }
 

@@ -3,6 +3,7 @@
 //! Each parser is pure and takes text. Nothing is concluded from a version number where the thing itself can be
 //! seen; where both are known the thing itself counts.
 
+pub mod apparmor;
 pub mod containers;
 pub mod distro;
 pub mod engines;
@@ -23,6 +24,7 @@ use crate::host::{ASSUMED_WSL, Account, BootInstance, System};
 use crate::version::Version;
 
 pub use crate::cgroup::Cgroup;
+pub use apparmor::AppArmor;
 pub use containers::Containers;
 pub use distro::{Distro, Packages, Systemd};
 pub use engines::Engines;
@@ -61,6 +63,8 @@ pub struct Facts {
     pub containers: Containers,
     #[serde(default)]
     pub engines: Engines,
+    #[serde(default)]
+    pub apparmor: AppArmor,
     /// Packages that a set-up of ours brought and that stand in the journal.
     #[serde(default, rename = "brought")]
     pub installed_by_us: BTreeSet<String>,
@@ -114,6 +118,7 @@ impl Facts {
             cgroup: Cgroup::probe(system, user.uid),
             subids: Subids::probe(system, &user),
             engines: Engines::probe(system, &user),
+            apparmor: AppArmor::probe(system),
             installed_by_us: BTreeSet::new(),
             begun: BTreeSet::new(),
             tools: Tools::probe(system, &user, &containers, podman),
@@ -131,6 +136,12 @@ impl Facts {
             facts.assume(&version);
         }
         facts
+    }
+
+    /// Whether this is Docker Desktop's own distribution, by its name in Windows or in os-release.
+    #[must_use]
+    pub fn is_docker_desktops(&self) -> bool {
+        wsl::is_docker_desktops(self.wsl.distro()) || self.distro.name.contains("Docker Desktop")
     }
 
     /// Replaces what only a running system shows, and what is the building machine's in a chroot, by what the system has

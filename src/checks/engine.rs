@@ -1,6 +1,7 @@
 //! Docker and nerdctl, if one of them is the provider. They exclude each other (moby#52171).
 
 use super::cgroup::{SYSTEMD, delegate, to_v2};
+use super::docker_desktop::STUB;
 use super::kind::{RunContext, ask};
 use super::{Check, CheckContext, Outcome, Scope, check};
 use crate::compat::COMPAT;
@@ -10,7 +11,7 @@ use crate::provider::Provider;
 use crate::stage::Stage;
 use crate::stages::{docker, nerdctl, packages, podman};
 
-pub(super) static CHECKS: &[&Check] = &[&DOCKER, &NERDCTL, &DOCKER_COMMAND];
+pub(super) static CHECKS: &[&Check] = &[&DOCKER, &NERDCTL, &STUB, &DOCKER_COMMAND];
 
 /// The stage that sets the provider up.
 pub(super) fn stage_of(provider: Provider) -> &'static Stage {

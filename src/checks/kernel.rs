@@ -1,9 +1,10 @@
 //! What a node needs of the kernel and its settings.
 
-use super::{Check, Outcome, Scope, check, wsl};
+use super::{Check, CheckContext, Outcome, check, wsl};
 use crate::compat::COMPAT;
 use crate::facts::Wsl;
-use crate::facts::kernel::{INOTIFY, Module, OPEN_FILES, Propagation};
+use crate::facts::apparmor::profile_command;
+use crate::facts::kernel::{INOTIFY, KEYS, Module, OPEN_FILES, Propagation};
 use crate::fix::{command, setup, setup_line};
 use crate::provider::Provider;
 use crate::stages::{limits, packages, shared_root};
@@ -17,6 +18,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &MODULES_DIR,
     &OVERLAY,
     &INOTIFY_LIMITS,
+    &KEYRINGS,
     &LOW_PORTS,
     &DMESG,
     &MODULES,
@@ -42,23 +44,37 @@ pub(crate) static USER_NAMESPACES: Check =
         }
     });
 
-pub(crate) static APPARMOR: Check = check("apparmor", "AppArmor allows podman a user namespace", |c| {
+pub(crate) static APPARMOR: Check = check("apparmor", "AppArmor allows the provider a user namespace", |c| {
     let name = "kernel.apparmor_restrict_unprivileged_userns";
-    let other = ["/usr/local/bin/podman", "/opt/podman/bin/podman"].into_iter().find(|p| c.system.exists(p));
-    let details = match (c.setting(name), other) {
-        (Some(1), Some(path)) => format!("{name} is 1, and podman is {path}"),
-        (Some(1), None) => {
-            return Outcome::ok(format!("{name} is 1, and AppArmor has a profile for /usr/bin/podman"));
+    if !c.facts.apparmor.restricts {
+        return Outcome::ok(format!("{name} does not restrict user namespaces"));
+    }
+    let (program, path) = match c.answers.provider() {
+        Provider::Podman => {
+            let other = c.facts.tools.podman.as_ref().map(|podman| podman.path.to_string());
+            let other = other.or_else(|| {
+                let path = "/opt/podman/bin/podman";
+                c.system.exists(path).then(|| path.to_owned())
+            });
+            ("podman", Some(other.unwrap_or_else(|| "/usr/bin/podman".to_owned())))
         }
-        (Some(value), _) => return Outcome::ok(format!("{name} is {value}")),
-        (None, _) => return Outcome::ok(format!("this kernel has no {name}")),
+        // Its daemon's whole tree of processes begins with it.
+        Provider::Docker | Provider::Nerdctl => {
+            ("rootlesskit", c.facts.engines.rootlesskit.as_ref().map(ToString::to_string))
+        }
     };
-    let effect = "AppArmor has a profile for /usr/bin/podman alone: another podman gets no user namespace";
-    Outcome::error(details, effect, setup([&packages::STAGE])).then(
-        "remove the other podman, or name it in /etc/apparmor.d/podman and run `sudo systemctl reload apparmor`",
-    )
-})
-.scope(&[Scope::Provider(&[Provider::Podman])]);
+    let Some(path) = path else {
+        return Outcome::unknown(format!("{name} is 1, and {program} is not installed"));
+    };
+    // The distribution's own podman and rootlesskit have a profile each, if the directory can be read at all.
+    let is_packaged = c.facts.apparmor.allowed.is_empty() && path.starts_with("/usr/bin/");
+    if is_packaged || c.facts.apparmor.allows(&path) {
+        return Outcome::ok(format!("{name} is 1, and AppArmor has a profile for {path}"));
+    }
+    let details = format!("{name} is 1, and no profile allows {path} a user namespace");
+    let effect = format!("{program} gets no user namespace: \"permission denied\"");
+    Outcome::error(details, effect, command(profile_command(&path)))
+});
 
 pub(crate) static SHARED_ROOT: Check = check("shared-root", "mounts of the host reach containers", |c| {
     let table = c.system.text("/proc/self/mountinfo").unwrap_or_default();
@@ -123,6 +139,43 @@ pub(crate) static INOTIFY_LIMITS: Check = check("inotify", "inotify limits suffi
     let effect = "with several nodes: \"too many open files\"";
     Outcome::prefer(is_enough, details, effect, setup([&limits::STAGE]))
 });
+
+pub(crate) static KEYRINGS: Check = check("keys", "the user may own enough kernel keys", |c| {
+    let fix = || setup([&limits::STAGE]);
+    let effect = "containers fail: \"create keyring: Disk quota exceeded\"";
+    let user = &c.facts.user.name;
+    let owned = owned_keys(c);
+    if let Some([keys, bytes]) = &owned {
+        let details =
+            format!("{user} owns {} of {} keys and {} of {} bytes", keys.0, keys.1, bytes.0, bytes.1);
+        // A container's keyring takes one key, and its name some 30 bytes.
+        if keys.0 >= keys.1 || bytes.0 + 30 > bytes.1 {
+            return Outcome::error(details, effect, fix());
+        }
+    }
+    let low = KEYS.iter().find_map(|(name, floor)| {
+        let now = *c.facts.kernel.settings.get(*name)?;
+        (now < *floor).then(|| format!("{name} is {now}, recommended {floor}"))
+    });
+    match (low, owned) {
+        (Some(details), _) => Outcome::warning(details, format!("with many pods {effect}"), fix()),
+        (None, Some([keys, _])) => Outcome::ok(format!("{user} owns {} of {} keys", keys.0, keys.1)),
+        (None, None) if c.facts.kernel.settings.contains_key(KEYS[0].0) => {
+            Outcome::ok(format!("{} is {}", KEYS[0].0, c.facts.kernel.settings[KEYS[0].0]))
+        }
+        (None, None) => Outcome::unknown("/proc/key-users does not show the user's keys"),
+    }
+});
+
+/// The user's keys and their bytes, each with its limit, by `/proc/key-users` (keyrings(7)).
+fn owned_keys(c: &CheckContext<'_>) -> Option<[(u64, u64); 2]> {
+    let table = c.system.text("/proc/key-users")?;
+    let uid = format!("{}:", c.facts.user.uid);
+    let line = table.lines().find_map(|line| line.trim_start().strip_prefix(&uid))?;
+    let pair = |text: &str| text.split_once('/').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    let mut words = line.split_ascii_whitespace().skip(2).filter_map(pair);
+    Some([words.next()?, words.next()?])
+}
 
 // Not an error: an ingress can be published on 8080 and 8443.
 pub(crate) static LOW_PORTS: Check = check("ports", "a user may open the ports of an ingress", |c| {

@@ -1,5 +1,6 @@
 //! The network of a node: the programs that podman needs for it, iptables, IPv6 and name resolution.
 
+use super::namespace::{BRIDGE_DEVICE, NFT, TUN, uses_nftables};
 use super::podman::{PODMAN, with_version};
 use super::{Check, CheckContext, Outcome, Scope, all, check};
 use crate::compat::COMPAT;
@@ -10,7 +11,8 @@ use crate::host::Cmd;
 use crate::provider::Provider;
 use crate::stages::{cni, modules, packages};
 
-pub(super) static CHECKS: &[&Check] = &[&NETWORK, &IPTABLES_AND_MODULES, &IPV6, &RESOLV, &PORTS];
+pub(super) static CHECKS: &[&Check] =
+    &[&NFT, &BRIDGE_DEVICE, &TUN, &NETWORK, &IPTABLES_AND_MODULES, &IPV6, &RESOLV, &PORTS];
 
 const PODMAN_ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
 
@@ -33,6 +35,11 @@ const HELPERS: [&str; 7] = [
     "/usr/bin",
     "/usr/sbin",
 ];
+
+/// The path of one of podman's helpers.
+pub(super) fn helper(c: &CheckContext<'_>, name: &str) -> Option<String> {
+    HELPERS.iter().map(|dir| format!("{dir}/{name}")).find(|path| c.system.exists(path))
+}
 
 /// The first of the directories that has the program.
 fn installed(c: &CheckContext<'_>, dirs: &[&str], name: &str) -> Option<String> {
@@ -93,6 +100,9 @@ fn iptables(c: &CheckContext<'_>) -> Option<(&'static str, String)> {
 }
 
 pub(crate) static IPTABLES: Check = check("iptables-program", "iptables is installed", |c| {
+    if super::podman::version(c).is_some_and(|podman| uses_nftables(c, &podman)) {
+        return Outcome::ok("netavark uses nftables and does not need iptables");
+    }
     let found = iptables(c).map(|(path, said)| format!("{path} is {said}"));
     let seen = found.ok_or_else(|| "iptables is not installed".to_owned());
     Outcome::of(seen, NO_NETWORK, setup([&packages::STAGE]))
@@ -115,6 +125,9 @@ pub(crate) static IPTABLES_MODULES: Check = check("iptables-modules", "its modul
     let lacks = format!("the kernel has no {}", missing.join(", "));
     let seen = match iptables(c).filter(|(_, said)| said.contains("nf_tables")) {
         Some((path, _)) => Ok(format!("{lacks}; {path} uses nf_tables and does not need them")),
+        None if super::podman::version(c).is_some_and(|podman| uses_nftables(c, &podman)) => {
+            Ok(format!("{lacks}; netavark uses nftables and does not need them"))
+        }
         None => Err(lacks),
     };
     let fix = command("sudo update-alternatives --set iptables /usr/sbin/iptables-nft");

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 
+use super::docker_desktop::{DEFAULT, DISTRIBUTION};
 use super::{Check, CheckContext, Outcome, Scope, all, check};
 use crate::boot::{Effect, FutureState, will_it_start};
 use crate::compat::COMPAT;
@@ -11,8 +12,19 @@ use crate::facts::wsl::WSL_CONF;
 use crate::fix::{Fix, command, windows};
 use crate::host::Cmd;
 
-pub(super) static CHECKS: &[&Check] =
-    &[&WSL, &VERSION, &RESTART, &INTEROP, &NETWORKING, &KERNEL_PARAMETERS, &CLOCK, &CONFIG, &STARTS];
+pub(super) static CHECKS: &[&Check] = &[
+    &DISTRIBUTION,
+    &WSL,
+    &VERSION,
+    &RESTART,
+    &INTEROP,
+    &DEFAULT,
+    &NETWORKING,
+    &KERNEL_PARAMETERS,
+    &CLOCK,
+    &CONFIG,
+    &STARTS,
+];
 
 static WSL: Check = check("wsl", "this is WSL 2, or another Linux", |c| {
     let facts = c.facts;
@@ -147,20 +159,26 @@ static CLOCK: Check = check("clock", "the clock did not stop while the machine s
 static CONFIG: Check = check("wsl-config", "WSL reads every setting in wsl.conf and .wslconfig", |c| {
     let conf = Some((Utf8Path::new(WSL_CONF).to_owned(), Dialect::WslConf));
     let config = c.facts.windows.wslconfig().map(|path| (path, Dialect::WslConfig));
-    let mut found = Vec::new();
+    let (mut found, mut belong_elsewhere) = (Vec::new(), true);
     for (path, dialect) in conf.into_iter().chain(config) {
         let bytes = match c.system.resolve(&path).and_then(|real| c.system.read(&real)) {
             Ok(bytes) => bytes.unwrap_or_default(),
             Err(e) => return Outcome::unknown(e.to_string()),
         };
         let document = Document::parse_as(&bytes, dialect, c.facts.wsl.grammar());
-        found.extend(document.ignored().iter().map(|ignored| format!("{path} {ignored}")));
+        let ignored = document.ignored();
+        belong_elsewhere &= ignored.iter().all(|ignored| ignored.belongs_elsewhere);
+        found.extend(ignored.iter().map(|ignored| format!("{path} {ignored}")));
     }
     if found.is_empty() {
         return Outcome::ok("no setting is ignored");
     }
     let effect = "WSL ignores these settings and keeps its defaults or earlier values";
-    let fix = "correct or move these lines; WSL reads them at its next start";
+    let fix = if belong_elsewhere {
+        "move these lines to the file that they belong in, then run `wsl.exe --shutdown` in Windows"
+    } else {
+        "correct or move these lines; WSL reads them at its next start"
+    };
     Outcome::warning(found.join("; "), effect, fix)
 })
 .scope(&[Scope::Wsl]);

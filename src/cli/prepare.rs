@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::session::Session;
 use super::{Global, StageArgs};
+use crate::checks::docker_desktop::{FOREIGN, USE_ANOTHER};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::fetch::{FetchError, Source, check_mirror};
@@ -43,6 +44,9 @@ pub(crate) fn plan(
     answers: &Answers,
     selection: &StageSelection,
 ) -> Result<Plan, Failure> {
+    if facts.is_docker_desktops() {
+        return Err(Failure::new(FOREIGN, Some(USE_ANOTHER.to_owned())));
+    }
     if let Some(error) = session.host.take_unanswered() {
         return Err(error.into());
     }

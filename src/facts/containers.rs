@@ -19,13 +19,14 @@ pub use refused::{Encoding, Refused};
 pub use storage::Storage;
 
 /// The keys that decide whether kind works.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "containers.log_driver",
     "containers.pids_limit",
     "engine.events_logger",
     "engine.cgroup_manager",
     "engine.runtime",
     "engine.runtimes.crun",
+    "network.firewall_driver",
 ];
 
 /// What podman will read.

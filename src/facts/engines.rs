@@ -27,6 +27,9 @@ pub struct Engines {
     /// Docker's set-up tool for a daemon of the user's own.
     pub docker_tool: Option<Utf8PathBuf>,
     pub nerdctl_tool: Option<Utf8PathBuf>,
+    /// What creates the user namespace of either daemon.
+    #[serde(default)]
+    pub rootlesskit: Option<Utf8PathBuf>,
     /// Whether a Docker of the user's own has its directory below the runtime directory.
     pub rootless_docker: bool,
     /// Whether a containerd of the user's own has.
@@ -62,6 +65,7 @@ impl Engines {
             containerd: version("containerd", 2),
             docker_tool: find("dockerd-rootless-setuptool.sh", &[CONTRIB]).map(Into::into),
             nerdctl_tool: find("containerd-rootless-setuptool.sh", &[]).map(Into::into),
+            rootlesskit: find("rootlesskit", &[]).map(Into::into),
             rootless_docker: system.exists(&format!("{run}/dockerd-rootless")),
             rootless_containerd: system.exists(&format!("{run}/containerd-rootless")),
             rootful: ROOTFUL.iter().filter(is_enabled).map(|(unit, _)| (*unit).to_owned()).collect(),

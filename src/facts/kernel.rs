@@ -12,11 +12,20 @@ pub const MODULES: [&str; 4] = ["ip6_tables", "ip6table_nat", "ip_tables", "ipta
 /// The inotify limits that kind's known issues ask for: all nodes share the host's.
 pub const INOTIFY: [(&str, u64); 2] =
     [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
+/// The kernel keys that a user needs: a runtime creates a keyring per container, and each pod of a rootless cluster counts
+/// as its user's (keyrings(7); the values are those of LXD's "production setup").
+pub const KEYS: [(&str, u64); 2] = [("kernel.keys.maxkeys", 2_000), ("kernel.keys.maxbytes", 2_000_000)];
 /// The open files that kind's entrypoint asks for (kind `images/base/files/usr/local/bin/entrypoint`).
 pub const OPEN_FILES: u64 = 64_000;
 /// Kernel settings that we look at, as sysctl writes them.
-const SETTINGS: [&str; 4] =
-    [INOTIFY[0].0, INOTIFY[1].0, "net.ipv4.ip_unprivileged_port_start", "kernel.dmesg_restrict"];
+const SETTINGS: [&str; 6] = [
+    INOTIFY[0].0,
+    INOTIFY[1].0,
+    KEYS[0].0,
+    KEYS[1].0,
+    "net.ipv4.ip_unprivileged_port_start",
+    "kernel.dmesg_restrict",
+];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {

@@ -112,6 +112,12 @@ impl Wsl {
     }
 }
 
+/// Whether Docker Desktop creates a distribution of this name.
+#[must_use]
+pub fn is_docker_desktops(name: &str) -> bool {
+    ["docker-desktop", "docker-desktop-data"].contains(&name)
+}
+
 /// The name in the environment, if it is valid: it gets into commands, and into lines that people type.
 fn distro(system: &dyn System) -> Option<String> {
     system.env("WSL_DISTRO_NAME").filter(|name| kind_wsl_windows::names::is_distribution(name))

@@ -44,6 +44,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     if let Some(blocked) =
         rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "Docker (moby#53531)"))
+        .or_else(|| rootless::confined(facts))
     {
         return blocked;
     }

@@ -1,10 +1,10 @@
-//! inotify limits, and what is asked for: low ports and the kernel log.
+//! Limits of inotify and of kernel keys, and what is asked for: low ports and the kernel log.
 
 use std::fmt::Write;
 
 use crate::change::{Change, SystemSetting, WriteFile};
 use crate::facts::Facts;
-use crate::facts::kernel::INOTIFY;
+use crate::facts::kernel::{INOTIFY, KEYS};
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
 pub(crate) static PRIVILEGED_PORTS: Question = Question {
@@ -32,7 +32,8 @@ pub(crate) static STAGE: Stage = Stage {
     title: "kernel limits",
     from: "page",
     why: "All nodes share the host's inotify limits, and pods fail with `too many open files` when they are used up \
-          (kind known-issues, kind#2586). Asked for: ports from 80 on for ordinary users, so that a node can publish \
+          (kind known-issues, kind#2586). A runtime creates a keyring per container, and a user may own only 200 keys by \
+          default, so containers fail with `create keyring: Disk quota exceeded` (kind#3806, podman#23784). Asked for: ports from 80 on for ordinary users, so that a node can publish \
           80 and 443 (kind rootless page; without it, map 8080 and 8443), and the kernel log for everybody, by which \
           the kubelet notices when memory ran out. A value that is better already is never worsened. inotify limits \
           hold for the whole virtual machine, so for other distributions too.",
@@ -51,6 +52,7 @@ fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
     let now = |name: &'static str, value| facts.kernel.settings.get(name).map(|n| (name, value, *n));
     let raise = INOTIFY
         .into_iter()
+        .chain(KEYS)
         .filter_map(|(name, value)| now(name, value))
         .filter(|(_, value, now)| now <= value);
     let lower = [(&PRIVILEGED_PORTS, PORTS, 80), (&DMESG_RESTRICT, DMESG, 0)]
@@ -67,6 +69,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if differ.is_empty() {
         let now = INOTIFY
             .iter()
+            .chain(&KEYS)
             .filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
         let now: Vec<_> = now.collect();
         if now.is_empty() {

@@ -39,6 +39,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     if let Some(blocked) =
         rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "nerdctl (nerdctl#5172)"))
+        .or_else(|| rootless::confined(facts))
     {
         return blocked;
     }

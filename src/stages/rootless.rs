@@ -7,6 +7,7 @@ use super::controllers;
 use crate::change::{Change, Manager, SystemSetting};
 use crate::compat::{COMPAT, Fact, carried};
 use crate::facts::Facts;
+use crate::facts::apparmor::profile_command;
 use crate::provider::Provider;
 use crate::stage::Applicability;
 use crate::version::Version;
@@ -142,6 +143,21 @@ pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Applicability> {
     facts.cgroup.is_isolated().then(|| {
         let what = format!("this WSL keeps the distribution below /wsl-user, and {which} looks for the user's cgroup in /sys/fs/cgroup/user.slice");
         let hint = format!("{}; or use `--provider podman`", controllers::NOT_BELOW_WSL_USER);
+        Applicability::blocked(what, hint)
+    })
+}
+
+/// Why rootlesskit gets no user namespace on this machine, and its profile.
+pub(super) fn confined(facts: &Facts) -> Option<Applicability> {
+    let path = facts.engines.rootlesskit.as_ref()?;
+    (!facts.apparmor.allows(path.as_str()) && !facts.apparmor.allowed.is_empty()).then(|| {
+        let what = format!(
+            "kernel.apparmor_restrict_unprivileged_userns is 1, and no profile allows {path} a user namespace"
+        );
+        let hint = format!(
+            "add the profile with `{}`, or use the distribution's package rootlesskit",
+            profile_command(path.as_str())
+        );
         Applicability::blocked(what, hint)
     })
 }

@@ -98,6 +98,17 @@ impl<'w> Interop<'w> {
         Ok(names(&said))
     }
 
+    /// The distribution that Windows opens if none is named: `--list --verbose` marks it with an asterisk.
+    ///
+    /// # Errors
+    /// As [`Interop::ask`].
+    pub fn default_distribution(&self) -> Result<Option<String>, InteropError> {
+        let said = self.ask(&self.system("wsl.exe"), &["--list", "--verbose"])?;
+        let said = said.replace(['\0', '\u{feff}', '\u{fffd}'], "");
+        let mut lines = said.lines().filter_map(|line| line.trim_start().strip_prefix('*'));
+        Ok(lines.find_map(|line| line.split_ascii_whitespace().next()).map(ToOwned::to_owned))
+    }
+
     /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.
     #[must_use]
     pub fn path(&self, windows: &str) -> Option<Utf8PathBuf> {

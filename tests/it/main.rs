@@ -39,6 +39,7 @@ mod fetch;
 mod fuzz;
 mod inspect;
 mod kept;
+mod machines;
 mod platforms;
 mod restart;
 mod safe_mode;

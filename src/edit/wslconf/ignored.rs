@@ -237,7 +237,7 @@ impl Document {
     pub(crate) fn ignored(&self) -> Vec<Ignored> {
         if self.is_in_another_encoding() {
             let text = format!("{} is UTF-16 in a form that WSL cannot read", self.dialect.file());
-            return vec![Ignored { line: 1, name: String::new(), text }];
+            return vec![Ignored { line: 1, name: String::new(), text, belongs_elsewhere: false }];
         }
         let mut found: Vec<Ignored> = self.problems().iter().filter_map(|p| self.problem(p)).collect();
         let mut aliases: Vec<(&str, usize)> = Vec::new();
@@ -249,12 +249,14 @@ impl Document {
                 _ => {}
             }
             let Some(entry) = Entry::of(item).filter(|entry| entry.counts) else { continue };
-            let mut push = |text: String| {
-                found.push(Ignored { line: entry.line, name: entry.name.to_owned(), text });
+            let ignored = |text: String| {
+                let name = entry.name.to_owned();
+                Ignored { line: entry.line, name, text, belongs_elsewhere: false }
             };
+            let mut push = |text: String| found.push(ignored(text));
             let Some((name, value)) = self.dialect.key(entry.name) else {
                 match self.elsewhere(entry.name) {
-                    Some(text) => push(text),
+                    Some(text) => found.push(Ignored { belongs_elsewhere: true, ..ignored(text) }),
                     // Told with the header.
                     None if is_below_broken_header => {}
                     None => push(format!("not a setting that {} is known to have", self.dialect.file())),
@@ -315,7 +317,7 @@ impl Document {
                 (&problem.text, text)
             }
         };
-        Some(Ignored { line: problem.line, name: name.clone(), text })
+        Some(Ignored { line: problem.line, name: name.clone(), text, belongs_elsewhere: false })
     }
 }
 
@@ -330,6 +332,8 @@ pub(crate) struct Ignored {
     /// The key, or the text of a line that WSL cannot read; not for showing.
     name: String,
     text: String,
+    /// Whether it is a key of WSL's other file.
+    pub(crate) belongs_elsewhere: bool,
 }
 
 impl Ignored {

@@ -40,7 +40,7 @@ impl Answer {
 }
 
 /// The programs that the machine has.
-pub(crate) const PROGRAMS: [&str; 19] = [
+pub(crate) const PROGRAMS: [&str; 20] = [
     "apt-get",
     "apt-cache",
     "dpkg",
@@ -60,6 +60,7 @@ pub(crate) const PROGRAMS: [&str; 19] = [
     "findmnt",
     "mount",
     "cut-off",
+    "unshare",
 ];
 
 /// Package managers of other distributions: a test that wants one puts a file of its name into `/usr/bin`.
@@ -136,6 +137,11 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "dockerd-rootless-setuptool.sh" => set_up_tool(root, "docker.service", &args),
         "containerd-rootless-setuptool.sh" => set_up_tool(root, "containerd.service", &args),
         "loginctl" => loginctl(root, &args),
+        "unshare" => unshare(root, &args),
+        "kind" if args == ["version"] => Answer::said("kind v0.33.0 go1.26 linux/amd64\n"),
+        "netavark" => {
+            Answer::said("{\n  \"version\": \"1.14.1\",\n  \"default_fw_driver\": \"nftables\"\n}\n")
+        }
         "findmnt" => Answer::said(format!("{}\n", propagation(root))),
         "mount" => mount(root, &args),
         "systemd-run" | "podman" => podman_info(root),
@@ -504,6 +510,26 @@ pub(crate) fn delegates(root: &Path) -> bool {
     texts.flatten().any(|text| {
         text.lines().any(|l| l.starts_with("Delegate=") && (l.contains("cpuset") || l.ends_with("yes")))
     })
+}
+
+/// `unshare` with a program in namespaces of its own. What the kernel lacks is in `/fake/kernel-lacks`; the messages are
+/// those of nftables 1.0.6 and iproute2 6.1 on such a kernel.
+fn unshare(root: &Path, args: &[&str]) -> Answer {
+    let lacks = fs::read_to_string(root.join("fake/kernel-lacks")).unwrap_or_default();
+    let line = args.join(" ");
+    let failures = [
+        ("namespaces", "", "unshare: write failed /proc/self/uid_map: Operation not permitted\n"),
+        (
+            "nft_fib_inet",
+            " fib daddr ",
+            "Error: Could not process rule: No such file or directory\nadd table inet kind_wsl; …\n          ^^^^^^^^\n",
+        ),
+        ("bridge", " type bridge", "Error: Unknown device type.\n"),
+        ("tun", " tuntap ", "open: No such file or directory\n"),
+    ];
+    let is_lacking = |name: &str| lacks.split_ascii_whitespace().any(|word| word == name);
+    let failed = failures.iter().find(|(name, words, _)| is_lacking(name) && line.contains(words));
+    failed.map_or_else(Answer::default, |(_, _, text)| Answer::failed(1, *text))
 }
 
 fn propagation(root: &Path) -> &'static str {
