@@ -48,6 +48,11 @@ fn with_podman_5(case: Case) -> Case {
     with_podman(case, "5.4.2")
 }
 
+/// A stock kernel of WSL without `CONFIG_NFT_FIB_INET`.
+fn with_an_old_kernel(case: Case) -> Case {
+    case.file("/proc/sys/kernel/osrelease", "6.6.87.2-microsoft-standard-WSL2\n")
+}
+
 fn with_podman(case: Case, version: &str) -> Case {
     case.file("/fake/podman-version", format!("podman version {version}\n"))
 }
@@ -90,7 +95,7 @@ fn with_nftables_iptables_is_not_needed() {
 
 #[test]
 fn a_kernel_that_rejects_netavarks_rules_is_an_error() {
-    let case = with_podman_5(healthy()).file("/fake/kernel-lacks", "nft_fib_inet\n");
+    let case = with_an_old_kernel(with_podman_5(healthy())).file("/fake/kernel-lacks", "nft_fib_inet\n");
     let details = "fails on kernel 6.6.87.2-microsoft-standard-WSL2: Error: Could not process rule: No such file or directory";
     is_the_one(
         &case,
@@ -113,7 +118,7 @@ fn a_kernel_that_rejects_netavarks_rules_is_an_error() {
 
 #[test]
 fn without_namespaces_a_stock_kernel_of_wsl_is_judged_by_its_version() {
-    let case = with_podman_5(healthy()).file("/fake/kernel-lacks", "namespaces\n");
+    let case = with_an_old_kernel(with_podman_5(healthy())).file("/fake/kernel-lacks", "namespaces\n");
     is_the_one(&case, "nft", "wrong", "WSL's kernel has `fib` rules from 6.6.114.1 on", "wsl.exe --update");
     let case = case
         .file("/proc/sys/kernel/osrelease", "6.18.40.1-microsoft-standard-WSL2\n")
@@ -237,7 +242,8 @@ fn nerdctl_with_a_rootlesskit_that_apparmor_has_no_profile_for_is_blocked() {
         "profile rootlesskit /usr/bin/rootlesskit flags=(unconfined) {\n  userns,\n}\n",
     );
     let case = full.iter().fold(case, |case, path| case.program(path));
-    let case = case.file("/fake/packages", "libc6 2.36\nsystemd 252.39-1\nnerdctl 1.7.7-1\ncontainerd 1.7.24-1\n");
+    let case =
+        case.file("/fake/packages", "libc6 2.36\nsystemd 252.39-1\nnerdctl 1.7.7-1\ncontainerd 1.7.24-1\n");
     let plan = case.run("plan --provider nerdctl --json");
     let document: Value = serde_json::from_str(&plan.stdout).unwrap();
     let stages = document["plan"]["stages"].as_array().unwrap();
@@ -246,7 +252,8 @@ fn nerdctl_with_a_rootlesskit_that_apparmor_has_no_profile_for_is_blocked() {
     let text = stage.to_string();
     assert!(text.contains("no profile allows /usr/local/bin/rootlesskit a user namespace"), "{text}");
     assert!(text.contains("sudo tee /etc/apparmor.d/usr.local.bin.rootlesskit"), "{text}");
-    let case = case.file("/etc/apparmor.d/x", "/usr/local/bin/rootlesskit flags=(unconfined) {\n  userns,\n}\n");
+    let case =
+        case.file("/etc/apparmor.d/x", "/usr/local/bin/rootlesskit flags=(unconfined) {\n  userns,\n}\n");
     let plan = case.run("plan --provider nerdctl --json").stdout;
     assert!(!plan.contains("no profile allows"), "{plan}");
 }
@@ -257,7 +264,10 @@ fn setup_in_docker_desktops_own_distribution_is_refused() {
     for command in ["setup --yes", "plan"] {
         let seen = case.run(command);
         assert_eq!(seen.code, 1, "{seen:?}");
-        assert!(seen.stderr.starts_with("error: this distribution belongs to Docker Desktop\nhint: "), "{seen:?}");
+        assert!(
+            seen.stderr.starts_with("error: this distribution belongs to Docker Desktop\nhint: "),
+            "{seen:?}"
+        );
         assert!(seen.stderr.contains("`wsl -d NAME`"), "{seen:?}");
     }
 }
@@ -382,7 +392,13 @@ fn settings_in_the_wrong_file_of_wsl_are_a_warning_that_says_where_they_belong()
     is_the_one(&case, "wsl-config", "doubtful", "[wsl2] memory belongs in .wslconfig", "move these lines");
     let case =
         healthy().file("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\n[boot]\r\nsystemd=true\r\n");
-    is_the_one(&case, "wsl-config", "doubtful", "[boot] systemd belongs in /etc/wsl.conf", "move these lines");
+    is_the_one(
+        &case,
+        "wsl-config",
+        "doubtful",
+        "[boot] systemd belongs in /etc/wsl.conf",
+        "move these lines",
+    );
 }
 
 #[test]
