@@ -13,7 +13,8 @@ pub(crate) const USE_ANOTHER: &str = "in Windows: `wsl -d NAME` opens another di
 /// Why nothing else is checked in a distribution that is not the user's.
 pub(super) static DISTRIBUTION: Check =
     check("distribution", "this distribution is not Docker Desktop's", |c| {
-        let effect = "it cannot be set up for kind: it has no package manager, and Docker Desktop replaces it";
+        let effect =
+            "it cannot be set up for kind: it has no package manager, and Docker Desktop replaces it";
         if c.facts.is_docker_desktops() {
             return Outcome::error(FOREIGN, effect, USE_ANOTHER);
         }

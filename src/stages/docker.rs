@@ -42,8 +42,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if provider != Provider::Docker {
         return Applicability::not_applicable(format!("the provider is {provider}"));
     }
-    if let Some(blocked) =
-        rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "Docker (moby#53531)"))
+    if let Some(blocked) = rootless::unfit(facts, provider)
+        .or_else(|| rootless::isolated(facts, "Docker (moby#53531)"))
         .or_else(|| rootless::confined(facts))
     {
         return blocked;

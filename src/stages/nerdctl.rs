@@ -37,8 +37,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if provider != Provider::Nerdctl {
         return Applicability::not_applicable(format!("the provider is {provider}"));
     }
-    if let Some(blocked) =
-        rootless::unfit(facts, provider).or_else(|| rootless::isolated(facts, "nerdctl (nerdctl#5172)"))
+    if let Some(blocked) = rootless::unfit(facts, provider)
+        .or_else(|| rootless::isolated(facts, "nerdctl (nerdctl#5172)"))
         .or_else(|| rootless::confined(facts))
     {
         return blocked;
