@@ -187,8 +187,9 @@ impl<'c> CheckContext<'c> {
             return Outcome::skipped(why);
         }
         // Nothing else counts in a distribution that is not the user's.
-        if !std::ptr::eq(check, &docker_desktop::DISTRIBUTION)
-            && let Some(outcome) = self.blocked_by(&docker_desktop::DISTRIBUTION)
+        let first = &docker_desktop::DISTRIBUTION;
+        if !std::ptr::eq(check, first)
+            && let Some(outcome) = self.blocked_by(first)
         {
             return outcome;
         }

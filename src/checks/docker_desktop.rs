@@ -40,12 +40,9 @@ pub(super) static DEFAULT: Check =
 /// Docker Desktop's `docker`: a link to its own distribution, or the one of Windows.
 fn stub(c: &CheckContext<'_>) -> Option<String> {
     for path in ["/usr/local/bin/docker", "/usr/bin/docker"] {
-        match c.system.stat(path.into()) {
-            Ok(Some(stat)) => {
-                let Kind::Link(target) = stat.kind else { return None };
-                return target.contains("docker-desktop").then(|| format!("{path} leads to {target}"));
-            }
-            _ => continue,
+        if let Ok(Some(stat)) = c.system.stat(path.into()) {
+            let Kind::Link(target) = stat.kind else { return None };
+            return target.contains("docker-desktop").then(|| format!("{path} leads to {target}"));
         }
     }
     // Its script says that docker "could not be found in this WSL 2 distro".

@@ -29,7 +29,7 @@ enum Trial {
 }
 
 /// Runs a program as the user, as root of a user namespace, in a network of its own. It fails if it says one of these
-/// words; anything else, such as a namespace that AppArmor forbids, is no answer.
+/// words; anything else, such as a namespace that `AppArmor` forbids, is no answer.
 fn attempt(c: &CheckContext<'_>, words: &[&str], failures: &[&str]) -> Trial {
     let words = ["--map-root-user", "--net", "--"].iter().chain(words).copied();
     let cmd = Cmd::new("unshare", words).as_user(&c.facts.user).timeout(TIMEOUT);

@@ -1,4 +1,4 @@
-//! Which programs AppArmor allows a user namespace.
+//! Which programs `AppArmor` allows a user namespace.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::host::System;
 
 const DIR: &str = "/etc/apparmor.d";
 
-/// AppArmor's rule for user namespaces.
+/// `AppArmor`'s rule for user namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppArmor {
     /// Whether a program needs a profile for it (`kernel.apparmor_restrict_unprivileged_userns`, Ubuntu since 23.10).
@@ -64,7 +64,7 @@ fn attachment_of(line: &str) -> Option<String> {
     Some(path.split(end).next()?.to_owned())
 }
 
-/// Whether a path matches a pattern of AppArmor: `*` within a directory, `**`, `?`, `{a,b}` and the variable `@{bin}`.
+/// Whether a path matches a pattern of `AppArmor`: `*` within a directory, `**`, `?`, `{a,b}` and the variable `@{bin}`.
 fn matches(pattern: &str, path: &str) -> bool {
     if let Some(rest) = pattern.strip_prefix("@{bin}") {
         return matches(&format!("/{{,usr/}}{{,s}}bin{rest}"), path);
