@@ -3,7 +3,7 @@
 use super::{Check, CheckContext, Outcome, Scope, check, wsl};
 use crate::facts::wsl::is_docker_desktops;
 use crate::fix::windows;
-use crate::host::Kind;
+use crate::host::FileKind;
 use crate::provider::Provider;
 use crate::windows::Interop;
 
@@ -41,7 +41,7 @@ pub(super) static DEFAULT: Check =
 fn stub(c: &CheckContext<'_>) -> Option<String> {
     for path in ["/usr/local/bin/docker", "/usr/bin/docker"] {
         if let Ok(Some(stat)) = c.system.stat(path.into()) {
-            let Kind::Link(target) = stat.kind else { return None };
+            let FileKind::Link(target) = stat.kind else { return None };
             return target.contains("docker-desktop").then(|| format!("{path} leads to {target}"));
         }
     }
