@@ -1,4 +1,5 @@
-//! Takes the Windows helper into the program where the builder names one: `KIND_WSL_HELPER_EXE=FILE cargo build`.
+//! Takes the Windows programs into this one if the builder names the helper: `KIND_WSL_HELPER_EXE=FILE cargo build`. `kind-wsl.exe`
+//! has to be beside it.
 
 #![allow(clippy::disallowed_methods, reason = "runs on the builder's machine")]
 
@@ -12,7 +13,11 @@ fn main() {
         "KIND_WSL_HELPER_EXE has to be the absolute path of a file, and is {}",
         path.display()
     );
-    println!("cargo::rerun-if-changed={}", path.display());
-    println!("cargo::rustc-env=KIND_WSL_HELPER_EXE={}", path.display());
+    let driver = path.with_file_name("kind-wsl.exe");
+    assert!(driver.is_file(), "{} does not exist; windows/build makes both programs", driver.display());
+    for (name, path) in [("KIND_WSL_HELPER_EXE", &path), ("KIND_WSL_DRIVER_EXE", &driver)] {
+        println!("cargo::rerun-if-changed={}", path.display());
+        println!("cargo::rustc-env={name}={}", path.display());
+    }
     println!("cargo::rustc-cfg=kind_wsl_helper");
 }

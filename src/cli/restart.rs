@@ -122,7 +122,12 @@ enum By {
     /// `kind-wsl.exe`, which started us and sees our exit code.
     Driver,
     /// The helper, which waits for our word.
-    Helper { place: Utf8PathBuf, log: String },
+    Helper {
+        place: Utf8PathBuf,
+        log: String,
+        /// What to type in Windows if the distribution does not start anymore.
+        rescue: Option<String>,
+    },
     /// A window of Windows' own command prompt.
     Prompt,
 }
@@ -171,7 +176,7 @@ impl Restarting<'_> {
                     self.lines()
                 ));
             }
-            Ok(By::Helper { place, log }) => {
+            Ok(By::Helper { place, log, rescue }) => {
                 let text =
                     "WSL stops now, and this window's shell with it. The set-up goes on in a new window.";
                 self.say(&format!(
@@ -179,6 +184,10 @@ impl Restarting<'_> {
                     ui::wrap(text, ui::width()).join("\n"),
                     self.lines()
                 ));
+                if let Some(command) = rescue {
+                    let name = self.facts.wsl.distro();
+                    self.say(&format!("If {name} does not start anymore, type in Windows:\n{}", styled(CYAN, &format!("  {command}"))));
+                }
                 windows::signal_ready(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
                 self.wait(&place, stop);
             }

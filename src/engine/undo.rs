@@ -247,7 +247,7 @@ impl Engine<'_> {
         for place in places {
             if let Err(e) = windows::clear(self.host, place, user_owner(self.user)) {
                 self.reporter.event(&Event::Warn(&format!(
-                    "`{place}` is left behind: {e}; it can be removed once the window of the restart is closed"
+                    "`{place}` is left behind: {e}; it can be removed once no program in it runs"
                 )));
             }
         }

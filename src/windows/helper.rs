@@ -14,6 +14,8 @@ use crate::host::{
 };
 
 const NAME: &str = "kind-wsl-helper.exe";
+/// What a person starts in Windows if the distribution does not start anymore.
+const DRIVER: &str = "kind-wsl.exe";
 /// Below a Windows profile, on its drive: a program on `\\wsl.localhost` would lose its file when the distribution stops.
 const DIR: &str = "AppData/Local/kind-wsl";
 /// The files of kind-wsl and of the helper in that directory.
@@ -21,16 +23,19 @@ const SUFFIXES: [&str; 4] = [".exe", ".log", ".result", ".ready"];
 /// More than any result has: what is longer was not written by the helper.
 const MAX_RESULT_BYTES: usize = 8192;
 
-/// The helper, if it was built in.
+/// The helper and `kind-wsl.exe`, if they were built in.
 #[cfg(kind_wsl_helper)]
-const BUILT_IN: Option<&[u8]> = Some(include_bytes!(env!("KIND_WSL_HELPER_EXE")));
+const BUILT_IN: Option<(&[u8], &[u8])> =
+    Some((include_bytes!(env!("KIND_WSL_HELPER_EXE")), include_bytes!(env!("KIND_WSL_DRIVER_EXE"))));
 #[cfg(not(kind_wsl_helper))]
-const BUILT_IN: Option<&[u8]> = None;
+const BUILT_IN: Option<(&[u8], &[u8])> = None;
 
 /// The bytes of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Helper {
     bytes: Vec<u8>,
+    /// Those of `kind-wsl.exe`.
+    driver: Option<Vec<u8>>,
     file: Option<Utf8PathBuf>,
 }
 
@@ -66,13 +71,21 @@ impl Helper {
         let named = host.env("KIND_WSL_HELPER").map(Utf8PathBuf::from);
         #[cfg(not(feature = "test-seams"))]
         let named = None;
-        let read = |path: Utf8PathBuf| {
+        let bytes = |path: &Utf8Path| {
             let mut bytes = Vec::new();
-            host.open_host_path(&path).ok()?.read_to_end(&mut bytes).ok()?;
-            Some(Self { bytes, file: Some(path) })
+            host.open_host_path(path).ok()?.read_to_end(&mut bytes).ok()?;
+            Some(bytes)
         };
-        let found = named.and_then(read).or_else(|| beside().and_then(read));
-        found.or_else(|| BUILT_IN.map(|bytes| Self { bytes: bytes.to_vec(), file: None }))
+        let read = |path: Utf8PathBuf, is_trusted: fn(&Utf8Path) -> bool| {
+            let driver = Some(path.with_file_name(DRIVER)).filter(|path| is_trusted(path));
+            Some(Self { bytes: bytes(&path)?, driver: driver.and_then(|path| bytes(&path)), file: Some(path) })
+        };
+        let found = named.and_then(|path| read(path, |_| true));
+        let found = found.or_else(|| beside().and_then(|path| read(path, |path| is_roots_own(path))));
+        found.or_else(|| {
+            let (bytes, driver) = BUILT_IN?;
+            Some(Self { bytes: bytes.to_vec(), driver: Some(driver.to_vec()), file: None })
+        })
     }
 
     /// The program in a file, for a question that is answered at once: Windows reads it from inside the distribution.
@@ -89,7 +102,14 @@ impl Helper {
         Ok(HelperExe::Temporary(dir))
     }
 
-    /// Installs it in a directory on the Windows side, which is created. The journal has to name that directory already.
+    /// Whether `kind-wsl.exe` is installed with it.
+    #[must_use]
+    pub fn has_driver(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    /// Installs it in a directory on the Windows side, which is created, with `kind-wsl.exe` beside it. The journal has to
+    /// name that directory already.
     ///
     /// # Errors
     /// If the drive cannot be written.
@@ -104,12 +124,14 @@ impl Helper {
         for missing in host.missing_dirs(&path)? {
             host.make_dir(&missing, owner)?;
         }
-        let present = host.sha256(&path)?;
-        if present.as_deref() != Some(&crate::host::digest(&self.bytes)) {
-            let refused = |source| HostError::File { action: "write", path: path.clone(), source };
-            host.write(&path, 0o755, host.resolve_owner(owner), owner, |sink| {
-                sink.write_all(&self.bytes).map_err(refused)
-            })?;
+        let driver = self.driver.iter().map(|bytes| (dir.join(DRIVER), bytes));
+        for (path, bytes) in std::iter::once((path.clone(), &self.bytes)).chain(driver) {
+            if host.sha256(&path)?.as_deref() != Some(&crate::host::digest(bytes)) {
+                let refused = |source| HostError::File { action: "write", path: path.clone(), source };
+                host.write(&path, 0o755, host.resolve_owner(owner), owner, |sink| {
+                    sink.write_all(bytes).map_err(refused)
+                })?;
+            }
         }
         Ok(path)
     }
@@ -214,7 +236,8 @@ pub fn clear_stale_files(
     Ok(())
 }
 
-/// Removes the files of kind-wsl and of the helper from a directory on the Windows side, and the directory.
+/// Removes the files of kind-wsl and of the helper from a directory on the Windows side, and the directory. A file that
+/// cannot be removed does not keep the others.
 ///
 /// # Errors
 /// If the drive refuses: Windows keeps the file of a program that runs.
@@ -222,10 +245,12 @@ pub fn clear(host: &LiveSystem, dir: &Utf8Path, owner: Owner) -> Result<(), Host
     if !Helper::is_own_dir(dir) {
         return Ok(());
     }
+    let mut cleared = Ok(());
     for name in host.list(dir)? {
         if SUFFIXES.iter().any(|suffix| name.trim_end_matches(".kind-wsl").ends_with(suffix)) {
-            host.remove(&dir.join(name), owner)?;
+            cleared = cleared.and(host.remove(&dir.join(name), owner));
         }
     }
+    cleared?;
     if host.stat(dir)?.is_some() { host.remove_dir(dir, owner) } else { Ok(()) }
 }

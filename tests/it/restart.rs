@@ -121,6 +121,21 @@ fn the_helper_restarts_wsl_and_the_run_goes_on_and_takes_back_what_was_for_the_r
 }
 
 #[test]
+fn kind_wsl_exe_is_put_beside_the_helper_for_a_distribution_that_does_not_start_anymore() {
+    let case = case().program("/opt/kind-wsl.exe");
+    let before = case.machine.snapshot();
+    let mut child = case.start(&setup());
+    given_the_word(&case, &mut child);
+    child.kill().unwrap();
+    let said = case.end(child).stdout;
+    assert!(said.contains("start anymore, type in Windows:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"), "{said}");
+    let installed = case.machine.text(&format!("{PLACE}/kind-wsl.exe"));
+    assert_eq!(installed, case.machine.text("/opt/kind-wsl.exe"));
+    case.run("undo --yes --packages").expect(0, "");
+    same(&before, &case.machine.snapshot(), "undone");
+}
+
+#[test]
 fn a_run_that_was_started_by_a_restart_never_starts_another() {
     let case = case();
     let id = stopped_by_the_helper(&case);

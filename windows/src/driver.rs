@@ -149,7 +149,11 @@ impl Session {
         say(&format!("kind-wsl: {} starts, with a session of {} …", request.distribution, request.user));
         restart::open_session(&mut self.wsl, request, &self.timeouts);
         say(messages::going_on(request).trim_end());
-        self.linux(Some("root"), &request.program, &["setup", "--resume", &request.id])
+        let code = self.linux(Some("root"), &request.program, &["setup", "--resume", &request.id])?;
+        if code == exit::WSL_FAILED {
+            complain(messages::rescue(request, "kind-wsl.exe").trim_end());
+        }
+        Ok(code)
     }
 
     /// A Linux program in this console; its exit code.

@@ -120,6 +120,13 @@ pub fn resumed(request: &RestartRequest, code: i32) -> String {
     }
 }
 
+/// What to type if wsl.exe failed because the distribution does not start, with `kind-wsl.exe` at that path.
+#[must_use]
+pub fn rescue(request: &RestartRequest, program: &str) -> String {
+    let name = &request.distribution;
+    format!("If {name} does not start anymore, this undoes what kind-wsl changed in it:\n\n    {}\n", request.rescue(program))
+}
+
 /// In the new window, before the set-up goes on.
 #[must_use]
 pub fn going_on(request: &RestartRequest) -> String {

@@ -79,6 +79,12 @@ impl RestartRequest {
         [self.scope.stop_command(&self.distribution), command_line(resume.iter().copied())]
     }
 
+    /// The command line of `kind-wsl.exe` at that path which rescues the distribution if it does not start anymore.
+    #[must_use]
+    pub fn rescue(&self, program: &str) -> String {
+        command_line([program, "rescue", "-d", &self.distribution].iter().copied())
+    }
+
     /// The arguments after the helper's command, as [`crate::cli::helper`] parses them.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {

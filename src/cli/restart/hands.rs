@@ -118,7 +118,9 @@ impl Restarting<'_> {
             e => Refusal::from(e),
         })?;
         let log = said.stdout.lines().find_map(|l| l.trim_end().strip_prefix("log=")).unwrap_or_default();
-        Ok(By::Helper { place: folder, log: log.to_owned() })
+        let rescue = log.rsplit_once('\\').filter(|_| helper.has_driver());
+        let rescue = rescue.map(|(dir, _)| request.rescue(&format!("{dir}\\kind-wsl.exe")));
+        Ok(By::Helper { place: folder, log: log.to_owned(), rescue })
     }
 
     /// Without the helper: a window of the command prompt, which lives on when WSL ends because `start` gives it a
