@@ -186,7 +186,10 @@ impl Restarting<'_> {
                 ));
                 if let Some(command) = rescue {
                     let name = self.facts.wsl.distro();
-                    self.say(&format!("If {name} does not start anymore, type in Windows:\n{}", styled(CYAN, &format!("  {command}"))));
+                    self.say(&format!(
+                        "If {name} does not start anymore, type in Windows:\n{}",
+                        styled(CYAN, &format!("  {command}"))
+                    ));
                 }
                 windows::signal_ready(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
                 self.wait(&place, stop);

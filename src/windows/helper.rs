@@ -78,10 +78,14 @@ impl Helper {
         };
         let read = |path: Utf8PathBuf, is_trusted: fn(&Utf8Path) -> bool| {
             let driver = Some(path.with_file_name(DRIVER)).filter(|path| is_trusted(path));
-            Some(Self { bytes: bytes(&path)?, driver: driver.and_then(|path| bytes(&path)), file: Some(path) })
+            Some(Self {
+                bytes: bytes(&path)?,
+                driver: driver.and_then(|path| bytes(&path)),
+                file: Some(path),
+            })
         };
         let found = named.and_then(|path| read(path, |_| true));
-        let found = found.or_else(|| beside().and_then(|path| read(path, |path| is_roots_own(path))));
+        let found = found.or_else(|| beside().and_then(|path| read(path, is_roots_own)));
         found.or_else(|| {
             let (bytes, driver) = BUILT_IN?;
             Some(Self { bytes: bytes.to_vec(), driver: Some(driver.to_vec()), file: None })

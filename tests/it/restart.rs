@@ -128,7 +128,10 @@ fn kind_wsl_exe_is_put_beside_the_helper_for_a_distribution_that_does_not_start_
     given_the_word(&case, &mut child);
     child.kill().unwrap();
     let said = case.end(child).stdout;
-    assert!(said.contains("start anymore, type in Windows:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"), "{said}");
+    assert!(
+        said.contains("start anymore, type in Windows:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
+        "{said}"
+    );
     let installed = case.machine.text(&format!("{PLACE}/kind-wsl.exe"));
     assert_eq!(installed, case.machine.text("/opt/kind-wsl.exe"));
     case.run("undo --yes --packages").expect(0, "");

@@ -293,7 +293,8 @@ impl Work {
         self.enter(State::Ended(code), if code == 0 { None } else { said.lines().next() });
         self.log.line(&format!("{line}: exit code {code}"));
         window.say(&said);
-        let driver = std::env::current_exe().map(|exe| exe.with_file_name("kind-wsl.exe")).ok().filter(|exe| exe.is_file());
+        let driver =
+            std::env::current_exe().map(|exe| exe.with_file_name("kind-wsl.exe")).ok().filter(|exe| exe.is_file());
         if let (exit::WSL_FAILED, Some(driver)) = (code, driver) {
             window.say(&format!("\n{}", messages::rescue(&self.request, &driver.to_string_lossy())));
         }
