@@ -38,6 +38,7 @@ pub use restart::{PostRestartCheck, Restart};
 pub use setting::{SettingCommands, SystemSetting};
 pub use state::{Desired, FileState, Progress, RestartRequirement, RestartScope, State, Target, Trigger};
 pub use unit::Unit;
+pub(crate) use write_file::has_mark;
 pub use write_file::{FileSource, WriteFile};
 
 /// One change to the machine, and what it needs to take effect.

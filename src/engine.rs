@@ -7,6 +7,7 @@ mod apply;
 mod error;
 mod event;
 mod resume;
+mod superseded;
 mod undo;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,6 +144,7 @@ impl Engine<'_> {
         let mut facts = self.facts(&journal.state)?;
         let mut changed = 0;
         let mut verified = 0;
+        let mut applied = Vec::new();
         for stage in STAGES {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(RunOutcome::Interrupted);
@@ -166,6 +168,8 @@ impl Engine<'_> {
                 }
                 StageOutcome::RunOutcome(ended) => return Ok(ended),
             };
+            applied.push(stage.id);
+            self.revert_superseded(&mut journal, &facts, &applied)?;
             if stage.id == stages::verify::STAGE.id {
                 self.steps.announce(self.reporter, stage, &why);
                 verified += self.verify(&mut journal, &facts, answers)?;
@@ -293,6 +297,7 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     facts.pending = journal_state.active().filter_map(pending_of).collect();
     facts.verified.clone_from(&journal_state.verified);
     facts.installed_by_us = journal_state.active().flat_map(installed_by_us).collect();
+    facts.containers.superseded = superseded::superseded(journal_state, facts);
     let is_over = journal_state.finished.is_some();
     facts.begun = journal_state.active().filter(|_| !is_over).map(|e| e.intent.stage.clone()).collect();
 }

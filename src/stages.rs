@@ -21,6 +21,7 @@ pub(crate) mod packages;
 pub(crate) mod podman;
 pub(crate) mod restart;
 mod rootless;
+mod settings;
 pub(crate) mod shared_root;
 pub(crate) mod subids;
 pub(crate) mod systemd;

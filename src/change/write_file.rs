@@ -19,6 +19,12 @@ const MARK: &str = "Written by kind-wsl";
 /// How many of them: the mark of a script is behind its first line.
 const MARK_LINES: usize = 3;
 
+/// Whether some version of this program wrote the text.
+#[must_use]
+pub(crate) fn has_mark(bytes: &[u8]) -> bool {
+    String::from_utf8_lossy(bytes).lines().take(MARK_LINES).any(|line| line.contains(MARK))
+}
+
 /// Puts a file in place, with exactly these bytes, mode and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteFile {
@@ -91,8 +97,7 @@ impl WriteFile {
             return Ok(());
         }
         let bytes = system.read(&self.path)?.unwrap_or_default();
-        let has_mark = String::from_utf8_lossy(&bytes).lines().take(MARK_LINES).any(|l| l.contains(MARK));
-        if has_mark { Ok(()) } else { Err(ChangeError::Foreign { path: self.path.clone() }) }
+        if has_mark(&bytes) { Ok(()) } else { Err(ChangeError::Foreign { path: self.path.clone() }) }
     }
 
     /// Opens what is written.

@@ -81,7 +81,7 @@ static CONF: Check = of_podman("podman-conf", "podman reads the configuration th
         let effect = "podman ends with an error, and so does kind";
         return Outcome::error(refused.to_string(), effect, refused.hint());
     }
-    let Some(file) = c.facts.containers.files.iter().find(|f| !f.ignored.is_empty()) else {
+    let Some(file) = c.facts.containers.read().into_iter().find(|f| !f.ignored.is_empty()) else {
         return Outcome::ok("no key stands outside its table");
     };
     let details = format!("{} of {} stand outside any table", file.ignored.join(", "), file.path);

@@ -87,7 +87,7 @@ pub struct Drift {
 }
 
 /// What became of a change.
-enum Taken {
+pub(super) enum Reverted {
     Back,
     /// It was never made, or is undone already.
     Nothing,
@@ -187,13 +187,13 @@ impl Engine<'_> {
                 other => other?,
             };
             match taken {
-                Taken::Back => {
+                Reverted::Back => {
                     undone.changes += 1;
                     self.reporter.event(&Event::Undone { target: &target, reversal: &reversal });
                     undone.restart = undone.restart.max(took_effect(&entry, &boot_instance));
                 }
-                Taken::Nothing => {}
-                Taken::Kept => {
+                Reverted::Nothing => {}
+                Reverted::Kept => {
                     let why = "another program changed it";
                     self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                     undone.kept.push(target.to_string());
@@ -223,6 +223,11 @@ impl Engine<'_> {
         let places = &journal.state.places;
         let is_empty = journal.state.active().next().is_none();
         if options.is_whole() || is_empty {
+            // A change that a drop-in took the place of may have created the directories of other changes.
+            for entry in journal.state.entries.iter().rev().filter(|entry| entry.phase == Phase::Closed) {
+                let JournalEntry { intent, .. } = entry;
+                self.remove_dirs(intent).map_err(|e| failed(&intent.stage, &intent.change, e))?;
+            }
             let is_away = |place: &Utf8PathBuf| unreachable_place(self.host, place).is_some();
             if options.safe_mode && places.iter().any(is_away) {
                 undone.left.extend(places.iter().map(|place| format!("delete {place}")));
@@ -254,7 +259,7 @@ impl Engine<'_> {
     }
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.
-    fn revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+    pub(super) fn revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Reverted, EngineError> {
         let _alone = self.alone(&entry.intent.stage, &entry.intent.change)?;
         for _ in 1..MAX_ATTEMPTS {
             match self.try_revert(entry, policy) {
@@ -265,7 +270,7 @@ impl Engine<'_> {
         self.try_revert(entry, policy)
     }
 
-    fn try_revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Taken, EngineError> {
+    fn try_revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Reverted, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
         let now = intent.change.current(self.host).map_err(fail)?;
@@ -276,18 +281,18 @@ impl Engine<'_> {
                 self.restore_before(intent, &now).map_err(fail)?;
             }
             DriftState::AlreadyReverted => {}
-            DriftState::Modified if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
+            DriftState::Modified if policy == DriftPolicy::Keep => return Ok(Reverted::Kept),
             DriftState::Modified if policy == DriftPolicy::Stop => {
                 return Err(EngineError::Drift(Box::new(self.drift(intent, &now))));
             }
             DriftState::Unchanged | DriftState::Modified => match self.restore_before(intent, &now) {
                 // What was there before can not be had any more, and the user knows it.
-                Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(Taken::Kept),
+                Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(Reverted::Kept),
                 other => other.map_err(fail)?,
             },
         }
         self.remove_dirs(intent).map_err(fail)?;
-        Ok(if standing == DriftState::AlreadyReverted { Taken::Nothing } else { Taken::Back })
+        Ok(if standing == DriftState::AlreadyReverted { Reverted::Nothing } else { Reverted::Back })
     }
 
     pub(super) fn drift_state(entry: &JournalEntry, now: &State) -> DriftState {

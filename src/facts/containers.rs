@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::change::has_mark;
 use crate::compat::COMPAT;
 use crate::edit::toml;
 use crate::host::{Account, System};
@@ -37,6 +38,9 @@ pub struct Containers {
     pub podman: Option<Version>,
     /// The files that some podman reads.
     pub files: Vec<ConfFile>,
+    /// What an earlier setup wrote to the user's containers.conf and what is now in a drop-in, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Superseded>,
     /// `CONTAINERS_CONF` in the environment, which replaces all of them (containers.conf(5)), as `NAME=FILE`.
     pub overridden_by: Option<String>,
     /// The storage.conf that counts.
@@ -57,10 +61,24 @@ pub struct Containers {
 pub struct ConfFile {
     pub place: Place,
     pub path: Utf8PathBuf,
+    /// Whether kind-wsl wrote it as a whole.
+    pub is_ours: bool,
     /// Dotted keys and what they are set to.
     pub keys: BTreeMap<String, Setting>,
     /// Keys outside any table: podman ignores them without a word.
     pub ignored: Vec<String>,
+}
+
+/// A setting in the user's containers.conf that an earlier setup wrote there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    /// The stage that wrote it.
+    pub stage: String,
+    pub key: String,
+    /// The value before the setup.
+    pub before: Option<String>,
+    /// The value that it wrote.
+    pub after: Option<String>,
 }
 
 /// A value and where it stands.
@@ -99,6 +117,7 @@ impl Containers {
         Self {
             podman,
             files,
+            superseded: Vec::new(),
             overridden_by: conf.map(|file| format!("CONTAINERS_CONF={file}")),
             storage_conf: Storage::probe(system, user),
             refused,
@@ -127,20 +146,29 @@ impl Containers {
     /// The value of a dotted key that counts.
     #[must_use]
     pub fn winner(&self, key: &str) -> Option<Winner<'_>> {
-        self.winner_of(&self.read(), key)
+        winner_of(self.read(), key)
     }
 
-    /// The value of a dotted key that counts without this file.
+    /// The value of a dotted key without this file, and without what an earlier setup wrote to the user's containers.conf.
     #[must_use]
-    pub fn winner_without(&self, file: &Utf8Path, key: &str) -> Option<Winner<'_>> {
-        let mut files = self.read();
-        files.retain(|f| f.path != file);
-        self.winner_of(&files, key)
+    pub fn value_without(&self, file: &Utf8Path, key: &str) -> Option<String> {
+        self.read().into_iter().rev().filter(|f| f.path != file).find_map(|f| {
+            let now = Some(f.keys.get(key)?.value.clone());
+            let superseded = self.superseded.iter().rev().filter(|s| f.place == Place::User && s.key == key);
+            superseded.fold(now, |value, s| if value == s.after { s.before.clone() } else { value })
+        })
     }
 
-    #[allow(clippy::unused_self, reason = "the lifetime of the files")]
-    fn winner_of<'c>(&'c self, files: &[&'c ConfFile], key: &str) -> Option<Winner<'c>> {
-        files.iter().rev().find_map(|f| Some(Winner { path: &f.path, setting: f.keys.get(key)? }))
+    /// Whether podman reads drop-ins. One of an unknown version does.
+    #[must_use]
+    pub fn has_drop_ins(&self) -> bool {
+        COMPAT.podman.drop_ins.is_true_of(self.reader())
+    }
+
+    /// The file at this path, if some podman reads it.
+    #[must_use]
+    pub fn file(&self, path: &Utf8Path) -> Option<&ConfFile> {
+        self.files.iter().find(|f| f.path == path)
     }
 
     /// What is read after a file of the user's, whether that exists or not, and sets the key to something else.
@@ -150,9 +178,14 @@ impl Containers {
         let place = if is_main { Place::User } else { Place::UserDropIn };
         let rank = place.rank(ours, self.reader());
         let is_later = |f: &&ConfFile| f.path != ours && f.place.rank(&f.path, self.reader()) > rank;
-        let later: Vec<_> = self.read().into_iter().filter(is_later).collect();
-        self.winner_of(&later, key).filter(|winner| winner.setting.value != value)
+        let later = self.read().into_iter().filter(is_later).collect();
+        winner_of(later, key).filter(|winner| winner.setting.value != value)
     }
+}
+
+/// The setting of the last file that has it.
+fn winner_of<'c>(files: Vec<&'c ConfFile>, key: &str) -> Option<Winner<'c>> {
+    files.into_iter().rev().find_map(|f| Some(Winner { path: &f.path, setting: f.keys.get(key)? }))
 }
 
 const MAIN: &str = "containers.conf";
@@ -166,6 +199,12 @@ fn conf_dir(user: &Account) -> Utf8PathBuf {
 #[must_use]
 pub fn containers_conf(user: &Account) -> Utf8PathBuf {
     conf_dir(user).join(MAIN)
+}
+
+/// The drop-in with the settings of a stage.
+#[must_use]
+pub fn drop_in(user: &Account, name: &str) -> Utf8PathBuf {
+    conf_dir(user).join("containers.conf.d").join(name)
 }
 
 /// The user's own storage.conf.
@@ -199,8 +238,9 @@ impl ConfFile {
     fn probe(system: &dyn System, place: Place, path: Utf8PathBuf) -> Option<Self> {
         // What cannot be read is among the files all the same: podman fails on it.
         let bytes = system.read(&path).unwrap_or_else(|_| Some(Vec::new()))?;
+        let is_ours = has_mark(&bytes);
         let Ok(read) = toml::Reader::of(&bytes) else {
-            return Some(Self { place, keys: BTreeMap::new(), ignored: Vec::new(), path });
+            return Some(Self { place, is_ours, keys: BTreeMap::new(), ignored: Vec::new(), path });
         };
         let value = |key: &&str| {
             let path: Vec<&str> = key.split('.').collect();
@@ -210,6 +250,7 @@ impl ConfFile {
         };
         Some(Self {
             place,
+            is_ours,
             keys: KEYS.iter().filter_map(value).collect(),
             ignored: read.keys_outside_tables(),
             path,

@@ -1,11 +1,13 @@
 //! A crun that suits this host, and that podman uses.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::change::{Change, Edit, EditFile, FileSource, WriteFile};
+use super::settings::{self, Setting};
+
+use crate::change::{Change, FileSource, WriteFile};
 use crate::edit::toml::Value;
 use crate::facts::Facts;
-use crate::facts::containers::{Winner, containers_conf};
+use crate::facts::containers::Winner;
 use crate::facts::tools::strings;
 use crate::fetch::Artifact;
 use crate::fetch::catalogue::{self, Catalogue};
@@ -56,6 +58,9 @@ pub(crate) static CRUN_BINARY: Question = Question {
     default: |_| String::new(),
     weight: Prompting::Advanced,
 };
+
+/// The drop-in of this stage.
+const DROP_IN: &str = "50-kind-wsl-crun.conf";
 
 pub(crate) static STAGE: Stage = Stage {
     id: "crun",
@@ -141,37 +146,60 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         }
         return offer(facts, answers, &floor, &said);
     }
-    // Another one than a crun that serves is installed only where it was asked for.
-    match answer.filter(|a| !matches!(*a, "keep" | "recommended")).and_then(|a| resolve(facts, a)) {
-        Some(version) if version != present => offer(facts, answers, &floor, &said),
-        _ => match &facts.tools.crun {
-            Some(crun) => Applicability::satisfied(format!(
-                "{} is {}; need {floor} or later",
-                crun.path,
-                present.release()
-            )),
-            None => Applicability::satisfied(format!(
-                "{} will be installed by stage `packages`; need {floor} or later",
-                present.release()
-            )),
-        },
+    if another(facts, answers).is_some() {
+        return offer(facts, answers, &floor, &said);
+    }
+    if settings::moved(facts, STAGE.id) {
+        let file = settings::file(facts, DROP_IN);
+        return is_beaten(facts).unwrap_or_else(|| Applicability::needed(settings::moving(facts, &file)));
+    }
+    match &facts.tools.crun {
+        Some(crun) => Applicability::satisfied(format!(
+            "{} is {}; need {floor} or later",
+            crun.path,
+            present.release()
+        )),
+        None => Applicability::satisfied(format!(
+            "{} will be installed by stage `packages`; need {floor} or later",
+            present.release()
+        )),
     }
 }
 
-/// What makes podman run another crun than the one that we name, in a file that it reads after ours.
-fn is_beaten(facts: &Facts) -> Option<Applicability> {
-    let ours = containers_conf(&facts.user);
-    let named = by_path(facts).map(|_| ("engine.runtime", Value::Str("crun".to_owned())));
-    let keys = [("engine.runtimes.crun", runtimes(facts))].into_iter().chain(named);
-    keys.into_iter().find_map(|(key, value)| {
-        let winner = facts.containers.beaten_by(&ours, key, &value.to_string())?;
-        Some(super::podman::beaten(&ours, key, winner))
-    })
+/// Another version than the one that is there, if it was asked for: a crun that serves is not replaced otherwise.
+fn another(facts: &Facts, answers: &Answers) -> Option<Version> {
+    let asked = answers.get(&CRUN_VERSION).filter(|answer| !matches!(*answer, "keep" | "recommended"));
+    asked.and_then(|answer| resolve(facts, answer)).filter(|version| Some(version) != present(facts).as_ref())
 }
 
-/// The setting that names a crun by its path: podman then looks at no list of runtimes.
+/// What keeps podman from running the crun that we name.
+fn is_beaten(facts: &Facts) -> Option<Applicability> {
+    let file = settings::file(facts, DROP_IN);
+    settings::blocked(facts, &file, &wanted(facts, &file))
+}
+
+/// The settings that name our crun.
+fn wanted(facts: &Facts, file: &Utf8Path) -> Vec<Setting> {
+    let mut settings = vec![("engine.runtimes.crun", runtimes(facts, file))];
+    // A runtime that another file names by its path: podman then looks at no list of runtimes.
+    let runtime = if facts.containers.has_drop_ins() {
+        facts.containers.value_without(file, "engine.runtime")
+    } else {
+        by_path(facts).map(|winner| winner.setting.value.clone())
+    };
+    if runtime.is_some_and(|runtime| is_path(&runtime)) {
+        settings.push(("engine.runtime", Value::Str("crun".to_owned())));
+    }
+    settings
+}
+
+/// The setting that names a crun by its path.
 fn by_path(facts: &Facts) -> Option<Winner<'_>> {
-    facts.containers.winner("engine.runtime").filter(|w| w.setting.value.ends_with("/crun\""))
+    facts.containers.winner("engine.runtime").filter(|winner| is_path(&winner.setting.value))
+}
+
+fn is_path(runtime: &str) -> bool {
+    runtime.ends_with("/crun\"")
 }
 
 /// What makes podman run no crun at all (containers.conf(5), `[engine] runtime`).
@@ -187,12 +215,17 @@ fn is_another(facts: &Facts) -> Option<Applicability> {
     ))
 }
 
-/// Ours in front of what the user's own file names.
-fn runtimes(facts: &Facts) -> Value {
-    let (ours, file) = (ours(facts).to_string(), containers_conf(&facts.user));
-    let own = facts.containers.files.iter().find(|f| f.path == file);
-    let theirs = own.and_then(|f| f.keys.get("engine.runtimes.crun")).map(|s| strings(&s.value));
-    let mut list = theirs.filter(|list| !list.is_empty()).unwrap_or_else(|| vec!["/usr/bin/crun".to_owned()]);
+/// Ours in front of those that are named without us.
+fn runtimes(facts: &Facts, file: &Utf8Path) -> Value {
+    const KEY: &str = "engine.runtimes.crun";
+    let named = if facts.containers.has_drop_ins() {
+        facts.containers.value_without(file, KEY)
+    } else {
+        facts.containers.file(file).and_then(|f| f.keys.get(KEY)).map(|setting| setting.value.clone())
+    };
+    let ours = ours(facts).to_string();
+    let named = named.map(|list| strings(&list)).filter(|list| !list.is_empty());
+    let mut list = named.unwrap_or_else(|| vec!["/usr/bin/crun".to_owned()]);
     list.retain(|path| *path != ours);
     list.insert(0, ours);
     Value::StrList(list)
@@ -264,22 +297,20 @@ fn artifact(facts: &Facts, answers: &Answers, version: &Version) -> Option<Artif
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
-    let wanted = answers.get(&CRUN_VERSION).unwrap_or("recommended");
-    let artifact = resolve(facts, wanted).and_then(|v| artifact(facts, answers, &v));
+    let asked = answers.get(&CRUN_VERSION).unwrap_or("recommended");
+    let artifact = resolve(facts, asked).and_then(|v| artifact(facts, answers, &v));
     let Some(artifact) = artifact else { return Vec::new() };
     let path = ours(facts);
     let owner = super::user(facts);
-    let mut file = WriteFile::program(path, artifact, owner);
-    if let (Some(local), FileSource::Download(artifact)) = (answers.get(&CRUN_BINARY), &file.source) {
-        file.source = FileSource::LocalFile { path: local.into(), artifact: artifact.clone() };
+    let mut program = WriteFile::program(path, artifact, owner);
+    if let (Some(local), FileSource::Download(artifact)) = (answers.get(&CRUN_BINARY), &program.source) {
+        program.source = FileSource::LocalFile { path: local.into(), artifact: artifact.clone() };
     }
-    let set = |path: &[&str], value| {
-        let edit = Edit::Toml { path: path.iter().map(|&key| key.to_owned()).collect(), value };
-        Change::from(EditFile::new(containers_conf(&facts.user), edit, owner))
-    };
-    let mut changes = vec![file.into(), set(&["engine", "runtimes", "crun"], runtimes(facts))];
-    if by_path(facts).is_some() {
-        changes.push(set(&["engine", "runtime"], Value::Str("crun".to_owned())));
+    let file = settings::file(facts, DROP_IN);
+    let settings = settings::changes(facts, STAGE.id, &file, wanted(facts, &file));
+    // The crun that is there suits, and only its setting moves.
+    if settings::moved(facts, STAGE.id) && !is_too_old(facts) && another(facts, answers).is_none() {
+        return settings;
     }
-    changes
+    std::iter::once(program.into()).chain(settings).collect()
 }

@@ -2,11 +2,12 @@
 
 use camino::Utf8Path;
 
+use super::settings::{self, Setting};
 use crate::change::{Change, Edit, EditFile};
 use crate::compat::COMPAT;
 use crate::edit::toml::Value;
 use crate::facts::Facts;
-use crate::facts::containers::{Containers, Winner, containers_conf, storage_conf};
+use crate::facts::containers::{Containers, storage_conf};
 use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Question, Stage};
 use crate::version::Version;
 
@@ -24,6 +25,9 @@ pub(crate) static CGROUP_MANAGER: Question = Question {
     default: |facts| default_manager(facts).to_owned(),
     weight: Prompting::Advanced,
 };
+
+/// The drop-in of this stage.
+const DROP_IN: &str = "50-kind-wsl.conf";
 
 pub(crate) static STAGE: Stage = Stage {
     id: "podman",
@@ -63,26 +67,45 @@ pub(crate) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
     answers.get(&CGROUP_MANAGER).unwrap_or(default_manager(facts))
 }
 
-/// What containers.conf shall say, but for what it says already, wherever it does.
-fn differing(facts: &Facts, answers: &Answers) -> Vec<(&'static str, Value)> {
+/// The settings that kind needs.
+fn wanted(facts: &Facts, answers: &Answers) -> Vec<Setting> {
     let manager = manager(facts, answers);
     let text = |s: &str| Value::Str(s.to_owned());
-    let mut keys = vec![
+    let mut settings = vec![
         ("containers.log_driver", text("k8s-file")),
         ("containers.pids_limit", Value::Int(PIDS)),
         ("engine.events_logger", text("file")),
         ("engine.cgroup_manager", text(manager)),
     ];
     if manager == "cgroupfs" {
-        keys.retain(|(key, _)| *key != "containers.pids_limit");
+        settings.retain(|(key, _)| *key != "containers.pids_limit");
     }
-    let said = |key: &str, value: &Value| {
-        let Some(winner) = facts.containers.winner(key) else { return false };
-        let now = &winner.setting.value;
-        let enough = |now: i64| key == "containers.pids_limit" && is_enough(now);
-        *now == value.to_string() || now.parse().is_ok_and(enough)
+    settings
+}
+
+/// Whether a setting is as kind needs it.
+fn is_right(key: &str, now: &str, wanted: &Value) -> bool {
+    let is_high = |now: i64| key == "containers.pids_limit" && is_enough(now);
+    now == wanted.to_string() || now.parse().is_ok_and(is_high)
+}
+
+/// The settings that podman does not have.
+fn differing(facts: &Facts, answers: &Answers) -> Vec<Setting> {
+    let has = |(key, value): &Setting| {
+        facts.containers.winner(key).is_some_and(|winner| is_right(key, &winner.setting.value, value))
     };
-    keys.into_iter().filter(|(key, value)| !said(key, value)).collect()
+    wanted(facts, answers).into_iter().filter(|setting| !has(setting)).collect()
+}
+
+/// The settings of our file: what no other file sets as kind needs it.
+fn ours(facts: &Facts, answers: &Answers, file: &Utf8Path) -> Vec<Setting> {
+    if !facts.containers.has_drop_ins() {
+        return differing(facts, answers);
+    }
+    let is_set = |(key, value): &Setting| {
+        facts.containers.value_without(file, key).is_some_and(|now| is_right(key, &now, value))
+    };
+    wanted(facts, answers).into_iter().filter(|setting| !is_set(setting)).collect()
 }
 
 /// Whether podman would fall back to the driver vfs because none is set.
@@ -163,19 +186,24 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         let what = "podman before 3.3 can not start rootless containers with the cgroupfs manager";
         return Applicability::blocked(what, "answer with `--cgroup-manager systemd`");
     }
+    let file = settings::file(facts, DROP_IN);
     let differing = differing(facts, answers);
-    let ours = containers_conf(&facts.user);
-    for (key, value) in &differing {
-        if let Some(winner) = facts.containers.beaten_by(&ours, key, &value.to_string()) {
-            return super::podman::beaten(&ours, key, winner);
-        }
+    if let Some(blocked) = settings::blocked(facts, &file, &differing) {
+        return blocked;
     }
     let mut why: Vec<String> = Vec::new();
     if !differing.is_empty() {
         let keys: Vec<_> = differing.iter().map(|(key, _)| *key).collect();
         why.push(format!("not set: {}", keys.join(", ")));
     }
-    if let Some(file) = facts.containers.files.iter().find(|f| !f.ignored.is_empty()) {
+    let is_moved = settings::moved(facts, STAGE.id);
+    if is_moved {
+        if let Some(blocked) = settings::blocked(facts, &file, &ours(facts, answers, &file)) {
+            return blocked;
+        }
+        why.push(settings::moving(facts, &file));
+    }
+    if let Some(file) = facts.containers.read().into_iter().find(|f| !f.ignored.is_empty()) {
         why.push(format!("podman ignores {} of {}, outside any table", file.ignored.join(", "), file.path));
     }
     if falls_to_vfs(facts) {
@@ -189,9 +217,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             },
         ));
     }
-    let is_needed = !differing.is_empty() || falls_to_vfs(facts);
+    let is_needed = !differing.is_empty() || is_moved || falls_to_vfs(facts);
     if !is_needed {
-        let path = facts.containers.winner("containers.log_driver").map_or(ours.as_path(), |w| w.path);
+        let path = facts.containers.winner("containers.log_driver").map_or(file.as_path(), |w| w.path);
         why.push(format!("{path} has every setting"));
     }
     if facts.containers.is_on_vfs() {
@@ -203,23 +231,13 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if is_needed { Applicability::needed(why.join("; ")) } else { Applicability::satisfied(why.join("; ")) }
 }
 
-/// A file that has the last word over ours.
-pub(super) fn beaten(ours: &Utf8Path, key: &str, winner: Winner<'_>) -> Applicability {
-    let what = format!("{winner} is read after {ours} and sets {key} to {}", winner.setting.value);
-    Applicability::blocked(
-        what,
-        format!("take {key} out of {}, then run the same command again", winner.path),
-    )
-}
-
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
+    let file = settings::file(facts, DROP_IN);
+    let mut changes = settings::changes(facts, STAGE.id, &file, ours(facts, answers, &file));
     let entry = |path, key: &str, value| {
         let edit = Edit::Toml { path: key.split('.').map(ToOwned::to_owned).collect(), value };
         Change::from(EditFile::new(path, edit, super::user(facts)))
     };
-    let ours = containers_conf(&facts.user);
-    let mut changes: Vec<_> =
-        differing(facts, answers).into_iter().map(|(key, value)| entry(ours.clone(), key, value)).collect();
     if falls_to_vfs(facts) {
         let path = storage_conf(&facts.user);
         changes.push(entry(path.clone(), "storage.driver", Value::Str("overlay".to_owned())));

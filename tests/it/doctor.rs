@@ -97,7 +97,10 @@ fn each_setting_that_was_lost_is_set_again_by_the_stage_that_sets_it() {
     case.run(&format!("setup {}", agreed()));
     case.machine.boot(2);
     case.run("setup").expect(0, "");
-    let case = case.file("/home/dev/.config/containers/containers.conf", "");
+    for name in ["50-kind-wsl.conf", "50-kind-wsl-crun.conf"] {
+        let path = case.machine.path(&format!("/home/dev/.config/containers/containers.conf.d/{name}"));
+        fs::remove_file(path).unwrap();
+    }
     let document = diagnosed(&case, 4);
     for (id, stage) in [("crun", "crun"), ("logs", "podman"), ("cgroup-manager", "podman")] {
         let found = check(&document, id);
@@ -197,7 +200,7 @@ fn setup_finishes_on_a_storage_with_vfs_and_nothing_in_it_is_lost() {
 fn a_node_of_the_cgroupfs_manager_has_no_limit_on_its_processes() {
     let case = Case::new(Layout::Isolated);
     case.run("setup --yes --only podman").expect(0, "");
-    let conf = "/home/dev/.config/containers/containers.conf";
+    let conf = "/home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf";
     assert!(!case.machine.text(conf).contains("pids_limit"), "{}", case.machine.text(conf));
     let document = diagnosed(&case, 4);
     let pids = check(&document, "pids");
@@ -210,7 +213,7 @@ fn a_node_of_the_systemd_manager_gets_a_limit_that_suffices() {
     let case = Case::new(Layout::Isolated);
     let before = case.machine.snapshot();
     case.run("setup --yes --only podman --cgroup-manager systemd").expect(0, "");
-    let conf = "/home/dev/.config/containers/containers.conf";
+    let conf = "/home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf";
     assert!(case.machine.text(conf).contains("pids_limit = 65536\n"), "{}", case.machine.text(conf));
     assert_eq!(check(&diagnosed(&case, 4), "pids")["verdict"], "ok");
     // Earlier versions wrote it with cgroupfs too: what stands in the journal is undone.

@@ -40,6 +40,7 @@ mod fuzz;
 mod inspect;
 mod kept;
 mod machines;
+mod migration;
 mod platforms;
 mod restart;
 mod safe_mode;

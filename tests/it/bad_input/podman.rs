@@ -52,7 +52,8 @@ fn a_containers_conf_that_is_not_utf_8_is_named_with_its_line() {
 fn a_containers_conf_that_is_a_link_is_edited_where_it_leads_and_undo_restores_it() {
     let case = Case::new(Layout::Isolated)
         .file("/home/dev/dotfiles/containers.conf", "# mine\n[engine]\n")
-        .link(CONF, "../../dotfiles/containers.conf");
+        .link(CONF, "../../dotfiles/containers.conf")
+        .podman_3();
     let before = case.machine.snapshot();
     case.run("setup --yes --only podman").expect(0, "");
     assert_eq!(
@@ -61,8 +62,8 @@ fn a_containers_conf_that_is_a_link_is_edited_where_it_leads_and_undo_restores_i
     );
     assert_eq!(
         case.machine.text("/home/dev/dotfiles/containers.conf"),
-        "# mine\n[engine]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nevents_logger = \"file\"\ncgroup_manager = \"cgroupfs\"\n\n\
-         [containers]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nlog_driver = \"k8s-file\"\n"
+        "# mine\n[engine]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nevents_logger = \"file\"\ncgroup_manager = \"systemd\"\n\n\
+         [containers]\n# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"\nlog_driver = \"k8s-file\"\npids_limit = 65536\n"
     );
     case.run("undo --yes").expect(0, "");
     same(&before, &case.machine.snapshot(), "undone");
@@ -91,7 +92,7 @@ fn a_file_that_is_read_after_ours_and_wins_is_named() {
             "setup --yes",
             1,
             "
-            error: stage `podman` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 2) is read after /home/dev/.config/containers/containers.conf and sets engine.cgroup_manager to \"systemd\"
+            error: stage `podman` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 2) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets engine.cgroup_manager to \"systemd\"
             hint: take engine.cgroup_manager out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
             ",
         );
@@ -104,7 +105,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
         "setup --yes",
         1,
         "
-        error: stage `crun` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 3) is read after /home/dev/.config/containers/containers.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
+        error: stage `crun` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 3) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
         hint: take engine.runtimes.crun out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
         ",
     );
@@ -125,8 +126,8 @@ fn keys_that_podman_ignores_are_named_and_left() {
         .says("podman ignores events_logger of /home/dev/.config/containers/containers.conf, outside any table;")
         .says(
             "
-            /home/dev/.config/containers/containers.conf
-              # <22 bytes>
+            /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf (new)
+            + # Written by kind-wsl (`kind-wsl explain podman`). `kind-wsl undo podman` removes it.
             +\x20
             + [containers]
             + log_driver = \"k8s-file\"

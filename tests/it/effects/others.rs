@@ -118,7 +118,7 @@ fn an_edit_by_somebody_else_at_the_moment_of_our_write_survives_it_and_the_undo(
         "/etc/fstab",
         "/etc/subuid",
         "/etc/subgid",
-        "/home/dev/.config/containers/containers.conf",
+        "/home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf",
         "/home/dev/.config/containers/storage.conf",
         "/etc/systemd/system/user-0.slice",
         "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf",

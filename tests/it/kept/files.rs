@@ -242,6 +242,8 @@ fn the_owners_list_of_cruns_keeps_its_items_and_comments_behind_ours() {
     let list =
         "[engine.runtimes]\ncrun = [\n  \"/opt/crun/bin/crun\",   # our own build\n  \"/usr/bin/crun\",\n]\n";
     machine.write(CONF, list);
+    let old = machine.text("/fake/archive").replace("podman 4.3.1+ds1-8", "podman 3.0.1+dfsg1-3");
+    machine.write("/fake/archive", old);
     give_home(&machine);
     finish(&machine);
     let ours = "crun = [\n  \"/home/dev/.local/bin/crun\",\n  \"/opt/crun/bin/crun\",   # our own build\n";
@@ -256,8 +258,9 @@ fn a_crun_that_is_named_by_its_path_is_judged_and_gives_way_only_if_it_is_too_ol
     let theirs = "[engine]\nruntime = \"/usr/bin/crun\"\n";
     machine.write("/etc/containers/containers.conf", theirs);
     finish(&machine);
-    assert!(machine.text(CONF).contains("runtime = \"crun\"\n"), "{}", machine.text(CONF));
+    let ours = machine.text("/home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf");
+    assert!(ours.contains("runtime = \"crun\"\n"), "{ours}");
     assert_eq!(machine.text("/etc/containers/containers.conf"), theirs);
     machine.take_back();
-    assert!(!machine.path(CONF).exists());
+    assert!(!machine.path("/home/dev/.config").exists());
 }

@@ -62,6 +62,12 @@ impl Case {
         self
     }
 
+    /// With a podman that has no drop-ins.
+    pub(crate) fn podman_3(self) -> Self {
+        let archive = self.machine.text("/fake/archive").replace("podman 4.3.1+ds1-8", "podman 3.0.1+dfsg1-3");
+        self.file("/fake/archive", archive)
+    }
+
     /// With a program that `fake.rs` plays by its name.
     pub(crate) fn program(self, path: &str) -> Self {
         let case = self.file(path, format!("#!{}\n", fake_tools().display()));

@@ -629,13 +629,17 @@ fn sysctl(root: &Path, args: &[&str]) -> Answer {
 /// podman as it would be with the configuration that is there.
 fn podman_info(root: &Path) -> Answer {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
-    let conf = read("home/dev/.config/containers/containers.conf");
-    let has = |text: &str| conf.contains(text);
     let controllers =
         if delegates(root) { r#"["cpuset","cpu","io","memory","pids"]"# } else { r#"["memory","pids"]"# };
     let podman = packages(root, "packages").get("podman").cloned().unwrap_or_default();
     let crun = packages(root, "packages").get("crun").cloned().unwrap_or_else(|| "1.8.1".to_owned());
-    let (path, version) = if has("/home/dev/.local/bin/crun") {
+    let version_said = fs::read_to_string(root.join("fake/podman-version")).ok();
+    let said = version_said.as_deref().and_then(|said| said.trim().strip_prefix("podman version "));
+    let running = said.unwrap_or(if podman.is_empty() { "4.3.1" } else { &podman });
+    let is_set = |key: &str, value: &str| {
+        podman::setting(root, running, key).is_some_and(|now| now.contains(value))
+    };
+    let (path, version) = if is_set("engine.runtimes.crun", "/home/dev/.local/bin/crun") {
         ("/home/dev/.local/bin/crun", "1.30.1")
     } else {
         ("/usr/bin/crun", crun.split('-').next().unwrap_or_default())
@@ -644,13 +648,13 @@ fn podman_info(root: &Path) -> Answer {
     Answer::said(format!(
         r#"{{"host":{{"cgroupVersion":"v2","cgroupControllers":{controllers},"eventLogger":"{}","logDriver":"{}","cgroupManager":"{}",
         "ociRuntime":{{"name":"crun","path":"{path}","version":"crun version {version}\ncommit: 0\n"}}}},"store":{{"graphDriverName":"{}"}}}}"#,
-        if has("events_logger = \"file\"") { "file" } else { "journald" },
-        if has("log_driver = \"k8s-file\"") { "k8s-file" } else { "journald" },
-        if has("cgroup_manager = \"cgroupfs\"") { "cgroupfs" } else { "systemd" },
+        if is_set("engine.events_logger", "\"file\"") { "file" } else { "journald" },
+        if is_set("containers.log_driver", "\"k8s-file\"") { "k8s-file" } else { "journald" },
+        if is_set("engine.cgroup_manager", "\"cgroupfs\"") { "cgroupfs" } else { "systemd" },
         // An existing storage keeps its driver; podman 4.9 and later take overlay by themselves.
         if root.join("home/dev/.local/share/containers/storage/vfs-images").exists() {
             "vfs"
-        } else if storage.contains("overlay") || podman.starts_with("5.") || podman.starts_with("4.9.") {
+        } else if storage.contains("overlay") || ["4.9.", "5.", "6."].iter().any(|version| podman.starts_with(version)) {
             "overlay"
         } else {
             "vfs"

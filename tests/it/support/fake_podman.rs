@@ -17,10 +17,8 @@ struct Complaint {
 pub(super) fn version(root: &Path) -> Answer {
     let said = fs::read_to_string(root.join("fake/podman-version"));
     let said = said.unwrap_or_else(|_| "podman version 4.3.1\n".to_owned());
-    let mut numbers =
-        said.trim().trim_start_matches("podman version ").split('.').map(|n| n.parse().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let own = "/home/dev/.config/containers/storage.conf";
+    let version = numbers(said.trim().trim_start_matches("podman version "));
+    let own = &*format!("{}/storage.conf", own());
     let exists = |path: &&str| root.join(path.trim_start_matches('/')).exists();
     let system =
         ["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"].into_iter().find(exists);
@@ -31,7 +29,7 @@ pub(super) fn version(root: &Path) -> Answer {
         return storage(&complaint, is_old, 1, "");
     }
     if let Some(Complaint { path, line, why }) =
-        containers(root).iter().find_map(|path| complain(root, path, version))
+        containers(root, version).iter().find_map(|path| complain(root, path, version))
     {
         let text = format!(
             "reading system config \"{path}\": decode configuration {path}: toml: line {line}: {why}"
@@ -69,8 +67,21 @@ fn storage(Complaint { path, line, why }: &Complaint, is_old: bool, code: i32, s
     )
 }
 
-fn containers(root: &Path) -> Vec<String> {
-    let drop_ins = |dir: &str| {
+/// The directory of the user's own files.
+fn own() -> String {
+    let config = std::env::var("XDG_CONFIG_HOME").unwrap_or_else(|_| "/home/dev/.config".to_owned());
+    format!("{config}/containers")
+}
+
+fn numbers(version: &str) -> (u32, u32) {
+    let mut numbers = version.trim().split(['.', '+', '-']).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// The files of containers.conf in the order of this podman (containers-config(5) from 6 on, containers.conf(5) before).
+fn containers(root: &Path, version: (u32, u32)) -> Vec<String> {
+    let (usr, etc, own) = ("/usr/share/containers", "/etc/containers", own());
+    let drop_ins = |dir: String| {
         let entries = fs::read_dir(root.join(dir.trim_start_matches('/'))).into_iter().flatten().flatten();
         let mut names: Vec<_> =
             entries.map(|e| format!("{dir}/{}", e.file_name().to_string_lossy())).collect();
@@ -78,14 +89,54 @@ fn containers(root: &Path) -> Vec<String> {
         names.sort();
         names
     };
-    let mut paths = vec![
-        "/usr/share/containers/containers.conf".to_owned(),
-        "/etc/containers/containers.conf".to_owned(),
-    ];
-    paths.extend(drop_ins("/etc/containers/containers.conf.d"));
-    paths.push("/home/dev/.config/containers/containers.conf".to_owned());
-    paths.extend(drop_ins("/home/dev/.config/containers/containers.conf.d"));
+    let rootless = |base: &str| {
+        let dir = format!("{base}/containers.rootless.conf.d");
+        [drop_ins(dir.clone()), drop_ins(format!("{dir}/1000"))].concat()
+    };
+    let main = |base: &str| format!("{base}/containers.conf");
+    if version >= (6, 0) {
+        let exists = |path: &String| root.join(path.trim_start_matches('/')).exists();
+        let first = [&*own, etc, usr].map(main).into_iter().find(exists);
+        let mut by_name = std::collections::BTreeMap::new();
+        for path in [
+            rootless(usr).into_iter().rev().collect(),
+            drop_ins(format!("{usr}/containers.conf.d")),
+            rootless(etc).into_iter().rev().collect(),
+            drop_ins(format!("{etc}/containers.conf.d")),
+            drop_ins(format!("{own}/containers.conf.d")),
+        ]
+        .concat()
+        {
+            by_name.insert(path.rsplit('/').next().unwrap().to_owned(), path);
+        }
+        return first.into_iter().chain(by_name.into_values()).collect();
+    }
+    let mut paths = vec![main(usr), main(etc)];
+    if version >= (3, 4) {
+        paths.extend(drop_ins(format!("{etc}/containers.conf.d")));
+    }
+    if version >= (5, 7) {
+        paths.push(format!("{etc}/containers.rootless.conf"));
+        paths.extend(rootless(etc));
+    }
+    paths.push(main(&own));
+    if version >= (3, 4) {
+        paths.extend(drop_ins(format!("{own}/containers.conf.d")));
+    }
     paths
+}
+
+/// The value that counts of a key, with its quotes.
+pub(super) fn setting(root: &Path, version: &str, key: &str) -> Option<String> {
+    let read = |path: &String| fs::read_to_string(root.join(path.trim_start_matches('/'))).ok();
+    containers(root, numbers(version)).iter().rev().find_map(|path| {
+        let table: toml::Table = read(path)?.trim_start_matches('\u{feff}').parse().ok()?;
+        let mut value = toml::Value::Table(table);
+        for part in key.split('.') {
+            value = value.get(part)?.clone();
+        }
+        Some(value.to_string())
+    })
 }
 
 fn complain(root: &Path, path: &str, version: (u32, u32)) -> Option<Complaint> {

@@ -8,6 +8,12 @@ const CONF: &str = "/etc/wsl.conf";
 const WSLCONFIG: &str = "/mnt/c/Users/dev/.wslconfig";
 const CONTAINERS: &str = "/home/dev/.config/containers/containers.conf";
 
+/// A machine with this file, whose podman has no drop-ins if the file is its own.
+fn case_with(path: &str, before: &str) -> Case {
+    let case = Case::new(Layout::Classic).file(path, before);
+    if path == CONTAINERS { case.podman_3() } else { case }
+}
+
 #[track_caller]
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
@@ -30,7 +36,7 @@ fn a_new_line_among_those_of_others_says_whose_it_is() {
         (CONTAINERS, "[engine]\nruntime = \"/usr/bin/crun\"\n\n[containers]\nenv = []\n", String::new()),
         (CONTAINERS, "[containers]\n# How logs are kept.\n#log_driver = \"\"\n\nenv=[]", String::new()),
     ] {
-        let case = set_up(Case::new(Layout::Classic).file(path, before), "");
+        let case = set_up(case_with(path, before), "");
         let left = case.machine.text(path);
         if after.is_empty() {
             assert!(left.contains(&format!("{NOTE}\nlog_driver")), "{left}");
@@ -88,7 +94,7 @@ fn a_changed_value_of_the_owner_and_a_file_of_our_own_have_no_comment() {
         (CONTAINERS, ""),
         (CONTAINERS, "[containers]\n"),
     ] {
-        let case = set_up(Case::new(Layout::Classic).file(path, before), "--idle no");
+        let case = set_up(case_with(path, before), "--idle no");
         let left = case.machine.text(path);
         assert!(left != before && !left.contains(NOTE), "{left}");
         assert_eq!(text(undone(&case, path)), before);
@@ -109,7 +115,7 @@ fn an_undo_works_without_the_comment_and_removes_one_without_its_line() {
         ),
     ] {
         for gone in [format!("{NOTE}\n"), ours.to_owned()] {
-            let case = set_up(Case::new(Layout::Classic).file(path, before), "");
+            let case = set_up(case_with(path, before), "");
             let left = case.machine.text(path);
             assert!(left.contains(&gone), "{left}");
             let case = case.file(path, format!("# mine\n{}", left.replacen(&gone, "", 1)));

@@ -21,7 +21,7 @@ fn file(path: &str) -> ConfFile {
         ("/home/dev/.config/containers/containers.conf.d", _) => Place::UserDropIn,
         _ => Place::Override,
     };
-    ConfFile { place, path: path.into(), keys: BTreeMap::new(), ignored: Vec::new() }
+    ConfFile { place, path: path.into(), is_ours: false, keys: BTreeMap::new(), ignored: Vec::new() }
 }
 
 /// What this podman reads of these files, given in the order of the table.
