@@ -8,7 +8,7 @@ use super::{Engine, EngineError, Event, Reversal};
 use crate::change::{Change, ChangeKind, Edit, EditFile, State};
 use crate::facts::Facts;
 use crate::facts::containers::{Superseded, containers_conf};
-use crate::journal::{JournalEntry, Journal, JournalState, Record};
+use crate::journal::{Journal, JournalEntry, JournalState, Record};
 
 /// The key of an edit of the user's containers.conf.
 fn key(change: &Change, facts: &Facts) -> Option<String> {
@@ -59,7 +59,9 @@ impl Engine<'_> {
         for entry in entries.iter().rev() {
             let (target, reversal) = (entry.intent.change.target(), Reversal::of(&entry.intent));
             match self.revert(entry, DriftPolicy::Keep)? {
-                Reverted::Back => self.reporter.event(&Event::Undone { target: &target, reversal: &reversal }),
+                Reverted::Back => {
+                    self.reporter.event(&Event::Undone { target: &target, reversal: &reversal })
+                }
                 Reverted::Nothing => {}
                 Reverted::Kept => {
                     let why = "another program changed it";

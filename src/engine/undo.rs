@@ -259,7 +259,11 @@ impl Engine<'_> {
     }
 
     /// Takes one change back; where somebody else writes at that very moment, looks again.
-    pub(super) fn revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Reverted, EngineError> {
+    pub(super) fn revert(
+        &mut self,
+        entry: &JournalEntry,
+        policy: DriftPolicy,
+    ) -> Result<Reverted, EngineError> {
         let _alone = self.alone(&entry.intent.stage, &entry.intent.change)?;
         for _ in 1..MAX_ATTEMPTS {
             match self.try_revert(entry, policy) {

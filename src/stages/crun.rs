@@ -154,11 +154,9 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         return is_beaten(facts).unwrap_or_else(|| Applicability::needed(settings::moving(facts, &file)));
     }
     match &facts.tools.crun {
-        Some(crun) => Applicability::satisfied(format!(
-            "{} is {}; need {floor} or later",
-            crun.path,
-            present.release()
-        )),
+        Some(crun) => {
+            Applicability::satisfied(format!("{} is {}; need {floor} or later", crun.path, present.release()))
+        }
         None => Applicability::satisfied(format!(
             "{} will be installed by stage `packages`; need {floor} or later",
             present.release()

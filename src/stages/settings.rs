@@ -36,7 +36,8 @@ pub(super) fn moving(facts: &Facts, file: &Utf8Path) -> String {
 
 /// What keeps these settings from taking effect in this file.
 pub(super) fn blocked(facts: &Facts, file: &Utf8Path, settings: &[Setting]) -> Option<Applicability> {
-    let is_foreign = facts.containers.has_drop_ins() && facts.containers.file(file).is_some_and(|f| !f.is_ours);
+    let is_foreign =
+        facts.containers.has_drop_ins() && facts.containers.file(file).is_some_and(|f| !f.is_ours);
     if is_foreign && !settings.is_empty() {
         return Some(Applicability::blocked(
             format!("{file} exists and was not written by kind-wsl"),
@@ -82,7 +83,8 @@ fn text(stage: &str, settings: Vec<Setting>) -> String {
         let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
         tables.entry(table).or_default().push((key, value));
     }
-    let mut text = format!("# Written by kind-wsl (`kind-wsl explain {stage}`). `kind-wsl undo {stage}` removes it.\n");
+    let mut text =
+        format!("# Written by kind-wsl (`kind-wsl explain {stage}`). `kind-wsl undo {stage}` removes it.\n");
     for (table, settings) in tables {
         let _ = writeln!(text, "\n[{table}]");
         for (key, value) in settings {

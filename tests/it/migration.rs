@@ -60,7 +60,8 @@ fn updated(original: &str) -> (Machine, Tree) {
 /// Asserts that the settings are in the drop-ins alone.
 fn is_migrated(machine: &Machine, original: &str, at: &str) {
     let text = machine.text(DROP_IN);
-    for setting in ["log_driver = \"k8s-file\"", "events_logger = \"file\"", "cgroup_manager = \"cgroupfs\""] {
+    for setting in ["log_driver = \"k8s-file\"", "events_logger = \"file\"", "cgroup_manager = \"cgroupfs\""]
+    {
         assert!(text.contains(setting), "{at}: {text}");
     }
     let named = if original.contains("/opt/crun") { "/opt/crun/crun" } else { "/usr/bin/crun" };
@@ -91,7 +92,10 @@ fn settings_in_containers_conf_move_to_drop_ins_and_undo_restores_the_original_f
         let left = machine.snapshot();
         finish(&machine);
         let again = changes(&left, &machine.snapshot());
-        assert!(again.iter().all(|line| line.starts_with("fake/")), "a repeated setup changes nothing: {again:?}");
+        assert!(
+            again.iter().all(|line| line.starts_with("fake/")),
+            "a repeated setup changes nothing: {again:?}"
+        );
         is_undone(&machine, &before, original);
     }
 }

@@ -68,10 +68,16 @@ fn a_drop_in_for_rootless_users_counts_from_podman_5_7_on() {
     let rootless = [("/etc/containers/containers.rootless.conf.d/1000/99-site.conf", SITE.1), (MAIN, ALL)];
     assert!(verdict("5.4.2", &rootless).starts_with("satisfied"));
     assert!(verdict("5.7.0", &rootless).starts_with("satisfied"), "the user's main file is read later");
-    assert!(verdict("6.1.3", &rootless).starts_with("blocked: `/etc/containers/containers.rootless.conf.d/1000/99-site.conf`"));
+    assert!(
+        verdict("6.1.3", &rootless)
+            .starts_with("blocked: `/etc/containers/containers.rootless.conf.d/1000/99-site.conf`")
+    );
     let vendor = [("/usr/share/containers/containers.conf.d/99-vendor.conf", SITE.1), (MAIN, ALL)];
     assert!(verdict("5.7.0", &vendor).starts_with("satisfied"));
-    assert!(verdict("6.1.3", &vendor).starts_with("blocked: `/usr/share/containers/containers.conf.d/99-vendor.conf` (line 2)"));
+    assert!(
+        verdict("6.1.3", &vendor)
+            .starts_with("blocked: `/usr/share/containers/containers.conf.d/99-vendor.conf` (line 2)")
+    );
 }
 
 /// The user's file of that name takes the place of the others.

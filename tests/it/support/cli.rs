@@ -64,7 +64,8 @@ impl Case {
 
     /// With a podman that has no drop-ins.
     pub(crate) fn podman_3(self) -> Self {
-        let archive = self.machine.text("/fake/archive").replace("podman 4.3.1+ds1-8", "podman 3.0.1+dfsg1-3");
+        let archive =
+            self.machine.text("/fake/archive").replace("podman 4.3.1+ds1-8", "podman 3.0.1+dfsg1-3");
         self.file("/fake/archive", archive)
     }
 

@@ -636,9 +636,8 @@ fn podman_info(root: &Path) -> Answer {
     let version_said = fs::read_to_string(root.join("fake/podman-version")).ok();
     let said = version_said.as_deref().and_then(|said| said.trim().strip_prefix("podman version "));
     let running = said.unwrap_or(if podman.is_empty() { "4.3.1" } else { &podman });
-    let is_set = |key: &str, value: &str| {
-        podman::setting(root, running, key).is_some_and(|now| now.contains(value))
-    };
+    let is_set =
+        |key: &str, value: &str| podman::setting(root, running, key).is_some_and(|now| now.contains(value));
     let (path, version) = if is_set("engine.runtimes.crun", "/home/dev/.local/bin/crun") {
         ("/home/dev/.local/bin/crun", "1.30.1")
     } else {
@@ -654,7 +653,9 @@ fn podman_info(root: &Path) -> Answer {
         // An existing storage keeps its driver; podman 4.9 and later take overlay by themselves.
         if root.join("home/dev/.local/share/containers/storage/vfs-images").exists() {
             "vfs"
-        } else if storage.contains("overlay") || ["4.9.", "5.", "6."].iter().any(|version| podman.starts_with(version)) {
+        } else if storage.contains("overlay")
+            || ["4.9.", "5.", "6."].iter().any(|version| podman.starts_with(version))
+        {
             "overlay"
         } else {
             "vfs"
