@@ -60,7 +60,7 @@ impl Engine<'_> {
             let (target, reversal) = (entry.intent.change.target(), Reversal::of(&entry.intent));
             match self.revert(entry, DriftPolicy::Keep)? {
                 Reverted::Back => {
-                    self.reporter.event(&Event::Undone { target: &target, reversal: &reversal })
+                    self.reporter.event(&Event::Undone { target: &target, reversal: &reversal });
                 }
                 Reverted::Nothing => {}
                 Reverted::Kept => {
