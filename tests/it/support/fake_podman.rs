@@ -107,7 +107,7 @@ fn containers(root: &Path, version: (u32, u32)) -> Vec<String> {
         ]
         .concat()
         {
-            by_name.insert(path.rsplit('/').next().unwrap().to_owned(), path);
+            by_name.insert(path.rsplit('/').next().unwrap_or_default().to_owned(), path);
         }
         return first.into_iter().chain(by_name.into_values()).collect();
     }
