@@ -63,5 +63,13 @@ def tell(report, stage, display):
         equal(restart.result()["exit"], "42")
         lines_of(shown(restart), "The set-up ended with exit code 42; what it says is above.", "    wsl.exe --terminate Debian")
         close(restart)
+    with check("a distribution that does not start anymore after the restart: the window has the command that rescues it"), stage.anew():
+        windows.broken, windows.up, windows.safe_mode = {"Debian"}, set(), None
+        restart = stage.restart(scope="vm").ready()
+        display.window("kind-wsl")
+        until(lambda: "Press Enter" in shown(restart), "the last line of the window")
+        equal(restart.result()["exit"], "-1")
+        lines_of(shown(restart), "If Debian does not start anymore", '"C:\\Program Files\\kind-wsl\\kind-wsl.exe" rescue -d Debian')
+        close(restart)
     with check("nothing of it is left running"):
         stage.quiet()
