@@ -88,7 +88,7 @@ pub(crate) static INTEROP: Check = check("interop", "Windows programs can be sta
     };
     let effect = "the restart in the middle of a setup is manual; kind itself needs no Windows program";
     Outcome::warning(details, effect, windows("wsl.exe --shutdown")).then(
-        "open a new shell (WSL#8843: systemd-binfmt drops it; `sudo systemctl mask systemd-binfmt` keeps it)",
+        "open a new shell (if systemd-binfmt drops it again, `wsl --update`: WSL 2.8.9 and later keep it, and that unit then fails harmlessly)",
     )
 })
 .scope(&[Scope::Wsl]);

@@ -335,3 +335,21 @@ pub fn parse_bool(value: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+/// A whole number as WSL reads one: what `strtol` takes with base 0 (WSL `configfile.cpp`, `ParseImpl`).
+#[must_use]
+pub fn parse_number(value: &str) -> Option<i32> {
+    let value = value.trim_ascii_start();
+    let (is_negative, digits) = match value.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, value.strip_prefix('+').unwrap_or(value)),
+    };
+    let parsed = match digits.as_bytes() {
+        [b'+' | b'-', ..] => return None,
+        [b'0', b'x' | b'X', ..] => i64::from_str_radix(&digits[2..], 16),
+        [b'0', ..] => i64::from_str_radix(digits, 8),
+        _ => digits.parse(),
+    };
+    let number = i32::try_from(parsed.ok()?).ok()?;
+    Some(if is_negative { -number } else { number })
+}

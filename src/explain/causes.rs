@@ -7,7 +7,7 @@ use crate::checks::{cgroup, kernel, network, podman, session, wsl};
 static CAUSES: &[(&[u32], &[&Check])] = &[
     (&[1], &[&session::CONTROLLERS, &session::SHELL]),
     (&[2, 3, 4, 5, 10, 11, 12, 13], &[&cgroup::V2]),
-    (&[6], &[&wsl::VERSION]),
+    (&[6], &[&wsl::VERSION, &wsl::STARTS]),
     (&[7], &[&cgroup::USER_SLICE]),
     (&[8], &[&cgroup::ISOLATION]),
     (&[9], &[&cgroup::V1_MEMORY]),

@@ -1,6 +1,7 @@
 //! WSL: is it one, which, what it reads, and where its Windows side is.
 
 mod conf;
+mod drives;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Mounts;
 use crate::compat::{COMPAT, Fact};
-use crate::edit::wslconf::{Dialect, Document, Grammar};
+use crate::edit::wslconf::{Dialect, Document, Grammar, parse_number};
 use crate::host::{Account, Cmd, System};
 use crate::version::Version;
 
-use conf::bytes;
 pub use conf::{CGROUP_WORDS, WSL_CONF, WslConf};
+pub(crate) use drives::windows_path;
+pub use drives::{drive_mounts, drives_root};
 
 /// Whether this is WSL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,48 +125,6 @@ fn distro(system: &dyn System) -> Option<String> {
     system.env("WSL_DISTRO_NAME").filter(|name| kind_wsl_windows::names::is_distribution(name))
 }
 
-/// The directory in which Windows drives are mounted, with a slash at its end: what the mount table shows; if it shows no
-/// drive, `[automount] root` of wsl.conf, which may have been set only since the start.
-#[must_use]
-pub fn drives_root(system: &dyn System) -> String {
-    let root_of = |mount: Utf8PathBuf| {
-        let (root, letter) = mount.as_str().rsplit_once('/')?;
-        let is_letter = letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_alphabetic());
-        is_letter.then(|| format!("{root}/"))
-    };
-    if let Some(root) = drive_mounts(system).into_iter().find_map(root_of) {
-        return root;
-    }
-    let bytes = bytes(system);
-    let root = |grammar| {
-        let doc = Document::parse_as(&bytes, Dialect::WslConf, grammar);
-        let root = doc.get("automount", "root").filter(|root| !root.is_empty()).unwrap_or("/mnt");
-        format!("{}/", root.trim_end_matches('/'))
-    };
-    let roots = [root(Grammar::Skip), root(Grammar::Stop), "/mnt/".to_owned()];
-    // The directory of a drive stays when the drive is mounted elsewhere; what is on the drive does not.
-    let has_drive = |root: &&String| system.exists(&format!("{root}c/Users"));
-    let has_dir = |root: &&String| system.exists(&format!("{root}c"));
-    roots.iter().find(has_drive).or_else(|| roots.iter().find(has_dir)).unwrap_or(&roots[1]).clone()
-}
-
-/// Where directories of Windows are mounted.
-#[must_use]
-pub fn drive_mounts(system: &dyn System) -> Vec<Utf8PathBuf> {
-    let table = system.text("/proc/mounts").unwrap_or_default();
-    table.lines().filter_map(drive_mount).collect()
-}
-
-/// `C:\134 /mnt/c 9p …,aname=drvfs;path=C:\;…` (WSL `src/linux/init/drvfs.cpp`).
-fn drive_mount(line: &str) -> Option<Utf8PathBuf> {
-    let mut columns = line.split_ascii_whitespace();
-    let (source, dir, kind) = (columns.next()?, columns.next()?, columns.next()?);
-    let is_of_windows =
-        source.starts_with("drvfs") || source.get(1..2) == Some(":") || source.starts_with("\\134");
-    let is_drive = matches!(kind, "9p" | "virtiofs" | "drvfs") && is_of_windows;
-    is_drive.then(|| dir.replace("\\040", " ").into())
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
     /// The Windows user's profile directory, as the distribution sees it.
@@ -218,6 +178,20 @@ impl Windows {
             is_guess,
             interop,
         }
+    }
+
+    /// `[general] instanceIdleTimeout`, if it keeps every distribution running: any negative number does (WSL
+    /// `src/windows/service/exe/LxssUserSession.cpp:2704`).
+    #[must_use]
+    pub fn never_idle(&self) -> Option<&str> {
+        self.instance_idle.as_deref().filter(|value| is_never(value))
+    }
+
+    /// Whether `[wsl2] vmIdleTimeout` keeps the virtual machine running (`LxssUserSession.cpp:3910`). Without the other key
+    /// the distribution still stops.
+    #[must_use]
+    pub fn is_vm_never_idle(&self) -> bool {
+        self.wsl2.get("vmidletimeout").is_some_and(|value| is_never(value))
     }
 
     /// The path of `.wslconfig`.
@@ -277,6 +251,10 @@ pub fn custom_kernel(system: &dyn System, path: &str) -> Option<bool> {
     let path = windows_path(path, &drives_root(system))?;
     let drive = path.as_str().strip_prefix(&drives_root(system))?.split('/').next()?.to_owned();
     system.exists(&format!("{}{drive}", drives_root(system))).then(|| system.exists(path.as_str()))
+}
+
+fn is_never(timeout: &str) -> bool {
+    parse_number(timeout).is_some_and(|milliseconds| milliseconds < 0)
 }
 
 /// Whether a name in the directory of profiles is that of a person's.
@@ -352,44 +330,14 @@ pub fn told_profile(system: &dyn System) -> Option<Utf8PathBuf> {
     windows_path(&told, &drives_root(system)).or_else(|| Some(told.into()))
 }
 
-/// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.
-pub(crate) fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> {
-    if path.starts_with('/') {
-        return Some(path.into());
-    }
-    let (drive, rest) = path.split_once(":\\")?;
-    Some(format!("{mount_root}{}/{}", drive.to_lowercase(), rest.replace('\\', "/")).into())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Policy, denied, drive_mount, windows_path};
-
-    #[test]
-    fn the_mount_table_shows_where_drives_are_mounted() {
-        let options = "rw,noatime,aname=drvfs;path=C:\\;uid=1000;gid=1000,mmap,trans=fd,rfd=5,wfd=5 0 0";
-        for (line, dir) in [
-            (format!("C:\\134 /mnt/c 9p {options}"), Some("/mnt/c")),
-            (format!("drvfs /win/d 9p {options}"), Some("/win/d")),
-            (format!("D:\\134 /d virtiofs {options}"), Some("/d")),
-            ("drivers /usr/lib/wsl/drivers 9p ro,aname=drivers;fmask=222 0 0".to_owned(), None),
-            ("/dev/sdb /mnt/c ext4 rw 0 0".to_owned(), None),
-            (format!("\\134\\134server\\134share /mnt/my\\040share 9p {options}"), Some("/mnt/my share")),
-        ] {
-            assert_eq!(drive_mount(&line), dir.map(Into::into), "{line}");
-        }
-    }
+    use super::{Policy, denied};
 
     #[test]
     fn a_policy_denies_a_setting_only_if_its_value_is_zero() {
         let text = "\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\WSL\r\n    AllowKernelCommandLineUserSetting    REG_DWORD    0x0\r\n    \
                     AllowKernelUserSetting    REG_DWORD    0x1\r\n";
         assert_eq!(denied(text), [Policy::KernelCommandLine].into());
-    }
-
-    #[test]
-    fn a_windows_path_is_found_below_the_mount_root() {
-        assert_eq!(windows_path("C:\\Users\\dev", "/mnt/").unwrap(), "/mnt/c/Users/dev");
-        assert_eq!(windows_path("D:\\p q", "/").unwrap(), "/d/p q");
     }
 }

@@ -44,13 +44,16 @@ pub(crate) static STAGE: Stage = Stage {
     title: "only cgroup v2",
     from: "guide",
     why: "A rootless provider needs cgroup v2: kind stops otherwise (`running kind with rootless provider requires \
-          cgroup v2`). WSL up to 2.4 mounts v1 beside it; `cgroup_no_v1=all` on the kernel command line keeps every \
+          cgroup v2`). WSL before 2.5.7 mounts v1 beside it; `cgroup_no_v1=all` on the kernel command line keeps every \
           controller for v2 (kernel admin-guide/cgroup-v2). WSL reads `kernelCommandLine` only from [wsl2] of \
           .wslconfig in the Windows profile, never from /etc/wsl.conf, where the guide puts it: there it has no \
           effect and warns at each start (WSL configfile.cpp:211). Only the first such key counts, so the words are \
           merged into its value. A [wsl2] section of /etc/wsl.conf is removed only if it holds nothing but these \
-          words; other settings in it stay untouched, or are moved to .wslconfig if you say so. From 2.5.8 on WSL mounts v2 alone, unless wsl.conf says [automount] cgroups=v1 \
-          (2.6.2). The setting is shared by all distributions of the Windows user.",
+          words; other settings in it stay untouched, or are moved to .wslconfig if you say so. WSL 2.5.7 and later mount v2 \
+          alone, so `wsl --update` in Windows makes this stage unnecessary, unless /etc/wsl.conf has [automount] \
+          cgroups=v1 (2.6.2 and later). With that line, the pre-releases 2.9.8 to 2.9.12 do not start; later versions \
+          mount v2 and print a message, unless `isolateDistroCgroup=false` is set. The kernel parameters are shared \
+          by all distributions of the Windows user.",
     questions: &[&REMOVE_DEAD_BLOCK, &MOVE_WSL2],
     needed,
     changes,
@@ -111,9 +114,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     if is_v1_by_choice(facts) && chosen {
         let line = facts.wsl_conf.cgroups_line.unwrap_or_default();
-        return Applicability::needed(format!(
-            "cgroups=v1 in {WSL_CONF} line {line} chooses cgroup v1 for the next start"
-        ));
+        let then = if facts.cgroup.is_isolated() {
+            "keeps this distribution from starting again while WSL isolates distributions"
+        } else if facts.cgroup.is_namespaced {
+            "has no effect but a message at each start while WSL isolates distributions"
+        } else {
+            "chooses cgroup v1 for the next start"
+        };
+        return Applicability::needed(format!("cgroups=v1 in {WSL_CONF} line {line} {then}"));
     }
     if facts.wsl_conf.dead_block && answers.is_true(&REMOVE_DEAD_BLOCK) {
         return Applicability::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));

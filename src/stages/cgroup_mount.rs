@@ -28,7 +28,7 @@ pub(crate) static STAGE: Stage = Stage {
     id: "cgroup-mount",
     title: "cgroup v2 at /sys/fs/cgroup",
     from: "guide",
-    why: "With v1 switched off, a WSL up to 2.4 still leaves its tmpfs at /sys/fs/cgroup with v2 below it in `unified`, \
+    why: "With v1 switched off, a WSL before 2.5.7 still leaves its tmpfs at /sys/fs/cgroup with v2 below it in `unified`, \
           and systemd takes the hierarchy that it finds. The guide's fstab line is mounted by WSL's own `mount -a`, \
           after the cgroups and before systemd (WSL src/linux/init/config.cpp:574, :711), and so puts v2 where \
           everybody looks. The source must be exactly `cgroup2`: under another name `mount -a` would mount it once \

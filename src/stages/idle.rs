@@ -12,7 +12,7 @@ pub(crate) static IDLE: Question = Question {
     when: |facts, _| {
         facts.wsl.is_two()
             && facts.windows.profile.is_some()
-            && facts.windows.instance_idle.as_deref() != Some("-1")
+            && facts.windows.never_idle().is_none()
     },
     default: |_| "no".to_owned(),
     weight: Prompting::Always,
@@ -25,7 +25,9 @@ pub(crate) static STAGE: Stage = Stage {
     why: "WSL stops a distribution 15 s after its last Windows client has ended, and the virtual machine 60 s after its \
           last distribution, even while services run (WSL src/windows/service/exe/Lifetime.cpp; WSL#8854). podman's \
           nodes do not survive that (kind#3190). `instanceIdleTimeout=-1` and `vmIdleTimeout=-1` in .wslconfig keep \
-          both running until `wsl --shutdown`, at the price of their memory; they hold for all distributions.",
+          both running until `wsl --shutdown`, at the price of their memory; they apply to all distributions. \
+          `vmIdleTimeout=-1` alone still lets the distribution stop. WSL Settings has a switch for it: \"Keep WSL alive\" \
+          (WSL#41109, MicrosoftDocs/WSL#2621).",
     questions: &[&IDLE],
     needed,
     changes,
@@ -38,8 +40,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             facts.wsl.name()
         ));
     }
-    if facts.windows.instance_idle.as_deref() == Some("-1") {
-        return Applicability::satisfied("instanceIdleTimeout is -1 in .wslconfig");
+    if let Some(timeout) = facts.windows.never_idle() {
+        return Applicability::satisfied(format!("instanceIdleTimeout is {timeout} in .wslconfig"));
     }
     if answers.is_true(&IDLE) {
         return Applicability::needed("WSL stops an idle distribution after 15 s");
@@ -58,5 +60,9 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
         Change::from(EditFile::new(path.clone(), edit, super::user(facts)))
             .with_restart(RestartRequirement::vm(None))
     };
-    vec![entry("general", "instanceIdleTimeout"), entry("wsl2", "vmIdleTimeout")]
+    let mut changes = vec![entry("general", "instanceIdleTimeout")];
+    if !facts.windows.is_vm_never_idle() {
+        changes.push(entry("wsl2", "vmIdleTimeout"));
+    }
+    changes
 }

@@ -80,3 +80,44 @@ fn controllers_that_wsl_does_not_give_a_namespace_are_fixed_in_windows_and_nowhe
         &format!("error: stage `controllers` can not be set up: {LIMITED}\nhint: {IN_WINDOWS}\n"),
     );
 }
+
+#[test]
+fn a_comment_with_a_semicolon_above_boot_is_skipped_and_blocks_nothing() {
+    for conf in ["; my comment\n[boot]\nsystemd=true\n", "[boot]\r\n; my comment\r\nsystemd=true\r\n"] {
+        let case = Case::new(Layout::Namespaced).file("/etc/wsl.conf", conf);
+        case.machine.boot(2);
+        assert_eq!(stage(&case, "systemd")["verdict"], "satisfied");
+        case.run(&format!("setup {}", agreed().replace("--repair-wsl-conf yes", "--repair-wsl-conf no"))).expect(3, "");
+        assert_eq!(case.machine.text("/etc/wsl.conf"), conf);
+        // A version before 2.9.13 does not read that far.
+        let case = Case::new(Layout::Modern).file("/etc/wsl.conf", conf);
+        let seen = case.run("setup --yes --repair-wsl-conf no --only systemd");
+        assert!(seen.code == 1 && seen.stderr.contains("does not read /etc/wsl.conf to its end"), "{seen:?}");
+    }
+}
+
+#[test]
+fn settings_below_such_a_line_count_so_the_windows_profile_is_found() {
+    let conf = "; my comment\n[automount]\nroot=/win\n[user]\ndefault=dev\n[boot]\nsystemd=true\n";
+    let case = Case::new(Layout::Namespaced).file("/etc/wsl.conf", conf).dir("/win");
+    // The directory at which the drive was mounted before stays.
+    std::fs::rename(case.machine.path("/mnt/c"), case.machine.path("/win/c")).unwrap();
+    std::fs::create_dir(case.machine.path("/mnt/c")).unwrap();
+    case.run("setup --yes --only idle --idle yes").expect(0, "");
+    assert!(case.machine.text("/win/c/Users/dev/.wslconfig").contains("instanceIdleTimeout=-1"));
+}
+
+#[test]
+fn cgroup_v1_that_is_chosen_is_given_up_with_what_it_does_on_this_version() {
+    let conf = "[boot]\nsystemd=true\n[automount]\ncgroups=v1\n";
+    for (layout, then) in [
+        (Layout::Modern, "chooses cgroup v1 for the next start"),
+        (Layout::Generous, "keeps this distribution from starting again while WSL isolates distributions"),
+        (Layout::Namespaced, "has no effect but a message at each start while WSL isolates distributions"),
+    ] {
+        let case = Case::new(layout).file("/etc/wsl.conf", conf);
+        let planned = stage(&case, "cgroup");
+        let why = format!("cgroups=v1 in /etc/wsl.conf line 4 {then}");
+        assert_eq!((&planned["verdict"], &planned["why"]), (&"needed".into(), &why.into()), "{layout:?}");
+    }
+}

@@ -20,6 +20,18 @@ fn a_wsl_without_idle_timeout_needs_nothing() {
 }
 
 #[test]
+fn any_negative_timeout_keeps_wsl_running() {
+    for (value, keeps) in [("-5", true), ("\"-2\"", true), ("-0x10", true), ("0", false), ("60000", false), ("-", false)] {
+        let machine = Machine::new(Layout::Namespaced);
+        let text = format!("[General]\r\nInstanceIdleTimeout = {value}\r\n[wsl2]\r\nvmIdleTimeout=-3\r\n");
+        machine.write("/mnt/c/Users/dev/.wslconfig", text);
+        let decision = decision("idle", &machine, &[("idle", "yes")]);
+        assert_eq!(decision.starts_with("satisfied"), keeps, "{value}: {decision}");
+        assert!(!decision.contains("vmIdleTimeout"), "{value}: {decision}");
+    }
+}
+
+#[test]
 fn a_machine_without_wsl_does_not_stop_when_idle() {
     let machine = Machine::new(Layout::Plain);
     assert_snapshot!(decision("idle", &machine, &[("idle", "yes")]));

@@ -108,8 +108,7 @@ fn next_steps(session: &Session, facts: &Facts) -> String {
 
 /// That WSL stops, unless it was told not to.
 fn idle(facts: &Facts) -> Option<String> {
-    let stays = facts.windows.instance_idle.as_deref().is_some_and(|value| value.trim().starts_with('-'));
-    (facts.wsl.is_two() && !stays).then(|| {
+    (facts.wsl.is_two() && facts.windows.never_idle().is_none()).then(|| {
         let text =
             "WSL stops this distribution 15 s after the last terminal closes, and the cluster stops with it.";
         format!("{text} To keep it running: kind-wsl setup --only idle --idle")

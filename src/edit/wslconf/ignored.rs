@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::scan::What;
 use super::shown::value_shown;
-use super::{Dialect, Document, Entry, Moved, ProblemKind, parse_bool};
+use super::{Dialect, Document, Entry, Moved, ProblemKind, parse_bool, parse_number};
 use crate::edit::EditError;
 use crate::edit::shown::length;
 
@@ -166,7 +166,7 @@ impl ValueType {
         let is_readable = match self {
             Text => true,
             Bool => parse_bool(value).is_some(),
-            Number => is_number(value),
+            Number => parse_number(value).is_some(),
             Memory => value.trim_start().starts_with(|first: char| first.is_ascii_digit()),
             Word(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
         };
@@ -177,17 +177,6 @@ impl ValueType {
             _ => "a whole number".to_owned(),
         })
     }
-}
-
-fn is_number(value: &str) -> bool {
-    let digits = value.trim_ascii_start();
-    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
-    let parsed = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => i64::from_str_radix(&digits[2..], 16),
-        [b'0', ..] => i64::from_str_radix(digits, 8),
-        _ => digits.parse(),
-    };
-    !digits.starts_with(['+', '-']) && parsed.is_ok_and(|number| i32::try_from(number).is_ok())
 }
 
 impl Moved {

@@ -72,9 +72,16 @@ fn furnished(layout: Layout) -> Case {
     case
 }
 
-/// Today's WSL with nothing set up. The differences of all files are long: they are cut off.
+/// WSL 3 with nothing set up, and without systemd.
+fn new() -> Case {
+    let case = furnished(Layout::Namespaced).file("/etc/wsl.conf", "[automount]\nenabled=true\n");
+    case.machine.boot(1);
+    case
+}
+
+/// The differences of all files are long: they are cut off.
 pub(crate) fn plan() -> Vec<Row> {
-    let case = furnished(Layout::Modern);
+    let case = new();
     let mut rows = screen(&case, case.command("plan"), 0);
     let rest = rows.split_off(at(&rows, "/etc/profile.d/kind-wsl.sh (new)"));
     rows.push(remark(&format!(
@@ -84,10 +91,10 @@ pub(crate) fn plan() -> Vec<Row> {
     typed("kind-wsl plan", rows)
 }
 
-/// WSL whose isolation withholds controllers; the helper restarts it, and the set-up goes on in a new window.
+/// The helper restarts the distribution, and the setup resumes in a new window.
 pub(crate) fn setup() -> Vec<Row> {
     let log = "C:\\Users\\dev\\AppData\\Local\\kind-wsl\\1f0c.log";
-    let case = furnished(Layout::Isolated)
+    let case = new()
         .dir("/mnt/c/Users/dev/AppData/Local")
         .program(&format!("{SYSTEM}/wsl.exe"))
         .program(&format!("{SYSTEM}/cmd.exe"))
@@ -134,7 +141,7 @@ pub(crate) fn doctor() -> Vec<Row> {
 
 /// A machine whose set-up is complete, and what its packages really bring.
 fn set_up() -> Case {
-    let case = furnished(Layout::Isolated)
+    let case = furnished(Layout::Namespaced)
         .file("/usr/lib/podman/netavark", "")
         .file("/usr/bin/slirp4netns", "")
         .file("/usr/sbin/iptables", "#!/bin/sh\necho 'iptables v1.8.9 (nf_tables)'\n")
@@ -157,7 +164,7 @@ fn set_up() -> Case {
 
 /// What kind prints, said to a machine on which its cause is there.
 pub(crate) fn explain() -> Vec<Row> {
-    let case = furnished(Layout::Isolated);
+    let case = furnished(Layout::Namespaced);
     let message = "ERROR: failed to create cluster: running kind with rootless provider requires setting systemd property \"Delegate=yes\"";
     let mut command = case.command("explain");
     command.arg(message);

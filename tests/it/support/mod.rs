@@ -249,6 +249,7 @@ impl Machine {
             (false, false) => "",
         };
         self.write("/proc/1/cgroup", format!("0::{base}{init}\n"));
+        let _ = fs::remove_dir_all(self.path("/run/systemd"));
         if systemd {
             fs::create_dir_all(self.path("/run/systemd/system")).unwrap();
         }
