@@ -10,9 +10,7 @@ pub(crate) static IDLE: Question = Question {
     help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
     form: AnswerKind::YesNo,
     when: |facts, _| {
-        facts.wsl.is_two()
-            && facts.windows.profile.is_some()
-            && facts.windows.never_idle().is_none()
+        facts.wsl.is_two() && facts.windows.profile.is_some() && facts.windows.never_idle().is_none()
     },
     default: |_| "no".to_owned(),
     weight: Prompting::Always,

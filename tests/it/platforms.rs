@@ -87,7 +87,8 @@ fn a_comment_with_a_semicolon_above_boot_is_skipped_and_blocks_nothing() {
         let case = Case::new(Layout::Namespaced).file("/etc/wsl.conf", conf);
         case.machine.boot(2);
         assert_eq!(stage(&case, "systemd")["verdict"], "satisfied");
-        case.run(&format!("setup {}", agreed().replace("--repair-wsl-conf yes", "--repair-wsl-conf no"))).expect(3, "");
+        case.run(&format!("setup {}", agreed().replace("--repair-wsl-conf yes", "--repair-wsl-conf no")))
+            .expect(3, "");
         assert_eq!(case.machine.text("/etc/wsl.conf"), conf);
         // A version before 2.9.13 does not read that far.
         let case = Case::new(Layout::Modern).file("/etc/wsl.conf", conf);

@@ -21,7 +21,9 @@ fn a_wsl_without_idle_timeout_needs_nothing() {
 
 #[test]
 fn any_negative_timeout_keeps_wsl_running() {
-    for (value, keeps) in [("-5", true), ("\"-2\"", true), ("-0x10", true), ("0", false), ("60000", false), ("-", false)] {
+    for (value, keeps) in
+        [("-5", true), ("\"-2\"", true), ("-0x10", true), ("0", false), ("60000", false), ("-", false)]
+    {
         let machine = Machine::new(Layout::Namespaced);
         let text = format!("[General]\r\nInstanceIdleTimeout = {value}\r\n[wsl2]\r\nvmIdleTimeout=-3\r\n");
         machine.write("/mnt/c/Users/dev/.wslconfig", text);

@@ -183,7 +183,10 @@ fn cgroup_v1_that_is_chosen_for_the_next_start_is_given_up() {
     let machine = machine(Layout::Generous, "2.9.11.0", conf);
     let plan = plan_and_setup(&machine, &given(&[]), &StageSelection::default(), conf);
     let cgroup = plan.stages.iter().find(|stage| stage.id == "cgroup").unwrap();
-    assert_eq!(cgroup.why, "cgroups=v1 in /etc/wsl.conf line 4 keeps this distribution from starting again while WSL isolates distributions");
+    assert_eq!(
+        cgroup.why,
+        "cgroups=v1 in /etc/wsl.conf line 4 keeps this distribution from starting again while WSL isolates distributions"
+    );
     assert_eq!(machine.text(CONF), "[boot]\nsystemd=true\n[automount]\n");
 }
 
