@@ -16,8 +16,9 @@ from pathlib import Path
 import images
 from channel import Channel, Failed
 
-# The version that each layout's WSL says it has; the isolated ones are of WSL's next release.
-LAYOUTS = {"classic": "2.2.4.0", "modern": "2.6.1.0", "isolated": "2.9.11.0", "isolated-poor": "2.9.11.0"}
+# The version that each layout's WSL reports. `isolated` existed in pre-releases 2.9.8 to 2.9.12 only.
+LAYOUTS = {"classic": "2.2.4.0", "modern": "2.6.1.0", "isolated": "2.9.11.0", "isolated-poor": "2.9.11.0",
+           "namespaced": "3.0.1.0", "namespaced-poor": "3.0.1.0"}
 # One processor: with two the emulated kernel locked up once in some sixty starts, each waiting for the other's answer
 # to a TLB flush. Two machines run side by side, so nothing is lost.
 QEMU = ("qemu-system-x86_64 -M q35,hpet=off -accel tcg,thread=multi,tb-size=512 -cpu max -smp 1 -m 4G -nodefaults -no-user-config "
@@ -64,9 +65,12 @@ class Machine(Channel):
         """What Windows does for the first wsl.exe: reads .wslconfig, starts the virtual machine. Returns the seconds until a command runs."""
         with self.lock:
             self.port, self.control = free_port(), free_port()
-            self.words = self.windows_conf().get("wsl2.kernelcommandline", "")
+            settings = self.windows_conf()
+            self.words = settings.get("wsl2.kernelcommandline", "")
+            # WslCoreConfig.cpp reads true, false, 1 and 0 in any case
+            safe, isolate = (str(settings.get(key, default).lower() in ("true", "1")).lower() for key, default in [("wsl2.safemode", "false"), ("wsl2.isolatedistrocgroup", "true")])
             interop = f"vm.interop={self.windows.port} " if self.windows else ""
-            append = f"console=ttyS0 quiet loglevel=5 panic=-1 vm.layout={self.layout} vm.wsl={self.wsl} {interop}{self.words}"
+            append = f"console=ttyS0 quiet loglevel=5 panic=-1 vm.layout={self.layout} vm.wsl={self.wsl} vm.safe={safe} vm.isolate={isolate} {interop}{self.words}"
             shares = ["-fsdev", f"local,id=c,path={self.drive},security_model=none,multidevs=remap", "-device", "virtio-9p-pci,fsdev=c,mount_tag=C:\\",
                       "-fsdev", f"local,id=m,path={self.kernel / 'modules'},security_model=none,readonly=on", "-device", "virtio-9p-pci,fsdev=m,mount_tag=modules"]
             forwards = f"hostfwd=tcp:127.0.0.1:{self.port}-:2222,hostfwd=tcp:127.0.0.1:{self.control}-:2223"
@@ -82,17 +86,17 @@ class Machine(Channel):
 
     def wait_for_channel(self):
         begin = time.time()
-        while time.time() - begin < 90:
+        while time.time() - begin < 180:
             if self.qemu.poll() is not None:
                 raise Failed(f"QEMU ended: {(self.folder / 'qemu.log').read_text()[-600:]}")
             try:
-                # the guest's network takes the connection before the guest listens: short waits, then again
-                if self.exec(["/bin/true"], user="root", raw=True, timeout=1).code == 0:
+                # the guest's network takes the connection before the guest listens: short waits first, longer ones on a busy host
+                if self.exec(["/bin/true"], user="root", raw=True, timeout=1 + (time.time() - begin) / 10).code == 0:
                     self.there = True
                     return time.time() - begin
             except (OSError, Failed):
                 time.sleep(0.2)
-        raise Failed(f"the machine did not come up in 90 s; the end of its console:\n{self.console()[-1500:]}")
+        raise Failed(f"the machine did not come up in 180 s; the end of its console:\n{self.console()[-1500:]}")
 
     def ensure(self, then=lambda: None):
         """What every wsl.exe does first: starts what is down. `then` is done before anybody can stop it again."""

@@ -93,15 +93,12 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
     } else {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
-    let cgroup = distro::session_cgroup();
     let terminal = master.is_some();
     let (uid, gid, groups) = (user.uid, user.gid, user.groups);
     unsafe {
         command.pre_exec(move || {
             sys::setsid();
-            if let Some(procs) = &cgroup {
-                fs::write(procs, "0")?;
-            }
+            distro::join_session_cgroup()?;
             if terminal {
                 sys::take_terminal();
             }
@@ -212,6 +209,7 @@ fn session(user: &User) -> Result<(), String> {
     unsafe {
         login.pre_exec(|| {
             sys::setsid();
+            distro::join_login_cgroup()?;
             sys::take_terminal();
             Ok(())
         });

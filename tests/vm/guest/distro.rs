@@ -11,6 +11,8 @@ use std::{fs, path::Path};
 
 const CGROUP: &str = "/sys/fs/cgroup";
 const DISTRO: &str = "/sys/fs/cgroup/wsl-user/distro-2";
+/// `wsl: …` of WSL >= 2.9.13 (issue 13328's thread and PR 41512).
+const NO_V1: &str = "wsl: Cgroup v1 is incompatible with per-distribution cgroup isolation";
 
 /// What the host chose for this boot, by `vm.NAME=VALUE` on the kernel command line.
 pub fn choice(name: &str) -> String {
@@ -19,18 +21,56 @@ pub fn choice(name: &str) -> String {
     line.split_whitespace().find_map(|word| word.strip_prefix(&key)).unwrap_or_default().to_string()
 }
 
-pub fn isolated() -> bool {
-    choice("layout").starts_with("isolated")
+/// Whether WSL isolates the cgroups of distributions, and how; `isolateDistroCgroup=false` in .wslconfig turns it off.
+#[derive(Clone, Copy, PartialEq)]
+enum Isolation {
+    None,
+    /// Pre-releases 2.9.8 to 2.9.12: no cgroup namespace.
+    Paths,
+    /// From 2.9.13 on: a cgroup namespace per distribution (PR 41512).
+    Namespace,
 }
 
-/// Where the commands of wsl.exe run on WSL with per-distribution isolation.
-pub fn session_cgroup() -> Option<String> {
-    let places = [format!("{DISTRO}/non-systemd/cgroup.procs"), format!("{DISTRO}/cgroup.procs")];
-    places.into_iter().find(|procs| isolated() && Path::new(procs).exists())
+fn isolation() -> Isolation {
+    match choice("layout").split('-').next() {
+        _ if choice("isolate") == "false" => Isolation::None,
+        Some("isolated") => Isolation::Paths,
+        Some("namespaced") => Isolation::Namespace,
+        _ => Isolation::None,
+    }
 }
 
+/// Moves this process to where the commands of wsl.exe run. Called between fork and exec.
+pub fn join_session_cgroup() -> std::io::Result<()> {
+    let places = match isolation() {
+        Isolation::None => return Ok(()),
+        Isolation::Paths => vec![format!("{DISTRO}/non-systemd"), DISTRO.to_string()],
+        Isolation::Namespace => vec![format!("{CGROUP}/non-systemd")],
+    };
+    if let Some(at) = places.into_iter().find(|at| Path::new(at).exists()) {
+        fs::write(format!("{at}/cgroup.procs"), "0")?;
+    }
+    if isolation() == Isolation::Namespace {
+        sys::enter_namespace("/proc/1/ns/cgroup", NEWCGROUP)?;
+    }
+    Ok(())
+}
+
+/// systemd moves a login to its session's scope, and cannot do so from outside its namespace.
+pub fn join_login_cgroup() -> std::io::Result<()> {
+    if isolation() == Isolation::Namespace { join_session_cgroup() } else { Ok(()) }
+}
+
+/// Safe mode (`wsl2.safeMode`) turns systemd, fstab, drives, interop and the boot command off, whatever wsl.conf says
+/// (WSL `src/linux/init/config.cpp:101-132`).
 pub fn read_conf() -> Conf {
-    conf::read(&fs::read("/etc/wsl.conf").unwrap_or_default(), Dialect::WslConf)
+    let mut conf = conf::read(&fs::read("/etc/wsl.conf").unwrap_or_default(), Dialect::WslConf);
+    if choice("safe") == "true" {
+        let off = ["boot.systemd", "automount.mountfstab", "automount.enabled", "interop.enabled"];
+        conf.values.retain(|(key, _)| !off.contains(&key.as_str()) && key != "boot.command");
+        conf.values.extend(off.map(|key| (key.to_string(), "false".to_string())));
+    }
+    conf
 }
 
 pub fn systemd_wanted(conf: &Conf) -> bool {
@@ -47,9 +87,12 @@ pub fn init() {
         log("wsl: /etc/wsl.conf: the rest of the file is not read");
     }
     let (mut ready, mut tell) = std::io::pipe().expect("pipe");
-    // The child is WSL's init, PID 2, which stays; PID 1 becomes systemd when the mounts are made.
+    let (mut grouped, go) = std::io::pipe().expect("pipe");
+    // The child is WSL's init, PID 2, which stays; PID 1 becomes systemd when the mounts are made. The child is made
+    // before PID 1 enters a cgroup namespace, so that it stays outside.
     if unsafe { fork() } == 0 {
-        drop(ready);
+        drop((ready, go));
+        let _ = grouped.read(&mut [0]);
         set_up(&conf);
         let _ = tell.write_all(b"!");
         drop(tell);
@@ -63,10 +106,12 @@ pub fn init() {
         }
         channel::serve(systemd_wanted(&conf));
     }
-    drop(tell);
+    drop((tell, grouped));
+    cgroups(&conf);
+    drop(go);
     let _ = ready.read(&mut [0]);
     if systemd_wanted(&conf) {
-        if isolated() {
+        if isolation() == Isolation::Paths {
             let _ = fs::write(format!("{DISTRO}/systemd/cgroup.procs"), "0");
         }
         let generators = "/run/systemd/system-generators";
@@ -104,7 +149,6 @@ fn set_up(conf: &Conf) {
             let _ = symlink("/init", link);
         }
     }
-    cgroups(conf);
     if conf.bool("automount.mountfstab", true) {
         mount_fstab();
     }
@@ -156,7 +200,7 @@ fn mount_fstab() {
     }
 }
 
-/// The four layouts. `[automount] cgroups=v1` is a key only of WSL 2.6.2 and later; earlier ones print that they do not know it.
+/// The five layouts. `[automount] cgroups=v1` is a key only of WSL 2.6.2 and later; earlier ones print that they do not know it.
 fn cgroups(conf: &Conf) {
     let layout = choice("layout");
     let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
@@ -164,16 +208,26 @@ fn cgroups(conf: &Conf) {
     let knows_key = version() >= vec![2, 6, 2];
     let mut v1 = layout == "classic";
     if knows_key && conf.get("automount.cgroups").is_some_and(|v| v.eq_ignore_ascii_case("v1")) {
-        v1 = without != "all";
-        log(if v1 { "wsl: mounting cgroup v1" } else { "wsl: Falling back to cgroupv2" });
+        match isolation() {
+            // the distribution does not start: E_UNEXPECTED in Windows
+            Isolation::Paths => exit(1),
+            Isolation::Namespace => log(NO_V1),
+            Isolation::None => {
+                v1 = without != "all";
+                log(if v1 { "wsl: mounting cgroup v1" } else { "wsl: Falling back to cgroupv2" });
+            }
+        }
     } else if !knows_key && conf.get("automount.cgroups").is_some() {
         log("wsl: Unknown key 'automount.cgroups' in /etc/wsl.conf");
     }
     let flags = NOSUID | NODEV | NOEXEC | RELATIME;
     if !v1 {
         let _ = mount_on("cgroup2", CGROUP, "cgroup2", flags, "nsdelegate");
-        if layout.starts_with("isolated") {
-            isolate(layout == "isolated-poor", systemd_wanted(conf));
+        let poor = layout.ends_with("-poor");
+        match isolation() {
+            Isolation::None => {}
+            Isolation::Paths => isolate(poor, systemd_wanted(conf)),
+            Isolation::Namespace => enter_own_namespace(poor, systemd_wanted(conf), flags),
         }
         return;
     }
@@ -196,7 +250,7 @@ fn cgroups(conf: &Conf) {
     }
 }
 
-/// WSL > 2.9.4: /wsl-user/distro-N/{systemd,non-systemd}, without a cgroup namespace; without systemd, distro-N alone.
+/// WSL 2.9.8 to 2.9.12: /wsl-user/distro-N/{systemd,non-systemd}, without a cgroup namespace; without systemd, distro-N alone.
 fn isolate(poor: bool, systemd: bool) {
     enable(CGROUP, false);
     let _ = fs::create_dir_all(format!("{CGROUP}/wsl-user/non-distro"));
@@ -207,6 +261,26 @@ fn isolate(poor: bool, systemd: bool) {
             let _ = fs::create_dir_all(format!("{DISTRO}/{part}"));
         }
         enable(DISTRO, poor);
+    }
+}
+
+/// WSL from 2.9.13 on: PID 1 is in /wsl-user/distro-N, the root of a cgroup namespace, whose controllers systemd itself
+/// enables. Without systemd PID 1 is in non-systemd too, so that they can be enabled at all (PR 41512).
+fn enter_own_namespace(poor: bool, systemd: bool, flags: u64) {
+    enable(CGROUP, false);
+    for part in ["non-distro", "distro-2/non-systemd"] {
+        let _ = fs::create_dir_all(format!("{CGROUP}/wsl-user/{part}"));
+    }
+    enable(&format!("{CGROUP}/wsl-user"), poor);
+    let done = fs::write(format!("{DISTRO}/cgroup.procs"), "0")
+        .and_then(|()| sys::unmount(CGROUP))
+        .and_then(|()| sys::leave_namespace(NEWCGROUP))
+        .and_then(|()| mount_on("cgroup2", CGROUP, "cgroup2", flags, ""));
+    if let Err(e) = done {
+        log(&format!("wsl: cgroup namespace: {e}"));
+    }
+    if !systemd {
+        let _ = fs::write(format!("{CGROUP}/non-systemd/cgroup.procs"), "0");
     }
 }
 

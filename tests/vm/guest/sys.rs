@@ -24,6 +24,8 @@ extern "C" {
     fn setgroups(count: usize, groups: *const u32) -> c_int;
     fn setgid(gid: u32) -> c_int;
     fn setuid(uid: u32) -> c_int;
+    fn setns(fd: c_int, kind: c_int) -> c_int;
+    fn umount2(target: *const c_char, flags: c_int) -> c_int;
     fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     pub fn fork() -> c_int;
@@ -44,6 +46,7 @@ pub const MOVE: u64 = 8192;
 pub const RELATIME: u64 = 1 << 21;
 pub const NEWNS: c_int = 0x2_0000;
 pub const NEWUTS: c_int = 0x400_0000;
+pub const NEWCGROUP: c_int = 0x200_0000;
 pub const NEWPID: c_int = 0x2000_0000;
 pub const POWER_OFF: c_int = 0x4321_fedc;
 pub const SIGHUP: c_int = 1;
@@ -76,6 +79,21 @@ pub fn mount_on(source: &str, target: &str, kind: &str, flags: u64, data: &str) 
         unsafe { mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) }.into(),
     )
     .map(drop)
+}
+
+pub fn unmount(target: &str) -> Result<()> {
+    check(unsafe { umount2(c(target).as_ptr(), 0) }.into()).map(drop)
+}
+
+/// Starts a new namespace of this kind.
+pub fn leave_namespace(kind: c_int) -> Result<()> {
+    check(unsafe { unshare(kind) }.into()).map(drop)
+}
+
+pub fn enter_namespace(path: &str, kind: c_int) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    let file = fs::File::open(path)?;
+    check(unsafe { setns(file.as_raw_fd(), kind) }.into()).map(drop)
 }
 
 pub fn load_module(path: &str) -> Result<()> {
