@@ -57,6 +57,21 @@ class Subject:
     def packages(self):
         return set(self.machine.root(INSTALLED).out.split())
 
+    def package_paths(self, packages):
+        """What the brought packages own or made when they were configured: their files, and what their scripts link to those."""
+        names = " ".join(packages)
+        own = set(self.machine.root(f"cd /; dpkg -L {names} 2>/dev/null | grep -E '^/(etc|usr/lib/(modules-load|sysctl)|var/lib/systemd)'; true").out.splitlines())
+        units = self.machine.root(f"dpkg -L {names} 2>/dev/null | grep -E '/systemd/(system|user)/[^/]+$'; true").out.splitlines()
+        names = {u.rsplit("/", 1)[1] for u in units}
+        now = Snapshot(self.machine).entries
+        for path, entry in now.items():
+            tail = path.rsplit("/", 1)[1]
+            if tail in names and ("/systemd/" in path) or path.startswith("/etc/alternatives/") or entry[4].startswith("/etc/alternatives"):
+                own.add(path)
+            if "deb-systemd" in path or path.startswith("/etc/systemd/") and entry[0] == "d" and path.endswith((".wants", ".requires")):
+                own.add(path)
+        return sorted(own & now.keys())
+
 
 def tell(machine, system, layout, releases, binary, story, with_kind, way):
     """All of it; returns when the story ends, early where a step that others stand on fails."""
@@ -66,6 +81,16 @@ def tell(machine, system, layout, releases, binary, story, with_kind, way):
         story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
     finally:
         machine.end()
+
+
+def own_namespace(machine):
+    """The cgroup namespace is as measured on WSL 3.0.1: commands in non-systemd, WSL's init outside, limits of the root not writable."""
+    own, outside = machine.root("cat /proc/self/cgroup; nsenter -t 2 -C cat /proc/self/cgroup").out.split()
+    expect((own, outside) == ("0::/non-systemd", "0::/wsl-user/distro-2/non-systemd"), f"{own}, from outside {outside}")
+    machine.root("cd /sys/fs/cgroup && test -e memory.current -a -e cpu.max")
+    written = machine.run("sh -c 'echo max > /sys/fs/cgroup/memory.high'", user="root", raw=True)
+    expect(written.code != 0, "the limits of the namespace's root are writable from inside")
+    machine.root("nsenter -t 2 -C -- sh -c 'echo max > /sys/fs/cgroup/memory.high'")
 
 
 class Story:
@@ -93,6 +118,8 @@ class Story:
             kind = machine.root("stat -fc %T /sys/fs/cgroup; cat /proc/1/comm; cat /proc/self/cgroup").out.split("\n")
             expect(kind[0] == ("tmpfs" if self.layout == "classic" else "cgroup2fs"), f"/sys/fs/cgroup is {kind[0]}")
             expect(kind[1] == "init", f"PID 1 is {kind[1]}")
+            if self.layout == "namespaced":
+                own_namespace(machine)
             subject.install()
         self.way.prepare()
         self.start, self.drive = Snapshot(machine), machine.windows.files()
@@ -179,7 +206,7 @@ class Story:
             expect(re.match("running|degraded", state.out) and "systemd" in state.out, state.text)
         # podman 3.0 fetches quay.io/libpod/rootless-cni-infra for the first rootless network, from a host that is not there.
         if self.with_kind and self.system != "debian-11":
-            nodes = Nodes(self.story, machine, self.subject, restarted=self.layout == "isolated-poor")
+            nodes = Nodes(self.story, machine, self.subject, restarted=self.layout == "namespaced")
             nodes.without_cluster()
             with check("kind-wsl kind creates a cluster"):
                 result = self.subject.call(f"kind create cluster --image {NODE}")
@@ -198,7 +225,7 @@ class Story:
         brought = sorted(subject.packages() - self.had)
         with check("undo takes everything back but the packages"):
             subject.call("undo --yes")
-            theirs = self.package_paths(brought)
+            theirs = subject.package_paths(brought)
             self.compare([*SCRIPTS_MADE, *((re.escape(p), "belongs to a package that was brought") for p in theirs)])
         with check("nothing is left on the Windows side but what was there"):
             now = machine.windows.files()
@@ -218,21 +245,6 @@ class Story:
             expect(kind == ["tmpfs" if self.layout == "classic" else "cgroup2fs", "init"], f"{kind}")
             expect(not machine.warnings(), f"WSL warns: {machine.warnings()}")
             machine.stop()
-
-    def package_paths(self, packages):
-        """What the brought packages own or made when they were configured: their files, and what their scripts link to those."""
-        names = " ".join(packages)
-        own = set(self.machine.root(f"cd /; dpkg -L {names} 2>/dev/null | grep -E '^/(etc|usr/lib/(modules-load|sysctl)|var/lib/systemd)'; true").out.splitlines())
-        units = self.machine.root(f"dpkg -L {names} 2>/dev/null | grep -E '/systemd/(system|user)/[^/]+$'; true").out.splitlines()
-        names = {u.rsplit("/", 1)[1] for u in units}
-        now = Snapshot(self.machine).entries
-        for path, entry in now.items():
-            tail = path.rsplit("/", 1)[1]
-            if tail in names and ("/systemd/" in path) or path.startswith("/etc/alternatives/") or entry[4].startswith("/etc/alternatives"):
-                own.add(path)
-            if "deb-systemd" in path or path.startswith("/etc/systemd/") and entry[0] == "d" and path.endswith((".wants", ".requires")):
-                own.add(path)
-        return sorted(own & now.keys())
 
     def compare(self, excuses):
         if self.system == "debian-11":

@@ -2,6 +2,7 @@
 import re
 import time
 
+from checks import own_namespace
 from machine import Failed
 from report import expect
 from snapshot import Snapshot
@@ -62,6 +63,9 @@ class ByHand:
             words = machine.run("systemctl is-system-running; stat -fc %T /sys/fs/cgroup; cat /proc/1/comm").out.split()
             expect(words == ["running", "cgroup2fs", "systemd"], f"{words}\n{machine.root('systemctl --failed --no-legend', timeout=60).out}")
             expect(not machine.warnings(), f"WSL warns: {machine.warnings()}")
+            if story.layout == "namespaced":
+                expect(machine.root("cat /proc/1/cgroup").out.strip() == "0::/init.scope", "systemd is not at the root of its namespace")
+                own_namespace(machine)
         with self.check("status says that it is set up, and no shell is told of a set-up that waits"):
             status = self.subject.call("status").out
             expect(re.search(r"^(set up|Set up)", status, re.M), f"status:\n{status[-800:]}")

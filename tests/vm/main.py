@@ -14,7 +14,9 @@ import deep_dive
 import disk
 import fleet
 import images
+import poor
 import providers
+import rescue
 import whole
 import windows
 from checks import NODE, Subject, tell
@@ -25,12 +27,16 @@ from server import Releases
 
 PROJECT = images.HERE.parents[1]
 VERDICTS = PROJECT / "tests/data/wsl-config-verdicts.jsonl"
-# (layout, warm, with kind, the way through the restart): two of Debian 12's machines go through kind; one of all starts with nothing in apt's cache.
+# (layout, warm, with kind, the way through the restart). Two of Debian 12's machines create a cluster: one with v1 at first, one of today's WSL.
+# One starts with an empty apt cache.
 STORIES = {
-    "debian-12": [("classic", False, True, Typed), ("isolated-poor", True, True, ByHand), ("modern", True, False, Typed), ("isolated", True, False, FromWindows)],
+    "debian-12": [("classic", False, True, Typed), ("namespaced", True, True, ByHand), ("isolated-poor", True, False, FromWindows), ("modern", True, False, Typed),
+                  ("namespaced-poor", True, False, None), ("isolated", True, False, ByHand), ("rescue", True, False, None)],
     "debian-11": [("modern", True, True, ByHand)],
     "debian-13": [("modern", True, True, Typed)],
 }
+# Machines with a story of their own.
+OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell}
 
 
 def program(system):
@@ -92,9 +98,13 @@ def test(system, layouts, keep):
 
     def one(story):
         layout, warm, with_kind, way = story
-        machine = Machine(system, layout, folder / layout, warm=warm, windows=True)
+        machine = Machine(system, layout if layout in LAYOUTS else "classic", folder / layout, warm=warm, windows=True)
+        lines = report.story(f"{system} {layout}")
         try:
-            tell(machine, system, layout, releases, binary, report.story(f"{system} {layout}"), with_kind, way)
+            if layout in OWN:
+                OWN[layout](machine, releases, binary, lines)
+            else:
+                tell(machine, system, layout, releases, binary, lines, with_kind, way)
         finally:
             if not keep:
                 throw_away(machine.folder)
@@ -194,7 +204,7 @@ def shell(system, layout):
 def main():
     parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
     parser.add_argument("system", nargs="?", default="debian-12", choices=list(images.SUITES))
-    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join(LAYOUTS)}")
+    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join([*LAYOUTS, 'rescue'])}")
     parser.add_argument("--demo", action="store_true", help="show the set-up on this terminal, as its user sees it")
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")
@@ -206,9 +216,10 @@ def main():
     parser.add_argument("--whole", action="store_true", help="the time of a whole set-up, and of the guide typed by hand (tests/bench/run whole)")
     parser.add_argument("--figures", metavar="FILE", help="with --whole: the figures as JSON")
     args = parser.parse_args()
-    unknown = [layout for layout in args.layouts if layout not in LAYOUTS]
+    known = [*LAYOUTS, *(name for name in OWN if name not in LAYOUTS)]
+    unknown = [layout for layout in args.layouts if layout not in known]
     if unknown:
-        parser.error(f"unknown layout {unknown[0]}; there are {', '.join(LAYOUTS)}")
+        parser.error(f"unknown layout {unknown[0]}; there are {', '.join(known)}")
     if args.build:
         return print(prepare(args.system, [])) or 0
     if args.demo or args.shell:

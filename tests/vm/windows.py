@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import images
-from machine import launch
+from machine import Failed, launch
 
 sys.path.append(str(images.HERE.parent / "windows"))
 import service  # noqa: E402
@@ -167,7 +167,7 @@ class Backend(service.Backend):
         directory = {None: "/mnt/c/Users/dev", "~": None}.get(request.directory, linux_path(request.directory))
         try:
             channel = self.machine.ensure(lambda: self.machine.connect(argv, request.user or "dev", directory, request.env, terminal=request.terminal))
-        except (OSError, EOFError):
+        except (OSError, EOFError, Failed):  # Failed: the distribution does not start
             raise service.Died from None
         ran.code = link.bridge(channel)
         return ran.code

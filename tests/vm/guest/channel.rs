@@ -63,6 +63,9 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
     let request = read_request(&mut stream)?;
     let user = find_user(if request.user.is_empty() { "root" } else { &request.user })
         .ok_or_else(|| io::Error::other(format!("no user {}", request.user)))?;
+    if systemd && !request.raw {
+        wait_for_boot();
+    }
     if systemd && !request.raw && user.uid != 0 {
         if let Err(what) = session(&user) {
             frame(&mut stream, 2, format!("wsl: Failed to start the systemd user session for '{}'. See journalctl for more details. ({what})\n", user.name).as_bytes())?;
@@ -175,6 +178,31 @@ fn copy(mut from: File, kind: u8, out: &Mutex<TcpStream>) {
     }
 }
 
+fn systemctl(args: &[&str]) -> String {
+    let out = Command::new("/usr/bin/timeout")
+        .args(["10", "/bin/systemctl"])
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    out.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default()
+}
+
+/// The first command of a start waits for systemd, as on WSL (`WaitForBootProcess`), and goes on if its time is up.
+fn wait_for_boot() {
+    static WAITED: Mutex<bool> = Mutex::new(false);
+    let mut waited = WAITED.lock().expect("waited");
+    let end = Instant::now() + TIMEOUT;
+    // `--wait` costs less than asking often, but never returns when systemd re-executes itself meanwhile: hence the timeout
+    while !*waited
+        && !matches!(systemctl(&["is-system-running", "--wait"]).as_str(), "running" | "degraded" | "maintenance")
+        && Instant::now() < end
+    {
+        sleep(Duration::from_secs(1));
+    }
+    *waited = true;
+}
+
 /// WSL's CreateLoginSession: once for each user and start, `login -f USER` on a terminal that stays open, then the user's manager.
 fn session(user: &User) -> Result<(), String> {
     let mut sessions = SESSIONS.lock().expect("sessions");
@@ -183,21 +211,6 @@ fn session(user: &User) -> Result<(), String> {
         return Ok(());
     }
     let end = Instant::now() + TIMEOUT;
-    // `--wait` costs less than asking often, but never returns when systemd re-executes itself meanwhile: hence the timeout
-    let systemctl = |args: &[&str]| {
-        let out = Command::new("/usr/bin/timeout")
-            .args(["10", "/bin/systemctl"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output();
-        out.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default()
-    };
-    while !matches!(systemctl(&["is-system-running", "--wait"]).as_str(), "running" | "degraded")
-        && Instant::now() < end
-    {
-        sleep(Duration::from_secs(1));
-    }
     let (master, slave) = sys::pty(24, 80).map_err(|e| e.to_string())?;
     let (master, slave) = unsafe { (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave)) };
     let mut login = Command::new("/bin/login");

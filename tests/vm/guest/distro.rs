@@ -64,7 +64,8 @@ pub fn join_login_cgroup() -> std::io::Result<()> {
 /// Safe mode (`wsl2.safeMode`) turns systemd, fstab, drives, interop and the boot command off, whatever wsl.conf says
 /// (WSL `src/linux/init/config.cpp:101-132`).
 pub fn read_conf() -> Conf {
-    let mut conf = conf::read(&fs::read("/etc/wsl.conf").unwrap_or_default(), Dialect::WslConf);
+    let dialect = if version() >= vec![2, 9, 13] { Dialect::WslConfSkip } else { Dialect::WslConf };
+    let mut conf = conf::read(&fs::read("/etc/wsl.conf").unwrap_or_default(), dialect);
     if choice("safe") == "true" {
         let off = ["boot.systemd", "automount.mountfstab", "automount.enabled", "interop.enabled"];
         conf.values.retain(|(key, _)| !off.contains(&key.as_str()) && key != "boot.command");
