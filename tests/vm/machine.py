@@ -180,6 +180,12 @@ class Machine(Channel):
         lines = subprocess.run([str(self.program), "conf", str(file), "wslconfig"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
         return dict(line.split("=", 1) for line in lines[:-1])
 
+    def write_wslconfig(self, content):
+        """What a user does in an editor on Windows."""
+        file = self.profile / ".wslconfig"
+        file.write_bytes(content)
+        os.chown(file, UID, UID)
+
     def console(self):
         return self.serial.read_text(errors="replace") if self.serial.exists() else ""
 

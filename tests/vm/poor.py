@@ -46,7 +46,7 @@ class Poor:
                 self.names_windows(machine.run(f"kind-wsl {command}", timeout=300).text)
         self.agreement.here("the root of the namespace lacks pids")
         with check("isolateDistroCgroup=false in .wslconfig and a shutdown fix it", needed=True):
-            (machine.profile / ".wslconfig").write_text("[wsl2]\nisolateDistroCgroup=false\n")
+            machine.write_wslconfig(b"[wsl2]\nisolateDistroCgroup=false\n")
             machine.wsl_shutdown()
             machine.settle()
             result = subject.call(f"setup --yes {subject.flags}", timeout=900)

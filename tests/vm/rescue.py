@@ -38,7 +38,7 @@ class Rescue:
 
     def run(self):
         with self.story.check("the distribution starts, on cgroup v1 and without systemd", needed=True):
-            self.config.write_bytes(CONFIG)
+            self.machine.write_wslconfig(CONFIG)
             self.machine.start()
             self.subject.install()
             self.machine.root("cat > /tmp/init <<'END'\n" + REFUSES_V1 + "END\nrm /sbin/init; install -m 755 /tmp/init /sbin/init; rm /tmp/init")
@@ -78,13 +78,13 @@ class Rescue:
             state = machine.run("systemctl is-system-running; systemctl is-active emergency.target", user="root").out.split()
             expect(state == ["maintenance", "active"], f"{state}")
         with check("in safe mode, undo as root reverts the setup (exit 0)", needed=True):
-            self.config.write_bytes(b"[wsl2]\r\nsafeMode=true\r\n" + CONFIG)
+            self.machine.write_wslconfig(b"[wsl2]\r\nsafeMode=true\r\n" + CONFIG)
             machine.wsl_shutdown()
             safe = machine.run("cat /proc/1/comm; ls /mnt/c; mount | grep -c /mnt/gone; echo \"$WSL_INTEROP\"", user="root").out.split()
             expect(safe == ["init", "0"], f"not WSL's safe mode: {safe}")
             done = machine.run("/usr/local/bin/kind-wsl undo --safe-mode --yes", user="root", timeout=600)
             expect(done.code == 0, f"exit {done.code}:\n{done.text[-1500:]}")
-            self.config.write_bytes(CONFIG)
+            self.machine.write_wslconfig(CONFIG)
             machine.wsl_shutdown()
         with check("it starts again, although fstab is still broken"):
             expect(machine.warnings() == ["Processing /etc/fstab with mount -a failed."], f"{machine.warnings()}")
@@ -102,7 +102,6 @@ class Rescue:
             found = self.doctor()
             changed = {name: (self.findings.get(name), found.get(name)) for name in found.keys() | self.findings.keys() if found.get(name) != self.findings.get(name)}
             expect(not changed, f"doctor differs: {changed}")
-            self.subject.call("status")
 
     def doctor(self):
         result = self.machine.run("kind-wsl doctor --json", timeout=300)

@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
@@ -82,7 +83,9 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
         .env_clear()
         .envs(environment(&user, systemd, request.raw))
         .envs(request.env.clone());
-    command.current_dir(request.dir.as_deref().unwrap_or(&user.home));
+    // a folder on a drive that is not mounted: wsl.exe says so and goes on in the user's home
+    let dir = request.dir.as_deref().filter(|dir| Path::new(dir).is_dir());
+    command.current_dir(dir.unwrap_or(&user.home));
     let mut readers: Vec<(u8, File)> = Vec::new();
     let mut input = None;
     let mut master = None;
@@ -195,7 +198,10 @@ fn wait_for_boot() {
     let end = Instant::now() + TIMEOUT;
     // `--wait` costs less than asking often, but never returns when systemd re-executes itself meanwhile: hence the timeout
     while !*waited
-        && !matches!(systemctl(&["is-system-running", "--wait"]).as_str(), "running" | "degraded" | "maintenance")
+        && !matches!(
+            systemctl(&["is-system-running", "--wait"]).as_str(),
+            "running" | "degraded" | "maintenance"
+        )
         && Instant::now() < end
     {
         sleep(Duration::from_secs(1));
