@@ -43,10 +43,10 @@ use crate::{stages, ui};
     name = "kind-wsl",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or unanswered question, 3 restart needed, 4 something is not as \
-                  it should be, 130 interrupted.\n\nExamples:\n  kind-wsl plan                 what set-up would do here; changes nothing\n  \
-                  kind-wsl setup                do it\n  kind-wsl kind create cluster  make a cluster\n  kind-wsl undo                 \
-                  take everything back"
+    after_help = "Exit codes: 0 success, 1 failure, 2 usage error or missing answer, 3 restart required, 4 checks failed, \
+                  130 interrupted.\n\nExamples:\n  kind-wsl plan                 show what setup would do; changes nothing\n  \
+                  kind-wsl setup                set up this machine\n  kind-wsl kind create cluster  create a cluster\n  kind-wsl undo                 \
+                  revert everything"
 )]
 pub struct Cli {
     /// When to use color; auto: on a terminal, unless `NO_COLOR` is set
@@ -58,10 +58,10 @@ pub struct Cli {
     /// Show only what is needed or wrong
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Work on the tree at this directory instead of the running system, with the programs that are in it.
+    /// Operate on the root file system in DIR instead of the running system
     #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
     root: Utf8PathBuf,
-    /// The user whose cluster it will be, where it is not the one who calls.
+    /// User to set up for (default: the calling user)
     #[arg(long, global = true, value_name = "NAME")]
     user: Option<String>,
     #[command(subcommand)]
@@ -70,29 +70,29 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set the machine up, or go on where an earlier run ended.
+    /// Set up this machine, or resume an interrupted setup
     Setup(setup::Setup),
     /// Show what setup would do, without changing anything
     Plan(plan::PlanCommand),
-    /// Write a file that sets up many machines: a script, a playbook, user-data or an image
+    /// Export the setup for many machines: shell, Ansible, cloud-init or image
     Export(export::ExportCommand),
     /// Show whether this machine is set up, and what to do next
     Status(status::StatusCommand),
-    /// Look for what is wrong, and say what kind would say.
+    /// Check this machine and predict whether kind will accept it
     Doctor(doctor::Doctor),
-    /// Take the set-up back, byte for byte.
+    /// Undo the setup and restore every changed file
     Undo(undo::Undo),
-    /// Say what a stage is for, or what an error message means and whether its cause is on this machine.
+    /// Explain a setup stage or diagnose an error message
     Explain(explain::Explain),
-    /// Show where a cluster's processes live, what is delegated to them, and who they are outside.
+    /// Show the cgroup tree, delegated controllers and user mapping of a cluster
     Inspect(inspect::Inspect),
-    /// Write down this machine, the plan and the journal, for a bug report or for `plan --facts`.
+    /// Write a redacted report for bug reports and `plan --facts`
     Report(report::Report),
-    /// Run kind in a delegated scope, with the provider that was set up.
+    /// Run kind in a delegated scope, with the provider that was set up
     Kind(kind::KindCommand),
-    /// Print what a shell needs to complete kind-wsl's words.
+    /// Generate shell completion scripts
     Completions(completions::Completions),
-    /// The catalogue of crun versions.
+    /// List or download crun versions
     #[command(subcommand)]
     Crun(crun::CrunCommand),
 }
@@ -100,25 +100,25 @@ enum Command {
 /// Which stages, for whom, and where downloads come from.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StageArgs {
-    /// Only these stages.
+    /// Apply only these stages (comma-separated)
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     only: Vec<String>,
-    /// Not these stages.
+    /// Skip these stages (comma-separated)
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     skip: Vec<String>,
-    /// Also write what has no effect on this machine, as the guide does.
+    /// Also apply steps that are not needed on this machine
     #[arg(long)]
     guide: bool,
-    /// A TOML file of answers: `question = "answer"`.
+    /// Read answers from a TOML file (`idle = "yes"`)
     #[arg(long, value_name = "FILE")]
     answers: Option<Utf8PathBuf>,
-    /// Download from here instead of from the publishers; https, laid out as docs/downloads.md says.
+    /// Download from this https mirror (layout: docs/downloads.md)
     #[arg(long, value_name = "URL", env = session::MIRROR, hide_env_values = true)]
     mirror: Option<String>,
-    /// Take downloads from this directory, under their own file names.
+    /// Use files from this directory instead of downloading
     #[arg(long, value_name = "DIR", conflicts_with = "mirror")]
     offline: Option<Utf8PathBuf>,
-    /// The Windows profile that holds .wslconfig, as this distribution sees it.
+    /// Windows profile directory that holds .wslconfig
     #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
     /// Version of WSL that a system at --root is for, such as wsl=2.6.1
@@ -234,6 +234,7 @@ pub fn main() -> Exit {
         }
     };
     ui::set_color_choice(cli.color);
+    ui::set_charset(&environment());
     for (name, value) in forgotten {
         ui::err(&format!("warning: ignoring {name}: another user can change `{value}`"));
     }

@@ -108,7 +108,7 @@ pub struct Plan {
 
 /// A change that can not even be looked at.
 #[derive(Debug, thiserror::Error)]
-#[error("stage `{stage}` can not be planned")]
+#[error("stage `{stage}` cannot be planned")]
 pub struct PlanError {
     pub stage: &'static str,
     pub source: ChangeError,

@@ -125,7 +125,7 @@ pub(crate) fn docker_host(user: &Account) -> String {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no provider")]
+#[error("unknown provider `{0}`")]
 pub struct UnknownProvider(String);
 
 impl FromStr for Provider {

@@ -185,7 +185,7 @@ impl Question {
 
 /// What was said is no answer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{said}` is no answer to {place}")]
+#[error("invalid value `{said}` for {place}")]
 pub struct AnswerError {
     /// The flag, variable or key of a file.
     pub place: String,

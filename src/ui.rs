@@ -4,6 +4,7 @@ mod ask;
 pub mod cgroups;
 mod json;
 pub mod live;
+mod marks;
 mod plain;
 pub mod render;
 mod safe;
@@ -20,6 +21,7 @@ use crate::fix::Advice;
 
 pub use ask::{Consent, ask, confirm, consent};
 pub use json::{Json, VERSION, line as json_line, text as json_text, whole as json_whole};
+pub use marks::set_charset;
 pub use plain::Plain;
 pub use safe::{one_line, visible};
 pub use term::Term;

@@ -78,7 +78,7 @@ impl fmt::Display for Prediction {
             Self::NoInfo { provider, said } => {
                 write!(f, "kind fails: \"failed to get {provider} info\"; {provider} says: {said}")
             }
-            Self::NoProvider { provider } => write!(f, "kind fails: there is no {provider} to ask"),
+            Self::NoProvider { provider } => write!(f, "{provider} is not installed, so kind cannot run"),
             Self::AnotherProvider { name, wanted } => write!(f, "kind takes {name}, not {wanted}"),
             Self::NoWrapper { said } => write!(f, "the wrapper's scope can not be made: {said}"),
         }

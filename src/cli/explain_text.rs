@@ -243,7 +243,7 @@ fn unknown(text: &str) -> Exit {
     let failure = if text.trim().is_empty() {
         Failure::new("there is nothing to explain: the text is empty", Some(PIPE.to_owned()))
     } else {
-        let what = "this message is not among the known symptoms";
+        let what = "no known cause matches this message";
         let hint = "`kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report";
         Failure::new(what, Some(hint.to_owned()))
     };

@@ -33,7 +33,7 @@ pub(crate) struct Fetch {
     /// Also kind, kubectl and the CNI plugins, the recommended ones.
     #[arg(long)]
     all: bool,
-    /// Download from here instead of from the publishers; https, laid out as docs/downloads.md says.
+    /// Download from this https mirror (layout: docs/downloads.md)
     #[arg(long, value_name = "URL", env = super::session::MIRROR, hide_env_values = true)]
     mirror: Option<String>,
 }

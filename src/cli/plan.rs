@@ -15,25 +15,33 @@ use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::fetch::Source;
 use crate::plan::Plan;
-use crate::ui::{self, json_line, out, render};
+use crate::ui::render::{self, PlanParts};
+use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, styled};
 
 /// The flags of `plan`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "By default, the plan shows the stages that change something, every file that changes, downloads and the restart. \
-                  -v also shows the stages that need no change and why; -q shows only one line for each stage that changes \
-                  something or is blocked.\n\n\
-                  Exit codes with --exit-code: 0 nothing to do, 1 changes, 4 blocked. Without it: 0.\n\n\
-                  Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan -v                   \
-                  also why the other stages need no change\n  kind-wsl plan -q --exit-code       for scripts\n  \
+    after_help = "Exit codes with --exit-code: 0 nothing to do, 1 changes, 4 blocked. Without it: 0.\n\n\
+                  Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan --diff               \
+                  show every file before and after\n  kind-wsl plan -q --exit-code       for scripts\n  \
                   kind-wsl plan --facts report.json  plan for the machine of a `kind-wsl report`"
 )]
+#[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct PlanCommand {
     #[command(flatten)]
     choosing: StageArgs,
     /// Plan for the machine that a report describes
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
+    /// Show every stage with its reason, also those that change nothing
+    #[arg(long)]
+    all: bool,
+    /// Show every file before and after, and what else changes
+    #[arg(long)]
+    diff: bool,
+    /// Show every download with its size, address and sha256
+    #[arg(long)]
+    downloads: bool,
     /// Exit with 0 if there is nothing to do, 1 if there are changes, 4 if setup is blocked
     #[arg(long)]
     exit_code: bool,
@@ -72,7 +80,7 @@ impl PlanCommand {
                 json!({ "schema": SCHEMA, "plan": plan, "downloads": downloads(plan), "missing": missing.map(|f| f.causes) }),
             );
         } else {
-            out(&render::detailed(plan, facts, global.detail()));
+            self.print(plan, facts, global.detail());
             if let Some(failure) = missing {
                 ui::fail(&failure);
             }
@@ -86,5 +94,31 @@ impl PlanCommand {
         } else {
             Exit::Failed
         }
+    }
+
+    fn print(&self, plan: &Plan, facts: &Facts, detail: Detail) {
+        if detail == Detail::Brief {
+            out(&render::brief(plan, facts));
+            return;
+        }
+        let parts = PlanParts { all: self.all, diff: self.diff, downloads: self.downloads };
+        let parts = if detail == Detail::Full { PlanParts::ALL } else { parts };
+        out(&format!("{}{}", render::summary(plan, facts), render::details(plan, facts, parts)));
+        if plan.blocked().is_some() || plan.is_empty() {
+            return;
+        }
+        let rows = [
+            ("Apply", "kind-wsl setup", true),
+            ("File diffs", "kind-wsl plan --diff", !parts.diff),
+            ("Downloads", "kind-wsl plan --downloads", !parts.downloads && plan.downloads().next().is_some()),
+            ("All stages", "kind-wsl plan --all", !parts.all),
+        ];
+        let shown = rows.into_iter().filter(|(_, _, is_shown)| *is_shown);
+        let rows: Vec<_> = shown
+            .map(|(what, command, _)| {
+                columns(&[("  ", 2, DIM), (what, 12, DIM)], &styled(BOLD, command), ui::width())
+            })
+            .collect();
+        out(&format!("\nNothing was changed.\n{}", rows.join("\n")));
     }
 }

@@ -203,7 +203,7 @@ fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {
         let known = keys().collect::<Vec<_>>().join(", ");
         let hint =
             near.map_or_else(|| format!("the keys are: {known}"), |near| format!("did you mean `{near}`?"));
-        Failure::usage(format!("`{key}` in `{path}` is no question"), hint)
+        Failure::usage(format!("unknown key `{key}` in `{path}`"), hint)
     })
 }
 

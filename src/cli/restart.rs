@@ -165,29 +165,27 @@ impl Restarting<'_> {
         match handed {
             Err(why) => {
                 if let Some(why) = why.filter(|_| !self.json) {
-                    out(&ui::wrap(&format!("It is left to you: {why}."), ui::width()).join("\n"));
+                    out(&ui::wrap(&format!("Automatic restart is not available: {why}."), ui::width())
+                        .join("\n"));
                 }
                 self.say(&self.lines());
             }
-            Ok(By::Driver) => self.say("kind-wsl.exe does it now."),
+            Ok(By::Driver) => self.say("kind-wsl.exe restarts WSL now."),
             Ok(By::Prompt) => {
                 self.say(&format!(
-                    "A window of Windows does it and goes on. Should none open:\n{}",
+                    "A new window restarts WSL and finishes setup. If none opens:\n{}",
                     self.lines()
                 ));
             }
             Ok(By::Helper { place, log, rescue }) => {
-                let text =
-                    "WSL stops now, and this window's shell with it. The set-up goes on in a new window.";
-                self.say(&format!(
-                    "{}\nShould none open within a minute (what happened is in {log}):\n{}",
-                    ui::wrap(text, ui::width()).join("\n"),
-                    self.lines()
-                ));
+                let text = "WSL stops now, and this terminal closes. A new window opens and finishes setup. \
+                            If none opens within a minute:";
+                let text = ui::wrap(text, ui::width()).join("\n");
+                self.say(&format!("{text}\n{}\nLog: {log}", self.lines()));
                 if let Some(command) = rescue {
                     let name = self.facts.wsl.distro();
                     self.say(&format!(
-                        "If {name} does not start anymore, type in Windows:\n{}",
+                        "If {name} does not start anymore, run in PowerShell:\n{}",
                         styled(CYAN, &format!("  {command}"))
                     ));
                 }
@@ -218,7 +216,7 @@ impl Restarting<'_> {
             }
             self.session.host.pause(TICK);
         }
-        err("The restart did not happen: nothing more was heard from the helper.");
+        err("The restart did not happen: the helper stopped responding.");
     }
 
     fn reason(&self) -> String {
@@ -236,24 +234,22 @@ impl Restarting<'_> {
         let mut names: Vec<&str> = self.awaited.why.iter().map(String::as_str).collect();
         names.dedup();
         let mut lines = vec![String::new(), styled(YELLOW.bold(), title)];
-        lines.extend(last.map(|outcome| format!("The last time: {}.", windows::describe(&outcome))));
-        lines.extend(ui::wrap(&format!("These count only then: {}.", names.join(", ")), ui::width()));
+        lines.extend(last.map(|outcome| format!("Last attempt: {}.", windows::describe(&outcome))));
+        lines.extend(ui::wrap(&format!("Takes effect after the restart: {}", names.join(", ")), ui::width()));
         lines.join("\n")
     }
 
     /// The lines to type, where nobody does it.
     fn lines(&self) -> String {
         let Some(scope) = self.awaited.scope.of_wsl() else {
-            return format!("Restart the machine, then type:\n{}", styled(CYAN, "  kind-wsl setup"));
+            return format!("Restart the machine, then run:\n{}", styled(CYAN, "  kind-wsl setup"));
         };
         let [stop, resume] = self.request(scope).manual_commands();
         let lines = styled(CYAN, &format!("  {stop}\n  {resume}"));
         let mut note = match self.awaited.scope {
-            RestartScope::Distro => {
-                "The first ends this distribution alone, with everything that runs in it.".to_owned()
-            }
+            RestartScope::Distro => "The first line stops only this distribution and everything in it.".to_owned(),
             RestartScope::Vm | RestartScope::Machine => {
-                "The first ends every running WSL distribution, Docker Desktop's too.".to_owned()
+                "The first line stops every running WSL distribution, also Docker Desktop's.".to_owned()
             }
         };
         // systemd's end wipes the entry of Windows programs for all of them.
@@ -261,9 +257,9 @@ impl Restarting<'_> {
             && self.facts.wsl.is_before(&COMPAT.wsl.terminate_ends_it)
             && self.facts.systemd.pid1 == "systemd"
         {
-            note += " With this version of WSL others that run may lose Windows programs until `wsl.exe --shutdown`.";
+            note += " With this version of WSL, other distributions may not start Windows programs until `wsl.exe --shutdown`.";
         }
         let note = ui::wrap(&note, ui::width()).join("\n");
-        format!("Type these two lines in Windows (PowerShell or Command Prompt):\n{lines}\n{note}")
+        format!("Run these two lines in PowerShell or Command Prompt:\n{lines}\n{note}")
     }
 }

@@ -27,23 +27,22 @@ use consent::Proposal;
 /// The flags of `setup`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl setup                       ask, show the plan, do it\n  kind-wsl setup --yes                 take the recommended \
-                  answers\n  kind-wsl setup --only systemd,cgroup these stages alone"
+    after_help = "Examples:\n  kind-wsl setup                       show the plan, ask, set up\n  kind-wsl setup --yes                 use the recommended answers\n  kind-wsl setup --only systemd,cgroup undo only these stages"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Setup {
     #[command(flatten)]
     choosing: StageArgs,
-    /// Ask nothing: take the recommended answers, and go ahead.
+    /// Do not prompt; use the recommended answers
     #[arg(short, long)]
     yes: bool,
-    /// End with exit code 3 where a restart is needed, without starting it.
+    /// Do not restart WSL; exit with code 3 if a restart is required
     #[arg(long)]
     no_restart: bool,
     /// Go on after this restart, for whoever did it.
     #[arg(long, value_name = "ID", hide = true)]
     resume: Option<String>,
-    /// Print events as JSON lines.
+    /// Print events as JSON lines
     #[arg(long)]
     json: bool,
     /// The digest of the plan that was shown and agreed to by the run that became root.
@@ -67,10 +66,14 @@ impl Setup {
         let selection = &chosen.selection;
         let resumes = session.journal_state.is_interrupted();
         if self.agreed.is_none() {
-            self.decide(&facts, &mut answers, selection)?;
+            self.require_answers(&facts, &answers, selection)?;
             settle_crun(&facts, &mut answers, &source(&chosen), !self.yes)?;
         }
         let mut plan = prepare::plan(&session, &facts, &answers, selection)?.from(source(&chosen));
+        if self.agreed.is_none() && plan.blocked().is_some() && self.can_ask() {
+            Self::decide(&facts, &mut answers, selection)?;
+            plan = prepare::plan(&session, &facts, &answers, selection)?.from(source(&chosen));
+        }
         // What waits for a restart is looked at by the run itself: it knows whether that took place.
         if session.journal_state.waiting.is_none() {
             refuse_blocked(&plan)?;
@@ -193,6 +196,6 @@ fn failure(error: EngineError) -> Failure {
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {
     let Some(stage) = plan.blocked() else { return Ok(()) };
-    let text = format!("stage `{}` can not be set up: {}", stage.id, stage.why);
+    let text = format!("stage `{}` cannot be set up: {}", stage.id, stage.why);
     Err(Failure::new(text, stage.hint.clone()))
 }

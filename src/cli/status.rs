@@ -157,7 +157,7 @@ impl StatusCommand {
             out(&format!("`{command}` {what}"));
         }
         if detail == Detail::Full {
-            out(&format!("\n{}", render::table(&plan.stages, detail)));
+            out(&format!("\n{}", render::table(&plan.stages)));
             show_changes(journal_state);
         }
         Ok(Exit::Done)

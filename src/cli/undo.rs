@@ -23,13 +23,13 @@ const HARMLESS: [&str; 7] = ["idle", "limits", "modules", "restart", "tools", "u
 /// The flags of `undo`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl undo              everything except the packages\n  kind-wsl undo --packages   the packages that kind-wsl installed as well\n  \
+    after_help = "Examples:\n  kind-wsl undo              everything except the packages\n  kind-wsl undo --packages   also remove the packages that kind-wsl installed\n  \
                   kind-wsl undo --last       only what the last setup changed\n  kind-wsl undo limits idle  only these stages\n\n\
                   If the distribution does not start anymore, run in Windows: kind-wsl.exe rescue -d NAME"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct Undo {
-    /// These stages alone.
+    /// Undo only these stages
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
     /// Undo only what the last setup changed
@@ -44,13 +44,13 @@ pub(crate) struct Undo {
     /// In WSL's safe mode: leave what needs systemd or Windows for the next undo, and exit with code 3 if anything is left
     #[arg(long, conflicts_with = "packages")]
     safe_mode: bool,
-    /// What to do with what others changed since: stop and show it, keep it, or restore what was there before us.
+    /// What to do with files that changed since setup
     #[arg(long, value_enum, default_value_t = OnDrift::Stop, value_name = "HOW")]
     drift: OnDrift,
-    /// Ask nothing.
+    /// Do not prompt
     #[arg(short, long)]
     yes: bool,
-    /// Print events as JSON lines.
+    /// Print events as JSON lines
     #[arg(long)]
     json: bool,
 }
@@ -224,14 +224,10 @@ impl Undo {
             }
             // In safe mode, a new start comes next anyway.
             if undone.restart.is_some() && !self.safe_mode {
-                out(&styled(
-                    YELLOW,
-                    &match command {
-                        Some(command) => {
-                            format!("The old settings take effect after a restart. In Windows: {command}")
-                        }
-                        None => "The old settings take effect after a restart of this machine.".to_owned(),
-                    },
+                out(&styled(YELLOW, "The old settings take effect after a restart:"));
+                out(&command.map_or_else(
+                    || "  restart this machine".to_owned(),
+                    |command| format!("  {command}     (in PowerShell)"),
                 ));
             }
             if undone.interrupted {

@@ -21,7 +21,7 @@ pub enum EngineError {
         source: Box<ChangeError>,
     },
     /// A change reported success and is not there.
-    #[error("stage `{stage}`: {target} did not take: {seen}")]
+    #[error("stage `{stage}`: {target} was applied but is not in effect: {seen}")]
     NotApplied {
         stage: String,
         /// What it was about.
@@ -30,13 +30,13 @@ pub enum EngineError {
         seen: String,
     },
     /// A command that has to follow changes failed.
-    #[error("what has to follow the changes failed")]
+    #[error("a follow-up command failed")]
     Trigger(#[source] HostError),
     /// A program whose answer decides on the setup could not be asked.
     #[error(transparent)]
     Unanswered(HostError),
     /// A stage stands in the way.
-    #[error("stage `{stage}` can not be set up: {what}")]
+    #[error("stage `{stage}` cannot be set up: {what}")]
     Blocked {
         stage: &'static str,
         /// What stands in the way.
@@ -44,7 +44,7 @@ pub enum EngineError {
         hint: String,
     },
     /// Restarted, and it is as before.
-    #[error("it was started again, and that did not help: {}", .failed_checks.join("; "))]
+    #[error("the restart did not apply the change: {}", .failed_checks.join("; "))]
     RestartIneffective {
         /// What is seen instead of what was expected.
         failed_checks: Vec<String>,
@@ -74,7 +74,7 @@ impl EngineError {
             Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => NextStep::Do(hint.clone()),
             Self::ChecksFailed { failed } => return failed.first().map(|report| NextStep::Do(report.fix.to_string())),
             Self::Unreachable(gone) => NextStep::Do(gone.hint()),
-            Self::Drift(_) => NextStep::Do("decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us".to_owned()),
+            Self::Drift(_) => NextStep::Do("use `--drift keep` to keep the current file, or `--drift restore` to restore the original".to_owned()),
         })
     }
 

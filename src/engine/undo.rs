@@ -41,7 +41,7 @@ pub struct UndoOptions {
     pub stages: Vec<String>,
     /// The change with this number and those after it.
     pub since: Option<u64>,
-    /// Also take out the packages that we brought.
+    /// Also remove the packages that kind-wsl installed
     pub packages: bool,
     pub drift: DriftPolicy,
     /// Leave what WSL's safe mode does not have for an undo outside of it.

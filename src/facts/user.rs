@@ -5,7 +5,7 @@ use crate::host::{Account, FileKind, System, accounts, by_name};
 /// Why there is nobody to set up a cluster for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UserError {
-    #[error("the cluster's user would be root, and rootless containers need an ordinary user")]
+    #[error("cannot set up for root: rootless containers need a regular user")]
     Root {
         /// An ordinary account of this machine.
         instead: Option<String>,

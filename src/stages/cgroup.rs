@@ -41,7 +41,7 @@ pub(crate) static MOVE_WSL2: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "cgroup",
-    title: "only cgroup v2",
+    title: "use cgroup v2 only",
     from: "guide",
     why: "A rootless provider needs cgroup v2: kind stops otherwise (`running kind with rootless provider requires \
           cgroup v2`). WSL before 2.5.7 mounts v1 beside it; `cgroup_no_v1=all` on the kernel command line keeps every \

@@ -26,7 +26,7 @@ pub(crate) static MOUNT_FSTAB: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "cgroup-mount",
-    title: "cgroup v2 at /sys/fs/cgroup",
+    title: "mount cgroup v2 at /sys/fs/cgroup",
     from: "guide",
     why: "With v1 switched off, a WSL before 2.5.7 still leaves its tmpfs at /sys/fs/cgroup with v2 below it in `unified`, \
           and systemd takes the hierarchy that it finds. The guide's fstab line is mounted by WSL's own `mount -a`, \

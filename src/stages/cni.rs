@@ -9,7 +9,7 @@ use crate::version::Version;
 
 pub(crate) static STAGE: Stage = Stage {
     id: "cni",
-    title: "CNI plugins",
+    title: "install the CNI plugins",
     from: "guide",
     why: "Ubuntu 22.04's podman 3.4 writes network files of version 1.0.0, and its CNI plugins 0.9.1 read only up to \
           0.4.0: `plugin bridge does not support config version \"1.0.0\"` as soon as kind makes its network \

@@ -7,7 +7,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "controllers",
-    title: "all controllers reach systemd",
+    title: "enable all controllers for systemd",
     from: "beyond the guide",
     why: "The pre-releases 2.9.8 to 2.9.12 of WSL keep systemd below /wsl-user/distro-N/systemd and may enable only cpu \
           and memory for it. kind then asks for `Delegate=yes`, which cannot help: a systemd user manager delegates only \
@@ -90,7 +90,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
     Applicability::redundant(if facts.cgroup.is_namespaced {
         "this distribution has a cgroup namespace, and its root has every controller"
     } else {
-        "no cgroup is between the root cgroup and systemd"
+        "systemd runs directly below the root cgroup"
     })
 }
 

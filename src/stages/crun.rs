@@ -17,8 +17,8 @@ use crate::version::Version;
 
 pub(crate) static CRUN_VERSION: Question = Question {
     id: "crun_version",
-    prompt: "Which crun shall podman run?",
-    help: "the crun to install: a version, `recommended` (the distribution's own where that serves), `latest`, or `keep`",
+    prompt: "Which crun version should podman use?",
+    help: "crun to install: a version, `recommended`, `latest` or `keep`",
     form: AnswerKind::Open(choices, |said| match said {
         "keep" | "recommended" | "latest" => Ok(()),
         _ => {
@@ -33,7 +33,7 @@ pub(crate) static CRUN_VERSION: Question = Question {
 pub(crate) static CRUN_SHA256: Question = Question {
     id: "crun_sha256",
     prompt: "The sha256 of that crun binary?",
-    help: "the sha256 of a crun that is not in the catalogue, or a build of your own",
+    help: "sha256 of a crun that is not in the catalogue",
     form: AnswerKind::Open(
         |_| Vec::new(),
         |said| {
@@ -48,8 +48,8 @@ pub(crate) static CRUN_SHA256: Question = Question {
 
 pub(crate) static CRUN_BINARY: Question = Question {
     id: "crun_binary",
-    prompt: "The crun binary to install?",
-    help: "a crun binary on this machine, with --crun-sha256, instead of a download",
+    prompt: "Path of the crun binary to install?",
+    help: "path of a crun binary to install (requires --crun-sha256)",
     form: AnswerKind::Open(
         |_| Vec::new(),
         |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
@@ -64,7 +64,7 @@ const DROP_IN: &str = "50-kind-wsl-crun.conf";
 
 pub(crate) static STAGE: Stage = Stage {
     id: "crun",
-    title: "a crun that runs systemd",
+    title: "install crun",
     from: "guide",
     why: "kind's node runs systemd. crun before 1.9 can not start it everywhere, before 1.9.1 not on Linux 6.6 and \
           later (`chmod run/shm: Operation not supported`, crun#1308), and podman 5 wants 1.14.3 (`unknown version \

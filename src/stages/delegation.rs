@@ -7,8 +7,8 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 
 pub(crate) static DELEGATE: Question = Question {
     id: "delegate",
-    prompt: "Which controllers shall the user manager get?",
-    help: "controllers for the user manager: the guide's five, or all that there are (`yes`, as kind's page says)",
+    prompt: "Which controllers should be delegated to the systemd user manager?",
+    help: "cgroup controllers to delegate to the systemd user manager: the five that kind uses, or all",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),
@@ -22,7 +22,7 @@ pub(crate) static DELEGATE: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "delegation",
-    title: "controllers for the user manager",
+    title: "delegate controllers to the systemd user manager",
     from: "guide and page",
     why: "Rootless podman can limit only what its user manager was given. kind refuses unless cpu, memory and pids are \
           among it (kind pkg/cluster/internal/create/create.go, validateProvider) and says `Delegate=yes` whatever is \
@@ -43,9 +43,7 @@ const PATH: &str = "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf";
 
 fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let Some(manager) = facts.cgroup.manager.as_ref() else {
-        return Applicability::needed(
-            "no user manager runs yet, and by itself it would not get cpuset and io",
-        );
+        return Applicability::needed("by default, cpuset and io are not delegated");
     };
     let names = available(facts);
     let missing = manager.lacks(&names);

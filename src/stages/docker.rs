@@ -11,7 +11,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "docker",
-    title: "Docker without root",
+    title: "set up rootless Docker",
     from: "page",
     why: "kind's page asks for Docker 20.10 or later with a daemon of the user's own. Docker's own \
           dockerd-rootless-setuptool.sh makes it (moby contrib/): a unit in ~/.config/systemd/user, enabled and started, \

@@ -6,8 +6,8 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 
 pub(crate) static IDLE: Question = Question {
     id: "idle",
-    prompt: "Keep WSL, and a cluster, running after the last shell?",
-    help: "keep WSL running when the last shell closes (all distributions; costs their memory)",
+    prompt: "Keep WSL (and your cluster) running after you close the last terminal?",
+    help: "keep WSL running after the last terminal closes (uses the memory of all distributions)",
     form: AnswerKind::YesNo,
     when: |facts, _| {
         facts.wsl.is_two() && facts.windows.profile.is_some() && facts.windows.never_idle().is_none()
@@ -18,7 +18,7 @@ pub(crate) static IDLE: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "idle",
-    title: "the cluster outlives the last shell",
+    title: "keep WSL running after the last terminal closes",
     from: "beyond the guide",
     why: "WSL stops a distribution 15 s after its last Windows client has ended, and the virtual machine 60 s after its \
           last distribution, even while services run (WSL src/windows/service/exe/Lifetime.cpp; WSL#8854). podman's \
@@ -44,7 +44,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if answers.is_true(&IDLE) {
         return Applicability::needed("WSL stops an idle distribution after 15 s");
     }
-    Applicability::not_applicable("not asked for (`--idle yes`)")
+    Applicability::not_applicable("optional; enable with --idle")
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {

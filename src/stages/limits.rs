@@ -9,8 +9,8 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 
 pub(crate) static PRIVILEGED_PORTS: Question = Question {
     id: "privileged_ports",
-    prompt: "Let ordinary users publish ports from 80 on, for Ingress?",
-    help: "let ordinary users publish ports from 80 on; without it, map 8080 and 8443",
+    prompt: "Allow rootless nodes to publish ports 80 and 443 (for Ingress)?",
+    help: "allow ports 80 and 443 for rootless nodes (otherwise map 8080 and 8443)",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
     default: |_| "no".to_owned(),
@@ -19,8 +19,8 @@ pub(crate) static PRIVILEGED_PORTS: Question = Question {
 
 pub(crate) static DMESG_RESTRICT: Question = Question {
     id: "dmesg",
-    prompt: "Let ordinary users, and the kubelet, read the kernel log?",
-    help: "let ordinary users read the kernel log, by which the kubelet notices when memory ran out",
+    prompt: "Allow regular users to read the kernel log?",
+    help: "allow regular users to read the kernel log (the kubelet reads OOM events from it)",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),
     default: |_| "no".to_owned(),
@@ -29,7 +29,7 @@ pub(crate) static DMESG_RESTRICT: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "limits",
-    title: "kernel limits",
+    title: "raise kernel limits",
     from: "page",
     why: "All nodes share the host's inotify limits, and pods fail with `too many open files` when they are used up \
           (kind known-issues, kind#2586). A runtime creates a keyring per container, and a user may own only 200 keys by \

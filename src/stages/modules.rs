@@ -7,7 +7,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "modules",
-    title: "iptables modules are loaded",
+    title: "load the iptables modules at boot",
     from: "page",
     why: "A rootless node may not load kernel modules, so kube-proxy and Ingress fail where the host has not loaded \
           ip_tables and its companions (kind#3234). The page looks with lsmod, which does not show what is built into \

@@ -10,7 +10,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "nerdctl",
-    title: "containerd without root",
+    title: "set up rootless containerd",
     from: "page",
     why: "kind's page asks for nerdctl 1.7 or later with containerd 1.7 or later. nerdctl's own \
           containerd-rootless-setuptool.sh (nerdctl extras/rootless/) makes a containerd of the user's own: a unit in \

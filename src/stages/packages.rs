@@ -10,13 +10,13 @@ use crate::version::Version;
 
 pub(crate) static PROVIDER: Question = Question {
     id: Provider::QUESTION,
-    prompt: "Which provider shall run the nodes?",
-    help: "the container engine that runs kind's nodes",
+    prompt: "Which provider should run the nodes?",
+    help: "container engine that runs kind's nodes",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("podman", "rootless podman, as in the guide (recommended)"),
-            Choice::new("docker", "Docker with a daemon of the user's own"),
-            Choice::new("nerdctl", "nerdctl with a containerd of the user's own"),
+            Choice::new("docker", "rootless Docker"),
+            Choice::new("nerdctl", "rootless nerdctl (containerd)"),
         ]
     }),
     when: |_, _| true,
@@ -26,8 +26,8 @@ pub(crate) static PROVIDER: Question = Question {
 
 pub(crate) static REMOVE_PACKAGES: Question = Question {
     id: "remove_packages",
-    prompt: "Which packages may the installation remove?",
-    help: "packages that apt may remove because they conflict, separated by commas (default: none)",
+    prompt: "Which conflicting packages may be removed?",
+    help: "conflicting packages that may be removed, comma-separated",
     form: AnswerKind::Open(
         |_| Vec::new(),
         |said| {
@@ -53,7 +53,7 @@ pub(crate) static REMOVE_PACKAGES: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "packages",
-    title: "the provider and its companions",
+    title: "install packages",
     from: "guide",
     why: "The guide installs podman alone. Rootless containers also need newuidmap (package uidmap), a network helper \
           (slirp4netns, or pasta from podman 5 on), a D-Bus session for the user manager (dbus-user-session), and \

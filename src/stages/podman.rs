@@ -13,11 +13,11 @@ use crate::version::Version;
 
 pub(crate) static CGROUP_MANAGER: Question = Question {
     id: "cgroup_manager",
-    prompt: "Which cgroup manager shall podman use?",
-    help: "podman's cgroup manager: cgroupfs as in the guide, or systemd",
+    prompt: "Which cgroup manager should podman use?",
+    help: "podman's cgroup manager",
     form: AnswerKind::Choice(|_| {
         vec![
-            Choice::new("cgroupfs", "as in the guide; works without a D-Bus session too (recommended)"),
+            Choice::new("cgroupfs", "recommended; works without a D-Bus session"),
             Choice::new("systemd", "one systemd scope for each container"),
         ]
     }),
@@ -31,7 +31,7 @@ const DROP_IN: &str = "50-kind-wsl.conf";
 
 pub(crate) static STAGE: Stage = Stage {
     id: "podman",
-    title: "podman's configuration",
+    title: "configure podman",
     from: "guide and page",
     why: "kind reads the node's log within 30 s (kind pkg/cluster/internal/providers/common/cgroups.go), and with the \
           journald driver `podman logs -f` can come back empty for want of read rights or too late (podman#26910, \

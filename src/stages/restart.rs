@@ -9,8 +9,8 @@ const NOTICE: &str = "/etc/profile.d/kind-wsl.sh";
 
 pub(crate) static RESTART_ALL: Question = Question {
     id: "restart_all",
-    prompt: "May the restart end what else runs in WSL?",
-    help: "agree that the restart ends what else runs in WSL: other distributions, nodes of clusters",
+    prompt: "May the restart stop other distributions and cluster nodes?",
+    help: "allow the restart to stop other distributions and cluster nodes",
     form: AnswerKind::YesNo,
     // Asked when it is known what that would be (cli/restart.rs), and never taken for granted.
     when: |_, _| false,
@@ -20,7 +20,7 @@ pub(crate) static RESTART_ALL: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "restart",
-    title: "started since the changes",
+    title: "restart",
     from: "guide",
     why: "wsl.conf, fstab and delegation are read when the distribution starts (`wsl --terminate` is enough), .wslconfig \
           when the virtual machine does (`wsl --shutdown`, which ends every distribution). A user manager that runs \

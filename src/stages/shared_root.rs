@@ -7,7 +7,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "shared-root",
-    title: "mounts reach containers",
+    title: "make the root mount shared",
     from: "beyond the guide",
     why: "Without this, podman warns that \"/\" is not a shared mount (podman pkg/rootless/rootless_linux.go), and file systems \
           that are mounted after a container started are missing in it. systemd makes `/` shared at boot, but not in what \

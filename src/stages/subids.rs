@@ -8,7 +8,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "subids",
-    title: "subordinate IDs for the user",
+    title: "add subordinate IDs",
     from: "beyond the guide",
     why: "A rootless container has its own users. Their IDs come from the ranges that /etc/subuid and /etc/subgid give \
           the user. useradd adds ranges, but users of imported distributions often have none, and podman then fails \

@@ -9,8 +9,8 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 
 pub(crate) static REPAIR_WSL_CONF: Question = Question {
     id: "repair_wsl_conf",
-    prompt: "Make the lines comments at which WSL stops reading?",
-    help: "turn the lines at which WSL stops reading /etc/wsl.conf into comments",
+    prompt: "Comment out the invalid lines in /etc/wsl.conf at which WSL stops reading?",
+    help: "comment out the lines at which WSL stops reading /etc/wsl.conf",
     form: AnswerKind::YesNo,
     when: |facts, _| is_unreadable(facts),
     default: |_| "yes".to_owned(),
@@ -19,7 +19,7 @@ pub(crate) static REPAIR_WSL_CONF: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "systemd",
-    title: "systemd is PID 1",
+    title: "run systemd as PID 1",
     from: "guide",
     why: "kind's node runs systemd, and rootless podman gets its cgroup from a systemd user manager. WSL starts \
           systemd only when /etc/wsl.conf says `systemd=true` under `[boot]` and /sbin/init can be executed \

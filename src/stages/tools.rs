@@ -11,8 +11,8 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 
 pub(crate) static TOOLS: Question = Question {
     id: "tools",
-    prompt: "Install kind and kubectl into ~/.local?",
-    help: "what to install into ~/.local: both, kind, kubectl or none",
+    prompt: "Install kind and kubectl in ~/.local?",
+    help: "programs to install in ~/.local",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("both", "kind and kubectl"),
@@ -36,8 +36,8 @@ pub(crate) static TOOLS: Question = Question {
 
 pub(crate) static KIND_WRAPPER: Question = Question {
     id: "kind_wrapper",
-    prompt: "Make plain `kind create cluster` go through kind-wsl?",
-    help: "make a `kind` in ~/.local/bin that goes through `kind-wsl kind`",
+    prompt: "Run plain `kind` through kind-wsl?",
+    help: "install a `kind` in ~/.local/bin that runs `kind-wsl kind`",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,
     default: |_| "yes".to_owned(),
@@ -46,7 +46,7 @@ pub(crate) static KIND_WRAPPER: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "tools",
-    title: "kind and kubectl",
+    title: "install kind and kubectl",
     from: "guide",
     why: "The guide leaves both to the reader, and its last command forgets the provider: where Docker Desktop is \
           around, kind picks docker (kind pkg/internal/runtime/runtime.go). Its `systemd-run --scope --user` also \
@@ -76,7 +76,8 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     if missing.is_empty() {
         let found = |name: &str, path: &Option<Utf8PathBuf>| {
-            path.as_ref().map_or_else(|| format!("no {name}, not asked for"), ToString::to_string)
+            path.as_ref()
+                .map_or_else(|| format!("{name} is not installed (--tools none)"), ToString::to_string)
         };
         return Applicability::satisfied(format!(
             "{}; {}",
@@ -90,7 +91,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             "leave them out: `--tools none`",
         );
     }
-    Applicability::needed(format!("not there: {}", missing.join(", ")))
+    Applicability::needed(format!("not installed: {}", missing.join(", ")))
 }
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {

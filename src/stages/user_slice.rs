@@ -7,7 +7,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "user-slice",
-    title: "slices for users",
+    title: "enable the user slices",
     from: "guide",
     why: "The guide writes a slice for root's user manager and switches accounting on for all user slices. Neither \
           decides anything for a rootless cluster: root's slice holds none of it, kind never looks at it, memory and \

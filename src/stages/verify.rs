@@ -7,7 +7,7 @@ use crate::stage::{Answers, Applicability, Stage};
 
 pub(crate) static STAGE: Stage = Stage {
     id: "verify",
-    title: "the provider confirms it",
+    title: "run the checks",
     from: "guide",
     why: "What counts is what podman says of itself where kind asks it: inside the wrapper `systemd-run --user --scope \
           -p Delegate=yes`. kind decides by the same `podman info` (kind pkg/cluster/internal/providers/podman/ \

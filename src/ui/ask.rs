@@ -10,9 +10,10 @@ use crate::stage::{AnswerKind, Choice, Question};
 /// What a person said to a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    Go,
-    Change,
-    Stop,
+    Proceed,
+    Customize,
+    ShowDiffs,
+    Cancel,
 }
 
 fn theme() -> Box<dyn Theme> {
@@ -28,7 +29,7 @@ fn given_up<E>(_: E) -> Failure {
     // dialoguer hides the cursor while it asks and leaves it hidden when it is interrupted.
     let _ = dialoguer::console::Term::stderr().show_cursor();
     Failure {
-        text: "stopped at a question; nothing was changed".to_owned(),
+        text: "canceled; nothing was changed".to_owned(),
         causes: Vec::new(),
         hint: None,
         exit: Exit::Interrupted,
@@ -96,11 +97,13 @@ pub fn consent() -> Result<Consent, Failure> {
     let choices = [
         Choice::new("go", "Proceed"),
         Choice::new("change", "Customize options"),
+        Choice::new("diff", "Show file diffs"),
         Choice::new("stop", "Cancel"),
     ];
     match select("Apply these changes?", &choices, "go")?.as_str() {
-        "go" => Ok(Consent::Go),
-        "change" => Ok(Consent::Change),
-        _ => Ok(Consent::Stop),
+        "go" => Ok(Consent::Proceed),
+        "change" => Ok(Consent::Customize),
+        "diff" => Ok(Consent::ShowDiffs),
+        _ => Ok(Consent::Cancel),
     }
 }

@@ -6,11 +6,14 @@ use std::fmt::Write;
 
 use anstyle::Style;
 
-use super::{BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, styled, width};
+use indicatif::HumanBytes;
+
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, marks, styled, width};
 use crate::change::{ChangeKind, RestartScope};
 use crate::facts::{Facts, Wsl};
 use crate::fix::Advice;
 use crate::plan::{Plan, Planned, Verdict};
+use crate::stage::{AnswerKind, Answers, Question};
 
 pub use diff::{diff, lines};
 
@@ -23,101 +26,205 @@ fn style(verdict: Verdict) -> Style {
     }
 }
 
+/// What of a plan is shown besides its summary.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanParts {
+    /// Every stage with its reason, also those that change nothing.
+    pub all: bool,
+    /// Every file before and after, and what else changes.
+    pub diff: bool,
+    /// Every download with its size, address and checksum.
+    pub downloads: bool,
+}
+
+impl PlanParts {
+    pub const ALL: Self = Self { all: true, diff: true, downloads: true };
+}
+
 /// One line about the machine.
 #[must_use]
 pub fn machine(facts: &Facts) -> String {
-    let pid1 = if facts.systemd.is_running() {
-        "systemd".to_owned()
-    } else {
-        format!("PID 1 `{}`", facts.systemd.pid1)
+    let systemd = match (&facts.systemd.version, facts.systemd.is_running()) {
+        (Some(version), true) => {
+            format!("systemd {}", version.major())
+        }
+        (None, true) => "systemd".to_owned(),
+        (_, false) => format!("PID 1 is {}", facts.systemd.pid1),
     };
     let wsl = if facts.wsl == Wsl::No { "not WSL".to_owned() } else { facts.wsl.name() };
-    format!(
-        "{}, {wsl}, kernel {}, {pid1}, {}, for `{}`",
-        facts.distro.name, facts.kernel.release, facts.cgroup.mounts, facts.user.name
-    )
+    let parts = [
+        facts.distro.name.clone(),
+        wsl,
+        systemd,
+        facts.cgroup.mounts.to_string(),
+        format!("user {}", facts.user.name),
+    ];
+    parts.join(&format!(" {} ", marks::dot()))
 }
 
-/// A line for each stage; without `-v` only for those that change something or are blocked.
+/// A line for each stage, with its verdict and the reason.
 #[must_use]
-pub fn table(stages: &[Planned], detail: Detail) -> String {
-    let is_due = |stage: &&Planned| matches!(stage.verdict, Verdict::Required | Verdict::Blocked);
-    let row = |stage: &Planned| {
+pub fn table(stages: &[Planned]) -> String {
+    let heading = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width());
+    let rows = stages.iter().map(|stage| {
         let cells = [(stage.id, 15, Style::new()), (stage.verdict.name(), 11, style(stage.verdict))];
         columns(&cells, &stage.why, width())
-    };
-    let shown: Vec<_> = stages.iter().filter(|s| detail == Detail::Full || is_due(s)).map(row).collect();
-    let mut text = shown.join("\n");
-    if detail != Detail::Brief && !shown.is_empty() {
-        let heading = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width());
-        text = format!("{heading}\n{text}");
-    }
-    let others = stages.len() - shown.len();
-    if detail == Detail::Normal && others > 0 {
-        let plural = if others == 1 { " needs" } else { "s need" };
-        let note = format!("{others} other stage{plural} no change; `kind-wsl plan -v` lists every stage.");
-        let _ = write!(text, "\n{}", styled(DIM, &note));
-    }
-    text.trim_start_matches('\n').to_owned()
+    });
+    std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-/// The plan as setup shows it.
+/// The plan in a few lines: what changes and why, how many stages change nothing, what is blocked.
 #[must_use]
-pub fn plan(plan: &Plan, facts: &Facts) -> String {
-    detailed(plan, facts, Detail::Normal)
-}
-
-/// The plan: with `-q` what is needed or blocked, and how it ends; otherwise with every file, download and command.
-#[must_use]
-pub fn detailed(plan: &Plan, facts: &Facts, detail: Detail) -> String {
-    let table = table(&plan.stages, detail);
-    if detail == Detail::Brief {
-        return format!("{table}\n{}", ending(plan, facts)).trim_start_matches('\n').to_owned();
+pub fn summary(plan: &Plan, facts: &Facts) -> String {
+    let mut text = format!("{}\n\n", super::wrap(&machine(facts), width()).join("\n"));
+    if plan.blocked().is_none() {
+        let _ = writeln!(text, "{}\n", styled(BOLD, &ending(plan, facts)));
     }
-    let mut text = format!("{}\n\n{table}\n", super::wrap(&machine(facts), width()).join("\n"));
-    for file in &plan.files {
-        let _ = write!(text, "\n{}", diff(file));
+    let rows = changing(plan);
+    for row in &rows {
+        let _ = writeln!(text, "{row}");
     }
-    let others: Vec<String> = plan.stages.iter().flat_map(|s| &s.besides).map(ToString::to_string).collect();
-    if !others.is_empty() {
-        let _ = write!(text, "\n{}\n", styled(BOLD, "other changes"));
-        for line in others {
-            let _ = writeln!(text, "{}", columns(&[("  ", 2, DIM)], &line, width()));
-        }
+    let others: Vec<String> = others(plan);
+    if !others.is_empty() && !rows.is_empty() {
+        text.push('\n');
     }
-    let follows: std::collections::BTreeSet<_> = plan.changes().filter_map(|c| c.trigger.as_ref()).collect();
-    if !follows.is_empty() {
-        let words: Vec<_> = follows.iter().map(|f| f.words()).collect();
-        let _ =
-            writeln!(text, "{}", columns(&[("  ", 2, DIM)], &format!("then {}", words.join(", ")), width()));
-    }
-    for artifact in plan.downloads() {
-        let from = columns(&[("  from ", 7, DIM)], &plan.source.location(artifact), None);
-        let _ = writeln!(text, "{from}\n  {} {}", styled(DIM, "sha256"), artifact.sha256);
+    for row in others {
+        let _ = writeln!(text, "{row}");
     }
     for note in &plan.notes {
         let _ = write!(text, "\n{}\n", columns(&[("note: ", 6, YELLOW)], note, width()));
     }
-    let _ = write!(text, "\n{}", ending(plan, facts));
+    if plan.blocked().is_some() {
+        let _ = write!(text, "\n{}\n", ending(plan, facts));
+    }
     text
 }
 
-fn ending(plan: &Plan, facts: &Facts) -> String {
+/// With `-q`: the stages that change something or are blocked, and what the plan amounts to.
+#[must_use]
+pub fn brief(plan: &Plan, facts: &Facts) -> String {
+    let rows = changing(plan).into_iter().chain([ending(plan, facts)]);
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// The questions that a plan took the answers of, each with its answer.
+#[must_use]
+pub fn options(questions: &[&Question], answers: &Answers, facts: &Facts) -> String {
+    let size = questions.iter().map(|q| q.flag().len()).max().unwrap_or_default() + 2;
+    let row = |question: &&Question| {
+        let value = answers.get(question).unwrap_or_default();
+        let label = match question.form {
+            AnswerKind::YesNo => None,
+            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => {
+                choices(facts).into_iter().find(|choice| choice.value == value).map(|choice| choice.label)
+            }
+        };
+        let text = match label {
+            Some(label) if label != value => format!("{value}: {label}"),
+            _ if value.is_empty() => "none".to_owned(),
+            _ => value.to_owned(),
+        };
+        columns(&[("  ", 2, DIM), (&question.flag(), size, DIM)], &text, width())
+    };
+    questions.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// A row for each stage that changes something or is blocked.
+fn changing(plan: &Plan) -> Vec<String> {
+    let due = plan.stages.iter().filter(|s| {
+        s.verdict == Verdict::Blocked || (s.verdict == Verdict::Required && !s.changes.is_empty())
+    });
+    let size = due.clone().map(|s| s.id.len()).max().unwrap_or_default() + 2;
+    let row = |stage: &Planned| {
+        let restarts = stage.changes.iter().any(|c| matches!(c.kind, ChangeKind::Restart(_)));
+        let mark = match stage.verdict {
+            Verdict::Blocked => (marks::failed(), 0, RED),
+            _ if restarts => ("~", 0, YELLOW),
+            _ => ("+", 0, GREEN),
+        };
+        let cells = [("  ", 2, DIM), mark, (" ", 1, DIM), (stage.id, size, BOLD)];
+        columns(&cells, &format!("{} {} {}", stage.title, marks::dash(), stage.why), width())
+    };
+    due.map(row).collect()
+}
+
+/// The stages that change nothing, counted and named.
+fn others(plan: &Plan) -> Vec<String> {
+    let groups = [
+        ("already done", &[Verdict::Satisfied][..]),
+        ("not needed", &[Verdict::Redundant]),
+        ("skipped", &[Verdict::NotApplicable, Verdict::Skipped]),
+    ];
+    let row = |(name, verdicts): (&str, &[Verdict])| {
+        let ids: Vec<_> =
+            plan.stages.iter().filter(|s| verdicts.contains(&s.verdict)).map(|s| s.id).collect();
+        let label = format!("  {} {name}", ids.len());
+        (!ids.is_empty()).then(|| columns(&[(&label, 20, DIM)], &ids.join(", "), width()))
+    };
+    groups.into_iter().filter_map(row).collect()
+}
+
+/// What a plan writes, fetches and runs.
+#[must_use]
+pub fn details(plan: &Plan, facts: &Facts, parts: PlanParts) -> String {
+    let mut text = String::new();
+    if parts.all {
+        let _ = writeln!(text, "\nLinux {}\n\n{}", facts.kernel.release, table(&plan.stages));
+    }
+    if parts.diff {
+        for file in &plan.files {
+            let _ = write!(text, "\n{}", diff(file));
+        }
+        let others: Vec<String> =
+            plan.stages.iter().flat_map(|s| &s.besides).map(ToString::to_string).collect();
+        if !others.is_empty() {
+            let _ = writeln!(text, "\n{}", styled(BOLD, "other changes"));
+        }
+        for line in others {
+            let _ = writeln!(text, "{}", columns(&[("  ", 2, DIM)], &line, width()));
+        }
+        let triggers: std::collections::BTreeSet<_> =
+            plan.changes().filter_map(|c| c.trigger.as_ref()).collect();
+        if !triggers.is_empty() {
+            let words: Vec<_> = triggers.iter().map(|trigger| trigger.words()).collect();
+            let line = format!("then {}", words.join(", "));
+            let _ = writeln!(text, "{}", columns(&[("  ", 2, DIM)], &line, width()));
+        }
+    }
+    if parts.downloads {
+        if plan.downloads().next().is_some() {
+            let _ = writeln!(text, "\n{}", styled(BOLD, "downloads"));
+        }
+        for artifact in plan.downloads() {
+            let size = artifact.size.map(|bytes| format!(" ({})", HumanBytes(bytes))).unwrap_or_default();
+            let _ = writeln!(text, "  {}{size}", artifact.name);
+            let _ = writeln!(text, "    {} {}", styled(DIM, "from  "), plan.source.location(artifact));
+            let _ = writeln!(text, "    {} {}", styled(DIM, "sha256"), artifact.sha256);
+        }
+    }
+    text
+}
+
+/// What the plan amounts to: the number of changes and the restart, or what blocks it.
+#[must_use]
+pub fn ending(plan: &Plan, facts: &Facts) -> String {
     if let Some(blocked) = plan.blocked() {
-        let hint = Advice::from(blocked.hint.as_deref().unwrap_or_default());
-        return format!(
-            "{} stage `{}`: {}\n{} {hint}",
-            styled(RED.bold(), "blocked:"),
-            blocked.id,
-            blocked.why,
-            styled(CYAN, "hint:"),
-            hint = hint.text()
+        let text = super::text::labelled(
+            RED.bold(),
+            "blocked:",
+            &format!("stage `{}`: {}", blocked.id, blocked.why),
+            width(),
         );
+        let hint = Advice::from(blocked.hint.as_deref().unwrap_or_default());
+        return format!("{text}\n{}", super::text::labelled(CYAN, "hint:", hint.text(), width()));
+    }
+    if plan.is_empty() {
+        return "nothing to do".to_owned();
     }
     let count = plan.changes().filter(|c| !matches!(c.kind, ChangeKind::Restart(_))).count();
     let plural = if count == 1 { "" } else { "s" };
     let restart = match plan.restart {
-        None if plan.left_to_you.is_some() => "and the restart that they need is left to you".to_owned(),
+        None if plan.left_to_you.is_some() => "and a restart that you must do yourself".to_owned(),
         None => "no restart".to_owned(),
         Some(RestartScope::Machine) => "one restart of the machine".to_owned(),
         Some(RestartScope::Distro) => {
@@ -127,5 +234,5 @@ fn ending(plan: &Plan, facts: &Facts) -> String {
             "one restart of WSL with all its distributions (`wsl --shutdown`)".to_owned()
         }
     };
-    if plan.is_empty() { "nothing to do".to_owned() } else { format!("{count} change{plural}, {restart}") }
+    format!("{count} change{plural}, {restart}")
 }

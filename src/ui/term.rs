@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, one_line, out, styled, width};
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, marks, one_line, out, styled, width};
 use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 
@@ -73,6 +73,7 @@ impl Term {
             self.shape = Some(shape);
             let style = ProgressStyle::with_template(shape.template())
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let style = if marks::is_ascii() { style.tick_chars("-\\|/ ") } else { style };
             bar.set_style(style.progress_chars("=> "));
         }
         bar
@@ -88,14 +89,16 @@ impl Term {
 
     fn mark(&mut self, mark: &str, style: anstyle::Style, text: &str) {
         self.end_bar();
-        out(&columns(&[("  ", 2, DIM), (mark, 2, style)], text, width()));
+        out(&columns(&[("  ", 2, DIM), (mark, mark.chars().count() + 1, style)], text, width()));
     }
 
     fn progress(&mut self, progress: &Progress) {
         match progress {
             Progress::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
             Progress::Line(_) => {}
-            Progress::Note(text) => self.print(&columns(&[("  ", 2, DIM), ("·", 2, DIM)], text, width())),
+            Progress::Note(text) => {
+                self.print(&columns(&[("  ", 2, DIM), (marks::dot(), 2, DIM)], text, width()));
+            }
             Progress::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
             Progress::Bytes(done, total) => {
                 let bar = self.bar(BarKind::Bytes);
@@ -127,25 +130,26 @@ impl Reporter for Term {
             }
             Event::Change { target } => self.bar(BarKind::Spinner).set_message(one_line(&target.to_string())),
             Event::Progress(progress) => self.progress(progress),
-            Event::Changed { target } => self.mark("✓", GREEN, &target.to_string()),
-            Event::Undone { reversal, .. } => self.mark("✓", GREEN, &reversal.done()),
+            Event::Changed { target } => self.mark(marks::passed(), GREEN, &target.to_string()),
+            Event::Undone { reversal, .. } => self.mark(marks::passed(), GREEN, &reversal.done()),
             Event::Kept { reversal, why, .. } => {
-                self.mark("·", YELLOW, &format!("kept {} ({why})", reversal.object));
+                self.mark(marks::dot(), YELLOW, &format!("kept {} ({why})", reversal.object));
             }
-            Event::Trigger { command } => self.mark("·", DIM, &format!("then {command}")),
+            Event::Trigger { command } => self.mark(marks::dot(), DIM, &format!("then {command}")),
             Event::Check(check) if check.passed() => {
-                self.mark("✓", GREEN, &format!("{}: {}", check.title, check.details));
+                self.mark(marks::passed(), GREEN, &format!("{}: {}", check.title, check.details));
             }
             Event::Check(check) => {
-                let (mark, style) = if check.is_warning() { ("!", YELLOW) } else { ("✗", RED) };
+                let (mark, style) =
+                    if check.is_warning() { (marks::warned(), YELLOW) } else { (marks::failed(), RED) };
                 self.mark(mark, style, &format!("{}, but {}", check.title, check.details));
                 if !check.fix.text().is_empty() {
                     self.mark(" ", CYAN, &format!("hint: {}", check.fix.text()));
                 }
             }
-            Event::Resumed(text) => self.mark("·", CYAN, text),
+            Event::Resumed(text) => self.mark(marks::dot(), CYAN, text),
             Event::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
-            Event::Warn(text) => self.mark("!", YELLOW, text),
+            Event::Warn(text) => self.mark(marks::warned(), YELLOW, text),
             Event::Passed { .. } => {}
         }
     }

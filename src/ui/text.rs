@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use super::styled;
+use super::{marks, styled};
 
 /// The width to wrap at: the terminal's, at most 100; `None` if the output is not a terminal, and lines stay whole.
 #[must_use]
@@ -38,7 +38,8 @@ pub fn shorten(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();
     }
-    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+    let end = marks::ellipsis();
+    text.chars().take(room.saturating_sub(end.chars().count())).chain(end.chars()).collect()
 }
 
 /// Text after a label, later lines indented to it.
@@ -59,14 +60,34 @@ pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>)
         row.extend(std::iter::repeat_n(' ', pad));
         indent += size.max(&text.chars().count());
     }
-    let lines = wrap(last, width.map(|w| w.saturating_sub(indent).max(20)));
+    let last = if width.is_some() { with_short_cgroups(last) } else { last.to_owned() };
+    let lines = wrap(&last, width.map(|w| w.saturating_sub(indent).max(20)));
     row.push_str(&lines.join(&format!("\n{:indent$}", "")));
     row
 }
 
+/// The text with the path of each unit's cgroup replaced by the unit's name, which is what `systemctl status` takes.
+fn with_short_cgroups(text: &str) -> String {
+    let short = |word: &str| {
+        let (path, rest) = word.split_at(word.trim_end_matches([',', ':', ';', '.', ')']).len());
+        let unit = path.strip_prefix("/sys/fs/cgroup/").and_then(|path| path.rsplit('/').next());
+        let is_unit = |name: &&str| [".service", ".scope", ".slice"].iter().any(|end| name.ends_with(end));
+        unit.filter(is_unit).map_or_else(|| word.to_owned(), |unit| format!("{unit}{rest}"))
+    };
+    text.split(' ').map(short).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::{with_short_cgroups, wrap};
+
+    #[test]
+    fn the_cgroup_of_a_unit_is_shown_by_the_name_of_the_unit() {
+        let text =
+            "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has cpu; /sys/fs/cgroup is v2";
+        assert_eq!(with_short_cgroups(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
+        assert_eq!(with_short_cgroups("in /sys/fs/cgroup/a.slice: x"), "in a.slice: x");
+    }
 
     #[test]
     fn no_line_is_longer_than_the_width_and_no_word_is_lost() {

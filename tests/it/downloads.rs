@@ -99,7 +99,7 @@ fn list(version: &str) -> Vec<u8> {
 fn the_newest_version_is_asked_for_only_when_it_is_wanted_and_needs_a_signature() {
     let mirror = Mirror::new(&[(RELEASES, list("1.98"))]);
     let case = mirror.publisher(Layout::Modern);
-    let seen = case.run("plan --crun-version latest");
+    let seen = case.run("plan --downloads --crun-version latest");
     if Command::new("gpgv").arg("--version").stdout(Stdio::null()).status().is_ok() {
         let file = "/containers/crun/releases/download/1.98/crun-1.98-linux-amd64";
         let error = format!("error: `https://github.com{file}` answers 404 Not Found");
@@ -116,7 +116,7 @@ fn the_newest_version_is_asked_for_only_when_it_is_wanted_and_needs_a_signature(
 #[test]
 fn a_list_of_releases_that_is_older_than_the_catalogue_does_not_lead_back() {
     let mirror = Mirror::new(&[(RELEASES, list("1.15"))]);
-    let seen = mirror.publisher(Layout::Modern).run("plan --crun-version latest").expect(0, "");
+    let seen = mirror.publisher(Layout::Modern).run("plan --downloads --crun-version latest").expect(0, "");
     assert!(seen.stdout.contains("crun 1.30.1"), "{}", seen.stdout);
     assert_eq!(mirror.asked(), [(RELEASES.to_owned(), 0)]);
 }
@@ -125,7 +125,8 @@ fn a_list_of_releases_that_is_older_than_the_catalogue_does_not_lead_back() {
 fn the_newest_version_never_comes_from_a_mirror() {
     let mirror = Mirror::new(&[("/api.github.com/repos/containers/crun/releases", list("1.98"))]);
     let case = mirror.case(Layout::Modern);
-    let seen = case.run(&format!("plan --crun-version latest --mirror {}", mirror.url())).expect(0, "");
+    let seen =
+        case.run(&format!("plan --downloads --crun-version latest --mirror {}", mirror.url())).expect(0, "");
     assert!(seen.stdout.contains("crun 1.30.1"), "{}", seen.stdout);
     assert_eq!(mirror.asked(), []);
 }
@@ -133,7 +134,7 @@ fn the_newest_version_never_comes_from_a_mirror() {
 #[test]
 fn a_response_that_is_not_a_list_of_releases_is_unexpected() {
     let mirror = Mirror::new(&[(RELEASES, b"{\"message\":\"API rate limit exceeded\"}".to_vec())]);
-    let seen = mirror.publisher(Layout::Modern).run("plan --crun-version latest");
+    let seen = mirror.publisher(Layout::Modern).run("plan --downloads --crun-version latest");
     assert_eq!(seen.code, 1);
     assert!(seen.stderr.contains("error: cannot find out the newest crun version"), "{}", seen.stderr);
     assert!(seen.stderr.contains("unexpected response from"), "{}", seen.stderr);
@@ -198,7 +199,7 @@ fn a_token_in_the_path_of_a_mirror_is_shown_and_written_nowhere() {
     let url = format!("{}/{TOKEN}/mirror", mirror.url());
     let asks = setup(&mirror).replace(&mirror.url(), &url);
     let seen = [
-        case.run(&asks.replace("setup --yes", "plan")),
+        case.run(&asks.replace("setup --yes", "plan --downloads")),
         case.run(&asks.replace("setup --yes", "plan --json")),
         case.run(&asks),
         case.run(&asks.replace("setup", "setup --json")),
@@ -248,7 +249,7 @@ fn an_incomplete_offline_directory_is_refused_before_the_first_change() {
         assert!(told.contains(line), "{line}: {}", seen.stderr);
     }
     assert!(!case.machine.has_journal());
-    let plan = case.run(&format!("plan {asks}"));
+    let plan = case.run(&format!("plan --downloads {asks}"));
     assert_eq!((plan.code, plan.stderr.as_str()), (0, seen.stderr.as_str()));
     assert!(plan.stdout.contains("[ROOT]/offline/kind-linux-amd64"), "{}", plan.stdout);
     assert!(!plan.stdout.contains("github.com"), "{}", plan.stdout);

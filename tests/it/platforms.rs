@@ -77,7 +77,7 @@ fn controllers_that_wsl_does_not_give_a_namespace_are_fixed_in_windows_and_nowhe
     case.refuses(
         &format!("setup {}", agreed()),
         1,
-        &format!("error: stage `controllers` can not be set up: {LIMITED}\nhint: {IN_WINDOWS}\n"),
+        &format!("error: stage `controllers` cannot be set up: {LIMITED}\nhint: {IN_WINDOWS}\n"),
     );
 }
 

@@ -89,8 +89,8 @@ fn the_helper_restarts_wsl_and_the_run_goes_on_and_takes_back_what_was_for_the_r
     assert!(case.machine.text("/etc/profile.d/kind-wsl.sh").contains("a set-up waits"));
     child.kill().unwrap();
     let said = case.end(child).stdout;
-    assert!(said.contains("WSL stops now, and this window's shell with it."), "{said}");
-    assert!(said.contains("what happened is in C:\\x\\1.log"), "{said}");
+    assert!(said.contains("WSL stops now, and this terminal closes."), "{said}");
+    assert!(said.contains("Log: C:\\x\\1.log"), "{said}");
     let asked = commands(&case, "kind-wsl-helper.exe restart");
     let bin = case.shown(&asked.join("\n"));
     assert_eq!(
@@ -129,7 +129,7 @@ fn kind_wsl_exe_is_put_beside_the_helper_for_a_distribution_that_does_not_start_
     child.kill().unwrap();
     let said = case.end(child).stdout;
     assert!(
-        said.contains("start anymore, type in Windows:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
+        said.contains("start anymore, run in PowerShell:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
         "{said}"
     );
     let installed = case.machine.text(&format!("{PLACE}/kind-wsl.exe"));
@@ -149,7 +149,7 @@ fn a_run_that_was_started_by_a_restart_never_starts_another() {
     case.run(&format!("setup --resume {id}")).expect(3, "").says(
         "
         WSL was not restarted yet.
-        The last time: the helper asked for the stop, and it was running all the time or came up again at once (Debian runs).
+        Last attempt: the helper asked for the stop, and it was running all the time or came up again at once (Debian runs).
         ",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 1);
@@ -234,7 +234,7 @@ fn what_the_helper_refuses_is_said_in_its_own_words() {
     let refused = "12\nThere is no distribution `Debian`. `wsl.exe --list` names those that there are.\n";
     let case = case().file("/fake/windows/kind-wsl-helper.exe restart", refused);
     let seen = case.run(&setup()).expect(3, "");
-    assert!(seen.stdout.contains("It is left to you:"), "{}", seen.stdout);
+    assert!(seen.stdout.contains("Automatic restart is not available:"), "{}", seen.stdout);
     assert!(seen.stdout.contains("There is no distribution `Debian`."), "{}", seen.stdout);
 }
 
@@ -242,9 +242,9 @@ fn what_the_helper_refuses_is_said_in_its_own_words() {
 fn a_session_in_a_job_that_ends_with_wsl_is_left_alone() {
     let look = "0\nprofile=C:\\Users\\dev\nfolder=C:\\x\nable=no\nwhy=it runs in a job\n";
     let case = case().file("/fake/windows/kind-wsl-helper.exe look", look);
-    case.run(&setup())
-        .expect(3, "")
-        .says("It is left to you: the helper cannot do it from this session: it runs in a job.");
+    case.run(&setup()).expect(3, "").says(
+        "Automatic restart is not available: the helper cannot do it from this session: it runs in a job.",
+    );
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 0);
 }
 
@@ -253,7 +253,7 @@ fn other_distributions_are_ended_only_by_who_agreed_to_it() {
     let others = "0\nDebian\nUbuntu-24.04\ndocker-desktop\n";
     let case = case().file("/fake/windows/wsl.exe --list", others);
     case.run(&setup()).expect(3, "").says(
-        "It is left to you: it would stop the running distributions Ubuntu-24.04, docker-desktop; `--restart-all` agrees to that.",
+        "Automatic restart is not available: it would stop the running distributions Ubuntu-24.04, docker-desktop; `--restart-all` agrees to that.",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe").len(), 0);
     assert_eq!(waiting(&case), None);
@@ -268,7 +268,7 @@ fn nodes_that_run_are_named_before_they_are_ended() {
     let case =
         case().dir("/home/dev/.local/share/containers/storage").file("/fake/nodes", "kind-control-plane\n");
     case.run(&setup()).expect(3, "").says(
-        "It is left to you: it would stop the kind node kind-control-plane; `--restart-all` agrees to that.",
+        "Automatic restart is not available: it would stop the kind node kind-control-plane; `--restart-all` agrees to that.",
     );
 }
 
@@ -284,7 +284,7 @@ fn without_a_restart_by_the_program_windows_is_not_asked_at_all() {
 #[test]
 fn without_the_helper_a_window_of_the_command_prompt_does_it() {
     let case = without_helper().file("/fake/windows/cmd.exe /c", "0\n");
-    case.run(&setup()).expect(3, "").says("A window of Windows does it and goes on.");
+    case.run(&setup()).expect(3, "").says("A new window restarts WSL and finishes setup.");
     let (id, _) = waiting(&case).unwrap();
     let line = case.shown(&commands(&case, "cmd.exe").join("\n"));
     let resume = format!("wsl.exe -d Debian -u root --cd ~ --exec [BIN] setup --resume {id}");
@@ -299,20 +299,22 @@ fn without_the_helper_a_window_of_the_command_prompt_does_it() {
 #[test]
 fn where_the_helper_has_no_place_the_command_prompt_does_it() {
     let case = case().file(PLACE, "somebody's file").file("/fake/windows/cmd.exe /c", "0\n");
-    case.run(&setup()).expect(3, "").says("A window of Windows does it and goes on.");
+    case.run(&setup()).expect(3, "").says("A new window restarts WSL and finishes setup.");
     assert_eq!(case.machine.text(PLACE), "somebody's file");
 }
 
 #[test]
 fn where_windows_does_not_answer_the_lines_to_type_are_said() {
     let case = without_helper().file("/fake/windows/wsl.exe --list", "1\n");
-    case.run(&setup()).expect(3, "").says("It is left to you: `wsl.exe` ended with exit code 1:");
+    case.run(&setup())
+        .expect(3, "")
+        .says("Automatic restart is not available: `wsl.exe` ended with exit code 1:");
 }
 
 #[test]
 fn started_by_kind_wsl_exe_it_leaves_the_restart_to_that() {
     let case = case().env("KIND_WSL_DRIVER", "1").env("KIND_WSL_RUNNING", "");
-    case.run(&setup()).expect(3, "").says("kind-wsl.exe does it now.");
+    case.run(&setup()).expect(3, "").says("kind-wsl.exe restarts WSL now.");
     let (id, rest) = waiting(&case).unwrap();
     assert_eq!(case.shown(&rest), "scope=vm\nuser=dev\nprogram=[BIN]\n");
     assert_eq!(commands(&case, "kind-wsl-helper.exe").len(), 0);
@@ -328,7 +330,7 @@ fn kind_wsl_exe_is_not_told_of_a_restart_that_was_not_agreed_to() {
     let case = case.env("KIND_WSL_RUNNING", "Ubuntu");
     case.run(&setup())
         .expect(3, "")
-        .says("It is left to you: it would stop the running distribution Ubuntu;");
+        .says("Automatic restart is not available: it would stop the running distribution Ubuntu;");
     assert_eq!(waiting(&case), None);
 }
 

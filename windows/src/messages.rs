@@ -8,7 +8,7 @@ use crate::text::{self, Version};
 
 /// `kind-wsl-helper.exe --help`
 pub const HELPER_HELP: &str = "\
-Restarts WSL for a kind-wsl set-up that runs in a distribution. kind-wsl starts it; people need not.
+Restarts WSL for a kind-wsl set-up that runs in a distribution. Internal helper started by kind-wsl; you do not need to run it yourself.
 
   kind-wsl-helper.exe look
   kind-wsl-helper.exe restart --id ID --distro NAME --scope distro|vm --user USER --program /abs/kind-wsl

@@ -12,7 +12,8 @@ use crate::journal::{Agreement, RunOptions};
 use crate::plan::{Plan, StageSelection};
 use crate::stage::Answers;
 use crate::stages::restart::RESTART_ALL;
-use crate::ui::{self, Consent, YELLOW, columns, out, render};
+use crate::ui::render::{self, PlanParts};
+use crate::ui::{self, BOLD, Consent, YELLOW, columns, out, styled};
 
 /// A plan and the choices that it follows from.
 pub(super) struct Proposal<'p> {
@@ -132,29 +133,43 @@ impl Setup {
         Ok(None)
     }
 
-    /// Puts the questions that only a person can decide.
-    pub(super) fn decide(
+    /// Whether a person can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        !self.yes && !self.json && ui::is_interactive()
+    }
+
+    /// Requires an answer to each question that only a person can decide, if no person can be asked.
+    ///
+    /// # Errors
+    /// Names the flags that are missing.
+    pub(super) fn require_answers(
         &self,
+        facts: &Facts,
+        answers: &Answers,
+        selection: &StageSelection,
+    ) -> Result<(), Failure> {
+        if self.yes || self.can_ask() {
+            return Ok(());
+        }
+        let open = open_questions(facts, answers, selection).into_iter().filter(|q| q.is_always_asked(facts));
+        let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let text = format!("no terminal to ask for {}", open.join(", "));
+        Err(Failure::usage(text, "answer with these flags, or take the recommended answers with `--yes`"))
+    }
+
+    /// Asks the questions that only a person can decide, before a plan that is blocked without their answers.
+    pub(super) fn decide(
         facts: &Facts,
         answers: &mut Answers,
         selection: &StageSelection,
     ) -> Result<(), Failure> {
-        if self.yes {
-            return Ok(());
-        }
         // One by one: an answer can make another question needless.
         while let Some(question) =
             open_questions(facts, answers, selection).into_iter().find(|q| q.is_always_asked(facts))
         {
-            if self.json || !ui::is_interactive() {
-                let open = open_questions(facts, answers, selection)
-                    .into_iter()
-                    .filter(|q| q.is_always_asked(facts));
-                let open: Vec<_> = open.map(|q| format!("`--{}` ({})", q.flag(), q.prompt)).collect();
-                let text = format!("no terminal to ask for {}", open.join(", "));
-                let hint = "answer with these flags, or take the recommended answers with `--yes`";
-                return Err(Failure::usage(text, hint));
-            }
             let answer = ui::ask(question, facts, &(question.default)(facts))?;
             answers.set(question.id, question.accept(&answer, facts)?);
         }
@@ -170,25 +185,38 @@ impl Setup {
         selection: &StageSelection,
         plan: &mut Plan,
     ) -> Result<bool, Failure> {
-        if !self.json {
-            out(&render::plan(plan, facts));
-            out("\nYou can revert everything at any time with: kind-wsl undo");
-            out("");
-        }
         if self.yes {
+            if !self.json {
+                out(&render::summary(plan, facts));
+                out("\nYou can revert everything at any time with: kind-wsl undo\n");
+            }
             return Ok(true);
         }
-        if self.json || !ui::is_interactive() {
+        if !self.can_ask() {
             return Err(Failure::usage(
                 "no terminal to confirm the plan",
                 "confirm it with `--yes`; `kind-wsl plan` shows it",
             ));
         }
+        let show = |plan: &Plan, answers: &Answers| {
+            out(&render::summary(plan, facts));
+            let questions = open_questions(facts, &Answers::default(), selection);
+            if !questions.is_empty() {
+                let options = render::options(&questions, &with_defaults(facts, answers), facts);
+                out(&format!("\n{}\n{options}", styled(BOLD, "Options")));
+            }
+            out("\nYou can revert everything at any time with: kind-wsl undo\n");
+        };
+        show(plan, answers);
         loop {
             match ui::consent()? {
-                Consent::Go => return Ok(true),
-                Consent::Stop => return Ok(false),
-                Consent::Change => {
+                Consent::Proceed => return Ok(true),
+                Consent::Cancel => return Ok(false),
+                Consent::ShowDiffs => {
+                    let parts = PlanParts { all: false, ..PlanParts::ALL };
+                    out(&format!("{}\n", render::details(plan, facts, parts)));
+                }
+                Consent::Customize => {
                     let known = with_defaults(facts, answers);
                     let mut mine = Answers::default();
                     // One by one: another provider makes podman's questions needless.
@@ -201,8 +229,7 @@ impl Setup {
                     *plan = prepare::plan(session, facts, answers, selection)?.from(plan.source.clone());
                     super::refuse_blocked(plan)?;
                     check_downloads(plan, facts.arch)?;
-                    out(&render::plan(plan, facts));
-                    out("");
+                    show(plan, answers);
                 }
             }
         }

@@ -37,7 +37,7 @@ fn an_unknown_key_of_an_answers_file_is_answered_with_the_near_match() {
         "plan --answers [ROOT]/answers.toml",
         2,
         "
-        error: `crun_versoin` in `[ROOT]/answers.toml` is no question
+        error: unknown key `crun_versoin` in `[ROOT]/answers.toml`
         hint: did you mean `crun_version`?
         ",
     );
@@ -49,7 +49,7 @@ fn an_unknown_key_of_an_answers_file_is_answered_with_all_of_them_where_none_is_
         "plan --answers [ROOT]/answers.toml",
         2,
         "
-        error: `colour` in `[ROOT]/answers.toml` is no question
+        error: unknown key `colour` in `[ROOT]/answers.toml`
         hint: the keys are: repair_wsl_conf, remove_dead_block, move_wsl2, mount_fstab, delegate, privileged_ports, dmesg, idle, provider, remove_packages, cgroup_manager, crun_version, crun_sha256, crun_binary, tools, kind_wrapper, restart_all
         ",
     );
@@ -61,7 +61,7 @@ fn a_wrong_value_in_an_answers_file_names_file_and_key() {
         "plan --answers [ROOT]/answers.toml",
         2,
         "
-        error: `maybe` is no answer to `idle` in `[ROOT]/answers.toml`
+        error: invalid value `maybe` for `idle` in `[ROOT]/answers.toml`
         hint: it takes: yes, no
         ",
     );
@@ -73,7 +73,7 @@ fn a_wrong_value_of_a_flag_names_the_flag() {
         "plan --cgroup-manager cgroups",
         2,
         "
-        error: `cgroups` is no answer to `--cgroup-manager`
+        error: invalid value `cgroups` for `--cgroup-manager`
         hint: did you mean `cgroupfs`? It takes: cgroupfs, systemd
         ",
     );
@@ -85,7 +85,7 @@ fn a_wrong_value_in_the_environment_names_the_variable() {
         "plan",
         2,
         "
-        error: `perhaps` is no answer to `KIND_WSL_IDLE`
+        error: invalid value `perhaps` for `KIND_WSL_IDLE`
         hint: it takes: yes, no
         ",
     );
@@ -97,7 +97,7 @@ fn without_a_terminal_the_flags_of_every_unanswered_question_are_named() {
         "setup",
         2,
         "
-        error: no terminal to ask for `--idle` (Keep WSL, and a cluster, running after the last shell?), `--crun-version` (Which crun shall podman run?), `--tools` (Install kind and kubectl into ~/.local?), `--kind-wrapper` (Make plain `kind create cluster` go through kind-wsl?)
+        error: no terminal to ask for `--idle` (Keep WSL (and your cluster) running after you close the last terminal?), `--crun-version` (Which crun version should podman use?), `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );

@@ -232,7 +232,7 @@ fn a_stage_that_only_names_is_asked_again() {
         "setup --only tools",
         2,
         "
-        error: no terminal to ask for `--tools` (Install kind and kubectl into ~/.local?), `--kind-wrapper` (Make plain `kind create cluster` go through kind-wsl?)
+        error: no terminal to ask for `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );

@@ -22,9 +22,9 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
     case.run(&setup).expect(3, "").says(
         "
         WSL was not restarted yet.
-        These count only then: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/zz-kind-wsl.conf.
-        It is left to you: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
-        Type these two lines in Windows (PowerShell or Command Prompt):
+        Takes effect after the restart: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/zz-kind-wsl.conf
+        Automatic restart is not available: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
+        Run these two lines in PowerShell or Command Prompt:
           wsl.exe --shutdown
           wsl.exe -d Debian --cd ~ --exec [BIN] setup
         ",
@@ -45,7 +45,7 @@ fn a_restart_that_did_not_help_says_what_is_seen_and_where_to_look() {
     case.run(&setup).expect(
         1,
         "
-        error: it was started again, and that did not help: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service does not run
+        error: the restart did not apply the change: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service does not run
         hint: WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)
         ",
     );

@@ -17,7 +17,7 @@ fn a_wsl_conf_that_is_a_directory_is_refused() {
         "setup --yes --only systemd",
         1,
         "
-        error: stage `systemd` can not be planned
+        error: stage `systemd` cannot be planned
           because: `/etc/wsl.conf` is a directory, not a regular file
         hint: move it away (`mv /etc/wsl.conf /etc/wsl.conf.old`), then run the same command again
         ",
@@ -30,7 +30,7 @@ fn a_file_of_ours_that_is_a_link_is_refused_and_not_followed() {
         "setup --yes --only limits",
         1,
         "
-        error: stage `limits` can not be planned
+        error: stage `limits` cannot be planned
           because: `/etc/sysctl.d/99-kind-wsl.conf` is a symbolic link to `/etc/mine.conf`, not a regular file
         hint: move it away (`mv /etc/sysctl.d/99-kind-wsl.conf /etc/sysctl.d/99-kind-wsl.conf.old`), then run the same command again
         ",
@@ -46,7 +46,7 @@ fn a_loop_of_links_is_refused() {
             "setup --yes --only systemd",
             1,
             "
-            error: stage `systemd` can not be planned
+            error: stage `systemd` cannot be planned
               because: `/etc/wsl.conf` is a loop of symbolic links
             hint: `namei -l /etc/wsl.conf` shows the links; take one of them away
             ",
@@ -59,7 +59,7 @@ fn a_directory_that_is_a_file_is_refused() {
         "setup --yes --only limits",
         1,
         "
-        error: stage `limits` can not be planned
+        error: stage `limits` cannot be planned
           because: cannot use `/etc/sysctl.d`
           because: Not a directory
         hint: a directory has to be there: move what is in its place away (`mv /etc/sysctl.d /etc/sysctl.d.old`), then run the same command again
@@ -74,7 +74,7 @@ fn a_file_that_may_not_be_read_is_named() {
     let seen = case.run("plan --only systemd").expect(
         1,
         "
-        error: stage `systemd` can not be planned
+        error: stage `systemd` cannot be planned
           because: cannot read `/etc/wsl.conf`
           because: Permission denied
         hint: `ls -ld /etc/wsl.conf` shows who may use it
@@ -127,7 +127,7 @@ fn a_distribution_without_a_package_manager_that_we_speak_is_refused() {
         "setup --yes",
         1,
         "
-        error: stage `packages` can not be set up: Debian GNU/Linux 12 (bookworm) has none of apt, dnf, zypper and pacman
+        error: stage `packages` cannot be set up: Debian GNU/Linux 12 (bookworm) has none of apt, dnf, zypper and pacman
         hint: install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`
         ",
     );

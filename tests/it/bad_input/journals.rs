@@ -113,20 +113,23 @@ fn drifted() -> Case {
 
 #[test]
 fn an_undo_shows_what_others_changed_in_a_file_of_ours_and_stops() {
-    drifted().run("undo --yes").expect(
-        4,
-        "
+    drifted()
+        .run("undo --yes")
+        .expect(
+            4,
+            "
         error: `/etc/sysctl.d/99-kind-wsl.conf` was changed by somebody else
-        hint: decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us
+        hint: use `--drift keep` to keep the current file, or `--drift restore` to restore the original
         ",
-    ).says(
-        "
+        )
+        .says(
+            "
         - # Written by kind-wsl (`kind-wsl explain limits`).
         - fs.inotify.max_user_watches = 524288
         - fs.inotify.max_user_instances = 512
         + # <10 bytes>
         ",
-    );
+        );
 }
 
 #[test]
@@ -140,9 +143,10 @@ fn an_undo_shows_which_entry_others_changed_and_stops() {
         4,
         "
         error: `/etc/wsl.conf` ([boot] systemd = true) was changed by somebody else
-        hint: decide: `--drift keep` leaves it as it is now, `--drift restore` puts back what was there before us
+        hint: use `--drift keep` to keep the current file, or `--drift restore` to restore the original
         ",
-    ).says(
+    )
+    .says(
         "
         - true
         + false

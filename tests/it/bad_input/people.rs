@@ -62,7 +62,7 @@ fn root_as_the_target_user_is_refused_with_the_flag_that_names_another() {
         "setup --yes --user root",
         2,
         "
-        error: the cluster's user would be root, and rootless containers need an ordinary user
+        error: cannot set up for root: rootless containers need a regular user
         hint: name the user: `kind-wsl setup --user dev`
         ",
     );
@@ -74,7 +74,7 @@ fn root_as_the_only_user_is_refused_with_the_command_that_makes_one() {
         "setup --yes --user root",
         2,
         "
-        error: the cluster's user would be root, and rootless containers need an ordinary user
+        error: cannot set up for root: rootless containers need a regular user
         hint: make one with `adduser NAME`, then run `kind-wsl setup --user NAME`
         ",
     );

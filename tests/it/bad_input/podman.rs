@@ -17,7 +17,7 @@ fn a_containers_conf_that_is_not_toml_is_named_with_its_line() {
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` can not be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: expected value
+        error: stage `podman` cannot be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: expected value
         hint: correct line 2 of /home/dev/.config/containers/containers.conf, then run the same command again
         ",
     );
@@ -29,7 +29,7 @@ fn a_table_of_containers_conf_that_is_a_number_is_named_with_its_line() {
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` can not be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: a table is needed
+        error: stage `podman` cannot be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: a table is needed
         hint: correct line 2 of /home/dev/.config/containers/containers.conf, then run the same command again
         ",
     );
@@ -42,7 +42,7 @@ fn a_containers_conf_that_is_not_utf_8_is_named_with_its_line() {
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` can not be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: invalid UTF-8 byte: 0xfc
+        error: stage `podman` cannot be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: invalid UTF-8 byte: 0xfc
         hint: save /home/dev/.config/containers/containers.conf as UTF-8 (`iconv` converts it), then run the same command again
         ",
     );
@@ -75,7 +75,7 @@ fn containers_conf_in_the_environment_is_refused_with_its_name() {
         "setup --yes",
         1,
         "
-        error: stage `podman` can not be set up: CONTAINERS_CONF=/home/dev/other.conf in the environment makes podman take that file's word over every other containers.conf
+        error: stage `podman` cannot be set up: CONTAINERS_CONF=/home/dev/other.conf in the environment makes podman take that file's word over every other containers.conf
         hint: take it out of your shell's start-up files, then open a new shell
         ",
     );
@@ -92,7 +92,7 @@ fn a_file_that_is_read_after_ours_and_wins_is_named() {
             "setup --yes",
             1,
             "
-            error: stage `podman` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 2) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets engine.cgroup_manager to \"systemd\"
+            error: stage `podman` cannot be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 2) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets engine.cgroup_manager to \"systemd\"
             hint: take engine.cgroup_manager out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
             ",
         );
@@ -105,7 +105,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
         "setup --yes",
         1,
         "
-        error: stage `crun` can not be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 3) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
+        error: stage `crun` cannot be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 3) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
         hint: take engine.runtimes.crun out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
         ",
     );
@@ -113,7 +113,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
         "setup --yes",
         1,
         "
-        error: stage `crun` can not be set up: `/etc/containers/containers.conf` (line 2) has podman run \"runc\" instead of crun
+        error: stage `crun` cannot be set up: `/etc/containers/containers.conf` (line 2) has podman run \"runc\" instead of crun
         hint: take `runtime` out of [engine] in /etc/containers/containers.conf, then run the same command again
         ",
     );
@@ -122,7 +122,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
 #[test]
 fn keys_that_podman_ignores_are_named_and_left() {
     with_conf("events_logger = \"file\"\n")
-        .refuses("plan --only podman", 0, "")
+        .refuses("plan --diff --only podman", 0, "")
         .says("podman ignores events_logger of /home/dev/.config/containers/containers.conf, outside any table;")
         .says(
             "

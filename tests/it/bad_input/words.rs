@@ -59,7 +59,7 @@ fn an_unknown_provider_is_answered_with_the_near_match() {
         "setup --yes --provider podmann",
         2,
         "
-        error: `podmann` is no answer to `--provider`
+        error: invalid value `podmann` for `--provider`
         hint: did you mean `podman`? It takes: podman, docker, nerdctl
         ",
     );
@@ -108,7 +108,7 @@ fn an_unknown_crun_version_is_answered_with_the_near_match() {
             asks,
             1,
             "
-            error: stage `crun` can not be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is not known
+            error: stage `crun` cannot be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is not known
             hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature
             ",
         ));
@@ -129,7 +129,7 @@ fn a_crun_below_the_floor_of_this_machine_is_refused() {
         "setup --yes --crun-version 1.8",
         1,
         "
-        error: stage `crun` can not be set up: crun 1.8 is too old for this host, which needs 1.9.1 or later
+        error: stage `crun` cannot be set up: crun 1.8 is too old for this host, which needs 1.9.1 or later
         hint: `kind-wsl crun list` shows which versions suit
         ",
     );
@@ -141,7 +141,7 @@ fn a_crun_version_that_is_none_is_a_usage_error() {
         "setup --yes --crun-version newest",
         2,
         "
-        error: `newest` is no answer to `--crun-version`
+        error: invalid value `newest` for `--crun-version`
         hint: it takes: a version, recommended, latest, keep
         ",
     );
@@ -153,7 +153,7 @@ fn keeping_a_crun_that_is_too_old_is_refused() {
         "setup --yes --crun-version keep",
         1,
         "
-        error: stage `crun` can not be set up: crun 1.8.1 is kept as asked, but this host needs 1.9.1 or later
+        error: stage `crun` cannot be set up: crun 1.8.1 is kept as asked, but this host needs 1.9.1 or later
         hint: answer with `--crun-version recommended`
         ",
     );
@@ -165,7 +165,7 @@ fn a_sha256_of_the_wrong_length_is_a_usage_error() {
         "setup --yes --crun-version 1.99 --crun-sha256 abc123",
         2,
         "
-        error: `abc123` is no answer to `--crun-sha256`
+        error: invalid value `abc123` for `--crun-sha256`
         hint: it takes: 64 hexadecimal digits
         ",
     );
@@ -177,7 +177,7 @@ fn a_crun_of_ones_own_without_its_sha256_is_refused() {
         "setup --yes --crun-binary /tmp/crun",
         1,
         "
-        error: stage `crun` can not be set up: a crun binary of your own comes without a checksum
+        error: stage `crun` cannot be set up: a crun binary of your own comes without a checksum
         hint: add `--crun-sha256 HASH`
         ",
     );
@@ -276,7 +276,7 @@ fn a_provider_that_the_distribution_does_not_have_is_refused_before_anything_is_
         "setup --yes --provider nerdctl",
         1,
         "
-        error: stage `packages` can not be set up: Debian GNU/Linux 12 (bookworm) offers no nerdctl, and kind needs 1.7 or later
+        error: stage `packages` cannot be set up: Debian GNU/Linux 12 (bookworm) offers no nerdctl, and kind needs 1.7 or later
         hint: unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`
         ",
     );
@@ -289,7 +289,7 @@ fn docker_beside_a_rootless_containerd_is_refused_with_the_way_out() {
         "setup --yes --provider docker",
         1,
         "
-        error: stage `docker` can not be set up: a rootless containerd has /run/user/1000/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)
+        error: stage `docker` cannot be set up: a rootless containerd has /run/user/1000/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)
         hint: `containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`
         ",
     );
@@ -301,7 +301,7 @@ fn docker_below_an_isolated_cgroup_is_refused_with_the_setting_that_helps() {
         "setup --yes --provider docker",
         1,
         "
-        error: stage `docker` can not be set up: this WSL keeps the distribution below /wsl-user, and Docker (moby#53531) looks for the user's cgroup in /sys/fs/cgroup/user.slice
+        error: stage `docker` cannot be set up: this WSL keeps the distribution below /wsl-user, and Docker (moby#53531) looks for the user's cgroup in /sys/fs/cgroup/user.slice
         hint: in Windows: run `wsl --update`, or add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then run `wsl --shutdown`; or use `--provider podman`
         ",
     );

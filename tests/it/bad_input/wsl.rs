@@ -15,7 +15,7 @@ fn under_wsl_1_it_is_refused_with_the_command_that_makes_it_wsl_2() {
         "setup --yes",
         1,
         "
-        error: stage `systemd` can not be set up: this distribution runs under WSL 1, which has no Linux kernel and so no containers
+        error: stage `systemd` cannot be set up: this distribution runs under WSL 1, which has no Linux kernel and so no containers
         hint: in Windows: `wsl --set-version Debian 2`, then run the same command again
         ",
     );
@@ -40,7 +40,7 @@ fn where_another_init_runs_the_machine_systemd_is_not_possible() {
         "setup --yes",
         1,
         "
-        error: stage `systemd` can not be set up: PID 1 is `docker-init`, and rootless nodes need the user manager of a systemd
+        error: stage `systemd` cannot be set up: PID 1 is `docker-init`, and rootless nodes need the user manager of a systemd
         hint: start this machine with systemd; a container without it can not run kind
         ",
     );
@@ -52,7 +52,7 @@ fn a_wsl_before_systemd_is_refused_with_the_command_that_updates_it() {
         "setup --yes",
         1,
         "
-        error: stage `systemd` can not be set up: WSL 0.66.2.0 can not start systemd, which came with 0.67.6
+        error: stage `systemd` cannot be set up: WSL 0.66.2.0 can not start systemd, which came with 0.67.6
         hint: in Windows: `wsl --update`, then run the same command again
         ",
     );
@@ -64,7 +64,7 @@ fn a_wsl_that_would_not_start_any_more_without_v1_is_refused() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup` can not be set up: WSL 0.70.4.0 does not start with cgroup_no_v1=all on its kernel command line
+        error: stage `cgroup` cannot be set up: WSL 0.70.4.0 does not start with cgroup_no_v1=all on its kernel command line
         hint: in Windows: `wsl --update`, then run the same command again
         ",
     );
@@ -78,7 +78,7 @@ fn a_line_at_which_wsl_stops_reading_is_refused_where_it_may_not_be_repaired() {
             "setup --yes --repair-wsl-conf no",
             1,
             "
-            error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 2: a line must begin with a letter, `[` or `#`
+            error: stage `systemd` cannot be set up: WSL does not read /etc/wsl.conf to its end: line 2: a line must begin with a letter, `[` or `#`
             hint: correct that line by hand, or let `--repair-wsl-conf yes` do it
             ",
         );
@@ -88,7 +88,7 @@ fn a_line_at_which_wsl_stops_reading_is_refused_where_it_may_not_be_repaired() {
 fn a_line_at_which_wsl_stops_reading_is_repaired_in_the_plan() {
     Case::new(Layout::Modern)
         .file("/etc/wsl.conf", "# mine\n; not a comment\n[network]\nhostname=box\n")
-        .refuses("plan --only systemd --repair-wsl-conf yes", 0, "")
+        .refuses("plan --diff --only systemd --repair-wsl-conf yes", 0, "")
         .says(
             "
             /etc/wsl.conf
@@ -111,7 +111,7 @@ fn without_a_terminal_the_question_about_a_repair_names_its_flag() {
         "setup --only systemd",
         2,
         "
-        error: no terminal to ask for `--repair-wsl-conf` (Make the lines comments at which WSL stops reading?)
+        error: no terminal to ask for `--repair-wsl-conf` (Comment out the invalid lines in /etc/wsl.conf at which WSL stops reading?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );
@@ -128,7 +128,7 @@ fn a_utf_16_wsl_conf_is_named_as_what_it_is() {
         "setup --yes --repair-wsl-conf no",
         1,
         "
-        error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed
+        error: stage `systemd` cannot be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed
         hint: correct that line by hand, or let `--repair-wsl-conf yes` do it
         ",
     );
@@ -150,7 +150,7 @@ fn a_byte_order_mark_in_wsl_conf_is_named_as_what_it_is() {
         "setup --yes --repair-wsl-conf no",
         1,
         "
-        error: stage `systemd` can not be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed
+        error: stage `systemd` cannot be set up: WSL does not read /etc/wsl.conf to its end: line 1: a byte order mark or UTF-16 text, where plain UTF-8 is needed
         hint: correct that line by hand, or let `--repair-wsl-conf yes` do it
         ",
     );
@@ -177,7 +177,7 @@ fn where_nothing_tells_whose_wslconfig_counts_the_flag_that_says_it_is_named() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup` can not be set up: cannot tell which Windows profile holds .wslconfig
+        error: stage `cgroup` cannot be set up: cannot tell which Windows profile holds .wslconfig
         hint: name it: `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows
         ",
     );
@@ -225,7 +225,7 @@ fn a_windows_profile_in_the_environment_that_is_not_there_is_a_usage_error() {
 fn a_windows_profile_may_be_written_as_windows_writes_it() {
     Case::new(Layout::Classic)
         .dir("/mnt/c/Users/other")
-        .refuses(r"plan --only cgroup --windows-profile C:\Users\dev", 0, "")
+        .refuses(r"plan --diff --only cgroup --windows-profile C:\Users\dev", 0, "")
         .says("/mnt/c/Users/dev/.wslconfig (CRLF line ends)\n");
 }
 
@@ -235,7 +235,7 @@ fn a_wsl_conf_that_keeps_fstab_from_being_mounted_is_refused() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup-mount` can not be set up: mountFsTab=false in /etc/wsl.conf line 2 keeps WSL from mounting what /etc/fstab lists
+        error: stage `cgroup-mount` cannot be set up: mountFsTab=false in /etc/wsl.conf line 2 keeps WSL from mounting what /etc/fstab lists
         hint: `--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start
         ",
     );
@@ -249,7 +249,7 @@ fn fstab_that_would_stop_being_mounted_after_a_repair_is_refused_before_the_firs
         "setup --yes",
         1,
         "
-        error: stage `cgroup-mount` can not be set up: mountFsTab=false in /etc/wsl.conf line 3 keeps WSL from mounting what /etc/fstab lists
+        error: stage `cgroup-mount` cannot be set up: mountFsTab=false in /etc/wsl.conf line 3 keeps WSL from mounting what /etc/fstab lists
         hint: `--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start
         ",
     );
@@ -267,7 +267,7 @@ fn a_wslconfig_that_windows_can_not_open_is_named_as_what_it_is() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup` can not be planned
+        error: stage `cgroup` cannot be planned
           because: cannot edit `/mnt/c/Users/dev/.wslconfig`
           because: line 1: WSL stops reading here (UTF-16 big endian text, where UTF-8 is needed), so `wsl2.kernelcommandline` would have no effect below it; repair this line first
         hint: save /mnt/c/Users/dev/.wslconfig as UTF-8 (in Notepad: Save as, Encoding), then run the same command again

@@ -44,28 +44,31 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
         ["-q plan", "plan", "plan -v"].map(|args| case.run(args).expect(0, "").stdout);
     let has = |text: &str, part: &str| text.lines().any(|l| l.contains(part));
     for (line, shown) in [
-        ("limits         needed", [true, true, true]),
+        ("  + limits ", [true, true, true]),
         ("changes, one restart of this distribution", [true, true, true]),
-        ("/etc/subuid", [false, true, true]),
-        ("+ dev:165536:65536", [false, true, true]),
         ("Debian GNU/Linux 12", [false, true, true]),
+        ("  5 skipped         shared-root, idle, cni, docker, nerdctl", [false, true, true]),
+        ("File diffs  kind-wsl plan --diff", [false, true, false]),
+        ("+ dev:165536:65536", [false, false, true]),
         ("systemd        done", [false, false, true]),
         ("idle           skipped", [false, false, true]),
-        (" other stages need no change; `kind-wsl plan -v`", [false, true, false]),
     ] {
         assert_eq!([&brief, &normal, &full].map(|text| has(text, line)), shown, "{line}\n{full}");
     }
     // A line for each stage that changes something, and how it ends.
     let (_, stages) =
         brief.lines().collect::<Vec<_>>().split_last().map(|(end, rest)| (*end, rest.to_vec())).unwrap();
-    assert!(stages.len() > 5 && stages.iter().all(|line| line.contains(" needed ")), "{brief}");
+    assert!(
+        stages.len() > 5 && stages.iter().all(|line| line.starts_with("  + ") || line.starts_with("  ~ ")),
+        "{brief}"
+    );
 }
 
 #[test]
 fn only_packages_that_are_not_installed_are_to_be_installed() {
     let case = Case::new(Layout::Generous);
     installed(&case, "podman 4.3.1\niptables 1.8.9\ncrun 1.14.1\n");
-    let seen = case.run("plan --only packages").expect(0, "").stdout;
+    let seen = case.run("plan --diff --only packages").expect(0, "").stdout;
     let line =
         "  install packages: uidmap slirp4netns fuse-overlayfs dbus-user-session netavark aardvark-dns\n";
     assert!(seen.contains(line), "{seen}");
@@ -126,10 +129,10 @@ fn no_path_and_no_change_is_shown_twice() {
     for layout in Layout::ALL {
         let case = Case::new(layout);
         for args in [
-            "plan",
-            "plan --guide --idle yes",
-            "plan --provider docker",
-            "plan --only systemd,cgroup,restart",
+            "plan --diff",
+            "plan --diff --guide --idle yes",
+            "plan --diff --provider docker",
+            "plan --diff --only systemd,cgroup,restart",
         ] {
             let seen = case.run(args).expect(0, "").stdout;
             let paths: Vec<_> =

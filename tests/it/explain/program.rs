@@ -128,7 +128,7 @@ fn an_unknown_message_is_said_to_be_unknown() {
         "explain the dog ate my cluster",
         1,
         "
-        error: this message is not among the known symptoms
+        error: no known cause matches this message
         hint: `kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report
         ",
     );

@@ -21,7 +21,7 @@ fn a_systemctl_that_hangs_is_ended_after_half_a_minute_and_named() {
     case.run(&format!("setup {}", agreed())).expect(
         1,
         "
-        error: what has to follow the changes failed
+        error: a follow-up command failed
           because: `systemctl daemon-reload` did not end within 30 s
         hint: run `systemctl daemon-reload` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at), then run the same command again
         ",
@@ -38,7 +38,7 @@ fn a_systemctl_that_fails_is_quoted() {
     case.run(&format!("setup {}", agreed())).expect(
         1,
         "
-        error: what has to follow the changes failed
+        error: a follow-up command failed
           because: `systemctl daemon-reload` ended with exit code 1: Failed to connect to bus: Connection timed out
         hint: fix the cause; then `kind-wsl setup` resumes from here
         ",
@@ -55,7 +55,7 @@ fn a_systemctl_that_fails_at_an_undo_is_quoted_and_the_undo_goes_on() {
     case.run("undo --yes --packages").expect(
         1,
         "
-        error: what has to follow the changes failed
+        error: a follow-up command failed
           because: `systemctl daemon-reload` ended with exit code 1: Failed to connect to bus: Connection timed out
         hint: fix the cause; then `kind-wsl undo` resumes from here
         ",
@@ -98,7 +98,7 @@ fn packages_that_can_not_be_listed_stop_a_set_up_before_anything_is_changed() {
         "setup --yes --only packages",
         1,
         "
-        error: stage `packages` can not be planned
+        error: stage `packages` cannot be planned
           because: `dpkg-query -W '-f=${db:Status-Status} ${Package} ${Version}\\n'` ended with exit code 2: dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 7
         ",
     );

@@ -79,16 +79,9 @@ fn new() -> Case {
     case
 }
 
-/// The differences of all files are long: they are cut off.
 pub(crate) fn plan() -> Vec<Row> {
     let case = new();
-    let mut rows = screen(&case, case.command("plan"), 0);
-    let rest = rows.split_off(at(&rows, "/etc/profile.d/kind-wsl.sh (new)"));
-    rows.push(remark(&format!(
-        "… {} rows more: every file with its difference, packages, downloads, the restart",
-        rest.len()
-    )));
-    typed("kind-wsl plan", rows)
+    typed("kind-wsl plan", screen(&case, case.command("plan"), 0))
 }
 
 /// The helper restarts the distribution, and the setup resumes in a new window.
@@ -114,7 +107,7 @@ pub(crate) fn setup() -> Vec<Row> {
     let (mut rows, ended) = run(command, Some(&told), &paths);
     assert_eq!(ended, None, "it was not ended by a signal");
     // Below it stands how long it waits.
-    rows.truncate(at(&rows, "The first ends this distribution alone") + 1);
+    rows.truncate(at(&rows, "The first line stops only this distribution") + 1);
     let rows = rows.split_off(at(&rows, "[1/"));
     let waiting = case.run("status --waiting").expect(0, "").stdout;
     let id = waiting.strip_prefix("id=").unwrap().lines().next().unwrap();

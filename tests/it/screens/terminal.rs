@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{Winsize, openpty};
 
 /// Wide enough for the tree of `inspect`; sentences are broken at 100 all the same.
-pub(crate) const COLUMNS: u16 = 120;
+pub(crate) const COLUMNS: u16 = 80;
 /// More than any of the screens has, so that nothing leaves it at the top.
 const ROWS: u16 = 250;
 /// The screen that is read is wider than the program believes: a path of this machine is taken out of a line that is
@@ -85,7 +85,12 @@ pub(crate) fn run(
     let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
     let ends = openpty(&size, None).expect("a pseudo-terminal");
     let slave = || ends.slave.try_clone().expect("its other end, once more");
-    command.stdin(slave()).stdout(slave()).stderr(slave()).env("TERM", "xterm-256color");
+    command
+        .stdin(slave())
+        .stdout(slave())
+        .stderr(slave())
+        .env("TERM", "xterm-256color")
+        .env("LANG", "C.UTF-8");
     let mut child = command.spawn().expect("it starts");
     // Reading ends when nobody has the other end any more, and we do not count.
     drop((command, ends.slave));

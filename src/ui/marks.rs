@@ -1,0 +1,53 @@
+//! Marks in front of lines, in the characters that the terminal can show.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static IS_ASCII: AtomicBool = AtomicBool::new(false);
+
+/// Chooses between Unicode and ASCII by the locale (POSIX: `LC_ALL`, then `LC_CTYPE`, then `LANG`) and `TERM`.
+pub fn set_charset(env: &[(String, String)]) {
+    let value =
+        |name: &str| env.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(value).into_iter().find(|value| !value.is_empty());
+    let is_utf8 = locale.is_some_and(|name| {
+        let name = name.to_ascii_lowercase();
+        name.contains("utf-8") || name.contains("utf8")
+    });
+    IS_ASCII.store(!is_utf8 || value("TERM") == "dumb", Ordering::Relaxed);
+}
+
+fn either(unicode: &'static str, ascii: &'static str) -> &'static str {
+    if is_ascii() { ascii } else { unicode }
+}
+
+/// Whether only ASCII is sure to be shown.
+pub(super) fn is_ascii() -> bool {
+    IS_ASCII.load(Ordering::Relaxed)
+}
+
+pub(super) fn passed() -> &'static str {
+    either("✓", "[ok]")
+}
+
+pub(super) fn failed() -> &'static str {
+    either("✗", "[!!]")
+}
+
+pub(super) fn warned() -> &'static str {
+    either("!", "[!]")
+}
+
+/// In front of a line that is no change of its own, and between the parts of a line.
+pub(super) fn dot() -> &'static str {
+    either("·", "-")
+}
+
+/// Between what changes and why.
+pub(super) fn dash() -> &'static str {
+    either("–", "-")
+}
+
+/// In place of what was cut off.
+pub(super) fn ellipsis() -> &'static str {
+    either("…", "...")
+}
