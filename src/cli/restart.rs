@@ -247,7 +247,9 @@ impl Restarting<'_> {
         let [stop, resume] = self.request(scope).manual_commands();
         let lines = styled(CYAN, &format!("  {stop}\n  {resume}"));
         let mut note = match self.awaited.scope {
-            RestartScope::Distro => "The first line stops only this distribution and everything in it.".to_owned(),
+            RestartScope::Distro => {
+                "The first line stops only this distribution and everything in it.".to_owned()
+            }
             RestartScope::Vm | RestartScope::Machine => {
                 "The first line stops every running WSL distribution, also Docker Desktop's.".to_owned()
             }
