@@ -4,6 +4,7 @@
 //! cause of a symptom. What a restart has to bring about is judged by the same code ([`crate::change::PostRestartCheck`]).
 
 pub(crate) mod cgroup;
+mod container;
 pub(crate) mod docker_desktop;
 mod engine;
 pub(crate) mod images;
@@ -137,6 +138,8 @@ pub struct CheckContext<'c> {
     /// What was answered at the setup.
     pub answers: &'c Answers,
     provider: Option<Provider>,
+    /// Whether a check may create something although podman was never used.
+    may_create: bool,
     outcomes: RefCell<Vec<(&'static Check, Outcome)>>,
 }
 
@@ -150,13 +153,19 @@ impl<'c> CheckContext<'c> {
     /// Checks for the provider that was chosen.
     #[must_use]
     pub fn new(system: &'c dyn System, facts: &'c Facts, answers: &'c Answers) -> Self {
-        Self { system, facts, answers, provider: Some(answers.provider()), outcomes: RefCell::default() }
+        Self { system, facts, answers, provider: Some(answers.provider()), may_create: false, outcomes: RefCell::default() }
     }
 
     /// Checks for whatever provider: a pasted message can be any provider's.
     #[must_use]
     pub fn of_any_provider(self) -> Self {
         Self { provider: None, ..self }
+    }
+
+    /// Checks that may create podman's storage: after a setup, or because the user asked for one of them.
+    #[must_use]
+    pub fn that_may_create(self) -> Self {
+        Self { may_create: true, ..self }
     }
 
     /// Whether a path exists, in words.
@@ -263,6 +272,7 @@ static VERIFY: &[&Check] = &[
     &podman::CGROUP_MANAGER,
     &podman::CRUN,
     &podman::STORAGE,
+    &container::CONTAINER,
     &engine::DOCKER,
     &engine::NERDCTL,
     &node::CONDITIONS,

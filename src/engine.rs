@@ -260,7 +260,7 @@ impl Engine<'_> {
     ) -> Result<usize, EngineError> {
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(self.host);
-        let context = CheckContext::new(&memo, facts, answers);
+        let context = CheckContext::new(&memo, facts, answers).that_may_create();
         let (mut failed, mut passed) = (Vec::new(), 0);
         for check in checks::verify(answers.provider()) {
             let report = CheckReport::of(&context, check);

@@ -102,12 +102,12 @@ static OPEN_FILES_LIMIT: Check = check("open-files", "a process may open 64000 f
 });
 
 // kind gives it to every rootless node (providers/podman/provision.go).
-static FUSE: Check = check("fuse", "/dev/fuse exists", |c| {
+pub(super) static FUSE: Check = check("fuse", "/dev/fuse exists", |c| {
     Outcome::of(c.exists("/dev/fuse"), "a rootless node cannot be started", command("sudo modprobe fuse"))
 });
 
 // kind mounts it into every node (providers/podman/provision.go).
-static MODULES_DIR: Check = check("modules-dir", "/lib/modules exists", |c| {
+pub(super) static MODULES_DIR: Check = check("modules-dir", "/lib/modules exists", |c| {
     let effect = "a node cannot be started: podman finds nothing to mount";
     Outcome::of(c.exists("/lib/modules"), effect, command("sudo mkdir /lib/modules"))
 });

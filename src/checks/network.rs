@@ -1,5 +1,6 @@
 //! The network of a node: the programs that podman needs for it, iptables, IPv6 and name resolution.
 
+use super::container::CONTAINER;
 use super::namespace::{BRIDGE_DEVICE, NFT, TUN, uses_nftables};
 use super::podman::{PODMAN, with_version};
 use super::{Check, CheckContext, Outcome, Scope, all, check};
@@ -12,7 +13,7 @@ use crate::provider::Provider;
 use crate::stages::{cni, modules, packages};
 
 pub(super) static CHECKS: &[&Check] =
-    &[&NFT, &BRIDGE_DEVICE, &TUN, &NETWORK, &IPTABLES_AND_MODULES, &IPV6, &RESOLV, &PORTS];
+    &[&NFT, &BRIDGE_DEVICE, &TUN, &NETWORK, &IPTABLES_AND_MODULES, &IPV6, &RESOLV, &PORTS, &CONTAINER];
 
 const PODMAN_ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
 

@@ -1,12 +1,17 @@
 //! The nodes of clusters: whether they run, and whether they have what kind's entrypoint needs.
 
-use super::cgroup::delegate;
-use super::{Check, CheckContext, Outcome, check};
-use crate::fix::command;
-use crate::inspect::{Condition, Inspection, Node, consequence, node};
-use crate::provider::Provider;
+use std::time::Duration;
 
-pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &CONDITIONS];
+use serde_json::Value;
+
+use super::cgroup::delegate;
+use super::{Check, CheckContext, Outcome, Status, check};
+use crate::fix::command;
+use crate::host::{Cmd, HostError, Output};
+use crate::inspect::{Condition, Inspection, Node, consequence, node};
+use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
+
+pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &API, &CONDITIONS];
 
 /// The nodes that the provider lists, or why there are none.
 fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
@@ -42,6 +47,96 @@ static CLUSTERS: Check = check("clusters", "the nodes of clusters run", |c| {
     );
     Outcome::error(format!("stopped: {}", stopped.join(", ")), "kubectl cannot connect to the cluster", fix)
 });
+
+// A node that runs is no cluster that works: its API server answers `/readyz` if all of it does.
+static API: Check = check("api", "the API servers of clusters answer", |c| {
+    let nodes = match nodes(c) {
+        Ok(nodes) => nodes,
+        Err(outcome) => return outcome,
+    };
+    let mut answered: Vec<&str> = Vec::new();
+    for node in nodes.iter().filter(|node| node.is_running() && node.role == "control-plane") {
+        if answered.contains(&node.cluster.as_str()) {
+            continue;
+        }
+        let outcome = api(c, node);
+        if outcome.status != Status::Ok {
+            return outcome;
+        }
+        answered.push(&node.cluster);
+    }
+    if answered.is_empty() {
+        return Outcome::skipped("no control plane runs");
+    }
+    Outcome::ok(format!("ready: {}", answered.join(", ")))
+})
+.needs(const { &[&CLUSTERS] });
+
+/// Asks the API server of a cluster, in its node, and then for system pods that do not stay up.
+fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
+    let (provider, name) = (c.answers.provider(), &node.name);
+    let list = format!("`{provider} exec {name} crictl ps --all`");
+    let logs = format!("`{provider} exec {name} crictl logs ID`");
+    match kubectl(c, node, &["--raw", "/readyz"]) {
+        Ok(Output { code: 0, .. }) => {}
+        Ok(output) => {
+            let said = output.complaint().unwrap_or("nothing");
+            let details = format!("the API server of cluster {} is not ready: {said}", node.cluster);
+            let fix = format!("look which container of {name} stops with {list}, and why with {logs}");
+            return Outcome::error(
+                details,
+                "kubectl cannot connect to the cluster, or its requests fail",
+                fix,
+            );
+        }
+        Err(error) => return Outcome::unknown(error.to_string()),
+    }
+    let pods = kubectl(c, node, &["pods", "--namespace", "kube-system", "--output", "json"]);
+    let pods = pods.ok().and_then(|output| serde_json::from_str(&output.stdout).ok());
+    let pods = pods.unwrap_or_default();
+    let failing = restarting(&pods);
+    let effect = "pods have no network or no names, or are not scheduled";
+    let fix = format!("look at why they stop: {list}, then {logs}");
+    let details = if failing.is_empty() {
+        format!("the API server of cluster {} is ready", node.cluster)
+    } else {
+        format!("cluster {}: {} keep restarting", node.cluster, failing.join(", "))
+    };
+    Outcome::require(failing.is_empty(), details, effect, fix)
+}
+
+/// `kubectl get`, in the node and as its administrator.
+fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, HostError> {
+    let provider = c.answers.provider();
+    let get = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout=5s", "get"];
+    let words = [provider.name(), "exec", &node.name].into_iter().chain(get).chain(what.iter().copied());
+    // With the cgroupfs manager podman can enter a container only from a delegated cgroup.
+    let mut cmd = if can_be_wrapped(c.system, &c.facts.user) {
+        in_wrapper(words)
+    } else {
+        Cmd::new(provider.name(), words.skip(1))
+    };
+    if provider == Provider::Docker && c.system.env("DOCKER_HOST").is_none_or(|host| host.is_empty()) {
+        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&c.facts.user));
+    }
+    c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(Duration::from_secs(10)))
+}
+
+/// The pods of a list with a container that waits for its next start, or was restarted often and is not ready.
+fn restarting(pods: &Value) -> Vec<&str> {
+    let fails = |container: &Value| {
+        let waits = container.pointer("/state/waiting/reason").and_then(Value::as_str);
+        let restarts = container.get("restartCount").and_then(Value::as_u64).unwrap_or_default();
+        let is_ready = container.get("ready").and_then(Value::as_bool).unwrap_or_default();
+        waits == Some("CrashLoopBackOff") || (!is_ready && restarts >= 3)
+    };
+    let items = pods.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice).iter();
+    let failing = items.filter(|pod| {
+        let containers = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+        containers.is_some_and(|containers| containers.iter().any(fails))
+    });
+    failing.filter_map(|pod| pod.pointer("/metadata/name")?.as_str()).collect()
+}
 
 pub(super) static CONDITIONS: Check = check("node", "the nodes have what kind's entrypoint needs", |c| {
     let nodes = match nodes(c) {

@@ -69,7 +69,7 @@ pub(super) fn with_version(c: &CheckContext<'_>, judge: impl FnOnce(&Version) ->
     version(c).map_or_else(unknown, |version| judge(&version))
 }
 
-static CONF: Check = of_podman("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
+pub(super) static CONF: Check = of_podman("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
     if let Some(file) = &c.facts.containers.overridden_by {
         let effect = "podman reads that file after every other containers.conf";
         let fix = "remove it from your shell's start-up files, then open a new shell";

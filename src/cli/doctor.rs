@@ -43,7 +43,10 @@ impl Doctor {
         let Prepared { session, facts, answers } = Prepared::new(Session::new(global, None)?);
         // Several checks ask podman the same; it is asked once.
         let memo = Recorder::new(&session.host);
-        let context = CheckContext::new(&memo, &facts, &answers);
+        let mut context = CheckContext::new(&memo, &facts, &answers);
+        if !self.only.is_empty() {
+            context = context.that_may_create();
+        }
         let mut reports = Vec::new();
         for (group, in_group) in &checks::GROUPS {
             let chosen: Vec<&'static Check> =

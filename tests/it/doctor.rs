@@ -298,7 +298,7 @@ fn a_plan_says_that_the_result_will_be_verified_by_how_many_checks() {
         (stage["verdict"].as_str().unwrap().to_owned(), stage["why"].as_str().unwrap().to_owned())
     };
     let case = Case::new(Layout::Isolated);
-    let will = ("needed".to_owned(), "will run 9 checks at the end".to_owned());
+    let will = ("needed".to_owned(), "will run 10 checks at the end".to_owned());
     assert_eq!(verify(&case, &agreed().replace("--yes ", "")), will, "podman is not installed yet");
     assert_eq!(verify(&case, "--skip packages").0, "not-here", "podman is never installed");
     case.run(&format!("setup {}", agreed())).expect(3, "");

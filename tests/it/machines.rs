@@ -406,3 +406,71 @@ fn a_kernel_setting_that_disables_ipv6_is_a_warning() {
     let case = healthy().file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1\n");
     is_the_one(&case, "ipv6", "doubtful", "net.ipv6.conf.all.disable_ipv6 is 1", "sudo sysctl -w");
 }
+
+/// A machine whose podman has a storage.
+fn with_storage(case: Case) -> Case {
+    case.file("/home/dev/.local/share/containers/storage/overlay-images/images.json", "[]")
+}
+
+#[test]
+fn a_container_that_does_not_start_is_an_error_with_podmans_message() {
+    let said = "Error: netavark: iptables: no such table";
+    let case = with_storage(healthy()).file("/fake/container-fails", format!("{said}\nWARN[0001] slow\n"));
+    let fix = format!("kind-wsl explain '{said}'");
+    is_the_one(&case, "container", "wrong", &format!("podman cannot start a container: {said}"), &fix);
+    fs::remove_file(case.machine.path("/fake/container-fails")).unwrap();
+    assert_eq!(found(&case), Vec::<[String; 4]>::new());
+    case.run("doctor --only container").expect(0, "").says("podman started a container on a bridge network");
+}
+
+#[test]
+fn no_container_is_started_if_its_cause_of_failure_is_known() {
+    let case = with_storage(healthy()).file("/fake/container-fails", "Error: netavark: create bridge\n");
+    let case = case.file("/fake/kernel-lacks", "bridge\n");
+    is_the_one(&case, "bridge-device", "wrong", "Unknown device type", "");
+    let seen = case.run("doctor").stdout;
+    assert!(seen.contains("container       needs `bridge-device`: "), "{seen}");
+}
+
+#[test]
+fn doctor_starts_a_container_only_if_podman_has_a_storage_or_it_is_asked_for() {
+    let case = healthy();
+    let storage = case.machine.path("/home/dev/.local/share/containers/storage");
+    assert!(!storage.exists());
+    let runs = |case: &Case| case.machine.text("/fake/commands").matches("--rootfs").count();
+    let before = runs(&case);
+    assert_eq!(before, 1, "a setup verifies it");
+    case.run("doctor --only podman,container").expect(0, "");
+    assert_eq!(runs(&case), 2);
+    let seen = case.run("doctor").expect(0, "").stdout;
+    assert!(seen.contains("podman has created nothing yet"), "{seen}");
+    assert_eq!(runs(&case), 2);
+    let case = with_storage(case);
+    case.run("doctor").expect(0, "");
+    assert_eq!(runs(&case), 3);
+}
+
+#[test]
+fn a_cluster_runs_if_its_api_server_is_ready_and_its_system_pods_stay_up() {
+    let case = with_storage(healthy()).file("/fake/nodes", "kind-control-plane running\n");
+    assert_eq!(found(&case), Vec::<[String; 4]>::new());
+    let refused = "The connection to the server kind-control-plane:6443 was refused - did you specify the right host or port?";
+    let case = case.file("/fake/readyz-fails", format!("{refused}\n"));
+    is_the_one(&case, "api", "wrong", refused, "`podman exec kind-control-plane crictl ps --all`");
+    fs::remove_file(case.machine.path("/fake/readyz-fails")).unwrap();
+    let pods = r#"{"items": [
+        {"metadata": {"name": "kube-proxy-x"}, "status": {"containerStatuses": [
+            {"ready": false, "restartCount": 7, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}},
+        {"metadata": {"name": "etcd-x"}, "status": {"containerStatuses": [
+            {"ready": true, "restartCount": 9, "state": {"running": {}}}]}},
+        {"metadata": {"name": "coredns-x"}, "status": {"containerStatuses": [
+            {"ready": false, "restartCount": 3, "state": {"running": {}}}]}}]}"#;
+    let case = case.file("/fake/pods", pods);
+    is_the_one(
+        &case,
+        "api",
+        "wrong",
+        "cluster kind: kube-proxy-x, coredns-x keep restarting",
+        "crictl logs ID",
+    );
+}

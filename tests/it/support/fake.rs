@@ -40,7 +40,7 @@ impl Answer {
 }
 
 /// The programs that the machine has.
-pub(crate) const PROGRAMS: [&str; 20] = [
+pub(crate) const PROGRAMS: [&str; 21] = [
     "apt-get",
     "apt-cache",
     "dpkg",
@@ -61,6 +61,7 @@ pub(crate) const PROGRAMS: [&str; 20] = [
     "mount",
     "cut-off",
     "unshare",
+    "sh",
 ];
 
 /// Package managers of other distributions: a test that wants one puts a file of its name into `/usr/bin`.
@@ -129,7 +130,11 @@ pub(crate) fn answer(root: &Path, program: &str, args: &[String]) -> Answer {
         "systemctl" => systemctl(root, &args),
         "sysctl" => sysctl(root, &args),
         "podman" if args == ["--version"] => podman::version(root),
+        "podman" if args.first() == Some(&"exec") => exec(root, &args),
         "podman" if args.first() == Some(&"ps") => nodes(root, args.contains(&"json")),
+        "systemd-run" if args.contains(&"exec") => exec(root, &args),
+        "sh" => container(root),
+        "systemd-run" if args.contains(&"sh") => container(root),
         "systemd-run" if args.contains(&"docker") => engine_info(root, "docker"),
         "systemd-run" if args.contains(&"nerdctl") => engine_info(root, "nerdctl"),
         "docker" | "nerdctl" if args.first() == Some(&"info") => engine_info(root, program),
@@ -510,6 +515,24 @@ pub(crate) fn delegates(root: &Path) -> bool {
     texts.flatten().any(|text| {
         text.lines().any(|l| l.starts_with("Delegate=") && (l.contains("cpuset") || l.ends_with("yes")))
     })
+}
+
+/// The container that a check starts: it fails with what a test puts into `/fake/container-fails`.
+fn container(root: &Path) -> Answer {
+    match fs::read_to_string(root.join("fake/container-fails")) {
+        Ok(text) => Answer::failed(126, text),
+        Err(_) => Answer::default(),
+    }
+}
+
+/// kubectl in a node: `/fake/readyz-fails` is its complaint, and `/fake/pods` what it lists.
+fn exec(root: &Path, args: &[&str]) -> Answer {
+    let file = |name: &str| fs::read_to_string(root.join("fake").join(name));
+    match file("readyz-fails") {
+        Ok(text) => Answer::failed(1, text),
+        Err(_) if args.contains(&"pods") => Answer::said(file("pods").unwrap_or_else(|_| r#"{"items":[]}"#.to_owned())),
+        Err(_) => Answer::said("ok"),
+    }
 }
 
 /// `unshare` with a program in namespaces of its own. What the kernel lacks is in `/fake/kernel-lacks`; the messages are
