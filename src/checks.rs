@@ -153,7 +153,14 @@ impl<'c> CheckContext<'c> {
     /// Checks for the provider that was chosen.
     #[must_use]
     pub fn new(system: &'c dyn System, facts: &'c Facts, answers: &'c Answers) -> Self {
-        Self { system, facts, answers, provider: Some(answers.provider()), may_create: false, outcomes: RefCell::default() }
+        Self {
+            system,
+            facts,
+            answers,
+            provider: Some(answers.provider()),
+            may_create: false,
+            outcomes: RefCell::default(),
+        }
     }
 
     /// Checks for whatever provider: a pasted message can be any provider's.

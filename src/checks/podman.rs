@@ -69,25 +69,26 @@ pub(super) fn with_version(c: &CheckContext<'_>, judge: impl FnOnce(&Version) ->
     version(c).map_or_else(unknown, |version| judge(&version))
 }
 
-pub(super) static CONF: Check = of_podman("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
-    if let Some(file) = &c.facts.containers.overridden_by {
-        let effect = "podman reads that file after every other containers.conf";
-        let fix = "remove it from your shell's start-up files, then open a new shell";
-        return Outcome::error(format!("{file} is in the environment"), effect, fix);
-    }
-    let podman = version(c);
-    let mut refused = c.facts.containers.refused.iter();
-    if let Some(refused) = refused.find(|refused| refused.applies_to(podman.as_ref())) {
-        let effect = "podman ends with an error, and so does kind";
-        return Outcome::error(refused.to_string(), effect, refused.hint());
-    }
-    let Some(file) = c.facts.containers.read().into_iter().find(|f| !f.ignored.is_empty()) else {
-        return Outcome::ok("no key stands outside its table");
-    };
-    let details = format!("{} of {} stand outside any table", file.ignored.join(", "), file.path);
-    let fix = format!("put them below [containers] or [engine] in {}", file.path);
-    Outcome::warning(details, "podman ignores them silently", fix)
-});
+pub(super) static CONF: Check =
+    of_podman("podman-conf", "podman reads the configuration that kind-wsl writes", |c| {
+        if let Some(file) = &c.facts.containers.overridden_by {
+            let effect = "podman reads that file after every other containers.conf";
+            let fix = "remove it from your shell's start-up files, then open a new shell";
+            return Outcome::error(format!("{file} is in the environment"), effect, fix);
+        }
+        let podman = version(c);
+        let mut refused = c.facts.containers.refused.iter();
+        if let Some(refused) = refused.find(|refused| refused.applies_to(podman.as_ref())) {
+            let effect = "podman ends with an error, and so does kind";
+            return Outcome::error(refused.to_string(), effect, refused.hint());
+        }
+        let Some(file) = c.facts.containers.read().into_iter().find(|f| !f.ignored.is_empty()) else {
+            return Outcome::ok("no key stands outside its table");
+        };
+        let details = format!("{} of {} stand outside any table", file.ignored.join(", "), file.path);
+        let fix = format!("put them below [containers] or [engine] in {}", file.path);
+        Outcome::warning(details, "podman ignores them silently", fix)
+    });
 
 /// Judges `podman info`, asked as kind asks it.
 fn with_info(c: &CheckContext<'_>, judge: impl FnOnce(&Value) -> Outcome) -> Outcome {

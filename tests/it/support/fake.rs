@@ -530,7 +530,9 @@ fn exec(root: &Path, args: &[&str]) -> Answer {
     let file = |name: &str| fs::read_to_string(root.join("fake").join(name));
     match file("readyz-fails") {
         Ok(text) => Answer::failed(1, text),
-        Err(_) if args.contains(&"pods") => Answer::said(file("pods").unwrap_or_else(|_| r#"{"items":[]}"#.to_owned())),
+        Err(_) if args.contains(&"pods") => {
+            Answer::said(file("pods").unwrap_or_else(|_| r#"{"items":[]}"#.to_owned()))
+        }
         Err(_) => Answer::said("ok"),
     }
 }
