@@ -126,14 +126,24 @@ fn program(arch: Arch) -> Option<Vec<u8>> {
     let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut put = |bytes: &[u8]| elf.extend_from_slice(bytes);
     // ET_EXEC, the machine, version 1, the entry, the program headers, no sections, no flags, then sizes and counts.
-    [2, machine].iter().for_each(|half: &u16| put(&half.to_le_bytes()));
+    for half in [2_u16, machine] {
+        put(&half.to_le_bytes());
+    }
     put(&1_u32.to_le_bytes());
-    [BASE + HEADERS, 64, 0].iter().for_each(|long: &u64| put(&long.to_le_bytes()));
+    for long in [BASE + HEADERS, 64, 0] {
+        put(&long.to_le_bytes());
+    }
     put(&0_u32.to_le_bytes());
-    [64, 56, 1, 0, 0, 0].iter().for_each(|half: &u16| put(&half.to_le_bytes()));
+    for half in [64_u16, 56, 1, 0, 0, 0] {
+        put(&half.to_le_bytes());
+    }
     // One segment, PT_LOAD, readable and executable: the whole file.
-    [1, 5].iter().for_each(|word: &u32| put(&word.to_le_bytes()));
-    [0, BASE, BASE, size, size, 0x1000].iter().for_each(|long: &u64| put(&long.to_le_bytes()));
+    for word in [1_u32, 5] {
+        put(&word.to_le_bytes());
+    }
+    for long in [0_u64, BASE, BASE, size, size, 0x1000] {
+        put(&long.to_le_bytes());
+    }
     put(code);
     Some(elf)
 }
