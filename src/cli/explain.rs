@@ -167,6 +167,9 @@ fn here(prepared: &Prepared, stage: &Stage, detail: Detail) -> Result<(), Failur
         styled(BOLD, "on this machine"),
         ui::wrap(&format!("  {line}"), ui::width()).join("\n  ")
     ));
+    if let Some(hint) = &planned.hint {
+        out(&ui::wrap(&format!("  {hint}"), ui::width()).join("\n  "));
+    }
     for file in &plan.files {
         out(&render::diff(file));
     }

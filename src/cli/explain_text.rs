@@ -106,7 +106,9 @@ impl Here {
             parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
         };
         if !matches!(self.cause, Some(Presence::Absent(_))) {
-            return (command, join(&[sentence.unwrap_or_default(), &symptom.fix]));
+            let end = if symptom.fix.is_empty() { "" } else { "." };
+            let sentence = sentence.map_or_else(String::new, |text| format!("{}{end}", text.trim_end_matches('.')));
+            return (command, join(&[&sentence, &symptom.fix]));
         }
         let run = command.map_or_else(String::new, |line| format!("run `{line}`."));
         (None, join(&["This machine does not have the cause. On a machine that has it:", &run, &symptom.fix]))

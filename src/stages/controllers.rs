@@ -13,8 +13,9 @@ pub(crate) static STAGE: Stage = Stage {
           and memory for it. kind then asks for `Delegate=yes`, which cannot help: a systemd user manager delegates only \
           what it has (podman#29749, WSL#41492). root can enable the missing controllers in every ancestor cgroup. \
           systemd must re-execute to pick them up, and the systemd user manager starts after that. From 2.9.13 on WSL \
-          gives each distribution a cgroup namespace, and systemd runs directly below its root. What that root lacks, \
-          nothing inside the distribution can enable. Verified in a virtual machine that emulates these versions.",
+          gives each distribution a cgroup namespace, and systemd runs directly below its root. Controllers that \
+          this root lacks cannot be enabled inside the distribution, only in Windows. The unit was verified in a virtual \
+          machine that emulates the pre-releases.",
     questions: &[],
     needed,
     changes,

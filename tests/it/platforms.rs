@@ -67,7 +67,7 @@ fn controllers_that_wsl_does_not_give_a_namespace_are_fixed_in_windows_and_nowhe
     case.machine.write("/message", message);
     let explained = case.run("explain [ROOT]/message");
     let whole = whole + &explained.stdout;
-    assert!(explained.stdout.contains(IN_WINDOWS), "{whole}");
+    assert!(explained.stdout.contains(&format!("{IN_WINDOWS}. ")), "{whole}");
     assert!(!whole.contains("--only controllers"), "{whole}");
     let planned = stage(&case, "controllers");
     assert_eq!(
@@ -121,4 +121,28 @@ fn cgroup_v1_that_is_chosen_is_given_up_with_what_it_does_on_this_version() {
         let why = format!("cgroups=v1 in /etc/wsl.conf line 4 {then}");
         assert_eq!((&planned["verdict"], &planned["why"]), (&"needed".into(), &why.into()), "{layout:?}");
     }
+}
+
+#[test]
+fn explain_names_the_fix_of_a_stage_that_is_blocked() {
+    let seen = Case::new(Layout::NamespacedPoor).run("explain controllers").expect(0, "");
+    assert!(seen.stdout.contains(LIMITED) && seen.stdout.contains(IN_WINDOWS), "{}", seen.stdout);
+}
+
+#[test]
+fn inspect_reads_below_the_root_of_a_cgroup_namespace() {
+    let case = Case::new(Layout::Namespaced);
+    let seen = case.run("inspect --json");
+    let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+    let manager = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
+    assert_eq!(document["tree"]["path"], manager, "{document}");
+    // Without a systemd user manager it begins at the root, which is a cgroup like any other here.
+    std::fs::remove_dir_all(case.machine.path("/sys/fs/cgroup/user.slice")).unwrap();
+    let seen = case.run("inspect --json");
+    let document: Value = serde_json::from_str(&seen.stdout).unwrap();
+    let tree = &document["tree"];
+    assert_eq!((&tree["path"], &tree["type"]), (&"/sys/fs/cgroup".into(), &"domain".into()), "{document}");
+    assert_eq!(tree["memory"]["current"], 41_943_040, "{document}");
+    let names: Vec<_> = tree["children"].as_array().unwrap().iter().map(|child| &child["name"]).collect();
+    assert_eq!(names, ["init.scope", "non-systemd"]);
 }
