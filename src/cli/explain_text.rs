@@ -107,7 +107,8 @@ impl Here {
         };
         if !matches!(self.cause, Some(Presence::Absent(_))) {
             let end = if symptom.fix.is_empty() { "" } else { "." };
-            let sentence = sentence.map_or_else(String::new, |text| format!("{}{end}", text.trim_end_matches('.')));
+            let sentence =
+                sentence.map_or_else(String::new, |text| format!("{}{end}", text.trim_end_matches('.')));
             return (command, join(&[&sentence, &symptom.fix]));
         }
         let run = command.map_or_else(String::new, |line| format!("run `{line}`."));
