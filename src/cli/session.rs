@@ -92,6 +92,7 @@ impl Session {
         let user = facts::user::find(&host, named, host.uid())?;
         let config_home = config_home(&host, &user, &journal_state);
         let user = user.with_config_home(config_home);
+        ui::set_home(user.home.as_str());
         let run = user.runtime_dir();
         let home = host.resolve(&user.home)?;
         let containers = user.config_dir().join("containers");

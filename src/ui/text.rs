@@ -1,5 +1,7 @@
 //! Text that fits its screen.
 
+use std::sync::OnceLock;
+
 use anstyle::Style;
 
 use super::{marks, styled};
@@ -60,15 +62,29 @@ pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>)
         row.extend(std::iter::repeat_n(' ', pad));
         indent += size.max(&text.chars().count());
     }
-    let last = if width.is_some() { with_short_cgroups(last) } else { last.to_owned() };
+    let last = if width.is_some() { with_short_paths(last) } else { last.to_owned() };
     let lines = wrap(&last, width.map(|w| w.saturating_sub(indent).max(20)));
     row.push_str(&lines.join(&format!("\n{:indent$}", "")));
     row
 }
 
-/// The text with the path of each unit's cgroup replaced by the unit's name, which is what `systemctl status` takes.
-fn with_short_cgroups(text: &str) -> String {
+/// The home directory that the screen shows as `~`.
+static HOME: OnceLock<String> = OnceLock::new();
+
+/// Sets the home directory that the screen shows as `~`.
+pub fn set_home(home: &str) {
+    let _ = HOME.set(format!("{}/", home.trim_end_matches('/')));
+}
+
+/// The text with `~` for the home directory and the unit's name, which is what `systemctl status` takes, for the path of
+/// its cgroup.
+fn with_short_paths(text: &str) -> String {
+    let home = HOME.get().map_or("", String::as_str);
     let short = |word: &str| {
+        let (quote, path) = word.split_at(word.len() - word.trim_start_matches(['`', '(', '"', '[']).len());
+        if let Some(rest) = path.strip_prefix(home).filter(|_| !home.is_empty()) {
+            return format!("{quote}~/{rest}");
+        }
         let (path, rest) = word.split_at(word.trim_end_matches([',', ':', ';', '.', ')']).len());
         let unit = path.strip_prefix("/sys/fs/cgroup/").and_then(|path| path.rsplit('/').next());
         let is_unit = |name: &&str| [".service", ".scope", ".slice"].iter().any(|end| name.ends_with(end));
@@ -79,14 +95,14 @@ fn with_short_cgroups(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{with_short_cgroups, wrap};
+    use super::{with_short_paths, wrap};
 
     #[test]
     fn the_cgroup_of_a_unit_is_shown_by_the_name_of_the_unit() {
         let text =
             "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has cpu; /sys/fs/cgroup is v2";
-        assert_eq!(with_short_cgroups(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
-        assert_eq!(with_short_cgroups("in /sys/fs/cgroup/a.slice: x"), "in a.slice: x");
+        assert_eq!(with_short_paths(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
+        assert_eq!(with_short_paths("in /sys/fs/cgroup/a.slice: x"), "in a.slice: x");
     }
 
     #[test]
