@@ -6,13 +6,13 @@
 pub(crate) mod cgroup;
 mod container;
 pub(crate) mod docker_desktop;
-mod engine;
+pub(crate) mod engine;
 pub(crate) mod images;
 pub(crate) mod kernel;
-mod kind;
+pub(crate) mod kind;
 pub(crate) mod namespace;
 pub(crate) mod network;
-mod node;
+pub(crate) mod node;
 mod outcome;
 pub(crate) mod podman;
 pub(crate) mod session;

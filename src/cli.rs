@@ -4,6 +4,7 @@ mod completions;
 mod crun;
 mod doctor;
 mod explain;
+mod explain_stage;
 mod explain_text;
 mod export;
 mod fetch;

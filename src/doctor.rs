@@ -166,7 +166,7 @@ mod tests {
     fn every_check_that_verify_and_explain_use_is_reached_by_doctor() {
         let ids: BTreeSet<_> = reachable().iter().map(|check| check.id).collect();
         let verified = Provider::ALL.into_iter().flat_map(verify);
-        let explained = (1..=crate::explain::table::ROWS).flat_map(crate::explain::causes::checks).copied();
+        let explained = (1..400).map(crate::explain::Id).flat_map(crate::explain::causes::checks).copied();
         for check in verified.chain(explained) {
             assert!(ids.contains(check.id), "{}", check.id);
         }
@@ -177,7 +177,7 @@ mod tests {
         fn is_probe(check: &Check) -> bool {
             check.cost == Cost::Probe || check.parts().iter().chain(check.needs).any(|below| is_probe(below))
         }
-        for check in (1..=crate::explain::table::ROWS).flat_map(crate::explain::causes::checks) {
+        for check in (1..400).map(crate::explain::Id).flat_map(crate::explain::causes::checks) {
             assert!(!is_probe(check), "{}", check.id);
         }
     }

@@ -1,4 +1,4 @@
-//! What a pasted message means: known symptoms, their causes and what helps.
+//! What a pasted message means: known symptoms, their causes and what helps; behind them families of messages.
 //!
 //! [`diagnose`] is pure: a text goes in, what is known of it comes out, the best first. Whether the cause is present on
 //! this machine is asked separately ([`presence`]), because a message often comes from another one.
@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::sync::LazyLock;
 
 pub use causes::{Presence, presence};
-pub use table::{Symptom, Table};
+pub use table::{Fit, Id, Kind, Symptom, Table};
 
 use normalize::Normalized;
 use pattern::{Index, Pattern};
@@ -24,8 +24,7 @@ pub struct Match {
     pub symptom: &'static Symptom,
     /// Where the line begins in which it shows, as an offset in the text.
     pub at: usize,
-    /// Whether the message also has other causes.
-    pub is_outer: bool,
+    pub fit: Fit,
 }
 
 impl Match {
@@ -49,18 +48,17 @@ impl Match {
 struct Known {
     table: Table,
     index: Index,
-    /// For each pattern of the index: which symptom's, whether it is outer, how much it pins down.
-    owners: Vec<(usize, bool, usize)>,
+    /// For each pattern of the index: which symptom's, how well it fits, how much it pins down.
+    owners: Vec<(usize, Fit, usize)>,
 }
 
 static KNOWN: LazyLock<Result<Known, String>> = LazyLock::new(|| {
     let table = Table::embedded()?;
     let (mut patterns, mut owners) = (Vec::new(), Vec::new());
     for (number, symptom) in table.symptoms.iter().enumerate() {
-        let exact = symptom.patterns.iter().map(|p| (p, false));
-        for (text, is_outer) in exact.chain(symptom.outer.iter().map(|p| (p, true))) {
+        for (text, fit) in symptom.fits() {
             let pattern = Pattern::parse(text)?;
-            owners.push((number, is_outer, pattern.weight()));
+            owners.push((number, fit, pattern.weight()));
             patterns.push(pattern);
         }
     }
@@ -77,8 +75,8 @@ pub fn table() -> Result<&'static Table, &'static str> {
 
 /// The known symptoms that a text shows, best first.
 ///
-/// A message that has one cause comes before one that has several, a cause before what it brings about, a longer match
-/// before a shorter one, and what stands first in the text before what stands later.
+/// A message that has one cause comes before one that has several, and both before fixed text; a cause before what it
+/// brings about, a longer match before a shorter one, and what stands first in the text before what stands later.
 #[must_use]
 pub fn diagnose(text: &str) -> Vec<Match> {
     // Nothing is known without a table; `table` says why there is none.
@@ -86,27 +84,28 @@ pub fn diagnose(text: &str) -> Vec<Match> {
     let normalized = Normalized::of(text);
     let mut best: Vec<Option<Rank>> = vec![None; known.table.symptoms.len()];
     for (pattern, at) in known.index.find(&normalized) {
-        let (number, is_outer, weight) = known.owners[pattern];
-        let fit = (is_outer, Reverse(weight), at);
-        best[number] = Some(best[number].map_or(fit, |other| other.min(fit)));
+        let (number, fit, weight) = known.owners[pattern];
+        let rank = (fit, Reverse(weight), at);
+        best[number] = Some(best[number].map_or(rank, |other| other.min(rank)));
     }
     let found: Vec<(&Symptom, Rank)> =
         known.table.symptoms.iter().zip(best).filter_map(|(symptom, fit)| Some((symptom, fit?))).collect();
     let depths = depths(&found);
-    let ranked = found.iter().zip(depths).map(|((symptom, (is_outer, weight, at)), depth)| {
-        ((*is_outer, depth, *weight, *at, symptom.row), *symptom)
-    });
+    let ranked = found
+        .iter()
+        .zip(depths)
+        .map(|((symptom, (fit, weight, at)), depth)| ((*fit, depth, *weight, *at, symptom.id), *symptom));
     let mut ranked: Vec<_> = ranked.collect();
     ranked.sort_by_key(|(rank, _)| *rank);
     ranked
         .into_iter()
-        .map(|((is_outer, _, _, at, _), symptom)| Match { symptom, at: normalized.line_of(at), is_outer })
+        .map(|((fit, _, _, at, _), symptom)| Match { symptom, at: normalized.line_of(at), fit })
         .collect()
 }
 
-/// How well a symptom fits, the smaller the better: whether only a message of several causes fits, how much of the text
-/// is pinned down, where it begins.
-type Rank = (bool, Reverse<usize>, usize);
+/// How well a symptom fits, the smaller the better: what kind of pattern fits, how much of the text is pinned down, where
+/// it begins.
+type Rank = (Fit, Reverse<usize>, usize);
 
 /// How far each symptom is from its first cause among those that were found.
 fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
@@ -115,7 +114,8 @@ fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
     for _ in found {
         for (this, (symptom, _)) in found.iter().enumerate() {
             // A message that has several causes is no proof of any.
-            let is_above = |other: &(&Symptom, Rank)| !other.1.0 && symptom.follows.contains(&other.0.row);
+            let is_above =
+                |other: &(&Symptom, Rank)| other.1.0 == Fit::Exact && symptom.follows.contains(&other.0.id);
             let above = found.iter().zip(&depths).filter(|(other, _)| is_above(other));
             depths[this] = above.map(|(_, depth)| depth + 1).max().unwrap_or(0);
         }

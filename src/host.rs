@@ -45,7 +45,7 @@ pub use cmd::{Cmd, Output, Runner, STATUS_FD, in_quotes, quote};
 pub use download_dir::{DownloadDir, PartialFile};
 pub use env_handoff::{BECOMES_ROOT, HANDOFF_PID, ancestors, forget_untrusted_files, import_env_from_parent};
 pub use fault::{FaultInjector, InjectedCrash};
-pub use fs::{digest, hex, sha256_in, standard_input};
+pub use fs::{digest, has_piped_input, hex, sha256_in, standard_input};
 pub(crate) use fs::{missing_dirs, temporary};
 pub use interrupts::{Interrupt, is_aborted, settle_signals, watch};
 pub use locks::{Alone, Holder, Lock};

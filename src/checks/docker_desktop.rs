@@ -21,7 +21,7 @@ pub(super) static DISTRIBUTION: Check =
         Outcome::ok("it does not belong to Docker Desktop")
     });
 
-pub(super) static DEFAULT: Check =
+pub(crate) static DEFAULT: Check =
     check("wsl-default", "Windows opens a distribution that can run kind", |c| {
         let listed = Interop::new(c.system, &c.facts.user).and_then(|interop| interop.default_distribution());
         let name = match listed {
@@ -52,7 +52,7 @@ fn stub(c: &CheckContext<'_>) -> Option<String> {
     Some(format!("{dir}/docker is the one of Windows"))
 }
 
-pub(super) static STUB: Check = check("docker-desktop", "`docker` is not Docker Desktop's", |c| {
+pub(crate) static STUB: Check = check("docker-desktop", "`docker` is not Docker Desktop's", |c| {
     let Some(details) = stub(c) else { return Outcome::ok("no docker of Docker Desktop is installed") };
     let wanted = c.answers.provider();
     if wanted == Provider::Docker {

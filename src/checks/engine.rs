@@ -22,14 +22,14 @@ pub(super) fn stage_of(provider: Provider) -> &'static Stage {
     }
 }
 
-pub(super) static DOCKER: Check =
+pub(crate) static DOCKER: Check =
     check("docker", "the user's own Docker answers, and limits what kind limits", |c| {
         engine(c, Provider::Docker)
     })
     .scope(&[Scope::Provider(&[Provider::Docker])])
     .needs(const { &[&SYSTEMD] });
 
-pub(super) static NERDCTL: Check =
+pub(crate) static NERDCTL: Check =
     check("nerdctl", "the user's own containerd answers, and limits what kind limits", |c| {
         engine(c, Provider::Nerdctl)
     })

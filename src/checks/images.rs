@@ -72,7 +72,7 @@ fn restore_policy(c: &CheckContext<'_>) -> Fix {
 /// The variables that kind gives to its nodes (kind `pkg/cluster/internal/providers/common/proxy.go`).
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
-static PROXY: Check = check("proxy", "a node can reach the proxy", |c| {
+pub(crate) static PROXY: Check = check("proxy", "a node can reach the proxy", |c| {
     let set: Vec<(&str, String)> =
         PROXIES.into_iter().filter_map(|name| Some((name, proxy(c, name)?))).collect();
     let Some((name, place)) = set.iter().find(|(_, place)| is_loopback(place)) else {

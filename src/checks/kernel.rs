@@ -88,7 +88,7 @@ pub(crate) static SHARED_ROOT: Check = check("shared-root", "mounts of the host 
     Outcome::warning("`/` is not a shared mount", effect, fix)
 });
 
-static OPEN_FILES_LIMIT: Check = check("open-files", "a process may open 64000 files", |c| {
+pub(crate) static OPEN_FILES_LIMIT: Check = check("open-files", "a process may open 64000 files", |c| {
     let limits = c.system.text("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|l| l.strip_prefix("Max open files"));
     // Soft, then hard.

@@ -272,7 +272,7 @@ fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
 static KIND: Check =
     all("kind", "kind is installed and works with this provider", const { &[&KIND_VERSION, &PODMAN_LABELS] });
 
-static KIND_VERSION: Check = check("kind-version", "kind is installed", |c| {
+pub(crate) static KIND_VERSION: Check = check("kind-version", "kind is installed", |c| {
     let Some(path) = &c.facts.tools.kind else {
         return Outcome::error("kind is not installed", "no cluster can be created", command(install()));
     };

@@ -17,7 +17,7 @@ pub(super) static CHECKS: &[&Check] =
 
 const PODMAN_ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
 
-static NETWORK: Check = all(
+pub(crate) static NETWORK: Check = all(
     "network",
     "podman's network has its programs",
     const { &[&ROOTLESS_NETWORK, &BRIDGE, &CNI_VERSION] },
@@ -87,7 +87,7 @@ pub(crate) static CNI_VERSION: Check = check("cni-version", "the CNI plugins rea
 .scope(PODMAN_ONLY)
 .needs(const { &[&PODMAN] });
 
-static IPTABLES_AND_MODULES: Check =
+pub(crate) static IPTABLES_AND_MODULES: Check =
     all("iptables", "iptables is installed and has its modules", const { &[&IPTABLES, &IPTABLES_MODULES] });
 
 const NO_NETWORK: &str = "a node's network cannot be set up";
@@ -151,7 +151,7 @@ pub(crate) static IPV6: Check = check("ipv6", "the kernel has IPv6", |c| {
     Outcome::warning(format!("{name} is 1"), effect, command(format!("sudo sysctl -w {name}=0")))
 });
 
-static RESOLV: Check =
+pub(crate) static RESOLV: Check =
     all("resolv", "/etc/resolv.conf names a server", const { &[&RESOLV_FILE, &RESOLV_SERVER] });
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";

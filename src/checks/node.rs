@@ -32,7 +32,7 @@ fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
     }
 }
 
-static CLUSTERS: Check = check("clusters", "the nodes of clusters run", |c| {
+pub(crate) static CLUSTERS: Check = check("clusters", "the nodes of clusters run", |c| {
     let nodes = match nodes(c) {
         Ok(nodes) => nodes,
         Err(outcome) => return outcome,

@@ -184,7 +184,7 @@ pub(super) static CGROUP_MANAGER: Check =
         })
     });
 
-static ALL_OF_CRUN: Check = all(
+pub(crate) static ALL_OF_CRUN: Check = all(
     "crun",
     "podman runs a crun that works on this machine",
     const { &[&CRUN, &CRUN_KERNEL, &CRUN_PODMAN, &CRUN_0, &CRUN_OPENAT2, &CRUN_1_29] },
@@ -195,7 +195,7 @@ static ALL_OF_CRUN: Check = all(
 const NO_NODE: &str =
     "a node fails at its start: \"unknown version specified\", or \"chmod run/shm: Operation not supported\"";
 
-pub(super) static CRUN: Check = reported("crun-reported", "podman runs a crun that is new enough", |c| {
+pub(crate) static CRUN: Check = reported("crun-reported", "podman runs a crun that is new enough", |c| {
     with_info(c, |info| {
         let path = text(info, "/host/ociRuntime/path");
         let said = text(info, "/host/ociRuntime/version").lines().next().unwrap_or_default();
@@ -266,7 +266,7 @@ pub(crate) static CRUN_1_29: Check = of_podman("crun-1.29", "crun is not 1.29", 
     without_fault(c, |version| COMPAT.crun.faulty.is_true_of(version))
 });
 
-pub(super) static STORAGE: Check = reported("storage", "podman stores layers with overlay", |c| {
+pub(crate) static STORAGE: Check = reported("storage", "podman stores layers with overlay", |c| {
     with_info(c, |info| {
         let driver = text(info, "/store/graphDriverName");
         if driver != "vfs" {

@@ -34,9 +34,10 @@ static USER: Check = check("user", "the cluster is a regular user's", |c| {
     Outcome::prefer(user.uid != 0, format!("`{}`, user {}", user.name, user.uid), effect, fix)
 });
 
-static MANAGER: Check = all("manager", "the systemd user manager runs", const { &[&REFUSED, &ACTIVE] })
-    .scope(USERS)
-    .needs(const { &[&SYSTEMD] });
+pub(crate) static MANAGER: Check =
+    all("manager", "the systemd user manager runs", const { &[&REFUSED, &ACTIVE] })
+        .scope(USERS)
+        .needs(const { &[&SYSTEMD] });
 
 pub(crate) static REFUSED: Check = check("manager-refused", "the systemd user manager gets a cgroup", |c| {
     let unit = unit(c.facts);
@@ -76,7 +77,7 @@ pub(crate) static ACTIVE: Check = of_user("manager-active", "the user's unit is 
 })
 .needs(const { &[&SYSTEMD] });
 
-static RUNTIME: Check = all(
+pub(crate) static RUNTIME: Check = all(
     "runtime-dir",
     "the user has a runtime directory with a session bus",
     const { &[&RUNTIME_DIR, &RUNTIME_OWNER, &BUS, &VARIABLES, &HIDDEN, &WSLG] },
@@ -115,7 +116,7 @@ pub(crate) static BUS: Check = of_user("bus", "the session bus exists", |c| {
     Outcome::of(socket, effect, setup([&packages::STAGE])).then("open a new shell")
 });
 
-static VARIABLES: Check = of_user("session-variables", "the shell's variables lead to the session", |c| {
+pub(crate) static VARIABLES: Check = of_user("session-variables", "the shell's variables lead to the session", |c| {
     let (system, user) = (c.system, &c.facts.user);
     // Of a report, or as root, the variables of the shell are another user's.
     let is_own = system.env("USER").is_none_or(|name| name.is_empty() || name == user.name);
@@ -219,7 +220,7 @@ pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below th
 })
 .needs(const { &[&CONTROLLERS] });
 
-static MAPPING: Check = all(
+pub(crate) static MAPPING: Check = all(
     "subids",
     "the user has subordinate IDs, and newuidmap can map them",
     const { &[&SUBORDINATE_IDS, &NEWUIDMAP, &SETUID] },

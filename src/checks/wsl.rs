@@ -156,32 +156,33 @@ static CLOCK: Check = check("clock", "the clock did not stop while the machine s
     Outcome::require(off <= DRIFT, details, effect, command("sudo hwclock -s"))
 });
 
-static CONFIG: Check = check("wsl-config", "WSL reads every setting in wsl.conf and .wslconfig", |c| {
-    let conf = Some((Utf8Path::new(WSL_CONF).to_owned(), Dialect::WslConf));
-    let config = c.facts.windows.wslconfig().map(|path| (path, Dialect::WslConfig));
-    let (mut found, mut belong_elsewhere) = (Vec::new(), true);
-    for (path, dialect) in conf.into_iter().chain(config) {
-        let bytes = match c.system.resolve(&path).and_then(|real| c.system.read(&real)) {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(e) => return Outcome::unknown(e.to_string()),
+pub(crate) static CONFIG: Check =
+    check("wsl-config", "WSL reads every setting in wsl.conf and .wslconfig", |c| {
+        let conf = Some((Utf8Path::new(WSL_CONF).to_owned(), Dialect::WslConf));
+        let config = c.facts.windows.wslconfig().map(|path| (path, Dialect::WslConfig));
+        let (mut found, mut belong_elsewhere) = (Vec::new(), true);
+        for (path, dialect) in conf.into_iter().chain(config) {
+            let bytes = match c.system.resolve(&path).and_then(|real| c.system.read(&real)) {
+                Ok(bytes) => bytes.unwrap_or_default(),
+                Err(e) => return Outcome::unknown(e.to_string()),
+            };
+            let document = Document::parse_as(&bytes, dialect, c.facts.wsl.grammar());
+            let ignored = document.ignored();
+            belong_elsewhere &= ignored.iter().all(|ignored| ignored.belongs_elsewhere);
+            found.extend(ignored.iter().map(|ignored| format!("{path} {ignored}")));
+        }
+        if found.is_empty() {
+            return Outcome::ok("no setting is ignored");
+        }
+        let effect = "WSL ignores these settings and keeps its defaults or earlier values";
+        let fix = if belong_elsewhere {
+            "move these lines to the file that they belong in, then run `wsl.exe --shutdown` in Windows"
+        } else {
+            "correct or move these lines; WSL reads them at its next start"
         };
-        let document = Document::parse_as(&bytes, dialect, c.facts.wsl.grammar());
-        let ignored = document.ignored();
-        belong_elsewhere &= ignored.iter().all(|ignored| ignored.belongs_elsewhere);
-        found.extend(ignored.iter().map(|ignored| format!("{path} {ignored}")));
-    }
-    if found.is_empty() {
-        return Outcome::ok("no setting is ignored");
-    }
-    let effect = "WSL ignores these settings and keeps its defaults or earlier values";
-    let fix = if belong_elsewhere {
-        "move these lines to the file that they belong in, then run `wsl.exe --shutdown` in Windows"
-    } else {
-        "correct or move these lines; WSL reads them at its next start"
-    };
-    Outcome::warning(found.join("; "), effect, fix)
-})
-.scope(&[Scope::Wsl]);
+        Outcome::warning(found.join("; "), effect, fix)
+    })
+    .scope(&[Scope::Wsl]);
 
 pub(crate) static STARTS: Check =
     check("starts", "this distribution starts again with its present files", |c| {

@@ -4,56 +4,79 @@ use camino::Utf8Path;
 use clap::Args;
 use serde_json::json;
 
-use super::prepare::Prepared;
-use super::session::Session;
-use super::{Global, explain_text};
+use super::{Global, explain_stage, explain_text};
 use crate::error::{Exit, Failure};
 use crate::explain::input::Input;
-use crate::facts::Facts;
-use crate::plan::{Plan, StageSelection};
-use crate::stage::{AnswerKind, Choice, Stage};
+use crate::explain::{Id, Symptom};
+use crate::host::has_piped_input;
+use crate::stage::Stage;
 use crate::stages::{self, STAGES};
-use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, render, styled};
+use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out};
 
 /// The flags of `explain`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "For a stage, -v also shows the possible answers; -q shows only its status on this machine. For a message, -v \
                   shows every symptom in full; -q shows only what it is and the fix.\n\n\
-                  Exit codes: 0 explained, 1 unknown message (with --json 0 and an empty list), 2 unknown stage.\n\n\
-                  Examples:\n  kind-wsl explain                                    the stages\n  kind-wsl explain cgroup                             \
-                  what a stage is for\n  kind-wsl explain 'crun: unknown version specified'  what a message means\n  \
-                  kind-wsl explain build.log                          a file\n  kind-wsl kind create cluster 2>&1 | kind-wsl explain -"
+                  Exit codes: 0 explained, 1 unknown message (with --json 0 and an empty list), 2 unknown stage or ID.\n\n\
+                  Examples:\n  kind-wsl explain                                    list the topics\n  kind-wsl explain limits idle                        \
+                  what stages are for\n  kind-wsl explain KW027                              a known error by its ID\n  kind-wsl explain \
+                  'crun: unknown version specified'  what a message means\n  \
+                  kind-wsl explain build.log                          a file\n  kind-wsl kind create cluster 2>&1 | kind-wsl explain"
 )]
 pub(crate) struct Explain {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// A stage, an error message (in quotes), a file, or `-` for standard input; without it, list the stages
-    #[arg(value_name = "STAGE|TEXT|FILE|-")]
+    /// A stage, an ID (KW027), an error message (in quotes), a file, or `-` for standard input; without it, list the topics
+    #[arg(value_name = "STAGE|ID|TEXT|FILE|-")]
     words: Vec<String>,
+}
+
+/// What a word names.
+enum Topic {
+    Stage(&'static Stage),
+    Symptom(&'static Symptom),
+}
+
+impl Topic {
+    fn of(word: &str) -> Result<Option<Self>, Failure> {
+        if let Some(stage) = STAGES.iter().find(|stage| stage.id == word) {
+            return Ok(Some(Self::Stage(stage)));
+        }
+        let Ok(id) = word.parse::<Id>() else { return Ok(None) };
+        let unknown = || {
+            let hint = "docs/troubleshooting.md lists every ID";
+            Failure::usage(format!("there is no known error `{id}`"), hint)
+        };
+        explain_text::table()?.by_id(id).map(|symptom| Some(Self::Symptom(symptom))).ok_or_else(unknown)
+    }
 }
 
 impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let topics = self.words.iter().map(|word| Topic::of(word)).collect::<Result<Vec<_>, _>>();
+        // One word of a message can look like an ID.
+        let topics = if self.words.len() == 1 { topics? } else { topics.unwrap_or_default() };
+        let topics: Option<Vec<Topic>> = topics.into_iter().collect();
         let input = match self.words.as_slice() {
+            [] if !self.json && has_piped_input() => explain_text::from_input()?,
             [] => return Ok(self.stages(STAGES, global.detail())),
             [word] if word == "-" => explain_text::from_input()?,
-            [word] => {
-                if let Some(stage) = STAGES.iter().find(|s| s.id == word) {
-                    return if self.json {
-                        Ok(self.stages(&[stage], Detail::Full))
-                    } else {
-                        explain(stage, global)
-                    };
-                }
-                match explain_text::from_file(word)? {
-                    Some(input) => input,
-                    None => self.one_word(word)?,
-                }
-            }
-            words => Input { text: words.join(" "), left_out: 0 },
+            words => match topics {
+                Some(topics) if topics.len() == words.len() => return self.topics(&topics, global),
+                _ => match words {
+                    [word] => match explain_text::from_file(word)? {
+                        Some(input) => input,
+                        None => self.one_word(word)?,
+                    },
+                    words => Input { text: words.join(" "), left_out: 0 },
+                },
+            },
         };
+        if self.words.is_empty() && input.text.trim().is_empty() {
+            return Ok(self.stages(STAGES, global.detail()));
+        }
         if self.json {
             explain_text::as_json(&input, global)
         } else {
@@ -61,7 +84,35 @@ impl Explain {
         }
     }
 
-    /// What is neither a stage nor a file: a message, unless it looks like the name of either.
+    fn topics(&self, topics: &[Topic], global: &Global) -> Result<Exit, Failure> {
+        if self.json {
+            let stages = topics.iter().filter_map(|t| if let Topic::Stage(s) = t { Some(*s) } else { None });
+            let symptoms =
+                topics.iter().filter_map(|t| if let Topic::Symptom(s) = t { Some(*s) } else { None });
+            let (stages, symptoms): (Vec<_>, Vec<_>) = (stages.collect(), symptoms.collect());
+            let mut object = serde_json::Map::new();
+            if !stages.is_empty() {
+                object.insert("stages".to_owned(), explain_stage::as_json(&stages));
+            }
+            if !symptoms.is_empty() {
+                object.insert("symptoms".to_owned(), explain_text::known_as_json(&symptoms, global)?);
+            }
+            json_line(object.into());
+            return Ok(Exit::Done);
+        }
+        for (number, topic) in topics.iter().enumerate() {
+            if number > 0 {
+                out("");
+            }
+            match topic {
+                Topic::Stage(stage) => explain_stage::show(stage, global)?,
+                Topic::Symptom(symptom) => explain_text::known(symptom, global)?,
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    /// What is neither a topic nor a file: a message, unless it looks like the name of either.
     fn one_word(&self, word: &str) -> Result<Input, Failure> {
         let input = Input { text: word.to_owned(), left_out: 0 };
         let is_name = !word.trim().is_empty() && !word.contains(char::is_whitespace);
@@ -79,9 +130,7 @@ impl Explain {
 
     fn stages(&self, stages: &[&Stage], detail: Detail) -> Exit {
         if self.json {
-            let stages =
-                stages.iter().map(|s| json!({ "id": s.id, "title": s.title, "from": s.from, "why": s.why }));
-            json_line(json!({ "stages": stages.collect::<Vec<_>>() }));
+            json_line(json!({ "stages": explain_stage::as_json(stages) }));
             return Exit::Done;
         }
         for stage in stages {
@@ -93,88 +142,17 @@ impl Explain {
                 out(&columns(&[("", 2, DIM)], stage.why, ui::width()));
             }
         }
+        if detail != Detail::Brief {
+            let rows = [
+                ("a stage", "kind-wsl explain cgroup"),
+                ("a message", "kind-wsl kind create cluster 2>&1 | kind-wsl explain"),
+                ("a known error", "kind-wsl explain KW001"),
+            ];
+            out("");
+            for (what, line) in rows {
+                out(&columns(&[(what, 15, BOLD)], line, ui::width()));
+            }
+        }
         Exit::Done
     }
-}
-
-fn explain(stage: &Stage, global: &Global) -> Result<Exit, Failure> {
-    let detail = global.detail();
-    let prepared = Session::new(global, None).map(Prepared::new);
-    if detail == Detail::Brief {
-        return prepared.and_then(|prepared| here(&prepared, stage, detail)).map(|()| Exit::Done);
-    }
-    out(&format!(
-        "{}: {} {}\n",
-        styled(BOLD, stage.id),
-        stage.title,
-        styled(DIM, &format!("(from: {})", stage.from))
-    ));
-    out(&ui::wrap(stage.why, ui::width()).join("\n"));
-    // Without a user, this machine cannot be planned; the stage is explained anyway.
-    let facts = prepared.as_ref().ok().map(|prepared| &prepared.facts);
-    questions(stage, facts.filter(|_| detail == Detail::Full));
-    if let Ok(prepared) = prepared {
-        out("");
-        here(&prepared, stage, detail)?;
-    }
-    Ok(Exit::Done)
-}
-
-/// The questions of a stage; with facts also their possible answers and the default on that machine.
-fn questions(stage: &Stage, facts: Option<&Facts>) {
-    if stage.questions.is_empty() {
-        return;
-    }
-    out(&format!("\n{}", styled(BOLD, "it asks")));
-    for question in stage.questions {
-        let values = match question.form {
-            AnswerKind::YesNo => " yes|no",
-            AnswerKind::Choice(_) | AnswerKind::Open(..) => " VALUE",
-        };
-        let flag = format!("  --{}{values}", question.flag());
-        out(&columns(
-            &[(&flag, 28, BOLD)],
-            &format!("{} (or {})", question.help, question.variable()),
-            ui::width(),
-        ));
-        let Some(facts) = facts else { continue };
-        let choices = match question.form {
-            AnswerKind::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
-            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => choices(facts),
-        };
-        let default = (question.default)(facts);
-        for Choice { value, label } in choices {
-            let mark = if value == default { "default" } else { "" };
-            let text =
-                [label.as_str(), mark].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
-            out(&columns(&[("", 4, DIM), (&value, 24, DIM)], &text, ui::width()));
-        }
-    }
-}
-
-fn here(prepared: &Prepared, stage: &Stage, detail: Detail) -> Result<(), Failure> {
-    let Prepared { session, facts, answers } = prepared;
-    let selection = StageSelection { only: vec![stage.id.to_owned()], ..StageSelection::default() };
-    let plan = Plan::make(&session.host, facts, answers, &selection)?;
-    let Some(planned) = plan.stages.iter().find(|s| s.id == stage.id) else { return Ok(()) };
-    let line = format!("{}: {}", planned.verdict.name(), planned.why);
-    if detail == Detail::Brief {
-        out(&line);
-        return Ok(());
-    }
-    out(&format!(
-        "{}\n{}",
-        styled(BOLD, "on this machine"),
-        ui::wrap(&format!("  {line}"), ui::width()).join("\n  ")
-    ));
-    if let Some(hint) = &planned.hint {
-        out(&ui::wrap(&format!("  {hint}"), ui::width()).join("\n  "));
-    }
-    for file in &plan.files {
-        out(&render::diff(file));
-    }
-    for target in &planned.besides {
-        out(&format!("  {target}"));
-    }
-    Ok(())
 }

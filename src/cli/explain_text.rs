@@ -3,18 +3,19 @@
 use std::io::{ErrorKind, Read};
 
 use camino::Utf8Path;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Global;
+use super::explain_stage::row;
 use super::prepare::Prepared;
 use super::session::Session;
-use crate::checks::CheckContext;
-use crate::doctor::advice;
+use crate::checks::{CheckContext, Status};
+use crate::doctor::{CheckReport, advice};
 use crate::error::{Exit, Failure};
 use crate::explain::causes::checks;
 use crate::explain::input::Input;
-use crate::explain::table::address;
-use crate::explain::{self, Match, Presence, Symptom, presence};
+use crate::explain::table::{Table, address};
+use crate::explain::{self, Fit, Kind, Match, Presence, Symptom, presence};
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::ui::{
@@ -55,26 +56,32 @@ fn read(source: &mut dyn Read, name: &str) -> Result<Input, Failure> {
     Input::read(source).map_err(|e| Failure::new(format!("cannot read `{name}`: {e}"), Some(PIPE.to_owned())))
 }
 
-/// What is known of a text; `None` where that is nothing.
+/// The table of known messages.
+pub(super) fn table() -> Result<&'static Table, Failure> {
+    explain::table().map_err(|e| Failure::new(format!("the table of known messages is broken: {e}"), None))
+}
+
+/// What is known of a text, best first.
 pub(super) fn matches(text: &str) -> Result<Vec<Match>, Failure> {
-    explain::table().map_err(|e| Failure::new(format!("the table of symptoms is broken: {e}"), None))?;
-    Ok(explain::diagnose(text))
+    table().map(|_| explain::diagnose(text))
 }
 
 /// The machine on which causes are looked for; none if no check was written for what was found, or without a user.
 struct Machine(Option<Prepared>);
 
-/// What this machine has to do with a symptom.
+/// What this machine has to do with an entry.
 struct Here {
     /// Whether it has the cause; `None` if no check can tell.
     cause: Option<Presence>,
+    /// The checks that ran.
+    checks: Vec<CheckReport>,
     /// What fixes it: here if the cause is present, otherwise where it is.
     advice: Option<Advice>,
 }
 
 impl Machine {
-    fn for_the(matches: &[Match], global: &Global) -> Self {
-        if matches.iter().all(|m| checks(m.symptom.row).is_empty()) {
+    fn for_the(symptoms: &[&Symptom], global: &Global) -> Self {
+        if symptoms.iter().all(|symptom| checks(symptom.id).is_empty()) {
             return Self(None);
         }
         Self(Session::new(global, None).ok().map(Prepared::new))
@@ -85,14 +92,48 @@ impl Machine {
         let general = || symptom.remedy().map(|fix| Advice::from(&[fix][..]));
         let Some(Prepared { session, facts, answers }) = &self.0 else {
             let no_user = "there is no ordinary user to look for; `--user NAME` names one";
-            let has_checks = !checks(symptom.row).is_empty();
+            let has_checks = !checks(symptom.id).is_empty();
             let cause = has_checks.then(|| Presence::Unknown(no_user.to_owned()));
-            return Here { cause, advice: general() };
+            return Here { cause, checks: Vec::new(), advice: general() };
         };
         let context = CheckContext::new(&session.host, facts, answers).of_any_provider();
-        let cause = presence(symptom.row, &context);
-        let is_fitted = matches!(cause, Some(Presence::Present(_))) && !fixes.is_empty();
-        Here { advice: if is_fitted { Some(advice(&context, fixes)) } else { general() }, cause }
+        let cause = presence(symptom.id, &context);
+        let reports: Vec<CheckReport> =
+            checks(symptom.id).iter().map(|check| CheckReport::of(&context, check)).collect();
+        let is_present = matches!(cause, Some(Presence::Present(_)));
+        let advice = match symptom.kind {
+            // The check that failed knows what to do better than the family.
+            Kind::Family if is_present => {
+                let failed = |report: &&CheckReport| matches!(report.status, Status::Error | Status::Warning);
+                reports.iter().find(failed).map(|report| report.fix.clone()).or_else(general)
+            }
+            _ if is_present && !fixes.is_empty() => Some(advice(&context, fixes)),
+            _ => general(),
+        };
+        Here { cause, checks: reports, advice }
+    }
+
+    /// The matches with what this machine says of each; one whose cause is here comes before one that is ruled out.
+    fn judge(&self, matches: Vec<Match>) -> Vec<(Match, Here)> {
+        let mut judged: Vec<(Match, Here)> = matches
+            .into_iter()
+            .map(|m| {
+                let here = self.look(m.symptom);
+                (m, here)
+            })
+            .collect();
+        let is_absent = |here: &Here| matches!(here.cause, Some(Presence::Absent(_)));
+        let is_present = |(m, here): &(Match, Here)| {
+            m.symptom.kind == Kind::Symptom
+                && m.fit <= Fit::Outer
+                && matches!(here.cause, Some(Presence::Present(_)))
+        };
+        if judged.first().is_some_and(|(m, here)| m.symptom.kind == Kind::Symptom && is_absent(here))
+            && let Some(index) = judged.iter().position(is_present)
+        {
+            judged[..=index].rotate_right(1);
+        }
+        judged
     }
 }
 
@@ -102,44 +143,76 @@ impl Here {
     fn answer(&self, symptom: &Symptom) -> (Option<String>, String) {
         let command = self.advice.as_ref().and_then(Advice::command).map(ToOwned::to_owned);
         let sentence = self.advice.as_ref().filter(|advice| advice.command().is_none()).map(Advice::text);
+        let sentence =
+            sentence.map(|text| if text.ends_with('.') { text.to_owned() } else { format!("{text}.") });
         let join = |parts: &[&str]| {
             parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
         };
-        if !matches!(self.cause, Some(Presence::Absent(_))) {
-            let end = if symptom.fix.is_empty() { "" } else { "." };
-            let sentence =
-                sentence.map_or_else(String::new, |text| format!("{}{end}", text.trim_end_matches('.')));
-            return (command, join(&[&sentence, &symptom.fix]));
+        if symptom.kind != Kind::Symptom || !matches!(self.cause, Some(Presence::Absent(_))) {
+            return (command, join(&[sentence.as_deref().unwrap_or_default(), &symptom.fix]));
         }
         let run = command.map_or_else(String::new, |line| format!("run `{line}`."));
         (None, join(&["This machine does not have the cause. On a machine that has it:", &run, &symptom.fix]))
+    }
+
+    /// Whether the cause is here, as a word for programs.
+    fn status(&self) -> &'static str {
+        match self.cause {
+            Some(Presence::Present(_)) => "affected",
+            Some(Presence::Absent(_)) => "not-affected",
+            Some(Presence::Unknown(_)) => "unknown",
+            None => "not-checked",
+        }
+    }
+
+    fn as_json(&self, symptom: &Symptom, fit: Fit, line: Option<&str>) -> Value {
+        let (present, evidence) = match &self.cause {
+            Some(Presence::Present(e)) => (Some(true), Some(e)),
+            Some(Presence::Absent(e)) => (Some(false), Some(e)),
+            Some(Presence::Unknown(e)) => (None, Some(e)),
+            None => (None, None),
+        };
+        let (command, fix) = self.answer(symptom);
+        let threads: Vec<_> = symptom.thread.iter().map(|t| address(t)).collect();
+        json!({
+            "id": symptom.id.to_string(), "kind": symptom.kind, "component": symptom.component,
+            "status": self.status(), "row": symptom.id.0, "title": symptom.title, "cause": symptom.cause,
+            "check": symptom.check, "command": command, "fix": fix,
+            "checks": self.checks.iter().map(|c| json!({ "id": c.id, "verdict": c.status, "evidence": c.details })).collect::<Vec<_>>(),
+            "thread": threads.first(), "threads": threads, "tags": symptom.tags,
+            "also_of_others": fit != Fit::Exact, "seen": line, "present": present, "evidence": evidence,
+        })
     }
 }
 
 /// Prints it for programs.
 pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
     let matches = matches(&input.text)?;
-    let machine = Machine::for_the(&matches, global);
-    let symptoms = matches.iter().map(|m| {
-        let s = m.symptom;
-        let here = machine.look(s);
-        let (present, evidence) = match &here.cause {
-            Some(Presence::Present(e)) => (Some(true), Some(e)),
-            Some(Presence::Absent(e)) => (Some(false), Some(e)),
-            Some(Presence::Unknown(e)) => (None, Some(e)),
-            None => (None, None),
-        };
-        let (command, fix) = here.answer(s);
-        json!({
-            "row": s.row, "title": s.title, "cause": s.cause, "check": s.check, "command": command, "fix": fix,
-            "thread": s.thread.first().map(|t| address(t)), "threads": s.thread.iter().map(|t| address(t)).collect::<Vec<_>>(),
-            "tags": s.tags, "also_of_others": m.is_outer, "seen": shorten(&m.line(&input.text), 400),
-            "present": present, "evidence": evidence,
-        })
+    let machine = Machine::for_the(&symptoms(&matches), global);
+    let judged = machine.judge(matches);
+    let symptoms = judged.iter().map(|(m, here)| {
+        let line = shorten(&m.line(&input.text), 400);
+        here.as_json(m.symptom, m.fit, Some(&line))
     });
-    let symptoms: Vec<_> = symptoms.collect();
-    json_line(json!({ "symptoms": symptoms, "left_out": input.left_out }));
+    json_line(json!({ "symptoms": symptoms.collect::<Vec<_>>(), "left_out": input.left_out }));
     Ok(Exit::Done)
+}
+
+/// Entries that the caller chose by their IDs, for programs.
+pub(super) fn known_as_json(symptoms: &[&Symptom], global: &Global) -> Result<Value, Failure> {
+    table()?;
+    let machine = Machine::for_the(symptoms, global);
+    Ok(symptoms.iter().map(|s| machine.look(s).as_json(s, Fit::Exact, None)).collect())
+}
+
+/// Prints an entry that the caller chose by its ID.
+pub(super) fn known(symptom: &Symptom, global: &Global) -> Result<(), Failure> {
+    let here = Machine::for_the(&[symptom], global).look(symptom);
+    show(symptom, &here, false, None, global.detail())
+}
+
+fn symptoms(matches: &[Match]) -> Vec<&'static Symptom> {
+    matches.iter().map(|m| m.symptom).collect()
 }
 
 /// Prints it for people: the best fully, others in a line each.
@@ -149,92 +222,123 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
         err(&format!("note: this is long: the {size} MiB in its middle were not read"));
     }
     let matches = matches(&input.text)?;
-    let Some((best, others)) = matches.split_first() else { return Ok(unknown(&input.text)) };
+    let machine = Machine::for_the(&symptoms(&matches), global);
+    let judged = machine.judge(matches);
+    let Some(((best, here), others)) = judged.split_first() else { return Ok(unknown(&input.text)) };
     let detail = global.detail();
-    let machine = Machine::for_the(if detail == Detail::Full { &matches } else { &matches[..1] }, global);
-    if detail != Detail::Brief {
-        seen(best, input);
-    }
-    show(best, &machine, detail);
+    let lines = input.text.trim_end().lines().count();
+    let place = (lines > 1 && input.left_out == 0)
+        .then(|| format!("(line {} of {lines})", best.line_number(&input.text).min(lines)));
+    show(best.symptom, here, best.fit == Fit::Outer, place, detail)?;
     match detail {
         Detail::Brief => {}
-        Detail::Normal => further(others),
+        // What a family says of the same line is said better by the headline.
+        Detail::Normal => further(
+            &others
+                .iter()
+                .map(|(m, _)| m)
+                .filter(|m| m.at != best.at || m.symptom.kind == Kind::Symptom)
+                .collect::<Vec<_>>(),
+        ),
         Detail::Full => {
-            for other in others {
+            for (other, here) in others {
                 out("");
-                show(other, &machine, detail);
+                show(other.symptom, here, other.fit == Fit::Outer, None, detail)?;
             }
         }
     }
     Ok(Exit::Done)
 }
 
-/// One symptom: with `-q` what it is and what to do, with `-v` every source.
-fn show(best: &Match, machine: &Machine, detail: Detail) {
-    out(&format!(
-        "{} {}",
-        styled(BOLD, &best.symptom.title),
-        styled(DIM, &format!("(symptom {})", best.symptom.row))
-    ));
-    let row = |label: &str, text: &str| out(&columns(&[(label, 7, BOLD)], text, ui::width()));
-    let here = machine.look(best.symptom);
-    let show_fix = || {
-        let (command, more) = here.answer(best.symptom);
-        let command = command.map(|line| styled(CYAN, &line));
-        for (number, text) in
-            command.into_iter().chain(Some(more).filter(|text| !text.is_empty())).enumerate()
-        {
-            row(if number == 0 { "fix" } else { "" }, &text);
-        }
-    };
+/// The ID and the title, with the place in the log at the right edge.
+fn headline(symptom: &Symptom, place: Option<String>) -> String {
+    let title = format!("{}: {}", symptom.id, symptom.title);
+    let Some(place) = place else { return styled(BOLD, &title) };
+    let room = ui::width().unwrap_or(0).saturating_sub(place.len());
+    if ui::width().is_some() && title.chars().count() + 2 > room {
+        let lines: Vec<_> = ui::wrap(&title, ui::width()).iter().map(|line| styled(BOLD, line)).collect();
+        return format!("{}\n{}", lines.join("\n"), styled(DIM, &place));
+    }
+    let gap = room.saturating_sub(title.chars().count()).max(2);
+    format!("{}{:gap$}{}", styled(BOLD, &title), "", styled(DIM, &place))
+}
+
+/// One entry: with `-q` what it is and what to do, with `-v` every source.
+fn show(
+    symptom: &Symptom,
+    here: &Here,
+    has_other_causes: bool,
+    place: Option<String>,
+    detail: Detail,
+) -> Result<(), Failure> {
+    out(&headline(symptom, place));
     if detail == Detail::Brief {
-        show_fix();
-        return;
+        show_fix(symptom, here);
+        return Ok(());
     }
     out("");
-    row("why", &best.symptom.cause);
-    if best.is_outer {
+    let is_family = symptom.kind == Kind::Family;
+    if let Some(cause) = &here.cause {
+        let (style, word, details) = match cause {
+            Presence::Present(e) => (RED, "AFFECTED", e.clone()),
+            Presence::Absent(_) if is_family => {
+                let ids: Vec<_> = here.checks.iter().map(|check| check.id).collect();
+                (GREEN, "no fault found", format!("Checks: {}", ids.join(", ")))
+            }
+            Presence::Absent(e) => (GREEN, "not affected", e.clone()),
+            Presence::Unknown(e) => (YELLOW, "unknown", e.clone()),
+        };
+        let label = "This machine: ";
+        out(&columns(&[(label, 14, BOLD)], &format!("{}. {details}", styled(style, word)), ui::width()));
+        out("");
+    }
+    if is_family {
+        row("Failed", table()?.component(symptom));
+        row("Look at", &symptom.check);
+    }
+    show_fix(symptom, here);
+    row("Why", &symptom.cause);
+    if has_other_causes {
         row("", "The same message has other causes, too.");
     }
-    if let Some(cause) = &here.cause {
-        let (style, word, evidence) = match cause {
-            Presence::Present(e) => (RED, "yes", e),
-            Presence::Absent(e) => (GREEN, "no", e),
-            Presence::Unknown(e) => (YELLOW, "not known", e),
-        };
-        row("here", &format!("{}: {evidence}", styled(style, word)));
+    if !is_family {
+        row("Verify", &symptom.check);
     }
-    row("check", &best.symptom.check);
-    show_fix();
-    let threads = if detail == Detail::Full { best.symptom.thread.len() } else { 3 };
-    for (number, thread) in best.symptom.thread.iter().take(threads).enumerate() {
-        row(if number == 0 { "more" } else { "" }, &address(thread));
+    row("More", &more(symptom, detail));
+    Ok(())
+}
+
+fn show_fix(symptom: &Symptom, here: &Here) {
+    let (command, more) = here.answer(symptom);
+    let command = command.map(|line| styled(CYAN, &line));
+    for (number, text) in command.into_iter().chain(Some(more).filter(|text| !text.is_empty())).enumerate() {
+        row(if number == 0 { "Fix" } else { "" }, &text);
     }
 }
 
-/// The line that was recognised, where the text has more than that.
-fn seen(best: &Match, input: &Input) {
-    if input.text.trim().lines().nth(1).is_none() {
-        return;
+/// The first source as an address, the others in short: `kind#3936`. With `-v` every address.
+fn more(symptom: &Symptom, detail: Detail) -> String {
+    let mut threads = symptom.thread.iter();
+    if detail == Detail::Full {
+        return threads.map(|t| address(t)).collect::<Vec<_>>().join("\n");
     }
-    let room = ui::width().unwrap_or(200);
-    let line = best.line(&input.text);
-    let place = match input.left_out {
-        0 => format!("line {}: ", best.line_number(&input.text)),
-        _ => String::new(),
-    };
-    out(&styled(DIM, &shorten(&format!("{place}{line}"), room)));
-    out("");
+    let first = threads.next().map(|t| address(t)).unwrap_or_default();
+    let others: Vec<_> =
+        threads.take(4).filter_map(|t| t.split_once('/').filter(|_| !t.contains("://"))).collect();
+    match others.iter().map(|(_, rest)| *rest).collect::<Vec<_>>().join(", ") {
+        others if others.is_empty() => first,
+        others => format!("{first}\n{others}"),
+    }
 }
 
-fn further(others: &[Match]) {
+fn further(others: &[&Match]) {
     if others.is_empty() {
         return;
     }
-    out(&format!("\n{}", styled(BOLD, "it also shows")));
+    out(&format!("\n{}", styled(BOLD, "It also shows")));
     for other in others.iter().take(MAX_SHOWN) {
-        let row = format!("  {}", other.symptom.row);
-        out(&columns(&[(&row, 6, DIM)], &other.symptom.title, ui::width()));
+        let id = format!("  {}", other.symptom.id);
+        out(&columns(&[(&id, 9, DIM)], &other.symptom.title, ui::width()));
     }
     if let Some(rest) = others.len().checked_sub(MAX_SHOWN).filter(|rest| *rest > 0) {
         out(&format!("  and {rest} more: `-v` shows all of them"));
@@ -246,7 +350,7 @@ fn unknown(text: &str) -> Exit {
     let failure = if text.trim().is_empty() {
         Failure::new("there is nothing to explain: the text is empty", Some(PIPE.to_owned()))
     } else {
-        let what = "no known cause matches this message";
+        let what = "this message is not among the known symptoms";
         let hint = "`kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report";
         Failure::new(what, Some(hint.to_owned()))
     };

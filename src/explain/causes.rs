@@ -1,10 +1,14 @@
-//! Which checks confirm or rule out the cause of each symptom, by its number. Without one the machine cannot tell.
+//! Which checks confirm or rule out the cause of each entry, by the number in its ID; of a family, the checks of its
+//! component. Without one the machine cannot tell.
 
+use super::Id;
 use crate::checks::{Check, CheckContext, DOCKER_COMMAND, PODMAN_LABELS, Scope, Status};
-use crate::checks::{cgroup, kernel, network, podman, session, wsl};
+use crate::checks::{
+    cgroup, docker_desktop, engine, images, kernel, kind, namespace, network, node, podman, session, wsl,
+};
 
-/// The numbers of symptoms, and the checks of their cause.
-static CAUSES: &[(&[u32], &[&Check])] = &[
+/// The numbers of entries, and the checks of their cause.
+static CAUSES: &[(&[u16], &[&Check])] = &[
     (&[1], &[&session::CONTROLLERS, &session::SHELL]),
     (&[2, 3, 4, 5, 10, 11, 12, 13], &[&cgroup::V2]),
     (&[6], &[&wsl::VERSION, &wsl::STARTS]),
@@ -51,12 +55,61 @@ static CAUSES: &[(&[u32], &[&Check])] = &[
     (&[62], &[&network::IPTABLES]),
     (&[63], &[&network::IPTABLES_MODULES]),
     (&[64, 65], &[&network::IPV6]),
+    (&[67], &[&session::CONTROLLERS, &session::SHELL]),
+    (&[52], &[&node::CLUSTERS]),
+    (&[69], &[&docker_desktop::DEFAULT]),
+    (&[70], &[&namespace::NFT]),
+    (&[72], &[&kind::KIND_VERSION]),
+    (&[73], &[&docker_desktop::STUB]),
+    (&[74], &[&images::POLICY]),
+    (&[75], &[&kernel::KEYRINGS]),
+    (&[78], &[&kernel::APPARMOR]),
+    (&[80], &[&session::VARIABLES]),
+    (&[81], &[&namespace::BRIDGE_DEVICE]),
+    (&[97], &[&images::PROXY]),
+    (&[101], &[&namespace::TUN]),
+    (&[79], &[&engine::NERDCTL]),
+    (&[84], &[&podman::ALL_OF_CRUN]),
+    (&[68, 94, 100], &[&wsl::CONFIG]),
+    (&[90], &[&session::CONTROLLERS]),
+    (&[91, 92], &[&cgroup::V2]),
 ];
 
-/// The checks of a symptom: its cause is present if one of them fails, and ruled out if all of them pass.
+/// The numbers of families, and the checks of their component.
+static COMPONENTS: &[(&[u16], &[&Check])] = &[
+    (&[200, 201, 207], &[&network::NETWORK, &namespace::NFT, &network::IPTABLES_AND_MODULES, &network::IPV6]),
+    (&[202], &[&network::BRIDGE, &network::RESOLV]),
+    (&[203, 204], &[&network::ROOTLESS_NETWORK, &namespace::TUN]),
+    (&[205], &[&kernel::APPARMOR, &session::MAPPING, &kernel::USER_NAMESPACES]),
+    (&[206], &[&kernel::APPARMOR]),
+    (&[209], &[&images::PROXY]),
+    (&[210], &[&images::POLICY, &images::PROXY, &network::RESOLV]),
+    (&[211], &[&network::RESOLV]),
+    (&[213], &[&node::CLUSTERS, &network::PORTS, &wsl::MIRRORED]),
+    (&[219], &[&cgroup::SYSTEMD, &cgroup::V2]),
+    (&[220], &[&cgroup::SYSTEMD, &session::MANAGER, &session::RUNTIME, &session::BUS]),
+    (&[221], &[&podman::ALL_OF_CRUN, &cgroup::V2, &session::CONTROLLERS]),
+    (&[222, 226], &[&cgroup::V2, &session::CONTROLLERS, &session::SHELL]),
+    (&[223, 240], &[&podman::PODMAN, &session::MANAGER]),
+    (&[224], &[&kernel::OVERLAY, &session::MAPPING]),
+    (&[225], &[&kernel::USER_NAMESPACES, &kernel::APPARMOR, &session::MAPPING]),
+    (&[227, 242], &[&kind::KIND_VERSION, &PODMAN_LABELS]),
+    (&[228, 244], &[&cgroup::V2, &session::CONTROLLERS, &podman::PODMAN, &network::NETWORK]),
+    (&[229, 230, 231], &[&cgroup::V2, &kernel::INOTIFY_LIMITS, &podman::PIDS]),
+    (&[232, 233, 241], &[&network::IPTABLES_MODULES, &kernel::MODULES]),
+    (&[235], &[&node::CLUSTERS]),
+    (&[236], &[&kernel::LOW_PORTS]),
+    (&[238], &[&engine::NERDCTL]),
+    (&[245], &[&kernel::KEYRINGS, &kernel::INOTIFY_LIMITS, &kernel::OPEN_FILES_LIMIT]),
+    (&[246], &[&engine::DOCKER]),
+    (&[248], &[&wsl::STARTS]),
+];
+
+/// The checks of an entry. The cause of a symptom is present if one of them fails, and ruled out if all of them pass.
 #[must_use]
-pub fn checks(row: u32) -> &'static [&'static Check] {
-    CAUSES.iter().find(|(rows, _)| rows.contains(&row)).map_or(&[], |(_, checks)| checks)
+pub fn checks(id: Id) -> &'static [&'static Check] {
+    let mut all = CAUSES.iter().chain(COMPONENTS);
+    all.find(|(numbers, _)| numbers.contains(&id.0)).map_or(&[], |(_, checks)| checks)
 }
 
 /// Whether the cause of a symptom is present on this machine, and what shows it.
@@ -72,9 +125,9 @@ pub enum Presence {
 
 /// Whether the cause of a symptom is present; `None` if no check can tell.
 #[must_use]
-pub fn presence(row: u32, context: &CheckContext<'_>) -> Option<Presence> {
+pub fn presence(id: Id, context: &CheckContext<'_>) -> Option<Presence> {
     let (mut passed, mut unknown) = (None, None);
-    for check in checks(row) {
+    for check in checks(id) {
         let outcome = context.outcome(check);
         match outcome.status {
             Status::Error | Status::Warning | Status::Limited => {

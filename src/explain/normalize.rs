@@ -26,13 +26,25 @@ impl Normalized {
         let mut normalized = Self::default();
         normalized.bytes.reserve(text.len());
         let (mut at, mut is_start, mut is_line_start) = (0, true, true);
+        // Where a second column begins in this line, which belongs to another message.
+        let mut end = text.len();
         while let Some(&byte) = text.get(at) {
             if is_line_start {
-                normalized.begin_line(text, at);
-                is_line_start = false;
+                let line = text[at..].split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+                let margin = margin(line);
+                normalized.begin_line(text, at, margin);
+                end = at + margin + second_column(&line[margin..]);
+                at += margin;
+                (is_start, is_line_start) = (true, false);
+                continue;
             }
-            if matches!(byte, 0x1b | b'^' | b'\\' | b'#' | b'[')
-                && let Some(length) = ansi_sequence(&text[at..]).or_else(|| escape(&text[at..]))
+            if at >= end && !matches!(byte, b'\n' | b'\r') {
+                at += 1;
+                continue;
+            }
+            if matches!(byte, 0x1b | b'^' | b'\\' | b'#' | b'[' | b'&')
+                && let Some(length) =
+                    ansi_sequence(&text[at..]).or_else(|| escape(&text[at..])).or_else(|| entity(&text[at..]))
             {
                 at += length;
                 is_start = true;
@@ -74,8 +86,8 @@ impl Normalized {
         self.bytes.push(byte);
     }
 
-    fn begin_line(&mut self, text: &[u8], at: usize) {
-        if is_message_start(&text[at..]) && self.bytes.last() != Some(&BREAK) {
+    fn begin_line(&mut self, text: &[u8], at: usize, margin: usize) {
+        if is_message_start(&text[at + margin..]) && self.bytes.last() != Some(&BREAK) {
             self.push(BREAK, true);
         }
         let offset = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -164,6 +176,59 @@ fn escape(text: &[u8]) -> Option<usize> {
     Some(slashes + usize::from(is_blank))
 }
 
+/// The length of `&quot;` and the like, also if it was escaped twice (`&amp;quot;`).
+fn entity(text: &[u8]) -> Option<usize> {
+    let mut length = text.strip_prefix(b"&").map(|_| 1)?;
+    while text[length..].starts_with(b"amp;") {
+        length += 4;
+    }
+    let rest = &text[length..];
+    let name = rest.iter().take(8).position(|b| *b == b';')?;
+    let is_known =
+        matches!(&rest[..name], b"quot" | b"apos" | b"gt" | b"lt" | b"nbsp" | b"#34" | b"#39" | b"#96")
+            || rest[..name].starts_with(b"#x");
+    is_known.then_some(length + name + 1)
+}
+
+/// The length of what a quoting program or a viewer puts in front of a line: `> `, a line's number, `app-1  | `.
+fn margin(line: &[u8]) -> usize {
+    let blanks = |at: usize| line[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let mut at = 0;
+    loop {
+        let start = at + blanks(at);
+        let rest = &line[start..];
+        let digits = rest.iter().take(6).take_while(|b| b.is_ascii_digit()).count();
+        let word =
+            rest.iter().take(40).take_while(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b)).count();
+        let bar = start + word + blanks(start + word);
+        if rest.starts_with(b">") || rest.starts_with(b"&gt;") {
+            at = start + if rest[0] == b'>' { 1 } else { 4 };
+        } else if word > 0 && line[bar..].starts_with(b"| ") {
+            at = bar + 2;
+        } else if digits > 0 && (rest[digits..].starts_with(b"  ") || rest[digits..].starts_with(b"\t")) {
+            at = start + digits + 1;
+        } else if digits > 0 && rest[digits..].starts_with(b": ") {
+            at = start + digits + 2;
+        } else {
+            return at;
+        }
+    }
+}
+
+/// Where a line has a second column: one word behind several blanks that names a place in a program, as Python's rich
+/// prints it (`cluster.py:132`).
+fn second_column(line: &[u8]) -> usize {
+    let text = line.trim_ascii_end();
+    let word = text.iter().rev().take_while(|b| !b.is_ascii_whitespace()).count();
+    let begin = text.len() - word;
+    let blanks = text[..begin].iter().rev().take_while(|b| **b == b' ').count();
+    let mut place = text[begin..].rsplitn(2, |b| *b == b':');
+    let number = place.next().unwrap_or_default();
+    let is_file = place.next().is_some_and(|name| name.contains(&b'.') && name[0].is_ascii_alphabetic());
+    let is_place = is_file && !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    if blanks >= 2 && blanks < begin && is_place { begin } else { line.len() }
+}
+
 const MONTHS: [&[u8]; 12] = [
     b"Jan ", b"Feb ", b"Mar ", b"Apr ", b"May ", b"Jun ", b"Jul ", b"Aug ", b"Sep ", b"Oct ", b"Nov ",
     b"Dec ",
@@ -224,6 +289,24 @@ mod tests {
         ] {
             assert_eq!(normalized(form), "open/proc/x:nosuchfile", "{form}");
         }
+    }
+
+    #[test]
+    fn entities_line_numbers_quote_marks_and_a_second_column_make_no_difference() {
+        for form in [
+            "open &quot;/proc/x&#39;: no such file",
+            "open &amp;quot;/proc/x&amp;#39;: no such file",
+            "> open /proc/x: no\n> such file",
+            "&gt; > open /proc/x: no\n&gt; > such file",
+            "  11\topen /proc/x: no\n  12\tsuch file",
+            "  9: open /proc/x: no\n 10: such file",
+            "open /proc/x: no      cluster.py:132\nsuch file             cluster.py:133",
+            "kind-1  | open /proc/x: no\nkind-1  | such file",
+        ] {
+            assert_eq!(normalized(form), "open/proc/x:nosuchfile", "{form}");
+        }
+        assert_eq!(normalized("dial tcp 127.0.0.1:8080: refused  x.go:1"), "dialtcp127.0.0.1:8080:refused");
+        assert_eq!(normalized("dial tcp  127.0.0.1:8080"), "dialtcp127.0.0.1:8080");
     }
 
     #[test]

@@ -1,16 +1,70 @@
-//! The table of known symptoms: `assets/symptoms.toml`, embedded, read on first use and held to its rules.
+//! The table of known messages: `assets/symptoms.toml` and `assets/families.toml`, embedded, read on first use and
+//! held to their rules.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::pattern::Pattern;
 use crate::fix::Fix;
 use crate::stage::Stage;
 use crate::stages;
 
-/// How many rows there are; each has its number for good, because tests, documents and other programs name it.
-pub const ROWS: u32 = 65;
+/// The name of an entry: `KW027`. It never changes its meaning, because tests, documents and users refer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub u16);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("KW{:03}", self.0))
+    }
+}
+
+impl FromStr for Id {
+    type Err = String;
+
+    /// Reads `KW027`, `kw027` and `KW27`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.get(..2).filter(|kw| kw.eq_ignore_ascii_case("kw")).map(|_| &text[2..]);
+        let digits = digits.filter(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
+        digits
+            .and_then(|d| d.parse().ok())
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not an ID such as `KW027`"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        String::deserialize(text)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What kind of entry it is, best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A message with a known cause and fix.
+    #[default]
+    Symptom,
+    /// The messages of one component: which one failed, and where to look.
+    Family,
+    /// A message that does no harm.
+    Harmless,
+}
+
+impl Kind {
+    /// The IDs of entries of this kind.
+    const fn ids(self) -> std::ops::RangeInclusive<u16> {
+        match self {
+            Self::Symptom => 1..=199,
+            Self::Family => 200..=299,
+            Self::Harmless => 300..=399,
+        }
+    }
+}
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,43 +74,56 @@ pub struct Table {
     /// When the facts were gathered: `2026-11-21`.
     pub collected: String,
     /// The themes in the order of the document, and their headings.
-    #[serde(rename = "theme")]
+    #[serde(default, rename = "theme")]
     pub themes: Vec<Theme>,
-    /// The symptoms, by theme.
-    #[serde(rename = "symptom")]
+    /// The components that can fail, and how they are named in a sentence.
+    #[serde(default, rename = "component")]
+    pub components: Vec<Theme>,
+    /// Every entry, whatever its kind.
+    #[serde(default, rename = "symptom")]
     pub symptoms: Vec<Symptom>,
+    #[serde(default, rename = "family")]
+    families: Vec<Symptom>,
+    #[serde(default)]
+    harmless: Vec<Symptom>,
 }
 
 /// What several symptoms are about.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Theme {
-    /// Its name in `symptom.theme`.
+    /// Its name in `symptom.theme` or `symptom.component`.
     pub id: String,
     pub title: String,
 }
 
-/// One symptom; `assets/README.md` explains the fields.
+/// One entry; `assets/README.md` explains the fields.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Symptom {
-    /// Its number for good.
-    pub row: u32,
+    pub id: Id,
+    #[serde(skip)]
+    pub kind: Kind,
     /// Which theme it belongs to.
     pub theme: String,
+    /// The component that failed, which may be another than the one that reports it.
+    pub component: String,
     /// What is seen, in a line.
     pub title: String,
-    /// Messages of this cause and no other.
+    /// Messages of this cause and no other; of a family, messages of this component.
     #[serde(default)]
     pub patterns: Vec<String>,
     /// Messages of this cause and of others: whatever is more exact comes before.
     #[serde(default)]
     pub outer: Vec<String>,
-    /// Why nothing but a description can be pasted, where that is so.
-    pub no_message: Option<String>,
-    /// Rows that make this one appear, and so come before it.
+    /// Fixed text that programs print whatever the cause is: everything else comes before.
     #[serde(default)]
-    pub follows: Vec<u32>,
+    pub boilerplate: Vec<String>,
+    /// Why nothing but a description can be pasted, if that is so.
+    pub no_message: Option<String>,
+    /// Entries that make this one appear, and so come before it.
+    #[serde(default)]
+    pub follows: Vec<Id>,
     pub cause: String,
     /// How one sees whether that is so.
     pub check: String,
@@ -84,6 +151,33 @@ impl Symptom {
             (None, stages) => Some(Fix::Stages(stages.to_vec())),
         }
     }
+
+    /// Every pattern, and how well a message fits that it finds.
+    pub(super) fn fits(&self) -> impl Iterator<Item = (&String, Fit)> {
+        let own = match self.kind {
+            Kind::Symptom => Fit::Exact,
+            Kind::Family => Fit::Family,
+            Kind::Harmless => Fit::Harmless,
+        };
+        let patterns = self.patterns.iter().map(move |p| (p, own));
+        let outer = self.outer.iter().map(|p| (p, Fit::Outer));
+        patterns.chain(outer).chain(self.boilerplate.iter().map(|p| (p, Fit::Boilerplate)))
+    }
+}
+
+/// How well an entry fits a text, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// A message of this cause and no other.
+    Exact,
+    /// A message of this component.
+    Family,
+    /// A message that also has other causes.
+    Outer,
+    /// Fixed text, which is printed whatever the cause is.
+    Boilerplate,
+    /// A message that does no harm.
+    Harmless,
 }
 
 fn by_id<'de, D: Deserializer<'de>>(ids: D) -> Result<Vec<&'static Stage>, D::Error> {
@@ -91,7 +185,8 @@ fn by_id<'de, D: Deserializer<'de>>(ids: D) -> Result<Vec<&'static Stage>, D::Er
     Vec::<String>::deserialize(ids)?.iter().map(stage).collect()
 }
 
-const EMBEDDED: &str = include_str!("../../assets/symptoms.toml");
+const SYMPTOMS: &str = include_str!("../../assets/symptoms.toml");
+const FAMILIES: &str = include_str!("../../assets/families.toml");
 
 impl Table {
     /// The table that this program was built with.
@@ -99,58 +194,82 @@ impl Table {
     /// # Errors
     /// When it breaks a rule; a test sees to it that it does not.
     pub fn embedded() -> Result<Self, String> {
-        Self::parse(EMBEDDED)
+        Self::parse([SYMPTOMS, FAMILIES])
     }
 
-    /// Reads a table and holds it to the rules of `assets/README.md`.
+    /// Reads the parts of a table and holds it to the rules of `assets/README.md`.
     ///
     /// # Errors
-    /// The first rule that it breaks, with the row.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let table: Self = toml::from_str(text).map_err(|e| e.to_string())?;
-        if table.schema != 1 {
-            return Err(format!("schema {} is not known", table.schema));
+    /// The first rule that it breaks, with the ID.
+    pub fn parse(parts: [&str; 2]) -> Result<Self, String> {
+        let [table, families] = parts.map(|part| toml::from_str::<Self>(part).map_err(|e| e.to_string()));
+        let (mut table, mut others) = (table?, families?);
+        if let Some(schema) = [table.schema, others.schema].iter().find(|schema| **schema != 1) {
+            return Err(format!("schema {schema} is not known"));
+        }
+        table.themes.append(&mut others.themes);
+        table.components.append(&mut others.components);
+        table.symptoms.append(&mut others.symptoms);
+        for (kind, entries) in [(Kind::Family, others.families), (Kind::Harmless, others.harmless)] {
+            table.symptoms.extend(entries.into_iter().map(|entry| Symptom { kind, ..entry }));
         }
         let mut seen = BTreeSet::new();
         for symptom in &table.symptoms {
-            table.check(symptom).map_err(|rule| format!("row {}: {rule}", symptom.row))?;
-            if !seen.insert(symptom.row) {
-                return Err(format!("row {} is there twice", symptom.row));
+            table.check(symptom).map_err(|rule| format!("{}: {rule}", symptom.id))?;
+            if !seen.insert(symptom.id) {
+                return Err(format!("{} is there twice", symptom.id));
             }
         }
-        if let Some(row) = (1..=ROWS).find(|row| !seen.contains(row)) {
-            return Err(format!("row {row} is missing"));
-        }
         let mut settled = BTreeSet::new();
-        // Whatever is left when nothing more can be settled goes in a circle, or begins at a row that is not there.
-        while let Some(row) = table.symptoms.iter().find_map(|s| {
-            let is_next = !settled.contains(&s.row) && s.follows.iter().all(|row| settled.contains(row));
-            is_next.then_some(s.row)
+        // Whatever is left when nothing more can be settled goes in a circle, or begins at an entry that is not there.
+        while let Some(id) = table.symptoms.iter().find_map(|s| {
+            let is_next = !settled.contains(&s.id) && s.follows.iter().all(|id| settled.contains(id));
+            is_next.then_some(s.id)
         }) {
-            settled.insert(row);
+            settled.insert(id);
         }
-        match table.symptoms.iter().find(|s| !settled.contains(&s.row)) {
-            Some(s) => Err(format!("row {}: what it follows leads nowhere", s.row)),
+        match table.symptoms.iter().find(|s| !settled.contains(&s.id)) {
+            Some(s) => Err(format!("{}: what it follows leads nowhere", s.id)),
             None => Ok(table),
         }
+    }
+
+    /// The entry of this ID.
+    #[must_use]
+    pub fn by_id(&self, id: Id) -> Option<&Symptom> {
+        self.symptoms.iter().find(|symptom| symptom.id == id)
+    }
+
+    /// How the component of an entry is named in a sentence.
+    #[must_use]
+    pub fn component(&self, symptom: &Symptom) -> &str {
+        let component = self.components.iter().find(|component| component.id == symptom.component);
+        component.map_or("", |component| &component.title)
     }
 
     fn check(&self, symptom: &Symptom) -> Result<(), String> {
         if !self.themes.iter().any(|t| t.id == symptom.theme) {
             return Err(format!("there is no theme `{}`", symptom.theme));
         }
+        if !self.components.iter().any(|c| c.id == symptom.component) {
+            return Err(format!("there is no component `{}`", symptom.component));
+        }
+        if !symptom.kind.ids().contains(&symptom.id.0) {
+            return Err("its ID is one of another kind".to_owned());
+        }
         let filled = [&symptom.title, &symptom.cause, &symptom.check];
         let has_fix = symptom.remedy().is_some() || !symptom.fix.trim().is_empty();
         if filled.iter().any(|text| text.trim().is_empty()) || !has_fix {
             return Err("title, cause, check and fix have to say something".to_owned());
         }
-        if symptom.patterns.is_empty() && symptom.outer.is_empty() {
+        if symptom.fits().next().is_none() {
             return Err("it has no pattern".to_owned());
         }
-        if symptom.patterns.is_empty() && symptom.no_message.is_none() {
+        let needs_own = symptom.kind == Kind::Symptom;
+        if needs_own && symptom.patterns.is_empty() && symptom.no_message.is_none() {
             return Err("without a message of its own it has to say why in `no_message`".to_owned());
         }
-        for pattern in symptom.patterns.iter().chain(&symptom.outer) {
+        for (pattern, _) in symptom.fits() {
             Pattern::parse(pattern)?;
         }
         if symptom.thread.is_empty() {
@@ -193,7 +312,7 @@ pub fn address(thread: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EMBEDDED, Table, address};
+    use super::{FAMILIES, Id, SYMPTOMS, Table, address};
 
     #[test]
     fn the_embedded_table_keeps_its_rules() {
@@ -202,13 +321,30 @@ mod tests {
 
     #[test]
     fn a_table_that_breaks_a_rule_is_refused() {
-        let broken = |from: &str, to: &str| Table::parse(&EMBEDDED.replacen(from, to, 1)).unwrap_err();
-        assert_eq!(broken("\nrow = 2\n", "\nrow = 1\n"), "row 1 is there twice");
-        assert_eq!(broken("\nrow = 65\n", "\nrow = 66\n"), "row 65 is missing");
+        let broken = |from: &str, to: &str| {
+            Table::parse([&SYMPTOMS.replacen(from, to, 1), &FAMILIES.replacen(from, to, 1)]).unwrap_err()
+        };
+        assert_eq!(broken("\nid = \"KW002\"\n", "\nid = \"KW001\"\n"), "KW001 is there twice");
+        assert_eq!(
+            broken("\nid = \"KW065\"\n", "\nid = \"KW265\"\n"),
+            "KW265: its ID is one of another kind"
+        );
         assert!(broken("theme = \"cgroup\"", "theme = \"weather\"").contains("there is no theme `weather`"));
+        assert!(broken("component = \"kind\"", "component = \"x\"").contains("there is no component `x`"));
         assert!(broken("stages = [\"cgroup\",", "stages = [\"moon\",").contains("there is no stage `moon`"));
         assert!(broken("kubernetes-sigs/kind#3936", "kind#3936").contains("neither owner/repo#N"));
         assert!(broken("schema = 1", "schema = 2").contains("schema 2"));
+    }
+
+    #[test]
+    fn an_id_is_read_as_users_type_it() {
+        for text in ["KW027", "kw027", "KW27"] {
+            assert_eq!(text.parse(), Ok(Id(27)));
+        }
+        for text in ["KW", "027", "KW-27", "KW02x", "é7"] {
+            assert!(text.parse::<Id>().is_err(), "{text}");
+        }
+        assert_eq!(Id(7).to_string(), "KW007");
     }
 
     #[test]

@@ -234,6 +234,13 @@ fn absent_is_none<T>(found: Result<T, HostError>) -> Result<Option<T>, HostError
     }
 }
 
+/// Whether standard input is a pipe or a file, and so holds something for us.
+#[must_use]
+pub fn has_piped_input() -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::metadata("/proc/self/fd/0").is_ok_and(|input| input.file_type().is_fifo() || input.is_file())
+}
+
 /// What the caller hands us on standard input.
 #[must_use]
 pub fn standard_input() -> Box<dyn Read> {

@@ -4,8 +4,9 @@
 use std::fmt::Write;
 
 use kind_wsl::checks::verify;
-use kind_wsl::explain::table;
+use kind_wsl::explain::causes::checks;
 use kind_wsl::explain::table::address;
+use kind_wsl::explain::{Kind, Symptom, Table, table};
 use kind_wsl::fix::Advice;
 use kind_wsl::provider::Provider;
 use kind_wsl::stages::STAGES;
@@ -41,25 +42,60 @@ fn shown(pattern: &str) -> String {
     parts.join(" with ")
 }
 
+/// A cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// What fixes it, as one line.
+fn fix(symptom: &Symptom) -> String {
+    let command = symptom.remedy().map(|fix| format!("`{}`", Advice::from(&[fix][..]).text()));
+    command.unwrap_or_else(|| symptom.fix.trim().to_owned())
+}
+
+/// Message, ID, check and fix of every entry.
+fn lookup(table: &Table) -> String {
+    let mut text =
+        "\n## All messages\n\n| message | ID | checks of kind-wsl | fix |\n| --- | --- | --- | --- |\n"
+            .to_owned();
+    for symptom in &table.symptoms {
+        let all = [&symptom.patterns, &symptom.outer, &symptom.boilerplate];
+        let message = all.into_iter().flatten().next().unwrap();
+        let checks: Vec<_> = checks(symptom.id).iter().map(|check| format!("`{}`", check.id)).collect();
+        let (message, fix) = (cell(&shown(message)), cell(&fix(symptom)));
+        writeln!(text, "| {message} | {} | {} | {fix} |", symptom.id, checks.join(", ")).unwrap();
+    }
+    text
+}
+
 fn troubleshooting() -> String {
     let table = table().unwrap();
     let mut text = format!(
         "# Known errors\n\n\
-         Generated from `assets/symptoms.toml` by `UPDATE_DOCS=1 cargo test --test it documents::`; collected {}.\n\n\
-         `kind-wsl explain` finds the entry for a message, and says whether its cause is on your machine:\n\n    \
-         kind-wsl kind create cluster 2>&1 | kind-wsl explain -\n\n\
-         `…` stands for what differs. The numbers are names for good, not an order.\n",
+         Generated from `assets/symptoms.toml` and `assets/families.toml` by `UPDATE_DOCS=1 cargo test --test it documents::`; \
+         collected {}.\n\n\
+         `kind-wsl explain` finds the entry for a message, and reports whether its cause is on your machine:\n\n    \
+         kind-wsl kind create cluster 2>&1 | kind-wsl explain\n\n\
+         `kind-wsl explain KW001` prints one entry. `…` stands for what differs. An ID never changes its meaning. KW001 to KW199 are \
+         messages with a known cause, KW200 to KW299 families (which component failed, and where to look), and KW300 to KW399 are \
+         harmless.\n",
         table.collected
     );
     for theme in &table.themes {
         writeln!(text, "\n## {}", theme.title).unwrap();
         for symptom in table.symptoms.iter().filter(|s| s.theme == theme.id) {
-            writeln!(text, "\n### {}. {}\n", symptom.row, symptom.title).unwrap();
+            writeln!(text, "\n### {}: {}\n", symptom.id, symptom.title).unwrap();
+            if symptom.kind == Kind::Family {
+                writeln!(text, "A family: messages of {}.\n", table.component(symptom)).unwrap();
+            }
             for pattern in &symptom.patterns {
                 writeln!(text, "* {}", shown(pattern)).unwrap();
             }
             for pattern in &symptom.outer {
                 writeln!(text, "* {} (has other causes, too)", shown(pattern)).unwrap();
+            }
+            for pattern in &symptom.boilerplate {
+                writeln!(text, "* {} (fixed text, whatever the cause is)", shown(pattern)).unwrap();
             }
             if let Some(why) = &symptom.no_message {
                 writeln!(text, "\nIt has no message of its own: {why}.").unwrap();
@@ -79,7 +115,7 @@ fn troubleshooting() -> String {
             .unwrap();
         }
     }
-    text
+    text + &lookup(table)
 }
 
 #[track_caller]

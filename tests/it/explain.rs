@@ -5,4 +5,5 @@ mod agree;
 mod forms;
 mod presence;
 mod program;
+mod reports;
 mod text;

@@ -215,7 +215,7 @@ fn explain(input: &[u8]) -> Shape {
     let text = read.text;
     let found = diagnose(&text);
     let rows = |found: &[kind_wsl::explain::Match]| {
-        let mut rows: Vec<u32> = found.iter().map(|m| m.symptom.row).collect();
+        let mut rows: Vec<u16> = found.iter().map(|m| m.symptom.id.0).collect();
         rows.sort_unstable();
         rows
     };

@@ -3,7 +3,7 @@
 use kind_wsl::checks::{Check, CheckContext, Scope, Status, doctor};
 use kind_wsl::doctor::{CheckReport, run_checks};
 use kind_wsl::explain::causes::{Presence, checks, presence};
-use kind_wsl::explain::table::ROWS;
+use kind_wsl::explain::{Id, table};
 use kind_wsl::host::FaultInjector;
 use kind_wsl::stage::Answers;
 
@@ -22,8 +22,8 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
     let reports = run_checks(&context, doctor(), |_| {});
     let of_explain = CheckContext::new(&host, &facts, &answers).of_any_provider();
     let mut wrong = Vec::new();
-    for row in 1..=ROWS {
-        let Some(cause) = presence(row, &of_explain) else { continue };
+    for id in table().unwrap().symptoms.iter().map(|symptom| symptom.id) {
+        let Some(cause) = presence(id, &of_explain) else { continue };
         // What doctor skips because of the provider is a question of its own.
         let is_for_provider = |check: &Check| {
             !check
@@ -31,7 +31,7 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
                 .iter()
                 .any(|s| matches!(s, Scope::Provider(list) if !list.contains(&answers.provider())))
         };
-        let asked: Vec<_> = checks(row).iter().copied().filter(|check| is_for_provider(check)).collect();
+        let asked: Vec<_> = checks(id).iter().copied().filter(|check| is_for_provider(check)).collect();
         let statuses: Vec<(&str, Status)> =
             asked.iter().map(|check| (check.id, CheckReport::of(&context, check).status)).collect();
         let failed = |status: &Status| matches!(status, Status::Limited | Status::Warning | Status::Error);
@@ -50,7 +50,7 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
                     || found.all(|s| matches!(s, Status::Warning | Status::Error | Status::Skipped)))
         });
         if !agrees || !shown {
-            wrong.push(format!("{name}: explain says {cause:?} of symptom {row}, doctor {statuses:?}"));
+            wrong.push(format!("{name}: explain says {cause:?} of {id}, doctor {statuses:?}"));
         }
     }
     wrong
@@ -157,9 +157,9 @@ fn on_debian_11_overlayfs_is_allowed_and_ipv6_is_disabled() {
         (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
     let context = CheckContext::new(&host, &facts, &answers);
     let allowed = "the kernel is 5.10.0-28-amd64, whose distribution allows it";
-    assert_eq!(presence(38, &context), Some(Presence::Absent(allowed.to_owned())));
+    assert_eq!(presence(Id(38), &context), Some(Presence::Absent(allowed.to_owned())));
     assert_eq!(
-        presence(64, &context),
+        presence(Id(64), &context),
         Some(Presence::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned()))
     );
     let reports = run_checks(&context, doctor(), |_| {});

@@ -1,7 +1,7 @@
 //! Whether the cause of a symptom is present on a machine.
 
 use kind_wsl::checks::CheckContext;
-use kind_wsl::explain::{Presence, presence, table};
+use kind_wsl::explain::{Id, Presence, presence, table};
 use kind_wsl::facts::{Facts, wsl::Wsl};
 use kind_wsl::host::{Account, FaultInjector};
 use kind_wsl::stage::Answers;
@@ -9,28 +9,28 @@ use kind_wsl::stage::Answers;
 use crate::support::{Layout, Machine};
 
 /// What the look of a row says on a machine.
-fn said(machine: &Machine, row: u32) -> Presence {
+fn said(machine: &Machine, row: u16) -> Presence {
     let facts = machine.facts();
     said_of(machine, &facts, row)
 }
 
-fn said_of(machine: &Machine, facts: &Facts, row: u32) -> Presence {
+fn said_of(machine: &Machine, facts: &Facts, row: u16) -> Presence {
     let (host, answers) = (machine.host(FaultInjector::default()), Answers::default());
-    presence(row, &CheckContext::new(&host, facts, &answers).of_any_provider()).unwrap()
+    presence(Id(row), &CheckContext::new(&host, facts, &answers).of_any_provider()).unwrap()
 }
 
 #[track_caller]
-fn present(machine: &Machine, row: u32, evidence: &str) {
+fn present(machine: &Machine, row: u16, evidence: &str) {
     assert_eq!(said(machine, row), Presence::Present(evidence.to_owned()));
 }
 
 #[track_caller]
-fn absent(machine: &Machine, row: u32, evidence: &str) {
+fn absent(machine: &Machine, row: u16, evidence: &str) {
     assert_eq!(said(machine, row), Presence::Absent(evidence.to_owned()));
 }
 
 #[track_caller]
-fn unknown(machine: &Machine, row: u32, why: &str) {
+fn unknown(machine: &Machine, row: u16, why: &str) {
     assert_eq!(said(machine, row), Presence::Unknown(why.to_owned()));
 }
 
@@ -236,12 +236,12 @@ fn every_look_answers_on_every_machine() {
         let context = CheckContext::new(&host, &facts, &answers).of_any_provider();
         for symptom in &table().unwrap().symptoms {
             if let Some(Presence::Present(text) | Presence::Absent(text) | Presence::Unknown(text)) =
-                presence(symptom.row, &context)
+                presence(symptom.id, &context)
             {
                 assert!(
                     !text.is_empty() && text.len() < 250 && !text.contains('\n'),
-                    "row {}: {text}",
-                    symptom.row
+                    "{}: {text}",
+                    symptom.id
                 );
             }
         }

@@ -25,14 +25,15 @@ const V2: &str = "ERROR: failed to create cluster: running kind with rootless pr
 fn a_piped_message_is_explained_to_the_letter() {
     let seen = piped(&Case::new(Layout::Classic), "explain -", V2.as_bytes());
     assert_eq!(seen.stdout, "\
-kind asks for cgroup v2 (symptom 2)
+KW002: kind asks for cgroup v2
 
-why    cgroup v1 is mounted, alone or beside v2, as WSL up to 2.4 does it, and a newer WSL where wsl.conf says `[automount] cgroups=v1`. Rootless containers can be limited with v2 only.
-here   yes: /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)
-check  `stat -fc %T /sys/fs/cgroup` says `tmpfs` with v1 and `cgroup2fs` with v2; `grep cgroup /proc/mounts` shows what is mounted
-fix    kind-wsl setup --only cgroup,cgroup-mount,restart
-       By hand: add `kernelCommandLine = cgroup_no_v1=all` under `[wsl2]` of .wslconfig in the Windows profile, then run `wsl --shutdown` in Windows.
-more   https://github.com/kubernetes-sigs/kind/issues/3433
+This machine: AFFECTED. /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)
+
+Fix      kind-wsl setup --only cgroup,cgroup-mount,restart
+         By hand: add `kernelCommandLine = cgroup_no_v1=all` under `[wsl2]` of .wslconfig in the Windows profile, then run `wsl --shutdown` in Windows.
+Why      cgroup v1 is mounted, alone or beside v2, as WSL up to 2.4 does it, and a newer WSL where wsl.conf says `[automount] cgroups=v1`. Rootless containers can be limited with v2 only.
+Verify   `stat -fc %T /sys/fs/cgroup` says `tmpfs` with v1 and `cgroup2fs` with v2; `grep cgroup /proc/mounts` shows what is mounted
+More     https://github.com/kubernetes-sigs/kind/issues/3433
 ");
     seen.expect(0, "");
 }
@@ -41,12 +42,12 @@ more   https://github.com/kubernetes-sigs/kind/issues/3433
 fn a_fix_is_not_the_answer_on_a_machine_without_the_cause() {
     piped(&Case::new(Layout::Plain), "explain -", V2.as_bytes()).expect(0, "").says(
         "
-        here   no: /sys/fs/cgroup is cgroup v2
+        This machine: not affected. /sys/fs/cgroup is cgroup v2
     ",
     );
     let case = Case::new(Layout::Plain);
     let text = piped(&case, "explain -", V2.as_bytes()).expect(0, "").stdout;
-    let answer = "fix    This machine does not have the cause. On a machine that has it: run `kind-wsl setup --only cgroup,";
+    let answer = "Fix      This machine does not have the cause. On a machine that has it: run `kind-wsl setup --only cgroup,";
     assert!(text.contains(answer), "{text}");
     let symptom = &json(piped(&case, "explain --json -", V2.as_bytes()))["symptoms"][0];
     assert_eq!((&symptom["present"], &symptom["command"]), (&false.into(), &serde_json::Value::Null));
@@ -59,19 +60,17 @@ fn a_fix_is_not_the_answer_on_a_machine_without_the_cause() {
 #[test]
 fn in_a_log_the_line_is_shown_and_others_are_named() {
     let log = format!("{ORDINARY}WARN[0000] \"/\" is not a shared mount, this could\n{V2}\n{ORDINARY}");
-    let line = ORDINARY.lines().count() + 2;
+    let (line, lines) = (ORDINARY.lines().count() + 2, log.lines().count());
     let seen = piped(&Case::new(Layout::Plain), "explain -", log.as_bytes()).expect(0, "");
     let seen = seen.says(&format!(
         "
-        line {line}: {V2}
-
-        kind asks for cgroup v2 (symptom 2)
+        KW002: kind asks for cgroup v2  (line {line} of {lines})
     "
     ));
     seen.says(
         "
-        it also shows
-          33  \"/\" is not a shared mount
+        It also shows
+          KW033  \"/\" is not a shared mount
     ",
     );
 }
@@ -81,19 +80,19 @@ fn a_message_may_be_typed_with_and_without_quotes() {
     let case = Case::new(Layout::Plain);
     case.run("explain crun: unknown version specified: OCI runtime error").expect(0, "").says(
         "
-        crun is too old for this podman (symptom 28)
+        KW028: crun is too old for this podman
     ",
     );
     let mut command = case.command("explain");
     let child = command.arg("crun: unknown version specified").spawn().unwrap();
     case.end(child).expect(0, "").says(
         "
-        crun is too old for this podman (symptom 28)
+        KW028: crun is too old for this podman
     ",
     );
-    case.run("explain --color always x509: certificate has expired or is not yet valid").expect(0, "").says(
-        "\u{1b}[1mcertificates are not valid yet: the clock stood still\u{1b}[0m \u{1b}[2m(symptom 55)\u{1b}[0m\n",
-    );
+    case.run("explain --color always x509: certificate has expired or is not yet valid")
+        .expect(0, "")
+        .says("\u{1b}[1mKW055: certificates are not valid yet: the clock stood still\u{1b}[0m\n");
 }
 
 #[test]
@@ -101,7 +100,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
     let case = Case::new(Layout::Plain).file("/build.log", ORDINARY.to_owned() + V2);
     case.run("explain [ROOT]/build.log").expect(0, "").says(
         "
-        kind asks for cgroup v2 (symptom 2)
+        KW002: kind asks for cgroup v2  (line 131 of 131)
     ",
     );
     case.refuses(
@@ -189,12 +188,12 @@ fn it_needs_neither_an_ordinary_user_nor_a_machine_that_can_be_set_up() {
     let message = "explain Failed to connect to bus: No medium found";
     Case::new(Layout::Plain).run(&format!("--user root {message}")).expect(0, "").says(
         "
-        here   not known: root has no rootless containers; name the user: `--user NAME`
+        This machine: unknown. root has no rootless containers; name the user: `--user NAME`
     ",
     );
     case.run(&format!("--user nobody-of-that-name {message}")).expect(0, "").says(
         "
-        here   not known: there is no ordinary user to look for; `--user NAME` names one
+        This machine: unknown. there is no ordinary user to look for; `--user NAME` names one
     ",
     );
 }
@@ -207,7 +206,69 @@ fn a_very_long_log_is_read_at_both_ends() {
     let seen = seen.expect(0, "note: this is long: the 8 MiB in its middle were not read\n");
     seen.says(
         "
-        kind asks for cgroup v2 (symptom 2)
+        KW002: kind asks for cgroup v2
     ",
     );
+}
+
+#[test]
+fn an_id_and_several_topics_are_explained() {
+    let case = Case::new(Layout::Plain);
+    for id in ["KW027", "kw27"] {
+        case.run(&format!("explain {id}")).expect(0, "").says("KW027: crun before 1.9.1 on a newer kernel\n");
+    }
+    let seen = case.run("explain limits idle KW200").expect(0, "");
+    for part in [
+        "limits: ",
+        "\n\nidle: ",
+        "\n\nKW200: netavark",
+        "\nFailed   netavark",
+        "\nOptions  --privileged-ports",
+    ] {
+        assert!(seen.stdout.contains(part), "{part} in {}", seen.stdout);
+    }
+    let symptom = &json(case.run("explain --json KW200"))["symptoms"][0];
+    assert_eq!(
+        (&symptom["id"], &symptom["kind"], &symptom["component"]),
+        (&"KW200".into(), &"family".into(), &"netavark".into())
+    );
+    case.refuses(
+        "explain KW199",
+        2,
+        "
+        error: there is no known error `KW199`
+        hint: docs/troubleshooting.md lists every ID
+        ",
+    );
+}
+
+#[test]
+fn a_pipe_needs_no_dash_and_without_one_the_topics_are_listed() {
+    let case = Case::new(Layout::Plain);
+    piped(&case, "explain", V2.as_bytes()).expect(0, "").says("KW002: kind asks for cgroup v2\n");
+    for seen in [piped(&case, "explain", b""), case.run("explain")] {
+        let seen = seen.expect(0, "");
+        assert!(seen.stdout.contains("kind-wsl explain KW001"), "{}", seen.stdout);
+    }
+}
+
+#[test]
+fn a_family_names_the_component_and_runs_its_checks() {
+    let case = Case::new(Layout::Modern);
+    let message = b"Error: netavark: create bridge: Netlink error: File exists (os error 17)";
+    let symptom = &json(piped(&case, "explain --json -", message))["symptoms"][0];
+    assert_eq!((&symptom["id"], &symptom["status"]), (&"KW200".into(), &"affected".into()), "{symptom}");
+    let checks = symptom["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["verdict"] == "wrong"), "{symptom}");
+    assert!(!symptom["command"].is_null() || !symptom["fix"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn a_symptom_that_the_machine_confirms_comes_before_one_that_it_rules_out() {
+    let text = format!("{V2}\nfailed to create fsnotify watcher: too many open files");
+    let found = json(piped(&Case::new(Layout::Modern), "explain --json -", text.as_bytes()));
+    let seen =
+        |index: usize| (found["symptoms"][index]["id"].clone(), found["symptoms"][index]["status"].clone());
+    assert_eq!(seen(0), ("KW050".into(), "affected".into()));
+    assert_eq!(seen(1), ("KW002".into(), "not-affected".into()));
 }

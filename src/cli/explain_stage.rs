@@ -1,0 +1,108 @@
+//! What `kind-wsl explain` prints of a stage.
+
+use serde_json::{Value, json};
+
+use super::Global;
+use super::prepare::Prepared;
+use super::session::Session;
+use crate::error::Failure;
+use crate::facts::Facts;
+use crate::plan::{Plan, Planned, StageSelection};
+use crate::stage::{AnswerKind, Choice, Stage};
+use crate::ui::{self, BOLD, DIM, Detail, columns, out, render, styled};
+
+/// The stages for programs.
+pub(super) fn as_json(stages: &[&Stage]) -> Value {
+    stages.iter().map(|s| json!({ "id": s.id, "title": s.title, "from": s.from, "why": s.why })).collect()
+}
+
+/// A row with a label.
+pub(super) fn row(label: &str, text: &str) {
+    out(&columns(&[(label, 9, BOLD)], text, ui::width()));
+}
+
+/// Prints a stage for people.
+pub(super) fn show(stage: &Stage, global: &Global) -> Result<(), Failure> {
+    let detail = global.detail();
+    // Without a user, this machine cannot be planned; the stage is explained anyway.
+    let prepared = Session::new(global, None).map(Prepared::new);
+    if detail == Detail::Brief {
+        let plan = plan(&prepared?, stage)?;
+        if let Some(planned) = plan.stages.iter().find(|s| s.id == stage.id) {
+            out(&status(planned));
+        }
+        return Ok(());
+    }
+    out(&format!("{}: {}", styled(BOLD, stage.id), stage.title));
+    let plan = prepared.as_ref().ok().map(|prepared| plan(prepared, stage)).transpose()?;
+    if let Some(planned) = plan.as_ref().and_then(|plan| plan.stages.iter().find(|s| s.id == stage.id)) {
+        row("Status", &status(planned));
+    }
+    row("Why", stage.why);
+    if let Some(plan) = &plan {
+        changes(plan, stage, detail);
+    }
+    let facts = prepared.as_ref().ok().map(|prepared| &prepared.facts);
+    questions(stage, facts.filter(|_| detail == Detail::Full));
+    row("Source", stage.from);
+    Ok(())
+}
+
+fn plan(prepared: &Prepared, stage: &Stage) -> Result<Plan, Failure> {
+    let Prepared { session, facts, answers } = prepared;
+    let selection = StageSelection { only: vec![stage.id.to_owned()], ..StageSelection::default() };
+    Ok(Plan::make(&session.host, facts, answers, &selection)?)
+}
+
+fn status(planned: &Planned) -> String {
+    format!("{}: {}", planned.verdict.name(), planned.why)
+}
+
+/// What the stage would change on this machine; with `-v` as diffs.
+fn changes(plan: &Plan, stage: &Stage, detail: Detail) {
+    let planned = plan.stages.iter().filter(|s| s.id == stage.id);
+    let files = plan.files.iter().map(|file| file.path.to_string());
+    let besides = planned.flat_map(|s| &s.besides).map(ToString::to_string);
+    for (number, target) in files.chain(besides).enumerate() {
+        row(if number == 0 { "Changes" } else { "" }, &target);
+    }
+    if plan.files.is_empty() {
+        return;
+    }
+    if detail == Detail::Full {
+        for file in &plan.files {
+            out(&render::diff(file));
+        }
+    } else {
+        row("", &format!("(show: kind-wsl plan --only {})", stage.id));
+    }
+}
+
+/// The questions of a stage; with facts also their possible answers and the default on that machine.
+fn questions(stage: &Stage, facts: Option<&Facts>) {
+    for (number, question) in stage.questions.iter().enumerate() {
+        let values = match question.form {
+            AnswerKind::YesNo => " yes|no",
+            AnswerKind::Choice(_) | AnswerKind::Open(..) => " VALUE",
+        };
+        let flag = format!("--{}{values}", question.flag());
+        row(if number == 0 { "Options" } else { "" }, &styled(BOLD, &flag));
+        out(&columns(
+            &[("", 13, DIM)],
+            &format!("{} (or {})", question.help, question.variable()),
+            ui::width(),
+        ));
+        let Some(facts) = facts else { continue };
+        let choices = match question.form {
+            AnswerKind::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
+            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => choices(facts),
+        };
+        let default = (question.default)(facts);
+        for Choice { value, label } in choices {
+            let mark = if value == default { "default" } else { "" };
+            let text =
+                [label.as_str(), mark].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
+            out(&columns(&[("", 13, DIM), (&value, 24, DIM)], &text, ui::width()));
+        }
+    }
+}
