@@ -195,7 +195,7 @@ pub trait System {
         if code == 0 {
             return Ok(stdout);
         }
-        Err(HostError::Failed { command: cmd.to_string(), code, detail: fs::last_kib(&stderr) })
+        Err(HostError::Failed { command: Box::new(cmd.clone()), code, detail: fs::last_kib(&stderr) })
     }
 
     /// Whether anything is at `path`, links followed.
@@ -252,7 +252,7 @@ pub enum HostError {
     /// A program that ended badly although it had to succeed.
     #[error("`{command}` ended with exit code {code}{}", tail(.detail))]
     Failed {
-        command: String,
+        command: Box<Cmd>,
         code: i32,
         /// The last of what it wrote to standard error, at most 1 KiB.
         detail: String,
@@ -337,7 +337,7 @@ impl HostError {
                     above(path).join(".kind-wsl.lock")
                 )));
             }
-            Self::Failed { command, .. } if command.starts_with("apt-get ") => {
+            Self::Failed { command, .. } if command.program == "apt-get" => {
                 let hint = "`sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here";
                 return Some(NextStep::Do(hint.to_owned()));
             }

@@ -16,8 +16,7 @@ use camino::Utf8Path;
 use crate::cgroup::{Mounts, ROOT, systemd_root, user_manager};
 use crate::host::{Account, System};
 
-pub use node::{Condition, Node};
-pub use notes::consequence;
+pub use node::{Condition, Node, Requirement};
 pub use pods::Pods;
 pub use process::{ProcessInfo, UserMap};
 pub use tree::{CgroupNode, Tree};

@@ -128,9 +128,11 @@ fn parse(bytes: &[u8]) -> Result<(JournalState, usize), JournalError> {
         }
         let damaged = |e: serde_json::Error| {
             // The parser counts from the beginning of our line.
-            let why = e.to_string().replace(" at line 1 column ", " at column ");
-            // It quotes what is there, which is for a terminal.
-            let why = why.replace(char::is_control, " ");
+            let message = e.to_string();
+            let place = format!(" at line {} column {}", e.line(), e.column());
+            let what = message.strip_suffix(&place).unwrap_or(&message);
+            // It quotes the journal, and control characters would reach the terminal.
+            let why = format!("{what} at column {}", e.column()).replace(char::is_control, " ");
             JournalError::Damaged { line: index + 1, why }
         };
         let record: Record = serde_json::from_slice(line).map_err(damaged)?;

@@ -222,7 +222,7 @@ fn strs(words: &[String]) -> Vec<&str> {
 }
 
 /// An entry as it is: where its file really is, the file, its bytes, the value.
-struct Now {
+struct CurrentEntry {
     path: Utf8PathBuf,
     file: Option<FileState>,
     bytes: Vec<u8>,
@@ -235,11 +235,11 @@ impl EditFile {
         Self { path: path.into(), edit, owner }
     }
 
-    fn now(&self, system: &dyn System) -> Result<Now, ChangeError> {
+    fn now(&self, system: &dyn System) -> Result<CurrentEntry, ChangeError> {
         let path = system.resolve(&self.path)?;
         let (file, bytes) = regular(system, &path)?.map_or((None, Vec::new()), |(f, b)| (Some(f), b));
         let value = self.edit.get(&bytes).map_err(|e| self.failed(e))?;
-        Ok(Now { path, file, bytes, value })
+        Ok(CurrentEntry { path, file, bytes, value })
     }
 
     fn failed(&self, source: EditError) -> ChangeError {
@@ -252,7 +252,7 @@ impl EditFile {
         context: &mut Context<'_>,
         edited: impl FnOnce(&[u8]) -> Result<Vec<u8>, EditError>,
     ) -> Result<(), ChangeError> {
-        let Now { path, file, bytes, .. } = self.now(context.host)?;
+        let CurrentEntry { path, file, bytes, .. } = self.now(context.host)?;
         let seen = seen(context.seen);
         // What was saved is what was seen: an edit of anything else could not be taken back.
         if seen != Expected::Anything
@@ -297,12 +297,12 @@ impl Primitive for EditFile {
     }
 
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
-        let Now { file, value, .. } = self.now(system)?;
+        let CurrentEntry { file, value, .. } = self.now(system)?;
         Ok(State::Entry { file, value })
     }
 
     fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
-        let Now { path, file, bytes, value: now } = self.now(system)?;
+        let CurrentEntry { path, file, bytes, value: now } = self.now(system)?;
         let value = self.edit.goal(now.as_deref());
         let new = if value == now {
             bytes
@@ -325,7 +325,7 @@ impl Primitive for EditFile {
         let State::Entry { file: applied_file, .. } = applied else {
             return Err(ChangeError::Mismatch(self.target().to_string()));
         };
-        let Now { path, file, .. } = self.now(context.host)?;
+        let CurrentEntry { path, file, .. } = self.now(context.host)?;
         let untouched = file.as_ref().map(|f| &f.sha256) == applied_file.as_ref().map(|f| &f.sha256);
         if untouched || !self.edit.is_reversible() {
             return restore(context, &path, to_file.as_ref(), self.owner);

@@ -69,7 +69,9 @@ impl ChangeError {
         Some(match self {
             // The database is older than the mirrors, and pacman supports no partial upgrade (wiki.archlinux.org, System
             // maintenance), so it is not refreshed for one package.
-            Self::Host(HostError::Failed { command, .. }) if command.starts_with("pacman -S") => {
+            Self::Host(HostError::Failed { command, .. })
+                if command.program == "pacman" && command.args.first().is_some_and(|arg| arg == "-S") =>
+            {
                 NextStep::ThenRerun("update the system first (`sudo pacman -Syu`)".to_owned())
             }
             Self::Host(e) => return e.hint(),

@@ -109,7 +109,7 @@ impl Manager {
         let needed: Vec<String> = all.lines().filter_map(needed).collect();
         if needed.is_empty() {
             let detail = said.stderr.trim().to_owned();
-            return Err(HostError::Failed { command: cmd.to_string(), code: said.code, detail });
+            return Err(HostError::Failed { command: Box::new(cmd), code: said.code, detail });
         }
         Ok(needed)
     }

@@ -42,7 +42,7 @@ impl Primitive for Unit {
         let knows = said.code == 0 || !said.stdout.trim().is_empty();
         if !knows && !said.stderr.contains("No such file or directory") {
             let detail = said.stderr.trim().to_owned();
-            return Err(HostError::Failed { command: cmd.to_string(), code: said.code, detail }.into());
+            return Err(HostError::Failed { command: Box::new(cmd), code: said.code, detail }.into());
         }
         Ok(State::Unit { enabled: said.stdout.trim() == "enabled" })
     }

@@ -8,7 +8,7 @@ use super::cgroup::delegate;
 use super::{Check, CheckContext, Outcome, Status, check};
 use crate::fix::command;
 use crate::host::{Cmd, HostError, Output};
-use crate::inspect::{Condition, Inspection, Node, consequence, node};
+use crate::inspect::{Condition, Inspection, Node, Requirement, node};
 use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
 
 pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &API, &CONDITIONS];
@@ -151,7 +151,9 @@ pub(super) static CONDITIONS: Check = check("node", "the nodes have what kind's 
     }
     let faults: Vec<(&Node, &Condition)> =
         running().flat_map(|node| node.faults().map(move |fault| (node, fault))).collect();
-    let Some((node, first)) = faults.iter().find(|(_, fault)| fault.is_fatal()).or(faults.first()) else {
+    let Some((node, first)) =
+        faults.iter().find(|(_, fault)| fault.requirement.is_fatal()).or(faults.first())
+    else {
         return Outcome::ok(format!("{}: {}", names.join(", "), held(running())));
     };
     let others = match faults.len() - 1 {
@@ -159,12 +161,14 @@ pub(super) static CONDITIONS: Check = check("node", "the nodes have what kind's 
         others => format!("; {others} more, which `kind-wsl inspect` shows"),
     };
     let details = format!("{}: {}{others}", node.name, first.evidence);
-    let effect = consequence(first.id);
-    match first.id {
+    let effect = first.requirement.effect();
+    match first.requirement {
         // A node keeps what was delegated when it was created.
-        "controllers" => Outcome::error(details, effect, delegate(c.facts)).then(AGAIN),
-        "root-empty" => Outcome::error(details, effect, command("kind-wsl inspect --processes")),
-        _ => Outcome::warning(details, effect, command("kind-wsl inspect")),
+        Requirement::Controllers => Outcome::error(details, effect, delegate(c.facts)).then(AGAIN),
+        Requirement::RootEmpty => Outcome::error(details, effect, command("kind-wsl inspect --processes")),
+        Requirement::OpenFiles | Requirement::Fuse | Requirement::Modules => {
+            Outcome::warning(details, effect, command("kind-wsl inspect"))
+        }
     }
 });
 
@@ -175,5 +179,10 @@ const AGAIN: &str =
 /// The conditions that hold in the first of the nodes, by name.
 fn held<'n>(mut nodes: impl Iterator<Item = &'n Node>) -> String {
     let conditions = nodes.next().map_or(&[][..], |node| &node.conditions);
-    conditions.iter().filter(|c| c.holds == Some(true)).map(|c| c.id).collect::<Vec<_>>().join(", ")
+    conditions
+        .iter()
+        .filter(|c| c.holds == Some(true))
+        .map(|c| c.requirement.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

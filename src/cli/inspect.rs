@@ -193,7 +193,7 @@ impl Snapshot {
 
     fn has_fault(&self) -> bool {
         let Inspection { tree, nodes, .. } = &self.inspection;
-        let has_fatal = |node: &Node| node.faults().any(Condition::is_fatal);
+        let has_fatal = |node: &Node| node.faults().any(|fault| fault.requirement.is_fatal());
         tree.is_none() || nodes.as_ref().map_or(true, |nodes| nodes.iter().any(has_fatal))
     }
 
@@ -268,13 +268,17 @@ fn footing(node: &Node, accounts: &[Account], width: Option<usize>) -> Vec<Strin
         return lines;
     }
     lines.push(format!("\n{}", styled(BOLD, &node.name)));
-    for Condition { id, holds, evidence } in &node.conditions {
+    for Condition { requirement, holds, evidence } in &node.conditions {
         let (mark, style) = match holds {
             Some(true) => ("ok", GREEN),
             Some(false) => ("error", RED),
             None => ("unknown", YELLOW),
         };
-        lines.push(columns(&[("", 2, DIM), (mark, 9, style), (id, 14, BOLD)], evidence, width));
+        lines.push(columns(
+            &[("", 2, DIM), (mark, 9, style), (requirement.name(), 14, BOLD)],
+            evidence,
+            width,
+        ));
     }
     for map in &node.users {
         let ids = |first: u32| match map.count {

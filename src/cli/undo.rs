@@ -211,7 +211,7 @@ impl Undo {
                 count => format!("{count} changes were reverted."),
             };
             out(&styled(GREEN.bold(), &format!("\n{text}")));
-            if undone.kept.iter().any(|k| k.starts_with("install packages")) {
+            if undone.kept_packages {
                 out("The packages stay installed. To remove them: kind-wsl undo --packages");
             }
             let facts = session.facts();

@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 
+use super::wslconf::{ProblemKind, Why};
 use crate::next_step::NextStep;
 
 /// Why a file was not edited. Nothing was changed when one of these comes back.
@@ -34,7 +35,7 @@ pub enum EditError {
         /// The line at which WSL gives up.
         line: usize,
         /// Why WSL cannot read it.
-        why: String,
+        why: ProblemKind,
         /// What was to be changed.
         key: String,
     },
@@ -105,9 +106,10 @@ impl EditError {
     pub fn hint(&self, path: &Utf8Path) -> Option<NextStep> {
         Some(match self {
             // The one thing at which WSL stops in .wslconfig, where it skips single lines.
-            Self::Unreadable { why, .. } if why.contains("big endian") || why.contains("without") => {
-                NextStep::ThenRerun(format!("save {path} as UTF-8 (in Notepad: Save as, Encoding)"))
-            }
+            Self::Unreadable {
+                why: ProblemKind::InvalidLine { why: Why::BigEndian | Why::Utf16WithoutMark },
+                ..
+            } => NextStep::ThenRerun(format!("save {path} as UTF-8 (in Notepad: Save as, Encoding)")),
             Self::Unreadable { line, .. } => NextStep::Do(format!(
                 "correct line {line} of {path}, or let `--repair-wsl-conf yes` make it a comment"
             )),

@@ -117,6 +117,7 @@ pub enum Why {
     OpenQuote,
     /// The file is UTF-16 with the bytes the other way round, which the C runtime refuses to open.
     BigEndian,
+    Utf16WithoutMark,
 }
 
 impl fmt::Display for Why {
@@ -131,6 +132,7 @@ impl fmt::Display for Why {
             Self::Escape => r#"`\` may only stand before `\`, `"`, b, n, t or the line end"#,
             Self::OpenQuote => "a quote is not closed",
             Self::BigEndian => "UTF-16 big endian text, where UTF-8 is needed",
+            Self::Utf16WithoutMark => "UTF-16 without a byte order mark",
         })
     }
 }

@@ -70,6 +70,8 @@ pub struct Undone {
     pub changes: usize,
     /// What was left: packages, unless asked for, and what others changed.
     pub kept: Vec<String>,
+    /// Whether packages are among them.
+    pub kept_packages: bool,
     /// What is left for an undo outside of WSL's safe mode.
     pub left: Vec<String>,
     /// What has to be started again for it to count.
@@ -142,6 +144,7 @@ impl Engine<'_> {
                 let why = "`--packages` removes them";
                 self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                 undone.kept.push(target.to_string());
+                undone.kept_packages = true;
                 continue;
             }
             let possible = match options.safe_mode {
@@ -197,6 +200,7 @@ impl Engine<'_> {
                     let why = "another program changed it";
                     self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                     undone.kept.push(target.to_string());
+                    undone.kept_packages |= is_package(&intent.change);
                 }
             }
             batch.triggers.extend(intent.change.trigger.clone());

@@ -148,7 +148,7 @@ pub fn judge(
     let cmd = Cmd::new("gpgv", args.into_iter().chain(paths));
     let output = system.run_readonly(&cmd)?;
     read(&output.stdout, output.code, fingerprint).ok_or_else(|| HostError::Failed {
-        command: cmd.to_string(),
+        command: Box::new(cmd),
         code: output.code,
         detail: output.stderr.trim().to_owned(),
     })

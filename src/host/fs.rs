@@ -144,7 +144,7 @@ impl LiveSystem {
             return Ok(output);
         }
         let text = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
-        Err(HostError::Failed { command: cmd.to_string(), code: output.code, detail: last_kib(text) })
+        Err(HostError::Failed { command: Box::new(cmd.clone()), code: output.code, detail: last_kib(text) })
     }
 
     fn start(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> Result<Output, HostError> {

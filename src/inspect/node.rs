@@ -45,24 +45,61 @@ pub struct Node {
     pub conditions: Vec<Condition>,
 }
 
-/// A requirement of a node.
+/// What kind's entrypoint and the kubelet require in a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    Controllers,
+    RootEmpty,
+    OpenFiles,
+    Fuse,
+    Modules,
+}
+
+impl Requirement {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Controllers => "controllers",
+            Self::RootEmpty => "root-empty",
+            Self::OpenFiles => "open-files",
+            Self::Fuse => "fuse",
+            Self::Modules => "modules",
+        }
+    }
+
+    /// The effect if it is not met.
+    #[must_use]
+    pub fn effect(self) -> &'static str {
+        match self {
+            Self::Controllers => "the node's entrypoint ends with \"controller needs to be delegated\"",
+            Self::RootEmpty => "kubelet does not start: its script needs the node's own cgroup to be empty",
+            Self::OpenFiles => "the node warns of RLIMIT_NOFILE, and pods run out of files",
+            Self::Fuse => "fuse-overlayfs cannot be used in the node",
+            Self::Modules => "the node cannot load kernel modules",
+        }
+    }
+
+    /// Whether the node's Kubernetes does not start without it; kind only warns of the others.
+    #[must_use]
+    pub fn is_fatal(self) -> bool {
+        matches!(self, Self::Controllers | Self::RootEmpty)
+    }
+}
+
+/// Whether a node meets a requirement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
-    pub id: &'static str,
+    #[serde(rename = "id")]
+    pub requirement: Requirement,
     /// `None` if that cannot be examined.
     pub holds: Option<bool>,
     pub evidence: String,
 }
 
 impl Condition {
-    fn new(id: &'static str, holds: impl Into<Option<bool>>, evidence: impl Into<String>) -> Self {
-        Self { id, holds: holds.into(), evidence: evidence.into() }
-    }
-
-    /// Whether the node's Kubernetes does not start without this; kind only warns of the others.
-    #[must_use]
-    pub fn is_fatal(&self) -> bool {
-        ["controllers", "root-empty"].contains(&self.id)
+    fn new(requirement: Requirement, holds: impl Into<Option<bool>>, evidence: impl Into<String>) -> Self {
+        Self { requirement, holds: holds.into(), evidence: evidence.into() }
     }
 }
 
@@ -89,8 +126,8 @@ impl Node {
         self.users = UserMap::read(system, &pid.to_string());
         self.conditions.extend([
             open_files(system, pid),
-            exists(system, pid, "fuse", "/dev/fuse"),
-            exists(system, pid, "modules", "/lib/modules"),
+            exists(system, pid, Requirement::Fuse, "/dev/fuse"),
+            exists(system, pid, Requirement::Modules, "/lib/modules"),
         ]);
     }
 }
@@ -100,13 +137,13 @@ fn controllers(tree: &Tree, at: usize) -> Condition {
     let has_controller = |at: usize, name: &str| tree.cgroups[at].offered.iter().any(|has| has == name);
     let missing: Vec<&str> = ESSENTIAL.into_iter().filter(|name| !has_controller(at, name)).collect();
     let has = if cgroup.offered.is_empty() { "no controller".to_owned() } else { cgroup.offered.join(", ") };
-    let Some(first) = missing.first() else { return Condition::new("controllers", true, has) };
+    let Some(first) = missing.first() else { return Condition::new(Requirement::Controllers, true, has) };
     // The nearest ancestor that has the controller does not enable it.
     let at = match tree.ancestors(at).skip(1).find(|above| has_controller(*above, first)) {
         Some(above) => format!("{} does not enable {first} for child cgroups", tree.cgroups[above].path),
         None => format!("{} does not have {first} itself", tree.path),
     };
-    Condition::new("controllers", false, format!("{has}; {} missing: {at}", missing.join(", ")))
+    Condition::new(Requirement::Controllers, false, format!("{has}; {} missing: {at}", missing.join(", ")))
 }
 
 /// kind's kubelet writes `cgroup.subtree_control` of the node's root, which the kernel refuses while processes are in it
@@ -116,7 +153,7 @@ fn empty(tree: &Tree, at: usize) -> Condition {
     let held = match cgroup.pids.len() {
         0 => {
             return Condition::new(
-                "root-empty",
+                Requirement::RootEmpty,
                 true,
                 "no process in the node's own cgroup: they are in child cgroups",
             );
@@ -129,7 +166,7 @@ fn empty(tree: &Tree, at: usize) -> Condition {
     } else {
         format!(", which is {}", cgroup.kind.name())
     };
-    Condition::new("root-empty", false, format!("{held} in the node's own cgroup{kind}"))
+    Condition::new(Requirement::RootEmpty, false, format!("{held} in the node's own cgroup{kind}"))
 }
 
 fn open_files(system: &dyn System, pid: u32) -> Condition {
@@ -138,24 +175,24 @@ fn open_files(system: &dyn System, pid: u32) -> Condition {
     let hard =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_ascii_whitespace().nth(1));
     match hard {
-        Some("unlimited") => Condition::new("open-files", true, "no limit"),
+        Some("unlimited") => Condition::new(Requirement::OpenFiles, true, "no limit"),
         Some(hard) => {
             let enough = hard.parse::<u64>().is_ok_and(|n| n >= OPEN_FILES);
-            Condition::new("open-files", enough, format!("the hard limit is {hard}"))
+            Condition::new(Requirement::OpenFiles, enough, format!("the hard limit is {hard}"))
         }
-        None => Condition::new("open-files", None, "its limits cannot be read"),
+        None => Condition::new(Requirement::OpenFiles, None, "its limits cannot be read"),
     }
 }
 
 /// Whether a path exists in the node, whose first process is `pid`.
-fn exists(system: &dyn System, pid: u32, id: &'static str, path: &str) -> Condition {
+fn exists(system: &dyn System, pid: u32, requirement: Requirement, path: &str) -> Condition {
     let found = system.exists_in_process(pid, path);
     let evidence = match found {
         Some(true) => format!("{path} exists in the node"),
         Some(false) => format!("{path} does not exist in the node"),
         None => format!("{path} in the node cannot be examined"),
     };
-    Condition::new(id, found, evidence)
+    Condition::new(requirement, found, evidence)
 }
 
 /// Finds the cgroup of each node in a tree: the one that is named after the container.

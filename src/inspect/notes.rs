@@ -80,29 +80,16 @@ fn of_node(cgroup: &CgroupNode, node: &Node) -> Vec<CgroupNote> {
         notes.push(CgroupNote::info("no processes (expected: they are in child cgroups)"));
     }
     for fault in node.faults() {
-        notes.push(CgroupNote::fault(format!("{}: {}", consequence(fault.id), fault.evidence)));
+        notes.push(CgroupNote::fault(format!("{}: {}", fault.requirement.effect(), fault.evidence)));
     }
     notes
-}
-
-/// The effect of a condition that does not hold.
-#[must_use]
-pub fn consequence(id: &str) -> &'static str {
-    match id {
-        "controllers" => "the node's entrypoint ends with \"controller needs to be delegated\"",
-        "root-empty" => "kubelet does not start: its script needs the node's own cgroup to be empty",
-        "open-files" => "the node warns of RLIMIT_NOFILE, and pods run out of files",
-        "fuse" => "fuse-overlayfs cannot be used in the node",
-        "modules" => "the node cannot load kernel modules",
-        _ => "kind needs this",
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::of;
     use crate::inspect::tree::{CgroupNode, Memory, MemoryEvents, Tree, Usage};
-    use crate::inspect::{Condition, Node};
+    use crate::inspect::{Condition, Node, Requirement};
 
     /// The notes, one per line, each fault with `! ` before it.
     fn notes(cgroup: CgroupNode, node: Option<Node>) -> String {
@@ -118,8 +105,11 @@ mod tests {
         let node = Node { at: Some(0), ..Node::default() };
         let calm = notes(CgroupNode { populated: true, ..CgroupNode::default() }, Some(node.clone()));
         assert!(calm.starts_with("no processes (expected: "), "{calm}");
-        let condition =
-            Condition { id: "root-empty", holds: Some(false), evidence: "2 processes in it".into() };
+        let condition = Condition {
+            requirement: Requirement::RootEmpty,
+            holds: Some(false),
+            evidence: "2 processes in it".into(),
+        };
         let full = CgroupNode { populated: true, pids: vec![1, 2], ..CgroupNode::default() };
         let full = notes(full, Some(Node { conditions: vec![condition], ..node }));
         assert_eq!(

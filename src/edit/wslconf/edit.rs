@@ -4,7 +4,7 @@
 use super::chars::{Chars, Eol, FileEncoding};
 use super::repair::is_unmarked_utf16;
 use super::scan::{Item, What};
-use super::{Dialect, Document, Entry, Grammar, full_name};
+use super::{Dialect, Document, Entry, Grammar, ProblemKind, Why, full_name};
 use crate::edit::EditError;
 
 impl Document {
@@ -312,7 +312,7 @@ impl Document {
         if self.dialect == Dialect::WslConfig && is_unmarked_utf16(&self.bytes) {
             return Err(EditError::Unreadable {
                 line: 1,
-                why: "UTF-16 without a byte order mark".to_owned(),
+                why: ProblemKind::InvalidLine { why: Why::Utf16WithoutMark },
                 key: key.to_owned(),
             });
         }
@@ -323,11 +323,9 @@ impl Document {
         let stop = if self.scan.complete { self.problems().first() } else { self.scan.stop() };
         match stop.filter(|_| !self.complete()) {
             None => Ok(()),
-            Some(stop) => Err(EditError::Unreadable {
-                line: stop.line,
-                why: stop.kind.to_string(),
-                key: key.to_owned(),
-            }),
+            Some(stop) => {
+                Err(EditError::Unreadable { line: stop.line, why: stop.kind.clone(), key: key.to_owned() })
+            }
         }
     }
 

@@ -42,7 +42,7 @@ enum Base {
 
 /// What is in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum PlaceKind {
     /// One file. podman 6 reads that of the last base alone.
     Main,
     /// Files that end in `.conf`. podman 6 sorts those of all places by name and reads them after the main file.
@@ -55,25 +55,31 @@ enum Form {
 
 /// Every place, in the order in which podman up to 5 reads them. Of drop-ins of one base with the same name, podman 6 reads
 /// the one in the first row.
-const PLACES: [(Place, Base, &str, Form, Reader); 12] = [
-    (Place::Usr, Base::Usr, "containers.conf", Form::Main, Reader::Every),
-    (Place::UsrDropIn, Base::Usr, "containers.conf.d", Form::DropIns, Reader::OneMainFile),
-    (Place::UsrRootless, Base::Usr, "containers.rootless.conf.d", Form::DropIns, Reader::OneMainFile),
+const PLACES: [(Place, Base, &str, PlaceKind, Reader); 12] = [
+    (Place::Usr, Base::Usr, "containers.conf", PlaceKind::Main, Reader::Every),
+    (Place::UsrDropIn, Base::Usr, "containers.conf.d", PlaceKind::DropIns, Reader::OneMainFile),
+    (Place::UsrRootless, Base::Usr, "containers.rootless.conf.d", PlaceKind::DropIns, Reader::OneMainFile),
     (
         Place::UsrRootlessUser,
         Base::Usr,
         "containers.rootless.conf.d",
-        Form::DropInsOfUser,
+        PlaceKind::DropInsOfUser,
         Reader::OneMainFile,
     ),
-    (Place::Etc, Base::Etc, "containers.conf", Form::Main, Reader::Every),
-    (Place::EtcDropIn, Base::Etc, "containers.conf.d", Form::DropIns, Reader::DropIns),
-    (Place::EtcRootlessMain, Base::Etc, "containers.rootless.conf", Form::Main, Reader::RootlessMain),
-    (Place::EtcRootless, Base::Etc, "containers.rootless.conf.d", Form::DropIns, Reader::Rootless),
-    (Place::EtcRootlessUser, Base::Etc, "containers.rootless.conf.d", Form::DropInsOfUser, Reader::Rootless),
-    (Place::User, Base::User, "containers.conf", Form::Main, Reader::Every),
-    (Place::UserDropIn, Base::User, "containers.conf.d", Form::DropIns, Reader::DropIns),
-    (Place::Override, Base::User, "", Form::Last, Reader::Override),
+    (Place::Etc, Base::Etc, "containers.conf", PlaceKind::Main, Reader::Every),
+    (Place::EtcDropIn, Base::Etc, "containers.conf.d", PlaceKind::DropIns, Reader::DropIns),
+    (Place::EtcRootlessMain, Base::Etc, "containers.rootless.conf", PlaceKind::Main, Reader::RootlessMain),
+    (Place::EtcRootless, Base::Etc, "containers.rootless.conf.d", PlaceKind::DropIns, Reader::Rootless),
+    (
+        Place::EtcRootlessUser,
+        Base::Etc,
+        "containers.rootless.conf.d",
+        PlaceKind::DropInsOfUser,
+        Reader::Rootless,
+    ),
+    (Place::User, Base::User, "containers.conf", PlaceKind::Main, Reader::Every),
+    (Place::UserDropIn, Base::User, "containers.conf.d", PlaceKind::DropIns, Reader::DropIns),
+    (Place::Override, Base::User, "", PlaceKind::Last, Reader::Override),
 ];
 
 /// Which podman reads a place.
@@ -103,10 +109,10 @@ impl Reader {
 }
 
 /// What comes later wins. A main file comes before every drop-in with podman 6.
-type Rank<'f> = (usize, Option<Place>, &'f str);
+type ReadRank<'f> = (usize, Option<Place>, &'f str);
 
 impl Place {
-    fn row(self) -> (Base, Form, Reader) {
+    fn row(self) -> (Base, PlaceKind, Reader) {
         let (_, base, _, form, reader) = PLACES[self as usize];
         (base, form, reader)
     }
@@ -117,15 +123,15 @@ impl Place {
     }
 
     /// Where a file with that name stands in the order of this podman.
-    pub(super) fn rank<'f>(self, path: &'f Utf8Path, podman: &Version) -> Rank<'f> {
+    pub(super) fn rank<'f>(self, path: &'f Utf8Path, podman: &Version) -> ReadRank<'f> {
         let name = path.file_name().unwrap_or_default();
         if !COMPAT.podman.one_main_file.is_true_of(podman) {
             return (0, Some(self), name);
         }
         match self.row().1 {
-            Form::Main => (0, None, ""),
-            Form::DropIns | Form::DropInsOfUser => (1, None, name),
-            Form::Last => (2, None, ""),
+            PlaceKind::Main => (0, None, ""),
+            PlaceKind::DropIns | PlaceKind::DropInsOfUser => (1, None, name),
+            PlaceKind::Last => (2, None, ""),
         }
     }
 }
@@ -140,15 +146,15 @@ pub(super) fn paths(system: &dyn System, user: &Account) -> Vec<(Place, Utf8Path
             Base::User => super::conf_dir(user),
         };
         match form {
-            Form::Main => paths.push((place, dir.join(name))),
-            Form::DropIns => {
+            PlaceKind::Main => paths.push((place, dir.join(name))),
+            PlaceKind::DropIns => {
                 paths.extend(super::drop_ins(system, &dir.join(name)).into_iter().map(|path| (place, path)));
             }
-            Form::DropInsOfUser => {
+            PlaceKind::DropInsOfUser => {
                 let dir = dir.join(name).join(user.uid.to_string());
                 paths.extend(super::drop_ins(system, &dir).into_iter().map(|path| (place, path)));
             }
-            Form::Last => {
+            PlaceKind::Last => {
                 let named = system.env("CONTAINERS_CONF_OVERRIDE").map(Utf8PathBuf::from);
                 paths.extend(named.filter(|path| path.is_absolute()).map(|path| (place, path)));
             }
