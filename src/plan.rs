@@ -21,7 +21,7 @@ pub use crate::stage::StageSelection;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
 pub use overlay::Overlay;
-use start::{Refusal, Refused};
+use start::{Refusal, StartRefused};
 
 /// The verdict on a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -133,7 +133,7 @@ impl Plan {
         answers: &Answers,
         selection: &StageSelection,
     ) -> Result<Self, PlanError> {
-        let mut refused = Refused::new();
+        let mut refused = StartRefused::new();
         loop {
             let (plan, reason) = Self::fold(system, facts, answers, selection, &refused)?;
             match reason {
@@ -149,7 +149,7 @@ impl Plan {
         facts: &Facts,
         answers: &Answers,
         selection: &StageSelection,
-        refused: &Refused,
+        refused: &StartRefused,
     ) -> Result<(Self, Option<Refusal>), PlanError> {
         let view = Overlay::new(system);
         let mut facts = facts.clone();

@@ -11,7 +11,7 @@ use crate::host::System;
 use crate::stage::Stage;
 
 /// The stages that must not make their changes, each with the reason.
-pub(super) type Refused = BTreeMap<&'static str, Reason>;
+pub(super) type StartRefused = BTreeMap<&'static str, Reason>;
 
 /// A stage to refuse, with the reason.
 pub(super) type Refusal = (&'static str, Reason);

@@ -11,20 +11,20 @@ use crate::journal::{Journal, Record};
 use crate::windows::{self, Driver, Helper, Interop, InteropError};
 
 /// Why the helper does not do it.
-enum Refusal {
+enum RestartRefusal {
     /// Nobody else should try.
     Final(String),
     /// It can not be had.
     Helper(String),
 }
 
-impl From<HostError> for Refusal {
+impl From<HostError> for RestartRefusal {
     fn from(error: HostError) -> Self {
         Self::Helper(chain(&error))
     }
 }
 
-impl From<InteropError> for Refusal {
+impl From<InteropError> for RestartRefusal {
     fn from(error: InteropError) -> Self {
         Self::Helper(chain(&error))
     }
@@ -53,9 +53,9 @@ impl Restarting<'_> {
         match Helper::find(host) {
             None => self.prompt(&interop, &request).map_err(|e| Some(chain(&*e))),
             Some(helper) => self.helper(&interop, &helper, &request).or_else(|refusal| match refusal {
-                Refusal::Final(why) => Err(Some(why)),
+                RestartRefusal::Final(why) => Err(Some(why)),
                 // Where the helper can not be had, the command prompt may be: the helper's trouble is then no news.
-                Refusal::Helper(why) => self.prompt(&interop, &request).map_err(|_| Some(why)),
+                RestartRefusal::Helper(why) => self.prompt(&interop, &request).map_err(|_| Some(why)),
             }),
         }
     }
@@ -83,29 +83,29 @@ impl Restarting<'_> {
         interop: &Interop<'_>,
         helper: &Helper,
         request: &RestartRequest,
-    ) -> Result<By, Refusal> {
+    ) -> Result<By, RestartRefusal> {
         let host = &self.session.host;
         let Some(profile) = &self.facts.windows.profile else {
             let text = "the profile of the Windows account was not found (`--windows-profile` names it)";
-            return Err(Refusal::Helper(text.to_owned()));
+            return Err(RestartRefusal::Helper(text.to_owned()));
         };
         let handed = |place: &Utf8PathBuf| {
             let noted = self.note(Record::RestartDelegated { place: Some(place.clone()) });
-            noted.map_err(|why| Refusal::Final(why.unwrap_or_default()))
+            noted.map_err(|why| RestartRefusal::Final(why.unwrap_or_default()))
         };
         let place = Helper::dir_in(profile);
         handed(&place)?;
         let path = helper.install(host, &place, &self.session.user)?;
         let info = windows::ask(interop, &path)?;
         if let Some(why) = info.unable {
-            return Err(Refusal::Final(format!("the helper cannot do it from this session: {why}")));
+            return Err(RestartRefusal::Final(format!("the helper cannot do it from this session: {why}")));
         }
         // Where the account's local data lie elsewhere than in its profile, the helper writes there.
         let named = info.folder.unwrap_or_default();
         let folder = interop.path(&named).unwrap_or_else(|| place.clone());
         if !Helper::is_own_dir(&folder) {
             let text = format!("the helper names `{named}` as its folder, which cannot be it");
-            return Err(Refusal::Final(text));
+            return Err(RestartRefusal::Final(text));
         }
         if folder != place {
             handed(&folder)?;
@@ -114,8 +114,8 @@ impl Restarting<'_> {
         let command = windows::restart_command(interop, &path, request);
         let said = host.run(&command, &mut |_| {}).map_err(|e| match e {
             // What it says, it says of WSL and of this session, and the command prompt would fare no better.
-            HostError::Failed { detail, .. } => Refusal::Final(detail),
-            e => Refusal::from(e),
+            HostError::Failed { detail, .. } => RestartRefusal::Final(detail),
+            e => RestartRefusal::from(e),
         })?;
         let log = said.stdout.lines().find_map(|l| l.trim_end().strip_prefix("log=")).unwrap_or_default();
         let rescue = log.rsplit_once('\\').filter(|_| helper.has_driver());

@@ -55,36 +55,36 @@ enum PlaceKind {
 
 /// Every place, in the order in which podman up to 5 reads them. Of drop-ins of one base with the same name, podman 6 reads
 /// the one in the first row.
-const PLACES: [(Place, Base, &str, PlaceKind, Reader); 12] = [
-    (Place::Usr, Base::Usr, "containers.conf", PlaceKind::Main, Reader::Every),
-    (Place::UsrDropIn, Base::Usr, "containers.conf.d", PlaceKind::DropIns, Reader::OneMainFile),
-    (Place::UsrRootless, Base::Usr, "containers.rootless.conf.d", PlaceKind::DropIns, Reader::OneMainFile),
+const PLACES: [(Place, Base, &str, PlaceKind, ReadBy); 12] = [
+    (Place::Usr, Base::Usr, "containers.conf", PlaceKind::Main, ReadBy::Every),
+    (Place::UsrDropIn, Base::Usr, "containers.conf.d", PlaceKind::DropIns, ReadBy::OneMainFile),
+    (Place::UsrRootless, Base::Usr, "containers.rootless.conf.d", PlaceKind::DropIns, ReadBy::OneMainFile),
     (
         Place::UsrRootlessUser,
         Base::Usr,
         "containers.rootless.conf.d",
         PlaceKind::DropInsOfUser,
-        Reader::OneMainFile,
+        ReadBy::OneMainFile,
     ),
-    (Place::Etc, Base::Etc, "containers.conf", PlaceKind::Main, Reader::Every),
-    (Place::EtcDropIn, Base::Etc, "containers.conf.d", PlaceKind::DropIns, Reader::DropIns),
-    (Place::EtcRootlessMain, Base::Etc, "containers.rootless.conf", PlaceKind::Main, Reader::RootlessMain),
-    (Place::EtcRootless, Base::Etc, "containers.rootless.conf.d", PlaceKind::DropIns, Reader::Rootless),
+    (Place::Etc, Base::Etc, "containers.conf", PlaceKind::Main, ReadBy::Every),
+    (Place::EtcDropIn, Base::Etc, "containers.conf.d", PlaceKind::DropIns, ReadBy::DropIns),
+    (Place::EtcRootlessMain, Base::Etc, "containers.rootless.conf", PlaceKind::Main, ReadBy::RootlessMain),
+    (Place::EtcRootless, Base::Etc, "containers.rootless.conf.d", PlaceKind::DropIns, ReadBy::Rootless),
     (
         Place::EtcRootlessUser,
         Base::Etc,
         "containers.rootless.conf.d",
         PlaceKind::DropInsOfUser,
-        Reader::Rootless,
+        ReadBy::Rootless,
     ),
-    (Place::User, Base::User, "containers.conf", PlaceKind::Main, Reader::Every),
-    (Place::UserDropIn, Base::User, "containers.conf.d", PlaceKind::DropIns, Reader::DropIns),
-    (Place::Override, Base::User, "", PlaceKind::Last, Reader::Override),
+    (Place::User, Base::User, "containers.conf", PlaceKind::Main, ReadBy::Every),
+    (Place::UserDropIn, Base::User, "containers.conf.d", PlaceKind::DropIns, ReadBy::DropIns),
+    (Place::Override, Base::User, "", PlaceKind::Last, ReadBy::Override),
 ];
 
 /// Which podman reads a place.
 #[derive(Clone, Copy, Debug)]
-enum Reader {
+enum ReadBy {
     Every,
     DropIns,
     Override,
@@ -93,7 +93,7 @@ enum Reader {
     OneMainFile,
 }
 
-impl Reader {
+impl ReadBy {
     fn reads(self, podman: &Version) -> bool {
         let rules = &COMPAT.podman;
         let fact: &Fact = match self {
@@ -112,7 +112,7 @@ impl Reader {
 type ReadRank<'f> = (usize, Option<Place>, &'f str);
 
 impl Place {
-    fn row(self) -> (Base, PlaceKind, Reader) {
+    fn row(self) -> (Base, PlaceKind, ReadBy) {
         let (_, base, _, form, reader) = PLACES[self as usize];
         (base, form, reader)
     }
