@@ -1,4 +1,4 @@
-//! Back to the state before, byte for byte where nobody else wrote.
+//! Reverts changes: to the very bytes if no other program wrote to the file since.
 
 mod reach;
 mod reversal;
@@ -16,35 +16,35 @@ use crate::change::{
 };
 use crate::edit::shown::beside_own;
 use crate::host::{BootInstance, System, is_aborted};
-use crate::journal::{Intent, Journal, JournalEntry, JournalState, Phase, Record};
+use crate::journal::{Intent, Journal, JournalEntry, Phase, Record};
 use crate::windows;
 
-pub use reach::Unreachable;
 use reach::{InSafeMode, decides_on_start, in_safe_mode, unreachable, unreachable_place};
+pub use reach::{Unreachable, refuse_unreachable};
 pub use reversal::{Reversal, Way, preview};
 
-/// What to do with what others changed since.
+/// What to do with files that another program changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftPolicy {
-    /// End, and show it.
+    /// Stop, and show the difference.
     Stop,
-    /// Leave it as it is, and forget our part in it.
+    /// Leave the file, and mark the change as undone.
     Keep,
-    /// Put back what was there before us.
+    /// Restore the state before the change.
     Restore,
 }
 
 /// How much to undo.
 #[derive(Clone, Debug)]
 pub struct UndoOptions {
-    /// These stages alone, where it is not empty.
+    /// Only these stages; all if it is empty.
     pub stages: Vec<String>,
     /// The change with this number and those after it.
     pub since: Option<u64>,
-    /// Also remove the packages that kind-wsl installed
+    /// Also remove the packages that kind-wsl installed.
     pub packages: bool,
     pub drift: DriftPolicy,
-    /// Leave what WSL's safe mode does not have for an undo outside of it.
+    /// Skip changes that cannot be reverted in WSL's safe mode.
     pub safe_mode: bool,
 }
 
@@ -66,38 +66,41 @@ impl UndoOptions {
 /// What an undo did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// How many changes were taken back.
     pub changes: usize,
-    /// What was left: packages, unless asked for, and what others changed.
+    /// Packages, unless their removal was requested, and files that another program changed.
     pub kept: Vec<String>,
-    /// Whether packages are among them.
     pub kept_packages: bool,
-    /// What is left for an undo outside of WSL's safe mode.
+    /// Changes for an undo outside of WSL's safe mode.
     pub left: Vec<String>,
-    /// What has to be started again for it to count.
+    /// What must restart for the undo to take effect.
     pub restart: Option<RestartScope>,
     pub interrupted: bool,
 }
 
-/// Something that is neither as we left it nor as it was before us.
+impl Undone {
+    fn keep(&mut self, change: &Change) {
+        self.kept.push(change.target().to_string());
+        self.kept_packages |= is_package(change);
+    }
+}
+
+/// A file or setting that is neither as kind-wsl left it nor as it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
     pub target: String,
-    /// Its text as we left it, where it is a text that we know.
+    /// The text that kind-wsl wrote, if it is known.
     pub left: Option<String>,
     pub now: Option<String>,
 }
 
-/// What became of a change.
 pub(super) enum Reverted {
     Back,
-    /// It was never made, or is undone already.
+    /// It was never applied, or is reverted already.
     Nothing,
-    /// It is left to whoever changed it since.
+    /// Another program changed it since, and it stays so.
     Kept,
 }
 
-/// How a change stands to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DriftState {
     Unchanged,
@@ -106,11 +109,10 @@ pub(super) enum DriftState {
 }
 
 impl Engine<'_> {
-    /// Takes changes back, the last one first.
+    /// Reverts changes, the last one first.
     ///
     /// # Errors
-    /// [`EngineError::Drift`] where others changed something and `drift` says stop; what was taken back until then
-    /// stays so.
+    /// [`EngineError::Drift`] on the first drift with [`DriftPolicy::Stop`]; what was reverted before stays so.
     pub fn undo(&mut self, options: &UndoOptions) -> Result<Undone, EngineError> {
         if !crate::journal::exists(self.host) {
             return Ok(Undone::default());
@@ -143,8 +145,7 @@ impl Engine<'_> {
             if is_package(&intent.change) && !options.packages && is_there() {
                 let why = "`--packages` removes them";
                 self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
-                undone.kept.push(target.to_string());
-                undone.kept_packages = true;
+                undone.keep(&intent.change);
                 continue;
             }
             let possible = match options.safe_mode {
@@ -175,7 +176,7 @@ impl Engine<'_> {
                     reversal: &reversal,
                     why: &gone.to_string(),
                 });
-                undone.kept.push(target.to_string());
+                undone.keep(&intent.change);
                 batch.done.push(Record::Undone { id: intent.id });
                 continue;
             }
@@ -199,8 +200,7 @@ impl Engine<'_> {
                 Reverted::Kept => {
                     let why = "another program changed it";
                     self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
-                    undone.kept.push(target.to_string());
-                    undone.kept_packages |= is_package(&intent.change);
+                    undone.keep(&intent.change);
                 }
             }
             batch.triggers.extend(intent.change.trigger.clone());
@@ -262,7 +262,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Takes one change back; where somebody else writes at that very moment, looks again.
+    /// Reverts one change; retries if another program writes at that moment.
     pub(super) fn revert(
         &mut self,
         entry: &JournalEntry,
@@ -294,7 +294,7 @@ impl Engine<'_> {
                 return Err(EngineError::Drift(Box::new(self.drift(intent, &now))));
             }
             DriftState::Unchanged | DriftState::Modified => match self.restore_before(intent, &now) {
-                // What was there before can not be had any more, and the user knows it.
+                // The saved bytes are lost, and the user chose to keep the file.
                 Err(ChangeError::Lost { .. }) if policy == DriftPolicy::Keep => return Ok(Reverted::Kept),
                 other => other.map_err(fail)?,
             },
@@ -306,7 +306,7 @@ impl Engine<'_> {
     pub(super) fn drift_state(entry: &JournalEntry, now: &State) -> DriftState {
         let JournalEntry { intent, phase } = entry;
         let change = &intent.change;
-        // Companions that came along do not show in the state of the packages that were asked for.
+        // The state has only the requested packages, not those that were installed with them.
         if is_package(change) {
             let is_gone = packages_installed_by_us(&entry.intent, now).is_empty();
             let is_as_before = is_gone && change.satisfies(now, &entry.intent.before);
@@ -319,13 +319,13 @@ impl Engine<'_> {
         if change.satisfies(now, &intent.before) {
             return DriftState::AlreadyReverted;
         }
-        // A set-up tool that was cut off leaves something in between, which its way back knows how to take away.
+        // An interrupted setup tool leaves a partial state, which its uninstall command removes.
         let cut_off = *phase == Phase::Open
             && matches!(&change.kind, ChangeKind::Setting(setting) if setting.has_unset_command());
         if cut_off { DriftState::Unchanged } else { DriftState::Modified }
     }
 
-    /// Sets the state before. Of packages, what came is what is there now and was not before.
+    /// Sets the state before. Packages to remove are those installed now that were not before.
     pub(super) fn restore_before(&mut self, intent: &Intent, now: &State) -> Result<(), ChangeError> {
         let left =
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
@@ -345,7 +345,7 @@ impl Engine<'_> {
         let text = |state: &State| {
             let file = Change::file_of(state)?;
             let bytes = self.host.read(&file.path).ok().flatten();
-            // Shown is only what was looked at: between the two looks a link may have been put there.
+            // Only the bytes that were hashed are shown: another program may have put a link there since.
             let seen = bytes.filter(|b| crate::host::digest(b) == file.sha256);
             seen.map(|b| binary(&b).unwrap_or_else(|| beside_own(&b, ours)))
         };
@@ -368,23 +368,6 @@ impl Engine<'_> {
     }
 }
 
-/// Refuses to revert files that cannot be reached, before the first change.
-///
-/// # Errors
-/// [`EngineError::Unreachable`]
-pub fn refuse_unreachable<'e>(
-    system: &dyn System,
-    state: &JournalState,
-    whole: bool,
-    mut entries: impl Iterator<Item = &'e JournalEntry>,
-) -> Result<(), EngineError> {
-    let places = || state.places.iter().filter(|_| whole).find_map(|place| unreachable_place(system, place));
-    match entries.find_map(|entry| unreachable(system, entry)).or_else(places) {
-        Some(gone) => Err(EngineError::Unreachable(Box::new(gone))),
-        None => Ok(()),
-    }
-}
-
 /// The restart by which a change took effect, which is the one by which its undo does.
 fn took_effect(entry: &JournalEntry, now: &BootInstance) -> Option<RestartScope> {
     let Phase::Done(made) = &entry.phase else { return None };
@@ -392,7 +375,7 @@ fn took_effect(entry: &JournalEntry, now: &BootInstance) -> Option<RestartScope>
     scope.was_restarted(made, now).then_some(scope)
 }
 
-/// The packages that came with a change and are still installed.
+/// The packages that a change installed and that are still installed.
 fn packages_installed_by_us(intent: &Intent, now: &State) -> Vec<String> {
     let left = if all(&intent.after).is_empty() { now } else { &intent.after };
     let before: BTreeSet<&String> = all(&intent.before).iter().collect();

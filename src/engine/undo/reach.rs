@@ -4,9 +4,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::change::{Change, ChangeKind, SystemSetting};
+use crate::engine::EngineError;
 use crate::facts::wsl::{drive_mounts, drives_root};
 use crate::host::System;
-use crate::journal::JournalEntry;
+use crate::journal::{JournalEntry, JournalState};
 
 /// A file that cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,23 @@ pub(super) enum InSafeMode {
     Nothing,
     /// It needs this, and waits for an undo outside of safe mode.
     Later(&'static str),
+}
+
+/// Refuses to revert files that cannot be reached, before the first change.
+///
+/// # Errors
+/// [`EngineError::Unreachable`]
+pub fn refuse_unreachable<'e>(
+    system: &dyn System,
+    state: &JournalState,
+    whole: bool,
+    mut entries: impl Iterator<Item = &'e JournalEntry>,
+) -> Result<(), EngineError> {
+    let places = || state.places.iter().filter(|_| whole).find_map(|place| unreachable_place(system, place));
+    match entries.find_map(|entry| unreachable(system, entry)).or_else(places) {
+        Some(gone) => Err(EngineError::Unreachable(Box::new(gone))),
+        None => Ok(()),
+    }
 }
 
 /// WSL's safe mode has neither systemd nor Windows drives, and mounts nothing of `/etc/fstab` (WSL
