@@ -149,6 +149,12 @@ pub fn will_it_start(future: &FutureState) -> Result<(), Vec<Reason>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
+/// Whether cgroup v2 alone is mounted at `/sys/fs/cgroup` at the next start.
+#[must_use]
+pub fn mounts_v2(future: &FutureState) -> bool {
+    future.grammars().into_iter().all(|grammar| rules::mounts_v2(&Files::read(future, grammar)))
+}
+
 impl FutureState {
     /// The state that the plan leads to: `then` is `now` with the planned writes over it, and `facts` are those after the
     /// plan.

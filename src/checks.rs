@@ -110,6 +110,12 @@ impl Check {
         }
     }
 
+    /// Whether it, a part of it or a check that it needs can create something.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.cost == Cost::Probe || self.parts().iter().chain(self.needs).any(|check| check.is_probe())
+    }
+
     /// Why this machine is not one that the check is for.
     #[must_use]
     pub fn excluded(&self, facts: &Facts, provider: Option<Provider>) -> Option<(Scope, String)> {
@@ -213,9 +219,9 @@ impl<'c> CheckContext<'c> {
             return outcome;
         }
         match check.judge {
-            Judge::One(run) => catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|_| {
+            Judge::One(run) => self.answered(|| catch_unwind(AssertUnwindSafe(|| run(self))).unwrap_or_else(|_| {
                 Outcome::unknown("this check crashed, which is a fault of kind-wsl; `kind-wsl report` collects the details for a bug report")
-            }),
+            })),
             Judge::All(parts) => self.worst(parts),
         }
     }
@@ -232,6 +238,16 @@ impl<'c> CheckContext<'c> {
             }
             Status::Ok | Status::Limited | Status::Warning | Status::Unknown => None,
         }
+    }
+
+    /// What a check finds, unless it asked what a report does not have, or what only an update will show.
+    fn answered(&self, run: impl FnOnce() -> Outcome) -> Outcome {
+        self.system.take_unanswered();
+        let outcome = run();
+        if self.system.take_unanswered() {
+            return Outcome::unknown("only the running machine can show this");
+        }
+        outcome
     }
 
     /// What was found by the first of the parts that are worst.
@@ -307,7 +323,7 @@ mod tests {
 
     /// What a check finds on a machine of which nothing is known.
     fn found(check: &'static Check) -> Outcome {
-        let system = Replay(Recording::default());
+        let system = Replay::new(Recording::default());
         let user = Account {
             name: "dev".into(),
             uid: 1000,

@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod assume;
 mod completions;
 mod crun;
 mod doctor;
@@ -29,13 +30,13 @@ use camino::Utf8PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::assume::Assumption;
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{
     environment, forget_untrusted_files, import_env_from_parent, is_aborted, set_umask, settle_signals, words,
 };
 use crate::stage::{AnswerError, AnswerKind, Answers, Question};
-use crate::version::Version;
 use crate::{stages, ui};
 
 /// Makes this distribution ready for Kubernetes in rootless containers with kind.
@@ -122,15 +123,9 @@ pub(crate) struct StageArgs {
     /// Windows profile directory that holds .wslconfig
     #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
-    /// Version of WSL that a system at --root is for, such as wsl=2.6.1
-    #[arg(long, value_name = "wsl=VERSION", value_parser = assumption)]
-    assume: Option<Version>,
-}
-
-/// The version in `wsl=VERSION`.
-fn assumption(text: &str) -> Result<Version, String> {
-    let version = text.strip_prefix("wsl=").and_then(|version| version.parse().ok());
-    version.ok_or_else(|| "expected wsl=VERSION, such as wsl=2.6.1".to_owned())
+    /// Versions to assume, such as wsl=3.0.1,podman=6.1: `plan` shows what they change; with --root, the WSL that the system is for
+    #[arg(long, value_name = "PROGRAM=VERSION", value_delimiter = ',')]
+    assume: Vec<Assumption>,
 }
 
 impl Global {

@@ -43,6 +43,7 @@ pub(crate) struct WslRules {
     pub(crate) skips_bad_lines: Fact,
     pub(crate) isolates_cgroups: Fact,
     pub(crate) v1_fails_isolated: Fact,
+    pub(crate) cgroup_namespace: Fact,
 }
 
 #[derive(Debug, Deserialize)]
@@ -275,6 +276,13 @@ impl TryFrom<CarriedEntry> for Carried {
 /// What a release of a distribution carries of a package, if it is known.
 pub(crate) fn carried(distro: &str, release: Option<&Version>, package: &str) -> Option<&'static Carried> {
     COMPAT.carried.iter().find(|c| c.distro == distro && Some(&c.release) == release && c.package == package)
+}
+
+/// What the newest known release up to this one carries of a package.
+pub(crate) fn newest_carried(distro: &str, release: &Version, package: &str) -> Option<&'static Version> {
+    let is_one = |c: &&Carried| c.distro == distro && c.package == package && c.release <= *release;
+    let newest = COMPAT.carried.iter().filter(is_one).max_by(|a, b| a.release.cmp(&b.release))?;
+    newest.version.as_ref()
 }
 
 #[cfg(test)]

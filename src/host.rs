@@ -150,6 +150,12 @@ pub trait System {
     /// The numeric owner that `owner` comes to on this machine: without root everything is the caller's.
     fn resolve_owner(&self, owner: Owner) -> (u32, u32);
 
+    /// Whether something was asked since the last call that only the real machine could answer: this system then gave the
+    /// best answer that it has. Never on a real machine.
+    fn take_unanswered(&self) -> bool {
+        false
+    }
+
     /// The sorted names of the directories in a directory, links left out; empty if there is no directory.
     ///
     /// # Errors

@@ -10,13 +10,14 @@
 //! | checks | [`checks`], [`explain`], [`fix`] | whether a machine meets its conditions; what a pasted error means and which checks confirm its cause; what to do about a problem |
 //! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
 //! | knowledge | [`inspect`], [`provider`], `redact` | what a node's processes are; how the engines are asked; what of a machine is handed on |
-//! | start | [`boot`] | whether the distribution starts with the files as they will be |
+//! | start | [`boot`], [`assume`] | whether the distribution starts with the files as they will be; the machine after an update |
 //! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
 //! | change | [`change`] | the primitives: lenses on the machine |
 //! | kernel | [`cgroup`] | the cgroup hierarchy that the kernel shows |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
 //! | machine | [`host`], [`next_step`] | files under a root, commands, users, time; advice on an error |
 
+pub mod assume;
 pub mod boot;
 pub mod cgroup;
 pub mod change;

@@ -38,6 +38,10 @@ pub(super) fn judge(files: &Files<'_>) -> Vec<Reason> {
     found
 }
 
+pub(super) fn mounts_v2(files: &Files<'_>) -> bool {
+    files.hierarchy() == Hierarchy::V2
+}
+
 impl Files<'_> {
     fn version(&self) -> Option<&Version> {
         match &self.future.wsl {

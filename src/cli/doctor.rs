@@ -1,15 +1,21 @@
 //! `kind-wsl doctor`: what is wrong, what it means for kind, what to do.
 
+use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
 use super::Global;
+use super::assume;
 use super::prepare::Prepared;
+use super::report::Dossier;
 use super::session::Session;
+use crate::assume::{Assumed, Assumption};
 use crate::checks::{self, Check, CheckContext, RunContext, Status, predict};
 use crate::doctor::{CheckReport, SCHEMA, run_checks};
 use crate::error::{Exit, Failure};
-use crate::host::Recorder;
+use crate::facts::Facts;
+use crate::host::{Recorder, System};
+use crate::stage::Answers;
 use crate::suggest::did_you_mean;
 use crate::ui::{self, BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, json_line, out, styled, width};
 
@@ -17,12 +23,19 @@ use crate::ui::{self, BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, json_line, o
 #[derive(Debug, Args)]
 #[command(
     after_help = "-q shows only the checks that warn or fail.\n\nExit code: 4 if a check fails, otherwise 0; warnings do not count.\n\nExamples:\n  kind-wsl \
-                  doctor                      all checks\n  kind-wsl doctor --only kind-wrapper  what kind will say\n  kind-wsl doctor --json              for programs"
+                  doctor                      all checks\n  kind-wsl doctor --only kind-wrapper  what kind will say\n  kind-wsl doctor --json              for programs\n  kind-wsl doctor --facts report.json  the machine of a `kind-wsl report`\n  \
+                  kind-wsl doctor --assume wsl=3.0.1   what an update of WSL changes"
 )]
 pub(crate) struct Doctor {
     /// These checks alone.
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     only: Vec<String>,
+    /// Examine the machine that a report describes
+    #[arg(long, value_name = "FILE")]
+    facts: Option<Utf8PathBuf>,
+    /// Show what other versions change, such as wsl=3.0.1,podman=6.1,systemd=259,kernel=6.18
+    #[arg(long, value_name = "PROGRAM=VERSION", value_delimiter = ',')]
+    assume: Vec<Assumption>,
     /// List the checks.
     #[arg(long)]
     list: bool,
@@ -40,10 +53,37 @@ impl Doctor {
             }
             return Ok(Exit::Done);
         }
+        if let Some(path) = &self.facts {
+            let dossier = Dossier::read(path)?;
+            let replay = dossier.system();
+            let facts = dossier.facts(&replay);
+            let answers = Dossier::answers(&facts, global)?;
+            return Ok(self.examine(&replay, &facts, &answers, &checks, global));
+        }
         let Prepared { session, facts, answers } = Prepared::new(Session::new(global, None)?);
+        Ok(self.examine(&session.host, &facts, &answers, &checks, global))
+    }
+
+    fn examine(
+        &self,
+        system: &dyn System,
+        facts: &Facts,
+        answers: &Answers,
+        checks: &[&'static Check],
+        global: &Global,
+    ) -> Exit {
         // Several checks ask podman the same; it is asked once.
-        let memo = Recorder::new(&session.host);
-        let mut context = CheckContext::new(&memo, &facts, &answers);
+        let memo = Recorder::new(system);
+        let mut context = CheckContext::new(&memo, facts, answers);
+        if let Some(assume) = assume::given(&self.assume) {
+            let assumed = Assumed::new(&memo, facts, assume);
+            let after = assume::facts_after(&assumed, facts);
+            let then = CheckContext::new(&assumed, &after, answers);
+            let chosen = || checks.iter().copied().filter(|check| !check.is_probe());
+            let [before, then] = [&context, &then].map(|context| run_checks(context, chosen(), |_| {}));
+            assume::show_checks(&assumed, &before, &then, self.json);
+            return Exit::Done;
+        }
         if !self.only.is_empty() {
             context = context.that_may_create();
         }
@@ -71,7 +111,7 @@ impl Doctor {
         } else {
             out(&conclusion(errors, warnings, reports.len()));
         }
-        Ok(if errors > 0 { Exit::Found } else { Exit::Done })
+        if errors > 0 { Exit::Found } else { Exit::Done }
     }
 
     fn chosen(&self) -> Result<Vec<&'static Check>, Failure> {

@@ -154,7 +154,8 @@ impl ExportCommand {
 
     /// The WSL of an image: assumed, or that of this machine.
     fn wsl(&self, here: &Wsl) -> Result<Option<Version>, Failure> {
-        match (self.format, &self.choosing.assume) {
+        let assumed = self.choosing.assumed_wsl()?;
+        match (self.format, assumed) {
             (Format::WslImage, _) => {}
             (_, None) => return Ok(None),
             _ => {
@@ -162,7 +163,7 @@ impl ExportCommand {
                 return Err(Failure::usage(text, "other formats set up machines that are running"));
             }
         }
-        let wsl = match (&self.choosing.assume, here) {
+        let wsl = match (assumed, here) {
             (Some(version), _) | (None, Wsl::Two { version: Some(version), .. }) => version.clone(),
             _ => {
                 let hint = "name it: `--assume wsl=VERSION`; `wsl.exe --version` in Windows shows it";

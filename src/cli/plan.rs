@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::assume;
 use super::prepare;
 use super::prepare::{source, with_defaults};
 use super::report::Dossier;
@@ -11,10 +12,12 @@ use super::session::Session;
 use super::sources::{check_downloads, downloads};
 use super::trust::settle_crun;
 use super::{Global, StageArgs};
+use crate::assume::Assumed;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::fetch::Source;
 use crate::plan::Plan;
+use crate::host::System;
 use crate::ui::render::{self, PlanParts};
 use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, styled};
 
@@ -24,7 +27,8 @@ use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, styled};
     after_help = "Exit codes with --exit-code: 0 nothing to do, 1 changes, 4 blocked. Without it: 0.\n\n\
                   Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan --diff               \
                   show every file before and after\n  kind-wsl plan -q --exit-code       for scripts\n  \
-                  kind-wsl plan --facts report.json  plan for the machine of a `kind-wsl report`"
+                  kind-wsl plan --facts report.json  plan for the machine of a `kind-wsl report`\n  \
+                  kind-wsl plan --assume wsl=3.0.1   what an update of WSL changes"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct PlanCommand {
@@ -54,19 +58,45 @@ impl PlanCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let selection = self.choosing.selection()?;
         self.choosing.check_source()?;
+        let assume = assume::given(&self.choosing.assume);
         if let Some(path) = &self.facts {
-            let (plan, facts) = Dossier::read(path)?.plan(global, &selection)?;
+            let dossier = Dossier::read(path)?;
+            let replay = dossier.system();
+            let facts = dossier.facts(&replay);
+            let plan = Dossier::plan(&replay, &facts, global, &selection)?;
+            if let Some(assume) = assume {
+                let assumed = Assumed::new(&replay, &facts, assume);
+                let after = assume::facts_after(&assumed, &facts);
+                let then = Dossier::plan(&assumed, &after, global, &selection)?;
+                assume::show_plan(&assumed, [&plan, &then], [&facts, &after], &replay, self.json);
+                return Ok(Exit::Done);
+            }
             let source = Source { mirror: self.choosing.mirror.clone(), ..Source::default() };
             return Ok(self.show(&plan.from(source), &facts, global));
         }
         let mut session = Session::new(global, self.choosing.windows_profile.as_ref())?;
-        self.choosing.make_assumptions(&mut session)?;
+        // A tree that is no WSL yet is planned for the one that is assumed.
+        let assumes_wsl = self.choosing.assume.iter().any(|assumption| assumption.program == "wsl");
+        let is_image = assumes_wsl && !session.host.exists("/run/WSL");
+        if is_image {
+            self.choosing.make_assumptions(&mut session)?;
+        }
         let facts = session.facts();
-        let mut answers = self.choosing.answers(global, &session, &facts)?;
         let source = source(&self.choosing.chosen(&session.journal_state)?);
-        settle_crun(&facts, &mut answers, &source, false)?;
-        let answers = with_defaults(&facts, &answers);
-        let plan = prepare::plan(&session, &facts, &answers, &selection)?.from(source);
+        let answers = |facts: &Facts| {
+            let mut answers = self.choosing.answers(global, &session, facts)?;
+            settle_crun(facts, &mut answers, &source, false)?;
+            Ok::<_, Failure>(with_defaults(facts, &answers))
+        };
+        let plan = prepare::plan(&session, &facts, &answers(&facts)?, &selection)?;
+        if let Some(assume) = assume.filter(|_| !is_image) {
+            let assumed = Assumed::new(&session.host, &facts, assume);
+            let after = assume::facts_after(&assumed, &facts);
+            let then = Plan::make(&assumed, &after, &answers(&after)?, &selection)?;
+            assume::show_plan(&assumed, [&plan, &then], [&facts, &after], &session.host, self.json);
+            return Ok(Exit::Done);
+        }
+        let plan = plan.from(source);
         Ok(self.show(&plan, &facts, global))
     }
 

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use super::Global;
 use super::prepare::with_defaults;
 use super::session::Session;
+use crate::checks::{self, CheckContext};
+use crate::doctor::run_checks;
 use crate::engine::with_journal;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
-use crate::host::{Account, LiveSystem, Process, Recorder, Recording, Replay};
+use crate::host::{Account, LiveSystem, Process, Recorder, Recording, Replay, System};
 use crate::journal::{self, Phase};
 use crate::plan::{Plan, StageSelection};
 use crate::redact::{self, Names};
@@ -54,6 +56,9 @@ impl Report {
         let all = StageSelection { guide: true, ..StageSelection::default() };
         let _ = Plan::make(&recorder, &facts, &answers, &all);
         let _ = Plan::make(&recorder, &facts, &answers, &StageSelection::default());
+        // And what the checks look at that create nothing.
+        let context = CheckContext::new(&recorder, &facts, &answers);
+        run_checks(&context, checks::doctor().filter(|check| !check.is_probe()), |_| {});
         // What is handed on is made from what is handed on.
         let names = Names::probe(&session.host, &facts);
         let mut recording = recorder.into_recording();
@@ -61,7 +66,7 @@ impl Report {
         let recording: Recording = serde_json::from_value(names.value(json!(recording)))
             .map_err(|e| Failure::new(e.to_string(), None))?;
         let user = names.account(&session.user);
-        let replay = Replay(recording);
+        let replay = Replay::new(recording);
         let mut facts = Facts::probe(&replay, user.clone());
         with_journal(&mut facts, &journal_state);
         let plan = Plan::make(&replay, &facts, &answers, &StageSelection::default());
@@ -77,7 +82,7 @@ impl Report {
             "facts": facts,
             "plan": plan.map_or_else(|e| json!({ "error": e.to_string() }), |p| json!(p.stages)),
             "made": made,
-            "recording": replay.0,
+            "recording": replay.recording(),
         });
         let text = serde_json::to_string_pretty(&names.value(report)).unwrap_or_default();
         let text = json_text(&text);
@@ -97,17 +102,31 @@ fn write(host: &LiveSystem, path: &Utf8Path, text: &str) -> Result<(), Failure> 
 }
 
 impl Dossier {
-    /// The plan of the machine that it describes, with the answers that were given here and defaults for the rest.
-    pub(crate) fn plan(self, global: &Global, selection: &StageSelection) -> Result<(Plan, Facts), Failure> {
-        let replay = Replay(self.recording);
-        let facts = Facts::probe(&replay, self.user);
+    /// The machine that it describes.
+    pub(crate) fn system(&self) -> Replay {
+        Replay::new(self.recording.clone())
+    }
+
+    pub(crate) fn facts(&self, system: &dyn System) -> Facts {
+        Facts::probe(system, self.user.clone())
+    }
+
+    /// The answers that were given here, and defaults for the rest.
+    pub(crate) fn answers(facts: &Facts, global: &Global) -> Result<Answers, Failure> {
         let mut answers = Answers::default();
         for given in &global.given {
-            given.accept(&mut answers, &facts)?;
+            given.accept(&mut answers, facts)?;
         }
-        let answers = with_defaults(&facts, &answers);
-        let plan = Plan::make(&replay, &facts, &answers, selection)?;
-        Ok((plan, facts))
+        Ok(with_defaults(facts, &answers))
+    }
+
+    pub(crate) fn plan(
+        system: &dyn System,
+        facts: &Facts,
+        global: &Global,
+        selection: &StageSelection,
+    ) -> Result<Plan, Failure> {
+        Ok(Plan::make(system, facts, &Self::answers(facts, global)?, selection)?)
     }
 
     /// Reads a report; that of another schema is refused in words.

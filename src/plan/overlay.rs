@@ -117,6 +117,10 @@ impl System for Overlay<'_> {
         self.base.env(name)
     }
 
+    fn take_unanswered(&self) -> bool {
+        self.base.take_unanswered()
+    }
+
     fn resolve_owner(&self, owner: Owner) -> (u32, u32) {
         self.base.resolve_owner(owner)
     }

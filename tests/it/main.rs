@@ -19,6 +19,7 @@
 // Modules of src that the fuzz targets include by their path look for this here.
 use kind_wsl::version;
 
+mod assume;
 mod attacks;
 mod bad_input;
 mod boot;

@@ -257,7 +257,7 @@ fn a_recorded_machine_gives_the_same_plan_elsewhere() {
     let facts = Facts::probe(&recorder, machine.user());
     let here = Plan::make(&recorder, &facts, &Answers::default(), &StageSelection::default()).unwrap();
     let text = serde_json::to_string(&recorder.into_recording()).unwrap();
-    let replay = Replay(serde_json::from_str(&text).unwrap());
+    let replay = Replay::new(serde_json::from_str(&text).unwrap());
     let facts = Facts::probe(&replay, machine.user());
     let there = Plan::make(&replay, &facts, &Answers::default(), &StageSelection::default()).unwrap();
     assert_eq!(serde_json::to_value(&here).unwrap(), serde_json::to_value(&there).unwrap());

@@ -363,10 +363,10 @@ fn report(input: &[u8]) -> Shape {
         Some(&recording),
         "it is read as it was"
     );
-    let replay = Replay(recording);
+    let replay = Replay::new(recording);
     let seen = Facts::probe(&replay, dev());
     let by = choice(input);
-    let shape = about(&seen, &replay, by).few(replay.0.files.len()).few(replay.0.commands.len());
+    let shape = about(&seen, &replay, by).few(replay.recording().files.len()).few(replay.recording().commands.len());
     if by.is_multiple_of(8) {
         plan(&replay, &seen, by);
     }
