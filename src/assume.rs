@@ -16,7 +16,7 @@ use crate::compat::{COMPAT, newest_carried};
 use crate::edit::cmdline;
 use crate::edit::wslconf::{Dialect, Document, parse_bool};
 use crate::facts::{Facts, Wsl};
-use crate::host::{Cmd, HostError, Kind, Output, Owner, Stat, System};
+use crate::host::{Cmd, FileKind, HostError, Output, Owner, Stat, System};
 use crate::suggest::did_you_mean;
 use crate::version::Version;
 
@@ -42,7 +42,7 @@ impl FromStr for Assumption {
             return Err(format!("expected PROGRAM=VERSION, such as wsl=3.0.1; the programs are {known}"));
         };
         let Some(program) = PROGRAMS.into_iter().find(|program| *program == name.trim()) else {
-            let near = did_you_mean(name, PROGRAMS.into_iter());
+            let near = did_you_mean(name, PROGRAMS);
             let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
             return Err(format!("unknown program `{name}`: {near}The programs are {known}"));
         };
@@ -62,8 +62,8 @@ impl fmt::Display for Assumption {
 pub struct Assumed<'s> {
     base: &'s dyn System,
     versions: BTreeMap<&'static str, Version>,
-    /// Files that are different then; `None` for one that is gone.
-    files: BTreeMap<Utf8PathBuf, Option<String>>,
+    /// Files that are different then.
+    files: BTreeMap<Utf8PathBuf, String>,
     /// Where the modules of the kernel that runs are, and of the assumed one.
     modules: Option<(String, String)>,
     /// Whether the cgroups are those of another WSL than the one that runs.
@@ -103,7 +103,7 @@ impl<'s> Assumed<'s> {
     }
 
     fn set(&mut self, path: impl Into<Utf8PathBuf>, text: impl Into<String>) {
-        self.files.insert(path.into(), Some(text.into()));
+        self.files.insert(path.into(), text.into());
     }
 
     /// A WSL brings its kernel, unless .wslconfig names another one.
@@ -158,7 +158,7 @@ impl<'s> Assumed<'s> {
         if !boot::mounts_v2(&future) {
             mounts.push_str("tmpfs /sys/fs/cgroup tmpfs rw 0 0\n");
             for name in cgroup::WANTED {
-                mounts.push_str(&format!("cgroup {ROOT}/{name} cgroup rw,{name} 0 0\n"));
+                mounts.extend(["cgroup ", ROOT, "/", name, " cgroup rw,", name, " 0 0\n"]);
             }
             self.set("/proc/mounts", mounts);
             return;
@@ -206,13 +206,10 @@ impl<'s> Assumed<'s> {
         }
     }
 
-    /// The file in the place of the one on the base: `None` if it is the same.
-    fn file(&self, path: &Utf8Path) -> Option<Option<&String>> {
-        if let Some(text) = self.files.get(path) {
-            return Some(text.as_ref());
-        }
+    /// Whether what is at a path on the base says nothing about the assumed machine.
+    fn is_replaced(&self, path: &Utf8Path) -> bool {
         // The cgroups are those of the assumed layout alone.
-        (self.is_new_wsl && path.starts_with(ROOT) && path != ROOT).then_some(None)
+        self.files.contains_key(path) || self.is_new_wsl && path.starts_with(ROOT) && path != ROOT
     }
 
     /// The path on the base of a module of the assumed kernel.
@@ -280,18 +277,18 @@ const ABOUT_RUNNING: [&str; 7] = ["systemctl", "loginctl", "busctl", "systemd-ru
 
 impl System for Assumed<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let file = |text: &String| Stat { kind: Kind::File, mode: 0o444, uid: 0, gid: 0, len: text.len() as u64 };
-        match self.file(path) {
-            Some(text) => Ok(text.map(file)),
-            None => self.base.stat(&self.moved(path)),
+        let file = |text: &String| Stat { kind: FileKind::File, mode: 0o444, uid: 0, gid: 0, len: text.len() as u64 };
+        if self.is_replaced(path) {
+            return Ok(self.files.get(path).map(file));
         }
+        self.base.stat(&self.moved(path))
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError> {
-        match self.file(path) {
-            Some(text) => Ok(text.map(|text| text.clone().into_bytes())),
-            None => self.base.read(&self.moved(path)),
+        if self.is_replaced(path) {
+            return Ok(self.files.get(path).map(|text| text.clone().into_bytes()));
         }
+        self.base.read(&self.moved(path))
     }
 
     fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
