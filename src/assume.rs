@@ -108,16 +108,24 @@ impl<'s> Assumed<'s> {
 
     /// A WSL brings its kernel, unless .wslconfig names another one.
     fn update_kernel(&mut self, facts: &Facts) {
-        let is_custom = facts.windows.wsl2.contains_key("kernel") && !facts.windows.denied.contains(&Policy::Kernel);
+        let is_custom =
+            facts.windows.wsl2.contains_key("kernel") && !facts.windows.denied.contains(&Policy::Kernel);
         let running = facts.kernel.release.parse::<Version>().ok();
-        let brought = self.versions.get("wsl").filter(|_| !is_custom).and_then(|wsl| newest_carried("wsl", wsl, "kernel"));
-        if let Some(kernel) = brought.filter(|kernel| running.as_ref().is_none_or(|running| *kernel > running)) {
+        let brought = self
+            .versions
+            .get("wsl")
+            .filter(|_| !is_custom)
+            .and_then(|wsl| newest_carried("wsl", wsl, "kernel"));
+        if let Some(kernel) =
+            brought.filter(|kernel| running.as_ref().is_none_or(|running| *kernel > running))
+        {
             self.versions.entry("kernel").or_insert_with(|| kernel.clone());
         }
         let Some(kernel) = self.versions.get("kernel") else { return };
         let running = &facts.kernel.release;
         let flavor = running.split_once('-').map_or_else(String::new, |(_, flavor)| format!("-{flavor}"));
-        let release = if kernel.as_str().contains('-') { kernel.to_string() } else { format!("{kernel}{flavor}") };
+        let release =
+            if kernel.as_str().contains('-') { kernel.to_string() } else { format!("{kernel}{flavor}") };
         self.modules = Some((format!("/lib/modules/{running}"), format!("/lib/modules/{release}")));
         self.set("/proc/sys/kernel/osrelease", format!("{release}\n"));
     }
@@ -153,7 +161,8 @@ impl<'s> Assumed<'s> {
             self.set("/run/systemd/system", "");
         }
         let mounts = self.base.text("/proc/mounts").unwrap_or_default();
-        let is_other = |line: &&str| line.split_ascii_whitespace().nth(1).is_none_or(|point| !point.starts_with(ROOT));
+        let is_other =
+            |line: &&str| line.split_ascii_whitespace().nth(1).is_none_or(|point| !point.starts_with(ROOT));
         let mut mounts: String = mounts.lines().filter(is_other).flat_map(|line| [line, "\n"]).collect();
         if !boot::mounts_v2(&future) {
             mounts.push_str("tmpfs /sys/fs/cgroup tmpfs rw 0 0\n");
@@ -231,10 +240,16 @@ impl<'s> Assumed<'s> {
             ("systemctl", "--version") => Some(format!("systemd {0} ({0})\n", version("systemd")?)),
             ("kind", "version" | "--version") => {
                 let version = version("kind")?;
-                Some(said.split_ascii_whitespace().map(|word| {
-                    let is_version = word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
-                    if is_version { format!("v{version}") } else { word.to_owned() }
-                }).collect::<Vec<_>>().join(" "))
+                Some(
+                    said.split_ascii_whitespace()
+                        .map(|word| {
+                            let is_version =
+                                word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+                            if is_version { format!("v{version}") } else { word.to_owned() }
+                        })
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                )
             }
             ("dpkg-query" | "rpm" | "pacman", _) => Some(self.with_packages(said)),
             ("apt-cache", "policy") => Some(self.with_candidates(said)),
@@ -264,7 +279,9 @@ impl<'s> Assumed<'s> {
                 name = heading;
             }
             match self.versions.get(name) {
-                Some(version) if line.trim_start().starts_with("Candidate: ") => format!("  Candidate: {version}\n"),
+                Some(version) if line.trim_start().starts_with("Candidate: ") => {
+                    format!("  Candidate: {version}\n")
+                }
                 _ => format!("{line}\n"),
             }
         };
@@ -273,11 +290,18 @@ impl<'s> Assumed<'s> {
 }
 
 /// Programs that report on the system as it runs.
-const ABOUT_RUNNING: [&str; 7] = ["systemctl", "loginctl", "busctl", "systemd-run", "podman", "docker", "nerdctl"];
+const ABOUT_RUNNING: [&str; 7] =
+    ["systemctl", "loginctl", "busctl", "systemd-run", "podman", "docker", "nerdctl"];
 
 impl System for Assumed<'_> {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError> {
-        let file = |text: &String| Stat { kind: FileKind::File, mode: 0o444, uid: 0, gid: 0, len: text.len() as u64 };
+        let file = |text: &String| Stat {
+            kind: FileKind::File,
+            mode: 0o444,
+            uid: 0,
+            gid: 0,
+            len: text.len() as u64,
+        };
         if self.is_replaced(path) {
             return Ok(self.files.get(path).map(file));
         }
@@ -301,7 +325,9 @@ impl System for Assumed<'_> {
 
     fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
         let program = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
-        if let Some(version) = self.versions.get("wsl").filter(|_| program == "wslinfo" && cmd.args == ["--version"]) {
+        if let Some(version) =
+            self.versions.get("wsl").filter(|_| program == "wslinfo" && cmd.args == ["--version"])
+        {
             return Ok(Output { code: 0, stdout: format!("{version}\n"), stderr: String::new() });
         }
         let is_version = cmd.args.first().is_some_and(|arg| arg == "--version");

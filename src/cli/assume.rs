@@ -116,7 +116,11 @@ pub(super) fn show_plan(
     show(&differences, "stages");
     let new: Vec<&Reason> = after.iter().filter(|reason| !before.contains(reason)).collect();
     for reason in &new {
-        out(&columns(&[("start", 12, if reason.is_blocking() { RED } else { YELLOW })], &reason.what, width()));
+        out(&columns(
+            &[("start", 12, if reason.is_blocking() { RED } else { YELLOW })],
+            &reason.what,
+            width(),
+        ));
         out(&columns(&[("", 12, DIM)], &format!("fix: {}", reason.way_out), width()));
     }
     for reason in before.iter().filter(|reason| !after.contains(reason)) {
@@ -152,7 +156,11 @@ pub(super) fn show_checks(assumed: &Assumed<'_>, before: &[CheckReport], after: 
     heading(assumed);
     show(&differences, "checks");
     let same = after.len() - differences.len() - unpredicted.len();
-    let text = format!("{same} of {} checks stay as they are; {} cannot be predicted.", after.len(), unpredicted.len());
+    let text = format!(
+        "{same} of {} checks stay as they are; {} cannot be predicted.",
+        after.len(),
+        unpredicted.len()
+    );
     out(&format!("\n{text}"));
 }
 
@@ -163,7 +171,8 @@ fn check_side(report: &CheckReport) -> Side {
 }
 
 fn heading(assumed: &Assumed<'_>) {
-    let versions: Vec<_> = assumed.versions().iter().map(|(program, version)| format!("{program} {version}")).collect();
+    let versions: Vec<_> =
+        assumed.versions().iter().map(|(program, version)| format!("{program} {version}")).collect();
     out(&styled(BOLD, &format!("With {}, compared with now", versions.join(", "))));
 }
 
@@ -185,10 +194,14 @@ fn show(differences: &[Difference], what: &str) {
         if difference.effect == Effect::Changed && difference.before.why != difference.after.why {
             row("before", &difference.before.why);
         }
-        for change in difference.after.changes.iter().filter(|change| !difference.before.changes.contains(change)) {
+        for change in
+            difference.after.changes.iter().filter(|change| !difference.before.changes.contains(change))
+        {
             row("+", change);
         }
-        for change in difference.before.changes.iter().filter(|change| !difference.after.changes.contains(change)) {
+        for change in
+            difference.before.changes.iter().filter(|change| !difference.after.changes.contains(change))
+        {
             row("-", change);
         }
         if let Some(hint) = &difference.after.hint {

@@ -16,8 +16,8 @@ use crate::assume::Assumed;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::fetch::Source;
-use crate::plan::Plan;
 use crate::host::System;
+use crate::plan::Plan;
 use crate::ui::render::{self, PlanParts};
 use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, styled};
 

@@ -172,7 +172,11 @@ impl Replay {
     }
 
     /// The answer that was recorded, or that of a machine on which there is nothing.
-    fn recorded<'r, K: Ord + ?Sized, V>(&'r self, answers: &'r BTreeMap<impl Ord + Borrow<K>, V>, key: &K) -> Option<&'r V> {
+    fn recorded<'r, K: Ord + ?Sized, V>(
+        &'r self,
+        answers: &'r BTreeMap<impl Ord + Borrow<K>, V>,
+        key: &K,
+    ) -> Option<&'r V> {
         let found = answers.get(key);
         if found.is_none() {
             self.unanswered.set(true);
@@ -206,7 +210,10 @@ impl System for Replay {
         let line = cmd.to_string();
         let output = self.recorded(&self.recording.commands, line.as_str()).cloned().flatten();
         // Of an answer that no fact is read from, a report has the length.
-        if output.as_ref().is_some_and(|output| output.stdout.starts_with('<') && output.stdout.ends_with("bytes>")) {
+        if output
+            .as_ref()
+            .is_some_and(|output| output.stdout.starts_with('<') && output.stdout.ends_with("bytes>"))
+        {
             self.unanswered.set(true);
         }
         output.ok_or(HostError::NotRecorded(line))

@@ -55,7 +55,8 @@ fn podman_6_needs_other_packages() {
     let case = with_packages(Case::new(Layout::Modern), "libc6", "podman 4.3.1\nlibc6");
     let document = json(&case, "plan --json --assume podman=6.1");
     let stages = differences(&document, "stages");
-    let (_, effect, why) = stages.iter().find(|(id, ..)| id == "packages").unwrap_or_else(|| panic!("{document}"));
+    let (_, effect, why) =
+        stages.iter().find(|(id, ..)| id == "packages").unwrap_or_else(|| panic!("{document}"));
     assert!(["changed", "new"].contains(&effect.as_str()) && why.contains("nftables"), "{document}");
 }
 
@@ -84,7 +85,11 @@ fn the_same_versions_change_nothing() {
 fn the_differences_are_shown_with_the_reason_and_what_stays() {
     let case = Case::new(Layout::Classic);
     let seen = case.refuses("plan --assume wsl=3.0.1", 0, "");
-    assert!(seen.stdout.starts_with("With kernel 6.18.40.1, wsl 3.0.1, compared with now\n"), "{}", seen.stdout);
+    assert!(
+        seen.stdout.starts_with("With kernel 6.18.40.1, wsl 3.0.1, compared with now\n"),
+        "{}",
+        seen.stdout
+    );
     assert!(seen.stdout.contains("not needed  cgroup "), "{}", seen.stdout);
     assert!(seen.stdout.contains(" stages stay as they are."), "{}", seen.stdout);
     let seen = case.refuses("doctor --assume wsl=3.0.1", 0, "");
@@ -120,7 +125,12 @@ fn doctor_examines_the_machine_of_a_report() {
         let replayed = json(&case, "doctor --json --facts [ROOT]/report.json");
         let verdicts = |document: &Value| -> Vec<(String, String)> {
             let text = |value: &Value| value.as_str().unwrap().to_owned();
-            document["checks"].as_array().unwrap().iter().map(|c| (text(&c["id"]), text(&c["verdict"]))).collect()
+            document["checks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|c| (text(&c["id"]), text(&c["verdict"])))
+                .collect()
         };
         let (live, replayed) = (verdicts(&live), verdicts(&replayed));
         let unknown = replayed.iter().filter(|(_, verdict)| verdict == "unknown").count();
@@ -128,7 +138,9 @@ fn doctor_examines_the_machine_of_a_report() {
             .iter()
             .zip(&replayed)
             // What podman itself reports is not in a report; what its files say counts less.
-            .filter(|(live, replayed)| live != replayed && !["unknown", "not-here", "doubtful"].contains(&&*replayed.1))
+            .filter(|(live, replayed)| {
+                live != replayed && !["unknown", "not-here", "doubtful"].contains(&&*replayed.1)
+            })
             .collect();
         assert!(wrong.is_empty(), "{layout:?}: {wrong:?}");
         assert!(unknown * 2 < replayed.len(), "{layout:?}: {unknown} of {} are unknown", replayed.len());

@@ -366,7 +366,8 @@ fn report(input: &[u8]) -> Shape {
     let replay = Replay::new(recording);
     let seen = Facts::probe(&replay, dev());
     let by = choice(input);
-    let shape = about(&seen, &replay, by).few(replay.recording().files.len()).few(replay.recording().commands.len());
+    let shape =
+        about(&seen, &replay, by).few(replay.recording().files.len()).few(replay.recording().commands.len());
     if by.is_multiple_of(8) {
         plan(&replay, &seen, by);
     }
