@@ -37,7 +37,7 @@ class Poor:
             machine.wsl_shutdown()
             machine.settle()
         with check("setup does not claim success, and names both fixes in Windows"):
-            result = machine.run(f"kind-wsl setup --yes {subject.flags}", timeout=900)
+            result = machine.run(f"kind-wsl setup --yes --no-restart {subject.flags}", timeout=900)
             expect(result.code not in (0, 3), f"exit {result.code}:\n{result.text[-2500:]}")
             self.names_windows(result.text)
             self.story.say("\n".join(result.text.rstrip().splitlines()[-6:]))
@@ -49,7 +49,7 @@ class Poor:
             machine.write_wslconfig(b"[wsl2]\nisolateDistroCgroup=false\n")
             machine.wsl_shutdown()
             machine.settle()
-            result = subject.call(f"setup --yes {subject.flags}", timeout=900)
+            result = subject.call(f"setup --yes --no-restart {subject.flags}", timeout=900)
             self.story.say("\n".join(result.out.rstrip().splitlines()[-3:]))
         self.agreement.here("after isolateDistroCgroup=false")
         with check("undo restores the files of the distribution"):
