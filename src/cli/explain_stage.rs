@@ -37,6 +37,9 @@ pub(super) fn show(stage: &Stage, global: &Global) -> Result<(), Failure> {
     let plan = prepared.as_ref().ok().map(|prepared| plan(prepared, stage)).transpose()?;
     if let Some(planned) = plan.as_ref().and_then(|plan| plan.stages.iter().find(|s| s.id == stage.id)) {
         row("Status", &status(planned));
+        if let Some(hint) = &planned.hint {
+            row("", hint);
+        }
     }
     row("Why", stage.why);
     if let Some(plan) = &plan {

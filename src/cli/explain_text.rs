@@ -143,8 +143,8 @@ impl Here {
     fn answer(&self, symptom: &Symptom) -> (Option<String>, String) {
         let command = self.advice.as_ref().and_then(Advice::command).map(ToOwned::to_owned);
         let sentence = self.advice.as_ref().filter(|advice| advice.command().is_none()).map(Advice::text);
-        let sentence =
-            sentence.map(|text| if text.ends_with('.') { text.to_owned() } else { format!("{text}.") });
+        let end = if symptom.fix.is_empty() { "" } else { "." };
+        let sentence = sentence.map(|text| format!("{}{end}", text.trim_end_matches('.')));
         let join = |parts: &[&str]| {
             parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
         };
@@ -350,7 +350,7 @@ fn unknown(text: &str) -> Exit {
     let failure = if text.trim().is_empty() {
         Failure::new("there is nothing to explain: the text is empty", Some(PIPE.to_owned()))
     } else {
-        let what = "this message is not among the known symptoms";
+        let what = "no known cause matches this message";
         let hint = "`kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report";
         Failure::new(what, Some(hint.to_owned()))
     };
