@@ -146,10 +146,10 @@ fn show(report: &CheckReport, quiet: bool) {
     if let Some(line) = report.fix.command().filter(|_| report.status == Status::Limited) {
         details = format!("{details}; to change this: `{line}`");
     }
-    out(&columns(&[(mark, 10, style), (report.id, 16, BOLD)], &details, width()));
+    out(&columns(&[(mark, 8, style), (report.id, 16, BOLD)], &details, width()));
     if is_bad {
         let row = |label: &str, text: &str, style| {
-            out(&columns(&[("", 10, DIM), (label, 16, DIM)], &styled(style, text), width()));
+            out(&columns(&[("", 8, DIM), (label, 16, DIM)], &styled(style, text), width()));
         };
         row("effect", &report.effect, DIM);
         row("fix", report.fix.text(), CYAN);
