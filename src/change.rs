@@ -127,7 +127,7 @@ pub(crate) trait Primitive {
     /// `applied` is the state in which we left the machine, when this is an undo: what is still exactly so goes back
     /// to the exact bytes; otherwise only our part is taken out.
     fn set(&self, context: &mut Context<'_>, to: &State, applied: Option<&State>) -> Result<(), ChangeError>;
-    /// Whether what is there counts as what is wanted.
+    /// Whether the state `now` satisfies the state `wanted`.
     fn satisfies(&self, now: &State, wanted: &State) -> bool {
         now == wanted
     }
@@ -136,7 +136,7 @@ pub(crate) trait Primitive {
     fn can_revert_partially(&self, _now: &State, _applied: &State) -> bool {
         true
     }
-    /// Whether something of ours is left although the state is the one before.
+    /// Whether a part of the change remains although the state before is restored.
     fn has_leftovers(&self, _system: &dyn System) -> bool {
         false
     }
@@ -188,7 +188,7 @@ impl Change {
     /// What is there now.
     ///
     /// # Errors
-    /// When it can not be seen.
+    /// If the state cannot be read.
     pub fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         self.primitive().current(system)
     }
@@ -196,7 +196,7 @@ impl Change {
     /// What shall be there.
     ///
     /// # Errors
-    /// When the goal can not be reached from what is there, for example because a file does not parse.
+    /// If the desired state cannot be computed, for example because a file does not parse.
     pub fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
         self.primitive().desired(system)
     }
@@ -213,7 +213,7 @@ impl Change {
         self.primitive().can_revert_partially(now, applied)
     }
 
-    /// Whether something of ours is left although the state is the one before.
+    /// Whether a part of the change remains although the state before is restored.
     #[must_use]
     pub fn has_leftovers(&self, system: &dyn System) -> bool {
         self.primitive().has_leftovers(system)
@@ -241,7 +241,7 @@ impl Change {
         matches!(self.kind, ChangeKind::WriteFile(_) | ChangeKind::EditFile(_) | ChangeKind::Link(_))
     }
 
-    /// What it may leave behind when it is interrupted: nothing that anybody looks at.
+    /// Temporary files that an interruption may leave.
     #[must_use]
     pub fn leftovers(&self) -> Vec<Utf8PathBuf> {
         match &self.kind {

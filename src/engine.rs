@@ -1,7 +1,7 @@
 //! The one that changes the machine: run and undo, the only callers of [`crate::change::Change::set`].
 //!
-//! Before every effect the journal says what was there and what shall be. A crash anywhere leaves the machine in a
-//! state from which a second run goes on, and from which an undo comes back to the byte.
+//! Before every effect the journal records the state before and after. After a crash at any point a second run resumes,
+//! and an undo restores every byte.
 
 mod apply;
 mod error;
@@ -92,7 +92,7 @@ pub enum RunOutcome {
         /// How many things were verified.
         verified: usize,
     },
-    /// The machine has to be started again, then the run goes on.
+    /// A restart is required; then the run resumes.
     Restart(PendingRestart),
     Interrupted,
 }
@@ -114,10 +114,10 @@ pub struct PendingRestart {
 }
 
 impl Engine<'_> {
-    /// Sets the machine up, or goes on where an earlier run ended.
+    /// Sets the machine up, or resumes an interrupted run.
     ///
     /// # Errors
-    /// [`EngineError`]; what was done stays done and in the journal, and the next run goes on from there.
+    /// [`EngineError`]; finished changes stay in the journal, and the next run resumes after them.
     pub fn setup(&mut self, answers: &Answers, chosen: &RunOptions) -> Result<RunOutcome, EngineError> {
         match self.apply_all(answers, chosen) {
             Err(e) if e.is_stop() || is_aborted() => Ok(RunOutcome::Interrupted),
@@ -204,7 +204,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Fresh facts, with what the journal knows of restarts.
+    /// New facts, with the pending restarts of the journal.
     fn facts(&self, journal_state: &JournalState) -> Result<Facts, EngineError> {
         let mut facts = Facts::probe(self.host, self.user.clone());
         with_journal(&mut facts, journal_state);
@@ -286,7 +286,7 @@ enum StageOutcome {
     RunOutcome(RunOutcome),
 }
 
-/// Puts what the journal knows into facts: which changes wait for a restart, and whether all was verified.
+/// Adds the state of the journal to facts: pending restarts, and whether all checks passed.
 pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     let pending_of = |e: &JournalEntry| match &e.phase {
         Phase::Done(made) => {

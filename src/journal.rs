@@ -32,7 +32,7 @@ pub const VERSION: u32 = 1;
 pub const DIR: &str = "/var/lib/kind-wsl";
 pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 
-/// Why the journal can not be used.
+/// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub enum JournalError {
     Damaged {
         /// Counted from 1.
         line: usize,
-        /// What the parser says.
+        /// The message of the parser.
         why: String,
     },
     #[error("this machine is being set up for `{theirs}`, not for `{yours}`")]
@@ -64,7 +64,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// What a person can do about it, where we know.
+    /// Returns the next step for the user, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
@@ -94,7 +94,7 @@ impl JournalError {
 #[derive(Debug)]
 pub struct Journal<'h> {
     host: &'h LiveSystem,
-    /// What it says so far.
+    /// The state after all records so far.
     pub state: JournalState,
     lock: Lock,
 }
@@ -102,7 +102,7 @@ pub struct Journal<'h> {
 /// Reads the journal without locking it; an absent one is empty.
 ///
 /// # Errors
-/// When it can not be read, is damaged or of a newer version.
+/// If it cannot be read, is damaged or has a newer version.
 pub fn read(system: &dyn System) -> Result<JournalState, JournalError> {
     trust::check(system)?;
     let bytes = system.read(Utf8Path::new(PATH))?.unwrap_or_default();
@@ -252,7 +252,7 @@ impl<'h> Journal<'h> {
     /// Whether the bytes with this hash are saved.
     ///
     /// # Errors
-    /// When the saved file can not be read.
+    /// If the saved file cannot be read.
     pub fn has_saved(&self, sha256: &str) -> Result<bool, JournalError> {
         Ok(self.host.sha256(&Utf8Path::new(SAVED).join(sha256))?.as_deref() == Some(sha256))
     }
@@ -269,7 +269,7 @@ impl<'h> Journal<'h> {
     }
 }
 
-/// Whether anything of ours is there at all.
+/// Whether a journal exists.
 #[must_use]
 pub fn exists(system: &dyn System) -> bool {
     matches!(system.stat(Utf8Path::new(DIR)), Ok(Some(stat)) if stat.kind == FileKind::Dir)

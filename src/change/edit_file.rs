@@ -167,7 +167,7 @@ impl Edit {
                 let new = match value.and_then(|value| value.split_once(':').filter(|_| value != ours)) {
                     None if value.is_some() => table::subid_add(text, user, *start, *count)?,
                     None => table::subid_remove(text, user, *start, *count),
-                    // Undo of an older program, which wrote ours in the place of the user's first range.
+                    // Undoes a change of an older version, which replaced the user's first range.
                     Some((first, many)) => {
                         let [first, many] = [first, many].map(|n| n.parse().unwrap_or_default());
                         table::subid_add(&table::subid_remove(text, user, *start, *count), user, first, many)?
@@ -254,7 +254,7 @@ impl EditFile {
     ) -> Result<(), ChangeError> {
         let CurrentEntry { path, file, bytes, .. } = self.now(context.host)?;
         let seen = seen(context.seen);
-        // What was saved is what was seen: an edit of anything else could not be taken back.
+        // The saved bytes are those of the expected file: an edit of another one could not be undone.
         if seen != Expected::Anything
             && seen != file.as_ref().map_or(Expected::Nothing, |f| Expected::File(&f.sha256))
         {

@@ -7,12 +7,12 @@ use crate::fetch::FetchError;
 use crate::host::HostError;
 use crate::next_step::NextStep;
 
-/// What went wrong while a change was looked at or made.
+/// Why a change could not be read or applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     #[error(transparent)]
     Host(#[from] HostError),
-    /// A text that can not be edited safely.
+    /// A file that cannot be edited safely.
     #[error("cannot edit `{path}`")]
     Edit {
         path: Utf8PathBuf,
@@ -22,7 +22,7 @@ pub enum ChangeError {
     /// A download that did not come, or came wrong.
     #[error("cannot fetch {name}")]
     Fetch { name: String, source: Box<FetchError> },
-    /// Ctrl-C, while nothing was done but waiting for somebody else.
+    /// Ctrl-C while waiting for another program.
     #[error("stopped while waiting for {0}")]
     Stopped(String),
     /// Something else stands where a file shall be.
@@ -32,10 +32,10 @@ pub enum ChangeError {
         /// "a directory", "a symbolic link to …".
         found: String,
     },
-    /// A file of another author stands where one of ours shall be.
+    /// A file that kind-wsl did not write is at the path of a new one.
     #[error("`{path}` exists, and kind-wsl did not write it")]
     Foreign { path: Utf8PathBuf },
-    /// An installation would remove packages that nobody agreed to lose.
+    /// An installation would remove packages, and the user did not consent to that.
     #[error("installing {wanted} would remove {removes}")]
     Removes {
         /// What was to be installed.
@@ -43,27 +43,27 @@ pub enum ChangeError {
         /// The packages, separated by commas.
         removes: String,
     },
-    /// Bytes that were saved before a change are gone or changed.
+    /// The bytes that were saved before a change are missing or modified.
     #[error("the saved copy of `{path}` (sha256 {sha256}) is missing or damaged")]
     Lost {
         /// The file that it was a copy of.
         path: Utf8PathBuf,
         sha256: String,
     },
-    /// Removing packages would break others, and which of ours those need cannot be found out.
+    /// Removing packages would break others, and the ones that those need cannot be determined.
     #[error("cannot remove {ours}: {others} need some of these packages")]
     Entangled {
         ours: String,
         /// What depends on it.
         others: String,
     },
-    /// A state that this change can not be in: a journal written by something else.
+    /// A state of another kind of change: the journal was not written by kind-wsl.
     #[error("the journal holds a state that does not fit {0}")]
     Mismatch(String),
 }
 
 impl ChangeError {
-    /// What a person can do about it, where we know.
+    /// Returns the next step for the user, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
@@ -96,7 +96,7 @@ impl ChangeError {
         })
     }
 
-    /// Whether somebody else wrote between our look and our write.
+    /// Whether another program wrote between the read and the write.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Host(e) if e.is_conflict())

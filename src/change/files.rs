@@ -29,7 +29,7 @@ pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeErro
     Err(ChangeError::NotAFile { path: path.to_owned(), found })
 }
 
-/// What a state says is at the place of its file.
+/// The file that a state describes, to compare before a write.
 pub(crate) fn seen(state: &State) -> Expected<'_> {
     match state {
         State::File(file) | State::Entry { file: Some(file), .. } => Expected::File(&file.sha256),

@@ -26,7 +26,7 @@ impl Primitive for Link {
             None => Ok(State::Absent),
             Some(stat) => match stat.kind {
                 FileKind::Link(to) => Ok(State::Link { to }),
-                // Somebody's program of that name is not ours to replace.
+                // A program of that name that another program installed is never replaced.
                 FileKind::File => {
                     Err(ChangeError::NotAFile { path: self.path.clone(), found: "a regular file".to_owned() })
                 }

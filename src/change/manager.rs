@@ -56,7 +56,7 @@ impl Manager {
     /// The installed packages by name.
     ///
     /// # Errors
-    /// When they can not be listed: nothing may then be concluded from what is not in the list.
+    /// If they cannot be listed. A missing name then proves nothing.
     pub fn installed(self, system: &dyn System) -> Result<BTreeMap<String, String>, HostError> {
         match system.output_checked(&self.list()) {
             Ok(listing) => Ok(self.parse(&listing)),

@@ -1,4 +1,4 @@
-//! A file of the user's, moved out of the way of one of ours.
+//! A file of the user that is renamed to make room for one that kind-wsl writes.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::host::{FileKind, Owner, System};
 pub struct MoveAside {
     /// Where the user has it.
     pub path: Utf8PathBuf,
-    /// Its name while ours is in its place.
+    /// Its name while another file is at `path`.
     pub to: Utf8PathBuf,
     /// Whose directory it is.
     pub owner: Owner,

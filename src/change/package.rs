@@ -85,7 +85,7 @@ impl Package {
         }
     }
 
-    /// Refuses to lose packages that nobody agreed to lose.
+    /// Refuses removals to which the user did not consent.
     fn simulate(&self, system: &dyn System) -> Result<Simulated, ChangeError> {
         if self.file.is_some() || self.names.is_empty() {
             return Ok(Simulated::default());

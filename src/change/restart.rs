@@ -39,7 +39,7 @@ impl PostRestartCheck {
         self.check(system).err()
     }
 
-    /// Whether it holds, with what is seen either way. The checks of `doctor` judge by this, too.
+    /// Describes the observed state, as `Ok` if the check passes. The checks of `doctor` use it, too.
     pub fn check(&self, system: &dyn System) -> Result<String, String> {
         let (holds, seen) = match self {
             Self::Systemd => {

@@ -223,7 +223,7 @@ impl TryFrom<SettingCommands> for SystemSetting {
     type Error = String;
 
     fn try_from(commands: SettingCommands) -> Result<Self, String> {
-        // How long a command may take is this program's to say.
+        // The timeouts are those of this version, whatever the journal has.
         let timeless = |mut commands: SettingCommands| {
             for cmd in [Some(&mut commands.get), Some(&mut commands.set), commands.unset.as_mut()]
                 .into_iter()

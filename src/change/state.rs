@@ -38,7 +38,7 @@ pub enum State {
     Entry {
         /// The file; `None` where there is none.
         file: Option<FileState>,
-        /// The entry's value as its editor shows it; `None` where it is not set.
+        /// The entry's value as its editor shows it; `None` if it is not set.
         value: Option<String>,
     },
     Link {
@@ -75,7 +75,7 @@ pub enum State {
     },
 }
 
-/// In words, for who wonders what is there instead.
+/// The description in error messages.
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let list = |f: &mut std::fmt::Formatter<'_>, what: &str, items: Vec<String>| match &items[..] {
@@ -136,7 +136,7 @@ impl Trigger {
         }
     }
 
-    /// The command, where it makes sense on this machine: without a running systemd there is nothing to tell.
+    /// The command; `None` if systemd does not run.
     #[must_use]
     pub fn command(&self, system: &dyn System) -> Option<Cmd> {
         let booted = system.exists("/run/systemd/system");
@@ -228,8 +228,8 @@ pub enum Progress {
     Bytes(u64, Option<u64>),
     /// Percent done, and of what.
     Percent(f32, String),
-    /// We wait for somebody, named here.
+    /// Waits for the program named here.
     Waiting(String),
-    /// Something to know that is no failure.
+    /// Information that is not an error.
     Note(String),
 }

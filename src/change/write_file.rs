@@ -1,4 +1,4 @@
-//! A whole file that is ours.
+//! A whole file that kind-wsl writes.
 
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use crate::fetch::signature::{self, SignatureStatus};
 use crate::fetch::{self, Artifact, FetchError, Origin, Transfer};
 use crate::host::{Owner, System, digest};
 
-/// What every text of ours has among its first lines, in every version of this program.
+/// A mark in the first lines of every text that any version of kind-wsl wrote.
 const MARK: &str = "Written by kind-wsl";
 /// How many of them: the mark of a script is behind its first line.
 const MARK_LINES: usize = 3;
@@ -28,7 +28,7 @@ pub(crate) fn has_mark(bytes: &[u8]) -> bool {
 /// Puts a file in place, with exactly these bytes, mode and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteFile {
-    /// Where. A link here is an error: it would be somebody else's file that we replace.
+    /// A link here is an error: its target belongs to another program.
     pub path: Utf8PathBuf,
     #[serde(rename = "body")]
     pub source: FileSource,
@@ -49,7 +49,7 @@ pub enum FileSource {
     #[serde(rename = "local")]
     LocalFile {
         path: Utf8PathBuf,
-        /// What the user says its bytes are.
+        /// The checksum that the user gave for it.
         artifact: Artifact,
     },
 }

@@ -1,4 +1,4 @@
-//! One change: what is there, what shall be, the intent in the journal, the effect, what is there then.
+//! Applies one change: current and desired state, the intent in the journal, the effect, the state after it.
 
 use std::collections::BTreeSet;
 
@@ -82,7 +82,7 @@ impl Engine<'_> {
         if change.needs_triggers_flushed() {
             self.run_triggers(journal, batch)?;
         }
-        // An interrupted intent on the same thing knows what was there before us; what is there now may be half done.
+        // An interrupted intent on the same target has the state before it; the current state may be partial.
         let open = journal.state.in_progress().find(|e| same_thing(&e.intent.change, change)).cloned();
         let mut dirs = match change.created_path() {
             Some((path, _)) => self.host.missing_dirs(path).map_err(|e| failed(e.into()))?,
@@ -188,7 +188,7 @@ impl Engine<'_> {
             self.reporter.event(&Event::Trigger { command: &cmd });
             match self.host.run(&cmd, &mut |_| {}) {
                 Ok(_) => {}
-                // Other people's modules may fail there; ours were chosen because they exist.
+                // Modules of other files may fail there; those of kind-wsl exist.
                 Err(e @ HostError::Failed { .. }) if trigger == Trigger::LoadModules => {
                     self.reporter.event(&Event::Warn(&e.to_string()));
                 }

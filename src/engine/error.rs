@@ -10,7 +10,7 @@ use crate::next_step::NextStep;
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The journal can not be used.
+    /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("stage `{stage}` failed: {target}")]
@@ -46,15 +46,15 @@ pub enum EngineError {
     /// Restarted, and it is as before.
     #[error("the restart did not apply the change: {}", .failed_checks.join("; "))]
     RestartIneffective {
-        /// What is seen instead of what was expected.
+        /// Descriptions of the checks that failed.
         failed_checks: Vec<String>,
         /// What to look at.
         hint: String,
     },
-    /// What podman or systemd say is not what it should be.
+    /// Checks of podman or systemd failed.
     #[error("{} of the checks failed", .failed.len())]
     ChecksFailed { failed: Vec<CheckReport> },
-    /// Something else than what we left is there, and nobody decided.
+    /// Another program changed a file, and no drift policy was given.
     #[error("{} was changed by somebody else", .0.target)]
     Drift(Box<Drift>),
     /// A file that an undo has to revert is not where it was.
@@ -63,7 +63,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// What a person can do about it, where we know.
+    /// Returns the next step for the user, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
@@ -96,7 +96,7 @@ impl EngineError {
         matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Stopped(_)))
     }
 
-    /// Whether somebody else wrote between our look and our write.
+    /// Whether another program wrote between the read and the write.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         match self {
@@ -106,7 +106,7 @@ impl EngineError {
         }
     }
 
-    /// Whether a file of another author is in the place of one of ours.
+    /// Whether a file that kind-wsl did not write is at the path of a new one.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Foreign { .. }))

@@ -54,11 +54,11 @@ pub enum Event<'e> {
     },
     /// A check of the result.
     Check(&'e CheckReport),
-    /// A run goes on that was interrupted, or after a restart.
+    /// A run resumes after an interruption or a restart.
     Resumed(&'e str),
     /// We wait for something of the machine's.
     Waiting(&'e str),
-    /// Something to know that is no failure.
+    /// Information that is not an error.
     Warn(&'e str),
 }
 

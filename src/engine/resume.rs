@@ -190,7 +190,7 @@ impl Engine<'_> {
                 return;
             }
             if tried == MANAGER_GRACE && said == "inactive" && self.host.is_root() {
-                // Whether it helped, the next look tells.
+                // The next iteration shows whether it helped.
                 let _ = self.host.run_readonly(&Cmd::new("systemctl", ["start", &unit]));
             }
             self.host.pause(Duration::from_secs(1));

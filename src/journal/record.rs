@@ -1,4 +1,4 @@
-//! What a line of the journal can say.
+//! The records of the journal, one per line.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ pub enum Record {
     UndoFinished {
         /// When, UTC.
         at: String,
-        /// Whether every stage was to be taken back: the answers are then asked for again.
+        /// Whether every stage was to be undone: setup then asks its questions again.
         whole: bool,
     },
     /// The run came to its end.

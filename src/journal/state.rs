@@ -19,7 +19,7 @@ pub enum Phase {
     Closed,
 }
 
-/// A change and where it stands.
+/// A change and its phase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// What was intended; `after` is what was really there once it is done.
@@ -32,7 +32,7 @@ pub struct JournalEntry {
 pub struct Waiting {
     pub scope: RestartScope,
     pub why: Vec<String>,
-    /// By what it will be seen.
+    /// What has to pass after the restart.
     pub verify: Vec<PostRestartCheck>,
     /// The start of the machine that has to end.
     pub boot_instance: BootInstance,
