@@ -85,6 +85,7 @@ pub(crate) struct PodmanRules {
     pub(crate) nftables: Fact,
     pub(crate) ports_without_listener: Fact,
     pub(crate) no_iptables: Fact,
+    pub(crate) leaves_boltdb: Fact,
     pub(crate) policy_in_usr: Fact,
     pub(crate) labels_as_list: Fact,
 }

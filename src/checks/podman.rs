@@ -23,6 +23,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &ALL_OF_LOGS,
     &CGROUP_MANAGER,
     &STORAGE,
+    &DATABASE,
     &STORAGE_PLACE,
     &PIDS,
 ];
@@ -288,6 +289,18 @@ fn to_overlay(c: &CheckContext<'_>) -> String {
         setup_line(&[&podman::STAGE, &verify::STAGE])
     )
 }
+
+static DATABASE: Check = reported("database", "podman 6 can read podman's database", |c| {
+    with_info(c, |info| {
+        let backend = text(info, "/host/databaseBackend");
+        let is_left = version(c).is_some_and(|podman| COMPAT.podman.leaves_boltdb.is_true_of(&podman));
+        let effect = "an update to podman 6 can lose every container, and kind's nodes with them";
+        let fix = "update podman to 5.8.1 or a later 5.8, then run `podman system migrate --migrate-db`";
+        let backend = if backend.is_empty() { "not reported" } else { backend };
+        let details = format!("the database backend is {backend}");
+        Outcome::prefer(backend != "boltdb" || !is_left, details, effect, fix)
+    })
+});
 
 /// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
 const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];

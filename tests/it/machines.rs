@@ -1,5 +1,7 @@
 //! Machines of public reports on which no cluster starts: `doctor` names the cause, and names it first.
 
+mod clusters;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
@@ -259,20 +261,6 @@ fn nerdctl_with_a_rootlesskit_that_apparmor_has_no_profile_for_is_blocked() {
 }
 
 #[test]
-fn setup_in_docker_desktops_own_distribution_is_refused() {
-    let case = Case::new(Layout::Modern).env("WSL_DISTRO_NAME", "docker-desktop");
-    for command in ["setup --yes", "plan"] {
-        let seen = case.run(command);
-        assert_eq!(seen.code, 1, "{seen:?}");
-        assert!(
-            seen.stderr.starts_with("error: this distribution belongs to Docker Desktop\nhint: "),
-            "{seen:?}"
-        );
-        assert!(seen.stderr.contains("`wsl -d NAME`"), "{seen:?}");
-    }
-}
-
-#[test]
 fn a_proxy_that_a_node_cannot_reach_is_a_warning() {
     let case = healthy().env("https_proxy", "http://user:secret@127.0.0.1:3128/");
     is_the_one(
@@ -288,66 +276,6 @@ fn a_proxy_that_a_node_cannot_reach_is_a_warning() {
     is_the_one(&case, "proxy", "doubtful", "HTTP_PROXY is localhost:8080", "");
     let case = healthy().env("https_proxy", "http://10.0.0.1:3128");
     assert_eq!(found(&case), Vec::<[String; 4]>::new());
-}
-
-#[test]
-fn docker_desktops_docker_is_a_warning() {
-    let target = "/mnt/wsl/docker-desktop/cli-tools/usr/bin/docker";
-    let case = healthy().link("/usr/bin/docker", target);
-    is_the_one(&case, "docker-desktop", "doubtful", target, "export KIND_EXPERIMENTAL_PROVIDER=podman");
-    let case = case.env("KIND_EXPERIMENTAL_PROVIDER", "podman");
-    assert_eq!(found(&case), Vec::<[String; 4]>::new());
-    let dir = "/mnt/c/Program Files/Docker/Docker/resources/bin";
-    let case = healthy().env("PATH", &format!("/usr/bin:{dir}")).file(&format!("{dir}/docker"), "");
-    is_the_one(&case, "docker-desktop", "doubtful", "is the one of Windows", "kind-wsl kind");
-    let case = healthy().file("/usr/bin/docker", "");
-    assert_eq!(found(&case), Vec::<[String; 4]>::new());
-}
-
-#[test]
-fn in_docker_desktops_own_distribution_there_is_one_error() {
-    let case = Case::new(Layout::Modern).env("WSL_DISTRO_NAME", "docker-desktop");
-    is_the_one(
-        &case,
-        "distribution",
-        "wrong",
-        "this distribution belongs to Docker Desktop",
-        "`wsl -d NAME`",
-    );
-    let case =
-        Case::new(Layout::Modern).file("/etc/os-release", "PRETTY_NAME=\"Docker Desktop\"\nID=alpine\n");
-    is_the_one(
-        &case,
-        "distribution",
-        "wrong",
-        "this distribution belongs to Docker Desktop",
-        "`wsl --set-default NAME`",
-    );
-}
-
-#[test]
-fn docker_desktops_distribution_as_the_default_is_a_warning() {
-    let list = |default: &str| {
-        let rows = ["Debian", "docker-desktop"].map(|name| {
-            let mark = if name == default { '*' } else { ' ' };
-            format!("{mark} {name}    Running         2\n")
-        });
-        format!("0\n  NAME      STATE           VERSION\n{}", rows.concat())
-    };
-    let listed = "/fake/windows/wsl.exe --list";
-    let case = healthy()
-        .env("WSL_INTEROP", "/run/WSL/8_interop")
-        .program("/mnt/c/Windows/System32/wsl.exe")
-        .file(listed, list("Debian"));
-    assert_eq!(found(&case), Vec::<[String; 4]>::new());
-    let case = case.file(listed, list("docker-desktop"));
-    is_the_one(
-        &case,
-        "wsl-default",
-        "doubtful",
-        "the default distribution is docker-desktop",
-        "`wsl --set-default Debian`",
-    );
 }
 
 #[test]
@@ -380,97 +308,7 @@ fn another_users_runtime_directory_is_an_error() {
 }
 
 #[test]
-fn wsl_without_a_network_is_an_error() {
-    let case = healthy().file("/fake/networking-mode", "none\n");
-    is_the_one(&case, "networking", "wrong", "the networking mode is none", "networkingMode=nat");
-}
-
-#[test]
-fn settings_in_the_wrong_file_of_wsl_are_a_warning_that_says_where_they_belong() {
-    let case = healthy()
-        .file("/etc/wsl.conf", "[boot]\nsystemd=true\n[wsl2]\nmemory=16G\nnetworkingMode=mirrored\n");
-    is_the_one(&case, "wsl-config", "doubtful", "[wsl2] memory belongs in .wslconfig", "move these lines");
-    let case =
-        healthy().file("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\n[boot]\r\nsystemd=true\r\n");
-    is_the_one(
-        &case,
-        "wsl-config",
-        "doubtful",
-        "[boot] systemd belongs in /etc/wsl.conf",
-        "move these lines",
-    );
-}
-
-#[test]
 fn a_kernel_setting_that_disables_ipv6_is_a_warning() {
     let case = healthy().file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1\n");
     is_the_one(&case, "ipv6", "doubtful", "net.ipv6.conf.all.disable_ipv6 is 1", "sudo sysctl -w");
-}
-
-/// A machine whose podman has a storage.
-fn with_storage(case: Case) -> Case {
-    case.file("/home/dev/.local/share/containers/storage/overlay-images/images.json", "[]")
-}
-
-#[test]
-fn a_container_that_does_not_start_is_an_error_with_podmans_message() {
-    let said = "Error: netavark: iptables: no such table";
-    let case = with_storage(healthy()).file("/fake/container-fails", format!("{said}\nWARN[0001] slow\n"));
-    let fix = format!("kind-wsl explain '{said}'");
-    is_the_one(&case, "container", "wrong", &format!("podman cannot start a container: {said}"), &fix);
-    fs::remove_file(case.machine.path("/fake/container-fails")).unwrap();
-    assert_eq!(found(&case), Vec::<[String; 4]>::new());
-    case.run("doctor --only container").expect(0, "").says("podman started a container on a bridge network");
-}
-
-#[test]
-fn no_container_is_started_if_its_cause_of_failure_is_known() {
-    let case = with_storage(healthy()).file("/fake/container-fails", "Error: netavark: create bridge\n");
-    let case = case.file("/fake/kernel-lacks", "bridge\n");
-    is_the_one(&case, "bridge-device", "wrong", "Unknown device type", "");
-    let seen = case.run("doctor").stdout;
-    assert!(seen.contains("container       needs `bridge-device`: "), "{seen}");
-}
-
-#[test]
-fn doctor_starts_a_container_only_if_podman_has_a_storage_or_it_is_asked_for() {
-    let case = healthy();
-    let storage = case.machine.path("/home/dev/.local/share/containers/storage");
-    assert!(!storage.exists());
-    let runs = |case: &Case| case.machine.text("/fake/commands").matches("--rootfs").count();
-    let before = runs(&case);
-    assert_eq!(before, 1, "a setup verifies it");
-    case.run("doctor --only podman,container").expect(0, "");
-    assert_eq!(runs(&case), 2);
-    let seen = case.run("doctor").expect(0, "").stdout;
-    assert!(seen.contains("podman has created nothing yet"), "{seen}");
-    assert_eq!(runs(&case), 2);
-    let case = with_storage(case);
-    case.run("doctor").expect(0, "");
-    assert_eq!(runs(&case), 3);
-}
-
-#[test]
-fn a_cluster_runs_if_its_api_server_is_ready_and_its_system_pods_stay_up() {
-    let case = with_storage(healthy()).file("/fake/nodes", "kind-control-plane running\n");
-    assert_eq!(found(&case), Vec::<[String; 4]>::new());
-    let refused = "The connection to the server kind-control-plane:6443 was refused - did you specify the right host or port?";
-    let case = case.file("/fake/readyz-fails", format!("{refused}\n"));
-    is_the_one(&case, "api", "wrong", refused, "`podman exec kind-control-plane crictl ps --all`");
-    fs::remove_file(case.machine.path("/fake/readyz-fails")).unwrap();
-    let pods = r#"{"items": [
-        {"metadata": {"name": "kube-proxy-x"}, "status": {"containerStatuses": [
-            {"ready": false, "restartCount": 7, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}},
-        {"metadata": {"name": "etcd-x"}, "status": {"containerStatuses": [
-            {"ready": true, "restartCount": 9, "state": {"running": {}}}]}},
-        {"metadata": {"name": "coredns-x"}, "status": {"containerStatuses": [
-            {"ready": false, "restartCount": 3, "state": {"running": {}}}]}}]}"#;
-    let case = case.file("/fake/pods", pods);
-    is_the_one(
-        &case,
-        "api",
-        "wrong",
-        "cluster kind: kube-proxy-x, coredns-x keep restarting",
-        "crictl logs ID",
-    );
 }

@@ -670,8 +670,9 @@ fn podman_info(root: &Path) -> Answer {
     };
     let storage = read("home/dev/.config/containers/storage.conf");
     Answer::said(format!(
-        r#"{{"host":{{"cgroupVersion":"v2","cgroupControllers":{controllers},"eventLogger":"{}","logDriver":"{}","cgroupManager":"{}",
+        r#"{{"host":{{"cgroupVersion":"v2","cgroupControllers":{controllers},"databaseBackend":"{}","eventLogger":"{}","logDriver":"{}","cgroupManager":"{}",
         "ociRuntime":{{"name":"crun","path":"{path}","version":"crun version {version}\ncommit: 0\n"}}}},"store":{{"graphDriverName":"{}"}}}}"#,
+        read("fake/database"),
         if is_set("engine.events_logger", "\"file\"") { "file" } else { "journald" },
         if is_set("containers.log_driver", "\"k8s-file\"") { "k8s-file" } else { "journald" },
         if is_set("engine.cgroup_manager", "\"cgroupfs\"") { "cgroupfs" } else { "systemd" },
