@@ -122,7 +122,7 @@ fn no_secret_of_any_form_is_shown_or_handed_on() {
 fn a_diff_shows_the_lines_that_setup_writes() {
     let case = Case::new(Layout::Classic)
         .file("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\nkernelCommandLine=tok=hunter2\r\n");
-    let seen = case.run("plan").stdout;
+    let seen = case.run("plan --diff").stdout;
     let new = "+ kernelCommandLine=<11-bytes> cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1";
     assert!(seen.contains(new), "{seen}");
     assert!(seen.contains("  memory=4GB"), "{seen}");
