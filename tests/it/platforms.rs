@@ -46,6 +46,8 @@ fn a_setup_in_a_cgroup_namespace_ends_with_a_clean_doctor() {
     for id in ["systemd", "cgroup", "isolation", "controllers"] {
         assert_eq!(check(&case, id)["verdict"], "ok", "{id}");
     }
+    let document: Value = serde_json::from_str(&case.run("doctor --json").stdout).unwrap();
+    assert_eq!(document["prediction"]["wrapper"]["says"], "accepts", "{}", document["prediction"]);
     let manager = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
     assert!(check(&case, "controllers")["evidence"].as_str().unwrap().starts_with(manager));
     assert!(!case.machine.path("/etc/systemd/system/kind-wsl-controllers.service").exists());

@@ -67,7 +67,9 @@ fn every_file_that_is_left_has_the_mode_and_owner_that_the_document_says_under_a
     let documented = documented();
     let (mut met, mut wrong) = (Vec::new(), Vec::new());
     for umask in ["022", "077", "000"] {
-        for (layout, besides) in [(Layout::Classic, " --guide"), (Layout::Isolated, "")] {
+        for (layout, besides) in
+            [(Layout::Classic, " --guide"), (Layout::Isolated, ""), (Layout::Namespaced, "")]
+        {
             let left = left_by(layout, besides, umask);
             assert!(left.len() > 15, "{left:?}");
             for (path, seen) in left {

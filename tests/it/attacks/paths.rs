@@ -337,6 +337,11 @@ fn the_same_where_systemd_runs_already() {
     sweep(Layout::Isolated, "", |w| w.is_users || w.path.contains("controllers"));
 }
 
+#[test]
+fn what_a_user_of_wsl_3_puts_in_their_home_leads_root_nowhere() {
+    sweep(Layout::Namespaced, "", |w| w.is_users);
+}
+
 /// `sudo kind-wsl report -o FILE`: what somebody put at that name chooses nothing that root overwrites.
 #[test]
 fn a_report_is_written_through_no_link() {
