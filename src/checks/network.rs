@@ -60,9 +60,14 @@ pub(crate) static ROOTLESS_NETWORK: Check = check("rootless-network", "a contain
 pub(crate) static BRIDGE: Check = check("bridge-network", "podman can create a bridge network", |c| {
     let dirs =
         ["/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin", "/usr/local/libexec/cni", "/usr/local/lib/cni"];
-    let found = installed(c, &HELPERS, "netavark").or_else(|| installed(c, &dirs, "bridge"));
-    let missing = || "neither netavark nor the CNI plugin `bridge` is installed".to_owned();
     let effect = "podman cannot create the network `kind`";
+    let found = installed(c, &HELPERS, "netavark");
+    if COMPAT.podman.no_cni.is_known_of(super::podman::version(c).as_ref()) {
+        let missing = || "netavark is not installed, and this podman has no CNI".to_owned();
+        return Outcome::of(found.ok_or_else(missing), effect, setup([&packages::STAGE]));
+    }
+    let found = found.or_else(|| installed(c, &dirs, "bridge"));
+    let missing = || "neither netavark nor the CNI plugin `bridge` is installed".to_owned();
     Outcome::of(found.ok_or_else(missing), effect, setup([&packages::STAGE, &cni::STAGE]))
 })
 .scope(PODMAN_ONLY);

@@ -39,8 +39,9 @@ pub(crate) static STAGE: Stage = Stage {
           podman's limit of 2048 processes applies to a whole node (kind#3451); pids_limit raises it. With the cgroupfs \
           manager rootless podman sets no limit at all (measured: HostConfig.PidsLimit is 0 and the node's pids.max is \
           max), so pids_limit is written only for the systemd manager. The guide writes its keys outside any \
-          table, where podman ignores them without a word, and over what was there. Here they go into their tables \
-          in the user's own containers.conf, which is read after root's. podman before 4.9 falls back to the storage \
+          table, where podman ignores them without a word, and over what was there. Here they go into a \
+          drop-in of the user's, 50-kind-wsl.conf: podman 6 reads one main file, and a new one would hide that in /etc. \
+          podman 3.0 has no drop-ins, so there they go into the user's containers.conf. podman before 4.9 falls back to the storage \
           driver vfs, which copies every layer, unless a storage.conf sets a driver that rootless podman accepts (the \
           user's file replaces root's; measured with seven versions). overlay is set if there is no storage yet. An \
           existing storage keeps its driver: kind works on vfs too, but takes more time and disk space. A file that podman \

@@ -147,4 +147,61 @@ fn inspect_reads_below_the_root_of_a_cgroup_namespace() {
     assert_eq!(tree["memory"]["current"], 41_943_040, "{document}");
     let names: Vec<_> = tree["children"].as_array().unwrap().iter().map(|child| &child["name"]).collect();
     assert_eq!(names, ["init.scope", "non-systemd"]);
+
+/// A machine with this podman installed.
+fn with_podman(version: &str) -> Case {
+    let case = Case::new(Layout::Namespaced).program("/usr/bin/podman");
+    let packages = case.machine.text("/fake/packages") + &format!("podman {version}\ncrun 1.30.1\n");
+    case.file("/fake/packages", packages).file("/fake/podman-version", format!("podman version {version}\n"))
+}
+
+#[test]
+fn podman_6_needs_pasta_and_nft_and_no_iptables_or_slirp4netns() {
+    let case = with_podman("6.1.3").program("/usr/bin/slirp4netns").program("/usr/lib/podman/netavark");
+    let network = check(&case, "network");
+    assert_eq!(network["verdict"], "wrong", "{network}");
+    assert_eq!(network["evidence"], "pasta is not installed");
+    assert_ne!(check(&case, "iptables")["verdict"], "wrong");
+    let packages = stage(&case, "packages")["why"].as_str().unwrap().to_owned();
+    for name in ["passt", "nftables"] {
+        assert!(packages.contains(name), "{packages}");
+    }
+    for name in ["iptables", "slirp4netns"] {
+        assert!(!packages.contains(name), "{packages}");
+    }
+    assert_eq!(check(&case, "nft")["evidence"], "nft is not installed");
+}
+
+#[test]
+fn containers_in_boltdb_are_named_before_an_update_to_podman_6_loses_them() {
+    let bolt = "/home/dev/.local/share/containers/storage/libpod/bolt_state.db";
+    let database = |version: &str| check(&with_podman(version).file(bolt, "bolt"), "database");
+    let old = database("4.3.1");
+    assert_eq!(old["verdict"], "ok", "{old}");
+    assert!(old.to_string().contains("install podman 5.8.1 or a later 5.x"), "{old}");
+    for version in ["5.8.4", "6.1.3"] {
+        let found = database(version);
+        assert_eq!(found["fix"], "podman system migrate --migrate-db", "{found}");
+    }
+    let migrated = with_podman("5.8.4").file(bolt, "bolt");
+    let migrated = migrated.file("/home/dev/.local/share/containers/storage/db.sql", "sqlite");
+    assert_eq!(check(&migrated, "database")["verdict"], "ok");
+}
+
+/// podman follows `XDG_CONFIG_HOME`, and so do plan, setup, doctor and undo.
+#[test]
+fn settings_are_written_and_found_where_xdg_config_home_leads() {
+    let case = with_podman("5.4.2").env("XDG_CONFIG_HOME", "/srv/cfg").env("SUDO_UID", "1000");
+    case.machine.write("/proc/self/stat", "9 (kind-wsl) S 8 9 8 0");
+    case.machine.write("/proc/8/stat", "8 (sudo) S 0 8 8 0");
+    case.machine.write("/proc/8/environ", "XDG_CONFIG_HOME=/srv/cfg\0");
+    let case = case.file("/srv/cfg/keep", "");
+    std::os::unix::fs::chown(case.machine.path("/srv/cfg"), Some(1000), Some(1000)).unwrap();
+    let seen = case.run("setup --yes --only podman").expect(0, "");
+    let drop_in = "/srv/cfg/containers/containers.conf.d/50-kind-wsl.conf";
+    assert!(case.machine.path(drop_in).exists(), "{}", seen.stdout);
+    assert!(!case.machine.path("/home/dev/.config").exists());
+    assert!(check(&case, "pids").to_string().contains(drop_in));
+    case.run("undo --yes").expect(0, "");
+    assert!(!case.machine.path("/srv/cfg/containers").exists());
 }

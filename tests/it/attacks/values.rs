@@ -95,7 +95,7 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
 #[test]
 fn the_names_of_files_are_shown_and_not_obeyed() {
     for name in [HOSTILE, FORGED] {
-        let drop_in = format!("/home/dev/.config/containers/containers.conf.d/{name}.conf");
+        let drop_in = format!("/home/dev/.config/containers/containers.conf.d/99-{name}.conf");
         let case = Case::new(Layout::Modern).file(&drop_in, "[engine]\ncgroup_manager = \"systemd\"\n");
         let seen = both(&case, &everything());
         assert_eq!(seen.code, 1, "{seen:?}");
