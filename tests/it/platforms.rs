@@ -147,6 +147,7 @@ fn inspect_reads_below_the_root_of_a_cgroup_namespace() {
     assert_eq!(tree["memory"]["current"], 41_943_040, "{document}");
     let names: Vec<_> = tree["children"].as_array().unwrap().iter().map(|child| &child["name"]).collect();
     assert_eq!(names, ["init.scope", "non-systemd"]);
+}
 
 /// A machine with this podman installed.
 fn with_podman(version: &str) -> Case {
