@@ -179,9 +179,8 @@ fn a_configuration_file_that_is_too_large_or_too_deep_is_refused_at_once() {
         format!("x = {{ {dots}b = 1 }}\n"),
         format!("a = {}{}\n", "[".repeat(100_000), "]".repeat(100_000)),
     ] {
-        let case = Case::new(Layout::Modern)
-            .file("/home/dev/.config/containers/containers.conf", &text)
-            .podman_3();
+        let case =
+            Case::new(Layout::Modern).file("/home/dev/.config/containers/containers.conf", &text).podman_3();
         let begin = Instant::now();
         for command in ["plan --only podman", "doctor"] {
             let seen = case.run(command);
