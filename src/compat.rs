@@ -87,8 +87,6 @@ pub(crate) struct PodmanRules {
     pub(crate) no_iptables: Fact,
     pub(crate) leaves_boltdb: Fact,
     pub(crate) no_cni: Fact,
-    pub(crate) migrates_boltdb: Fact,
-    pub(crate) no_boltdb: Fact,
     pub(crate) policy_in_usr: Fact,
     pub(crate) labels_as_list: Fact,
 }

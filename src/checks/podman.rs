@@ -7,7 +7,6 @@ use super::kind::{RunContext, ask};
 use super::{Check, CheckContext, Cost, Outcome, Run, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::compat::{COMPAT, crun_floor};
-use crate::facts::containers::storage_dir;
 use crate::fix::{Fix, command, setup, setup_line};
 use crate::host::Cmd;
 use crate::inspect::node;
@@ -24,7 +23,6 @@ pub(super) static CHECKS: &[&Check] = &[
     &ALL_OF_LOGS,
     &CGROUP_MANAGER,
     &STORAGE,
-    &DATABASE,
     &STORAGE_PLACE,
     &DATABASE,
     &PIDS,
@@ -332,32 +330,6 @@ static STORAGE_PLACE: Check = of_podman(
         )
     },
 );
-
-/// podman uses BoltDB as long as this file exists (podman `libpod/runtime.go`, `getDBState`).
-const BOLT: &str = "libpod/bolt_state.db";
-
-static DATABASE: Check = of_podman("database", "podman 6 will find the containers", |c| {
-    with_version(c, |podman| {
-        let storage = storage_dir(&c.facts.user);
-        let exists = |name: &str| c.system.exists(storage.join(name).as_str());
-        if !exists(BOLT) || exists("db.sql") {
-            return Outcome::ok("podman does not keep its containers in BoltDB");
-        }
-        let details = format!("podman {} keeps its containers in BoltDB ({BOLT})", podman.release());
-        let migrate = "podman system migrate --migrate-db";
-        if COMPAT.podman.no_boltdb.is_true_of(podman) {
-            return Outcome::warning(details, "podman 6 does not show these containers", command(migrate));
-        }
-        if COMPAT.podman.migrates_boltdb.is_true_of(podman) {
-            return Outcome::warning(details, "podman 6 does not read BoltDB", command(migrate));
-        }
-        let since = COMPAT.podman.migrates_boltdb.since();
-        Outcome::limited(details).then(format!(
-            "before an update to podman 6, install podman {since} or a later 5.x and run `{migrate}`"
-        ))
-    })
-})
-.needs(const { &[&PODMAN] });
 
 // The limit of the nodes that run; if none does, the one that podman will set.
 pub(crate) static PIDS: Check = of_podman("pids", "a node may have many processes", |c| {

@@ -173,22 +173,6 @@ fn podman_6_needs_pasta_and_nft_and_no_iptables_or_slirp4netns() {
     assert_eq!(check(&case, "nft")["evidence"], "nft is not installed");
 }
 
-#[test]
-fn containers_in_boltdb_are_named_before_an_update_to_podman_6_loses_them() {
-    let bolt = "/home/dev/.local/share/containers/storage/libpod/bolt_state.db";
-    let database = |version: &str| check(&with_podman(version).file(bolt, "bolt"), "database");
-    let old = database("4.3.1");
-    assert_eq!(old["verdict"], "ok", "{old}");
-    assert!(old.to_string().contains("install podman 5.8.1 or a later 5.x"), "{old}");
-    for version in ["5.8.4", "6.1.3"] {
-        let found = database(version);
-        assert_eq!(found["fix"], "podman system migrate --migrate-db", "{found}");
-    }
-    let migrated = with_podman("5.8.4").file(bolt, "bolt");
-    let migrated = migrated.file("/home/dev/.local/share/containers/storage/db.sql", "sqlite");
-    assert_eq!(check(&migrated, "database")["verdict"], "ok");
-}
-
 /// podman follows `XDG_CONFIG_HOME`, and so do plan, setup, doctor and undo.
 #[test]
 fn settings_are_written_and_found_where_xdg_config_home_leads() {
