@@ -42,7 +42,7 @@ pub(super) fn facts_after(assumed: &Assumed<'_>, now: &Facts) -> Facts {
 /// How a stage or a check differs after the update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Effect {
+enum DifferenceKind {
     /// It becomes necessary, or fails.
     New,
     Blocked,
@@ -55,7 +55,7 @@ enum Effect {
 #[derive(Debug, Serialize)]
 struct Difference {
     id: &'static str,
-    effect: Effect,
+    effect: DifferenceKind,
     before: Side,
     after: Side,
 }
@@ -81,10 +81,10 @@ fn stage_difference(before: &Planned, after: &Planned) -> Option<Difference> {
     let effect = match (before.verdict, after.verdict) {
         (Blocked, Blocked) if before.why == after.why => return None,
         (Required, Required) if sides[0].changes == sides[1].changes => return None,
-        (Required, Required) => Effect::Changed,
-        (_, Blocked) => Effect::Blocked,
-        (_, Required) => Effect::New,
-        (Required | Blocked, _) => Effect::NoLonger,
+        (Required, Required) => DifferenceKind::Changed,
+        (_, Blocked) => DifferenceKind::Blocked,
+        (_, Required) => DifferenceKind::New,
+        (Required | Blocked, _) => DifferenceKind::NoLonger,
         _ => return None,
     };
     let [before, side] = sides;
@@ -138,9 +138,9 @@ pub(super) fn show_checks(assumed: &Assumed<'_>, before: &[CheckReport], after: 
         let before = known.get(after.id)?;
         let effect = match (before.status, after.status) {
             (b, a) if b == a && (before.passed() || before.details == after.details) => return None,
-            (b, a) if b == a => Effect::Changed,
-            (_, Status::Warning | Status::Error) => Effect::New,
-            (Status::Warning | Status::Error, _) => Effect::NoLonger,
+            (b, a) if b == a => DifferenceKind::Changed,
+            (_, Status::Warning | Status::Error) => DifferenceKind::New,
+            (Status::Warning | Status::Error, _) => DifferenceKind::NoLonger,
             _ => return None,
         };
         Some(Difference { id: after.id, effect, before: check_side(before), after: check_side(after) })
@@ -182,16 +182,16 @@ fn show(differences: &[Difference], what: &str) {
     }
     for difference in differences {
         let (word, style) = match difference.effect {
-            Effect::New if what == "checks" => ("new problem", RED),
-            Effect::New => ("now needed", YELLOW),
-            Effect::Blocked => ("now blocked", RED),
-            Effect::NoLonger if what == "checks" => ("solved", GREEN),
-            Effect::NoLonger => ("not needed", GREEN),
-            Effect::Changed => ("changed", YELLOW),
+            DifferenceKind::New if what == "checks" => ("new problem", RED),
+            DifferenceKind::New => ("now needed", YELLOW),
+            DifferenceKind::Blocked => ("now blocked", RED),
+            DifferenceKind::NoLonger if what == "checks" => ("solved", GREEN),
+            DifferenceKind::NoLonger => ("not needed", GREEN),
+            DifferenceKind::Changed => ("changed", YELLOW),
         };
         out(&columns(&[(word, 12, style), (difference.id, 16, BOLD)], &difference.after.why, width()));
         let row = |label: &str, text: &str| out(&columns(&[("", 12, DIM), (label, 16, DIM)], text, width()));
-        if difference.effect == Effect::Changed && difference.before.why != difference.after.why {
+        if difference.effect == DifferenceKind::Changed && difference.before.why != difference.after.why {
             row("before", &difference.before.why);
         }
         for change in

@@ -87,7 +87,7 @@ fn a_file_that_waits_for_the_restart_is_listed_once_however_many_settings_change
     let document = diagnosed(&case, 4);
     let evidence = check(&document, "restart")["evidence"].as_str().unwrap();
     assert_eq!(evidence.matches(".wslconfig").count(), 1, "{evidence}");
-    let plan = case.run("plan --only restart").stdout;
+    let plan = case.run("plan --diff --only restart").stdout;
     assert_eq!(plan.matches(".wslconfig").count(), 1, "{plan}");
 }
 
@@ -117,7 +117,7 @@ fn each_setting_that_was_lost_is_set_again_by_the_stage_that_sets_it() {
 fn one_check_alone_and_their_list() {
     let case = Case::new(Layout::Classic);
     let seen = case.run("doctor --only cgroup").expect(4, "");
-    assert!(seen.stdout.starts_with("error     cgroup "), "{}", seen.stdout);
+    assert!(seen.stdout.starts_with("error   cgroup "), "{}", seen.stdout);
     assert!(case.run("doctor --list").expect(0, "").stdout.contains("kind-wrapper"));
     case.run("doctor --only cgruop").expect(
         2,
