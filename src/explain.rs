@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::sync::LazyLock;
 
 pub use causes::{Presence, presence};
-pub use table::{Fit, Id, Kind, Symptom, Table};
+pub use table::{MatchStrength, Id, EntryKind, Symptom, Table};
 
 use normalize::Normalized;
 use pattern::{Index, Pattern};
@@ -24,7 +24,7 @@ pub struct Match {
     pub symptom: &'static Symptom,
     /// Where the line begins in which it shows, as an offset in the text.
     pub at: usize,
-    pub fit: Fit,
+    pub fit: MatchStrength,
 }
 
 impl Match {
@@ -49,7 +49,7 @@ struct Known {
     table: Table,
     index: Index,
     /// For each pattern of the index: which symptom's, how well it fits, how much it pins down.
-    owners: Vec<(usize, Fit, usize)>,
+    owners: Vec<(usize, MatchStrength, usize)>,
 }
 
 static KNOWN: LazyLock<Result<Known, String>> = LazyLock::new(|| {
@@ -105,7 +105,7 @@ pub fn diagnose(text: &str) -> Vec<Match> {
 
 /// How well a symptom fits, the smaller the better: what kind of pattern fits, how much of the text is pinned down, where
 /// it begins.
-type Rank = (Fit, Reverse<usize>, usize);
+type Rank = (MatchStrength, Reverse<usize>, usize);
 
 /// How far each symptom is from its first cause among those that were found.
 fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
@@ -115,7 +115,7 @@ fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
         for (this, (symptom, _)) in found.iter().enumerate() {
             // A message that has several causes is no proof of any.
             let is_above =
-                |other: &(&Symptom, Rank)| other.1.0 == Fit::Exact && symptom.follows.contains(&other.0.id);
+                |other: &(&Symptom, Rank)| other.1.0 == MatchStrength::Exact && symptom.follows.contains(&other.0.id);
             let above = found.iter().zip(&depths).filter(|(other, _)| is_above(other));
             depths[this] = above.map(|(_, depth)| depth + 1).max().unwrap_or(0);
         }

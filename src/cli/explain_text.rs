@@ -15,7 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::explain::causes::checks;
 use crate::explain::input::Input;
 use crate::explain::table::{Table, address};
-use crate::explain::{self, Fit, Kind, Match, Presence, Symptom, presence};
+use crate::explain::{self, MatchStrength, EntryKind, Match, Presence, Symptom, presence};
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::ui::{
@@ -103,7 +103,7 @@ impl Machine {
         let is_present = matches!(cause, Some(Presence::Present(_)));
         let advice = match symptom.kind {
             // The check that failed knows what to do better than the family.
-            Kind::Family if is_present => {
+            EntryKind::Family if is_present => {
                 let failed = |report: &&CheckReport| matches!(report.status, Status::Error | Status::Warning);
                 reports.iter().find(failed).map(|report| report.fix.clone()).or_else(general)
             }
@@ -124,11 +124,11 @@ impl Machine {
             .collect();
         let is_absent = |here: &Here| matches!(here.cause, Some(Presence::Absent(_)));
         let is_present = |(m, here): &(Match, Here)| {
-            m.symptom.kind == Kind::Symptom
-                && m.fit <= Fit::Outer
+            m.symptom.kind == EntryKind::Symptom
+                && m.fit <= MatchStrength::Outer
                 && matches!(here.cause, Some(Presence::Present(_)))
         };
-        if judged.first().is_some_and(|(m, here)| m.symptom.kind == Kind::Symptom && is_absent(here))
+        if judged.first().is_some_and(|(m, here)| m.symptom.kind == EntryKind::Symptom && is_absent(here))
             && let Some(index) = judged.iter().position(is_present)
         {
             judged[..=index].rotate_right(1);
@@ -148,7 +148,7 @@ impl Here {
         let join = |parts: &[&str]| {
             parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
         };
-        if symptom.kind != Kind::Symptom || !matches!(self.cause, Some(Presence::Absent(_))) {
+        if symptom.kind != EntryKind::Symptom || !matches!(self.cause, Some(Presence::Absent(_))) {
             return (command, join(&[sentence.as_deref().unwrap_or_default(), &symptom.fix]));
         }
         let run = command.map_or_else(String::new, |line| format!("run `{line}`."));
@@ -165,7 +165,7 @@ impl Here {
         }
     }
 
-    fn as_json(&self, symptom: &Symptom, fit: Fit, line: Option<&str>) -> Value {
+    fn as_json(&self, symptom: &Symptom, fit: MatchStrength, line: Option<&str>) -> Value {
         let (present, evidence) = match &self.cause {
             Some(Presence::Present(e)) => (Some(true), Some(e)),
             Some(Presence::Absent(e)) => (Some(false), Some(e)),
@@ -180,7 +180,7 @@ impl Here {
             "check": symptom.check, "command": command, "fix": fix,
             "checks": self.checks.iter().map(|c| json!({ "id": c.id, "verdict": c.status, "evidence": c.details })).collect::<Vec<_>>(),
             "thread": threads.first(), "threads": threads, "tags": symptom.tags,
-            "also_of_others": fit != Fit::Exact, "seen": line, "present": present, "evidence": evidence,
+            "also_of_others": fit != MatchStrength::Exact, "seen": line, "present": present, "evidence": evidence,
         })
     }
 }
@@ -202,7 +202,7 @@ pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
 pub(super) fn known_as_json(symptoms: &[&Symptom], global: &Global) -> Result<Value, Failure> {
     table()?;
     let machine = Machine::for_the(symptoms, global);
-    Ok(symptoms.iter().map(|s| machine.look(s).as_json(s, Fit::Exact, None)).collect())
+    Ok(symptoms.iter().map(|s| machine.look(s).as_json(s, MatchStrength::Exact, None)).collect())
 }
 
 /// Prints an entry that the caller chose by its ID.
@@ -229,7 +229,7 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
     let lines = input.text.trim_end().lines().count();
     let place = (lines > 1 && input.left_out == 0)
         .then(|| format!("(line {} of {lines})", best.line_number(&input.text).min(lines)));
-    show(best.symptom, here, best.fit == Fit::Outer, place, detail)?;
+    show(best.symptom, here, best.fit == MatchStrength::Outer, place, detail)?;
     match detail {
         Detail::Brief => {}
         // What a family says of the same line is said better by the headline.
@@ -237,13 +237,13 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
             &others
                 .iter()
                 .map(|(m, _)| m)
-                .filter(|m| m.at != best.at || m.symptom.kind == Kind::Symptom)
+                .filter(|m| m.at != best.at || m.symptom.kind == EntryKind::Symptom)
                 .collect::<Vec<_>>(),
         ),
         Detail::Full => {
             for (other, here) in others {
                 out("");
-                show(other.symptom, here, other.fit == Fit::Outer, None, detail)?;
+                show(other.symptom, here, other.fit == MatchStrength::Outer, None, detail)?;
             }
         }
     }
@@ -277,7 +277,7 @@ fn show(
         return Ok(());
     }
     out("");
-    let is_family = symptom.kind == Kind::Family;
+    let is_family = symptom.kind == EntryKind::Family;
     if let Some(cause) = &here.cause {
         let (style, word, details) = match cause {
             Presence::Present(e) => (RED, "AFFECTED", e.clone()),

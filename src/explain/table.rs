@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Id {
 /// What kind of entry it is, best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum EntryKind {
     /// A message with a known cause and fix.
     #[default]
     Symptom,
@@ -55,7 +55,7 @@ pub enum Kind {
     Harmless,
 }
 
-impl Kind {
+impl EntryKind {
     /// The IDs of entries of this kind.
     const fn ids(self) -> std::ops::RangeInclusive<u16> {
         match self {
@@ -103,7 +103,7 @@ pub struct Theme {
 pub struct Symptom {
     pub id: Id,
     #[serde(skip)]
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Which theme it belongs to.
     pub theme: String,
     /// The component that failed, which may be another than the one that reports it.
@@ -153,21 +153,21 @@ impl Symptom {
     }
 
     /// Every pattern, and how well a message fits that it finds.
-    pub(super) fn fits(&self) -> impl Iterator<Item = (&String, Fit)> {
+    pub(super) fn fits(&self) -> impl Iterator<Item = (&String, MatchStrength)> {
         let own = match self.kind {
-            Kind::Symptom => Fit::Exact,
-            Kind::Family => Fit::Family,
-            Kind::Harmless => Fit::Harmless,
+            EntryKind::Symptom => MatchStrength::Exact,
+            EntryKind::Family => MatchStrength::Family,
+            EntryKind::Harmless => MatchStrength::Harmless,
         };
         let patterns = self.patterns.iter().map(move |p| (p, own));
-        let outer = self.outer.iter().map(|p| (p, Fit::Outer));
-        patterns.chain(outer).chain(self.boilerplate.iter().map(|p| (p, Fit::Boilerplate)))
+        let outer = self.outer.iter().map(|p| (p, MatchStrength::Outer));
+        patterns.chain(outer).chain(self.boilerplate.iter().map(|p| (p, MatchStrength::Boilerplate)))
     }
 }
 
 /// How well an entry fits a text, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fit {
+pub enum MatchStrength {
     /// A message of this cause and no other.
     Exact,
     /// A message of this component.
@@ -210,7 +210,7 @@ impl Table {
         table.themes.append(&mut others.themes);
         table.components.append(&mut others.components);
         table.symptoms.append(&mut others.symptoms);
-        for (kind, entries) in [(Kind::Family, others.families), (Kind::Harmless, others.harmless)] {
+        for (kind, entries) in [(EntryKind::Family, others.families), (EntryKind::Harmless, others.harmless)] {
             table.symptoms.extend(entries.into_iter().map(|entry| Symptom { kind, ..entry }));
         }
         let mut seen = BTreeSet::new();
@@ -265,7 +265,7 @@ impl Table {
         if symptom.fits().next().is_none() {
             return Err("it has no pattern".to_owned());
         }
-        let needs_own = symptom.kind == Kind::Symptom;
+        let needs_own = symptom.kind == EntryKind::Symptom;
         if needs_own && symptom.patterns.is_empty() && symptom.no_message.is_none() {
             return Err("without a message of its own it has to say why in `no_message`".to_owned());
         }

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::settings::{self, Setting};
+use super::settings::{self, PodmanSetting};
 
 use crate::change::{Change, FileSource, WriteFile};
 use crate::edit::toml::Value;
@@ -177,7 +177,7 @@ fn is_beaten(facts: &Facts) -> Option<Applicability> {
 }
 
 /// The settings that name our crun.
-fn wanted(facts: &Facts, file: &Utf8Path) -> Vec<Setting> {
+fn wanted(facts: &Facts, file: &Utf8Path) -> Vec<PodmanSetting> {
     let mut settings = vec![("engine.runtimes.crun", runtimes(facts, file))];
     // A runtime that another file names by its path: podman then looks at no list of runtimes.
     let runtime = if facts.containers.has_drop_ins() {

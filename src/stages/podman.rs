@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::settings::{self, Setting};
+use super::settings::{self, PodmanSetting};
 use crate::change::{Change, Edit, EditFile};
 use crate::compat::COMPAT;
 use crate::edit::toml::Value;
@@ -69,7 +69,7 @@ pub(crate) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
 }
 
 /// The settings that kind needs.
-fn wanted(facts: &Facts, answers: &Answers) -> Vec<Setting> {
+fn wanted(facts: &Facts, answers: &Answers) -> Vec<PodmanSetting> {
     let manager = manager(facts, answers);
     let text = |s: &str| Value::Str(s.to_owned());
     let mut settings = vec![
@@ -91,19 +91,19 @@ fn is_right(key: &str, now: &str, wanted: &Value) -> bool {
 }
 
 /// The settings that podman does not have.
-fn differing(facts: &Facts, answers: &Answers) -> Vec<Setting> {
-    let has = |(key, value): &Setting| {
+fn differing(facts: &Facts, answers: &Answers) -> Vec<PodmanSetting> {
+    let has = |(key, value): &PodmanSetting| {
         facts.containers.winner(key).is_some_and(|winner| is_right(key, &winner.setting.value, value))
     };
     wanted(facts, answers).into_iter().filter(|setting| !has(setting)).collect()
 }
 
 /// The settings of our file: what no other file sets as kind needs it.
-fn ours(facts: &Facts, answers: &Answers, file: &Utf8Path) -> Vec<Setting> {
+fn ours(facts: &Facts, answers: &Answers, file: &Utf8Path) -> Vec<PodmanSetting> {
     if !facts.containers.has_drop_ins() {
         return differing(facts, answers);
     }
-    let is_set = |(key, value): &Setting| {
+    let is_set = |(key, value): &PodmanSetting| {
         facts.containers.value_without(file, key).is_some_and(|now| is_right(key, &now, value))
     };
     wanted(facts, answers).into_iter().filter(|setting| !is_set(setting)).collect()

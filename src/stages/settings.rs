@@ -13,7 +13,7 @@ use crate::facts::containers::{Winner, containers_conf, drop_in};
 use crate::stage::Applicability;
 
 /// A dotted key and its value.
-pub(super) type Setting = (&'static str, Value);
+pub(super) type PodmanSetting = (&'static str, Value);
 
 /// The file that has the settings of a stage.
 pub(super) fn file(facts: &Facts, drop_in_name: &str) -> Utf8PathBuf {
@@ -35,7 +35,7 @@ pub(super) fn moving(facts: &Facts, file: &Utf8Path) -> String {
 }
 
 /// What keeps these settings from taking effect in this file.
-pub(super) fn blocked(facts: &Facts, file: &Utf8Path, settings: &[Setting]) -> Option<Applicability> {
+pub(super) fn blocked(facts: &Facts, file: &Utf8Path, settings: &[PodmanSetting]) -> Option<Applicability> {
     let is_foreign =
         facts.containers.has_drop_ins() && facts.containers.file(file).is_some_and(|f| !f.is_ours);
     if is_foreign && !settings.is_empty() {
@@ -60,7 +60,7 @@ fn beaten(file: &Utf8Path, key: &str, winner: Winner<'_>) -> Applicability {
 }
 
 /// The changes that make these settings.
-pub(super) fn changes(facts: &Facts, stage: &str, file: &Utf8Path, settings: Vec<Setting>) -> Vec<Change> {
+pub(super) fn changes(facts: &Facts, stage: &str, file: &Utf8Path, settings: Vec<PodmanSetting>) -> Vec<Change> {
     let owner = super::user(facts);
     if settings.is_empty() {
         return Vec::new();
@@ -69,7 +69,7 @@ pub(super) fn changes(facts: &Facts, stage: &str, file: &Utf8Path, settings: Vec
         let write = WriteFile { owner, ..WriteFile::config(file.as_str(), text(stage, settings)) };
         return vec![write.into()];
     }
-    let edit = |(key, value): Setting| {
+    let edit = |(key, value): PodmanSetting| {
         let edit = Edit::Toml { path: key.split('.').map(ToOwned::to_owned).collect(), value };
         EditFile::new(file.to_owned(), edit, owner).into()
     };
@@ -77,7 +77,7 @@ pub(super) fn changes(facts: &Facts, stage: &str, file: &Utf8Path, settings: Vec
 }
 
 /// The text of a drop-in.
-fn text(stage: &str, settings: Vec<Setting>) -> String {
+fn text(stage: &str, settings: Vec<PodmanSetting>) -> String {
     let mut tables: BTreeMap<&str, Vec<(&str, Value)>> = BTreeMap::new();
     for (key, value) in settings {
         let (table, key) = key.rsplit_once('.').unwrap_or(("", key));

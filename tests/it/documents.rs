@@ -6,7 +6,7 @@ use std::fmt::Write;
 use kind_wsl::checks::verify;
 use kind_wsl::explain::causes::checks;
 use kind_wsl::explain::table::address;
-use kind_wsl::explain::{Kind, Symptom, Table, table};
+use kind_wsl::explain::{EntryKind, Symptom, Table, table};
 use kind_wsl::fix::Advice;
 use kind_wsl::provider::Provider;
 use kind_wsl::stages::STAGES;
@@ -85,7 +85,7 @@ fn troubleshooting() -> String {
         writeln!(text, "\n## {}", theme.title).unwrap();
         for symptom in table.symptoms.iter().filter(|s| s.theme == theme.id) {
             writeln!(text, "\n### {}: {}\n", symptom.id, symptom.title).unwrap();
-            if symptom.kind == Kind::Family {
+            if symptom.kind == EntryKind::Family {
                 writeln!(text, "A family: messages of {}.\n", table.component(symptom)).unwrap();
             }
             for pattern in &symptom.patterns {

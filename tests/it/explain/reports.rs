@@ -1,7 +1,7 @@
 //! Messages of public reports: the 28 that the project was judged by, others of the same kinds, other wordings of all
 //! of them, and ordinary logs, which are none of them.
 
-use kind_wsl::explain::{Fit, Id, Kind, diagnose, table};
+use kind_wsl::explain::{MatchStrength, Id, EntryKind, diagnose, table};
 use serde::Deserialize;
 
 use crate::explain::forms::wrapped;
@@ -174,10 +174,10 @@ fn two_thousand_lines_of_ordinary_logs_match_nothing() {
 fn fixed_text_never_outweighs_a_line_that_states_a_result() {
     let log = "[kubelet-check] The kubelet is healthy after 19s\n[api-check] The API server is not healthy after 20m0s\n\nUnfortunately, an error has occurred:\n\tcontext deadline exceeded\n\nThis error is likely caused by:\n\t- The kubelet is not running\n\t- The kubelet is unhealthy due to a misconfiguration of the node in some way (required cgroups disabled)\n";
     let found = diagnose(log);
-    assert_eq!((found[0].symptom.id, found[0].fit), (Id(89), Fit::Exact));
+    assert_eq!((found[0].symptom.id, found[0].fit), (Id(89), MatchStrength::Exact));
     assert!(found[0].symptom.check.contains("crictl logs"), "{}", found[0].symptom.check);
     let kubelet = found.iter().find(|m| m.symptom.id == Id(13)).unwrap();
-    assert_eq!(kubelet.fit, Fit::Boilerplate);
+    assert_eq!(kubelet.fit, MatchStrength::Boilerplate);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn what_is_harmless_without_root_comes_last() {
         "disabling OOM events: open /dev/kmsg: operation not permitted\nFailed to ApplyOOMScoreAdj";
     let found = diagnose(harmless);
     assert!(
-        found.iter().all(|m| m.symptom.kind == Kind::Harmless) && found.len() == 2,
+        found.iter().all(|m| m.symptom.kind == EntryKind::Harmless) && found.len() == 2,
         "{:?}",
         ids(harmless)
     );
@@ -203,7 +203,7 @@ fn a_bare_refusal_or_service_path_is_no_exact_symptom() {
         "Error code: Wsl/Service/E_UNEXPECTED",
     ] {
         let found = diagnose(text);
-        assert!(!found.is_empty() && found.iter().all(|m| m.fit != Fit::Exact), "{text}: {:?}", ids(text));
+        assert!(!found.is_empty() && found.iter().all(|m| m.fit != MatchStrength::Exact), "{text}: {:?}", ids(text));
     }
 }
 
