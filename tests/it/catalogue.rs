@@ -298,7 +298,8 @@ fn versions_are_compared_with_facts_of_the_compatibility_data_alone() {
                 continue;
             }
             files += 1;
-            for line in lines_of_code(&path) {
+            // A version may be printed anywhere.
+            for line in lines_of_code(&path).into_iter().filter(|line| !line.contains("format!(")) {
                 for rule in ["Version::from([", ".major()", ".minor()", "is_before(\""] {
                     assert!(!line.contains(rule), "{}: {}", path.display(), line.trim());
                 }
