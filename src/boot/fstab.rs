@@ -83,8 +83,12 @@ pub(super) fn unknown_types(system: &dyn System, entries: &[FstabEntry], release
     wanted.into_iter().filter(|name| !has_module(name)).map(ToOwned::to_owned).collect()
 }
 
-/// Whether the devices that these lines name exist, as far as `/dev` shows them.
+/// Whether the devices that these lines name exist, as far as `/dev` shows them: the tree of a system that does not run
+/// has no `/dev/null`, and its devices are unknown.
 pub(super) fn devices(system: &dyn System, entries: &[FstabEntry]) -> BTreeMap<String, bool> {
+    if !system.exists("/dev/null") {
+        return BTreeMap::new();
+    }
     let path = |source: &str| {
         let (key, value) = source.split_once('=').unwrap_or(("", source));
         let value = value.trim_matches('"');

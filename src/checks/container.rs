@@ -157,8 +157,9 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a test makes its files and programs")]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "a test makes its files and programs")]
+
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;

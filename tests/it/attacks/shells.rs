@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Where a shell is named in the program, and why that is none of data. docs/dev/attacks.md lists the same.
-const NAMED: [(&str, &str); 6] = [
+const NAMED: [(&str, &str); 7] = [
     // The wrapper script: our own path in single quotes, with `'\''` for a quote in it.
     ("src/stages/tools.rs", "#!/bin/sh"),
     // The user's login shell prints its PATH, as the user: a constant.
@@ -14,6 +14,8 @@ const NAMED: [(&str, &str); 6] = [
     ("src/host/account.rs", "/bin/sh"),
     // Windows' command prompt: one line of a system path, names of [A-Za-z0-9._-] and a path of [A-Za-z0-9._/-].
     ("src/cli/restart/hands.rs", "cmd.exe"),
+    // The container probe, as the user: a constant, with the bytes of the test program as octal escapes of printf.
+    ("src/checks/container.rs", "\"sh\", \"-c\", script.as_str()"),
     // In a node, not here: two calls of crictl in one go, a constant.
     ("src/inspect/pods.rs", "\"sh\", \"-c\", ASK"),
 ];

@@ -102,7 +102,7 @@ fn the_names_of_files_are_shown_and_not_obeyed() {
         shown(name, &seen);
         let link = format!("/srv/{name}/wsl.conf");
         let case = Case::new(Layout::Modern).file(&link, "[automount]\n").link("/etc/wsl.conf", &link);
-        shown(name, &both(&case, "plan"));
+        shown(name, &both(&case, "plan --diff"));
         let case = Case::new(Layout::Modern).link("/home/dev/.local/bin/crun", name);
         shown(name, &both(&case, &everything()));
     }

@@ -103,7 +103,7 @@ fn a_crun_that_comes_with_the_packages_is_announced_and_one_that_is_there_is_fou
 
 #[test]
 fn the_final_check_is_announced_if_setup_will_run_it() {
-    for (provider, checks) in [("podman", 9), ("docker", 5)] {
+    for (provider, checks) in [("podman", 10), ("docker", 5)] {
         let case = Case::new(Layout::Plain);
         let args = format!("--provider {provider}");
         assert_eq!(

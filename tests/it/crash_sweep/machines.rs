@@ -32,7 +32,7 @@ const PODMAN: Row = Row {
     furnish: |_| {},
     guide: false,
     provider: "podman",
-    checks: 9,
+    checks: 10,
     whole: false,
 };
 

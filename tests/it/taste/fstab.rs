@@ -139,8 +139,6 @@ fn any_encoding_of_the_other_lines_is_accepted_and_kept() {
     let subids = b"j\xfcrgen:100000:65536\n".to_vec();
     let case = Case::new(Layout::Classic)
         .file(FSTAB, &table)
-        // A device that does not exist would stop the start.
-        .file("/dev/sda1", "")
         .file("/etc/subuid", &subids)
         .file("/etc/subgid", &subids);
     let case = set_up(case, "");
