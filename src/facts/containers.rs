@@ -99,7 +99,7 @@ pub struct Winner<'c> {
 /// The place, for people.
 impl std::fmt::Display for Winner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` (line {})", self.path, self.setting.line)
+        write!(f, "{} (line {})", self.path, self.setting.line)
     }
 }
 

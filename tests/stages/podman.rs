@@ -55,7 +55,7 @@ fn the_same_site_drop_in_loses_with_podman_5_and_blocks_with_podman_6() {
     assert_eq!(verdict("5.4.2", &files), format!("satisfied: {MAIN} has every setting"));
     assert_eq!(
         verdict("6.1.3", &files),
-        "blocked: `/etc/containers/containers.conf.d/90-site.conf` (line 2) is read after \
+        "blocked: /etc/containers/containers.conf.d/90-site.conf (line 2) is read after \
          /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets containers.log_driver to \"journald\""
     );
     // One that is sorted before ours loses.
@@ -70,13 +70,13 @@ fn a_drop_in_for_rootless_users_counts_from_podman_5_7_on() {
     assert!(verdict("5.7.0", &rootless).starts_with("satisfied"), "the user's main file is read later");
     assert!(
         verdict("6.1.3", &rootless)
-            .starts_with("blocked: `/etc/containers/containers.rootless.conf.d/1000/99-site.conf`")
+            .starts_with("blocked: /etc/containers/containers.rootless.conf.d/1000/99-site.conf")
     );
     let vendor = [("/usr/share/containers/containers.conf.d/99-vendor.conf", SITE.1), (MAIN, ALL)];
     assert!(verdict("5.7.0", &vendor).starts_with("satisfied"));
     assert!(
         verdict("6.1.3", &vendor)
-            .starts_with("blocked: `/usr/share/containers/containers.conf.d/99-vendor.conf` (line 2)")
+            .starts_with("blocked: /usr/share/containers/containers.conf.d/99-vendor.conf (line 2)")
     );
 }
 

@@ -64,7 +64,8 @@ impl Jail {
                 copy(&library, &library);
             }
         }
-        for program in fake::PROGRAMS.into_iter().filter(|p| *p != "crun") {
+        // The shell is the system's own: programs of the machine are scripts for it.
+        for program in fake::PROGRAMS.into_iter().filter(|p| !["crun", "sh"].contains(p)) {
             jail.case.machine.write(&format!("/usr/bin/{program}"), TOOL);
         }
         // The kernel's own are mounted there.

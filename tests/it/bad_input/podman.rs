@@ -92,7 +92,7 @@ fn a_file_that_is_read_after_ours_and_wins_is_named() {
             "setup --yes",
             1,
             "
-            error: stage `podman` cannot be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 2) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets engine.cgroup_manager to \"systemd\"
+            error: stage `podman` cannot be set up: /home/dev/.config/containers/containers.conf.d/99-mine.conf (line 2) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets engine.cgroup_manager to \"systemd\"
             hint: take engine.cgroup_manager out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
             ",
         );
@@ -105,7 +105,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
         "setup --yes",
         1,
         "
-        error: stage `crun` cannot be set up: `/home/dev/.config/containers/containers.conf.d/99-mine.conf` (line 3) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
+        error: stage `crun` cannot be set up: /home/dev/.config/containers/containers.conf.d/99-mine.conf (line 3) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
         hint: take engine.runtimes.crun out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
         ",
     );
@@ -113,7 +113,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
         "setup --yes",
         1,
         "
-        error: stage `crun` cannot be set up: `/etc/containers/containers.conf` (line 2) has podman run \"runc\" instead of crun
+        error: stage `crun` cannot be set up: /etc/containers/containers.conf (line 2) has podman run \"runc\" instead of crun
         hint: take `runtime` out of [engine] in /etc/containers/containers.conf, then run the same command again
         ",
     );

@@ -190,7 +190,7 @@ fn a_home_that_may_not_be_written_is_named() {
         "mount --bind [ROOT]/home [ROOT]/home; mount -o remount,bind,ro [ROOT]/home",
         &format!("setup {}", agreed()),
         "
-        error: stage `podman` failed: edit /home/dev/.config/containers/containers.conf: [containers] log_driver = \"k8s-file\"
+        error: stage `podman` failed: write /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf
           because: Read-only file system
         hint: the file system is mounted read-only (`findmnt -T /home/dev` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl setup` resumes from here
         ",
