@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::sync::LazyLock;
 
 pub use causes::{Presence, presence};
-pub use table::{MatchStrength, Id, EntryKind, Symptom, Table};
+pub use table::{EntryKind, Id, MatchStrength, Symptom, Table};
 
 use normalize::Normalized;
 use pattern::{Index, Pattern};
@@ -114,8 +114,9 @@ fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
     for _ in found {
         for (this, (symptom, _)) in found.iter().enumerate() {
             // A message that has several causes is no proof of any.
-            let is_above =
-                |other: &(&Symptom, Rank)| other.1.0 == MatchStrength::Exact && symptom.follows.contains(&other.0.id);
+            let is_above = |other: &(&Symptom, Rank)| {
+                other.1.0 == MatchStrength::Exact && symptom.follows.contains(&other.0.id)
+            };
             let above = found.iter().zip(&depths).filter(|(other, _)| is_above(other));
             depths[this] = above.map(|(_, depth)| depth + 1).max().unwrap_or(0);
         }

@@ -15,7 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::explain::causes::checks;
 use crate::explain::input::Input;
 use crate::explain::table::{Table, address};
-use crate::explain::{self, MatchStrength, EntryKind, Match, Presence, Symptom, presence};
+use crate::explain::{self, EntryKind, Match, MatchStrength, Presence, Symptom, presence};
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::ui::{

@@ -210,7 +210,8 @@ impl Table {
         table.themes.append(&mut others.themes);
         table.components.append(&mut others.components);
         table.symptoms.append(&mut others.symptoms);
-        for (kind, entries) in [(EntryKind::Family, others.families), (EntryKind::Harmless, others.harmless)] {
+        for (kind, entries) in [(EntryKind::Family, others.families), (EntryKind::Harmless, others.harmless)]
+        {
             table.symptoms.extend(entries.into_iter().map(|entry| Symptom { kind, ..entry }));
         }
         let mut seen = BTreeSet::new();

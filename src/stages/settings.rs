@@ -60,7 +60,12 @@ fn beaten(file: &Utf8Path, key: &str, winner: Winner<'_>) -> Applicability {
 }
 
 /// The changes that make these settings.
-pub(super) fn changes(facts: &Facts, stage: &str, file: &Utf8Path, settings: Vec<PodmanSetting>) -> Vec<Change> {
+pub(super) fn changes(
+    facts: &Facts,
+    stage: &str,
+    file: &Utf8Path,
+    settings: Vec<PodmanSetting>,
+) -> Vec<Change> {
     let owner = super::user(facts);
     if settings.is_empty() {
         return Vec::new();

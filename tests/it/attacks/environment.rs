@@ -179,13 +179,18 @@ fn root_takes_no_answer_and_no_helper_from_the_environment_of_the_callers_sudo()
     let by_hand = through_marked_sudo(&jail, variables, "-- /opt/kind-wsl plan --diff --only limits");
     assert_eq!(by_hand.code, Some(0), "{by_hand:?}");
     assert!(!by_hand.said.contains("dmesg_restrict"), "{by_hand:?}");
-    let ours =
-        through_marked_sudo(&jail, variables, "-- /usr/bin/env TERM=dumb /opt/kind-wsl plan --diff --only limits");
+    let ours = through_marked_sudo(
+        &jail,
+        variables,
+        "-- /usr/bin/env TERM=dumb /opt/kind-wsl plan --diff --only limits",
+    );
     // Of a sudo that may run anything the mirror counts, and is refused for what it is.
     assert!(ours.code == Some(2) && ours.said.contains("only https is accepted"), "{ours:?}");
     assert!(!jail.path("/fake/ran-as").exists(), "{}", jail.case.machine.text("/fake/ran-as"));
     // The variable does decide if root sets it.
-    let said = jail.run(0, &[("KIND_WSL_DMESG", "yes")], &["plan", "--diff", "--only", "limits", "--user", "dev"]).said;
+    let said = jail
+        .run(0, &[("KIND_WSL_DMESG", "yes")], &["plan", "--diff", "--only", "limits", "--user", "dev"])
+        .said;
     assert!(said.contains("dmesg_restrict"), "{said}");
 }
 

@@ -1,7 +1,7 @@
 //! Messages of public reports: the 28 that the project was judged by, others of the same kinds, other wordings of all
 //! of them, and ordinary logs, which are none of them.
 
-use kind_wsl::explain::{MatchStrength, Id, EntryKind, diagnose, table};
+use kind_wsl::explain::{EntryKind, Id, MatchStrength, diagnose, table};
 use serde::Deserialize;
 
 use crate::explain::forms::wrapped;
@@ -203,7 +203,11 @@ fn a_bare_refusal_or_service_path_is_no_exact_symptom() {
         "Error code: Wsl/Service/E_UNEXPECTED",
     ] {
         let found = diagnose(text);
-        assert!(!found.is_empty() && found.iter().all(|m| m.fit != MatchStrength::Exact), "{text}: {:?}", ids(text));
+        assert!(
+            !found.is_empty() && found.iter().all(|m| m.fit != MatchStrength::Exact),
+            "{text}: {:?}",
+            ids(text)
+        );
     }
 }
 
