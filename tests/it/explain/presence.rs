@@ -169,12 +169,12 @@ fn files_and_settings_tell_about_the_rest() {
     present(
         &machine,
         49,
-        "`/home/dev/.config/containers/containers.conf` (line 2) sets containers.log_driver to journald",
+        "/home/dev/.config/containers/containers.conf (line 2) sets containers.log_driver to journald",
     );
     absent(
         &machine,
         51,
-        "`/home/dev/.config/containers/containers.conf` (line 3) sets containers.pids_limit to 0",
+        "/home/dev/.config/containers/containers.conf (line 3) sets containers.pids_limit to 0",
     );
     machine.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\nkernelCommandLine = cgroup_no_v1=all\n");
     present(&machine, 60, "/mnt/c/Users/dev/.wslconfig says kernelCommandLine = cgroup_no_v1=all");
