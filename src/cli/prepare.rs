@@ -77,11 +77,11 @@ impl StageArgs {
 
     /// Has the facts of the system at `--root` be those that it has in the WSL of `--assume`.
     pub(crate) fn make_assumptions(&self, session: &mut Session) -> Result<(), Failure> {
-        let Some(version) = self.assumed_wsl()? else { return Ok(()) };
-        if session.host.is_live() {
+        if !self.assume.is_empty() && session.host.is_live() {
             let hint = "add `--root DIR`: `--assume` is for a system that is not running";
             return Err(Failure::usage("`--assume` requires `--root`", hint));
         }
+        let Some(version) = self.assumed_wsl()? else { return Ok(()) };
         session.host.set_env(ASSUMED_WSL, version.as_str());
         Ok(())
     }
