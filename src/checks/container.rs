@@ -43,6 +43,8 @@ static CAUSES: &[&Check] = &[
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The exit code of timeout(1).
 const TIMED_OUT: i32 = 124;
+/// The same if only its SIGKILL ended the command; also that of a container that was killed.
+const KILLED: i32 = 137;
 
 /// It runs in a session of its own, so that it cleans up even if kind-wsl is interrupted or killed. The options are those
 /// of a node (kind `pkg/cluster/internal/providers/podman/provision.go`), whose limits are set inside it.
@@ -90,6 +92,7 @@ pub(super) static CONTAINER: Check = check("container", "a container starts on a
     match output.code {
         0 => Outcome::ok("podman started a container on a bridge network and removed it"),
         TIMED_OUT => Outcome::unknown("no container had started after 8 s"),
+        KILLED => Outcome::unknown("the container was killed, or had not ended after 9 s"),
         code => {
             let said = complaint(&output).map_or_else(|| format!("exit code {code}"), ToOwned::to_owned);
             let fix = command(format!("kind-wsl explain {}", quote(&said)));

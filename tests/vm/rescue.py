@@ -41,7 +41,7 @@ class Rescue:
             self.machine.write_wslconfig(CONFIG)
             self.machine.start()
             self.subject.install()
-            self.machine.root("cat > /tmp/init <<'END'\n" + REFUSES_V1 + "END\nrm /sbin/init; install -m 755 /tmp/init /sbin/init; rm /tmp/init")
+            self.machine.root("cat > /tmp/init <<'END'\n" + REFUSES_V1 + "END\nrm /sbin/init; install -m 755 /tmp/init /sbin/init; mv /tmp/init /root/init; chmod 755 /root/init")
             self.start, self.findings = Snapshot(self.machine), self.doctor()
         self.by_program()
         self.by_hand()
@@ -49,7 +49,10 @@ class Rescue:
     def by_program(self):
         machine, check = self.machine, self.story.check
         with check("with systemd on cgroup v1, as systemd 258 and later refuse it, the distribution does not start", needed=True):
+            # Setup refuses an init that is not systemd: the upgrade to such a systemd comes after it.
+            machine.root("ln -sf /lib/systemd/systemd /sbin/init")
             self.subject.call(f"{SYSTEMD_ON} {self.subject.flags}", code=3)
+            machine.root("rm /sbin/init; cp -p /root/init /sbin/init")
             machine.stop()
             try:
                 machine.ensure()

@@ -521,7 +521,10 @@ pub(crate) fn delegates(root: &Path) -> bool {
 fn container(root: &Path) -> Answer {
     match fs::read_to_string(root.join("fake/container-fails")) {
         Ok(text) => Answer::failed(126, text),
-        Err(_) => Answer::default(),
+        Err(_) => {
+            let code = fs::read_to_string(root.join("fake/container-exit")).unwrap_or_default();
+            Answer { code: code.trim().parse().unwrap_or_default(), ..Answer::default() }
+        }
     }
 }
 
