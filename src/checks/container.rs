@@ -13,7 +13,7 @@ use super::session::{BUS, NEWUIDMAP, RUNTIME_DIR, RUNTIME_OWNER, SETUID, SUBORDI
 use super::{Check, Cost, Outcome, Scope, check};
 use crate::fetch::catalogue::Arch;
 use crate::fix::command;
-use crate::host::{Cmd, Output, quote};
+use crate::host::{HostError, Cmd, Output, quote};
 use crate::provider::{Provider, can_be_wrapped, in_wrapper};
 
 /// What a container needs and is checked by itself: if one of these fails, that is the cause.
@@ -87,7 +87,9 @@ pub(super) static CONTAINER: Check = check("container", "a container starts on a
     };
     let output = match c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(TIMEOUT)) {
         Ok(output) => output,
-        Err(error) => return Outcome::unknown(error.to_string()),
+        // Its command is a whole script, which is not for a screen.
+        Err(HostError::TimedOut { .. }) => return Outcome::unknown("the test did not end within a minute"),
+        Err(_) => return Outcome::unknown("the test could not be started"),
     };
     match output.code {
         0 => Outcome::ok("podman started a container on a bridge network and removed it"),

@@ -119,6 +119,23 @@ fn a_container_that_does_not_start_is_an_error_with_podmans_message() {
 }
 
 #[test]
+fn a_container_that_timeout_kills_is_unknown_and_no_error() {
+    for (code, said) in [(124, "no container had started after 8 s"), (137, "the container was killed")] {
+        let case = with_storage(healthy()).file("/fake/container-exit", format!("{code}\n"));
+        case.run("doctor --only container").expect(0, "").says(said);
+    }
+}
+
+#[test]
+fn a_test_of_a_container_that_cannot_start_does_not_show_its_script() {
+    let case = with_storage(healthy());
+    for program in ["systemd-run", "sh"] {
+        fs::remove_file(case.machine.path(&format!("/usr/bin/{program}"))).unwrap();
+    }
+    case.run("doctor --only container").expect(0, "").says("the test could not be started");
+}
+
+#[test]
 fn no_container_is_started_if_its_cause_of_failure_is_known() {
     let case = with_storage(healthy()).file("/fake/container-fails", "Error: netavark: create bridge\n");
     let case = case.file("/fake/kernel-lacks", "bridge\n");
