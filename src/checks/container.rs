@@ -13,7 +13,7 @@ use super::session::{BUS, NEWUIDMAP, RUNTIME_DIR, RUNTIME_OWNER, SETUID, SUBORDI
 use super::{Check, Cost, Outcome, Scope, check};
 use crate::fetch::catalogue::Arch;
 use crate::fix::command;
-use crate::host::{HostError, Cmd, Output, quote};
+use crate::host::{Cmd, HostError, Output, quote};
 use crate::provider::{Provider, can_be_wrapped, in_wrapper};
 
 /// What a container needs and is checked by itself: if one of these fails, that is the cause.
