@@ -519,13 +519,11 @@ pub(crate) fn delegates(root: &Path) -> bool {
 
 /// The container that a check starts: it fails with what a test puts into `/fake/container-fails`.
 fn container(root: &Path) -> Answer {
-    match fs::read_to_string(root.join("fake/container-fails")) {
-        Ok(text) => Answer::failed(126, text),
-        Err(_) => {
-            let code = fs::read_to_string(root.join("fake/container-exit")).unwrap_or_default();
-            Answer { code: code.trim().parse().unwrap_or_default(), ..Answer::default() }
-        }
+    if let Ok(text) = fs::read_to_string(root.join("fake/container-fails")) {
+        return Answer::failed(126, text);
     }
+    let code = fs::read_to_string(root.join("fake/container-exit")).unwrap_or_default();
+    Answer { code: code.trim().parse().unwrap_or_default(), ..Answer::default() }
 }
 
 /// kubectl in a node: `/fake/readyz-fails` is its complaint, and `/fake/pods` what it lists.
