@@ -7,7 +7,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 
 pub(crate) static DELEGATE: Question = Question {
     id: "delegate",
-    prompt: "Which controllers should be delegated to the systemd user manager?",
+    prompt: "Which controllers should the user manager get?",
     help: "cgroup controllers to delegate to the systemd user manager: the five that kind uses, or all",
     form: AnswerKind::Choice(|_| {
         vec![

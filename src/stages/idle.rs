@@ -6,7 +6,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 
 pub(crate) static IDLE: Question = Question {
     id: "idle",
-    prompt: "Keep WSL (and your cluster) running after you close the last terminal?",
+    prompt: "Keep WSL running after the last terminal closes?",
     help: "keep WSL running after the last terminal closes (uses the memory of all distributions)",
     form: AnswerKind::YesNo,
     when: |facts, _| {

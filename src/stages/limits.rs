@@ -9,7 +9,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 
 pub(crate) static PRIVILEGED_PORTS: Question = Question {
     id: "privileged_ports",
-    prompt: "Allow rootless nodes to publish ports 80 and 443 (for Ingress)?",
+    prompt: "Allow rootless nodes to use ports 80 and 443?",
     help: "allow ports 80 and 443 for rootless nodes (otherwise map 8080 and 8443)",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),

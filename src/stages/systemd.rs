@@ -9,7 +9,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 
 pub(crate) static REPAIR_WSL_CONF: Question = Question {
     id: "repair_wsl_conf",
-    prompt: "Comment out the invalid lines in /etc/wsl.conf at which WSL stops reading?",
+    prompt: "Comment out the lines at which WSL stops reading?",
     help: "comment out the lines at which WSL stops reading /etc/wsl.conf",
     form: AnswerKind::YesNo,
     when: |facts, _| is_unreadable(facts),

@@ -97,7 +97,7 @@ fn without_a_terminal_the_flags_of_every_unanswered_question_are_named() {
         "setup",
         2,
         "
-        error: no terminal to ask for `--idle` (Keep WSL (and your cluster) running after you close the last terminal?), `--crun-version` (Which crun version should podman use?), `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
+        error: no terminal to ask for `--idle` (Keep WSL running after the last terminal closes?), `--crun-version` (Which crun version should podman use?), `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );
