@@ -14,7 +14,7 @@ use crate::boot::{self, FutureState, Init, Policy};
 use crate::cgroup::{self, ROOT};
 use crate::compat::{COMPAT, newest_carried};
 use crate::edit::cmdline;
-use crate::edit::wslconf::{Dialect, Document, parse_bool};
+use crate::edit::wslconf::{Dialect, Document};
 use crate::facts::{Facts, Wsl};
 use crate::host::{Cmd, FileKind, HostError, Output, Owner, Stat, System};
 use crate::suggest::did_you_mean;
@@ -153,8 +153,7 @@ impl<'s> Assumed<'s> {
             let line = cmdline::merge(&facts.kernel.cmdline, &cmdline::tokens(parameters));
             self.set("/proc/cmdline", format!("{line}\n"));
         }
-        let is_on = |document: &Document, section, key| document.get(section, key).and_then(parse_bool);
-        let systemd = is_on(&conf, "boot", "systemd") == Some(true) && future.init == Init::Systemd;
+        let systemd = conf.flag("boot", "systemd") == Some(true) && future.init == Init::Systemd;
         self.set("/run/WSL", "");
         self.set("/proc/1/comm", if systemd { "systemd\n" } else { "init\n" });
         if systemd {
@@ -174,7 +173,7 @@ impl<'s> Assumed<'s> {
         }
         mounts.push_str("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0\n");
         self.set("/proc/mounts", mounts);
-        let isolates = is_on(&config, "wsl2", "isolateDistroCgroup").unwrap_or(true);
+        let isolates = config.flag("wsl2", "isolateDistroCgroup").unwrap_or(true);
         let isolates = isolates && !wsl.is_before(&COMPAT.wsl.isolates_cgroups);
         self.update_cgroups(facts, systemd, isolates, isolates && wsl.has(&COMPAT.wsl.cgroup_namespace));
     }

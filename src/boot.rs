@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::cgroup::Mounts;
 use crate::compat::carried;
-use crate::edit::wslconf::{Dialect, Document, Grammar, parse_bool};
+use crate::edit::table::decode;
+use crate::edit::wslconf::{Dialect, Document, Grammar};
 pub use crate::facts::wsl::Policy;
 use crate::facts::wsl::{WSL_CONF, custom_kernel};
 use crate::facts::{Facts, Wsl};
@@ -181,7 +182,7 @@ impl FutureState {
             now: Now { wsl_conf: read(now, WSL_CONF.into()), fstab: read(now, FSTAB.into()) },
             cmdline: facts.kernel.cmdline.clone(),
             mounts: facts.cgroup.mounts.clone(),
-            mounted: points.map(|point| point.replace("\\040", " ")).collect(),
+            mounted: points.map(decode).collect(),
             denied: facts.windows.denied.clone(),
             users: passwd.lines().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect(),
             unknown_types: fstab::unknown_types(now, &entries, &facts.kernel.release),
@@ -241,7 +242,7 @@ impl<'f> Files<'f> {
     fn read(future: &'f FutureState, grammar: Grammar) -> Self {
         let parse = |bytes: &[u8]| Document::parse_as(bytes, Dialect::WslConf, grammar);
         let (conf, now) = (parse(&future.wsl_conf), parse(&future.now.wsl_conf));
-        let mounts = |conf: &Document| flag(conf, "automount", "mountFsTab").unwrap_or(true);
+        let mounts = |conf: &Document| conf.flag("automount", "mountFsTab").unwrap_or(true);
         Self {
             mounts_fstab: mounts(&conf),
             mounted_fstab: mounts(&now),
@@ -252,8 +253,4 @@ impl<'f> Files<'f> {
             conf,
         }
     }
-}
-
-fn flag(document: &Document, section: &str, key: &str) -> Option<bool> {
-    document.get(section, key).and_then(parse_bool)
 }

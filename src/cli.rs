@@ -230,7 +230,8 @@ pub fn main() -> Exit {
         }
     };
     ui::set_color_choice(cli.color);
-    ui::set_charset(&environment());
+    let env = environment();
+    ui::set_charset(&env);
     for (name, value) in forgotten {
         ui::err(&format!("warning: ignoring {name}: another user can change `{value}`"));
     }
@@ -242,7 +243,7 @@ pub fn main() -> Exit {
         root: cli.root,
         user: cli.user,
         given: given(&matches),
-        env: environment(),
+        env,
     };
     run(cli.command, &global).unwrap_or_else(|failure| {
         ui::fail(&failure);

@@ -149,6 +149,15 @@ impl Question {
         }
     }
 
+    /// The answers that are offered on this machine.
+    #[must_use]
+    pub fn choices(&self, facts: &Facts) -> Vec<Choice> {
+        match self.form {
+            AnswerKind::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
+            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => choices(facts),
+        }
+    }
+
     /// Turns what a person wrote into an answer.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub use marks::set_charset;
 pub use plain::Plain;
 pub use safe::{one_line, visible};
 pub use term::Term;
-pub use text::{columns, set_home, shorten, width, wrap};
+pub use text::{columns, command_row, set_home, shorten, width, wrap};
 
 /// Headings.
 pub const BOLD: Style = Style::new().bold();

@@ -1,6 +1,6 @@
 //! The rules about wsl.conf and .wslconfig.
 
-use super::{Effect, Files, Init, Policy, Reason, Rule, flag, fstab, reason};
+use super::{Effect, Files, Init, Policy, Reason, Rule, fstab, reason};
 use crate::compat::COMPAT;
 use crate::edit::cmdline;
 use crate::facts::Wsl;
@@ -27,7 +27,7 @@ pub(super) fn judge(files: &Files<'_>) -> Vec<Reason> {
         .flatten()
         .collect();
     // Safe mode turns systemd, fstab and the boot command off (WSL src/linux/init/WslDistributionConfig.cpp:101).
-    if flag(&files.config, "wsl2", "safeMode") == Some(true) {
+    if files.config.flag("wsl2", "safeMode") == Some(true) {
         found.push(safe_mode(files));
         return found;
     }
@@ -51,7 +51,7 @@ impl Files<'_> {
     }
 
     fn isolates(&self) -> bool {
-        flag(&self.config, "wsl2", "isolateDistroCgroup").unwrap_or(true)
+        self.config.flag("wsl2", "isolateDistroCgroup").unwrap_or(true)
     }
 
     fn chooses_v1(&self) -> bool {
@@ -60,7 +60,7 @@ impl Files<'_> {
 
     /// Whether PID 1 will be systemd.
     pub(super) fn starts_systemd(&self) -> bool {
-        flag(&self.conf, "boot", "systemd") == Some(true) && self.future.init == Init::Systemd
+        self.conf.flag("boot", "systemd") == Some(true) && self.future.init == Init::Systemd
     }
 
     fn systemd_needs_v2(&self) -> bool {
@@ -250,7 +250,7 @@ fn unread(files: &Files<'_>) -> Option<Reason> {
     }
     let mut repaired = files.conf.clone();
     repaired.repair();
-    if flag(&repaired, "boot", "systemd") != Some(true) {
+    if repaired.flag("boot", "systemd") != Some(true) {
         return None;
     }
     let line = files.conf.problems().last().map(|problem| problem.line);
@@ -265,7 +265,7 @@ fn unread(files: &Files<'_>) -> Option<Reason> {
 /// WSL ignores `systemd=true` if `/sbin/init` cannot be executed, and otherwise starts whatever it is
 /// (WSL src/linux/init/WslDistributionConfig.cpp:90).
 fn init(files: &Files<'_>) -> Option<Reason> {
-    if flag(&files.conf, "boot", "systemd") != Some(true) {
+    if files.conf.flag("boot", "systemd") != Some(true) {
         return None;
     }
     let what = match &files.future.init {

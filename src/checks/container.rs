@@ -116,41 +116,16 @@ fn complaint(output: &Output) -> Option<&str> {
     error.or_else(|| output.complaint())
 }
 
-/// An ELF executable that does nothing but `exit(0)` (elf(5)).
+/// An ELF executable that does nothing but `exit(0)`.
 fn program(arch: Arch) -> Option<Vec<u8>> {
-    const BASE: u64 = 0x40_0000;
-    const HEADERS: u64 = 64 + 56;
-    let (machine, code): (u16, &[u8]) = match arch {
+    let code: &[u8] = match arch {
         // xor edi, edi; mov eax, 60; syscall
-        Arch::Amd64 => (62, &[0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]),
+        Arch::Amd64 => &[0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05],
         // mov x0, 0; mov x8, 93; svc 0
-        Arch::Arm64 => (183, &[0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4]),
+        Arch::Arm64 => &[0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4],
         Arch::Ppc64le | Arch::Riscv64 | Arch::S390x => return None,
     };
-    let size = HEADERS + code.len() as u64;
-    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let mut put = |bytes: &[u8]| elf.extend_from_slice(bytes);
-    // ET_EXEC, the machine, version 1, the entry, the program headers, no sections, no flags, then sizes and counts.
-    for half in [2_u16, machine] {
-        put(&half.to_le_bytes());
-    }
-    put(&1_u32.to_le_bytes());
-    for long in [BASE + HEADERS, 64, 0] {
-        put(&long.to_le_bytes());
-    }
-    put(&0_u32.to_le_bytes());
-    for half in [64_u16, 56, 1, 0, 0, 0] {
-        put(&half.to_le_bytes());
-    }
-    // One segment, PT_LOAD, readable and executable: the whole file.
-    for word in [1_u32, 5] {
-        put(&word.to_le_bytes());
-    }
-    for long in [0_u64, BASE, BASE, size, size, 0x1000] {
-        put(&long.to_le_bytes());
-    }
-    put(code);
-    Some(elf)
+    Some(arch.executable(code))
 }
 
 /// Bytes as printf(1) of every shell takes them.

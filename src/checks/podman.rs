@@ -7,6 +7,7 @@ use super::kind::{RunContext, ask};
 use super::{Check, CheckContext, Cost, Outcome, Run, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::compat::{COMPAT, crun_floor};
+use crate::edit::table::decode;
 use crate::fix::{Fix, command, setup, setup_line};
 use crate::host::Cmd;
 use crate::inspect::node;
@@ -314,7 +315,7 @@ static STORAGE_PLACE: Check = of_podman(
         // The mount that is deepest above the home, the last one counting.
         let mounts = table.lines().filter_map(|l| {
             let mut fields = l.split_ascii_whitespace().skip(1);
-            Some((fields.next()?.replace("\\040", " "), fields.next()?))
+            Some((decode(fields.next()?), fields.next()?))
         });
         let above = mounts.filter(|(point, _)| home.starts_with(point)).max_by_key(|(point, _)| point.len());
         let Some((point, kind)) = above else {

@@ -10,7 +10,7 @@ use crate::assume::{Assumed, Assumption};
 use crate::boot::{FutureState, Reason, will_it_start};
 use crate::checks::Status;
 use crate::doctor::{CheckReport, SCHEMA};
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::System;
 use crate::plan::{Plan, Planned, Verdict};
@@ -91,14 +91,23 @@ fn stage_difference(before: &Planned, after: &Planned) -> Option<Difference> {
     Some(Difference { id: after.id, effect, before, after: side })
 }
 
-/// Shows how the plan differs after the update.
-pub(super) fn show_plan(
+/// Plans for the machine after the update as well, and shows what is different then.
+pub(super) fn compare(
     assumed: &Assumed<'_>,
-    plans: [&Plan; 2],
-    facts: [&Facts; 2],
+    plan: &Plan,
+    facts: &Facts,
     now: &dyn System,
     json: bool,
-) {
+    planned: impl FnOnce(&Facts) -> Result<Plan, Failure>,
+) -> Result<Exit, Failure> {
+    let after = facts_after(assumed, facts);
+    let then = planned(&after)?;
+    show_plan(assumed, [plan, &then], [facts, &after], now, json);
+    Ok(Exit::Done)
+}
+
+/// Shows how the plan differs after the update.
+fn show_plan(assumed: &Assumed<'_>, plans: [&Plan; 2], facts: [&Facts; 2], now: &dyn System, json: bool) {
     let differences: Vec<_> =
         plans[0].stages.iter().zip(&plans[1].stages).filter_map(|(b, a)| stage_difference(b, a)).collect();
     let reasons = |system: &dyn System, facts| {

@@ -96,12 +96,8 @@ fn questions(stage: &Stage, facts: Option<&Facts>) {
             ui::width(),
         ));
         let Some(facts) = facts else { continue };
-        let choices = match question.form {
-            AnswerKind::YesNo => vec![Choice::new("yes", ""), Choice::new("no", "")],
-            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => choices(facts),
-        };
         let default = (question.default)(facts);
-        for Choice { value, label } in choices {
+        for Choice { value, label } in question.choices(facts) {
             let mark = if value == default { "default" } else { "" };
             let text =
                 [label.as_str(), mark].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");

@@ -19,7 +19,7 @@ use crate::fetch::Source;
 use crate::host::System;
 use crate::plan::Plan;
 use crate::ui::render::{self, PlanParts};
-use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out, styled};
+use crate::ui::{self, Detail, json_line, out};
 
 /// The flags of `plan`.
 #[derive(Debug, Args)]
@@ -66,10 +66,8 @@ impl PlanCommand {
             let plan = Dossier::plan(&replay, &facts, global, &selection)?;
             if let Some(assume) = assume {
                 let assumed = Assumed::new(&replay, &facts, assume);
-                let after = assume::facts_after(&assumed, &facts);
-                let then = Dossier::plan(&assumed, &after, global, &selection)?;
-                assume::show_plan(&assumed, [&plan, &then], [&facts, &after], &replay, self.json);
-                return Ok(Exit::Done);
+                let planned = |after: &Facts| Dossier::plan(&assumed, after, global, &selection);
+                return assume::compare(&assumed, &plan, &facts, &replay, self.json, planned);
             }
             let source = Source { mirror: self.choosing.mirror.clone(), ..Source::default() };
             return Ok(self.show(&plan.from(source), &facts, global));
@@ -91,10 +89,8 @@ impl PlanCommand {
         let plan = prepare::plan(&session, &facts, &answers(&facts)?, &selection)?;
         if let Some(assume) = assume.filter(|_| !is_image) {
             let assumed = Assumed::new(&session.host, &facts, assume);
-            let after = assume::facts_after(&assumed, &facts);
-            let then = Plan::make(&assumed, &after, &answers(&after)?, &selection)?;
-            assume::show_plan(&assumed, [&plan, &then], [&facts, &after], &session.host, self.json);
-            return Ok(Exit::Done);
+            let planned = |after: &Facts| Ok(Plan::make(&assumed, after, &answers(after)?, &selection)?);
+            return assume::compare(&assumed, &plan, &facts, &session.host, self.json, planned);
         }
         let plan = plan.from(source);
         Ok(self.show(&plan, &facts, global))
@@ -144,11 +140,7 @@ impl PlanCommand {
             ("All stages", "kind-wsl plan --all", !parts.all),
         ];
         let shown = rows.into_iter().filter(|(_, _, is_shown)| *is_shown);
-        let rows: Vec<_> = shown
-            .map(|(what, command, _)| {
-                columns(&[("  ", 2, DIM), (what, 12, DIM)], &styled(BOLD, command), ui::width())
-            })
-            .collect();
+        let rows: Vec<_> = shown.map(|(what, command, _)| ui::command_row(what, 12, command)).collect();
         out(&format!("\nNothing was changed.\n{}", rows.join("\n")));
     }
 }

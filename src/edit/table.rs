@@ -181,8 +181,8 @@ fn fields(line: &str) -> Vec<String> {
     line.split([' ', '\t']).filter(|field| !field.is_empty()).map(decode).collect()
 }
 
-/// Undoes fstab's octal escapes: `\040` is a space.
-fn decode(field: &str) -> String {
+/// Undoes the octal escapes of fstab and `/proc/mounts`: `\040` is a space.
+pub(crate) fn decode(field: &str) -> String {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -188,6 +188,12 @@ impl Document {
         self.counting(&full_name(section, key)).map(|entry| entry.text.as_str())
     }
 
+    /// The value that counts, if it is a boolean; see [`parse_bool`].
+    #[must_use]
+    pub fn flag(&self, section: &str, key: &str) -> Option<bool> {
+        self.get(section, key).and_then(parse_bool)
+    }
+
     /// The line that sets the value that counts, as an editor counts lines.
     #[must_use]
     pub fn line_of(&self, section: &str, key: &str) -> Option<usize> {

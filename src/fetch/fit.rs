@@ -52,6 +52,38 @@ impl Arch {
             Self::S390x => (2, 22),
         }
     }
+
+    /// A static ELF executable of one readable and executable segment that begins with this code (elf(5)). Its byte order
+    /// is little endian, which is not that of s390x.
+    #[must_use]
+    pub fn executable(self, code: &[u8]) -> Vec<u8> {
+        const BASE: u64 = 0x40_0000;
+        const HEADERS: u64 = 64 + 56;
+        let size = HEADERS + code.len() as u64;
+        let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut put = |bytes: &[u8]| elf.extend_from_slice(bytes);
+        // ET_EXEC, the machine, version 1, the entry, the program headers, no sections, no flags, then sizes and counts.
+        for half in [2_u16, self.elf().1] {
+            put(&half.to_le_bytes());
+        }
+        put(&1_u32.to_le_bytes());
+        for long in [BASE + HEADERS, 64, 0] {
+            put(&long.to_le_bytes());
+        }
+        put(&0_u32.to_le_bytes());
+        for half in [64_u16, 56, 1, 0, 0, 0] {
+            put(&half.to_le_bytes());
+        }
+        // One segment, PT_LOAD, readable and executable: the whole file.
+        for word in [1_u32, 5] {
+            put(&word.to_le_bytes());
+        }
+        for long in [0_u64, BASE, BASE, size, size, 0x1000] {
+            put(&long.to_le_bytes());
+        }
+        put(code);
+        elf
+    }
 }
 
 impl FromStr for Arch {

@@ -13,7 +13,7 @@ use crate::change::{ChangeKind, RestartScope};
 use crate::facts::{Facts, Wsl};
 use crate::fix::Advice;
 use crate::plan::{Plan, Planned, Verdict};
-use crate::stage::{AnswerKind, Answers, Question};
+use crate::stage::{Answers, Question};
 
 pub use diff::{diff, lines};
 
@@ -113,16 +113,12 @@ pub fn options(questions: &[&Question], answers: &Answers, facts: &Facts) -> Str
     let size = questions.iter().map(|q| q.flag().len()).max().unwrap_or_default() + 2;
     let row = |question: &&Question| {
         let value = answers.get(question).unwrap_or_default();
-        let label = match question.form {
-            AnswerKind::YesNo => None,
-            AnswerKind::Choice(choices) | AnswerKind::Open(choices, _) => {
-                choices(facts).into_iter().find(|choice| choice.value == value).map(|choice| choice.label)
-            }
-        };
+        let label = question.choices(facts).into_iter().find(|choice| choice.value == value);
+        let label = label.map(|choice| choice.label).filter(|label| !label.is_empty() && label != value);
         let text = match label {
-            Some(label) if label != value => format!("{value}: {label}"),
-            _ if value.is_empty() => "none".to_owned(),
-            _ => value.to_owned(),
+            Some(label) => format!("{value}: {label}"),
+            None if value.is_empty() => "none".to_owned(),
+            None => value.to_owned(),
         };
         columns(&[("  ", 2, DIM), (&question.flag(), size, DIM)], &text, width())
     };

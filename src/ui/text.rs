@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use anstyle::Style;
 
-use super::{marks, styled};
+use super::{BOLD, DIM, marks, styled};
 
 /// The width to wrap at: the terminal's, at most 100; `None` if the output is not a terminal, and lines stay whole.
 #[must_use]
@@ -74,6 +74,12 @@ static HOME: OnceLock<String> = OnceLock::new();
 /// Sets the home directory that the screen shows as `~`.
 pub fn set_home(home: &str) {
     let _ = HOME.set(format!("{}/", home.trim_end_matches('/')));
+}
+
+/// What a command is for, padded to a size, and the command.
+#[must_use]
+pub fn command_row(what: &str, size: usize, command: &str) -> String {
+    columns(&[("  ", 2, DIM), (what, size, DIM)], &styled(BOLD, command), width())
 }
 
 /// The text with `~` for the home directory and the unit's name, which is what `systemctl status` takes, for the path of

@@ -11,7 +11,7 @@ use crate::error::Exit;
 use crate::facts::Facts;
 use crate::host::{Cmd, System, is_aborted};
 use crate::journal;
-use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, styled};
+use crate::ui::{self, GREEN, YELLOW, columns, out, styled};
 
 /// How long the user's login shell may take to print its PATH, in seconds: its start files may do anything.
 const SHELL_SECONDS: u64 = 10;
@@ -149,5 +149,5 @@ fn labelled(label: &str, text: &str) -> String {
 }
 
 fn step(what: &str, command: &str) -> String {
-    columns(&[("  ", 2, DIM), (what, 19, DIM)], &styled(BOLD, command), ui::width())
+    ui::command_row(what, 19, command)
 }

@@ -51,7 +51,6 @@ pub struct WslConf {
 impl WslConf {
     fn of_bytes(bytes: &[u8], grammar: Grammar) -> Self {
         let doc = Document::parse_as(bytes, Dialect::WslConf, grammar);
-        let flag = |section, key| doc.get(section, key).and_then(parse_bool);
         let systemd = doc.get("boot", "systemd").map(|v| {
             // What is no bool keeps WSL's default (configfile.cpp, ParseBool; default false).
             (parse_bool(v).unwrap_or(false), doc.line_of("boot", "systemd").unwrap_or_default())
@@ -75,7 +74,7 @@ impl WslConf {
             cgroups: doc.get("automount", "cgroups").map(ToOwned::to_owned),
             cgroups_line: doc.line_of("automount", "cgroups"),
             mount_fstab_line: doc.line_of("automount", "mountFsTab"),
-            mount_fstab: flag("automount", "mountfstab").unwrap_or(true),
+            mount_fstab: doc.flag("automount", "mountfstab").unwrap_or(true),
             dead_block: !keys.is_empty() && misplaced.is_empty() && !has_more,
             misplaced,
             complete: doc.complete(),

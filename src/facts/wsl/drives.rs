@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::conf::bytes;
+use crate::edit::table::decode;
 use crate::edit::wslconf::{Dialect, Document, Grammar};
 use crate::host::System;
 
@@ -45,7 +46,7 @@ fn drive_mount(line: &str) -> Option<Utf8PathBuf> {
     let is_of_windows =
         source.starts_with("drvfs") || source.get(1..2) == Some(":") || source.starts_with("\\134");
     let is_drive = matches!(kind, "9p" | "virtiofs" | "drvfs") && is_of_windows;
-    is_drive.then(|| dir.replace("\\040", " ").into())
+    is_drive.then(|| decode(dir).into())
 }
 
 /// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.
