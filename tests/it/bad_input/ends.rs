@@ -187,7 +187,8 @@ fn a_package_manager_at_work_is_waited_for_and_named() {
 
 #[test]
 fn waiting_for_a_package_manager_ends_with_a_polite_signal() {
-    let case = Case::new(Layout::Isolated).file(LOCK, "");
+    // Whoever runs the tests in the background has SIGINT ignored, and the program keeps that.
+    let case = Case::new(Layout::Isolated).file(LOCK, "").started_by(&["env", "--default-signal=INT"]);
     let before = case.machine.snapshot();
     let lock = DpkgLock::new(&case);
     let mut child = case.start("setup --yes --only packages");
