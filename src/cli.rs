@@ -10,6 +10,7 @@ mod explain_text;
 mod export;
 mod fetch;
 mod inspect;
+mod issue;
 mod kind;
 mod plan;
 mod prepare;

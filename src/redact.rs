@@ -1,6 +1,7 @@
 //! What of a recorded machine is handed on: of each file, answer and variable only what facts are read from, and no
 //! names of people. Whoever replays the rest sees the same machine.
 
+mod info;
 mod names;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +13,7 @@ use crate::facts::wsl::{ASKED, is_ordinary_profile};
 use crate::host::{Bytes, Output, Recording};
 use crate::version::Version;
 
+pub(crate) use info::info;
 pub(crate) use names::Names;
 
 /// Takes out of a recording what no fact is read from.

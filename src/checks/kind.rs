@@ -114,7 +114,7 @@ pub fn predict(c: &CheckContext<'_>, run: RunContext) -> Prediction {
 }
 
 /// Asks what kind asks, where kind asks it: of docker by the address that the wrapper gives, in the shell by its own.
-pub(super) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> Result<Value, String> {
+pub(crate) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> Result<Value, String> {
     let mut words = vec![provider.name()];
     match provider {
         Provider::Podman => words.extend(["info", "--format", "json"]),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Global;
-use super::prepare::with_defaults;
+use super::issue::{self, Project};
+use super::prepare::{Prepared, with_defaults};
 use super::session::Session;
 use crate::checks::{self, CheckContext};
 use crate::doctor::run_checks;
@@ -28,12 +29,16 @@ const MAX_BYTES: u64 = 64 << 20;
 #[command(
     after_help = "Of your files, the report contains only the settings that kind-wsl reads; everything else is shown \
                   as its length. Your name, your Windows name and the name of this machine are replaced. Read the \
-                  report before you send it: it is one JSON file."
+                  report before you send it: it is one JSON file.\n\nWith `--for`, it is Markdown with the fields of \
+                  that project's bug form. Replace the comments in it with what you did and saw."
 )]
 pub(crate) struct Report {
     /// Where to write it; standard output without this.
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
+    /// Write what the bug form of this project asks for
+    #[arg(long = "for", value_name = "PROJECT")]
+    project: Option<Project>,
 }
 
 /// What `plan --facts` needs of a report.
@@ -47,6 +52,10 @@ pub(crate) struct Dossier {
 impl Report {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::new(global, None)?;
+        if let Some(project) = self.project {
+            let machine = Prepared::new(session);
+            return self.hand_over(&machine.session.host, &issue::text(project, &machine));
+        }
         let recorder = Recorder::new(&session.host);
         let journal_state = journal::read(&recorder)?;
         let mut facts = Facts::probe(&recorder, session.user.clone());
@@ -85,10 +94,13 @@ impl Report {
             "recording": replay.recording(),
         });
         let text = serde_json::to_string_pretty(&names.value(report)).unwrap_or_default();
-        let text = json_text(&text);
+        self.hand_over(&session.host, &json_text(&text))
+    }
+
+    fn hand_over(&self, host: &LiveSystem, text: &str) -> Result<Exit, Failure> {
         match &self.output {
-            Some(path) => write(&session.host, path, &text)?,
-            None => out(&text),
+            Some(path) => write(host, path, text)?,
+            None => out(text),
         }
         Ok(Exit::Done)
     }

@@ -92,10 +92,22 @@ impl<'w> Interop<'w> {
     /// # Errors
     /// As [`Interop::ask`].
     pub fn running(&self) -> Result<Vec<String>, InteropError> {
-        let said = self.ask(&self.system("wsl.exe"), &["--list", "--running", "--quiet"])?;
+        Ok(names(&self.ask_wsl(&["--list", "--running", "--quiet"])?))
+    }
+
+    /// What `wsl.exe` answers.
+    fn ask_wsl(&self, args: &[&str]) -> Result<String, InteropError> {
+        let said = self.ask(&self.system("wsl.exe"), args)?;
         // A wsl.exe that does not know WSL_UTF8 writes UTF-16: of a name, ASCII as it is, the zeros are too many.
-        let said = said.replace(['\0', '\u{feff}', '\u{fffd}'], "");
-        Ok(names(&said))
+        Ok(said.replace(['\0', '\u{feff}', '\u{fffd}'], ""))
+    }
+
+    /// The versions of WSL, its parts and Windows, one a line with its name in the language of Windows.
+    ///
+    /// # Errors
+    /// As [`Interop::ask`]; the WSL that is a part of Windows does not know the flag.
+    pub fn versions(&self) -> Result<String, InteropError> {
+        self.ask_wsl(&["--version"])
     }
 
     /// The distribution that Windows opens if none is named: `--list --verbose` marks it with an asterisk.
@@ -103,8 +115,7 @@ impl<'w> Interop<'w> {
     /// # Errors
     /// As [`Interop::ask`].
     pub fn default_distribution(&self) -> Result<Option<String>, InteropError> {
-        let said = self.ask(&self.system("wsl.exe"), &["--list", "--verbose"])?;
-        let said = said.replace(['\0', '\u{feff}', '\u{fffd}'], "");
+        let said = self.ask_wsl(&["--list", "--verbose"])?;
         let mut lines = said.lines().filter_map(|line| line.trim_start().strip_prefix('*'));
         Ok(lines.find_map(|line| line.split_ascii_whitespace().next()).map(ToOwned::to_owned))
     }

@@ -1,6 +1,7 @@
 //! Machines of public reports on which no cluster starts: `doctor` names the cause, and names it first.
 
 mod clusters;
+mod issues;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
