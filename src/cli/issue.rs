@@ -100,10 +100,14 @@ impl Issue<'_> {
             ("Describe the results you expected", "<!-- Fill in. -->".into()),
             ("podman info output", self.info(Provider::Podman)),
             ("Podman in a container", if in_container { "Yes" } else { "No" }.into()),
-            ("Privileged Or Rootless", if self.facts.user.uid == 0 { "Privileged" } else { "Rootless" }.into()),
+            (
+                "Privileged Or Rootless",
+                if self.facts.user.uid == 0 { "Privileged" } else { "Rootless" }.into(),
+            ),
             (
                 "Upstream Latest Release",
-                "<!-- Yes or No: was it tried with https://github.com/containers/podman/releases/latest? -->".into(),
+                "<!-- Yes or No: was it tried with https://github.com/containers/podman/releases/latest? -->"
+                    .into(),
             ),
             ("Additional environment details", self.data()),
             ("Additional information", self.checks()),
@@ -126,7 +130,9 @@ impl Issue<'_> {
         if let Some(path) = self.facts.windows.wslconfig() {
             logs.extend(self.settings(&path, Form::WslConfig));
         }
-        logs.push("<!-- Links to logs: https://github.com/microsoft/WSL/blob/master/CONTRIBUTING.md -->".into());
+        logs.push(
+            "<!-- Links to logs: https://github.com/microsoft/WSL/blob/master/CONTRIBUTING.md -->".into(),
+        );
         form(&[
             ("Windows Version", windows),
             ("WSL Version", version),
@@ -151,7 +157,8 @@ impl Issue<'_> {
             .filter(|report| report.status != Status::Skipped || report.is_blocked);
         let (passed, failed): (Vec<_>, Vec<_>) = reports.partition(CheckReport::passed);
         let (count, all) = (passed.len(), passed.len() + failed.len());
-        let mut text = format!("{count} of {all} checks of the setup pass (kind-wsl {}).", env!("CARGO_PKG_VERSION"));
+        let mut text =
+            format!("{count} of {all} checks of the setup pass (kind-wsl {}).", env!("CARGO_PKG_VERSION"));
         if !may_ask {
             text = format!("{text} The others were not run: {NEVER_USED}.");
         }
@@ -166,7 +173,8 @@ impl Issue<'_> {
     /// The versions of everything that takes part.
     fn data(&self) -> String {
         let Facts { cgroup, distro, engines, kernel, systemd, tools, wsl, .. } = self.facts;
-        let mode = self.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&self.facts.user));
+        let mode =
+            self.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&self.facts.user));
         let cgroup = if cgroup.mounts.is_pure_v2() {
             "v2"
         } else if cgroup.mounts.has_v1() {
@@ -176,7 +184,8 @@ impl Issue<'_> {
         };
         let systemd = systemd.version.as_ref().map(|version| format!("{version}, PID 1 is {}", systemd.pid1));
         let crun = tools.crun.as_ref().map(|crun| {
-            let version = crun.version.as_ref().map_or_else(|| "unknown version".to_owned(), ToString::to_string);
+            let version =
+                crun.version.as_ref().map_or_else(|| "unknown version".to_owned(), ToString::to_string);
             format!("{version} in {}", crun.path)
         });
         let rows = [

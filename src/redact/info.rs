@@ -55,7 +55,9 @@ fn shown(value: Value) -> Value {
             };
             // A key that is not known can be a name of the owner's, such as that of a registry.
             let is_hidden = |(key, _): &(String, Value)| key.contains(['.', '/', ':']) && !is_key(key);
-            Value::Object(fields.into_iter().filter(|field| !is_hidden(field)).map(field).collect::<Map<_, _>>())
+            Value::Object(
+                fields.into_iter().filter(|field| !is_hidden(field)).map(field).collect::<Map<_, _>>(),
+            )
         }
         Value::Array(items) => Value::Array(items.into_iter().map(shown).collect()),
         Value::String(text) if is_owners(&text) => HIDDEN.into(),
