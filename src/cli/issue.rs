@@ -256,14 +256,14 @@ impl Issue<'_> {
         self.context.outcome(check).details
     }
 
-    /// A code block that nothing in the text ends (CommonMark 4.5: its fence is longer than any in it).
+    /// A code block that nothing in the text ends (`CommonMark` 4.5: its fence is longer than any in it).
     fn block(&self, language: &str, text: &str) -> String {
         let text = visible(&self.names.text(text)).into_owned();
         let fence = "`".repeat(longest_run(&text).max(2) + 1);
         format!("{fence}{language}\n{}\n{fence}", text.trim_end())
     }
 
-    /// A code span that nothing in the text ends (CommonMark 6.1).
+    /// A code span that nothing in the text ends (`CommonMark` 6.1).
     fn span(&self, text: &str) -> String {
         let text = one_line(&self.names.text(text.trim()));
         let ticks = "`".repeat(longest_run(&text) + 1);

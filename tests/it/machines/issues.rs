@@ -23,7 +23,7 @@ fn form(case: &Case, project: &str) -> String {
     case.run(&format!("report --for {project}")).expect(0, "").stdout
 }
 
-/// The lines outside of code blocks, by the rule of CommonMark 4.5.
+/// The lines outside of code blocks, by the rule of `CommonMark` 4.5.
 fn outside_blocks(text: &str) -> Vec<&str> {
     let mut fence = 0;
     let is_outside = |line: &&str| {
