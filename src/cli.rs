@@ -115,7 +115,7 @@ pub(crate) struct StageArgs {
     /// Read answers from a TOML file (`idle = "yes"`)
     #[arg(long, value_name = "FILE")]
     answers: Option<Utf8PathBuf>,
-    /// Download from this https mirror (layout: docs/downloads.md)
+    /// Download from this https mirror (layout: docs/how-to/downloads.md)
     #[arg(long, value_name = "URL", env = session::MIRROR, hide_env_values = true)]
     mirror: Option<String>,
     /// Use files from this directory instead of downloading

@@ -42,7 +42,7 @@ pub struct Artifact {
     pub name: String,
     /// Its file name, also in an `--offline` directory: `crun-1.21-linux-amd64`.
     pub file: String,
-    /// Its path below a mirror (`docs/downloads.md`).
+    /// Its path below a mirror (`docs/how-to/downloads.md`).
     pub path: String,
     /// Its publisher's address; always https.
     pub url: String,

@@ -46,7 +46,7 @@ impl Topic {
         }
         let Ok(id) = word.parse::<Id>() else { return Ok(None) };
         let unknown = || {
-            let hint = "docs/troubleshooting.md lists every ID";
+            let hint = "docs/reference/known-errors.md lists every ID";
             Failure::usage(format!("there is no known error `{id}`"), hint)
         };
         explain_text::table()?.by_id(id).map(|symptom| Some(Self::Symptom(symptom))).ok_or_else(unknown)

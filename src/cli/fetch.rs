@@ -33,7 +33,7 @@ pub(crate) struct Fetch {
     /// Also kind, kubectl and the CNI plugins, the recommended ones.
     #[arg(long)]
     all: bool,
-    /// Download from this https mirror (layout: docs/downloads.md)
+    /// Download from this https mirror (layout: docs/how-to/downloads.md)
     #[arg(long, value_name = "URL", env = super::session::MIRROR, hide_env_values = true)]
     mirror: Option<String>,
 }

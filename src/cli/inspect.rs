@@ -19,7 +19,7 @@ use crate::stage::Answers;
 use crate::suggest::did_you_mean;
 use crate::ui::{self, BOLD, DIM, GREEN, RED, VERSION, YELLOW, cgroups, columns, json_whole, out, styled};
 
-/// The version of the JSON; documented in `docs/json.md`.
+/// The version of the JSON; documented in `docs/reference/json.md`.
 const SCHEMA: u32 = 1;
 /// The width of the SVG, in characters.
 const SVG_WIDTH: usize = 150;

@@ -163,7 +163,7 @@ impl FetchError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::BadAddress { .. } => {
-                "give a mirror as `https://host/path`; docs/downloads.md shows its layout"
+                "give a mirror as `https://host/path`; docs/how-to/downloads.md shows its layout"
             }
             Self::NotInDirectory { path, .. } => {
                 return Some(format!(

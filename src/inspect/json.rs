@@ -1,4 +1,4 @@
-//! A cgroup as `inspect --json` prints it; docs/json.md lists the fields.
+//! A cgroup as `inspect --json` prints it; docs/reference/json.md lists the fields.
 
 use camino::Utf8Path;
 use serde::Serialize;

@@ -9,7 +9,7 @@ use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 use crate::plan::Verdict;
 
-/// The version of this form; documented in `docs/json.md`.
+/// The version of this form; documented in `docs/reference/json.md`.
 pub const VERSION: u32 = 1;
 
 /// One JSON object for each thing that happened.

@@ -1,4 +1,4 @@
-//! docs/stages.md is what the declarations of the stages say, docs/troubleshooting.md what assets/symptoms.toml does.
+//! docs/reference/stages.md is what the declarations of the stages say, docs/reference/known-errors.md what assets/symptoms.toml does.
 //! `UPDATE_DOCS=1 cargo test --test it documents::` writes both.
 
 use std::fmt::Write;
@@ -130,22 +130,25 @@ fn is_up_to_date(name: &str, wanted: &str) {
 
 #[test]
 fn the_document_of_the_stages_is_up_to_date() {
-    is_up_to_date("stages.md", &stages());
+    is_up_to_date("reference/stages.md", &stages());
 }
 
 #[test]
 fn the_document_of_known_errors_is_up_to_date() {
-    is_up_to_date("troubleshooting.md", &troubleshooting());
+    is_up_to_date("reference/known-errors.md", &troubleshooting());
 }
 
 /// Every document of ours, by its path in the repository.
 fn documents() -> Vec<std::path::PathBuf> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let markdown = |dir: &str| {
-        let files = std::fs::read_dir(root.join(dir)).unwrap().map(|entry| entry.unwrap().path());
+    let markdown = |dir: &std::path::Path| {
+        let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         files.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>()
     };
-    ["", "docs", "docs/dev", "assets", "windows"].into_iter().flat_map(markdown).collect()
+    let docs = root.join("docs");
+    let below = std::fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let dirs = below.chain([docs.clone(), root.to_owned(), root.join("assets"), root.join("windows")]);
+    dirs.flat_map(|dir| markdown(&dir)).collect()
 }
 
 #[test]

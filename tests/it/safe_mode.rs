@@ -49,7 +49,7 @@ fn set_up(layout: Layout, provider: &str) -> (Machine, Tree) {
     (machine, before)
 }
 
-/// What differs, without what Docker's own tool leaves behind (docs/providers.md).
+/// What differs, without what Docker's own tool leaves behind (docs/how-to/providers.md).
 fn differs(before: &Tree, machine: &Machine) -> Vec<String> {
     let mut left = changes(before, &machine.snapshot());
     left.retain(|line| !line.starts_with("home/dev/.docker"));

@@ -1,4 +1,4 @@
-"""The outputs in docs/deep-dive.md: taken in a machine, kept as files, put into the document's marked blocks.
+"""The outputs in docs/explanation/deep-dive.md: taken in a machine, kept as files, put into the document's marked blocks.
 
 tests/vm/run --deep-dive     takes them (target/deep-dive/NAME.txt) and puts them in
 python3 tests/vm/deep_dive.py   only puts in what was taken
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-DOCUMENT, TAKEN = PROJECT / "docs/deep-dive.md", PROJECT / "target/deep-dive"
+DOCUMENT, TAKEN = PROJECT / "docs/explanation/deep-dive.md", PROJECT / "target/deep-dive"
 BLOCK = re.compile(r"(<!-- output: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NODE = "kind-control-plane"
 CGROUP = f"cd /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/$(podman inspect -f '{{{{.Id}}}}' {NODE})"

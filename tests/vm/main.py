@@ -173,7 +173,7 @@ def demo(system, layout):
 
 
 def dive(system, layout):
-    """Takes the outputs of docs/deep-dive.md in a machine with a cluster, and puts them in."""
+    """Takes the outputs of docs/explanation/deep-dive.md in a machine with a cluster, and puts them in."""
     with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
         machine, subject = machine_for_person(system, layout, folder)
         try:
@@ -209,7 +209,7 @@ def main():
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")
     parser.add_argument("--keep", action="store_true", help="keep the machines' disks and consoles")
-    parser.add_argument("--deep-dive", action="store_true", help="take the outputs of docs/deep-dive.md anew, and put them in")
+    parser.add_argument("--deep-dive", action="store_true", help="take the outputs of docs/explanation/deep-dive.md anew, and put them in")
     parser.add_argument("--docker", action="store_true", help="the story of the provider docker on Debian 12")
     parser.add_argument("--disk", action="store_true", help="the journal on a disk that fails")
     parser.add_argument("--fleet", action="store_true", help="machines set up by kind-wsl and by its exports: are they equal?")

@@ -11,7 +11,7 @@ from snapshot import Snapshot, sort_out, summary
 
 # Of docker.io's packages, those that take long to fetch: laid into the guest's apt cache.
 PACKAGES = ["docker.io", "containerd", "runc", "tini", "rootlesskit"]
-# What Docker's own programs and scripts leave behind, in words; docs/providers.md names the same.
+# What Docker's own programs and scripts leave behind, in words; docs/how-to/providers.md names the same.
 LEFT = [
     (r"/home/dev/\.docker(/.*)?", "the docker client's own configuration: its context is `default` again"),
     (r"/home/dev/\.config/docker(/.*)?", "the rootless daemon's own key"),

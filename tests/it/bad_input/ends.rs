@@ -59,7 +59,7 @@ fn a_mirror_without_https_is_refused_before_anything_is_changed() {
         2,
         "
         error: `--mirror`: `http://mirror.test/…` cannot be downloaded from: only https is accepted
-        hint: give a mirror as `https://host/path`; docs/downloads.md shows its layout
+        hint: give a mirror as `https://host/path`; docs/how-to/downloads.md shows its layout
         ",
     );
 }

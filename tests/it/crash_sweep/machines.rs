@@ -237,7 +237,7 @@ impl Row {
         machine.engine(host, |engine| engine.setup(&answers, &chosen))
     }
 
-    /// What stays after an undo, without what the provider's own tool leaves behind (docs/providers.md).
+    /// What stays after an undo, without what the provider's own tool leaves behind (docs/how-to/providers.md).
     pub(crate) fn left(&self, before: &Tree, after: &Tree) -> Vec<String> {
         let mut left = changes(before, after);
         if self.provider == "docker" {

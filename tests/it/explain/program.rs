@@ -237,7 +237,7 @@ fn an_id_and_several_topics_are_explained() {
         2,
         "
         error: there is no known error `KW199`
-        hint: docs/troubleshooting.md lists every ID
+        hint: docs/reference/known-errors.md lists every ID
         ",
     );
 }

@@ -23,7 +23,7 @@ fn our_own_documents_name_no_symptom_by_accident() {
     for text in [
         include_str!("../../../README.md"),
         include_str!("../../../docs/dev/testing.md"),
-        include_str!("../../../docs/downloads.md"),
+        include_str!("../../../docs/how-to/downloads.md"),
     ] {
         assert_eq!(rows(text), Vec::<u32>::new());
     }
