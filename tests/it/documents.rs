@@ -146,7 +146,8 @@ fn documents() -> Vec<std::path::PathBuf> {
         files.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>()
     };
     let docs = root.join("docs");
-    let below = std::fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let below =
+        std::fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let dirs = below.chain([docs.clone(), root.to_owned(), root.join("assets"), root.join("windows")]);
     dirs.flat_map(|dir| markdown(&dir)).collect()
 }
