@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_v1_hierarchy_without_controllers_is_no_hindrance() {
+    fn a_named_v1_hierarchy_without_controllers_is_harmless() {
         let seen = Mounts::parse(
             "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n",
         );

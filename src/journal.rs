@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_refused_in_words_even_if_its_form_is_unknown() {
+    fn a_newer_version_is_refused_with_a_message_even_if_its_form_is_unknown() {
         let found = parse(b"{\"entirely\":\"new\",\"version\":2,\"tool\":\"kind-wsl 3.0.0\"}\n").unwrap_err();
         assert_eq!(
             found.to_string(),

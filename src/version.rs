@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_number_in_front_is_refused_in_words() {
+    fn a_text_without_a_leading_number_is_refused_with_a_message() {
         for text in ["", "latest", "v", "-1", ".5", ":", "é", "99999999999999999999"] {
             let error = text.parse::<Version>().unwrap_err().to_string();
             assert_eq!(error, format!("`{text}` is not a version: it does not begin with a number"));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn single_numbers_can_be_asked_for() {
+    fn the_parts_of_a_version_are_available() {
         let version = v("5.4.2+ds1-2+b2");
         assert_eq!((version.major(), version.minor(), version.number(2), version.number(9)), (5, 4, 2, 0));
         assert_eq!(Version::from([1, 14, 3]), v("1.14.3"));

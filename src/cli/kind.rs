@@ -137,7 +137,7 @@ mod tests {
     use super::with_sbin;
 
     #[test]
-    fn what_is_on_the_path_already_is_not_named_twice() {
+    fn a_directory_that_is_in_the_path_is_not_added_again() {
         assert_eq!(with_sbin("/usr/bin:/bin"), "/usr/bin:/bin:/usr/sbin:/sbin");
         assert_eq!(with_sbin("/usr/sbin:/sbin"), "/usr/sbin:/sbin");
     }

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_begins_where_a_word_does() {
+    fn a_pattern_begins_at_the_start_of_a_word() {
         assert!(is_in("MZ: not found", "x.exe: 1: MZ\u{90}: not found"));
         assert!(!is_in("MZ: not found", "xMZ: not found"));
     }

@@ -128,7 +128,7 @@ mod tests {
     use super::{Info, in_group, version};
 
     #[test]
-    fn each_program_says_its_version_in_its_own_way() {
+    fn the_version_of_each_program_is_parsed() {
         let said = [
             ("Docker version 20.10.24+dfsg1, build 5d6db84", "20.10.24"),
             ("nerdctl version 1.7.7", "1.7.7"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn kind_counts_nothing_where_docker_has_no_cgroup_driver() {
+    fn kind_has_no_controllers_if_docker_has_no_cgroup_driver() {
         let info = json!({ "CgroupVersion": "2", "CgroupDriver": "none", "MemoryLimit": true, "PidsLimit": true, "CPUShares": true,
             "SecurityOptions": ["name=seccomp,profile=default", "name=rootless", "name=cgroupns"], "Driver": "overlay2" });
         let seen = Info::of(&info);

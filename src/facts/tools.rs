@@ -158,7 +158,7 @@ mod tests {
     use super::{crun_version, strings};
 
     #[test]
-    fn crun_says_its_version_in_its_first_line() {
+    fn the_version_of_crun_is_in_its_first_line() {
         let said = "crun version 1.14.1\ncommit: de537a7965bfbe9992e2cfae0baeb56a08128171\nspec: 1.0.0\n";
         assert_eq!(crun_version(said).unwrap().to_string(), "1.14.1");
     }

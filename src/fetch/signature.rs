@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_not_good_when_gpgv_ends_badly_or_says_too_little() {
+    fn a_signature_is_bad_if_gpgv_fails_or_its_status_is_incomplete() {
         assert_eq!(read(&format!("{GOOD}{VALID}"), 1), None);
         assert_eq!(read(GOOD, 0), None);
         assert_eq!(read(VALID, 0), None);

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_64_bit_executable_is_refused() {
+    fn a_file_that_is_not_a_64_bit_executable_is_refused() {
         let amd64 = 62_u16.to_le_bytes();
         for bytes in [
             b"#!/bin/sh\necho crun version 1.30.1\n".to_vec(),

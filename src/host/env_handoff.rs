@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_the_wanted_names_is_taken_over() {
+    fn only_the_listed_variables_are_taken_over() {
         let environ = "KIND_WSL_HELPER=/x\0KIND_WSL_IDLE=yes\0LD_PRELOAD=/x\0KIND_WSL_HANDED=70\0";
         assert_eq!(taken(OURS, environ, &|_| true), [""; 0]);
     }

@@ -163,7 +163,7 @@ mod tests {
     use super::{Cmd, Output, Process, Runner, spawn};
 
     #[test]
-    fn what_is_reported_on_its_descriptor_comes_with_the_output() {
+    fn the_text_on_the_report_descriptor_comes_with_the_output() {
         let script = format!("echo said; echo reported > /proc/self/fd/{STATUS_FD}");
         let cmd = Cmd::new("sh", ["-c", script.as_str()]).with_status_fd();
         let output = Process::new(Utf8Path::new("/")).run(&cmd, &mut |_| {}).unwrap();

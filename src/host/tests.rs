@@ -188,7 +188,7 @@ fn a_text_of_more_than_4_mib_is_refused_and_a_program_is_not() {
 }
 
 #[test]
-fn nothing_that_blocks_is_waited_for() {
+fn a_file_that_blocks_is_refused() {
     let ground = Ground::new();
     let pipe = ground.top.join("pipe");
     nix::unistd::mkfifo(pipe.as_std_path(), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_plan_is_covered_and_nothing_else_is() {
+    fn consent_covers_the_rest_of_a_plan_and_nothing_else() {
         let agreed = Agreement::new(&[write("a"), install(&["podman", "crun"])], None, &"choices", false);
         let uncovered = |change: Change| !agreed.uncovered(&[change]).is_empty();
         assert!(!uncovered(write("a")) && !uncovered(install(&["crun"])));

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_record_does_not_go_on_and_a_whole_one_may() {
+    fn a_torn_record_ends_the_state_and_a_whole_one_extends_it() {
         let line = with_checksum(r#"{"record":"restarted"}"#);
         for end in 0..line.len() {
             assert!(!continues_after_its_end(&line.as_bytes()[..end]), "{end}");

@@ -113,7 +113,7 @@ mod tests {
     use crate::ui::{BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 
     #[test]
-    fn what_moves_a_terminal_is_shown_instead() {
+    fn control_characters_are_shown_as_text() {
         let hostile = "a\x1b[2Jb\x07c\rd\u{9b}31me\u{202e}f\u{2066}g\x7fh\u{fdd0}[2Ji\0";
         let seen = shown(hostile);
         assert_eq!(seen, r"a\u{1b}[2Jb\u{7}c\rd\u{9b}31me\u{202e}f\u{2066}g\u{7f}h\u{fdd0}[2Ji\u{0}");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same_and_nothing_of_it_acts() {
+    fn json_has_the_same_text_without_control_characters() {
         let value = serde_json::json!({ "name": "a\x1b[2J\u{202e}\u{9b}\u{e0041}\u{fdd0}[31m\n" });
         let plain = value.to_string();
         let text = json(&plain);

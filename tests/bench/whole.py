@@ -1,4 +1,4 @@
-"""The whole set-up in a virtual machine, `kind-wsl setup` against the guide typed by hand; and on the machine that is set up, doctor beside what it asks podman.
+"""A setup in a virtual machine: `kind-wsl setup` compared with the manual steps; and doctor compared with its podman commands.
 
 Each pair starts two fresh machines and takes ten minutes and more, so that `tests/bench/run` runs it only by its name: tests/bench/run whole.
 It needs what tests/vm/run needs: a Debian 12 host and root. ROUNDS says how many pairs.

@@ -123,7 +123,7 @@ fn no_systemd_less_build_is_ever_offered() {
 }
 
 #[test]
-fn what_is_recommended_is_well_attested_and_above_every_floor() {
+fn recommended_versions_have_enough_sources_and_meet_every_minimum() {
     let highest = crun_floors().iter().map(|floor| &floor.version).max().unwrap();
     for catalogue in all() {
         for arch in ARCHES {
@@ -151,7 +151,7 @@ fn the_recommended_kubectl_is_near_enough_to_the_recommended_kind() {
 }
 
 #[test]
-fn artifacts_carry_address_mirror_path_and_witnesses() {
+fn artifacts_have_an_address_a_mirror_path_and_checksum_sources() {
     let artifact = crun().unwrap().artifact(&v("1.28"), Arch::Arm64).unwrap();
     let path = "containers/crun/releases/download/1.28/crun-1.28-linux-arm64";
     assert_eq!(artifact.name, "crun 1.28");
@@ -241,7 +241,7 @@ fn the_floor_rises_with_kernel_and_podman() {
 }
 
 #[test]
-fn a_release_suits_or_says_why_not() {
+fn a_release_is_supported_or_has_a_reason() {
     let crun = crun().unwrap();
     let judge = |version, arch, floor| fit(crun.find(&v(version)).unwrap(), arch, &v(floor));
     assert_eq!(judge("1.28", Arch::Amd64, "1.14.3"), Fit::Suits);

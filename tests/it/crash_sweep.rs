@@ -186,7 +186,7 @@ sweeps! {
 }
 
 #[test]
-fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
+fn nerdctl_is_set_up_and_undone_if_the_distribution_has_it() {
     let row = &Row { provider: "nerdctl", ..machines::DOCKER };
     let machine = row.machine();
     let archive =
@@ -206,7 +206,7 @@ fn nerdctl_is_set_up_and_undone_where_a_distribution_has_it() {
 }
 
 #[test]
-fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
+fn a_setup_tool_that_was_killed_is_run_again_or_undone() {
     let unit = "/home/dev/.config/systemd/user/docker.service";
     let row = &machines::DOCKER;
     let calm = calm(row);
@@ -244,14 +244,14 @@ fn a_set_up_tool_that_was_killed_half_way_is_run_again_or_undone() {
 }
 
 #[test]
-fn an_undo_of_a_finished_set_up_may_end_at_any_effect() {
+fn an_undo_of_a_finished_setup_may_end_at_any_effect() {
     let row = &Row { guide: true, ..machines::CLASSIC };
     let (stops, effects) = undo_of_all(&calm(row), row);
     assert!(effects > 50 && stops > 0, "{stops} of {effects} effects");
 }
 
 #[test]
-fn a_second_set_up_changes_nothing() {
+fn a_second_setup_changes_nothing() {
     let machine = Machine::new(Layout::Classic);
     finish(&machines::CLASSIC, &machine);
     let before = machine.snapshot();
@@ -261,7 +261,7 @@ fn a_second_set_up_changes_nothing() {
 }
 
 #[test]
-fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
+fn an_undo_that_keeps_the_packages_is_not_interrupted() {
     let machine = Machine::new(Layout::Classic);
     finish(&machines::CLASSIC, &machine);
     machine.undo_but_packages(&machine.host(FaultInjector::default())).unwrap();
@@ -272,7 +272,7 @@ fn after_an_undo_that_leaves_the_packages_nothing_counts_as_interrupted() {
 }
 
 #[test]
-fn what_others_install_after_an_interrupted_installation_is_theirs() {
+fn packages_installed_by_others_after_an_interruption_stay() {
     let effects = calm(&machines::CLASSIC).legs[0];
     let mut seen = 0;
     for at in 0..effects {

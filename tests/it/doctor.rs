@@ -22,7 +22,7 @@ fn check<'d>(document: &'d Value, id: &str) -> &'d Value {
 }
 
 #[test]
-fn what_programs_read_has_verdict_evidence_consequence_and_fix_of_every_check() {
+fn json_has_verdict_details_effect_and_fix_of_every_check() {
     let document = diagnosed(&Case::new(Layout::Classic), 4);
     assert_eq!((&document["schema"], &document["v"]), (&1.into(), &1.into()));
     let checks = document["checks"].as_array().unwrap();
@@ -65,7 +65,7 @@ fn it_changes_nothing_and_begins_no_journal() {
 }
 
 #[test]
-fn after_a_set_up_what_the_set_up_made_is_well() {
+fn after_a_setup_doctor_finds_no_error_in_its_files() {
     let case = Case::new(Layout::Isolated);
     case.run(&format!("setup {}", agreed()));
     case.machine.boot(2);
@@ -162,7 +162,7 @@ fn with_docker_its_own_checks_count_and_podmans_do_not() {
 }
 
 #[test]
-fn whom_a_plain_kind_asks_is_compared_with_the_provider_that_was_set_up() {
+fn the_provider_of_a_plain_kind_is_compared_with_the_one_of_the_setup() {
     let case = Case::new(Layout::Modern).program("/usr/bin/kind");
     case.run(&format!("setup --provider docker {}", agreed()));
     let seen = case.run("doctor --only kind-shell --json");
@@ -223,7 +223,7 @@ fn a_node_of_the_systemd_manager_gets_a_limit_that_suffices() {
 }
 
 #[test]
-fn the_limit_of_a_node_that_runs_counts_and_not_what_the_files_say() {
+fn the_limit_of_a_running_node_counts_and_not_the_one_in_the_files() {
     let case = Case::new(Layout::Isolated).program("/usr/bin/podman");
     case.run("setup --yes --only podman").expect(0, "");
     let manager = "/sys/fs/cgroup/wsl-user/distro-2/systemd/user.slice/user-1000.slice/user@1000.service";
@@ -289,7 +289,7 @@ fn a_wsl_without_a_network_is_an_error() {
 }
 
 #[test]
-fn a_plan_says_that_the_result_will_be_verified_by_how_many_checks() {
+fn a_plan_states_how_many_checks_verify_the_result() {
     let verify = |case: &Case, flags: &str| {
         let seen = case.run(&format!("plan --json {flags}")).expect(0, "");
         let document: Value = serde_json::from_str(&seen.stdout).unwrap();

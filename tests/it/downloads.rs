@@ -40,7 +40,7 @@ const INSTALLED: &str = "/home/dev/.local/bin/crun";
 const DOWNLOADS: &str = "/var/lib/kind-wsl/downloads";
 
 #[test]
-fn what_the_plan_needs_is_asked_for_once_and_nothing_of_it_stays_where_it_was_kept() {
+fn the_downloads_of_a_plan_are_fetched_once_and_their_parts_are_deleted() {
     let mirror = Mirror::new(&[(CRUN_PATH, program())]);
     let case = mirror.case(Layout::Modern);
     case.run(&setup(&mirror)).expect(3, "");
@@ -52,7 +52,7 @@ fn what_the_plan_needs_is_asked_for_once_and_nothing_of_it_stays_where_it_was_ke
 }
 
 #[test]
-fn killed_in_the_middle_of_a_download_it_goes_on_from_there_and_nothing_was_executable_meanwhile() {
+fn a_setup_killed_during_a_download_resumes_it_and_no_part_is_executable() {
     let mirror = Mirror::new(&[(CRUN_PATH, program())]);
     let case = mirror.case(Layout::Modern);
     let half = program().len() / 2;
@@ -75,7 +75,7 @@ fn killed_in_the_middle_of_a_download_it_goes_on_from_there_and_nothing_was_exec
 }
 
 #[test]
-fn a_file_that_is_another_is_thrown_away_and_the_stage_says_so() {
+fn a_file_with_another_checksum_is_deleted_and_the_stage_reports_it() {
     let mirror = Mirror::new(&[(CRUN_PATH, b"<!DOCTYPE html><p>Log in first".to_vec())]);
     let case = mirror.case(Layout::Modern);
     let seen = case.run(&setup(&mirror));
@@ -268,7 +268,7 @@ fn a_resumed_setup_does_not_need_the_offline_files_that_are_installed() {
 }
 
 #[test]
-fn a_directory_is_filled_with_what_its_checksums_say_or_not_at_all() {
+fn a_directory_is_filled_completely_or_not_at_all() {
     let mirror = Mirror::new(&[(CRUN_PATH, program())]);
     let case = mirror.case(Layout::Modern);
     let seen = case.run(&format!("crun fetch 1.30.1 --to [ROOT]/usb --mirror {}", mirror.url()));

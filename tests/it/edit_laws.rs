@@ -329,7 +329,7 @@ fn values_are_quoted_and_escaped_only_where_they_need_it() {
 }
 
 #[test]
-fn what_wsl_cannot_carry_is_refused() {
+fn arguments_that_wsl_exe_cannot_pass_are_refused() {
     let put = |dialect, section, key, value| put_wsl(b"[boot]\n", dialect, section, key, Some(value));
     assert!(matches!(put(CONF, "boot", "command", "a\rb"), Err(EditError::BadValue { .. })));
     assert!(matches!(put(CONFIG, "wsl2", "kernel", "C:\\é"), Err(EditError::BadValue { .. })));
@@ -731,7 +731,7 @@ fn an_item_goes_to_the_front_of_a_list_and_out_again_with_the_owners_comments_ke
 }
 
 #[test]
-fn an_empty_table_goes_only_when_asked_and_never_with_a_comment_in_it() {
+fn an_empty_table_is_removed_only_on_request_and_never_with_a_comment_in_it() {
     let unset =
         |text: &str, drop_empty| toml::unset(text, &["a", "b"], drop_empty).expect("it can be taken out");
     assert_eq!(unset("x = 1\n\n[a]\nb = 2\n", false), "x = 1\n\n[a]\n");
@@ -741,7 +741,7 @@ fn an_empty_table_goes_only_when_asked_and_never_with_a_comment_in_it() {
 }
 
 #[test]
-fn broken_toml_and_wrong_types_are_told_with_their_place() {
+fn invalid_toml_and_wrong_types_are_reported_with_their_line() {
     let value = toml::Value::Int(1);
     let error = toml::set("a = 1\nb = = 2\n", &["c"], &value).expect_err("it is broken");
     assert!(matches!(error, EditError::Toml { line: 2, column: 5, .. }), "{error}");
@@ -872,7 +872,7 @@ fn taken(text: &str) -> Vec<std::ops::Range<u64>> {
 // ---------------------------------------------------------------- what is shown
 
 #[test]
-fn what_is_shown_of_a_file_has_the_same_lines_and_means_the_same() {
+fn a_redacted_file_has_the_same_lines_and_meaning() {
     let text = "; x\r\n[boot]  # note\r\n systemd = true # why\r\ncommand=a \\\r\n b\r\n[Automount]\r\nroot=/\r\n\r\noptions=\"p\"";
     let shown = "<3 bytes>\r\n[boot] # <6 bytes>\r\n systemd = true # <5 bytes>\r\n# <15 bytes>\n# <1 bytes>\r\n[Automount]\r\nroot=/\r\n\r\n# <11 bytes>";
     assert_eq!(Form::WslConf.shown(text.as_bytes(), "dev"), shown);

@@ -148,7 +148,7 @@ fn svg_writes_the_tree_to_a_file() {
 }
 
 #[test]
-fn what_a_node_lacks_is_shown_at_the_cgroup_and_exits_with_4() {
+fn a_missing_requirement_of_a_node_is_shown_at_its_cgroup_with_exit_code_4() {
     let machine = Machine::with_cluster();
     machine.file(&format!("{MANAGER}/app.slice/cgroup.subtree_control"), "memory pids\n");
     machine.file(&format!("{}/cgroup.procs", node()), "70678\n");

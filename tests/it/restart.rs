@@ -81,7 +81,7 @@ fn stopped_by_the_helper(case: &Case) -> String {
 }
 
 #[test]
-fn the_helper_restarts_wsl_and_the_run_goes_on_and_takes_back_what_was_for_the_restart_alone() {
+fn the_helper_restarts_wsl_and_the_run_resumes_and_reverts_its_temporary_changes() {
     let case = case();
     let before = case.machine.snapshot();
     let mut child = case.start(&setup());
@@ -121,7 +121,7 @@ fn the_helper_restarts_wsl_and_the_run_goes_on_and_takes_back_what_was_for_the_r
 }
 
 #[test]
-fn kind_wsl_exe_is_put_beside_the_helper_for_a_distribution_that_does_not_start_anymore() {
+fn kind_wsl_exe_is_copied_beside_the_helper_for_a_rescue() {
     let case = case().program("/opt/kind-wsl.exe");
     let before = case.machine.snapshot();
     let mut child = case.start(&setup());
@@ -170,7 +170,7 @@ fn a_restart_of_the_distribution_alone_is_not_a_restart_of_wsl() {
 }
 
 #[test]
-fn a_new_start_of_the_distribution_is_enough_where_no_more_is_needed() {
+fn a_restart_of_the_distribution_is_enough_if_no_more_is_needed() {
     let case = Case::new(Layout::Isolated);
     case.run(&format!("{} --no-restart", setup())).expect(3, "").says("  wsl.exe --terminate Debian\n");
     case.machine.start_distro(2);
@@ -194,7 +194,7 @@ fn a_change_of_wslconfig_waits_for_a_new_boot_even_after_the_distribution_was_re
 }
 
 #[test]
-fn typed_again_it_has_the_helper_try_again_and_an_old_word_does_not_count() {
+fn a_second_run_starts_the_helper_again_and_ignores_an_old_result() {
     let case = case();
     let id = stopped_by_the_helper(&case);
     case.machine.write(&format!("{PLACE}/{id}.ready"), "an old word");
@@ -204,7 +204,7 @@ fn typed_again_it_has_the_helper_try_again_and_an_old_word_does_not_count() {
 }
 
 #[test]
-fn a_helper_that_gives_up_is_told_of_with_the_lines_to_type() {
+fn a_helper_that_gives_up_is_reported_with_the_commands_to_run() {
     let result = "version=1\nid=[ID]\nscope=vm\nstate=hung\ndetail=no answer in 90 s\n";
     let case = case().file("/fake/windows/result", result);
     case.run(&setup())
@@ -218,7 +218,7 @@ fn a_helper_that_gives_up_is_told_of_with_the_lines_to_type() {
 }
 
 #[test]
-fn what_a_hostile_result_says_does_not_reach_the_terminal_as_it_is() {
+fn control_characters_of_a_hostile_result_do_not_reach_the_terminal() {
     let result = format!("version=1\nid=[ID]\nstate=failed\ndetail=\u{1b}[2Jgone{}\n", "x".repeat(9000));
     let seen = case().file("/fake/windows/result", result).run(&setup());
     assert_eq!(seen.code, 3);
@@ -230,7 +230,7 @@ fn what_a_hostile_result_says_does_not_reach_the_terminal_as_it_is() {
 }
 
 #[test]
-fn what_the_helper_refuses_is_said_in_its_own_words() {
+fn a_refusal_of_the_helper_is_quoted() {
     let refused = "12\nThere is no distribution `Debian`. `wsl.exe --list` names those that there are.\n";
     let case = case().file("/fake/windows/kind-wsl-helper.exe restart", refused);
     let seen = case.run(&setup()).expect(3, "");
@@ -249,7 +249,7 @@ fn a_session_in_a_job_that_ends_with_wsl_is_left_alone() {
 }
 
 #[test]
-fn other_distributions_are_ended_only_by_who_agreed_to_it() {
+fn other_distributions_are_stopped_only_after_consent() {
     let others = "0\nDebian\nUbuntu-24.04\ndocker-desktop\n";
     let case = case().file("/fake/windows/wsl.exe --list", others);
     case.run(&setup()).expect(3, "").says(
@@ -273,7 +273,7 @@ fn nodes_that_run_are_named_before_they_are_ended() {
 }
 
 #[test]
-fn without_a_restart_by_the_program_windows_is_not_asked_at_all() {
+fn with_no_restart_no_windows_program_runs() {
     let case = case();
     let seen = case.run(&format!("{} --no-restart", setup())).expect(3, "");
     assert!(!seen.stdout.contains("left to you"), "{}", seen.stdout);
@@ -297,14 +297,14 @@ fn without_the_helper_a_window_of_the_command_prompt_does_it() {
 }
 
 #[test]
-fn where_the_helper_has_no_place_the_command_prompt_does_it() {
+fn if_the_helper_cannot_be_copied_the_command_prompt_restarts_wsl() {
     let case = case().file(PLACE, "somebody's file").file("/fake/windows/cmd.exe /c", "0\n");
     case.run(&setup()).expect(3, "").says("A new window restarts WSL and finishes setup.");
     assert_eq!(case.machine.text(PLACE), "somebody's file");
 }
 
 #[test]
-fn where_windows_does_not_answer_the_lines_to_type_are_said() {
+fn if_windows_does_not_answer_the_commands_to_run_are_printed() {
     let case = without_helper().file("/fake/windows/wsl.exe --list", "1\n");
     case.run(&setup())
         .expect(3, "")
@@ -323,7 +323,7 @@ fn started_by_kind_wsl_exe_it_leaves_the_restart_to_that() {
 }
 
 #[test]
-fn kind_wsl_exe_is_not_told_of_a_restart_that_was_not_agreed_to() {
+fn kind_wsl_exe_gets_no_restart_that_was_not_confirmed() {
     let case = case().env("KIND_WSL_DRIVER", "1");
     case.run(&setup()).expect(3, "");
     assert!(waiting(&case).is_some());
@@ -335,7 +335,7 @@ fn kind_wsl_exe_is_not_told_of_a_restart_that_was_not_agreed_to() {
 }
 
 #[test]
-fn a_run_that_goes_on_after_another_restart_than_the_one_waited_for_is_refused() {
+fn a_run_that_resumes_after_another_restart_is_refused() {
     let case = case();
     let id = stopped_by_the_helper(&case);
     let text = format!(

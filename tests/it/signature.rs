@@ -112,7 +112,7 @@ fn a_signature_of_another_key_is_unknown_although_the_file_is_as_it_was_signed()
 }
 
 #[test]
-fn what_is_no_signature_is_no_verdict() {
+fn a_file_without_a_signature_gives_no_verdict() {
     let Some(signer) = Signer::new() else { return };
     let (file, signature) = signer.signed("crun", b"a crun");
     fs::write(&signature, "<!DOCTYPE html>Not found").unwrap();
@@ -121,7 +121,7 @@ fn what_is_no_signature_is_no_verdict() {
 }
 
 #[test]
-fn the_built_in_key_is_the_one_of_the_fingerprint_and_vouches_for_nobody_else() {
+fn the_built_in_key_has_its_fingerprint_and_verifies_no_other_signature() {
     let Some(signer) = Signer::new() else { return };
     let crun = signature::CRUN;
     let key = signer.path("crun.gpg");

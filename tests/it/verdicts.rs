@@ -109,7 +109,7 @@ fn debian_11_has_a_podman_whose_plugins_read_what_it_writes() {
 }
 
 #[test]
-fn podman_5_wants_pasta_and_a_crun_that_knows_its_specification() {
+fn podman_5_needs_pasta_and_a_crun_that_supports_its_specification() {
     let machine = release("debian", "13", "257.13", "podman 5.4.2+ds1-2\ncrun 1.14.1-1\n");
     let plan = plan(&machine, &Answers::default());
     assert_eq!(
@@ -228,7 +228,7 @@ fn a_better_value_is_never_worsened() {
 }
 
 #[test]
-fn v1_that_was_chosen_in_wsl_conf_is_no_longer_chosen_and_needs_no_kernel_words() {
+fn cgroups_v1_in_wsl_conf_is_removed_and_needs_no_kernel_parameter() {
     let machine = Machine::new(Layout::Classic);
     machine.write("/fake/wsl-version", "2.6.3.0\n");
     machine.write("/etc/wsl.conf", "[automount]\ncgroups=v1\n");
@@ -312,7 +312,7 @@ fn on_debian_13_dockers_client_is_a_package_of_its_own() {
 }
 
 #[test]
-fn debian_has_no_nerdctl_and_says_what_to_do() {
+fn on_debian_without_nerdctl_the_hint_states_how_to_install_it() {
     for archive in [BOOKWORM, ""] {
         let plan = of_provider(&release("debian", "12", "252.39", archive), "nerdctl");
         let blocked = plan.blocked().unwrap();
@@ -339,7 +339,7 @@ fn a_provider_that_is_too_old_is_refused_with_what_is_offered() {
 }
 
 #[test]
-fn a_distribution_whose_docker_has_no_set_up_tool_is_refused() {
+fn a_distribution_whose_docker_has_no_setup_tool_is_refused() {
     let machine = release("fedora", "42", "257.9", "");
     std::fs::remove_file(machine.path("/usr/bin/apt-get")).unwrap();
     machine.write("/usr/bin/dnf", "");
@@ -363,7 +363,7 @@ fn docker_and_nerdctl_without_root_exclude_each_other() {
 }
 
 #[test]
-fn a_docker_of_the_systems_own_that_was_there_before_is_left_and_said() {
+fn an_existing_system_docker_is_kept_and_reported() {
     let machine = release("debian", "12", "252.39", BOOKWORM);
     let had = machine.text("/fake/packages") + "docker.io 20.10.24+dfsg1-1\ncontainerd 1.6.20~ds1-1\n";
     machine.write("/fake/packages", had);

@@ -73,7 +73,7 @@ fn a_setup_of_two_keys_opens_it_at_most_four_times() {
 }
 
 #[test]
-fn where_there_is_none_it_is_made_with_section_and_key() {
+fn a_missing_wslconfig_is_created_with_section_and_key() {
     let made = String::from_utf8(set_up(None)).unwrap();
     assert_eq!(made.replace("\r\n", "\n"), format!("[wsl2]\n{}", line("\n")));
 }
@@ -150,7 +150,7 @@ fn undo_leaves_a_line_that_was_shadowed_before_and_counts_since_ours_is_gone() {
 }
 
 #[test]
-fn undo_takes_out_only_its_own_line_where_others_have_set_the_key_since() {
+fn undo_removes_only_its_own_line_if_others_have_set_the_key_since() {
     let machine = Machine::new(Layout::Modern);
     let conf = "/etc/wsl.conf";
     machine.write(conf, "[user]\ndefault=dev\n");

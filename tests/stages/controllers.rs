@@ -39,7 +39,7 @@ fn before_systemd_runs_in_a_namespace_its_controllers_are_not_judged() {
 }
 
 #[test]
-fn a_namespace_without_controllers_that_kind_does_not_require_is_no_obstacle() {
+fn a_namespace_may_lack_controllers_that_kind_does_not_require() {
     let machine = Machine::new(Layout::Namespaced);
     machine.write("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids");
     assert_snapshot!(decision("controllers", &machine, &[]));

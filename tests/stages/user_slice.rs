@@ -1,7 +1,7 @@
 use super::{Layout, Machine, assert_snapshot, decision};
 
 #[test]
-fn a_systemd_before_238_is_told_to_account_memory_and_tasks() {
+fn a_systemd_before_238_gets_memory_and_tasks_accounting() {
     let machine = Machine::new(Layout::Plain);
     machine.write("/fake/packages", "libc6 2.27\nsystemd 237-3\n");
     assert_snapshot!(decision("user-slice", &machine, &[]));

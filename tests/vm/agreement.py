@@ -1,4 +1,4 @@
-"""What doctor foretells against what the real kind says, in one state of a machine after the other."""
+"""Compares the prediction of doctor with the output of the real kind in several states of a machine."""
 import json
 import re
 
@@ -14,25 +14,25 @@ class Agreement:
 
     def here(self, state, prefix=""):
         """Both views of kind, in this state; `prefix` starts the shell that it is typed in."""
-        with self.story.check(f"doctor foretells what kind says: {state}"):
+        with self.story.check(f"doctor predicts what kind prints: {state}"):
             machine = self.machine
             seen = machine.run(f"{prefix}env KIND_EXPERIMENTAL_PROVIDER=podman kind-wsl doctor --json --only kind-shell,kind-wrapper", timeout=300)
             expect(seen.code in (0, 4), f"doctor ended with {seen.code}:\n{seen.text[-1500:]}")
             document = json.loads(seen.out)
             said = {"shell": machine.run(f"{prefix}env KIND_EXPERIMENTAL_PROVIDER=podman kind {PROBE}", timeout=300).text,
                     "wrapper": machine.run(f"{prefix}kind-wsl kind {PROBE}", timeout=300).text}
-            foretold = {view: document["prediction"][view]["says"] for view in said}
+            predicted = {view: document["prediction"][view]["says"] for view in said}
             real = {view: verdict(text) for view, text in said.items()}
             for check in document["checks"]:
                 self.story.say(f"{check['id']}: {check['evidence'][:200]}")
-            expect(foretold == real, f"foretold {foretold}, kind said {real}:\n" + "\n".join(text[-500:] for text in said.values()))
+            expect(predicted == real, f"predicted {predicted}, kind said {real}:\n" + "\n".join(text[-500:] for text in said.values()))
             for view, prediction in document["prediction"].items():
                 # a scope is gone with what ran in it
                 if prediction["says"] == "requires-delegation" and prediction["at"].startswith("/"):
-                    expect(machine.run(f"test -d {prediction['at']}").code == 0, f"{view}: there is no cgroup {prediction['at']}")
+                    expect(machine.run(f"test -d {prediction['at']}").code == 0, f"{view}: cgroup {prediction['at']} does not exist")
 
     def again(self, session=True):
-        """The distribution, started again; with `Delegate=no` the user manager itself can not start."""
+        """The distribution, started again; with `Delegate=no` the systemd user manager cannot start."""
         with self.story.check(f"it starts again, {'with' if session else 'without'} a user manager", needed=True):
             self.machine.terminate()
             self.machine.ensure()
@@ -43,7 +43,7 @@ class Agreement:
             expect(there == session, f"{state.text}\n{journal}")
 
     def broken(self):
-        """States that a set-up machine can be brought to; each is mended again."""
+        """States of a machine that was set up; each is reverted."""
         if self.layout == "modern":
             kept = self.machine.root(f"cat {DELEGATE}").out
             for state, line in [("cpu is not delegated", "Delegate=memory pids"), ("nothing is delegated", "Delegate=no")]:
@@ -52,7 +52,7 @@ class Agreement:
                 self.here(state)
             self.machine.root(f"cat > {DELEGATE} <<'END'\n{kept}END")
             self.again()
-            self.here("in the guide's scope, which delegates nothing", "systemd-run --user --scope -q -- ")
+            self.here("in a scope without delegation", "systemd-run --user --scope -q -- ")
             self.machine.root("systemctl stop user@1000.service", timeout=60)
             self.here("the user manager was stopped")
             self.again()

@@ -1,4 +1,4 @@
-"""The story of one machine: before the set-up, set-up, restart, the rest of the set-up, the result, undo."""
+"""The story of one machine: before the setup, setup, restart, the rest of the setup, the result, undo."""
 import json
 import re
 import shutil
@@ -101,12 +101,12 @@ class Story:
 
     def run(self):
         self.before()
-        self.agreement.here("before the set-up")
+        self.agreement.here("before the setup")
         self.way.before_set_up()
         self.way.set_up()
         self.afterwards()
         self.way.afterwards()
-        self.agreement.here("after the set-up")
+        self.agreement.here("after the setup")
         self.agreement.broken()
         self.use()
         self.undo()
@@ -124,7 +124,7 @@ class Story:
         self.way.prepare()
         self.start, self.drive = Snapshot(machine), machine.windows.files()
         self.had = subject.packages()
-        with check("plan names every stage and changes nothing"):
+        with check("plan lists every stage and changes nothing"):
             text = subject.call(f"plan -v {subject.flags}").out
             verdicts, _ = subject.plan()
             missing = [stage for stage in verdicts if stage not in text]
@@ -133,7 +133,7 @@ class Story:
             changed = self.start.differences(Snapshot(machine))
             expect(not changed, f"changed by plan: {changed}")
             self.story.say("; ".join(f"{v}: {' '.join(s for s in verdicts if verdicts[s] == v)}" for v in dict.fromkeys(verdicts.values())))
-        with check("kind's refusal before the set-up is one that the plan foretold"):
+        with check("plan predicts kind's refusal before the setup"):
             self.refused(machine.run(f"{KIND} create cluster --image {NODE}"), self.verdicts)
 
     def refused(self, result, verdicts):
@@ -151,7 +151,7 @@ class Story:
     def refused_before_restart(self):
         # Elsewhere kind has nothing to refuse yet: without systemd the session's cgroup has every controller.
         if self.with_kind and self.layout == "classic":
-            with self.story.check("kind's refusal before the restart is one that the plan foretold"):
+            with self.story.check("plan predicts kind's refusal before the restart"):
                 verdicts, _ = self.subject.plan()
                 self.refused(self.machine.run(f"{KIND} create cluster --image {NODE}"), verdicts | {"restart": "needed"})
 
@@ -164,10 +164,10 @@ class Story:
             expect(result.code == 0 and "othing to do" in result.out, f"exit {result.code}:\n{result.text[-1500:]}")
             changed = before.differences(Snapshot(machine))
             expect(not changed, f"changed: {changed}")
-            self.story.say(f"the no-op set-up took {result.err.strip().splitlines()[-1]} (in the emulated machine)")
-        with check("podman, in the wrapper, is what the set-up promised"):
+            self.story.say(f"a setup without changes took {result.err.strip().splitlines()[-1]} (in the emulated machine)")
+        with check("podman in the delegated scope matches the plan"):
             self.podman_info()
-        with check("status says that all is well"):
+        with check("status reports a finished setup"):
             result = subject.call("status")
             self.story.say("\n".join(result.out.rstrip().splitlines()[-2:]))
 
@@ -196,7 +196,7 @@ class Story:
 
     def use(self):
         machine, check = self.machine, self.story.check
-        with check("podman knows the stand-in node image", needed=True):
+        with check("podman has the test's node image", needed=True):
             machine.must("sudo tar -C ~/.local/share/containers/storage -xf /mnt/c/store.tar && podman image exists " + NODE)
         with check("a container with systemd inside starts"):
             machine.must(f"{WRAPPER}podman run -d --name inner --privileged --systemd=always {NODE} /sbin/init")
@@ -223,23 +223,23 @@ class Story:
     def undo(self):
         machine, subject, check = self.machine, self.subject, self.story.check
         brought = sorted(subject.packages() - self.had)
-        with check("undo takes everything back but the packages"):
+        with check("undo reverts everything but the packages"):
             subject.call("undo --yes")
             theirs = subject.package_paths(brought)
             self.compare([*SCRIPTS_MADE, *((re.escape(p), "belongs to a package that was brought") for p in theirs)])
-        with check("nothing is left on the Windows side but what was there"):
+        with check("the Windows side has only what it had before"):
             now = machine.windows.files()
             changed = {name: (self.drive.get(name), now.get(name)) for name in self.drive.keys() | now.keys() if self.drive.get(name) != now.get(name)}
             expect(not changed, f"changed on drive C: {changed}")
             expect(not machine.windows.running(), f"still running: {machine.windows.running()}")
-        with check("undo --packages takes out the packages that were brought"):
+        with check("undo --packages removes the installed packages"):
             result = subject.call("undo --yes --packages")
             left, gone = sorted(subject.packages() - self.had), sorted(self.had - subject.packages())
             self.story.say(f"undo took {result.seconds:.0f} s; {len(brought)} packages had come, {len(left)} are left: {' '.join(left)}")
             expect(not gone, f"packages that were there before are gone: {gone}")
             expect(not {"podman", "uidmap", "slirp4netns", "fuse-overlayfs"} & set(left) - self.had, f"left: {left}")
             self.compare([(re.escape(p), "left behind by the package manager") for p in theirs])
-        with check("WSL starts as it did before the set-up"):
+        with check("WSL starts as before the setup"):
             machine.wsl_shutdown()
             kind = machine.root("stat -fc %T /sys/fs/cgroup; cat /proc/1/comm").out.split()
             expect(kind == ["tmpfs" if self.layout == "classic" else "cgroup2fs", "init"], f"{kind}")

@@ -1,16 +1,16 @@
 """A disk that fails, for real: the journal lies on a device mapper's target that refuses every write, from the beginning or
-from the middle of a set-up on; healed, the set-up goes on where it was, and an undo leaves what was there before."""
+from the middle of a set-up on; healed, the set-up goes on where it was, and an undo restores the original tree."""
 from checks import Subject
 from report import StoryEnds, expect
 from snapshot import Snapshot, sort_out
 
 JOURNAL = "/var/lib/kind-wsl"
 SECTORS = 64 * 2048
-# Before systemd runs nobody makes device nodes but dmsetup itself.
+# Before systemd runs only dmsetup creates device nodes.
 DMSETUP = "DM_DISABLE_UDEV=1 dmsetup"
 # Stages that need neither packages nor a restart to have their effects: the disk is what is looked at.
 STAGES = "--only systemd,controllers,user-slice,delegation,modules,limits"
-# A disk that gives out between two effects is waited for in the machine itself; the set-up may be quicker all the same.
+# The machine itself waits for the moment between two effects; the setup may still be faster.
 TRIES = 8
 
 
@@ -32,7 +32,7 @@ class Disk:
         return f"0 {SECTORS} " + (f"linear {self.device} 0" if kind == "linear" else f"flakey {self.device} 0 0 3600 1 error_writes")
 
     def mount(self):
-        # e2fsck makes lost+found anew.
+        # e2fsck creates lost+found again.
         self.machine.root(f"mount /dev/mapper/weak {JOURNAL} && rm -rf {JOURNAL}/lost+found && chmod 755 {JOURNAL}")
 
     def break_when(self, condition):
@@ -63,7 +63,7 @@ def tell(machine, releases, binary, story):
 
 def scenes(machine, subject, story):
     setup = f"setup --yes --no-restart {STAGES} {subject.flags}"
-    with story.check("the journal's disk is there", needed=True):
+    with story.check("the disk of the journal is mounted", needed=True):
         machine.start()
         subject.install()
         disk = Disk(machine)
@@ -73,7 +73,7 @@ def scenes(machine, subject, story):
         unexplained, _ = sort_out(start.differences(Snapshot(machine)))
         return unexplained
 
-    with story.check("a disk that refuses every write: nothing is changed, and the journal's file and the kernel's word are named", needed=True):
+    with story.check("a disk that refuses every write: nothing is changed, and the error names the journal and the cause", needed=True):
         disk.break_when("true")
         machine.root(f"until {DMSETUP} table weak | grep -q flakey; do :; done")
         said = machine.run(f"kind-wsl {setup}")
@@ -82,7 +82,7 @@ def scenes(machine, subject, story):
         disk.heal()
         changed = differences()
         expect(not changed, f"changed: {changed}")
-    with story.check("a disk that gives out in the middle: the set-up stops there and says so", needed=True):
+    with story.check("a disk that fails in the middle: the setup stops with an error", needed=True):
         for number in range(1, TRIES + 1):
             # The first effect has begun.
             disk.break_when(f"test $(wc -l < {JOURNAL}/journal.jsonl 2> /dev/null || echo 0) -gt {1 + number}")
@@ -94,14 +94,14 @@ def scenes(machine, subject, story):
                 break
             expect(said.code in (0, 3), f"exit {said.code}:\n{said.text[-1500:]}")
             subject.call("undo --yes")
-        expect(said.code == 1, f"the set-up was quicker than the disk {TRIES} times")
+        expect(said.code == 1, f"the setup was faster than the disk {TRIES} times")
         fault = next((word for word in ("Input/output error", "Read-only file system") if word in said.err), None)
         expect(fault and JOURNAL in said.err, said.text[-1500:])
         story.say(f"at try {number}: {fault}; the journal had {lines} lines; {len(differences())} paths were changed by then")
-    with story.check("on the healed disk the same command ends the set-up"):
+    with story.check("on the repaired disk the same command finishes the setup"):
         said = subject.call(setup)
         story.say(next(line for line in said.out.splitlines() if line.startswith("Done")))
-    with story.check("undo leaves what was there before"):
+    with story.check("undo restores the original tree"):
         subject.call("undo --yes")
         changed = differences()
         expect(not changed, f"changed: {changed}")

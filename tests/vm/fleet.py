@@ -69,13 +69,13 @@ class Member:
 
     def tell(self):
         machine, check = self.machine, self.story.check
-        with check("it is set up as far as the restart, and says that one is needed", needed=True):
+        with check("the setup runs up to the restart and asks for it", needed=True):
             machine.start()
             self.begins()
             began = time.time()
             self.apply(first=True)
             self.story.say(f"{time.time() - began:.0f} s")
-        with check("started again, the rest is done", needed=True):
+        with check("after the restart the setup finishes", needed=True):
             self.start_again()
             began = time.time()
             self.apply(first=False)
@@ -84,7 +84,7 @@ class Member:
             self.outcome = Outcome(machine, self.subject)
             kinds = [check["verdict"] for check in self.outcome.checks.values()]
             self.story.say(", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
-        with check("a second run has nothing to do, and changes nothing"):
+        with check("a second run changes nothing"):
             seconds = [self.again() for _ in range(self.runs)]
             changed, _ = sort_out(self.outcome.tree.differences(Snapshot(machine)), [*OURS, *ENGINES])
             expect(not changed, f"changed: {changed}")
@@ -122,7 +122,7 @@ class BySetup(Member):
 
 
 class Exported(Member):
-    """By an export, which installs kind-wsl: compared with the machine of the set-up."""
+    """A machine set up by an export, compared with the machine of the setup."""
 
     def begins(self):
         self.machine.root("rm /usr/local/bin/kind-wsl")
@@ -132,7 +132,7 @@ class Exported(Member):
         check, mine, theirs = self.story.check, self.outcome, with_.outcome
         if not mine or not theirs:
             return
-        with check("doctor finds the same: every verdict, every evidence, what kind will say"):
+        with check("doctor finds the same: verdicts, details and the prediction"):
             expect(mine.checks.keys() == theirs.checks.keys(), f"other checks: {mine.checks.keys() ^ theirs.checks.keys()}")
             unlike = [f"{name}: {theirs.checks[name]}\n   here: {found}" for name, found in mine.checks.items() if steady(found) != steady(theirs.checks[name])]
             expect(not unlike, "\n".join(unlike))
@@ -141,7 +141,7 @@ class Exported(Member):
         with check("the files that differ from the image are the same, in bytes, mode and owner"):
             unexplained, explained = sort_out(theirs.tree.differences(mine.tree), [*OURS, *ENGINES])
             self.story.say(summary(explained))
-            expect(not unexplained, "unlike the machine of the set-up:\n" + "\n".join(f"  {p}: {w}" for p, w in unexplained[:40]))
+            expect(not unexplained, "different from the machine of the setup:\n" + "\n".join(f"  {p}: {w}" for p, w in unexplained[:40]))
             self.story.say(f"{len(self.fleet.untouched.differences(mine.tree))} paths differ from the image")
         with check("the packages are the same"):
             expect(mine.packages == theirs.packages, f"more: {sorted(mine.packages - theirs.packages)}; fewer: {sorted(theirs.packages - mine.packages)}")
@@ -254,7 +254,7 @@ class Fleet:
         machine = Machine(self.system, self.layout, self.folder / "image", disk=disk_for(self.system, self.layout), windows=True)
         try:
             subject = Subject(machine, self.releases, self.binary, self.system)
-            with story.check("the image is made, and a machine of it exports the files", needed=True):
+            with story.check("the image is built, and a machine of it exports the files", needed=True):
                 machine.start()
                 subject.install()
                 for name in FORMATS:

@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("KIND_WSL_VM_CACHE") or
              Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kind-wsl-vm")
 SUITES = {"debian-11": "bullseye", "debian-12": "bookworm", "debian-13": "trixie"}
-# What the set-up may ask apt for: only laid ready in the warm disk's apt cache, never installed here.
+# Packages that setup may install: only downloaded into the warm disk's apt cache.
 PACKAGES = ["podman", "uidmap", "slirp4netns", "passt", "fuse-overlayfs", "dbus-user-session", "iptables", "netavark",
             "aardvark-dns", "crun", "nftables", "containernetworking-plugins", "golang-github-containernetworking-plugin-dnsname",
             "catatonit"]

@@ -15,7 +15,7 @@ ASKS = "›|assword"
 
 
 class ByHand:
-    """A machine whose interop is off: the set-up can only say what to type."""
+    """A machine whose interop is off: the setup can only print the commands to run."""
 
     def __init__(self, story):
         self.story, self.machine, self.subject, self.check = story, story.machine, story.subject, story.story.check
@@ -24,7 +24,7 @@ class ByHand:
         """Before the story's first look at the machine."""
         self.machine.root("printf '[interop]\\nenabled = false\\n' > /etc/wsl.conf")
         self.restart()
-        with self.check("with interop off there is no socket, and a Windows program hangs for ten seconds and fails"):
+        with self.check("with interop off a Windows program fails after ten seconds"):
             tried = self.machine.run(f"echo $WSL_INTEROP; {HELPER} look")
             expect((tried.code, tried.text.strip()) == (1, "") and 9 < tried.seconds < 20, f"exit {tried.code} after {tried.seconds:.0f} s: {tried.text}")
 
@@ -35,7 +35,7 @@ class ByHand:
     def set_up(self):
         machine, subject, story = self.machine, self.subject, self.story
         wanted = "wsl.exe --shutdown" if story.layout == "classic" else "wsl.exe --terminate Debian"
-        with self.check("setup does what needs root, and says which two lines to type (exit 3)", needed=True):
+        with self.check("setup does the part before the restart and prints the two commands to run (exit 3)", needed=True):
             result = subject.call(f"setup --yes {subject.flags}", code=3)
             story.story.say(f"setup took {result.seconds:.0f} s")
             lines = [line.strip() for line in result.out.splitlines()]
@@ -43,14 +43,14 @@ class ByHand:
             story.story.say("\n".join(result.out.rstrip().splitlines()[-8:]))
             self.next_line = lines[lines.index(wanted) + 1]
             expect(re.fullmatch(r"wsl\.exe -d Debian --cd ~ --exec \S+ setup", self.next_line), f"the second line is {self.next_line!r}")
-        with self.check("typed again before the restart, it asks for the restart again, soon, and changes nothing"):
+        with self.check("a second run before the restart asks for it again, quickly, and changes nothing"):
             before = Snapshot(machine)
             again = subject.call(f"setup --yes {subject.flags}", code=3)
-            expect(again.seconds < 60, f"it took {again.seconds:.0f} s to see that Windows can not be reached")
+            expect(again.seconds < 60, f"it took {again.seconds:.0f} s to find that Windows is not reachable")
             changed = [d for d in before.differences(Snapshot(machine)) if not d[0].startswith("/var/lib/kind-wsl")]
             expect(not changed, f"changed: {changed}")
         story.refused_before_restart()
-        with self.check("the two lines, typed in Windows, finish it (exit 0)", needed=True):
+        with self.check("the two commands, run in Windows, finish it (exit 0)", needed=True):
             windows = machine.windows
             stop, go_on = (windows.prefix.run(line.split(" "), timeout=600) for line in (wanted, self.next_line))
             expect((stop.code, go_on.code) == (0, 0), f"exit {stop.code} and {go_on.code}:\n{go_on.out[-2500:]}{go_on.err[-500:]}")
@@ -59,19 +59,19 @@ class ByHand:
 
     def started_again(self):
         story, machine = self.story, self.machine
-        with self.check("WSL has started again, with systemd, on cgroup v2 alone, and without a warning", needed=True):
+        with self.check("WSL has restarted with systemd and cgroup v2 only, without a warning", needed=True):
             words = machine.run("systemctl is-system-running; stat -fc %T /sys/fs/cgroup; cat /proc/1/comm").out.split()
             expect(words == ["running", "cgroup2fs", "systemd"], f"{words}\n{machine.root('systemctl --failed --no-legend', timeout=60).out}")
             expect(not machine.warnings(), f"WSL warns: {machine.warnings()}")
             if story.layout == "namespaced":
                 expect(machine.root("cat /proc/1/cgroup").out.strip() == "0::/init.scope", "systemd is not at the root of its namespace")
                 own_namespace(machine)
-        with self.check("status says that it is set up, and no shell is told of a set-up that waits"):
+        with self.check("status reports a finished setup, and shells show no reminder"):
             status = self.subject.call("status").out
             expect(re.search(r"^(set up|Set up)", status, re.M), f"status:\n{status[-800:]}")
             shell = machine.run("bash -lic true </dev/null 2>&1").text
             expect("waits to go on" not in shell, shell)
-        with self.check("exactly one stop was asked of wsl.exe, of the right kind"):
+        with self.check("wsl.exe got exactly one stop, of the right kind"):
             wanted = "--shutdown" if story.layout == "classic" else "--terminate Debian"
             expect(machine.windows.stops() == [wanted], f"{machine.windows.stops()}")
             boot = machine.root("cat /proc/sys/kernel/random/boot_id").out
@@ -93,18 +93,18 @@ class Typed(ByHand):
     def before_set_up(self):
         super().before_set_up()
         machine, windows = self.machine, self.machine.windows
-        with self.check("a Windows program, started in Linux, answers through interop"):
+        with self.check("a Windows program runs through interop"):
             for how in ("", "sudo env -i "):
                 said = machine.must(f"{how}{HELPER} look", timeout=60).out.splitlines()
                 wanted = ["profile=C:\\Users\\dev", "folder=C:\\Users\\dev\\AppData\\Local\\kind-wsl", "able=yes", "running=Debian"]
                 expect([line for line in said if not line.startswith("version=")] == wanted, f"{how or 'as the user'}: {said}")
             expect([(s.args, s.job, s.code) for s in windows.started[-2:]] == [(["look"], False, 0)] * 2, f"{windows.started[-2:]}")
             expect(not windows.folder().exists(), "it made its folder")
-        with self.check("a console program ends with the Linux side of it, one of the GUI subsystem lives on"):
+        with self.check("a console program ends with its Linux side; one of the GUI subsystem keeps running"):
             windows.service.faults.hang = {"--list"}  # the helper waits for ten seconds
             started = len(windows.started)
             machine.run(f"sleep 2 | timeout 1 /mnt/c/Windows/System32/cmd.exe; timeout 1 {HELPER} look", timeout=60)
-            wait(lambda: not any("cmd.exe" in line for line in windows.running().values()), 20, "cmd.exe goes on")
+            wait(lambda: not any("cmd.exe" in line for line in windows.running().values()), 20, "cmd.exe keeps running")
             # wine may still be at its start when the Linux side is gone; what has ended never comes up.
             wait(lambda: any("kind-wsl-helper.exe" in line for line in windows.running().values()), 8, f"the helper ended: {windows.started[started:]}")
             windows.service.faults.hang = set()
@@ -115,7 +115,7 @@ class Typed(ByHand):
         asked = "classic" != self.story.layout  # one of the machines has a password
         if asked:
             machine.root("echo 'dev ALL=(ALL) ALL' > /etc/sudoers.d/dev")
-        with self.check(f"setup, typed once: agreed to{', a password' if asked else ''}, and WSL stops under it", needed=True):
+        with self.check(f"setup runs once: confirmed{', a password' if asked else ''}, and WSL stops while it runs", needed=True):
             began = time.time()
             terminal = machine.terminal(["/bin/bash", "-lc", f"kind-wsl setup {self.subject.flags}"])
             question = ""
@@ -146,7 +146,7 @@ class Typed(ByHand):
         self.started_again()
 
     def afterwards(self):
-        with self.check("what a systemd unit starts is in the distribution's job, and ends with it"):
+        with self.check("children of a systemd unit are in the distribution's job and end with it"):
             # wine 8 does not tell the helper what job it is in: where Windows tells, it says able=no (tests/windows)
             machine, windows = self.machine, self.machine.windows
             windows.service.faults.hang = {"--list"}  # it would wait for ten seconds
@@ -167,7 +167,7 @@ class FromWindows(ByHand):
     def set_up(self):
         machine, windows = self.machine, self.machine.windows
         machine.root("rm /usr/local/bin/kind-wsl /usr/local/bin/kind-wsl-helper.exe")
-        with self.check("kind-wsl.exe brings the Linux program, sets up, restarts and finishes (exit 0)", needed=True):
+        with self.check("kind-wsl.exe installs the Linux program, sets up, restarts and finishes (exit 0)", needed=True):
             # --yes does not agree to the end of what else runs; nothing does here
             done = windows.prefix.run(["C:\\kind-wsl.exe", "setup", "-d", "Debian", "--yes", *self.subject.flags.split()], timeout=1200)
             expect(done.code == 0, f"exit {done.code}:\n{done.out[-3000:]}\n{done.err[-1500:]}")

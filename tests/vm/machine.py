@@ -122,7 +122,7 @@ class Machine(Channel):
 
     def order(self, word):
         """To the virtual machine's own first process."""
-        # long enough for a host that is busy: a disk that is cut off in the middle has no journal to mend it
+        # long enough for a busy host: the disk has no journal that could repair it after a kill
         with socket.create_connection(("127.0.0.1", self.control), timeout=300) as link:
             link.sendall(f"{word}\n".encode())
             return link.makefile().readline().strip()

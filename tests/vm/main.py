@@ -157,7 +157,7 @@ def type_line(machine, line):
 
 
 def demo(system, layout):
-    """What a user sees who types `kind-wsl setup` on WSL: the set-up, the restart under it, the helper's window."""
+    """What a user sees who types `kind-wsl setup` on WSL: the setup, the restart, the helper's window."""
     with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
         machine, subject = machine_for_person(system, layout, folder)
         try:
@@ -191,7 +191,7 @@ def dive(system, layout):
 def shell(system, layout):
     with tempfile.TemporaryDirectory(prefix="kind-wsl-vm-") as folder:
         machine, subject = machine_for_person(system, layout, folder)
-        print(f"A {layout} WSL machine. The set-up's flags for the test's release server:\r\n  kind-wsl setup {subject.flags}\r\n"
+        print(f"A {layout} WSL machine. The flags of setup for the test's release server:\r\n  kind-wsl setup {subject.flags}\r\n"
               "`exit 42` plays wsl.exe --shutdown and starts it again; any other exit ends it.\r", flush=True)
         try:
             while machine.terminal(["/bin/bash", "-l"]).attach() == 42:
@@ -205,15 +205,15 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
     parser.add_argument("system", nargs="?", default="debian-12", choices=list(images.SUITES))
     parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join([*LAYOUTS, 'rescue'])}")
-    parser.add_argument("--demo", action="store_true", help="show the set-up on this terminal, as its user sees it")
+    parser.add_argument("--demo", action="store_true", help="show the setup on this terminal, as its user sees it")
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")
     parser.add_argument("--keep", action="store_true", help="keep the machines' disks and consoles")
-    parser.add_argument("--deep-dive", action="store_true", help="take the outputs of docs/explanation/deep-dive.md anew, and put them in")
+    parser.add_argument("--deep-dive", action="store_true", help="renew the outputs in docs/explanation/deep-dive.md")
     parser.add_argument("--docker", action="store_true", help="the story of the provider docker on Debian 12")
     parser.add_argument("--disk", action="store_true", help="the journal on a disk that fails")
     parser.add_argument("--fleet", action="store_true", help="machines set up by kind-wsl and by its exports: are they equal?")
-    parser.add_argument("--whole", action="store_true", help="the time of a whole set-up, and of the guide typed by hand (tests/bench/run whole)")
+    parser.add_argument("--whole", action="store_true", help="the duration of a setup and of the manual steps (tests/bench/run whole)")
     parser.add_argument("--figures", metavar="FILE", help="with --whole: the figures as JSON")
     args = parser.parse_args()
     known = [*LAYOUTS, *(name for name in OWN if name not in LAYOUTS)]

@@ -88,14 +88,14 @@ class Nodes:
     # -- before there is a cluster
 
     def without_cluster(self):
-        with self.story.check("inspect without a cluster shows the user's tree and says that there is none"):
+        with self.story.check("inspect without a cluster shows the user's tree and reports no cluster"):
             text = self.subject.call("inspect").out
             expect("podman has no cluster" in text and "app.slice" in text, text)
-            expect(self.json()["nodes"] == [], "nodes, where there are none")
+            expect(self.json()["nodes"] == [], "nodes without a cluster")
             result = self.subject.call("inspect nosuch", code=2)
             expect("unknown cluster `nosuch`" in result.err and "podman has no cluster" in result.err, result.text)
 
-        with self.story.check("every type that a cgroup can have is told as the kernel tells it, also a leaf that is the top of threads"):
+        with self.story.check("every cgroup type matches the kernel, also a leaf with threaded children"):
             self.types()
 
     def types(self):
@@ -113,30 +113,30 @@ class Nodes:
 
     def with_cluster(self):
         check = self.story.check
-        with check("inspect, without root, shows the node with its controllers, and its processes where kind's node has them"):
+        with check("inspect without root shows the node, its controllers and its processes"):
             self.placed()
-        with check("what inspect says of every cgroup is what the kernel's files say"):
+        with check("inspect's values of every cgroup match the kernel's files"):
             self.agrees()
-        with check("pods and containers have their names, as containerd tells them"):
+        with check("pods and containers have their names from containerd"):
             self.named()
         with check("nginx's master is root inside and the user outside, its worker 101 and 100100; ps agrees"):
             self.users()
-        with check("a pod's limits are those of its slice"):
+        with check("the limits of a pod are those of its slice"):
             self.limits()
-        with check("another name than the cluster's is refused, and the clusters are named"):
+        with check("an unknown cluster name is refused, with the list of clusters"):
             result = self.subject.call("inspect kin", code=2)
             expect("unknown cluster `kin`" in result.err and "did you mean `kind`?" in result.err, result.text)
             expect([n["name"] for n in self.json(CLUSTER)["nodes"]] == [NODE] == [n["name"] for n in self.json(NODE)["nodes"]], "the cluster's own name")
-        with check("a podman that never answers costs the names and not the tree"):
+        with check("with a podman that hangs, inspect shows the tree without names"):
             self.hanging()
         with check("a thousand cgroups are read"):
             self.thousand()
-        with check("doctor finds the cluster in order"):
+        with check("doctor finds no error in the cluster"):
             self.doctor()
-        with check("a paused node is frozen, and inspect does not wait for it"):
+        with check("inspect reports a paused node as frozen and does not wait"):
             self.paused()
         if self.restarted:
-            with check("a stopped node is told as stopped; started again, it has its pods again"):
+            with check("a stopped node is reported as stopped; after a start it has its pods"):
                 self.stopped()
 
     def placed(self):
@@ -315,7 +315,7 @@ class Nodes:
     # -- after it was deleted
 
     def deleted(self):
-        with self.story.check("nothing is left of the node's cgroups, and inspect says that there is no cluster"):
+        with self.story.check("no cgroup of the node is left, and inspect reports no cluster"):
             left = self.machine.run(f"find /sys/fs/cgroup -name '*{self.id}*'").out
             expect(not left, f"left: {left}")
             expect("podman has no cluster" in self.subject.call("inspect").out, "inspect still shows one")

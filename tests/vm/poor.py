@@ -36,12 +36,12 @@ class Poor:
             self.story.say(f"{result.seconds:.0f} s")
             machine.wsl_shutdown()
             machine.settle()
-        with check("setup does not claim success, and names both fixes in Windows"):
+        with check("setup reports no success and shows both fixes in Windows"):
             result = machine.run(f"kind-wsl setup --yes --no-restart {subject.flags}", timeout=900)
             expect(result.code not in (0, 3), f"exit {result.code}:\n{result.text[-2500:]}")
             self.names_windows(result.text)
             self.story.say("\n".join(result.text.rstrip().splitlines()[-6:]))
-        with check("plan and doctor name both fixes in Windows"):
+        with check("plan and doctor show both fixes in Windows"):
             for command in ("plan", "doctor"):
                 self.names_windows(machine.run(f"kind-wsl {command}", timeout=300).text)
         self.agreement.here("the root of the namespace lacks pids")

@@ -57,7 +57,7 @@ class Docker:
             subject.install()
             machine.root("cp /mnt/c/debs/*.deb /var/cache/apt/archives/")
         self.start, self.had = Snapshot(machine), subject.packages()
-        with check("nerdctl, which Debian 12 does not have, is refused before anything is changed"):
+        with check("nerdctl, which Debian 12 does not package, is refused before any change"):
             result = subject.call(f"setup --yes --provider nerdctl {subject.flags}", code=1)
             expect("offers no nerdctl, and kind needs 1.7" in result.text, result.text[-800:])
             changed = self.start.differences(Snapshot(machine))
@@ -70,13 +70,13 @@ class Docker:
 
     def set_up(self):
         machine, subject, check = self.machine, self.subject, self.story.check
-        with check("setup --provider docker brings the packages and asks for one restart", needed=True):
+        with check("setup --provider docker installs the packages and asks for one restart", needed=True):
             result = subject.call(f"setup --yes {self.flags}", code=3, timeout=1500)
             self.story.say(f"setup took {result.seconds:.0f} s")
             brought = subject.packages() - self.had
             self.story.say(f"{len(brought)} packages came: {' '.join(sorted(brought))}")
             expect({"docker.io", "rootlesskit", "uidmap"} <= brought and "podman" not in brought, f"{brought}")
-        with check("after the restart, setup goes on by itself and ends", needed=True):
+        with check("after the restart the setup resumes and finishes", needed=True):
             machine.wsl_shutdown()
             result = subject.call("setup -v", timeout=1500)
             self.story.say(f"setup took {result.seconds:.0f} s\n" + "\n".join(result.out.rstrip().splitlines()[-14:]))
@@ -89,21 +89,21 @@ class Docker:
 
     def promised(self):
         machine, check = self.machine, self.story.check
-        with check("docker info is what kind asks for: rootless, v2, every limit, a cgroup driver"):
+        with check("docker info matches kind's requirements: rootless, v2, every limit, a cgroup driver"):
             info = json.loads(machine.must(WRAPPER + "env DOCKER_HOST=unix:///run/user/1000/docker.sock docker info --format '{{json .}}'").out)
             wanted = {"CgroupVersion": "2", "MemoryLimit": True, "PidsLimit": True, "CPUShares": True}
             wrong = {k: info.get(k) for k, v in wanted.items() if info.get(k) != v}
             expect(not wrong and info["CgroupDriver"] != "none" and "name=rootless" in info["SecurityOptions"], f"{wrong} {info['SecurityOptions']}")
             self.story.say(f"docker {info['ServerVersion']}, cgroup driver {info['CgroupDriver']}, storage {info['Driver']}, {info['DefaultRuntime']}")
-        with check("the system's own daemons, which came with the packages, do not run"):
+        with check("the system daemons of the packages do not run"):
             said = machine.run("systemctl is-active docker.service docker.socket containerd.service; systemctl is-enabled docker.service docker.socket containerd.service").out.split()
             expect(set(said) <= {"inactive", "failed", "disabled"}, f"{said}")
-        with check("the user's own daemon comes again with the next start"):
+        with check("the rootless daemon starts again with the next start"):
             machine.wsl_shutdown()
             state = machine.run("for i in $(seq 60); do DOCKER_HOST=unix:///run/user/1000/docker.sock docker version >/dev/null 2>&1 && break; sleep 1; done; "
                                 "systemctl --user is-active docker.service; systemctl is-active docker.service")
             expect(state.out.split() == ["active", "inactive"], state.text)
-        with check("doctor foretells that kind accepts it, and kind-wsl's status says that all is well"):
+        with check("doctor predicts that kind accepts it, and status reports a finished setup"):
             result = self.subject.machine.run("kind-wsl doctor --json")
             document = json.loads(result.out)
             expect(document["prediction"]["wrapper"]["says"] == "accepts", f"{document['prediction']}")
@@ -115,7 +115,7 @@ class Docker:
 
     def use(self):
         machine, check = self.machine, self.story.check
-        with check("docker knows the stand-in node image", needed=True):
+        with check("docker has the test's node image", needed=True):
             change = """--change 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]'"""
             result = machine.must(f"docker import {change} /mnt/c/node.tar {NODE}", timeout=1200)
             self.story.say(f"imported in {result.seconds:.0f} s")
@@ -133,11 +133,11 @@ class Docker:
     def undo(self):
         machine, subject, check = self.machine, self.subject, self.story.check
         brought = sorted(subject.packages() - self.had)
-        with check("undo takes back everything but the packages, and Docker's own tool does its part"):
+        with check("undo reverts everything but the packages, and Docker's tool its part"):
             subject.call("undo --yes")
             units = machine.run("systemctl --user show --value -p LoadState docker.service; ls ~/.config/systemd 2>&1").out
             expect(units.startswith("not-found"), units)
-        with check("undo --packages takes out what was brought"):
+        with check("undo --packages removes the installed packages"):
             theirs = self.package_paths(brought)
             result = subject.call("undo --yes --packages", timeout=1200)
             left = sorted(subject.packages() - self.had)

@@ -7,7 +7,7 @@ from machine import Failed
 
 
 class StoryEnds(Exception):
-    """What a story goes on from did not come about."""
+    """A condition of the rest of the story is not met."""
 
 
 class Report:
@@ -39,7 +39,7 @@ class Story:
 
     @contextlib.contextmanager
     def check(self, what, needed=False):
-        """A check: passes unless its block raises. `needed`: the story can not go on without it."""
+        """A check: passes unless its block raises. `needed`: the story cannot continue without it."""
         begin = time.time()
         try:
             yield

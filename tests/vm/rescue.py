@@ -48,7 +48,7 @@ class Rescue:
 
     def by_program(self):
         machine, check = self.machine, self.story.check
-        with check("with systemd on cgroup v1, as systemd 258 and later refuse it, the distribution does not start", needed=True):
+        with check("with systemd on cgroup v1, which systemd 258 refuses, the distribution does not start", needed=True):
             # Setup refuses an init that is not systemd: the upgrade to such a systemd comes after it.
             machine.root("ln -sf /lib/systemd/systemd /sbin/init")
             self.subject.call(f"{SYSTEMD_ON} {self.subject.flags}", code=3)
@@ -98,7 +98,7 @@ class Rescue:
 
     def as_before(self):
         machine = self.machine
-        with self.story.check("everything is as before the setup: files, .wslconfig, and what doctor finds"):
+        with self.story.check("files, .wslconfig and doctor's findings are as before the setup"):
             expect(self.config.read_bytes() == CONFIG, f"{self.config.read_bytes()}")
             unexplained, _ = sort_out(self.start.differences(Snapshot(machine)))
             expect(not unexplained, f"differs: {unexplained}")

@@ -1,4 +1,4 @@
-"""The watched part of a machine's tree: everything that the set-up or the guide may touch, in bytes, mode and owner."""
+"""The watched part of a machine's tree: everything that setup or the manual steps may touch: bytes, mode and owner."""
 import re
 
 WATCHED = ["/etc", "/home/dev", "/root", "/opt", "/usr/local", "/usr/lib/modules-load.d", "/usr/lib/sysctl.d", "/var/lib/systemd", "/var/lib/kind-wsl",

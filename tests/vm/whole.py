@@ -1,4 +1,4 @@
-"""The whole way to a cluster, by the clock: `kind-wsl setup` on one fresh machine, the guide's steps typed by hand on another.
+"""The time from a fresh machine to a cluster: `kind-wsl setup` on one, the manual steps typed by hand on another.
 
 Both are of the same image, run side by side, fetch from the same places, and are judged by the real kind: what it says at the end, and,
 where it refuses, what had to follow. A person's reading, thinking and typing take no time here. What each took is printed, and how much had to be typed.
@@ -15,7 +15,7 @@ from checks import Subject
 from machine import Machine, throw_away
 from report import StoryEnds, expect
 
-LAYOUT = "classic"  # what the guide was written for: cgroup v1, no systemd
+LAYOUT = "classic"  # the manual steps are for cgroup v1 without systemd
 RESTART = "wsl.exe --shutdown"
 CRUN = "1.21"
 BESIDE = 5  # pairs of what is compared on the machine that is set up
@@ -26,7 +26,7 @@ PODMAN = ["podman --version", "podman info --format json", "systemd-run --user -
 
 @dataclass
 class Step:
-    """What a person types at once; `adapted` says where it is not as the guide has it, and why."""
+    """One command; `adapted` is the deviation from the published steps and its reason."""
     line: str
     root: bool = False
     adapted: str = ""
@@ -37,13 +37,13 @@ def written(path, text, append=False):
 
 
 def guide(releases):
-    """The guide's steps in its order, in our words. What the guide leaves unsaid and a machine needs is said in `adapted`."""
+    """The manual steps in their order. `adapted` has what a machine needs in addition."""
     crun = f"{releases.url}/containers/crun/releases/download/{CRUN}/crun-{CRUN}-linux-amd64"
     accounting = "\n".join(f"{name}Accounting=yes" for name in ("CPU", "Memory", "IO", "Tasks"))
     return [
         Step(written("/etc/wsl.conf", "[boot]\nsystemd=true", append=True), root=True),
         Step(written("/mnt/c/Users/dev/.wslconfig", "[wsl2]\nkernelCommandLine = cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1", append=True),
-             adapted="into .wslconfig, the second of the two places that the guide names: in wsl.conf, the first, WSL does not look for it"),
+             adapted="into .wslconfig, the second of the two documented places: WSL does not read it from wsl.conf"),
         Step(written("/etc/fstab", "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0", append=True), root=True,
              adapted="before the restart, and so without `mount -a`: with the kernel's words alone this machine's systemd ends with `Failed to allocate manager object`"),
         Step(RESTART),
@@ -60,7 +60,7 @@ def guide(releases):
              adapted="without the quotation mark that never closes in the line before"),
         Step("podman info | grep -i crun"),
         Step(written("/etc/systemd/system/user-0.slice", "[Unit]\nBefore=systemd-logind.service\n[Slice]\nSlice=user.slice\n[Install]\nWantedBy=multi-user.target"), root=True),
-        Step("mkdir -p /etc/systemd/system/user-.slice.d /etc/systemd/system/user@.service.d", root=True, adapted="the guide writes into folders that are not there"),
+        Step("mkdir -p /etc/systemd/system/user-.slice.d /etc/systemd/system/user@.service.d", root=True, adapted="the published steps write into missing directories"),
         Step(written("/etc/systemd/system/user-.slice.d/override.conf", f"[Slice]\nSlice=user.slice\n\n{accounting}"), root=True),
         Step(written("/etc/systemd/system/user@.service.d/delegate.conf", "[Service]\nDelegate=cpu cpuset io memory pids"), root=True),
     ]
@@ -95,7 +95,7 @@ class Way:
     def measure(self):
         """Whether it came to its end."""
         with contextlib.suppress(StoryEnds):
-            with self.story.check("a cluster can be made", needed=True):
+            with self.story.check("the cluster is created", needed=True):
                 self.machine.start()
                 self.subject.install()
                 self.go()
@@ -118,7 +118,7 @@ class Setup(Way):
 
     def beside(self):
         """On the machine that is set up: nothing to do, and doctor beside what it asks podman. Seconds; nothing where one of them fails."""
-        with self.story.check("a set-up with nothing to do, and doctor beside podman alone"):
+        with self.story.check("a setup with nothing to do, and doctor compared with podman"):
             lines = {"setup": f"kind-wsl setup --yes {self.subject.flags}", "doctor": "kind-wsl doctor", "podman": " && ".join(PODMAN)}
             seconds = {name: [] for name in lines}
             for _ in range(BESIDE):
@@ -134,11 +134,11 @@ class ByHand(Way):
     def go(self):
         for step in guide(self.releases):
             self.type(step)
-        # the guide's own last line; its restart comes before the delegation is written
+        # the last of the published steps; its restart is before the delegation is written
         said = self.kind(f"systemd-run --scope --user kind {PROBE}")
-        self.story.say(f"kind, as the guide ends: {said}")
+        self.story.say(f"kind after the manual steps: {said}")
         if said != "accepts":
-            self.type(Step(RESTART, adapted="the guide does not say so; a user manager takes its delegation from its start"))
+            self.type(Step(RESTART, adapted="not in the published steps; a systemd user manager gets its delegation when it starts"))
             said = self.kind(f"systemd-run --scope --user kind {PROBE}")
             self.story.say(f"kind, started again: {said}")
         if said != "accepts":

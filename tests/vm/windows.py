@@ -52,7 +52,7 @@ def programs():
 
 
 def template():
-    """A Windows that nobody used yet, with the user dev."""
+    """A fresh Windows with the user dev."""
     version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "wine64"], stdout=subprocess.PIPE, check=True).stdout
     digest = hashlib.sha256(version + inspect.getsource(template).encode()).hexdigest()[:12]
 
@@ -79,7 +79,7 @@ def template():
 
 
 def passwd(folder):
-    """wine asks who its user is by his uid, and on this host somebody else may have it."""
+    """wine looks up its user by the UID, which another account of this host may have."""
     file = folder / "passwd"
     file.write_text(f"dev:x:{UID}:{UID}::{folder}:/bin/sh\n")
     return file
@@ -192,7 +192,7 @@ class Windows:
         self.port = self.listener.getsockname()[1]
         self.prefix.install(self.programs / "wsl.exe", self.service.port)
         shutil.copy(self.programs / "wslhost.exe", self.wslhost)
-        # a screen that nobody sees: without one wine has no console windows
+        # a virtual screen: without one wine has no console windows
         self.screen = launch(["setpriv", "--pdeathsig", "KILL", "Xvfb", "-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.prefix.display = f":{self.screen.stdout.readline().decode().strip()}"

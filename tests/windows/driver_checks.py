@@ -25,14 +25,14 @@ def waits(id, scope="distro", user="dev"):
 
 def passing_on(check, stage):
     service, windows = stage.service, stage.windows
-    with check("profile prints the profile directory") as saw, stage.anew():
+    with check("profile prints the profile directory") as saw, stage.reset():
         answer = stage.ask(stage.driver, "profile")
         equal((answer.code, answer.out, answer.err, service.lines()), (0, PROFILE + "\n", "", []))
         saw(f"{answer.seconds * 1000:.0f} ms under wine")
-    with check("--version and --help"), stage.anew():
+    with check("--version and --help"), stage.reset():
         equal(stage.ask(stage.driver, "--version").out, "kind-wsl.exe 0.1.0\n")
         expect("setup -d Ubuntu" in stage.ask(stage.driver, "--help").out and stage.ask(stage.driver).code == 0, "no help")
-    with check("exit codes come back as they are: 0, 1, 3, 42, 130, 255, -1") as saw, stage.anew():
+    with check("exit codes are returned unchanged: 0, 1, 3, 42, 130, 255, -1") as saw, stage.reset():
         seen = []
         for code in (0, 1, 3, 42, 130, 255, -1):
             windows.codes = [code]
@@ -41,16 +41,16 @@ def passing_on(check, stage):
             equal("wsl.exe itself failed (-1)" in answer.err, code == -1)
         equal(seen, [0, 1, 3, 42, 130, 255, -1])
         saw(f"{seen}")
-    with check("a distribution that goes away under a command: exit 1, nothing said"), stage.anew():
+    with check("a distribution that stops during a command: exit 1, no message"), stage.reset():
         windows.reply = lambda request, link: link.cut()
         number, answer = stage.exit_code(stage.driver, "doctor", "-d", "Debian")
         equal((number, answer.out, answer.err), (1, "", ""))
-    with check("arguments with blanks, quotes, backslashes, letters beyond ASCII, or nothing at all arrive unchanged") as saw, stage.anew():
+    with check("arguments with blanks, quotes, backslashes, non-ASCII letters, and empty ones, arrive unchanged") as saw, stage.reset():
         args = ["explain", "two words", 'a "quote"', "C:\\temp\\", "back\\\\slash\\", "größer ✓", "", "$HOME *", "-n", "--", "-d", "x", "-u"]
         stage.ask(stage.driver, "-d", "Debian", *args)
         equal(service.calls[-1].args, ["-d", "Debian", "--cd", "~", "--exec", fake.PROGRAM, *args])
         saw(f"{len(args)} arguments")
-    with check("input, output and errors are the command's own, byte for byte"), stage.anew():
+    with check("standard input, output and error are those of the command, byte for byte"), stage.reset():
         def echo(request, link):
             link.out(link.read_all())
             link.err(b"\xffwrong\n")
@@ -58,29 +58,29 @@ def passing_on(check, stage):
         windows.reply = echo
         answer = stage.ask(stage.driver, "explain", "-", "-d", "Debian", stdin="größer\r\n\n".encode())
         equal((answer.out, answer.err), ("größer\r\n\n", "\ufffdwrong\n"))
-    with check("-d finds the name as installed, -u is passed on, both anywhere"), stage.anew():
+    with check("-d finds the installed spelling, -u is passed to wsl.exe, both anywhere"), stage.reset():
         stage.ask(stage.driver, "-u", "dev", "status", "--distribution", "dEBIAN", "--json")
         equal(service.calls[-1].line, f"-d Debian -u dev --cd ~ --exec {fake.PROGRAM} status --json")
-    with check("without -d the default distribution is asked for its name"), stage.anew():
+    with check("without -d the default distribution is asked for its name"), stage.reset():
         stage.ask(stage.driver, "status")
         equal(service.lines(), ['--exec /bin/sh -c printf %s "$WSL_DISTRO_NAME"', "--list --running --quiet", f"-d Ubuntu-24.04 --cd ~ --exec {fake.PROGRAM} status"])
-    with check("Linux learns who drives, the Windows profile and what else runs; what WSLENV had stays") as saw, stage.anew():
+    with check("Linux gets the driver, the Windows profile and the running distributions; WSLENV keeps its entries") as saw, stage.reset():
         stage.ask(stage.driver, "status", "-d", "Debian", env={"WSLENV": "MINE/u:KIND_WSL_DRIVER/w:AWAY/w", "MINE": "wert ü", "AWAY": "x"})
         equal(service.calls[-1].env, OURS | {"MINE": "wert ü", "KIND_WSL_RUNNING": "Ubuntu-24.04"})
         windows.up = {"Debian"}
         stage.ask(stage.driver, "status", "-d", "Debian")
         equal(service.calls[-1].env, OURS | {"KIND_WSL_RUNNING": ""})
         saw(f"{service.calls[-1].env}")
-    with check("on a console the command has that console"), stage.anew():
+    with check("the command uses the caller's console"), stage.reset():
         windows.reply = lambda request, link: 7 if link.read(20) in (b"j", b"j\r", b"j\n") else 99
         equal((on_console(stage, [stage.driver, "status", "-d", "Debian"], "j\r"), service.calls[-1].terminal is not None), (7, True))
-    with check("a wrong command line is refused with 2, an unknown distribution with 12") as saw, stage.anew():
+    with check("an invalid command line is refused with 2, an unknown distribution with 12") as saw, stage.reset():
         for args in (["-d"], ["setup", "-d", "a b"], ["setup", "-u", "-x"], ["--yes"], ["setup", "-d", "A", "-d", "B"]):
-            refused(stage.ask(stage.driver, *args), 2, "kind-wsl.exe --help shows how it is used")
-        saw(refused(stage.ask(stage.driver, "setup", "-d", "Debain"), 12, "There is no distribution Debain. Installed: Ubuntu-24.04, Debian."))
-    with check("without WSL, and where it can not list: 11"), stage.anew():
+            refused(stage.ask(stage.driver, *args), 2, "See kind-wsl.exe --help")
+        saw(refused(stage.ask(stage.driver, "setup", "-d", "Debain"), 12, "Distribution Debain is not installed. Installed: Ubuntu-24.04, Debian."))
+    with check("without WSL, or if it cannot list: 11"), stage.reset():
         service.faults.listing = -1
-        refused(stage.ask(stage.driver, "setup", "-d", "Debian"), 11, "can not be asked")
+        refused(stage.ask(stage.driver, "setup", "-d", "Debian"), 11, "cannot list the distributions")
         stage.prefix.uninstall()
         try:
             refused(stage.ask(stage.driver, "setup"), 11, "wsl --install")
@@ -124,32 +124,32 @@ def providing(check, stage):
         return sum("/bin/sh -c set -eu" in line for line in service.lines())
 
     for version, what in ((None, "a missing"), ("0.0.9", "an older")):
-        with check(f"setup puts {what} Linux program there, through standard input") as saw, stage.anew():
+        with check(f"setup installs {what} Linux program through standard input") as saw, stage.reset():
             windows.program(version)
             size, answer = put("0.1.0"), setup()
             equal((answer.code, copies(), (windows.bin / "kind-wsl").stat().st_size, (windows.bin / "kind-wsl").stat().st_mode & 0o777), (0, 1, size, 0o755))
             equal(sorted(f.name for f in windows.bin.iterdir()), ["kind-wsl", "source"])
             saw(answer.out.strip())
     for version in ("0.1.0", "0.2.0"):
-        with check(f"a Linux program of version {version} is left as it is"), stage.anew():
+        with check(f"a Linux program of version {version} is kept"), stage.reset():
             windows.program(version)
             equal((setup().code, copies()), (0, 0))
-    with check("a copy that does not arrive whole is not installed, and what was there stays") as saw, stage.anew():
+    with check("an incomplete copy is not installed, and the existing program stays") as saw, stage.reset():
         windows.program("0.0.9")
         size, windows.input_limit = put("0.1.0"), 1000
-        saw(refused(setup(), 14, f"1000 bytes of {size} arrived", "What was there before is unchanged"))
+        saw(refused(setup(), 14, f"1000 bytes of {size} arrived", "An existing file is unchanged"))
         expect("0.0.9" in (windows.bin / "kind-wsl").read_text() and not any("setup" in line for line in service.lines()), "it is not as before")
         equal(sorted(f.name for f in windows.bin.iterdir()), ["kind-wsl", "source"])
-    with check("a copy that does not run there is told, and nothing is set up"), stage.anew():
+    with check("a copy that does not run is reported, and nothing is set up"), stage.reset():
         windows.program(None)
         put("0.1.0", "exit 126\n")
-        refused(setup(), 14, "can not be used: it does not run there")
+        refused(setup(), 14, "is not usable: it does not run")
         expect(not any("--exec " + fake.PROGRAM + " setup" in line for line in service.lines()), "it went on")
-    with check("no Linux program, and none to install: where to get it") as saw, stage.anew():
+    with check("without a Linux program to install, the message states where to get it") as saw, stage.reset():
         beside.unlink()
         windows.program(None)
-        saw(refused(setup(), 14, "there is no /usr/local/bin/kind-wsl in Debian",
-                    "C:\\Program Files\\kind-wsl\\kind-wsl", "Put the file kind-wsl of the release 0.1.0 there"))
+        saw(refused(setup(), 14, "/usr/local/bin/kind-wsl does not exist in Debian",
+                    "C:\\Program Files\\kind-wsl\\kind-wsl", "Copy the file kind-wsl of release 0.1.0 there"))
 
 
 def loop(check, stage):
@@ -163,7 +163,7 @@ def loop(check, stage):
     def restarts():
         return sum(line.startswith(("--terminate", "--shutdown")) for line in service.lines())
 
-    with check("exit code 3: asks what waits, stops, opens the session, goes on with --resume, ends with its code") as saw, stage.anew():
+    with check("exit code 3: reads what waits, stops, opens the session, runs --resume, returns its exit code") as saw, stage.reset():
         windows.codes, windows.waiting = [3, 0], [waits("run-1")]
         answer = setup("--yes")
         equal(answer.code, 0)
@@ -171,43 +171,43 @@ def loop(check, stage):
                                 "--list --running --quiet", "-d Debian -u dev --exec /bin/true",
                                 "--list --running --quiet", f"-d Debian -u root --cd ~ --exec {fake.PROGRAM} setup --resume run-1"])
         equal(service.calls[-1].env, OURS | {"KIND_WSL_RUNNING": "Ubuntu-24.04"})
-        lines_of(answer.out, "kind-wsl: wsl.exe --terminate Debian …", "kind-wsl: Debian stopped after", "with a session of dev", "the set-up of Debian goes on.")
+        lines_of(answer.out, "kind-wsl: wsl.exe --terminate Debian …", "kind-wsl: Debian stopped after", "with a session of dev", "the setup of Debian resumes.")
         saw(answer.out.splitlines()[1])
-    with check("scope vm: --shutdown, and what else ran no longer does"), stage.anew():
+    with check("scope vm: --shutdown stops the other distributions too"), stage.reset():
         windows.codes, windows.waiting = [3, 42], [waits("run-1", "vm")]
         equal((setup().code, windows.up, service.calls[-1].env["KIND_WSL_RUNNING"]), (42, {"Debian"}, ""))
-    with check("the same run still waiting after its restart: no loop, exit 3") as saw, stage.anew():
+    with check("the same run still waits after its restart: no loop, exit 3") as saw, stage.reset():
         windows.codes, windows.waiting = [3] * 9, [waits("run-1")] * 9
         answer = setup()
         equal((answer.code, restarts()), (3, 1))
         saw(answer.err.strip())
-    with check("three restarts at most"), stage.anew():
+    with check("three restarts at most"), stage.reset():
         windows.codes, windows.waiting = [3] * 9, [waits(f"run-{n}") for n in range(9)]
         answer = setup()
         equal((answer.code, restarts()), (3, 3))
-        expect("3 restarts have not been enough" in answer.err, answer.err)
-    with check("--no-restart: exit 3, nothing asked, nothing stopped"), stage.anew():
+        expect("still waits after 3 restarts" in answer.err, answer.err)
+    with check("--no-restart: exit 3, no question, nothing stopped"), stage.reset():
         windows.codes, windows.waiting = [3], [waits("run-1")]
         equal((setup("--no-restart").code, restarts(), ask in service.lines()), (3, 0, False))
-    with check("nothing waits: exit 3, nothing stopped"), stage.anew():
+    with check("nothing waits: exit 3, nothing stopped"), stage.reset():
         windows.codes = [3]
         equal((setup().code, restarts()), (3, 0))
-    with check("the whole computer waits: that is said, nothing stopped"), stage.anew():
+    with check("a restart of the computer is needed: a message, nothing stopped"), stage.reset():
         windows.codes, windows.waiting = [3], [waits("run-1", "machine")]
         answer = setup()
         equal((answer.code, restarts()), (3, 0))
-        expect("restart of the whole computer" in answer.err, answer.err)
-    with check("an answer that must not reach a command line does not") as saw, stage.anew():
+        expect("restart of the computer" in answer.err, answer.err)
+    with check("an invalid name in the output never reaches a command line") as saw, stage.reset():
         windows.codes, windows.waiting = [3], [waits("run-1", user="dev --exec /bin/sh")]
         answer = setup()
         equal((answer.code, restarts()), (3, 0))
         saw(answer.err.strip())
-    with check("a stop that hangs: exit 3, what happened, the lines to type"), stage.anew():
+    with check("a stop that hangs: exit 3, the cause, the commands to run"), stage.reset():
         windows.codes, windows.waiting, service.faults.hang = [3], [waits("run-1", "vm")], {"--shutdown"}
         answer = setup()
         equal(answer.code, 3)
-        lines_of(answer.err, "WSL could not be stopped (wsl.exe --shutdown did not come back in 2 s).",
+        lines_of(answer.err, "WSL could not be stopped (wsl.exe --shutdown did not end within 2 s).",
                  "    wsl.exe --shutdown", f"    wsl.exe -d Debian --cd ~ --exec {fake.PROGRAM} setup")
-    with check("exit code 3 of any other command restarts nothing"), stage.anew():
+    with check("exit code 3 of another command restarts nothing"), stage.reset():
         windows.codes, windows.waiting = [3], [waits("run-1")]
         equal((stage.ask(stage.driver, "plan", "-d", "Debian").code, restarts()), (3, 0))

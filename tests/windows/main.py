@@ -68,7 +68,7 @@ def main():
     report = Report()
     with tempfile.TemporaryDirectory(prefix="kind-wsl-windows-") as temporary:
         folder = Path(temporary)
-        os.chmod(folder, 0o777)  # wine runs as somebody else
+        os.chmod(folder, 0o777)  # wine runs as another user
         made = Path(args.made or folder / "made").absolute()
         made.mkdir(parents=True, exist_ok=True)
         os.chmod(made, 0o777)

@@ -99,7 +99,7 @@ def tell(report, stage):
 
 def whole(check, stage, rescue):
     service = stage.service
-    with check("a distribution that does not start is started in safe mode, undone and started again") as saw, stage.anew():
+    with check("a distribution that does not start is started in safe mode, undone and started again") as saw, stage.reset():
         rescue.windows.config = rescue.config
         rescue.begin()
         answer = rescue.run()
@@ -111,20 +111,20 @@ def whole(check, stage, rescue):
         equal(sum(line == "--shutdown" for line in service.lines()), 2)
         saw(f"{answer.seconds:.1f} s, {len(service.calls)} calls of wsl.exe")
     for what, content in FILES.items():
-        with check(f".wslconfig is the same to the byte: {what}"), stage.anew():
+        with check(f".wslconfig is the same to the byte: {what}"), stage.reset():
             rescue.windows.config = rescue.config
             rescue.begin(content, left=False)
             equal(rescue.run().code, 0)
             rescue.finished(content)
             equal(rescue.undone, ["undo --yes --safe-mode"])
-    with check("a read-only .wslconfig is read-only again"), stage.anew():
+    with check("a read-only .wslconfig is read-only again"), stage.reset():
         rescue.windows.config = rescue.config
         rescue.begin()
         rescue.config.chmod(0o444)
         equal(rescue.run().code, 0)
         rescue.finished()
         equal(rescue.config.stat().st_mode & 0o222, 0)
-    with check("the Linux program is where the journal says, and the last setup alone is undone with --last"), stage.anew():
+    with check("the Linux program of the journal runs, and --last undoes only the last setup"), stage.reset():
         rescue.windows.config = rescue.config
         rescue.begin()
         program = rescue.windows.bin / "elsewhere"
@@ -141,7 +141,7 @@ def whole(check, stage, rescue):
 
 
 def interrupted(check, stage, rescue):
-    with check("killed at each of its calls of wsl.exe, a second rescue finishes") as saw, stage.anew():
+    with check("killed at each call of wsl.exe, a second rescue finishes") as saw, stage.reset():
         rescue.windows.config = rescue.config
         number = 0
         while True:
@@ -158,7 +158,7 @@ def interrupted(check, stage, rescue):
             number += 1
         expect(number > 10, number)
         saw(f"{number} calls")
-    with check("what the user writes into .wslconfig meanwhile stays, without the lines of kind-wsl"), stage.anew():
+    with check("an edit of .wslconfig by the user stays, the lines of kind-wsl go"), stage.reset():
         rescue.windows.config = rescue.config
         rescue.begin()
         expect(rescue.killed_at(9), "it was not killed")
@@ -167,14 +167,14 @@ def interrupted(check, stage, rescue):
         answer = rescue.run()
         equal(answer.code, 0)
         rescue.finished(CONFIG.replace(b"4GB", b"8GB"))
-    with check("one that was removed meanwhile: .wslconfig is restored all the same"), stage.anew():
+    with check("a distribution that was removed meanwhile: .wslconfig is restored anyway"), stage.reset():
         rescue.windows.config = rescue.config
         rescue.begin()
         expect(rescue.killed_at(9), "it was not killed")
         rescue.windows.installed.remove("Debian")
         refused_text = rescue.run()
         equal((refused_text.code, rescue.now()), (12, CONFIG))
-    with check("two at once: the second one is refused") as saw, stage.anew():
+    with check("a second rescue at the same time is refused") as saw, stage.reset():
         rescue.windows.config = rescue.config
         rescue.begin()
         go_on = threading.Event()
@@ -195,7 +195,7 @@ def refusals(check, stage, rescue):
     def nothing_changed():
         equal((rescue.now(), rescue.undone, list(stage.folder.glob("rescue*"))), (CONFIG, [], []))
 
-    with check("other distributions are named, and without an answer nothing stops") as saw, stage.anew():
+    with check("other distributions are listed, and without an answer nothing stops") as saw, stage.reset():
         windows.config = rescue.config
         rescue.begin()
         windows.up, windows.safe_mode = {"Ubuntu-24.04"}, False
@@ -206,7 +206,7 @@ def refusals(check, stage, rescue):
         saw(answer.err.strip())
         equal(stage.ask(stage.driver, "--patience", "5", "rescue", "-d", "Debian", stdin=b"y\r\n").code, 0)
         rescue.finished()
-    with check("a distribution that starts is left alone"), stage.anew():
+    with check("a distribution that starts is not changed"), stage.reset():
         windows.config = rescue.config
         rescue.begin()
         windows.broken = set()
@@ -214,14 +214,14 @@ def refusals(check, stage, rescue):
         equal(answer.code, 0)
         nothing_changed()
         lines_of(answer.out, "Debian starts, so there is nothing to rescue.", "kind-wsl.exe undo -d Debian")
-    with check("an unknown name, no name, a wrong option"), stage.anew():
+    with check("an unknown name, no name and an invalid option are refused"), stage.reset():
         windows.config = rescue.config
         rescue.begin()
         refused(stage.ask(stage.driver, "rescue", "-d", "Debain", "--yes"), 12, "Installed: Ubuntu-24.04, Debian.")
         refused(stage.ask(stage.driver, "rescue", "--yes"), 2, "-d NAME", "Ubuntu-24.04, Debian")
-        refused(stage.ask(stage.driver, "rescue", "-d", "Debian", "--force"), 2, 'rescue has no "--force"')
+        refused(stage.ask(stage.driver, "rescue", "-d", "Debian", "--force"), 2, 'unknown option "--force" of rescue')
         nothing_changed()
-    with check("a WSL without safe mode is told how to update"), stage.anew():
+    with check("with a WSL without safe mode the message has the update command"), stage.reset():
         windows.config = rescue.config
         rescue.begin()
         windows.version = "0.60.0.0"
@@ -232,7 +232,7 @@ def refusals(check, stage, rescue):
         equal(answer.code, 15)
         nothing_changed()
         lines_of(answer.err, "safe mode needs WSL 0.66.2 or later (found 0.60.0)", "wsl.exe --update")
-    with check("a distribution that does not start in safe mode either: .wslconfig is restored, and what to do is said"), stage.anew():
+    with check("a distribution that does not start in safe mode either: .wslconfig is restored, with the next steps"), stage.reset():
         windows.config = rescue.config
         rescue.begin()
         windows.reads_safe_mode = lambda: False
@@ -242,7 +242,7 @@ def refusals(check, stage, rescue):
             del windows.reads_safe_mode
         equal((answer.code, rescue.now()), (15, CONFIG))
         lines_of(answer.err, "Debian does not start in safe mode either", "wsl.exe --export Debian Debian.tar")
-    with check("an undo that fails: safe mode is left, and the way out is said"), stage.anew():
+    with check("a failed undo: safe mode ends, with the next steps"), stage.reset():
         windows.config = rescue.config
         rescue.begin()
         rescue.codes = [4]
@@ -251,7 +251,7 @@ def refusals(check, stage, rescue):
         lines_of(answer.err, "undo ended with exit code 4", "kind-wsl.exe rescue -d Debian --drift restore")
         equal(rescue.run("--drift", "restore").code, 0)
         rescue.finished()
-    with check("a WSL that does not stop: the rescue is finished later"), stage.anew():
+    with check("if WSL does not stop, the rescue is finished later"), stage.reset():
         windows.config = rescue.config
         rescue.begin()
         stage.service.faults.refuses = 1
@@ -259,6 +259,6 @@ def refusals(check, stage, rescue):
         stage.service.faults.refuses = None
         equal(rescue.run().code, 0)
         rescue.finished()
-    with check("rescue --help"), stage.anew():
+    with check("rescue --help"), stage.reset():
         answer = stage.ask(stage.driver, "rescue", "--help")
         expect("--last" in answer.out and all(len(line) <= 80 for line in answer.out.splitlines()), answer.out)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 # wsl.exe's own failure; a Linux program sees 255.
 FAILURE = -1
-# Texts as a German Windows has them: nobody may match the English ones. Shortened where the exact wording is not to be had.
+# Texts as a German Windows has them: no code may match the English ones. Shortened where the exact wording is not to be had.
 GERMAN = {
     "unknown": "Es ist keine Distribution mit dem angegebenen Namen vorhanden. \nFehlercode: Wsl/Service/WSL_E_DISTRO_NOT_FOUND\n",
     "none": "Das Windows-Subsystem für Linux hat keine installierten Distributionen.\n",
@@ -103,7 +103,7 @@ class Call:
     code: int = None  # None: it runs, or was cut
     done: bool = False
     cut: bool = False  # it ended because its distribution went away
-    gone: bool = False  # its wsl.exe was ended by somebody
+    gone: bool = False  # its wsl.exe was killed
 
     @property
     def line(self):
@@ -115,7 +115,7 @@ class Faults:
     """Switches; each may be set at any time."""
     hang: set = field(default_factory=set)  # {"--shutdown", "--terminate", "--list"}: these never answer
     stays: int = 0  # so many of the next stops have no effect, though they report success
-    returns: str = None  # this distribution is started by somebody else as soon as a stop is over
+    returns: str = None  # another program starts this distribution as soon as a stop is over
     listing: int = None  # --list says something is wrong and ends with this code
     refuses: int = None  # a stop says that something is wrong, ends with this code, and has no effect
     old: bool = False  # a wsl.exe that does not know WSL_UTF8
@@ -336,7 +336,7 @@ class Service:
         return next((known for known in self.backend.names() if known.lower() == name.lower()), None)
 
     def hang(self, link):
-        """Until somebody ends that wsl.exe, or the service closes."""
+        """Waits until that wsl.exe is killed or the service closes."""
         while not (link.gone.wait(0.1) or self.closed.is_set()):
             pass
         raise Died

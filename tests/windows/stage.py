@@ -33,7 +33,7 @@ class Stage:
         self.service.close()
 
     @contextlib.contextmanager
-    def anew(self):
+    def reset(self):
         """For one check: no faults, nothing called yet, both distributions up."""
         self.service.faults = service.Faults()
         self.windows.new()
@@ -107,7 +107,7 @@ def refused(result, code, *words):
 
 
 class Display:
-    """A screen that nobody sees, so that wine can open windows; keys can be pressed."""
+    """A virtual screen, so that wine can open windows; keys can be pressed."""
 
     def __init__(self):
         command = "Xvfb -displayfd 1 -screen 0 1024x768x24 -nolisten tcp".split()

@@ -1,4 +1,4 @@
-"""The console window of the resumed set-up, on a screen that nobody sees."""
+"""The console window of the resumed set-up, on a virtual screen."""
 import fake
 from report import equal, expect, until
 from stage import lines_of
@@ -17,7 +17,7 @@ def tell(report, stage, display):
         display.press("Return", lambda: not stage.prefix.processes(), f"an end of the window, which shows:\n{shown(restart)}")
 
     service, windows = stage.service, stage.windows
-    with check("the set-up goes on in a console window of its own, titled kind-wsl, and can ask there") as saw, stage.anew():
+    with check("the setup resumes in its own console window, titled kind-wsl, and can ask there") as saw, stage.reset():
         awake, answers = [], []
 
         def talk(request, link):
@@ -35,35 +35,35 @@ def tell(report, stage, display):
         display.press("space", lambda: awake, "a key that arrives")
         until(lambda: "Größe?" in shown(restart), "the question in the window")
         display.type("abc\r")
-        until(lambda: restart.result()["state"] == "ended", "an end of the set-up")
+        until(lambda: restart.result()["state"] == "ended", "an end of the setup")
         equal(answers, ["abc"])
         expect(call.terminal and call.terminal[0] >= 24 and call.terminal[1] >= 80, f"no terminal: {call.terminal}")
         until(lambda: "Press Enter" in shown(restart), "the last line of the window")
-        lines_of(shown(restart), "kind-wsl: the set-up of Debian goes on.", "Größe?", "Press Enter to close this window")
+        lines_of(shown(restart), "kind-wsl: the setup of Debian resumes.", "Größe?", "Press Enter to close this window")
         saw(f"{call.terminal[0]} rows, {call.terminal[1]} columns")
     with check("the window stays until Enter is pressed"):
         expect(stage.prefix.processes(), "it is gone already")
         equal(restart.result()["exit"], "0")
         close(restart)
-    with check("when WSL can not be stopped the window says what happened and what to type") as saw, stage.anew():
+    with check("if WSL cannot be stopped, the window shows the cause and the commands to run") as saw, stage.reset():
         service.faults.hang = {"--shutdown"}
         restart = stage.restart(scope="vm", patience=1).ready()
         display.window("kind-wsl")
         until(lambda: "Press Enter" in shown(restart), "the last line of the window")
         text = shown(restart)
         saw(text.splitlines()[0])
-        lines_of(text, "WSL could not be stopped (wsl.exe --shutdown did not come back in 1 s).",
-                 "To go on by hand", "    wsl.exe --shutdown", f"    wsl.exe -d Debian --cd ~ --exec {fake.PROGRAM} setup")
+        lines_of(text, "WSL could not be stopped (wsl.exe --shutdown did not end within 1 s).",
+                 "To continue by hand", "    wsl.exe --shutdown", f"    wsl.exe -d Debian --cd ~ --exec {fake.PROGRAM} setup")
         close(restart)
-    with check("a set-up that fails leaves its exit code and what to type in the window"), stage.anew():
+    with check("after a failed setup the window shows the exit code and the commands to run"), stage.reset():
         windows.codes = [42]
         restart = stage.restart().ready()
         display.window("kind-wsl")
         until(lambda: "Press Enter" in shown(restart), "the last line of the window")
         equal(restart.result()["exit"], "42")
-        lines_of(shown(restart), "The set-up ended with exit code 42; what it says is above.", "    wsl.exe --terminate Debian")
+        lines_of(shown(restart), "The setup ended with exit code 42. Its output is above.", "    wsl.exe --terminate Debian")
         close(restart)
-    with check("a distribution that does not start anymore after the restart: the window has the command that rescues it"), stage.anew():
+    with check("if the distribution no longer starts, the window shows the rescue command"), stage.reset():
         windows.broken, windows.up, windows.safe_mode = {"Debian"}, set(), None
         restart = stage.restart(scope="vm").ready()
         display.window("kind-wsl")

@@ -23,7 +23,7 @@ OWN = ("wineserver", "services.exe", "winedevice.exe", "plugplay.exe", "svchost.
 
 
 def compile_windows(source, target):
-    """A small Windows program of one source file, by Debian's compiler. Made anew when the source is newer."""
+    """A small Windows program of one source file, by Debian's compiler. Rebuilt if the source is newer."""
     target = Path(target)
     if not target.exists() or target.stat().st_mtime < Path(source).stat().st_mtime:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ class Prefix:
             raise RuntimeError(f"wineboot ended with {made.returncode} in {self.folder}")
 
     def copy(self, template):
-        """Its own copy of the registry and of drive_c, hard links for Windows' own files: nobody writes into those, a changed one is replaced."""
+        """Its own copy of the registry and of drive_c, hard links for Windows' own files: no process writes into those; a changed file is replaced."""
         Prefix(template, owner=self.owner)
         script = ('mkdir "$2" "$2/drive_c" && cp -a "$1/dosdevices" "$2/" && '
                   'cp -al "$1/drive_c/windows" "$2/drive_c/" && '

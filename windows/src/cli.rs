@@ -3,7 +3,7 @@
 use crate::names;
 use crate::request::{RestartRequest, Scope};
 
-/// What kind-wsl-helper.exe is asked for.
+/// A command of kind-wsl-helper.exe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Helper {
     /// `look`
@@ -20,10 +20,10 @@ pub enum Helper {
 
 /// The command line of kind-wsl-helper.exe, without its name.
 pub fn helper(args: &[String]) -> Result<Helper, String> {
-    let (command, rest) = args.split_first().ok_or("a command is missing: look or restart")?;
+    let (command, rest) = args.split_first().ok_or("missing command: look or restart")?;
     let alone = |what: Helper| match rest.first() {
         None => Ok(what),
-        Some(more) => Err(format!("{command} takes no arguments, and here is \"{more}\"")),
+        Some(more) => Err(format!("unexpected argument \"{more}\" after {command}")),
     };
     match command.as_str() {
         "look" => alone(Helper::Look),
@@ -31,7 +31,7 @@ pub fn helper(args: &[String]) -> Result<Helper, String> {
         "work" => request(rest).map(Helper::Work),
         "--help" | "-h" | "help" => alone(Helper::Help),
         "--version" | "-V" => alone(Helper::Version),
-        other => Err(format!("there is no command \"{other}\"; there are look and restart")),
+        other => Err(format!("unknown command \"{other}\"; commands are look and restart")),
     }
 }
 
@@ -40,10 +40,10 @@ fn request(args: &[String]) -> Result<RestartRequest, String> {
     let mut found: [Option<&str>; 6] = [None; 6];
     let mut rest = args.iter();
     while let Some(flag) = rest.next() {
-        let at = FLAGS.iter().position(|f| f == flag).ok_or_else(|| format!("restart has no \"{flag}\""))?;
+        let at = FLAGS.iter().position(|f| f == flag).ok_or_else(|| format!("unknown option \"{flag}\" of restart"))?;
         let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
         if found[at].replace(value).is_some() {
-            return Err(format!("{flag} is there twice"));
+            return Err(format!("{flag} is given twice"));
         }
     }
     let checked = |at: usize, holds: fn(&str) -> bool, what: &str| {
@@ -66,12 +66,12 @@ fn patience(seconds: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("--patience \"{seconds}\" is not a number of seconds"))
 }
 
-/// What kind-wsl.exe is asked for.
+/// A command of kind-wsl.exe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Driver {
     /// `profile`
     Profile,
-    /// `--help`, or nothing at all
+    /// `--help`, or no argument
     Help,
     /// `--version`
     Version,
@@ -93,7 +93,7 @@ pub struct Rescue {
     /// The Linux program.
     pub program: Option<String>,
     pub yes: bool,
-    /// Seconds that no step may exceed (tests).
+    /// Upper bound of each step in seconds (tests).
     pub patience: Option<u32>,
 }
 
@@ -109,7 +109,7 @@ pub struct Run {
     pub user: Option<String>,
     /// The command and its arguments, unchanged.
     pub args: Vec<String>,
-    /// Seconds that no step may exceed (tests).
+    /// Upper bound of each step in seconds (tests).
     pub patience: Option<u32>,
 }
 
@@ -120,14 +120,14 @@ impl Run {
         self.args.first().map_or(false, |c| c == "setup")
     }
 
-    /// The user restarts WSL himself.
+    /// The user restarts WSL.
     #[must_use]
     pub fn no_restart(&self) -> bool {
         self.args.iter().any(|a| a == "--no-restart")
     }
 }
 
-/// The command line of kind-wsl.exe, without its name. `-d` and `-u` may stand anywhere before a `--`.
+/// The command line of kind-wsl.exe, without its name. `-d` and `-u` are accepted anywhere before a `--`.
 pub fn driver(args: &[String]) -> Result<Driver, String> {
     let mut run = Run::default();
     let mut rest = args.iter();
@@ -150,19 +150,19 @@ pub fn driver(args: &[String]) -> Result<Driver, String> {
     }
     match run.args.first().map(String::as_str) {
         None if run == Run::default() => Ok(Driver::Help),
-        None => Err("a command is missing, such as setup".into()),
+        None => Err("missing command, such as setup".into()),
         Some("--help" | "-h" | "help") => Ok(Driver::Help),
         Some("--version" | "-V") => Ok(Driver::Version),
         Some("profile") if run.args.len() == 1 => Ok(Driver::Profile),
         Some("rescue") => rescue(run),
-        Some(option) if option.starts_with('-') => Err(format!("a command comes first, and here is \"{option}\"")),
+        Some(option) if option.starts_with('-') => Err(format!("expected a command before \"{option}\"")),
         Some(_) => Ok(Driver::Run(run)),
     }
 }
 
 fn rescue(run: Run) -> Result<Driver, String> {
     if run.user.is_some() {
-        return Err("rescue runs as root and has no \"-u\"".into());
+        return Err("rescue always runs as root: remove -u".into());
     }
     let mut order = Rescue { distribution: run.distribution, patience: run.patience, ..Rescue::default() };
     let mut rest = run.args.iter().skip(1);
@@ -180,7 +180,7 @@ fn rescue(run: Run) -> Result<Driver, String> {
             "--program" => {
                 take(&mut order.program, flag, value()?, names::is_program, "the absolute path of a Linux program")?;
             }
-            _ => return Err(format!("rescue has no \"{arg}\"")),
+            _ => return Err(format!("unknown option \"{arg}\" of rescue")),
         }
     }
     Ok(Driver::Rescue(order))
@@ -200,7 +200,7 @@ fn take(
     }
     match place.replace(value.to_string()) {
         None => Ok(()),
-        Some(_) => Err(format!("{flag} is there twice")),
+        Some(_) => Err(format!("{flag} is given twice")),
     }
 }
 
@@ -215,7 +215,7 @@ mod tests {
     const REQUEST: &str = "--id a-1 --distro Ubuntu-24.04 --scope vm --user dev --program /usr/local/bin/kind-wsl";
 
     #[test]
-    fn an_order_goes_to_the_copy_and_back() {
+    fn a_request_is_parsed_as_it_was_rendered() {
         for more in ["", " --patience 5"] {
             let request = match helper(&words(&format!("restart {REQUEST}{more}"))) {
                 Ok(Helper::Restart(request)) => request,
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn command_lines_of_an_order() {
+    fn a_request_has_its_command_lines() {
         let mut request = request(&words(REQUEST)).unwrap();
         assert_eq!(
             request.resume().join(" "),
@@ -242,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn an_invalid_command_line_is_refused() {
         let cases = [
-            ("", "a command is missing"),
-            ("look around", "takes no arguments"),
-            ("sing", "no command \"sing\""),
+            ("", "missing command"),
+            ("look around", "unexpected argument"),
+            ("sing", "unknown command \"sing\""),
             ("restart", "--id is missing"),
             ("restart --id", "--id needs a value"),
-            ("restart --force yes", "no \"--force\""),
+            ("restart --force yes", "unknown option \"--force\""),
         ];
         for (line, expected) in cases {
             let error = helper(&words(line)).unwrap_err();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_takes_its_own_options_out() {
+    fn the_options_of_the_driver_are_not_passed_on() {
         let run = |line: &str| match driver(&words(line)) {
             Ok(Driver::Run(run)) => run,
             other => panic!("{line}: {other:?}"),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_driver_answers_itself() {
+    fn profile_version_and_help_need_no_distribution() {
         assert_eq!(driver(&[]), Ok(Driver::Help));
         assert_eq!(driver(&words("--help")), Ok(Driver::Help));
         assert_eq!(driver(&words("--version")), Ok(Driver::Version));

@@ -1,4 +1,4 @@
-//! kind-wsl.exe: any command of the Linux program from Windows; for `setup` the whole loop with its restarts.
+//! kind-wsl.exe: runs a command of the Linux program from Windows; for `setup` also the restarts.
 
 mod rescue;
 
@@ -18,7 +18,7 @@ use std::process::Stdio;
 
 const MAX_RESTARTS: u32 = 3;
 
-/// The exit code after a message.
+/// The exit code, after the message was printed.
 struct ExitCode(i32);
 
 /// The whole program; returns its exit code.
@@ -34,7 +34,7 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
         Ok(Driver::Profile) => match sys::profile() {
             Ok(path) => print(&format!("{}\n", path.display())),
             Err(e) => {
-                complain(&format!("kind-wsl: Windows does not tell this account's profile directory ({e})."));
+                complain(&format!("kind-wsl: cannot find the profile directory of this account ({e})."));
                 1
             }
         },
@@ -81,21 +81,21 @@ impl Session {
     }
 
     fn installed(&mut self, name: &str) -> Result<String, ExitCode> {
-        let list = restart::installed(&mut self.wsl, &self.timeouts).map_err(|why| can_not_be_asked(&why))?;
+        let list = restart::installed(&mut self.wsl, &self.timeouts).map_err(|why| cannot_list(&why))?;
         names::installed(name, &list).map(String::from).ok_or_else(|| {
             complain(&format!("kind-wsl: {}", messages::no_distribution(name, &list)));
             ExitCode(exit::NO_DISTRIBUTION)
         })
     }
 
-    /// The default distribution tells its own name; the list has it only in localized words.
+    /// Asks the default distribution for its name: the list marks it only in localized text.
     fn default(&mut self) -> Result<String, ExitCode> {
         let answer =
             self.wsl.call(&["--exec", "/bin/sh", "-c", "printf %s \"$WSL_DISTRO_NAME\""], self.timeouts.question);
         let name = answer.good().map(str::trim).filter(|name| names::is_distribution(name));
         name.map(String::from).ok_or_else(|| {
             complain(&format!(
-                "kind-wsl: WSL's default distribution does not tell its name ({}). Name one: -d NAME.",
+                "kind-wsl: cannot find the default distribution of WSL ({}). Name one with -d NAME.",
                 answer.describe()
             ));
             ExitCode(exit::NO_DISTRIBUTION)
@@ -148,7 +148,7 @@ impl Session {
         say(&format!("kind-wsl: {said}"));
         say(&format!("kind-wsl: {} starts, with a session of {} …", request.distribution, request.user));
         restart::open_session(&mut self.wsl, request, &self.timeouts);
-        say(messages::going_on(request).trim_end());
+        say(messages::resuming(request).trim_end());
         let code = self.linux(Some("root"), &request.program, &["setup", "--resume", &request.id])?;
         if code == exit::WSL_FAILED {
             complain(messages::rescue(request, "kind-wsl.exe").trim_end());
@@ -158,7 +158,7 @@ impl Session {
 
     /// A Linux program in this console; its exit code.
     fn linux(&mut self, user: Option<&str>, program: &str, args: &[&str]) -> Result<i32, ExitCode> {
-        let running = restart::running(&mut self.wsl, &self.timeouts).map_err(|why| can_not_be_asked(&why))?;
+        let running = restart::running(&mut self.wsl, &self.timeouts).map_err(|why| cannot_list(&why))?;
         let others: Vec<String> = running.into_iter().filter(|n| !names::same(n, &self.distribution)).collect();
         let mut words = vec!["-d", &self.distribution];
         words.extend(user.iter().flat_map(|name| ["-u", name]));
@@ -172,7 +172,7 @@ impl Session {
         let ended = command.status();
         sys::set_ctrl_c_ignored(false);
         let code = ended.map(|status| status.code().unwrap_or(exit::WSL_FAILED)).map_err(|e| {
-            complain(&format!("kind-wsl: wsl.exe can not be started ({e})."));
+            complain(&format!("kind-wsl: wsl.exe cannot be started ({e})."));
             ExitCode(exit::NO_WSL)
         })?;
         if code == exit::WSL_FAILED {
@@ -189,18 +189,18 @@ impl Session {
         );
         let parsed = answer.good().ok_or_else(|| answer.describe()).and_then(waiting::parse);
         parsed.map_err(|what| {
-            complain(&messages::strange_answer(&what));
+            complain(&messages::invalid_status(&what));
             ExitCode(exit::RESTART)
         })
     }
 
-    /// Makes sure that the Linux program is there and not older than this one.
+    /// Installs the Linux program if it is missing or older than this one.
     fn provide(&mut self) -> Result<(), ExitCode> {
         let before = match self.program() {
             Found::Good => return Ok(()),
             Found::Old(version) => version,
             Found::Unknown(why) => {
-                complain(&format!("kind-wsl: {} can not be started: {why}", self.distribution));
+                complain(&format!("kind-wsl: {} cannot be started: {why}", self.distribution));
                 return Err(ExitCode(exit::WSL_FAILED));
             }
         };
@@ -224,10 +224,9 @@ impl Session {
         match self.program() {
             Found::Good => say(&messages::installed(&distribution, before)),
             Found::Old(version) => {
-                let why = version
-                    .map_or("it does not run there".into(), |(a, b, c)| format!("it says that it is {a}.{b}.{c}"));
+                let why = version.map_or("it does not run".into(), |(a, b, c)| format!("its version is {a}.{b}.{c}"));
                 return fail(
-                    &format!("kind-wsl: {} was copied to {distribution} but can not be used: {why}.", beside.display()),
+                    &format!("kind-wsl: {} was copied to {distribution} but is not usable: {why}.", beside.display()),
                     exit::NO_PROGRAM,
                 );
             }
@@ -249,8 +248,8 @@ fn fail<T>(text: &str, code: i32) -> Result<T, ExitCode> {
     Err(ExitCode(code))
 }
 
-fn can_not_be_asked(why: &str) -> ExitCode {
-    complain(&format!("kind-wsl: {}", messages::can_not_be_asked(&text::one_line(why))));
+fn cannot_list(why: &str) -> ExitCode {
+    complain(&format!("kind-wsl: {}", messages::cannot_list(&text::one_line(why))));
     ExitCode(exit::NO_WSL)
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Why it can not be done: an exit code, and sentences for people.
+/// Why the restart cannot be done: the exit code and the message.
 struct Refusal(i32, String);
 
 /// The whole program; returns its exit code.
@@ -35,7 +35,7 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
         Ok(Helper::Work(request)) => return Work::run(request),
         Err(error) => (exit::USAGE, messages::usage("kind-wsl-helper.exe", &error) + "\n"),
     };
-    // println! would panic on a closed pipe, and a panic of a program without a window is silent
+    // println! panics on a closed pipe, and the panic of a program without a window is silent.
     let _ = if code == 0 { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
     code
 }
@@ -60,7 +60,7 @@ fn wsl_exe() -> Result<PathBuf, Refusal> {
     if path.is_file() { Ok(path) } else { Err(refused(&path.display().to_string())) }
 }
 
-/// Whether a copy of this process would outlive WSL, and has something to call. What it is in, and how it gets out.
+/// Whether a copy of this process can outlive WSL and call wsl.exe. Returns the job that it is in and the way out of it.
 fn able() -> Result<(Job, PathBuf), Refusal> {
     let job = Job::of(sys::job_limits());
     if job.kills_children() {
@@ -74,7 +74,7 @@ fn able() -> Result<(Job, PathBuf), Refusal> {
 }
 
 fn sentence(what: &str, advice: &str) -> String {
-    format!("This can not restart WSL: {what}. {advice}")
+    format!("cannot restart WSL: {what}. {advice}")
 }
 
 /// The files of one restart.
@@ -91,7 +91,7 @@ impl Files {
         Files { log: file("log"), result: file("result"), ready: file("ready") }
     }
 
-    /// Takes away what an earlier restart with this ID left. Fails while its copy is at work: that one holds the log.
+    /// Removes the files of an earlier restart with this ID. Fails while its copy runs, because the log is then open.
     fn clear(&self) -> io::Result<()> {
         for file in [&self.log, &self.result, &self.ready] {
             match fs::remove_file(file) {
@@ -102,7 +102,7 @@ impl Files {
         Ok(())
     }
 
-    /// The result, whole at every moment: a temporary file, MoveFileExW. The Linux side may have the old one open just now.
+    /// Replaces the result atomically: a temporary file, then MoveFileExW. The Linux side may have the old file open.
     fn write(&self, result: &RestartResult) -> io::Result<()> {
         let new = self.result.with_extension("result.new");
         let mut file = File::create(&new)?;
@@ -121,12 +121,12 @@ impl Files {
     }
 }
 
-/// `restart`: everything that can be wrong is found here, where somebody reads it; then the copy is started.
+/// `restart`: checks everything while the caller still reads the output, then starts the copy.
 fn start(request: &RestartRequest) -> Result<String, Refusal> {
     let timeouts = Timeouts::with_patience(request.patience);
     let (job, wsl) = able()?;
     let list = restart::installed(&mut WslExe::new(wsl, &|_| {}), &timeouts);
-    let list = list.map_err(|why| Refusal(exit::NO_WSL, messages::can_not_be_asked(&why)))?;
+    let list = list.map_err(|why| Refusal(exit::NO_WSL, messages::cannot_list(&why)))?;
     let name = names::installed(&request.distribution, &list);
     let name =
         name.ok_or_else(|| Refusal(exit::NO_DISTRIBUTION, messages::no_distribution(&request.distribution, &list)))?;
@@ -144,7 +144,7 @@ fn start(request: &RestartRequest) -> Result<String, Refusal> {
     let failed = |e: io::Error| {
         Refusal(
             exit::JOB,
-            sentence(&format!("a copy of this program can not be started ({e})"), messages::KILLING_JOB_ADVICE),
+            sentence(&format!("a copy of this program cannot be started ({e})"), messages::KILLING_JOB_ADVICE),
         )
     };
     let exe = std::env::current_exe().map_err(failed)?;
@@ -159,11 +159,11 @@ fn start(request: &RestartRequest) -> Result<String, Refusal> {
         other => other,
     };
     let copy = started.map_err(failed)?;
-    // Not before it holds its log: until then another start with this ID would not see that one is under way.
+    // Wait until it has opened its log: only then does a second start with this ID fail.
     let limit = Instant::now() + timeouts.start;
     while !files.log.is_file() && Instant::now() < limit {
         if sys::wait(&copy, Duration::from_millis(20)) && !files.log.is_file() {
-            return Err(failed(io::Error::new(io::ErrorKind::Other, "it ended at once")));
+            return Err(failed(io::Error::new(io::ErrorKind::Other, "it ended immediately")));
         }
     }
     let show = |key: &str, path: &Path| format!("{key}={}\n", path.display());
@@ -176,7 +176,7 @@ fn start(request: &RestartRequest) -> Result<String, Refusal> {
     ))
 }
 
-/// The detached copy at work.
+/// The detached copy.
 struct Work {
     request: RestartRequest,
     timeouts: Timeouts,
@@ -194,7 +194,7 @@ impl Work {
         let files = Files::of(&place, &request.id);
         let log = match Log::open(&files.log) {
             Ok(log) => log,
-            Err(_) => return exit::FOLDER, // another copy has this ID
+            Err(_) => return exit::FOLDER, // another copy runs with this ID
         };
         let last_words = log.clone();
         std::panic::set_hook(Box::new(move |what| last_words.line(&format!("internal error: {what}"))));
@@ -209,7 +209,7 @@ impl Work {
             self.request.arguments().join(" ")
         ));
         if Job::of(sys::job_limits()).kills_children() {
-            self.log.line(messages::KILLING_JOB); // it may be over any moment, but until then it tries
+            self.log.line(messages::KILLING_JOB); // it may be killed at any moment; until then it proceeds
         }
         let path = match wsl_exe() {
             Ok(path) => path,
@@ -239,7 +239,7 @@ impl Work {
             window.wait_for_enter();
             return 1;
         }
-        window.say(&messages::going_on(&self.request));
+        window.say(&messages::resuming(&self.request));
         restart::open_session(&mut wsl, &self.request, &self.timeouts);
         self.resume(&mut wsl, &mut window)
     }
@@ -253,7 +253,7 @@ impl Work {
     fn publish(&self, line: &str) {
         self.log.line(line);
         if let Err(e) = self.files.write(&self.result) {
-            self.log.line(&format!("{} can not be written: {e}", self.files.result.display()));
+            self.log.line(&format!("{} cannot be written: {e}", self.files.result.display()));
         }
     }
 
@@ -265,7 +265,7 @@ impl Work {
                 let seconds = self.timeouts.ready.as_secs();
                 self.enter(
                     State::Abandoned,
-                    Some(&format!("the set-up was not ready for the restart within {seconds} s; nothing was stopped")),
+                    Some(&format!("the setup was not ready for the restart within {seconds} s; nothing was stopped")),
                 );
                 return false;
             }

@@ -31,7 +31,7 @@ impl HelperInfo {
         text
     }
 
-    /// Parses the output. Whatever is missing counts as not possible.
+    /// Parses the output. If a line is missing, a restart is not possible.
     #[must_use]
     pub fn parse(text: &str) -> HelperInfo {
         let value = |key: &str| value_of(text, key).map(String::from);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_does_not_say_that_it_is_able_is_not() {
+    fn without_a_line_able_a_restart_is_not_possible() {
         assert_eq!(HelperInfo::parse("").unable.as_deref(), Some("it gives no reason"));
         assert_eq!(HelperInfo::parse("able=perhaps\nwhy=x\n").unable.as_deref(), Some("x"));
     }

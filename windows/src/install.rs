@@ -1,12 +1,12 @@
-//! Putting the Linux program into a distribution.
+//! Installs the Linux program in a distribution.
 
 use crate::restart::Answer;
 use crate::text::{self, Version};
 
 pub const PROGRAM: &str = "/usr/local/bin/kind-wsl";
 
-/// Run by `/bin/sh -c` as root, with the length as its argument and the program on its standard input. Constant: nothing is
-/// ever put into it. The program is there whole or not at all.
+/// Run by `/bin/sh -c` as root, with the length as its argument and the program on its standard input. A constant, so that no
+/// input can become code. Replaces the program atomically.
 pub const SCRIPT: &str = concat!(
     "set -eu; umask 022; dir=/usr/local/bin; mkdir -p \"$dir\"; new=$(mktemp \"$dir/.kind-wsl.XXXXXX\"); ",
     "trap 'rm -f \"$new\"' EXIT; cat > \"$new\"; have=$(wc -c < \"$new\"); ",
@@ -14,14 +14,14 @@ pub const SCRIPT: &str = concat!(
     "chmod 755 \"$new\"; mv -f \"$new\" \"$dir/kind-wsl\"; trap - EXIT"
 );
 
-/// What is in the distribution.
+/// The Linux program found in the distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// This version or a newer one.
     Good,
     /// None, or an older one.
     Old(Option<Version>),
-    /// It can not be told: wsl.exe itself failed, or did not answer.
+    /// Not known: wsl.exe itself failed or did not answer.
     Unknown(String),
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there() {
+    fn the_found_program_is_classified() {
         let ended = |code, out: &str| Answer::Ended { code, out: out.into(), err: String::new() };
         assert_eq!(found(&ended(0, &format!("kind-wsl {}\n", crate::VERSION))), Found::Good);
         assert_eq!(found(&ended(0, "kind-wsl 99.0.0\n")), Found::Good);

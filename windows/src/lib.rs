@@ -1,10 +1,10 @@
-//! The Windows side of kind-wsl: two programs, and the protocol between them and the Linux program, which uses this crate for it.
+//! The Windows side of kind-wsl: two programs, and the protocol that they share with the Linux program.
 //!
-//! `kind-wsl-helper.exe` restarts WSL for a set-up that runs in a distribution (`helper`); `kind-wsl.exe` drives a set-up
-//! from Windows (`driver`). What decides is pure and compiles everywhere; what touches Windows is in `sys`, `process`,
-//! `helper`, `window` and `driver` and is there on Windows only. README.md has the protocol.
+//! `kind-wsl-helper.exe` restarts WSL for a setup that runs in a distribution (`helper`); `kind-wsl.exe` runs a setup
+//! from Windows (`driver`). The decisions are pure and compile everywhere. The calls of Windows are in `sys`, `process`,
+//! `helper`, `window` and `driver`, which compile only on Windows. README.md describes the protocol.
 //!
-//! Facts about wsl.exe name their place in the source of WSL (github.com/microsoft/WSL, commit 3e27a6a50).
+//! Facts about wsl.exe cite the source of WSL (github.com/microsoft/WSL, commit 3e27a6a50).
 #![warn(unreachable_pub, missing_debug_implementations)]
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
@@ -31,34 +31,34 @@ pub mod helper;
 #[cfg(windows)]
 pub mod process;
 #[cfg(windows)]
-#[allow(unsafe_code)] // the one place; every call says why it is sound
+#[allow(unsafe_code)] // the only module with unsafe code; every block has a SAFETY comment
 pub mod sys;
 #[cfg(windows)]
 pub mod window;
 
-/// This program's version, which is also that of the Linux program that it goes with.
+/// The version of this program and of the Linux program of the same release.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// This process's arguments, without its name. One that is no text (half a surrogate pair) is an error, not a guess.
+/// The arguments of this process, without its name. An argument that is not valid UTF-16 is an error.
 pub fn arguments() -> Result<Vec<String>, String> {
-    let text = |arg: std::ffi::OsString| arg.into_string().map_err(|a| format!("the argument {a:?} is no valid text"));
+    let text = |arg: std::ffi::OsString| arg.into_string().map_err(|a| format!("invalid UTF-16 in argument {a:?}"));
     std::env::args_os().skip(1).map(text).collect()
 }
 
-/// Exit codes of both programs that are their own. Those of a Linux program are passed on as they are.
+/// Exit codes of both programs. The exit code of a Linux program is returned unchanged.
 pub mod exit {
-    /// The command line is wrong.
+    /// Invalid command line.
     pub const USAGE: i32 = 2;
-    /// The set-up still needs its restart.
+    /// The setup still needs a restart.
     pub const RESTART: i32 = 3;
-    /// In a job that ends its processes when it closes.
+    /// In a job that kills its processes when it closes.
     pub const JOB: i32 = 10;
-    /// wsl.exe is not there or can not be asked.
+    /// wsl.exe does not exist or does not answer.
     pub const NO_WSL: i32 = 11;
     pub const NO_DISTRIBUTION: i32 = 12;
-    /// The folder can not be written.
+    /// The folder is not writable.
     pub const FOLDER: i32 = 13;
-    /// The Linux program is not there and can not be put there.
+    /// The Linux program is not installed and cannot be installed.
     pub const NO_PROGRAM: i32 = 14;
     /// The user did not agree.
     pub const DECLINED: i32 = 1;

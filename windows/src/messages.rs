@@ -8,7 +8,8 @@ use crate::text::{self, Version};
 
 /// `kind-wsl-helper.exe --help`
 pub const HELPER_HELP: &str = "\
-Restarts WSL for a kind-wsl set-up that runs in a distribution. Internal helper started by kind-wsl; you do not need to run it yourself.
+Restarts WSL for a kind-wsl setup that runs in a distribution. kind-wsl starts
+this program; you do not need to run it.
 
   kind-wsl-helper.exe look
   kind-wsl-helper.exe restart --id ID --distro NAME --scope distro|vm --user USER --program /abs/kind-wsl
@@ -18,43 +19,41 @@ Restarts WSL for a kind-wsl set-up that runs in a distribution. Internal helper 
 pub const DRIVER_HELP: &str = "\
 Runs kind-wsl in a WSL distribution, from Windows.
 
-  kind-wsl.exe setup -d Ubuntu     sets the distribution up, restarts WSL where it must, and goes on by itself
-  kind-wsl.exe COMMAND [ARGS…]     any command of kind-wsl, in the default distribution
+  kind-wsl.exe setup -d Ubuntu     sets up the distribution, with its restarts
+  kind-wsl.exe COMMAND [ARGS…]     any kind-wsl command, in the default distribution
   kind-wsl.exe profile             prints this account's profile directory
-  kind-wsl.exe rescue -d Ubuntu    undoes setup in a distribution that does not start (rescue --help)
+  kind-wsl.exe rescue -d Ubuntu    undoes a setup after which it does not start
 
-  -d, --distribution NAME          in this distribution
-  -u USER                          as this Linux user
-  --                               what follows is passed on, -d and -u included
+  -d, --distribution NAME          run in this distribution
+  -u USER                          run as this Linux user
+  --                               pass all following arguments to the command
 
-Exit codes are those of the Linux program; 11: WSL is not there, 12: no such distribution, 14: the Linux program is not there.
+Exit codes: those of the command; 11 WSL is not installed; 12 the distribution
+is not installed; 14 kind-wsl is not installed in the distribution.
 ";
 
-/// In a job that ends its processes.
+/// The process is in a job that kills its processes when it closes.
 pub const KILLING_JOB: &str =
-    "this process is in a job that ends all its processes when it closes, so it would end together with WSL";
-/// What to do about it.
-pub const KILLING_JOB_ADVICE: &str =
-    "Start kind-wsl from a terminal window, not from a systemd unit, cron or a service.";
-/// Started from the distribution's own file system.
-pub const ON_LINUX_DISK: &str = "this program lies on a network path (\\\\wsl.localhost?), which goes away with WSL";
-/// What to do about it.
-pub const ON_LINUX_DISK_ADVICE: &str = "Copy it to a folder on a Windows drive and start it there.";
+    "this process is in a Windows job object that kills its processes when it closes, so it would end with WSL";
+pub const KILLING_JOB_ADVICE: &str = "Run kind-wsl in a terminal window, not from a systemd unit, cron or a service.";
+/// The program is on the distribution's own file system.
+pub const ON_LINUX_DISK: &str =
+    "this program is on a network path (\\\\wsl.localhost?), which is not available while WSL is stopped";
+pub const ON_LINUX_DISK_ADVICE: &str = "Copy it to a folder on a Windows drive and run it there.";
 
-/// wsl.exe is not where Windows has it.
+/// wsl.exe is not in System32.
 #[must_use]
 pub fn no_wsl(path: &str) -> String {
-    format!("{path} is not there, so there is no WSL to restart")
+    format!("{path} does not exist, so WSL is not installed")
 }
 
-/// What to do about it.
-pub const NO_WSL_ADVICE: &str = "Install WSL: in a terminal of an administrator, wsl --install.";
+pub const NO_WSL_ADVICE: &str = "Install WSL: run wsl --install in a terminal as administrator.";
 
-/// wsl.exe does not list distributions.
+/// wsl.exe does not list the distributions.
 #[must_use]
-pub fn can_not_be_asked(why: &str) -> String {
+pub fn cannot_list(why: &str) -> String {
     format!(
-        "wsl.exe can not be asked for its distributions ({why}).\nIf wsl.exe --list hangs or fails in a terminal too, restart Windows; nothing has been stopped."
+        "wsl.exe cannot list the distributions ({why}). Nothing was stopped.\nIf wsl.exe --list hangs or fails in a terminal too, restart Windows."
     )
 }
 
@@ -62,22 +61,22 @@ pub fn can_not_be_asked(why: &str) -> String {
 #[must_use]
 pub fn no_distribution(name: &str, installed: &[String]) -> String {
     let list = if installed.is_empty() { "none".into() } else { installed.join(", ") };
-    format!("There is no distribution {name}. Installed: {list}.")
+    format!("Distribution {name} is not installed. Installed: {list}.")
 }
 
 /// The folder of the log and result files.
 #[must_use]
 pub fn folder(path: &str, why: &str) -> String {
     format!(
-        "{path} can not be written ({why}).\nThe restart's log and result belong there: make room or free the file, then try again."
+        "{path} cannot be written ({why}).\nIt is for the log and the result of the restart. Make room or free the file, then try again."
     )
 }
 
-/// The copy that outlives WSL can not be started.
+/// The copy that outlives WSL cannot be started.
 #[must_use]
 pub fn no_copy(folder: &str, why: &str) -> String {
     format!(
-        "A copy of this program can not be started in {folder} ({why}).\nA virus scanner or a policy may forbid programs there; nothing has been stopped."
+        "A copy of this program cannot be started in {folder} ({why}). Nothing was stopped.\nA virus scanner or a policy may block programs there."
     )
 }
 
@@ -92,31 +91,31 @@ pub fn stopped(request: &RestartRequest, result: StopResult, seconds: f32, detai
     match result {
         StopResult::Stopped => format!("{what} stopped after {seconds:.1} s{more}."),
         StopResult::StillRunning => format!(
-            "{what} was told to stop, and is running{more}. Going on: the set-up sees by itself whether it was restarted."
+            "{what} is still running after the stop{more}. The setup resumes and checks whether it was restarted."
         ),
         StopResult::Hung | StopResult::Failed => format!("{what} could not be stopped{more}."),
     }
 }
 
-/// What a person does instead of the program.
+/// The commands that do the restart by hand.
 #[must_use]
 pub fn by_hand(request: &RestartRequest) -> String {
     let [stop, resume] = request.manual_commands();
-    format!("To go on by hand, type in a Windows terminal:\n\n    {stop}\n    {resume}\n")
+    format!("To continue by hand, run in a Windows terminal:\n\n    {stop}\n    {resume}\n")
 }
 
-/// The end of the set-up in its new window.
+/// The end of the setup in its new window.
 #[must_use]
 pub fn resumed(request: &RestartRequest, code: i32) -> String {
     match code {
         0 => String::new(),
-        3 => format!("The set-up still needs the restart (exit code 3).\n\n{}", by_hand(request)),
+        3 => format!("The setup still needs the restart (exit code 3).\n\n{}", by_hand(request)),
         1 => format!(
-            "The set-up ended with exit code 1. If it shows no error above, WSL was stopped under it.\n\n{}",
+            "The setup ended with exit code 1. If there is no error above, WSL was stopped while it ran.\n\n{}",
             by_hand(request)
         ),
         -1 => format!("wsl.exe itself failed; its message is above.\n\n{}", by_hand(request)),
-        code => format!("The set-up ended with exit code {code}; what it says is above.\n\n{}", by_hand(request)),
+        code => format!("The setup ended with exit code {code}. Its output is above.\n\n{}", by_hand(request)),
     }
 }
 
@@ -130,10 +129,10 @@ pub fn rescue(request: &RestartRequest, program: &str) -> String {
     )
 }
 
-/// In the new window, before the set-up goes on.
+/// In the new window, before the setup resumes.
 #[must_use]
-pub fn going_on(request: &RestartRequest) -> String {
-    format!("kind-wsl: the set-up of {} goes on.\n", request.distribution)
+pub fn resuming(request: &RestartRequest) -> String {
+    format!("kind-wsl: the setup of {} resumes.\n", request.distribution)
 }
 
 /// The last line of the window.
@@ -142,60 +141,60 @@ pub const PRESS_ENTER: &str = "Press Enter to close this window";
 /// wsl.exe itself failed under the driver.
 pub const WSL_FAILED: &str = "kind-wsl: wsl.exe itself failed (-1); its own message is above.";
 
-/// Only a restart of the whole computer helps.
+/// Only a restart of the computer helps.
 pub const MACHINE: &str =
-    "kind-wsl: the set-up waits for a restart of the whole computer. Restart it, then type the same command again.";
+    "kind-wsl: the setup waits for a restart of the computer. Restart it, then run the same command again.";
 
 /// The restart did not help.
 #[must_use]
 pub fn no_change(id: &str) -> String {
     format!(
-        "kind-wsl: the restart changed nothing: the set-up {id} still waits for one. kind-wsl status tells why; kind-wsl doctor what is wrong."
+        "kind-wsl: the restart did not apply the changes; setup {id} still waits for a restart.\nFind the cause: kind-wsl doctor"
     )
 }
 
 #[must_use]
 pub fn too_many(restarts: u32) -> String {
-    format!("kind-wsl: {restarts} restarts have not been enough. kind-wsl status tells what the set-up waits for.")
+    format!("kind-wsl: the setup still waits after {restarts} restarts.\nSee what it waits for: kind-wsl status")
 }
 
-/// An answer of the Linux program that makes no sense.
+/// The output of the Linux program cannot be parsed.
 #[must_use]
-pub fn strange_answer(what: &str) -> String {
+pub fn invalid_status(what: &str) -> String {
     format!(
-        "kind-wsl: {PROGRAM} status --waiting gives an answer that can not be used ({what}). Is it of the same version as this program, {VERSION}?"
+        "kind-wsl: the output of {PROGRAM} status --waiting is invalid: {what}.\nIt must have the version of this program, {VERSION}."
     )
 }
 
-/// The Linux program is missing and there is nothing to install.
+/// The Linux program is missing and cannot be installed.
 #[must_use]
 pub fn no_program(distribution: &str, found: Option<Version>, beside: &str) -> String {
     let what = match found {
         Some((a, b, c)) => format!("{PROGRAM} in {distribution} is {a}.{b}.{c}, older than this program, {VERSION}"),
-        None => format!("there is no {PROGRAM} in {distribution}"),
+        None => format!("{PROGRAM} does not exist in {distribution}"),
     };
     format!(
-        "kind-wsl: {what}, and no Linux program to install at {beside}.\n\
-         Put the file kind-wsl of the release {VERSION} there (it is in the same archive as this program), or install it in {distribution} as {PROGRAM}."
+        "kind-wsl: {what}, and {beside} does not exist.\n\
+         Copy the file kind-wsl of release {VERSION} there (it is in the archive of this program),\nor install it in {distribution} as {PROGRAM}."
     )
 }
 
-/// The copy did not arrive.
+/// The copy failed.
 #[must_use]
 pub fn not_installed(distribution: &str, why: &str) -> String {
-    format!("kind-wsl: {PROGRAM} could not be installed in {distribution} ({why}). What was there before is unchanged.")
+    format!("kind-wsl: {PROGRAM} could not be installed in {distribution} ({why}). An existing file is unchanged.")
 }
 
 #[must_use]
 pub fn installed(distribution: &str, before: Option<Version>) -> String {
-    let instead = before.map(|(a, b, c)| format!(", in place of {a}.{b}.{c}")).unwrap_or_default();
-    format!("kind-wsl: {PROGRAM} {VERSION} is now in {distribution}{instead}.")
+    let from = before.map(|(a, b, c)| format!(" (replaced {a}.{b}.{c})")).unwrap_or_default();
+    format!("kind-wsl: installed {PROGRAM} {VERSION} in {distribution}{from}.")
 }
 
 /// An error in the command line.
 #[must_use]
 pub fn usage(program: &str, error: &str) -> String {
-    format!("{program}: {}. {program} --help shows how it is used.", text::one_line(error))
+    format!("{program}: {}. See {program} --help", text::one_line(error))
 }
 
 #[cfg(test)]
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_says_what_to_type() {
+    fn every_failure_has_the_commands_to_run() {
         for code in [1, 3, 130, -1] {
             let text = resumed(&request(Scope::Vm), code);
             assert!(
@@ -222,9 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn names_the_object() {
+    fn every_message_names_its_object() {
         let list = ["Ubuntu".to_string(), "Debian".to_string()];
-        assert_eq!(no_distribution("Debain", &list), "There is no distribution Debain. Installed: Ubuntu, Debian.");
+        assert_eq!(
+            no_distribution("Debain", &list),
+            "Distribution Debain is not installed. Installed: Ubuntu, Debian."
+        );
         assert!(no_program("Debian", Some((0, 0, 9)), "C:\\x\\kind-wsl").contains("is 0.0.9, older than"));
         assert_eq!(stopped(&request(Scope::Vm), StopResult::Stopped, 3.21, None), "WSL stopped after 3.2 s.");
         assert!(

@@ -1,7 +1,7 @@
-//! What may go into a command line or a file name. Everything else is refused, so nothing has to be escaped.
+//! Names that are accepted in a command line or a file name. All others are refused, so nothing needs escaping.
 
-/// The name of a distribution: WSL's own rule, `^[a-zA-Z0-9._-]+$` (LxssUserSession.cpp:4215), without names that wsl.exe
-/// would take for an option. wsl.exe splits the value of `-d` at blanks without regard to quotes.
+/// The name of a distribution: WSL's own rule, `^[a-zA-Z0-9._-]+$` (LxssUserSession.cpp:4215), except names that wsl.exe
+/// parses as an option. wsl.exe splits the value of `-d` at blanks, even inside quotes.
 #[must_use]
 pub fn is_distribution(name: &str) -> bool {
     !name.is_empty()
@@ -10,14 +10,14 @@ pub fn is_distribution(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// The ID of a set-up: it names files, so no device of DOS.
+/// The ID of a setup. It becomes a file name, so DOS device names are refused.
 #[must_use]
 pub fn is_id(id: &str) -> bool {
     let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     starts_alphanumeric(id) && id.len() <= 64 && plain && !is_device(id)
 }
 
-/// A Linux user's name, as useradd takes it.
+/// The name of a Linux user, by the rule of useradd.
 #[must_use]
 pub fn is_user(name: &str) -> bool {
     starts_alphanumeric(name)
@@ -25,14 +25,14 @@ pub fn is_user(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// A program in the distribution: an absolute path without what Windows or wsl.exe could read otherwise.
+/// A program in the distribution: an absolute path without characters that Windows or wsl.exe interpret.
 #[must_use]
 pub fn is_program(path: &str) -> bool {
     let strange = |c: char| c.is_control() || "\"\\".contains(c);
     path.starts_with('/') && !path.ends_with('/') && path.len() <= 1024 && !path.chars().any(strange)
 }
 
-/// Same distribution: WSL compares without regard to ASCII case.
+/// Whether both name the same distribution: WSL ignores ASCII case.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distributions() {
+    fn the_rule_for_names_of_distributions() {
         for good in ["Ubuntu-24.04", "Debian", "docker-desktop", "_x", ".x", "9"] {
             assert!(is_distribution(good), "{good}");
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn users_and_programs() {
+    fn the_rules_for_users_and_programs() {
         assert!(is_user("dev") && is_user("first.last") && is_user("_apt"));
         for bad in ["", "-u", "a b", "root;", "jürgen", "a$b"] {
             assert!(!is_user(bad), "{bad:?}");

@@ -11,10 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
-/// Output is kept up to here; a program that writes more than this into a log is not ours.
+/// Upper bound of the captured output, in bytes; the rest is discarded.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The wsl.exe of this Windows, and a place for what is to be remembered about its calls.
+/// The wsl.exe of this Windows and a log of its calls.
 pub struct WslExe<'a> {
     path: PathBuf,
     begin: Instant,
@@ -28,18 +28,18 @@ impl std::fmt::Debug for WslExe<'_> {
 }
 
 impl<'a> WslExe<'a> {
-    /// wsl.exe at its full path. Each call and its end goes to `log`.
+    /// wsl.exe by its full path. Each call and its end is written to `log`.
     pub fn new(path: PathBuf, log: &'a dyn Fn(&str)) -> WslExe<'a> {
         WslExe { path, begin: Instant::now(), log }
     }
 
-    /// A call to be made, with the environment that every call has.
+    /// A command with the environment that every call has.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
         command(&self.path, args)
     }
 
-    /// Runs it with that standard input, bounded.
+    /// Runs it with that standard input and a timeout.
     pub fn call_with(&mut self, args: &[&str], input: Stdio, timeout: Duration) -> Answer {
         let begin = Instant::now();
         let mut command = self.command(args);
@@ -82,7 +82,7 @@ impl Wsl for WslExe<'_> {
     }
 }
 
-/// Reads both outputs while it waits, and does not wait for somebody else who got hold of the pipes.
+/// Reads both outputs while it waits. Does not wait for another process that inherited the pipes.
 fn finish(mut child: Child, timeout: Duration) -> Answer {
     const AFTERWARDS: Duration = Duration::from_secs(2);
     let out = child.stdout.take().map(collect);

@@ -1,4 +1,4 @@
-//! A command line for CreateProcessW, by the rules that MSVC's start-up code, `CommandLineToArgvW` and Rust read it with.
+//! A command line for CreateProcessW, by the rules that the MSVC runtime, `CommandLineToArgvW` and Rust parse it with.
 
 /// Joins arguments so that the started program gets exactly these.
 #[must_use]
@@ -24,7 +24,7 @@ fn append(line: &mut String, arg: &str) {
         match c {
             '\\' => backslashes += 1,
             '"' => {
-                // those before a quote count double, and one more keeps the quote itself
+                // backslashes before a quote are doubled, and one more escapes the quote
                 line.extend(std::iter::repeat('\\').take(backslashes + 1));
                 backslashes = 0;
             }
@@ -41,7 +41,7 @@ mod tests {
     use super::command_line;
 
     #[test]
-    fn quotes_as_msvc_reads_it() {
+    fn arguments_are_quoted_by_the_rules_of_msvc() {
         assert_eq!(command_line(["a", "b c", ""]), r#"a "b c" """#);
         assert_eq!(command_line([r#"say "hi""#]), r#""say \"hi\"""#);
         assert_eq!(command_line([r"C:\Users\Jürgen Müller\"]), r#""C:\Users\Jürgen Müller\\""#);

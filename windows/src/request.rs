@@ -1,8 +1,8 @@
-//! What the Linux side asks of the helper: a restart.
+//! The request for a restart, from the Linux side to the helper.
 
 use crate::quote::command_line;
 
-/// What has to be restarted.
+/// What must restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The distribution: `wsl.exe --terminate NAME`.
@@ -50,10 +50,10 @@ pub struct RestartRequest {
     /// The distribution in which the setup resumes.
     pub distribution: String,
     pub scope: Scope,
-    /// Whose session is opened before the setup resumes.
+    /// The user whose session is opened before the setup resumes.
     pub user: String,
     pub program: String,
-    /// The most seconds that a step may take (tests).
+    /// Upper bound of each step in seconds (tests).
     pub patience: Option<u32>,
 }
 

@@ -7,10 +7,10 @@ use crate::text;
 use crate::timeouts::Timeouts;
 use std::time::Duration;
 
-/// What came of one call of wsl.exe.
+/// The result of one call of wsl.exe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It ended by itself. Failures of wsl.exe itself are -1, and their text is on standard output (WslClient.cpp:686-687).
+    /// It exited. Failures of wsl.exe itself have exit code -1 and their text on standard output (WslClient.cpp:686-687).
     Ended {
         code: i32,
         /// Its standard output, decoded.
@@ -18,14 +18,14 @@ pub enum Answer {
         /// Its standard error, decoded.
         err: String,
     },
-    /// It did not end in time and was ended.
+    /// It did not exit in time and was killed.
     Hung,
     /// It could not be started.
     NotStarted(String),
 }
 
 impl Answer {
-    /// Standard output, when it ended well.
+    /// Standard output, if the exit code is 0.
     #[must_use]
     pub fn good(&self) -> Option<&str> {
         match self {
@@ -34,7 +34,7 @@ impl Answer {
         }
     }
 
-    /// What it was, in a few words.
+    /// A short description for messages.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -51,17 +51,17 @@ impl Answer {
 
 /// wsl.exe, and the time.
 pub trait Wsl {
-    /// Runs wsl.exe with these arguments, nothing on its standard input, no longer than so long.
+    /// Runs wsl.exe with these arguments, an empty standard input and a timeout.
     fn call(&mut self, args: &[&str], timeout: Duration) -> Answer;
-    /// Time since some beginning.
+    /// The time since a fixed moment.
     fn now(&self) -> Duration;
     fn pause(&mut self, time: Duration);
     /// A line for the log.
     fn note(&mut self, line: &str);
 }
 
-/// The distributions that run. `--quiet` is empty and 0 when none does; without it that would be a localized message
-/// and -1 (WslClient.cpp:777-786).
+/// The running distributions. If none runs, the output with `--quiet` is empty and the exit code 0; without it, a localized
+/// message and -1 (WslClient.cpp:777-786).
 pub fn running(wsl: &mut dyn Wsl, timeouts: &Timeouts) -> Result<Vec<String>, String> {
     list(wsl, &["--list", "--running", "--quiet"], timeouts)
 }
@@ -76,7 +76,7 @@ fn list(wsl: &mut dyn Wsl, args: &[&str], timeouts: &Timeouts) -> Result<Vec<Str
     answer.good().map(text::names).ok_or_else(|| answer.describe())
 }
 
-/// How a stop went, for people too.
+/// How a stop went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopReport {
     pub result: StopResult,
@@ -104,23 +104,23 @@ pub fn stop(wsl: &mut dyn Wsl, request: &RestartRequest, timeouts: &Timeouts) ->
                 Gone::Yes => (StopResult::Stopped, None),
                 Gone::Unknown(why) => {
                     let detail = format!(
-                        "{line} succeeded, but wsl.exe --list did not tell whether {} is down ({why})",
+                        "{line} succeeded, but wsl.exe --list failed, so {} may be running ({why})",
                         request.distribution
                     );
                     (StopResult::Stopped, Some(detail))
                 }
                 Gone::No => (
                     StopResult::StillRunning,
-                    Some(format!("{line} succeeded, but {} is running, still or again", request.distribution)),
+                    Some(format!("{line} succeeded, but {} is still running, or running again", request.distribution)),
                 ),
             },
-            // One that is down without wsl.exe saying so is down. The machine is another matter: nothing lists it.
+            // The distribution is down although wsl.exe failed. That is not known for the virtual machine, which no list shows.
             ref bad if request.scope == Scope::Distro && is_gone(wsl, request, timeouts) => (
                 StopResult::Stopped,
-                Some(format!("{line}: {}; {} is down all the same", bad.describe(), request.distribution)),
+                Some(format!("{line}: {}; {} stopped anyway", bad.describe(), request.distribution)),
             ),
             Answer::Hung => {
-                (StopResult::Hung, Some(format!("{line} did not come back in {} s", timeouts.stop.as_secs())))
+                (StopResult::Hung, Some(format!("{line} did not end within {} s", timeouts.stop.as_secs())))
             }
             ref bad => (StopResult::Failed, Some(format!("{line}: {}", bad.describe()))),
         };
@@ -157,12 +157,12 @@ fn wait_until_gone(wsl: &mut dyn Wsl, request: &RestartRequest, patience: Durati
     }
 }
 
-/// Opens the user's session, which starts the distribution. Its failure is for the log: the set-up waits for the session
-/// itself, and says more about it.
+/// Opens the user's session, which starts the distribution. A failure is only logged: the setup waits for the session and
+/// reports more about it.
 pub fn open_session(wsl: &mut dyn Wsl, request: &RestartRequest, timeouts: &Timeouts) {
     let answer = wsl.call(&request.session(), timeouts.session);
     if answer.good().is_none() {
-        wsl.note(&format!("{}'s session could not be opened beforehand: {}", request.user, answer.describe()));
+        wsl.note(&format!("{}'s session could not be opened: {}", request.user, answer.describe()));
     }
 }
 
@@ -170,7 +170,7 @@ pub fn open_session(wsl: &mut dyn Wsl, request: &RestartRequest, timeouts: &Time
 mod tests {
     use super::*;
 
-    /// Answers by the first words of a call; each pause and each call takes its time.
+    /// Answers by the first words of a call; pauses and calls advance the clock.
     struct FakeWsl {
         answers: Vec<(&'static str, Answer)>,
         calls: Vec<String>,
@@ -184,12 +184,12 @@ mod tests {
             self.calls.push(line.clone());
             let at = self.answers.iter().position(|(head, _)| line.starts_with(head));
             let answer = match at {
-                // the last answer of a kind is given for ever
+                // the last answer of a kind is repeated
                 Some(i) if self.answers[i + 1..].iter().any(|(h, _)| *h == self.answers[i].0) => {
                     self.answers.remove(i).1
                 }
                 Some(i) => self.answers[i].1.clone(),
-                None => panic!("nothing is said about {line}"),
+                None => panic!("no answer for {line}"),
             };
             self.clock += if answer == Answer::Hung { timeout } else { Duration::from_millis(30) };
             answer
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_until_it_is_gone() {
+    fn the_stop_waits_until_the_distribution_is_gone() {
         let list = vec![
             ("--terminate", ended(0, "fertig")),
             ("--list", ended(0, "DEBIAN\n")),
@@ -236,23 +236,23 @@ mod tests {
     }
 
     #[test]
-    fn tries_twice_and_goes_on_when_it_stays() {
+    fn a_distribution_that_keeps_running_gets_two_stops_and_the_setup_resumes() {
         let (stop, calls) = run(Scope::Vm, vec![("--shutdown", ended(0, "")), ("--list", ended(0, "Debian\n"))]);
         assert_eq!(stop.result, StopResult::StillRunning);
-        assert!(stop.result.can_resume() && stop.detail.unwrap_or_default().contains("still or again"));
+        assert!(stop.result.can_resume() && stop.detail.unwrap_or_default().contains("running again"));
         assert_eq!(calls.iter().filter(|c| *c == "--shutdown").count(), 2);
         assert!((75..77).contains(&stop.took.as_secs()), "{:?}", stop.took);
     }
 
     #[test]
-    fn a_hang_is_not_gone_on_from() {
+    fn nothing_resumes_after_a_hang() {
         let (stop, calls) = run(Scope::Vm, vec![("--shutdown", Answer::Hung)]);
         assert_eq!((stop.result, stop.result.can_resume(), calls.len()), (StopResult::Hung, false, 1));
-        assert_eq!(stop.detail.as_deref(), Some("wsl.exe --shutdown did not come back in 90 s"));
+        assert_eq!(stop.detail.as_deref(), Some("wsl.exe --shutdown did not end within 90 s"));
     }
 
     #[test]
-    fn one_that_is_down_is_down_whatever_wsl_said() {
+    fn a_distribution_that_is_down_counts_as_stopped_even_if_wsl_exe_failed() {
         for bad in [Answer::Hung, ended(-1, "Fehler")] {
             let (stop, _) = run(Scope::Distro, vec![("--terminate", bad.clone()), ("--list", ended(0, ""))]);
             assert_eq!(stop.result, StopResult::Stopped, "{bad:?}");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_fails_does_not_hold_it_up() {
+    fn a_list_that_fails_does_not_delay_the_stop() {
         let (stop, calls) =
             run(Scope::Vm, vec![("--shutdown", ended(0, "")), ("--list", ended(-1, "Schwerer Fehler"))]);
         assert_eq!((stop.result, calls.len()), (StopResult::Stopped, 4));

@@ -1,4 +1,4 @@
-//! `ID.result`: how a restart went, for the Linux side and for people. Replaced as a whole at every change of state.
+//! `ID.result`: how a restart went, for the Linux side and the log. Replaced atomically at every change of state.
 
 use crate::request::{RestartRequest, Scope};
 use crate::text::{one_line, value_of};
@@ -8,9 +8,9 @@ use std::fmt::Write;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopResult {
     Stopped,
-    /// wsl.exe succeeded, but the distribution is listed as running, again or still.
+    /// wsl.exe succeeded, but the distribution is still listed as running, or again.
     StillRunning,
-    /// wsl.exe did not end in time.
+    /// wsl.exe did not exit in time.
     Hung,
     Failed,
 }
@@ -32,8 +32,8 @@ impl StopResult {
         }
     }
 
-    /// Whether the setup can resume. After `StillRunning` too: another program may have started WSL again at once, and the
-    /// Linux side proves the restart by itself.
+    /// Whether the setup can resume. Also after `StillRunning`: another program may have started WSL again immediately, and
+    /// the Linux side verifies the restart.
     #[must_use]
     pub fn can_resume(self) -> bool {
         matches!(self, StopResult::Stopped | StopResult::StillRunning)
@@ -77,7 +77,7 @@ pub struct RestartResult {
     pub scope: Option<Scope>,
     /// `None` if this version does not know it.
     pub state: Option<State>,
-    /// One line for people.
+    /// One line for the user.
     pub detail: Option<String>,
     /// How the stop went, once it is over.
     pub stop: Option<StopResult>,
@@ -93,7 +93,7 @@ impl RestartResult {
         RestartResult { id, scope, state, detail: None, stop: None, stopped_ms: None }
     }
 
-    /// Sets the state, and the line for people or none.
+    /// Sets the state and the line for the user.
     pub fn enter(&mut self, state: State, detail: Option<&str>) {
         self.state = Some(state);
         self.detail = detail.map(one_line).filter(|d| !d.is_empty());
@@ -106,7 +106,7 @@ impl RestartResult {
         self.enter(State::Stop(stop), detail);
     }
 
-    /// Whether the state will not change any more: nothing will stop WSL.
+    /// Whether the state is final: WSL will not be stopped.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! The Windows API that std does not have, declared by hand: this crate has no dependencies. Nothing else is unsafe.
+//! Functions of the Windows API that std does not have, declared by hand because this crate has no dependencies.
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{File, OpenOptions};
@@ -35,7 +35,7 @@ struct ProcessInformation {
     thread_id: u32,
 }
 
-/// JOBOBJECT_EXTENDED_LIMIT_INFORMATION, of which only the flags are read.
+/// JOBOBJECT_EXTENDED_LIMIT_INFORMATION; only the flags are read.
 #[repr(C)]
 struct JobLimits {
     times: [i64; 2],
@@ -109,14 +109,14 @@ fn checked(result: i32) -> io::Result<()> {
     if result == 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The profile directory of this process's account. From the token, as WSL itself finds .wslconfig
+/// The profile directory of this account, from the token, as WSL finds .wslconfig
 /// (WSL src/windows/common/helpers.cpp:439-451), not from %USERPROFILE%.
 pub fn profile() -> io::Result<PathBuf> {
     const TOKEN_QUERY: u32 = 8;
     let mut token = null_mut();
     let mut buffer = vec![0u16; 32768];
     let mut size = buffer.len() as u32;
-    // SAFETY: `token` is written before it is used and closed once; `buffer` has `size` places.
+    // SAFETY: `token` is written before it is used and closed once; `buffer` has `size` elements.
     let found = unsafe {
         checked(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token))?;
         let found = checked(GetUserProfileDirectoryW(token, buffer.as_mut_ptr(), &mut size));
@@ -131,11 +131,11 @@ fn path_of(buffer: &[u16]) -> PathBuf {
     OsString::from_wide(&buffer[..length]).into()
 }
 
-/// The account's folder for what does not move to other computers: …\AppData\Local.
+/// The folder for local application data: …\AppData\Local.
 pub fn local_app_data() -> io::Result<PathBuf> {
     const LOCAL_APP_DATA: Guid = Guid(0xF1B3_2785, 0x6FBA, 0x4FCF, [0x9D, 0x55, 0x7B, 0x8E, 0x7F, 0x15, 0x70, 0x91]);
     let mut path: *mut u16 = null_mut();
-    // SAFETY: the call writes either nothing or a string that ends with NUL, which is read up to there and freed once.
+    // SAFETY: the call writes either nothing or a string that ends with NUL, which is read up to the NUL and freed once.
     unsafe {
         let result = SHGetKnownFolderPath(&LOCAL_APP_DATA, 0, null_mut(), &mut path);
         let found = if result < 0 || path.is_null() {
@@ -149,10 +149,10 @@ pub fn local_app_data() -> io::Result<PathBuf> {
     }
 }
 
-/// System32\wsl.exe by its full path: never one from PATH or from the current directory.
+/// System32\wsl.exe by its full path, never from PATH or the current directory.
 pub fn wsl_exe() -> io::Result<PathBuf> {
     let mut buffer = vec![0u16; 1024];
-    // SAFETY: `buffer` has as many places as are told.
+    // SAFETY: the given length is the length of `buffer`.
     let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), buffer.len() as u32) } as usize;
     if length == 0 || length >= buffer.len() {
         return Err(Error::last_os_error());
@@ -160,13 +160,13 @@ pub fn wsl_exe() -> io::Result<PathBuf> {
     Ok(path_of(&buffer).join("wsl.exe"))
 }
 
-/// The limits of the job that this process is in; of the innermost one, where there are several. None: in no job.
+/// The limits of the innermost job that this process is in; `None`: in no job.
 pub fn job_limits() -> Option<u32> {
     const EXTENDED_LIMITS: i32 = 9;
     let mut inside = 0;
-    // SAFETY: all zeros is a value of this structure of numbers.
+    // SAFETY: all zeros is a valid value of this structure of numbers.
     let mut limits: JobLimits = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to locals, and the size is that of the structure. A null job is that of the caller.
+    // SAFETY: both pointers are to locals, and the size is that of the structure. A null job is the job of the caller.
     let known = unsafe {
         IsProcessInJob(GetCurrentProcess(), null_mut(), &mut inside) != 0
             && inside != 0
@@ -181,17 +181,17 @@ pub fn job_limits() -> Option<u32> {
     known.then(|| limits.flags)
 }
 
-/// From here on no process that this one starts gets its standard handles unasked. Else a wslhost.exe that outlives its
-/// wsl.exe would keep the pipe open for whose end the Linux caller waits (WSL src/linux/init/binfmt.cpp:234-395).
+/// From now on no child inherits the standard handles by default. Otherwise a wslhost.exe that outlives its wsl.exe
+/// keeps the pipe open, and the Linux caller waits for its end (WSL src/linux/init/binfmt.cpp:234-395).
 pub fn keep_standard_handles() {
     const INHERIT: u32 = 1;
     for which in [-10i32, -11, -12] {
-        // SAFETY: numbers only; a handle that is none makes the call fail, which is as good.
+        // SAFETY: numbers only; with an invalid handle the call fails, which is harmless.
         unsafe { SetHandleInformation(GetStdHandle(which as u32), INHERIT, 0) };
     }
 }
 
-/// Starts a program that has nothing of this one: no handles, no console, no process group, and where `breakaway`, no job.
+/// Starts a program that inherits no handles, console or process group, and with `breakaway` no job.
 pub fn start_detached(program: &Path, command_line: &str, directory: &Path, breakaway: bool) -> io::Result<Detached> {
     const DETACHED_PROCESS: u32 = 0x8;
     const NEW_PROCESS_GROUP: u32 = 0x200;
@@ -200,12 +200,12 @@ pub fn start_detached(program: &Path, command_line: &str, directory: &Path, brea
     let flags = DETACHED_PROCESS | NEW_PROCESS_GROUP | if breakaway { BREAKAWAY_FROM_JOB } else { 0 };
     let (program, directory) = (wide(program.as_os_str()), wide(directory.as_os_str()));
     let mut line = wide(OsStr::new(command_line));
-    // SAFETY: all zeros is a value of both structures: numbers and null pointers.
+    // SAFETY: all zeros is a valid value of both structures: numbers and null pointers.
     let (mut startup, mut started): (StartupInfo, ProcessInformation) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     startup.size = std::mem::size_of::<StartupInfo>() as u32;
-    startup.flags = USE_STANDARD_HANDLES; // and these are null, so that no number of ours is taken for a handle of its own
-    // SAFETY: every string ends with NUL and lives through the call; the command line is ours to be written into.
+    startup.flags = USE_STANDARD_HANDLES; // null: a value of this process must not be taken for a handle of the child
+    // SAFETY: every string ends with NUL and lives through the call; the command line is a buffer of this function that the call may write to.
     unsafe {
         let result = CreateProcessW(
             program.as_ptr(),
@@ -221,22 +221,22 @@ pub fn start_detached(program: &Path, command_line: &str, directory: &Path, brea
         );
         checked(result)?;
         CloseHandle(started.thread);
-        // SAFETY: the handle is open, and nobody else's.
+        // SAFETY: the handle is open and owned by this function.
         Ok(Detached { id: started.process_id, process: OwnedHandle::from_raw_handle(started.process.cast()) })
     }
 }
 
-/// A process of [`start_detached`]. It goes on when this is dropped.
+/// A process of [`start_detached`]. Dropping this does not end it.
 #[derive(Debug)]
 pub struct Detached {
     pub id: u32,
     process: OwnedHandle,
 }
 
-/// Waits for the end of a child or a [`Detached`], no longer than so long. Whether it ended.
+/// Waits for the end of a child or a [`Detached`] up to a timeout; returns whether it ended.
 pub fn wait(process: &impl AsRawHandle, timeout: Duration) -> bool {
     let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX - 1);
-    // SAFETY: the handle is the process's and open as long as `process` is.
+    // SAFETY: the handle is open as long as `process` lives.
     unsafe { WaitForSingleObject(process.as_raw_handle().cast(), milliseconds) == 0 }
 }
 
@@ -249,13 +249,13 @@ impl AsRawHandle for Detached {
 /// A console window of this process.
 #[derive(Debug)]
 pub struct Console {
-    /// What is typed in it.
+    /// Its keyboard input.
     pub input: File,
     pub output: File,
 }
 
 impl Console {
-    /// Opens the window. An error where there can not be one, such as on a machine without a desktop.
+    /// Opens the window. Fails without a desktop.
     pub fn open(title: &str) -> io::Result<Console> {
         const UTF8: u32 = 65001;
         let title = wide(OsStr::new(title));
@@ -281,11 +281,11 @@ impl Console {
         console
     }
 
-    /// Until somebody presses Enter; what was typed before does not count.
+    /// Waits for Enter; earlier input is discarded.
     pub fn wait_for_enter(&self) {
         const LINES: u32 = 0x1 | 0x2 | 0x4; // PROCESSED_INPUT, LINE_INPUT, ECHO_INPUT
         let handle = self.input.as_raw_handle().cast();
-        // SAFETY: the handle is open as long as `self` is.
+        // SAFETY: the handle is open as long as `self` lives.
         unsafe {
             SetConsoleMode(handle, LINES);
             FlushConsoleInputBuffer(handle);
@@ -301,8 +301,8 @@ extern "system" fn on_control(event: u32) -> i32 {
     i32::from(event <= C_OR_BREAK && IGNORE_CTRL_C.load(Ordering::SeqCst))
 }
 
-/// Ctrl-C and Ctrl-Break: while `ignored` they are the started program's affair alone. Unlike the ignoring that
-/// CREATE_NEW_PROCESS_GROUP sets, this is not handed down to children.
+/// Ctrl-C and Ctrl-Break: while `ignored`, only the started program handles them. Unlike the disposition that
+/// CREATE_NEW_PROCESS_GROUP sets, children do not inherit this.
 pub fn set_ctrl_c_ignored(ignored: bool) {
     IGNORE_CTRL_C.store(ignored, Ordering::SeqCst);
     // SAFETY: the handler is a function of this program that only reads an atomic; adding it twice is harmless.

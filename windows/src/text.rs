@@ -1,7 +1,7 @@
-//! What wsl.exe writes, and what is read from it. Nothing that could be localized is looked at.
+//! Parses the output of wsl.exe. Text that could be localized is never parsed.
 
-/// Bytes of wsl.exe as text. `WSL_UTF8=1` asks for UTF-8 (WslClient.cpp:1847-1856); a wsl.exe that does not know it
-/// writes UTF-16LE, which always has NUL bytes, since its line ends have them, and UTF-8 text never.
+/// Decodes the output of wsl.exe. `WSL_UTF8=1` asks for UTF-8 (WslClient.cpp:1847-1856). An older wsl.exe writes UTF-16LE,
+/// whose line ends always have NUL bytes; UTF-8 text has none.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> String {
     let wide = bytes.contains(&0);
@@ -14,13 +14,13 @@ pub fn decode(bytes: &[u8]) -> String {
     text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
 }
 
-/// The names of a `--quiet` list. What can not be a name is left out.
+/// The names of a `--quiet` list. Lines that are not valid names are skipped.
 #[must_use]
 pub fn names(list: &str) -> Vec<String> {
     list.lines().map(str::trim).filter(|n| crate::names::is_distribution(n)).map(String::from).collect()
 }
 
-/// A text on one line, for a log or a result file: no control characters, not endless.
+/// The text as one line of bounded length without control characters, for a log or a result file.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     const MAX_BYTES: usize = 500;
@@ -58,7 +58,7 @@ pub fn first_version(text: &str) -> Option<Version> {
     text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(version)
 }
 
-/// `0.1.0`, with whatever follows the third number left out.
+/// `0.1.0`, ignoring the text after the third number.
 #[must_use]
 pub fn version(text: &str) -> Option<Version> {
     let mut numbers = text.trim().splitn(3, '.').map(|part| {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn lists() {
+    fn the_names_of_a_list_are_parsed() {
         assert_eq!(names("Ubuntu-24.04\r\nDebian\r\n\r\n"), ["Ubuntu-24.04", "Debian"]);
         assert_eq!(names(&decode(&wide("Ubuntu-24.04\r\nDebian\r\n"))), ["Ubuntu-24.04", "Debian"]);
         assert!(names("").is_empty());
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_one_line() {
+    fn control_characters_are_removed_from_one_line() {
         assert_eq!(
             one_line("  Schwerer Fehler. \r\n\r\nFehlercode: Wsl/E \u{1b}[0m\n"),
             "Schwerer Fehler. Fehlercode: Wsl/E [0m"
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn versions() {
+    fn versions_are_parsed_and_ordered() {
         assert_eq!(version_of("kind-wsl 0.1.0\n"), Some((0, 1, 0)));
         assert_eq!(version_of("kind-wsl 1.20.3-rc1 (abc)\nmore"), Some((1, 20, 3)));
         for bad in ["", "kind 0.1.0", "kind-wsl", "kind-wsl 0.1", "kind-wsl x.1.0", "kind-wsl 0.1.99999999999"] {

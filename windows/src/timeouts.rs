@@ -1,13 +1,13 @@
-//! How long each step may take.
+//! The timeouts of the steps.
 
 use std::time::Duration;
 
-/// The longest time for each step.
+/// The timeout of each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until a new process is at work; Windows may look through the program first.
+    /// Until a new process runs; a virus scanner may check the program first.
     pub start: Duration,
-    /// Until the Linux side has written its journal to the disk and says so.
+    /// Until the Linux side has synced its journal to disk and reported it.
     pub ready: Duration,
     /// One `wsl.exe --terminate` or `--shutdown`. WSL itself gives the machine 30 s + 30 s (WslCoreVm.h:34-35), and a
     /// distribution with systemd up to 10 s before that (src/linux/init/init.cpp:2796-2836).
@@ -18,14 +18,14 @@ pub struct Timeouts {
     pub gone_again: Duration,
     /// One `wsl.exe --list`.
     pub list: Duration,
-    /// Until the user's session is open: the machine and the distribution start in it, and WSL waits for the user's
+    /// Until the user's session is open. The virtual machine and the distribution start, and WSL waits for the systemd user
     /// manager up to `[boot] initTimeout` (src/linux/init/config.cpp:2719-2810).
     pub session: Duration,
-    /// A short question to the Linux program; the distribution may have to start for it.
+    /// A short command in the distribution, which may have to start first.
     pub question: Duration,
     /// Copying the Linux program into the distribution.
     pub copy: Duration,
-    /// Between two looks at the list.
+    /// Between two reads of the list.
     pub pause: Duration,
 }
 
@@ -43,7 +43,7 @@ impl Timeouts {
         pause: Duration::from_millis(500),
     };
 
-    /// No step but the start of a process longer than so many seconds: `--patience`, for tests.
+    /// Bounds every step but the start of a process to this many seconds: `--patience`, for tests.
     #[must_use]
     pub fn with_patience(patience: Option<u32>) -> Timeouts {
         let most = patience.map_or(Duration::MAX, |s| Duration::from_secs(s.into()));

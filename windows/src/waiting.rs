@@ -53,7 +53,7 @@ mod tests {
     const GOOD: &str = "id=a-1\nscope=vm\nuser=dev\nprogram=/usr/local/bin/kind-wsl\n";
 
     #[test]
-    fn reads_what_waits() {
+    fn the_waiting_setup_is_parsed() {
         let found = parse(GOOD).unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.scope, found.user.as_str()), ("a-1", Some(Scope::Vm), "dev"));
         assert_eq!(found.program, "/usr/local/bin/kind-wsl");
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_must_not_reach_a_command_line() {
+    fn unsafe_values_of_the_status_are_refused() {
         for (from, to) in [("a-1", "a 1"), ("=vm", "=all"), ("=dev", "=-u"), ("=/usr", "=usr"), ("user=", "who=")] {
             assert!(parse(&GOOD.replace(from, to)).is_err(), "{to}");
         }

@@ -1,4 +1,4 @@
-//! What people see of a restart: its log, and the console window in which the set-up goes on.
+//! The log of a restart, and the console window in which the setup resumes.
 
 use crate::{exit, messages, sys, text};
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-/// The log: seconds since the start, then what was done.
+/// The log: seconds since the start, then the event.
 #[derive(Debug, Clone)]
 pub struct Log {
     file: Arc<Mutex<File>>,
@@ -18,7 +18,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Nobody else may write or delete it as long as this process lives; reading is free. Fails where another copy holds it.
+    /// Opens the log. Other processes can read but not write or delete it while this process lives. Fails if another copy
+    /// has it open.
     pub fn open(path: &Path) -> io::Result<Log> {
         const SHARE_READ: u32 = 1;
         let file = OpenOptions::new().create(true).append(true).share_mode(SHARE_READ).open(path)?;
@@ -33,7 +34,7 @@ impl Log {
     }
 }
 
-/// The console window in which the set-up goes on; or, where there can be none, the log.
+/// The console window in which the setup resumes, or the log if no window can be opened.
 #[derive(Debug)]
 pub struct Window {
     console: Option<sys::Console>,
@@ -41,7 +42,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Opens it. Ctrl-C in it is from then on the set-up's affair alone.
+    /// Opens the window. From then on only the setup handles Ctrl-C in it.
     pub fn open(log: &Log) -> Window {
         let console = sys::Console::open("kind-wsl");
         if let Err(e) = &console {
@@ -75,7 +76,7 @@ impl Window {
         Ok(())
     }
 
-    /// Waits for the end, however long that takes; the output goes to the log where there is no window.
+    /// Waits for the end without a timeout. Without a window the output goes to the log.
     pub fn watch(&self, mut child: Child) -> io::Result<i32> {
         let err = child.stderr.take().map(|from| {
             let log = self.log.clone();
@@ -91,7 +92,7 @@ impl Window {
         Ok(status.code().unwrap_or(exit::WSL_FAILED))
     }
 
-    /// Keeps the window until somebody has read it.
+    /// Keeps the window open until the user presses Enter.
     pub fn wait_for_enter(&mut self) {
         if self.console.is_some() {
             self.say(&format!("\n{}\n", messages::PRESS_ENTER));

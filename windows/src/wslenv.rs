@@ -22,7 +22,7 @@ mod tests {
     use super::with_ours;
 
     #[test]
-    fn appended_to_what_is_there() {
+    fn existing_entries_of_wslenv_are_kept() {
         let ours = "KIND_WSL_DRIVER/u:KIND_WSL_WINDOWS_PROFILE/u:KIND_WSL_RUNNING/u";
         assert_eq!(with_ours(""), ours);
         assert_eq!(with_ours("GOPATH/p:WT_SESSION::"), format!("GOPATH/p:WT_SESSION:{ours}"));

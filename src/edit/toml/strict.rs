@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_podman_reads_has_no_flaw() {
+    fn syntax_that_every_podman_reads_is_accepted() {
         for text in [
             "",
             "[engine]\nruntimes = { crun = [\n  \"/usr/bin/crun\", # ours\n], runc = [] }\n",
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_podman_reads_is_named_with_its_line() {
+    fn syntax_that_no_podman_reads_is_named_with_its_line() {
         let utf16: Vec<u8> = "[a]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let texts: [(&[u8], usize); 8] = [
             (&utf16, 1),

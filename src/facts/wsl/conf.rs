@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_systemd_line_counts_even_when_it_is_no_bool() {
+    fn the_first_systemd_line_counts_even_if_it_is_not_a_boolean() {
         assert_eq!(
             WslConf::of_bytes(b"[boot]\nsystemd=yes\nsystemd=true\n", Grammar::Stop).systemd,
             Some((false, 2))

@@ -48,7 +48,7 @@ fn a_linked_directory_of_a_user_does_not_choose_where_root_writes() {
 }
 
 #[test]
-fn what_the_caller_names_is_bounded_and_of_a_known_type() {
+fn files_named_by_the_caller_are_bounded_and_of_a_known_type() {
     let ground = Ground::new();
     let host = host_at("/".into());
     let refused = |path: &Utf8Path| host.read_user_arg(path, 1 << 20).unwrap_err().to_string();

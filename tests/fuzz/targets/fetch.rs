@@ -183,7 +183,7 @@ fn catalogue(input: &[u8]) -> Shape {
                 let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
                 !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_plain)
             };
-            assert!(is_name(&artifact.file), "{:?} is no file's name", artifact.file);
+            assert!(is_name(&artifact.file), "{:?} is not a file name", artifact.file);
             assert!(!artifact.file.contains("disable-systemd") && !artifact.url.contains("disable-systemd"));
         }
     }

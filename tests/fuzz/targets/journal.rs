@@ -136,7 +136,7 @@ fn flip(written: &str, choice: usize) {
         Err(JournalError::Newer { .. }) => return,
         // A name that would be an option is refused, however it was written.
         Err(JournalError::Damaged { why, .. }) if why.contains("is not a name") => return,
-        Err(error) => panic!("our own lines can not be read: {error}"),
+        Err(error) => panic!("cannot read our own lines: {error}"),
     };
     if written.is_empty() {
         return;
@@ -147,6 +147,6 @@ fn flip(written: &str, choice: usize) {
     if let Ok(journal_state) = read(&bytes) {
         let is_last_end = at + 1 == bytes.len();
         let wanted = if is_last_end { read(whole(&bytes)).ok() } else { Some(good) };
-        assert_eq!(Some(journal_state), wanted, "byte {at} was changed and nobody noticed");
+        assert_eq!(Some(journal_state), wanted, "byte {at} was changed without an error");
     }
 }

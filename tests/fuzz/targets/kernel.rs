@@ -111,7 +111,7 @@ fn laws(input: &[u8]) -> Shape {
         let wanted = parameters(found);
         assert!(wanted.iter().all(|w| seen.contains(w)), "the kernel gets {found:?}: {seen:?}");
     }
-    // What is no single whole token is not put by anybody.
+    // What is not one whole token cannot be written.
     let is_token = cmdline::tokens(&token) == [token.as_str()]
         && token.matches('"').count() % 2 == 0
         && !token.starts_with('"')

@@ -75,7 +75,7 @@ fn fstab(input: &[u8]) -> Shape {
     // The line itself, read as a file, tells which mount point it is for.
     let entry = fstab_entries(&line).into_iter().next();
     let Some(point) = entry.as_ref().map(|fields| fields[1].clone()) else {
-        assert!(table::fstab_set(text, &line).is_err(), "what is no entry is refused");
+        assert!(table::fstab_set(text, &line).is_err(), "an invalid entry is refused");
         return Shape::of("no entry").few(text.lines().count());
     };
     let before = table::fstab_entry(text, &point);

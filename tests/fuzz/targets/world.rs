@@ -179,7 +179,7 @@ impl System for Machine<'_> {
             let known = ANSWERS.iter().find(|(piece, _)| !self.files.is_empty() && line.contains(piece));
             return known.map_or_else(|| Err(HostError::NotRecorded(line.clone())), |(_, text)| said(text));
         }
-        // A first byte that is no text tells how the program ended.
+        // A first byte outside of text stands for the exit code.
         let (code, text) = match self.bytes.split_first() {
             Some((&code @ 1..=8, text)) => (i32::from(code) - 1, text),
             _ => (0, self.bytes),

@@ -66,7 +66,7 @@ fn a_new_range_contains_no_id_that_a_name_service_lists() {
 }
 
 #[test]
-fn accounts_that_cannot_be_listed_are_no_empty_list() {
+fn accounts_that_cannot_be_listed_are_not_an_empty_list() {
     let case = machine().file("/etc/nsswitch.conf", "passwd: files [!UNAVAIL=return] winbind\n");
     is_refused(&case, "`getent passwd` failed");
 }

@@ -110,7 +110,7 @@ fn a_closed_terminal_ends_the_run_between_two_changes() {
 }
 
 #[test]
-fn the_first_ctrl_c_says_that_the_step_is_finished_and_the_second_aborts_it() {
+fn the_first_ctrl_c_finishes_the_step_and_the_second_aborts_it() {
     let case = Case::new(Layout::Isolated).started_by(&["env", "--default-signal=INT"]);
     case.signal_at("hang-at", "apt-get -y");
     let mut child = case.start("setup --yes --only packages");

@@ -80,7 +80,7 @@ fn sudo_is_never_one_of_the_callers_path() {
 }
 
 #[test]
-fn what_root_starts_sees_nothing_of_a_hostile_environment() {
+fn programs_started_by_root_do_not_inherit_a_hostile_environment() {
     let Some(jail) = jail() else { return };
     planted(&jail);
     // A program that is asked for its version as the user.
@@ -292,7 +292,7 @@ fn without_sudo_the_hint_is_what_was_typed_for_root() {
 }
 
 #[test]
-fn a_sudo_user_that_is_a_lie_names_nobody_elses_home() {
+fn a_forged_sudo_user_does_not_select_another_home() {
     let Some(jail) = jail() else { return };
     for lie in ["root", "nobody-at-all", "../dev", "dev\nroot", "0", ""] {
         let ended = jail.run(0, &[("SUDO_USER", lie), ("SUDO_UID", "1000")], &SMALL);

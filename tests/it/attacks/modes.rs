@@ -59,7 +59,7 @@ fn left_by(layout: Layout, besides: &str, umask: &str) -> BTreeMap<String, (Stri
 }
 
 #[test]
-fn every_file_that_is_left_has_the_mode_and_owner_that_the_document_says_under_any_umask() {
+fn every_file_has_the_documented_mode_and_owner_under_any_umask() {
     if !is_root() {
         println!("without root every owner is the caller: nothing was compared");
         return;

@@ -323,22 +323,22 @@ fn sweep(layout: Layout, besides: &str, wanted: impl Fn(&Written) -> bool) {
 }
 
 #[test]
-fn what_a_user_puts_in_their_home_leads_root_nowhere() {
+fn links_in_a_home_do_not_lead_root_elsewhere() {
     sweep(Layout::Classic, "", |w| w.is_users);
 }
 
 #[test]
-fn what_stands_in_the_systems_own_directories_is_put_back() {
+fn replaced_files_of_the_system_are_restored() {
     sweep(Layout::Classic, " --guide", |w| !w.is_users && !w.path.starts_with("/etc/sub"));
 }
 
 #[test]
-fn the_same_where_systemd_runs_already() {
+fn the_same_if_systemd_already_runs() {
     sweep(Layout::Isolated, "", |w| w.is_users || w.path.contains("controllers"));
 }
 
 #[test]
-fn what_a_user_of_wsl_3_puts_in_their_home_leads_root_nowhere() {
+fn links_in_a_home_on_wsl_3_do_not_lead_root_elsewhere() {
     sweep(Layout::Namespaced, "", |w| w.is_users);
 }
 

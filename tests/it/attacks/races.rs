@@ -164,7 +164,7 @@ fn a_directory_that_is_swapped_for_a_link_while_root_works_in_it_leads_nowhere()
 }
 
 #[test]
-fn a_whole_set_up_among_swapped_directories_touches_nothing_of_roots() {
+fn a_whole_setup_among_swapped_directories_touches_no_file_of_root() {
     if !is_root() {
         println!("root alone can be led astray: nothing was tried");
         return;

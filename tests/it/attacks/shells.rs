@@ -38,7 +38,7 @@ fn program(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn no_shell_is_started_but_where_it_is_argued() {
+fn a_shell_is_started_only_with_a_stated_reason() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     sources(&top.join("src"), &mut files);
@@ -78,7 +78,7 @@ fn no_shell_is_started_but_where_it_is_argued() {
 
 /// The files that we write for a shell or for systemd are constants: nothing is filled in.
 #[test]
-fn what_we_write_for_a_shell_and_for_systemd_is_filled_in_nowhere() {
+fn texts_for_shells_and_systemd_have_no_inserted_values() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/files");
     let mut count = 0;
     for entry in std::fs::read_dir(top).unwrap() {

@@ -72,7 +72,7 @@ fn the_name_of_the_distribution_is_one_or_is_not_taken() {
 }
 
 #[test]
-fn what_stands_in_files_is_shown_and_not_obeyed() {
+fn control_characters_in_files_are_not_printed() {
     let lines = format!("# {HOSTILE}\n[boot]\ncommand={HOSTILE}\n");
     let case = Case::new(Layout::Classic)
         .file("/etc/os-release", format!("PRETTY_NAME=\"Debian {HOSTILE}\"\nID=debian\nVERSION_ID=\"12\"\n"))
@@ -109,7 +109,7 @@ fn the_names_of_files_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_programs_print_is_shown_and_not_obeyed() {
+fn control_characters_in_program_output_are_not_printed() {
     let case = Case::new(Layout::Modern);
     liar(&case, "/usr/bin/apt-get", &format!("{SAY}; {SAY} >&2; exit 100"));
     shown("apt-get", &both(&case, &format!("--verbose {}", everything())));
@@ -124,7 +124,7 @@ fn what_programs_print_is_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_is_typed_is_shown_and_not_obeyed() {
+fn control_characters_in_arguments_are_not_printed() {
     let case = Case::new(Layout::Modern).file("/answers.toml", "\"\\u001b[2J\" = \"x\"\n");
     case.machine.write("/value.toml", "idle = \"\\u001b[2J\"\n");
     case.machine.write("/broken.toml", HOSTILE);
@@ -159,7 +159,7 @@ fn what_is_typed_is_shown_and_not_obeyed() {
 }
 
 #[test]
-fn a_pasted_error_a_report_and_a_journal_of_somebody_elses_are_not_obeyed() {
+fn control_characters_in_pasted_errors_reports_and_journals_are_not_printed() {
     let case = Case::new(Layout::Modern);
     let log = format!(
         "{HOSTILE}\nERROR: failed to create cluster: running kind with rootless provider requires setting systemd property \"Delegate=yes\"{HOSTILE}\n"

@@ -56,7 +56,7 @@ fn kind_gets_its_arguments_byte_for_byte() {
 }
 
 #[test]
-fn a_session_of_another_user_or_of_wslg_is_corrected_and_said_in_one_line() {
+fn a_session_of_another_user_or_of_wslg_is_corrected_with_one_line() {
     let Some(jail) = with_kind() else { return };
     let good_bus = "unix:path=/run/user/1000/bus";
     for (run, bus) in [

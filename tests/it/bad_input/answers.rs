@@ -20,7 +20,7 @@ fn an_answers_file_that_is_not_there_is_a_usage_error() {
 }
 
 #[test]
-fn an_answers_file_that_is_no_toml_is_named_with_the_line() {
+fn an_answers_file_that_is_not_toml_is_named_with_the_line() {
     with_answers("idle = \"yes\"\ntools none\n").refuses(
         "setup --yes --answers [ROOT]/answers.toml",
         2,
@@ -32,7 +32,7 @@ fn an_answers_file_that_is_no_toml_is_named_with_the_line() {
 }
 
 #[test]
-fn an_unknown_key_of_an_answers_file_is_answered_with_the_near_match() {
+fn an_unknown_key_of_an_answers_file_suggests_the_near_match() {
     with_answers("crun_versoin = \"latest\"\n").refuses(
         "plan --answers [ROOT]/answers.toml",
         2,
@@ -44,7 +44,7 @@ fn an_unknown_key_of_an_answers_file_is_answered_with_the_near_match() {
 }
 
 #[test]
-fn an_unknown_key_of_an_answers_file_is_answered_with_all_of_them_where_none_is_near() {
+fn an_unknown_key_of_an_answers_file_without_a_near_match_lists_all_keys() {
     with_answers("colour = \"blue\"\n").refuses(
         "plan --answers [ROOT]/answers.toml",
         2,

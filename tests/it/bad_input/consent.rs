@@ -78,7 +78,7 @@ fn a_new_consent_by_flag_lets_a_setup_resume_with_other_answers() {
 }
 
 #[test]
-fn what_is_left_of_a_plan_that_was_shown_and_agreed_to_needs_no_new_consent() {
+fn the_rest_of_a_confirmed_plan_needs_no_new_consent() {
     let case = interrupted();
     let shown = rewritten(&case, |line| line.replace(",\"yes\":true", ""));
     assert_ne!(shown, case.machine.text(JOURNAL));
@@ -144,7 +144,7 @@ fn root_resumes_what_the_journal_was_agreed_to_although_the_two_runs_saw_differe
 }
 
 #[test]
-fn enter_does_not_agree_to_an_undo_and_its_preview_says_what_it_does() {
+fn enter_does_not_confirm_an_undo_and_its_preview_lists_the_effects() {
     let case = Case::new(Layout::Modern);
     let before = case.machine.snapshot();
     case.run("setup --yes --only limits,systemd").expect(0, "");
@@ -219,7 +219,7 @@ fn packages_that_were_never_installed_are_not_reported_as_kept_or_removed() {
 }
 
 #[test]
-fn a_stage_that_only_names_is_asked_again() {
+fn a_stage_that_only_names_can_be_undone_by_name() {
     let case = Case::new(Layout::Modern);
     case.run(&format!("setup {} --no-restart", agreed())).expect(3, "");
     case.machine.boot(2);

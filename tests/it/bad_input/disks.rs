@@ -65,7 +65,7 @@ fn a_disk_that_is_full_for_the_journal_is_named_before_anything_is_changed() {
 }
 
 #[test]
-fn a_disk_that_is_full_for_a_file_is_named_and_the_next_run_goes_on() {
+fn a_full_disk_is_named_and_the_next_run_resumes() {
     let case = Case::new(Layout::Modern).dir("/etc/sysctl.d");
     let script = FULL.replace("$D", "[ROOT]/etc/sysctl.d");
     let Some(case) = mounted(case, &script) else { return };
@@ -109,7 +109,7 @@ fn words(errno: i32) -> (Vec<String>, Option<String>) {
 }
 
 #[test]
-fn what_the_kernel_refuses_comes_with_what_to_do() {
+fn a_refusal_of_the_kernel_comes_with_a_fix() {
     let full = "free some space (`df -h /etc` shows how much there is), then run the same command again";
     for (errno, because, hint) in [
         (

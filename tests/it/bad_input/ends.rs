@@ -33,7 +33,7 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
 }
 
 #[test]
-fn a_restart_that_did_not_help_says_what_is_seen_and_where_to_look() {
+fn a_restart_that_did_not_apply_the_change_is_reported_with_the_observed_state() {
     let case = Case::new(Layout::Classic);
     let setup = format!("setup {}", agreed());
     case.run(&setup).expect(3, "");
@@ -127,7 +127,7 @@ fn an_offline_file_with_another_sha256_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn an_apt_that_fails_is_quoted_and_the_next_run_goes_on() {
+fn an_apt_that_fails_is_quoted_and_the_next_run_resumes() {
     let case = Case::new(Layout::Isolated);
     let archive = case.machine.text("/fake/archive");
     let case = case.file("/fake/archive", archive.replace("uidmap 4.13\n", ""));
@@ -204,7 +204,7 @@ fn waiting_for_a_package_manager_ends_with_a_polite_signal() {
 }
 
 #[test]
-fn a_polite_signal_ends_the_run_between_two_changes_and_the_next_one_goes_on() {
+fn sigterm_ends_the_run_between_two_changes_and_the_next_run_resumes() {
     let calm = finished(Case::new(Layout::Classic));
     let case = Case::new(Layout::Classic);
     case.signal_at("term-at", "apt-get -y");
@@ -265,7 +265,7 @@ fn survives(layout: Layout, hooks: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_run_on_old_wsl_that_is_killed_at_a_command_is_gone_on_with_and_undone() {
+fn a_run_on_old_wsl_that_is_killed_at_a_command_resumes_and_is_undone() {
     survives(
         Layout::Classic,
         &[
@@ -282,7 +282,7 @@ fn a_run_on_old_wsl_that_is_killed_at_a_command_is_gone_on_with_and_undone() {
 }
 
 #[test]
-fn a_run_below_isolated_cgroups_that_is_killed_at_a_command_is_gone_on_with_and_undone() {
+fn a_run_below_isolated_cgroups_that_is_killed_at_a_command_resumes_and_is_undone() {
     survives(
         Layout::Isolated,
         &[
@@ -296,7 +296,7 @@ fn a_run_below_isolated_cgroups_that_is_killed_at_a_command_is_gone_on_with_and_
 }
 
 #[test]
-fn a_run_that_is_killed_and_not_gone_on_with_is_undone() {
+fn a_run_that_is_killed_and_not_resumed_is_undone() {
     let untouched = Case::new(Layout::Classic).machine.snapshot();
     for command in [
         "install --no-remove --no-install-recommends systemd-sysv",
@@ -310,7 +310,7 @@ fn a_run_that_is_killed_and_not_gone_on_with_is_undone() {
 }
 
 #[test]
-fn an_undo_that_is_killed_at_a_command_is_gone_on_with() {
+fn an_undo_that_is_killed_at_a_command_resumes() {
     let untouched = Case::new(Layout::Isolated).machine.snapshot();
     for (hook, command) in [
         ("kill-before", "-y -q"),

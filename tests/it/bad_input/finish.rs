@@ -54,7 +54,7 @@ fn end_with_shell(shell: &str, path: &str) -> Seen {
 }
 
 #[test]
-fn the_end_says_how_to_add_a_directory_that_the_login_shell_does_not_search() {
+fn the_summary_has_the_line_that_adds_the_directory_to_the_path() {
     for (shell, line) in [
         ("bash", "echo 'export PATH=\"$HOME/.local/bin:$PATH\"' >> ~/.profile"),
         ("zsh", "echo 'export PATH=\"$HOME/.local/bin:$PATH\"' >> ~/.zprofile"),
@@ -74,7 +74,7 @@ fn the_end_asks_for_a_new_terminal_if_only_a_new_login_finds_the_programs() {
 }
 
 #[test]
-fn the_end_says_that_wsl_stops_unless_it_was_set_to_stay() {
+fn the_summary_states_that_wsl_stops_unless_idle_was_set() {
     for (idle, says) in [("no", true), ("yes", false)] {
         let case = Case::new(Layout::Modern);
         case.run(&format!("setup {} --idle {idle} --no-restart", agreed())).expect(3, "");

@@ -56,7 +56,7 @@ fn a_damaged_line_of_the_journal_is_named() {
 }
 
 #[test]
-fn a_torn_last_line_of_the_journal_is_no_error() {
+fn a_torn_last_line_of_the_journal_is_not_an_error() {
     let case = Case::new(Layout::Modern).journal(&[BEGIN]);
     let begin = case.machine.text(JOURNAL);
     let case = case.file(JOURNAL, begin + "{\"record\":\"inte");
@@ -98,7 +98,7 @@ fn a_journal_that_is_a_directory_is_refused() {
 }
 
 #[test]
-fn an_undo_where_nothing_was_done_says_so() {
+fn an_undo_without_a_setup_reports_that() {
     Case::new(Layout::Modern)
         .refuses("undo --yes", 0, "")
         .says("Nothing to undo: kind-wsl has changed nothing on this machine.\n");
@@ -155,7 +155,7 @@ fn an_undo_shows_which_entry_others_changed_and_stops() {
 }
 
 #[test]
-fn an_undo_keeps_what_others_changed_where_it_is_told_to() {
+fn drift_keep_keeps_the_changes_of_others() {
     let case = drifted();
     case.run("undo --yes --drift keep").expect(0, "").says(
         "
@@ -170,7 +170,7 @@ fn an_undo_keeps_what_others_changed_where_it_is_told_to() {
 }
 
 #[test]
-fn an_undo_restores_what_was_before_us_where_it_is_told_to() {
+fn drift_restore_restores_the_original() {
     let case = Case::new(Layout::Modern);
     let before = case.machine.snapshot();
     case.run("setup --yes --only limits").expect(0, "");
@@ -194,7 +194,7 @@ fn an_undo_takes_its_part_out_of_a_file_that_others_wrote_to_as_well() {
 }
 
 #[test]
-fn an_undo_whose_saved_copy_is_gone_says_so_and_can_leave_the_file() {
+fn an_undo_whose_saved_copy_is_gone_reports_it_and_can_keep_the_file() {
     let case = Case::new(Layout::Modern);
     case.run("setup --yes --only systemd").expect(0, "");
     let saved = case.machine.path("/var/lib/kind-wsl/saved");

@@ -45,7 +45,7 @@ fn an_unknown_user_is_answered_with_the_near_match() {
 }
 
 #[test]
-fn an_unknown_user_without_a_near_match_is_answered_with_where_to_look() {
+fn an_unknown_user_without_a_near_match_gets_a_hint() {
     Case::new(Layout::Modern).refuses(
         "plan --user somebody",
         2,

@@ -113,7 +113,7 @@ fn the_file_that_podman_refuses_is_named_by_doctor_too() {
 }
 
 #[test]
-fn the_words_of_a_refusal_are_podmans_and_the_hint_says_what_to_do() {
+fn a_refusal_quotes_podman_and_the_hint_has_a_fix() {
     installed("4.3.1").file(SYSTEM, "\u{feff}[engine]\n").refuses(
         "setup --yes",
         1,

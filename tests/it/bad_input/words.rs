@@ -42,7 +42,7 @@ fn an_unknown_stage_to_explain_is_answered_with_the_near_match() {
 }
 
 #[test]
-fn an_unknown_stage_to_undo_is_answered_with_all_of_them_where_none_is_near() {
+fn an_unknown_stage_to_undo_without_a_near_match_lists_all_stages() {
     Case::new(Layout::Modern).refuses(
         "undo --yes everything",
         2,
@@ -208,7 +208,7 @@ fn a_report_that_is_not_there_is_a_usage_error() {
 }
 
 #[test]
-fn a_file_that_is_no_report_is_a_usage_error() {
+fn a_file_that_is_not_a_report_is_a_usage_error() {
     Case::new(Layout::Modern).file("/notes.txt", "dear diary\n").refuses(
         "plan --facts [ROOT]/notes.txt",
         2,
@@ -220,7 +220,7 @@ fn a_file_that_is_no_report_is_a_usage_error() {
 }
 
 #[test]
-fn json_that_is_no_report_is_a_usage_error() {
+fn json_that_is_not_a_report_is_a_usage_error() {
     Case::new(Layout::Modern).file("/r.json", "{\"schema\":1}").refuses(
         "plan --facts [ROOT]/r.json",
         2,

@@ -22,7 +22,7 @@ fn under_wsl_1_it_is_refused_with_the_command_that_makes_it_wsl_2() {
 }
 
 #[test]
-fn a_plan_under_wsl_1_shows_what_blocks_it_and_is_no_failure() {
+fn a_plan_under_wsl_1_shows_what_blocks_it_and_does_not_fail() {
     Case::new(Layout::Modern)
         .file("/proc/sys/kernel/osrelease", "4.4.0-19041-Microsoft\n")
         .refuses("plan", 0, "")
@@ -35,7 +35,7 @@ fn a_plan_under_wsl_1_shows_what_blocks_it_and_is_no_failure() {
 }
 
 #[test]
-fn where_another_init_runs_the_machine_systemd_is_not_possible() {
+fn systemd_is_not_possible_with_another_init() {
     Case::new(Layout::Plain).file("/proc/1/comm", "docker-init\n").refuses(
         "setup --yes",
         1,
@@ -71,7 +71,7 @@ fn a_wsl_that_would_not_start_any_more_without_v1_is_refused() {
 }
 
 #[test]
-fn a_line_at_which_wsl_stops_reading_is_refused_where_it_may_not_be_repaired() {
+fn a_line_at_which_wsl_stops_reading_is_refused_if_it_must_not_be_repaired() {
     Case::new(Layout::Modern)
         .file("/etc/wsl.conf", "# mine\n; not a comment\n[boot]\nsystemd=true\n")
         .refuses(
@@ -135,7 +135,7 @@ fn a_utf_16_wsl_conf_is_named_as_what_it_is() {
 }
 
 #[test]
-fn a_utf_16_wsl_conf_is_turned_into_utf_8_where_that_was_agreed_to() {
+fn a_utf_16_wsl_conf_is_converted_to_utf_8_if_the_user_agreed() {
     let case = Case::new(Layout::Modern).file("/etc/wsl.conf", utf16("[network]\r\nhostname=box\r\n"));
     case.run(&format!("setup --only systemd {}", agreed())).expect(0, "");
     assert_eq!(
@@ -172,7 +172,7 @@ fn a_utf_16_wslconfig_is_edited_and_stays_utf_16() {
 }
 
 #[test]
-fn where_nothing_tells_whose_wslconfig_counts_the_flag_that_says_it_is_named() {
+fn an_unknown_windows_profile_is_reported_with_the_flag() {
     Case::new(Layout::Classic).dir("/mnt/c/Users/other").refuses(
         "setup --yes",
         1,
@@ -196,7 +196,7 @@ fn a_windows_profile_that_is_not_there_is_a_usage_error() {
 }
 
 #[test]
-fn a_windows_profile_in_windows_words_that_is_not_there_is_named_in_both() {
+fn a_missing_windows_profile_is_named_by_its_windows_and_linux_path() {
     Case::new(Layout::Classic).refuses(
         r"setup --yes --windows-profile D:\dave",
         2,
@@ -261,7 +261,7 @@ fn fstab_that_would_stop_being_mounted_after_a_repair_is_refused_before_the_firs
 }
 
 #[test]
-fn a_wslconfig_that_windows_can_not_open_is_named_as_what_it_is() {
+fn a_wslconfig_that_windows_cannot_open_is_named_with_its_type() {
     let bytes: Vec<u8> = utf16("[wsl2]\r\n").chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect();
     Case::new(Layout::Classic).file("/mnt/c/Users/dev/.wslconfig", bytes).refuses(
         "setup --yes",

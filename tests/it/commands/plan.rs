@@ -23,7 +23,7 @@ fn installed(case: &Case, packages: &str) {
 }
 
 #[test]
-fn the_exit_code_tells_scripts_whether_there_is_something_to_do_only_if_they_ask() {
+fn the_exit_code_reports_pending_changes_only_on_request() {
     let case = Case::new(Layout::Isolated);
     case.run("plan").expect(0, "");
     case.run("plan --exit-code").expect(1, "");

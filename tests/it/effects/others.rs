@@ -109,7 +109,7 @@ fn takes_edits_in(layout: Layout, guide: bool) -> Vec<String> {
 }
 
 #[test]
-fn an_edit_by_somebody_else_at_the_moment_of_our_write_survives_it_and_the_undo() {
+fn an_edit_by_another_program_during_a_write_survives_it_and_the_undo() {
     let files = takes_edits_in(Layout::Classic, true);
     println!("edited while we write: {}", files.join(", "));
     for file in [
@@ -129,7 +129,7 @@ fn an_edit_by_somebody_else_at_the_moment_of_our_write_survives_it_and_the_undo(
 }
 
 #[test]
-fn an_edit_by_somebody_else_at_the_moment_of_our_undo_survives_it() {
+fn an_edit_by_another_program_during_undo_survives_it() {
     let finished = || {
         let machine = Machine::new(Layout::Classic);
         finish(&machine);
@@ -202,7 +202,7 @@ fn an_edit_between_two_runs_survives_the_second_and_the_undo() {
 }
 
 #[test]
-fn a_file_of_somebodys_in_the_place_of_one_that_is_no_longer_wanted_stays() {
+fn a_file_of_another_program_that_replaced_an_obsolete_one_stays() {
     let path = "/home/dev/.local/bin/kind";
     let wanting = |wrapper| {
         let mut answers = answers();

@@ -32,7 +32,7 @@ fn interrupted() -> Machine {
 }
 
 #[test]
-fn a_journal_torn_at_any_byte_says_what_its_whole_lines_say() {
+fn a_journal_torn_at_any_byte_has_the_state_of_its_whole_lines() {
     let machine = interrupted();
     let whole = bytes(&machine);
     let mut known = JournalState::default();
@@ -53,7 +53,7 @@ fn a_journal_torn_at_any_byte_says_what_its_whole_lines_say() {
 
 /// A run that is cut off while it writes a record, at any byte of it, is gone on with and undone.
 #[test]
-fn a_run_cut_off_anywhere_in_a_record_is_gone_on_with_and_undone() {
+fn a_run_killed_anywhere_in_a_record_resumes_and_is_undone() {
     let layout = Layout::Isolated;
     let (before, after, effects) = {
         let machine = Machine::new(layout);

@@ -120,12 +120,12 @@ fn refused_undos(layout: Layout) {
 }
 
 #[test]
-fn whatever_the_kernel_refuses_at_whichever_effect_is_told_and_gone_on_with() {
+fn any_refusal_of_the_kernel_at_any_effect_is_reported_and_the_setup_resumes() {
     refused_set_ups(Layout::Classic);
 }
 
 #[test]
-fn whatever_the_kernel_refuses_below_isolated_cgroups_is_told_and_gone_on_with() {
+fn any_refusal_below_isolated_cgroups_is_reported_and_the_setup_resumes() {
     if all() {
         refused_set_ups(Layout::Isolated);
     }
@@ -133,6 +133,6 @@ fn whatever_the_kernel_refuses_below_isolated_cgroups_is_told_and_gone_on_with()
 }
 
 #[test]
-fn whatever_the_kernel_refuses_to_an_undo_is_told_and_gone_on_with() {
+fn any_refusal_during_an_undo_is_reported_and_the_undo_resumes() {
     refused_undos(Layout::Classic);
 }

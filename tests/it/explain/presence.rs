@@ -95,7 +95,7 @@ fn a_hybrid_is_seen_by_its_directory() {
 }
 
 #[test]
-fn the_runtime_directory_tells_about_the_session() {
+fn the_runtime_directory_shows_whether_a_session_exists() {
     let machine = Machine::new(Layout::Plain);
     present(&machine, 16, "/run/user/1000/bus does not exist");
     machine.write("/run/user/1000/bus", "");
@@ -147,7 +147,7 @@ fn the_crun_that_podman_will_run_is_what_counts() {
 }
 
 #[test]
-fn files_and_settings_tell_about_the_rest() {
+fn files_and_settings_decide_the_other_causes() {
     let machine = Machine::new(Layout::Modern);
     present(&machine, 34, "dev has 0 subordinate IDs in /etc/subuid and needs 65536");
     absent(&machine, 35, "/usr/bin/newuidmap is installed");
@@ -228,7 +228,7 @@ fn of_root_nothing_is_claimed() {
 }
 
 #[test]
-fn every_look_answers_on_every_machine() {
+fn every_check_has_a_result_on_every_machine() {
     for layout in Layout::ALL {
         let machine = Machine::new(layout);
         let (host, facts, answers) =

@@ -122,7 +122,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
 }
 
 #[test]
-fn an_unknown_message_is_said_to_be_unknown() {
+fn an_unknown_message_is_reported_as_unknown() {
     Case::new(Layout::Plain).refuses(
         "explain the dog ate my cluster",
         1,
@@ -183,7 +183,7 @@ fn programs_get_the_stages_as_well() {
 }
 
 #[test]
-fn it_needs_neither_an_ordinary_user_nor_a_machine_that_can_be_set_up() {
+fn explain_needs_neither_a_regular_user_nor_a_supported_machine() {
     let case = Case::new(Layout::Classic);
     let message = "explain Failed to connect to bus: No medium found";
     Case::new(Layout::Plain).run(&format!("--user root {message}")).expect(0, "").says(

@@ -181,7 +181,7 @@ fn fixed_text_never_outweighs_a_line_that_states_a_result() {
 }
 
 #[test]
-fn what_is_harmless_without_root_comes_last() {
+fn harmless_rootless_messages_come_last() {
     let harmless =
         "disabling OOM events: open /dev/kmsg: operation not permitted\nFailed to ApplyOOMScoreAdj";
     let found = diagnose(harmless);
@@ -195,7 +195,7 @@ fn what_is_harmless_without_root_comes_last() {
 }
 
 #[test]
-fn a_bare_refusal_or_service_path_is_no_exact_symptom() {
+fn a_bare_refusal_or_service_path_is_not_an_exact_symptom() {
     for text in [
         "The connection to the server 127.0.0.1:41895 was refused - did you specify the right host or port?",
         "dial tcp 127.0.0.1:58995: connectex: No connection could be made because the target machine actively refused it.",

@@ -9,7 +9,7 @@ use proptest::test_runner::RngSeed;
 use crate::explain::forms::{ORDINARY, cases, rows, rows_of};
 
 #[test]
-fn ordinary_output_is_no_symptom() {
+fn ordinary_output_matches_no_symptom() {
     assert!(ORDINARY.lines().count() > 100);
     for line in ORDINARY.lines() {
         assert_eq!(rows(line), Vec::<u32>::new(), "{line}");
@@ -35,7 +35,7 @@ fn together(texts: &[&str]) -> Vec<u32> {
 }
 
 #[test]
-fn what_kind_says_last_does_not_hide_the_cause() {
+fn the_last_line_of_kind_does_not_hide_the_cause() {
     let failed = "ERROR: failed to create cluster: could not find a log line that matches \"Reached target .*Multi-User System.*|detected cgroup v1\"";
     let shared = "WARN[0000] \"/\" is not a shared mount, this could cause issues or missing mounts with rootless containers";
     let causes = [
@@ -51,7 +51,7 @@ fn what_kind_says_last_does_not_hide_the_cause() {
 }
 
 #[test]
-fn a_cause_comes_before_what_it_brings_about() {
+fn a_cause_comes_before_its_effects() {
     let refused = "systemd[1]: user@1000.service: Failed to attach to cgroup /user.slice/user-1000.slice/user@1000.service: Device or resource busy";
     let session = "wsl: Failed to start the systemd user session for 'dev'. See journalctl for more details.";
     let podman =
@@ -64,7 +64,7 @@ fn a_cause_comes_before_what_it_brings_about() {
 }
 
 #[test]
-fn messages_that_look_alike_are_told_apart() {
+fn similar_messages_are_distinguished() {
     let pairs = [
         ("Failed to connect to bus: Host is down", 14),
         ("Failed to connect to bus: No such file or directory", 18),
@@ -134,7 +134,7 @@ fn every_pattern_finds_itself() {
 }
 
 #[test]
-fn eight_mebibytes_take_no_time_that_a_person_notices() {
+fn eight_mebibytes_are_explained_without_delay() {
     // The slowest text that we know: every line begins as a message does, and goes on otherwise.
     let line = "controller `x` is not available under /sys/fs/cgroup/x cgroup.controller\n";
     for line in [
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_stands_around_a_message_does_not_hide_it(
+    fn text_around_a_message_does_not_hide_it(
         before in "(\\PC|\n|\x1b|\\\\){0,200}", after in "(\\PC|\n|\x1b|\\\\){0,200}", index in any::<prop::sample::Index>()
     ) {
         let cases = cases();

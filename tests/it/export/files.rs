@@ -82,7 +82,7 @@ fn consents_of_an_earlier_setup_are_not_exported() {
 }
 
 #[test]
-fn what_a_machine_could_not_install_from_is_refused() {
+fn a_source_that_no_machine_can_install_from_is_refused() {
     let text = "
         error: `--format cloud-init` requires `--binary`
         hint: name an https URL or an absolute path on the machines

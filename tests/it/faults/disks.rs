@@ -99,7 +99,7 @@ fn boot_in(mounts: &Mounts, case: &Case, boot: u32) {
 }
 
 #[test]
-fn a_directory_on_which_somebody_mounted_a_disk_stays_and_the_undo_ends_well() {
+fn a_directory_with_a_disk_mounted_on_it_stays_and_the_undo_succeeds() {
     let case = Case::new(Layout::Isolated);
     let dir = case.machine.root.join("var/lib/kind-wsl");
     let Some(mounts) = Mounts::new(&format!("mkdir -p {dir}; mount -t tmpfs -o mode=0755 tmpfs {dir}"))
@@ -115,7 +115,7 @@ fn a_directory_on_which_somebody_mounted_a_disk_stays_and_the_undo_ends_well() {
 }
 
 #[test]
-fn a_disk_that_is_full_at_each_write_in_turn_is_told_and_gone_on_with() {
+fn a_disk_that_becomes_full_at_any_write_is_reported_and_the_setup_resumes() {
     let pages = step(4, 4);
     let (mut full, mut kib) = (0, 0);
     let mut messages = std::collections::BTreeSet::new();
@@ -211,7 +211,7 @@ fn a_var_that_may_not_be_written_is_named_before_anything_is_changed() {
 }
 
 #[test]
-fn an_undo_on_a_file_system_that_may_not_be_written_is_told_and_gone_on_with() {
+fn an_undo_on_a_read_only_file_system_is_reported_and_resumes() {
     let (before, _) = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     finished(&case);
@@ -250,7 +250,7 @@ fn a_machine_that_is_not_ours_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn a_file_that_is_immutable_is_named_and_the_next_run_goes_on() {
+fn an_immutable_file_is_named_and_the_next_run_resumes() {
     let calm = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     let path = case.machine.path("/etc/subuid");
@@ -274,7 +274,7 @@ fn a_file_that_is_immutable_is_named_and_the_next_run_goes_on() {
 
 /// The real program's own system calls are refused, one after the other, by strace: what the fuse plays, the kernel says.
 #[test]
-fn system_calls_of_the_real_program_that_are_refused_are_told_and_gone_on_with() {
+fn refused_system_calls_of_the_real_program_are_reported_and_the_setup_resumes() {
     if !Command::new("strace").arg("-V").output().is_ok_and(|o| o.status.success()) {
         println!("skipped: there is no strace");
         return;

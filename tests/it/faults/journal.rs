@@ -5,7 +5,7 @@ use crate::support::Layout;
 use crate::support::cli::{Case, JOURNAL, agreed, with_checksum};
 
 #[test]
-fn a_flipped_byte_in_the_journal_is_told_by_every_command_with_what_to_do() {
+fn a_flipped_byte_in_the_journal_is_reported_by_every_command_with_a_fix() {
     let case = Case::new(Layout::Modern);
     case.run("setup --yes --only limits").expect(0, "");
     let text = case.machine.text(JOURNAL);
@@ -70,7 +70,7 @@ fn a_clock_that_went_back_changes_nothing_but_the_date_that_is_shown() {
 }
 
 #[test]
-fn a_journal_of_a_newer_version_in_the_middle_of_a_set_up_is_left_for_the_newer_program() {
+fn a_journal_of_a_newer_version_is_left_for_the_newer_program() {
     let case = Case::new(Layout::Modern);
     case.run("setup --yes --only limits").expect(0, "");
     let text = case.machine.text(JOURNAL);

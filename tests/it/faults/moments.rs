@@ -88,7 +88,7 @@ fn killed(case: &Case, args: &str, after: Duration) -> (bool, bool) {
 }
 
 #[test]
-fn a_run_killed_at_any_moment_is_gone_on_with_and_undone() {
+fn a_run_killed_at_any_moment_resumes_and_is_undone() {
     let (count, seed) = (number("KIND_WSL_KILLS", 15), number("KIND_WSL_SEED", 1));
     let started = Instant::now();
     let mut chance = Chance(seed);

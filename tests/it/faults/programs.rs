@@ -47,7 +47,7 @@ fn a_systemctl_that_fails_is_quoted() {
 }
 
 #[test]
-fn a_systemctl_that_fails_at_an_undo_is_quoted_and_the_undo_goes_on() {
+fn a_systemctl_that_fails_in_an_undo_is_quoted_and_the_undo_continues() {
     let (before, _) = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     finished(&case);
@@ -66,7 +66,7 @@ fn a_systemctl_that_fails_at_an_undo_is_quoted_and_the_undo_goes_on() {
 }
 
 #[test]
-fn a_unit_whose_state_systemctl_does_not_tell_is_not_taken_for_disabled() {
+fn a_unit_of_unknown_state_does_not_count_as_disabled() {
     let (before, _) = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     finished(&case);
@@ -88,7 +88,7 @@ fn a_unit_whose_state_systemctl_does_not_tell_is_not_taken_for_disabled() {
 
 /// An undo takes out what was not there before: from a list that did not come that would be everything.
 #[test]
-fn packages_that_can_not_be_listed_stop_a_set_up_before_anything_is_changed() {
+fn packages_that_cannot_be_listed_stop_a_setup_before_any_change() {
     let calm = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     let broken = "#!/bin/sh\necho \"dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 7\" >&2; exit 2\n";
@@ -107,7 +107,7 @@ fn packages_that_can_not_be_listed_stop_a_set_up_before_anything_is_changed() {
 }
 
 #[test]
-fn packages_that_can_not_be_listed_stop_an_undo_before_one_is_taken_out() {
+fn packages_that_cannot_be_listed_stop_an_undo_before_a_removal() {
     let (before, _) = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     finished(&case);
@@ -128,7 +128,7 @@ fn packages_that_can_not_be_listed_stop_an_undo_before_one_is_taken_out() {
 }
 
 #[test]
-fn an_apt_that_fails_half_way_is_quoted_gone_on_with_and_undone() {
+fn an_apt_that_fails_half_way_is_quoted_and_the_setup_resumes_and_is_undone() {
     let calm = calm(Layout::Isolated);
     let half_done = || {
         let case = Case::new(Layout::Isolated).file("/fake/apt-fails", "podman crun");
@@ -162,7 +162,7 @@ fn an_apt_that_fails_half_way_is_quoted_gone_on_with_and_undone() {
 
 /// An interpreter that is a directory: the kernel refuses to start it (EACCES), as it does on a file system without exec.
 #[test]
-fn a_crun_that_cannot_be_asked_is_an_error_and_not_an_old_crun() {
+fn a_crun_that_fails_is_an_error_and_not_an_old_crun() {
     let case = Case::new(Layout::Isolated).file("/usr/bin/crun", "#!/tmp\n");
     fs::set_permissions(case.machine.path("/usr/bin/crun"), fs::Permissions::from_mode(0o755)).unwrap();
     for command in ["plan", "setup --yes"] {
@@ -185,7 +185,7 @@ fn a_crun_that_cannot_be_asked_is_an_error_and_not_an_old_crun() {
 }
 
 #[test]
-fn a_crun_that_cannot_be_asked_after_a_stage_stops_the_run() {
+fn a_crun_that_fails_after_a_stage_stops_the_run() {
     let case = Case::new(Layout::Isolated);
     let apt = case.machine.path("/usr/bin/apt-get");
     let fake = fs::read_to_string(&apt).unwrap().trim_start_matches("#!").trim().to_owned();

@@ -51,7 +51,7 @@ fn is_untouched(case: &Case, before: &super::Tree) {
 }
 
 #[test]
-fn a_sudo_that_refuses_has_the_last_word_and_nothing_is_changed() {
+fn a_sudo_that_refuses_ends_the_run_and_nothing_is_changed() {
     // sudo's own words and exit code (sudo 1.9 plugins/sudoers/auth/sudo_auth.c, logging.c).
     for (script, code, said) in [
         (
@@ -79,7 +79,7 @@ fn a_sudo_that_refuses_has_the_last_word_and_nothing_is_changed() {
 }
 
 #[test]
-fn without_sudo_the_line_for_root_is_said_and_nothing_is_changed() {
+fn without_sudo_the_command_for_root_is_printed_and_nothing_is_changed() {
     let Some(case) = typed_by_dev(None) else { return };
     let before = case.machine.snapshot();
     let (seen, case) = run(case, "setup --yes --only limits");

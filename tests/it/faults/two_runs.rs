@@ -11,7 +11,7 @@ use crate::support::Layout;
 use crate::support::cli::Case;
 
 #[test]
-fn a_second_run_says_which_process_is_at_work_and_takes_over_when_that_is_gone() {
+fn a_second_run_names_the_running_process_and_continues_when_it_has_ended() {
     let calm = calm(Layout::Isolated);
     let case = Case::new(Layout::Isolated);
     case.signal_at("hang-at", "apt-get -y");

@@ -17,7 +17,7 @@ use crate::support::child::{Child, trusting};
 const SPACE: &str = "free some space, or check that the directory can be written to";
 
 #[test]
-fn a_sink_that_is_full_is_told_with_its_cause() {
+fn a_full_sink_is_reported_with_its_cause() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

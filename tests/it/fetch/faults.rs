@@ -35,7 +35,7 @@ fn a_redirect_loop_ends() {
 }
 
 #[test]
-fn statuses_are_told_by_name_with_what_to_do() {
+fn http_statuses_are_reported_by_name_with_a_hint() {
     trusting(|pki| {
         for (line, hint) in [
             (
@@ -58,7 +58,7 @@ fn statuses_are_told_by_name_with_what_to_do() {
 }
 
 #[test]
-fn a_refused_connection_is_told() {
+fn a_refused_connection_is_reported() {
     trusting(|_| {
         let hint = "check the network; behind a proxy set HTTPS_PROXY; \
                     without a network use `--mirror` or `--offline`";
@@ -87,7 +87,7 @@ fn certificates_are_checked() {
 }
 
 #[test]
-fn a_system_without_root_certificates_is_told_what_it_lacks() {
+fn a_system_without_root_certificates_is_reported_with_the_missing_package() {
     let none = |_: &Path, root: &Path| std::fs::write(root, "").unwrap();
     Child { certificates: none, ..Child::default() }.run(|_| {
         let (error, _) = attempt(&artifact("https://localhost:1/crun"), &Source::default()).unwrap_err();
@@ -99,7 +99,7 @@ fn a_system_without_root_certificates_is_told_what_it_lacks() {
 }
 
 #[test]
-fn a_reset_in_the_middle_tells_how_far_it_came_and_keeps_that() {
+fn a_reset_connection_reports_its_progress_and_keeps_the_part() {
     trusting(|pki| {
         let server = serve_then(pki, "good", |_| (short(), Then::Reset));
         let words = "the download of `https://localhost:PORT/crun` broke off after 10 of 20 bytes: \
@@ -109,7 +109,7 @@ fn a_reset_in_the_middle_tells_how_far_it_came_and_keeps_that() {
 }
 
 #[test]
-fn a_close_in_the_middle_tells_how_far_it_came_and_keeps_that() {
+fn a_closed_connection_reports_its_progress_and_keeps_the_part() {
     trusting(|pki| {
         let server = serve(pki, "good", |_| short());
         let words = "the download of `https://localhost:PORT/crun` broke off after 10 of 20 bytes: \
@@ -119,7 +119,7 @@ fn a_close_in_the_middle_tells_how_far_it_came_and_keeps_that() {
 }
 
 #[test]
-fn a_close_without_an_answer_is_told() {
+fn a_connection_closed_without_a_response_is_reported() {
     trusting(|pki| {
         let server = serve(pki, "good", |_| Vec::new());
         let words = "the download of `https://localhost:PORT/crun` broke off after 0 bytes: \
@@ -188,7 +188,7 @@ fn looked_at(pki: &Path, body: &'static [u8]) -> (String, String) {
 }
 
 #[test]
-fn a_wrong_hash_is_not_the_file_and_what_it_looks_like_is_said() {
+fn a_wrong_checksum_is_an_error_that_describes_the_content() {
     trusting(|pki| {
         for (body, looks) in [
             (&b"twenty bytes of CRUN"[..], ""),

@@ -29,7 +29,7 @@ fn comes_right(server: &Server, kept: &[u8], given: &[Given], restarts: usize) {
 }
 
 #[test]
-fn a_part_of_any_length_is_gone_on_from_and_only_the_rest_is_sent() {
+fn a_part_of_any_length_is_resumed_and_only_the_rest_is_sent() {
     trusting(|pki| {
         let body: Vec<u8> = (0..300_u32).flat_map(u32::to_be_bytes).take(301).collect();
         let of_body = |server: &Server, size| Artifact { sha256: digest(&body), size, ..server.artifact() };
@@ -54,7 +54,7 @@ fn a_part_of_any_length_is_gone_on_from_and_only_the_rest_is_sent() {
 }
 
 #[test]
-fn a_large_part_of_any_length_is_gone_on_from() {
+fn a_large_part_of_any_length_is_resumed() {
     trusting(|pki| {
         // Longer than what is read at once, which is 64 KiB.
         let body: Vec<u8> = (0..75_000_u32).flat_map(u32::to_be_bytes).collect();
@@ -71,7 +71,7 @@ fn a_large_part_of_any_length_is_gone_on_from() {
 }
 
 #[test]
-fn a_killed_download_is_gone_on_from_where_it_was_killed() {
+fn a_killed_download_resumes_at_the_same_byte() {
     trusting(|pki| {
         if let Ok(port) = std::env::var("KIND_WSL_TEST_KILLED") {
             // This is the program that is killed, while it waits for more.
@@ -92,7 +92,7 @@ fn a_killed_download_is_gone_on_from_where_it_was_killed() {
                 }
                 _ => (ranged(request, BODY), Then::Close),
             });
-            let mut program = again("fetch::pieces::a_killed_download_is_gone_on_from_where_it_was_killed")
+            let mut program = again("fetch::pieces::a_killed_download_resumes_at_the_same_byte")
                 .env("KIND_WSL_TEST_KILLED", server.port.to_string())
                 .spawn()
                 .unwrap();
@@ -142,7 +142,7 @@ fn a_line_that_breaks_again_and_again_is_taken_up_as_long_as_something_comes() {
 }
 
 #[test]
-fn a_line_that_brings_nothing_new_is_not_taken_up() {
+fn a_line_without_new_text_is_not_added() {
     trusting(|pki| {
         let half = || partial("bytes 5-19/20", b"");
         let server = serve_then(pki, "good", move |_| (half(), Then::Reset));
@@ -163,7 +163,7 @@ fn a_line_that_brings_nothing_new_is_not_taken_up() {
 }
 
 #[test]
-fn a_stall_is_taken_up_where_it_stood() {
+fn a_stalled_download_resumes_at_the_same_byte() {
     trusting(|pki| {
         let server = serve_then(pki, "good", |request| match request.number {
             0 => (short(), Then::Stall),
@@ -272,7 +272,7 @@ fn a_range_of_a_file_of_another_size_is_not_taken() {
 }
 
 #[test]
-fn a_smaller_piece_than_was_asked_for_is_taken_and_the_rest_asked_for() {
+fn a_smaller_range_than_requested_is_kept_and_the_rest_requested() {
     trusting(|pki| {
         let server = serve(pki, "good", |request| match request.start() {
             Some(start) if start < 12 => partial("bytes 5-11/20", &BODY[5..12]),
@@ -327,7 +327,7 @@ fn a_part_that_is_as_long_as_the_file_or_longer_is_judged_by_its_checksum() {
 }
 
 #[test]
-fn a_part_that_can_not_be_read_back_is_begun_anew() {
+fn an_unreadable_part_is_downloaded_from_scratch() {
     trusting(|pki| {
         let server = serve(pki, "good", |request| ranged(request, BODY));
         for readable in [0, 3] {
@@ -340,7 +340,7 @@ fn a_part_that_can_not_be_read_back_is_begun_anew() {
 }
 
 #[test]
-fn a_file_that_changed_between_two_ranges_is_begun_anew_once() {
+fn a_file_that_changed_between_two_ranges_is_downloaded_again_once() {
     const OTHER: &[u8] = b"TWENTY BYTES OF CRUN";
     trusting(|pki| {
         // What is kept is of another file.
@@ -378,7 +378,7 @@ fn a_file_that_changed_between_two_ranges_is_begun_anew_once() {
 }
 
 #[test]
-fn a_wrong_file_that_came_as_a_whole_is_not_asked_for_again() {
+fn a_complete_file_with_a_wrong_checksum_is_not_requested_again() {
     trusting(|pki| {
         let server = serve(pki, "good", |_| ok(b"twenty bytes of CRUN"));
         let (error, part) = attempt(&server.artifact(), &Source::default()).unwrap_err();

@@ -147,7 +147,7 @@ fn a_proxy_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_socks_proxy_can_not_be_used_and_that_is_said() {
+fn a_socks_proxy_is_refused_with_a_message() {
     let env = |port| vec![("ALL_PROXY", format!("socks5://127.0.0.1:{port}"))];
     behind(env, |_| {
         let proxy = format!("127.0.0.1:{}", std::env::var("KIND_WSL_TEST_PROXY").unwrap());

@@ -56,7 +56,7 @@ fn a_server_that_asks_for_time_gets_it_twice() {
 }
 
 #[test]
-fn whoever_stops_the_wait_is_told_why_there_was_one() {
+fn an_interrupted_wait_is_reported_with_its_reason() {
     trusting(|pki| {
         let server = busy(pki, 1, "503 Service Unavailable", "Retry-After: 7\r\n");
         let (ran, part) = waiting(&server, 0);
@@ -70,7 +70,7 @@ fn whoever_stops_the_wait_is_told_why_there_was_one() {
 }
 
 #[test]
-fn a_wait_that_is_too_long_or_makes_no_sense_is_told_and_not_begun() {
+fn a_retry_after_that_is_too_long_or_invalid_is_reported_without_a_wait() {
     const THEN: &str = "try again then, or use `--mirror`";
     const LATER: &str = "try again in a while, or use `--mirror`";
     trusting(|pki| {

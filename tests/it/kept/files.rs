@@ -70,7 +70,7 @@ fn a_relative_link_to_kind_still_leads_to_it_behind_the_wrapper() {
 }
 
 #[test]
-fn what_is_no_program_but_has_the_name_of_kind_is_kept_as_well() {
+fn a_file_named_kind_that_is_not_a_program_is_kept() {
     for furnish in [
         |machine: &Machine| machine.write(KIND, "notes on kind\n"),
         |machine: &Machine| {
@@ -180,7 +180,7 @@ fn a_text_of_another_author_in_the_place_of_ours_stops_the_plan_before_any_chang
 }
 
 #[test]
-fn every_text_that_setup_writes_can_be_told_from_a_text_of_another_author() {
+fn every_file_that_setup_writes_differs_from_a_file_of_another_author() {
     for (layout, provider) in [(Layout::Classic, "podman"), (Layout::Isolated, "docker")] {
         let machine = Machine::new(layout);
         let mut answers = answers();

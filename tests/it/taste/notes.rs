@@ -20,7 +20,7 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 #[test]
-fn a_new_line_among_those_of_others_says_whose_it_is() {
+fn a_new_line_in_a_file_of_the_user_has_a_comment_that_names_kind_wsl() {
     for (path, before, after) in [
         (
             CONF,

@@ -118,7 +118,7 @@ fn doctor_warns_of_what_wsl_ignores() {
 }
 
 #[test]
-fn names_and_values_that_nobody_documents_are_not_repeated() {
+fn undocumented_names_and_values_are_not_repeated() {
     let text = "[wsl2]\nmemory=s3cret\ns3cret=1\n[s3cret]\nx=s3cret\n; s3cret\n[interop]\nenabled=s3cret\n";
     let note = note(Layout::Classic, CONFIG, text).unwrap();
     assert!(!note.contains("s3cret"), "{note}");

@@ -85,7 +85,7 @@ const FILES: [&str; 10] = [
 ];
 
 #[test]
-fn setup_writes_what_the_plan_shows_whoever_repairs_the_file() {
+fn setup_writes_what_the_plan_shows_for_every_repair() {
     let of = |only: &[&str], skip: &[&str]| StageSelection {
         only: only.iter().map(|&id| id.to_owned()).collect(),
         skip: skip.iter().map(|&id| id.to_owned()).collect(),

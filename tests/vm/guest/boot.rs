@@ -19,7 +19,7 @@ struct Distro {
     waiter: i32,
     /// The distribution's PID 1, as the machine's own process namespace names it.
     first: i32,
-    /// Its end was asked for: the machine goes on without it.
+    /// Its end was asked for: the machine continues without it.
     asked: bool,
 }
 

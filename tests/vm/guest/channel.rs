@@ -83,7 +83,7 @@ fn handle(mut stream: TcpStream, systemd: bool) -> io::Result<()> {
         .env_clear()
         .envs(environment(&user, systemd, request.raw))
         .envs(request.env.clone());
-    // a folder on a drive that is not mounted: wsl.exe says so and goes on in the user's home
+    // a directory on a drive that is not mounted: wsl.exe reports it and uses the user's home
     let dir = request.dir.as_deref().filter(|dir| Path::new(dir).is_dir());
     command.current_dir(dir.unwrap_or(&user.home));
     let mut readers: Vec<(u8, File)> = Vec::new();
@@ -191,7 +191,7 @@ fn systemctl(args: &[&str]) -> String {
     out.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default()
 }
 
-/// The first command of a start waits for systemd, as on WSL (`WaitForBootProcess`), and goes on if its time is up.
+/// The first command of a start waits for systemd, as on WSL (`WaitForBootProcess`), and continues after its timeout.
 fn wait_for_boot() {
     static WAITED: Mutex<bool> = Mutex::new(false);
     let mut waited = WAITED.lock().expect("waited");

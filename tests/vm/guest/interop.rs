@@ -19,9 +19,9 @@ use std::{env, thread, time::Duration};
 pub const LEADER: &str = "wsl-session-leader";
 const SOCKETS: &str = "/run/WSL";
 const DISTRO: &str = "1_interop";
-/// In the place of the distribution's own socket when there is no way to Windows behind it.
+/// Replaces the distribution's socket if no Windows is behind it.
 const DEAF: &str = "deaf";
-/// How long WSL's /init waits for the answer of a socket that nobody serves.
+/// How long WSL's /init waits for the answer of a socket without a server.
 const ACCEPT: Duration = Duration::from_secs(10);
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 
@@ -88,7 +88,7 @@ pub fn main(args: &[String]) {
     exit(code)
 }
 
-/// What the real /init says when it can not reach Windows.
+/// What the real /init prints if it cannot reach Windows.
 fn unreachable(errno: i32) -> ! {
     eprintln!("<3>WSL ({} - ) ERROR: UtilConnectUnix:498: connect failed {errno}", std::process::id());
     exit(1)

@@ -1,7 +1,7 @@
 //! The Windows half of interop, as a Windows program: what wsl.exe (or its wslhost.exe) does for a program that Linux started.
 //! wslhost.exe PORT [job]: connects to the test on 127.0.0.1 and reads one request as guest/interop.rs writes it; then frames.
 //! in: 0 standard input (empty: its end), 9 the Linux side went away. out: 1, 2 standard output and error, 3 exit code (i32)
-//! Without a window, on pipes; the answer waits until nobody holds the output pipes any more. When the Linux side goes away, a console
+//! Without a window, on pipes; the answer waits until no process holds the output pipes. When the Linux side goes away, a console
 //! program is ended with 1, one of the GUI subsystem lives on (WSL src/windows/common/interop.cpp:191-257, 409-483). With `job`: in a job
 //! that allows no breakaway and ends its processes when this one ends, which is when the test closes the connection (WslCoreInstance.cpp:430-440).
 use std::ffi::c_void;

@@ -33,7 +33,7 @@ pub fn call(name: &str, request: &Message) -> std::result::Result<Message, Strin
     };
     match unary(name, request.bytes()).map_err(say)? {
         Some(bytes) => Message::read(&bytes)
-            .ok_or_else(|| format!("containerd, {name}: the answer is no protocol buffer")),
+            .ok_or_else(|| format!("containerd, {name}: the answer is not a protocol buffer")),
         None => Err(format!("containerd refused {name}; `journalctl -u containerd` says why")),
     }
 }

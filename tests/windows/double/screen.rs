@@ -69,6 +69,6 @@ fn main() {
             shown += &format!("{}\n", String::from_utf16_lossy(&row[..read as usize]).trim_end());
         }
     }
-    // SAFETY: the handle is this process's standard output, and nobody closes it before.
+    // SAFETY: the handle is this process's standard output, which stays open.
     let _ = unsafe { File::from_raw_handle(output) }.write_all(format!("{}\n", shown.trim_end()).as_bytes());
 }

@@ -70,7 +70,7 @@ fn relay() -> io::Result<i32> {
         match (head[0], data.as_slice()) {
             (3, &[a, b, c, d]) => break i32::from_le_bytes([a, b, c, d]),
             (kind @ 1..=2, bytes) => {
-                // a closed pipe is no reason to stop: the command goes on, as with the real one
+                // a closed pipe does not end the command, as with the real wsl.exe
                 let _ = outputs[usize::from(kind) - 1].as_mut().map(|to| to.write_all(bytes));
             }
             _ => break 1,
@@ -142,7 +142,7 @@ fn console() -> Option<Console> {
     const TERMINAL_OUTPUT: u32 = 0x4 | 0x8; // VIRTUAL_TERMINAL_PROCESSING, no automatic carriage return
     const UTF8: u32 = 65001;
     let (mut input, mut output, mut screen) = (0, 0, Screen::default());
-    // SAFETY: every pointer is to a local of the right type; a handle that is no console makes the call fail.
+    // SAFETY: every pointer is to a local of the right type; with a handle that is not a console the call fails.
     unsafe {
         if GetConsoleMode(GetStdHandle(INPUT), &mut input) == 0
             || GetConsoleMode(GetStdHandle(OUTPUT), &mut output) == 0

@@ -19,7 +19,7 @@ pub(super) fn run(order: &cli::Rescue) -> i32 {
             let timeouts = windows.session.timeouts;
             let code = rescue::rescue(&mut windows, order, timeouts);
             drop(windows.lock);
-            // Only if nothing else is in it.
+            // Fails if another file is in it, which is then kept.
             let _ = fs::remove_dir(&windows.dir);
             code
         }
@@ -42,7 +42,7 @@ impl Windows {
             let dir = sys::local_app_data()?.join("kind-wsl");
             fs::create_dir_all(&dir)?;
             let lock = lock(&dir.join("rescue.lock"))?;
-            // A link leads to the file that is meant.
+            // .wslconfig can be a link: WSL reads its target.
             Ok((fs::canonicalize(&config).unwrap_or(config), dir, lock))
         };
         let found: io::Result<_> = files();
@@ -65,7 +65,7 @@ impl Windows {
     }
 }
 
-/// A file that one process can have open, and that is gone when the process is.
+/// A lock file: one process can have it open, and Windows deletes it when that process ends.
 fn lock(path: &Path) -> io::Result<fs::File> {
     const WRITE: u32 = 0x4000_0000;
     const DELETE: u32 = 0x1_0000;

@@ -78,7 +78,7 @@ pub fn rescue<M: Machine>(machine: &mut M, order: &Rescue, timeouts: Timeouts) -
 impl<M: Machine> Rescuer<'_, M> {
     fn work(mut self, order: &Rescue) -> Ended<i32> {
         let list = restart::installed(self.machine, &self.timeouts).map_err(|why| {
-            self.machine.complain(&format!("kind-wsl: {}", messages::can_not_be_asked(&text::one_line(&why))));
+            self.machine.complain(&format!("kind-wsl: {}", messages::cannot_list(&text::one_line(&why))));
             exit::NO_WSL
         })?;
         let is_new = !self.resume(order, &list)?;

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_reach_a_command_line_is_not_taken() {
+    fn values_that_must_not_reach_a_command_line_are_refused() {
         assert_eq!(State::parse("distribution=a b\n"), None);
         let state = State::parse("distribution=a\nprogram=x\ndrift=--all\nsince=-1\nundo=perhaps\n").unwrap();
         assert_eq!(state, State { distribution: "a".into(), ..State::default() });

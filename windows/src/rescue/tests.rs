@@ -268,7 +268,7 @@ fn nothing_changes_before_the_user_agrees() {
 }
 
 #[test]
-fn what_needs_no_rescue_is_left_alone() {
+fn a_distribution_that_needs_no_rescue_is_not_changed() {
     let mut starts = Fake::new(Some(CONFIG));
     starts.undone = true;
     assert_eq!(starts.rescue(&order()), 0);
