@@ -334,7 +334,7 @@ impl Primitive for EditFile {
             Some(file) => saved(context.host, file).ok(),
             None => Some(Vec::new()),
         };
-        self.edit(context, |bytes| self.edit.take_back(bytes, value.as_deref(), before.as_deref()))
+        self.edit(context, |bytes| self.edit.undo_all(bytes, value.as_deref(), before.as_deref()))
     }
 
     fn has_leftovers(&self, system: &dyn System) -> bool {

@@ -1,5 +1,5 @@
-//! Undo proof on real files: a configuration file as people have it goes where it belongs, a set-up edits it, an undo puts
-//! it back to the byte; and where somebody else edits it in between, their edit survives and ours is gone.
+//! Undo on real files: a configuration file is installed, setup edits it, undo restores it byte for byte. If another
+//! program edits it in between, its edit survives and ours is removed.
 //!
 //! `KIND_WSL_CORPUS=DIR` adds every file in `DIR` whose folder or name tells its kind (`wsl.conf/001.conf`,
 //! `W5.containers.conf`; the kinds are in `corpus/files.rs`), each also as other programs would have saved it. A table shows
@@ -21,12 +21,12 @@ use kind_wsl::facts::Facts;
 use kind_wsl::host::{FaultInjector, LiveSystem};
 use kind_wsl::plan::{Plan, StageSelection};
 
-/// A machine that wants all of the guide, with the file in its place.
+/// A machine that wants every stage, with the file in its place.
 fn machine(file: &File, place: Place) -> Machine {
     let machine = Machine::new(Layout::Classic);
     let path = place.path();
     machine.write(path, &file.bytes);
-    // A mode that nobody would choose shows whether it is kept.
+    // An unusual mode shows whether it is kept.
     fs::set_permissions(machine.path(path), fs::Permissions::from_mode(0o640)).unwrap();
     if place.is_users() && nix::unistd::geteuid().is_root() {
         for above in
@@ -46,7 +46,7 @@ fn host(machine: &Machine) -> LiveSystem {
     host
 }
 
-/// Why the set-up refuses, where it does: as the command line looks before anything is changed.
+/// Why the setup refuses, if it does: the same check as in the command line before any change.
 fn refusal(machine: &Machine) -> Option<String> {
     let host = host(machine);
     let selection = StageSelection { guide: true, ..StageSelection::default() };
@@ -79,7 +79,7 @@ struct Figures {
     edits: BTreeMap<&'static str, usize>,
 }
 
-/// Sets up and undoes; then again, with each edit by somebody else in between.
+/// Sets up and undoes; then again, with each edit by another program in between.
 fn proves(file: &File, place: Place, figures: &mut Figures) {
     let name = format!("{} as {}", file.name, place.path());
     let untouched = machine(file, place);

@@ -1,5 +1,5 @@
-//! The program is ended before every effect that it has on the machine, and each time a second run comes to the same
-//! end, and an undo, itself ended somewhere, comes back to the untouched tree: byte, mode and owner.
+//! The program is killed before each of its effects. A second run must reach the same end state, and an undo, itself
+//! killed once, must restore the untouched tree: bytes, mode and owner.
 
 mod journals;
 mod machines;
@@ -11,7 +11,7 @@ use crate::support::{Layout, Machine, Tree, answers, changes, same, step};
 use kind_wsl::engine::{DriftPolicy, PendingRestart, RunOutcome};
 use kind_wsl::host::FaultInjector;
 
-/// A whole set-up without a crash: before, after, and the effects of each run until it was done: one before each restart
+/// A whole setup without a crash: before, after, and the effects of each run until it was done: one before each restart
 /// and one after the last.
 struct Calm {
     before: Tree,
@@ -114,7 +114,7 @@ fn undo_with_crashes(calm: &Calm, row: &Row, leg: usize, at: u64) -> u64 {
             Some(Err(e)) => panic!("{} leg {leg} effect {at}: undo: {e}", row.name),
         };
         if crashed {
-            machine.take_back();
+            machine.undo_all();
         }
         runs += 1;
         let left = row.left(&calm.before, &machine.snapshot());
@@ -131,7 +131,7 @@ fn undo_with_crashes(calm: &Calm, row: &Row, leg: usize, at: u64) -> u64 {
     }
 }
 
-/// An undo of the whole, ended at its effects, and gone on with. Answers how many of how many.
+/// An undo of everything, killed at its effects and resumed. Returns how many of how many.
 fn undo_of_all(calm: &Calm, row: &Row) -> (usize, u64) {
     let finished = || {
         let machine = row.machine();
@@ -146,7 +146,7 @@ fn undo_of_all(calm: &Calm, row: &Row) -> (usize, u64) {
     for stop in &stops {
         let machine = finished();
         machine.crash(*stop, |host| machine.undo(host, DriftPolicy::Stop));
-        machine.take_back();
+        machine.undo_all();
         let left = row.left(&calm.before, &machine.snapshot());
         assert_eq!(left, Vec::<String>::new(), "{}: undo ended at {stop}", row.name);
         assert!(!machine.has_journal(), "{}: undo ended at {stop}", row.name);
@@ -201,7 +201,7 @@ fn nerdctl_is_set_up_and_undone_if_the_distribution_has_it() {
     assert!(!machine.path("/etc/systemd/system/multi-user.target.wants/containerd.service").is_symlink());
     let ended = row.setup(&machine, &machine.host(FaultInjector::default())).unwrap();
     assert_eq!(ended, RunOutcome::Done { changed: 0, verified: 0 });
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -237,7 +237,7 @@ fn a_setup_tool_that_was_killed_is_run_again_or_undone() {
         same(&calm.after, &machine.snapshot(), &format!("effect {at}"));
         let machine = row.machine();
         half(&machine);
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(row.left(&calm.before, &machine.snapshot()), Vec::<String>::new(), "effect {at}: undone");
     }
     assert!(seen > 0, "no crash fell before the set-up tool");
@@ -283,10 +283,10 @@ fn packages_installed_by_others_after_an_interruption_stay() {
             continue;
         }
         seen += 1;
-        // Half of it was installed when the power went, and then somebody installed an editor.
+        // The power failed in the middle of the installation; then the user installed an editor.
         machine
             .write("/fake/packages", machine.text("/fake/packages") + "conmon 2.1\npodman 4.3.1\nvim 9.0\n");
-        machine.take_back();
+        machine.undo_all();
         let left = machine.text("/fake/packages");
         assert!(
             left.contains("vim") && !left.contains("podman") && !left.contains("conmon"),

@@ -1,4 +1,4 @@
-//! `doctor` through the real program on a pretended machine: what programs read, how it ends, that it changes nothing.
+//! `doctor` through the real program on a fake machine: what programs read, how it ends, that it changes nothing.
 //! Whether what it foretells is what kind says, real kind shows in `tests/vm`.
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Downloads through the real program, from a real TLS server: ahead of their stage, killed in the middle and gone on
-//! with, from the list of releases, into a directory. The faults of a line are in `tests/it/fetch.rs`.
+//! Downloads through the real program, from a real TLS server: ahead of their stage, killed in the middle and resumed,
+//! from the list of releases, into a directory. The faults of a line are in `tests/it/fetch.rs`.
 
 mod mirror;
 

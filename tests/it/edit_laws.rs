@@ -18,7 +18,7 @@ use proptest::test_runner::RngSeed;
 const CONF: Dialect = Dialect::WslConf;
 const CONFIG: Dialect = Dialect::WslConfig;
 
-/// The same cases each time, so that whoever changes something else is not stopped by what this finds anew; with
+/// The same cases each time, so that whoever changes something else is not stopped by what this finds again; with
 /// `PROPTEST_CASES` set, that many new ones.
 pub(crate) fn config() -> ProptestConfig {
     let explore = std::env::var_os("PROPTEST_CASES").is_some();

@@ -1,4 +1,4 @@
-//! Every single effect on the machine, and what may happen at it: the kernel refuses, somebody else writes to the same
+//! Every single effect on the machine, and what may happen at it: the kernel refuses, another program writes to the same
 //! file, the record of it is torn or comes back from the disk as another. Through the library, so that each can be chosen;
 //! `tests/it/faults.rs` shows faults of the machine to the real program. No test here starts a process.
 

@@ -10,7 +10,7 @@ mod two_runs;
 
 use crate::support::{Layout, Tree, same, step};
 
-/// Sets up until all is done, as if somebody restarts the machine when it is asked for.
+/// Sets up until all is done, restarting the machine whenever it is asked for.
 fn finished(case: &crate::support::cli::Case) {
     for boot in 10..13 {
         let seen = case.run(&format!("setup {}", crate::support::cli::agreed()));

@@ -1,7 +1,7 @@
 //! Downloads against a real TLS server that misbehaves in every way we know.
 //!
 //! Each test asserts the whole message, that a file which is not the right one was never called done, and what
-//! is left to go on from. `docs/how-to/downloads.md` names the test of every fault.
+//! is left to resume from. `docs/how-to/downloads.md` names the test of every fault.
 
 mod disks;
 mod faults;
@@ -38,7 +38,7 @@ fn artifact(url: &str) -> Artifact {
     }
 }
 
-/// A download into an empty part, in which nobody waits. It never takes more bytes than are allowed.
+/// A download into an empty part, without waits. It never takes more bytes than are allowed.
 fn attempt(artifact: &Artifact, source: &Source) -> Result<Vec<u8>, (FetchError, Part)> {
     let mut part = Part::default();
     let outcome = run(artifact, source, &mut part, 0).outcome;

@@ -1,4 +1,4 @@
-//! Fuzzing: every parser and editor is held to its laws with inputs that nobody thought of.
+//! Fuzzing: checks the laws of every parser and editor on generated inputs.
 //!
 //! Here a small number of them, the same each time, and every file of the corpus. `tests/fuzz/run` tries ten million of each
 //! target, led by what of the program each input reached (docs/dev/fuzzing.md has the laws). Set
@@ -20,7 +20,7 @@ use self::targets::{TARGETS, Target};
 
 /// The longest input.
 const MOST: usize = 600;
-/// How many inputs of a new kind are kept to go on from.
+/// How many inputs of a new kind are kept to resume from.
 const KEPT: usize = 2000;
 
 fn corpus(target: &Target) -> Vec<(PathBuf, Vec<u8>)> {

@@ -20,7 +20,7 @@ const ORIGINALS: [&str; 4] = [
     "[engine]\ncgroup_manager = \"systemd\"\nevents_logger = \"journald\"\n",
 ];
 
-/// A machine with podman 3.0; `""` is no containers.conf.
+/// A machine with podman 3.0; `""` means no containers.conf.
 fn machine(original: &str) -> Machine {
     let machine = Machine::new(Layout::Modern);
     machine.write("/fake/packages", format!("libc6 2.36\nsystemd 252.39-1\n{OLD}\ncrun 0.17\n"));
@@ -76,7 +76,7 @@ fn is_migrated(machine: &Machine, original: &str, at: &str) {
 
 /// Asserts that an undo restores what was there before the first setup.
 fn is_undone(machine: &Machine, before: &Tree, at: &str) {
-    machine.take_back();
+    machine.undo_all();
     let mut left = changes(before, &machine.snapshot());
     left.retain(|line| !line.starts_with("fake/"));
     assert_eq!(left, Vec::<String>::new(), "{at}");

@@ -72,7 +72,7 @@ fn an_undo_in_safe_mode_and_one_afterwards_restore_every_byte() {
         if layout == Layout::Plain {
             fs::remove_dir_all(machine.path("/mnt")).unwrap();
         }
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(differs(&before, &machine), Vec::<String>::new(), "{provider}");
         assert!(!machine.has_journal(), "{provider}: the journal is left");
     }
@@ -96,7 +96,7 @@ fn a_crash_of_an_undo_in_safe_mode_is_resumed_in_safe_mode_or_outside() {
             machine.undo_with(&machine.host(FaultInjector::default()), &in_safe_mode()).unwrap();
         }
         leave(&machine);
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(differs(&before, &machine), Vec::<String>::new(), "effect {at}");
         assert!(!machine.has_journal(), "effect {at}");
     }

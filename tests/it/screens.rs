@@ -1,5 +1,5 @@
 //! docs/screens/*.svg are what the program shows on a terminal, on machines that the tests pretend to have.
-//! `UPDATE_SCREENS=1 cargo test --test it screens::` draws them anew.
+//! `UPDATE_SCREENS=1 cargo test --test it screens::` draws them again.
 
 mod scenes;
 mod terminal;

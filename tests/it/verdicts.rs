@@ -1,5 +1,5 @@
-//! What the stages say of machines that people have: the releases that WSL offers, the guide followed by hand, the
-//! machine that needs nothing.
+//! The verdicts of the stages on common machines: the releases that WSL offers, the manual steps done by hand, and the
+//! machine that meets every requirement.
 
 use crate::support::{Layout, Machine};
 use kind_wsl::facts::Facts;

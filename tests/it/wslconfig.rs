@@ -1,4 +1,4 @@
-//! `.wslconfig` through a whole set-up and back: every form in which Windows programs leave it, our line where WSL
+//! `.wslconfig` through a whole setup and back: every form in which Windows programs leave it, our line where WSL
 //! reads it, and not one byte else.
 
 mod appended;

@@ -175,7 +175,7 @@ pub fn no_program(distribution: &str, found: Option<Version>, beside: &str) -> S
     };
     format!(
         "kind-wsl: {what}, and {beside} does not exist.\n\
-         Copy the file kind-wsl of release {VERSION} there (it is in the archive of this program),\nor install it in {distribution} as {PROGRAM}."
+         Copy the file kind-wsl of release {VERSION} there (from the archive of this program), or install it in {distribution} as {PROGRAM}."
     )
 }
 

@@ -36,7 +36,7 @@ impl Edit {
 
     /// The bytes with the entry as it was before us, where others wrote to the file since. With our key goes the section
     /// that came for it, unless somebody has put something there, or the file as it was `before` is lost.
-    pub(super) fn take_back(
+    pub(super) fn undo_all(
         &self,
         bytes: &[u8],
         value: Option<&str>,

@@ -9,7 +9,7 @@ use crate::support::cli::Case;
 
 const PEOPLE: &str = "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/dev:/bin/bash\n";
 
-/// A machine on which nobody has a range.
+/// A machine on which no user has a range.
 fn machine() -> Case {
     Case::new(Layout::Modern).file("/etc/subgid", "").file("/etc/subuid", "")
 }
@@ -147,7 +147,7 @@ fn undo_restores_a_range_that_an_older_program_replaced() {
     case.machine.write("/etc/subuid", "dev:100000:1000\n");
     case.machine.write("/etc/subgid", "dev:100000:65536\n");
     assert_eq!(case.run("setup --yes --only subids").code, 0);
-    // The older program put its range in the place of the first; somebody added a line since.
+    // The older program replaced the first range with its own; a user has added a line since.
     let journal = case.machine.text(crate::support::cli::JOURNAL);
     assert!(journal.contains("\"start\":165536"), "{journal}");
     let older = older(&journal);

@@ -10,7 +10,7 @@ use crate::support::cli::{Case, is_root};
 
 /// In a proxy's, a mirror's and a hostile variable's value.
 const PASSWORD: &str = "hunter2-3b7a";
-/// A set-up of one stage that needs root and nothing else.
+/// A setup of one stage that needs root and nothing else.
 const SMALL: [&str; 4] = ["setup", "--yes", "--only", "subids"];
 
 /// The program needs a machine that is its own, and that takes root here.

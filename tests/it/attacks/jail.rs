@@ -1,5 +1,5 @@
-//! A pretended machine as the running system: the program's root is `/` there, users are real, and a sudo is between.
-//! The kernel's own files are the real ones, to be read only.
+//! A fake machine as the running system: the program's root is `/` there, users are real, and sudo is a double.
+//! The kernel's files are the real ones, read-only.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -16,17 +16,17 @@ pub(crate) struct Jail {
     pub(crate) case: Case,
 }
 
-/// What a run in there came to.
+/// The result of a run in the jail.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) said: String,
-    /// Every command line that was seen on the machine meanwhile, of the run and what it started.
+    /// Every command line of the run and its children.
     pub(crate) seen: Vec<String>,
 }
 
-/// Mounts and becomes somebody; `$1` is the machine, `$2` the user, the rest the command. A constant: no word of a test
-/// is in it.
+/// Mounts and switches to a user: `$1` is the machine, `$2` the user, the rest the command. A constant, without any text of
+/// a test.
 const ENTER: &str = "set -e
 mount --bind \"$1\" \"$1\"
 mount -o remount,bind,suid,exec \"$1\"
@@ -35,7 +35,7 @@ root=$1 who=$2
 shift 2
 exec /usr/sbin/chroot --userspec=\"$who:$who\" --groups=\"$who\" \"$root\" \"$@\"";
 
-/// Plays a program of the machine, after it has noted what it was given.
+/// Emulates a program of the machine and records its arguments and environment.
 pub(crate) const TOOL: &str = "#!/bin/sh
 read -r pid comm state parent group session terminal rest < /proc/self/stat
 echo \"${0##*/} $(id -u) $pid $session $terminal\" >> /fake/sessions

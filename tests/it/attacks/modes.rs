@@ -1,4 +1,4 @@
-//! What a whole set-up leaves, with mode and owner, against the table in docs/dev/attacks.md; and that no secret
+//! What a whole setup leaves, with mode and owner, against the table in docs/dev/attacks.md; and that no secret
 //! of the machine's is in what others can read.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ fn general(path: &str) -> String {
     }
 }
 
-/// Everything that is there after a set-up and was not before, or is another now: with mode and owner.
+/// Everything that is there after a setup and was not before, or is another now: with mode and owner.
 fn left_by(layout: Layout, besides: &str, umask: &str) -> BTreeMap<String, (String, String)> {
     let case = Case::new(layout);
     let before = tree(&case.machine.root);

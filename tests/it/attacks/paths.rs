@@ -1,5 +1,5 @@
-//! Something stands, before the set-up begins, at a path that it will write: a link to a file of root's, a pipe, another
-//! person's file. Every path that a set-up writes (its own journal names them) times every kind of thing.
+//! Before the setup, a path that it will write is occupied: by a link to a file of root, a pipe, a file of another user.
+//! Every path that a setup writes (from its journal) with every kind of file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ enum Plant {
     ParentToGroups,
     /// Another name of a file that root alone may read.
     HardLink,
-    /// A pipe that nobody writes to.
+    /// A pipe without a writer.
     Pipe,
     /// A socket.
     Socket,
@@ -235,7 +235,7 @@ fn without_ctime(file: &str) -> String {
     format!("{head}{}{tail}", mtime.join(", "))
 }
 
-/// One thing at one path: set up, taken back. Answers what was said, where it was refused.
+/// One thing at one path: setup, then undo. Returns the message if it was refused.
 fn attack(plant: Plant, layout: Layout, target: &Written, besides: &str) -> Option<Seen> {
     let named = format!("{plant:?} at {} on {layout:?}", target.path);
     let mut field = Field::new(layout);
@@ -282,7 +282,7 @@ fn attack(plant: Plant, layout: Layout, target: &Written, besides: &str) -> Opti
     let is_written =
         !["/.local/bin/kind", "/containers/storage.conf"].iter().any(|p| target.path.ends_with(p));
     if plant == Plant::SetUid && target.is_users && !refused && is_written {
-        // In a home root acts as the user, who can not give root's file back to root: its bytes, without the bits.
+        // In a home root acts as the user, who cannot give root's file back to root: its bytes, without the bits.
         let now = after.insert(target.path.clone(), before[&target.path].clone());
         assert_eq!(now.unwrap(), before[&target.path].replace("6755 0:0", "755 1000:1000"), "{named}");
     }
@@ -342,7 +342,7 @@ fn links_in_a_home_on_wsl_3_do_not_lead_root_elsewhere() {
     sweep(Layout::Namespaced, "", |w| w.is_users);
 }
 
-/// `sudo kind-wsl report -o FILE`: what somebody put at that name chooses nothing that root overwrites.
+/// `sudo kind-wsl report -o FILE`: a file of another user at that name does not choose what root overwrites.
 #[test]
 fn a_report_is_written_through_no_link() {
     if !is_root() {

@@ -1,4 +1,4 @@
-//! Somebody swaps a directory of the user's for a link while root works in it, as fast as they can.
+//! A directory of the user is swapped for a link as fast as possible while root works in it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
@@ -171,7 +171,7 @@ fn a_whole_setup_among_swapped_directories_touches_no_file_of_root() {
     }
     let (mut ended, mut swaps) = ([0; 6], 0);
     for round in (0..SET_UPS).step_by(step(5, 1)) {
-        // From nearly always the link to hardly ever: a set-up that is refused at once is no race either.
+        // From nearly always the link to hardly ever: a setup that is refused immediately is not a race.
         let rest = Duration::from_micros(u64::try_from(round).unwrap() * 200);
         let case = Case::new(Layout::Classic).started_by(&["timeout", "--signal=KILL", "120"]);
         let path = |p: &str| case.machine.path(p);
@@ -210,7 +210,7 @@ fn a_whole_setup_among_swapped_directories_touches_no_file_of_root() {
         }
         swaps += swappers.iter().map(Swapper::swaps).sum::<u64>();
         drop(swappers);
-        // What was in the middle when the directory went away is taken back once it stays.
+        // What was in the middle when the directory went away is undone once it stays.
         let seen = case.run("undo --yes --packages --drift restore");
         assert_eq!(seen.code, 0, "round {round}: {seen:?}");
         assert_eq!(victims.iter().map(|v| exactly(v)).collect::<Vec<_>>(), was, "round {round}");

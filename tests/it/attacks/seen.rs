@@ -10,7 +10,7 @@ use kind_wsl::host::digest;
 use crate::support::Layout;
 use crate::support::cli::Case;
 
-/// Every path below the directories that a set-up may touch: kind, bytes, mode, owner.
+/// Every path below the directories that a setup may touch: kind, bytes, mode, owner.
 pub(crate) fn tree(root: &Utf8Path) -> BTreeMap<String, String> {
     let mut seen = BTreeMap::new();
     for dir in ["etc", "home", "mnt", "opt", "root", "run", "sbin", "srv", "usr", "var", "proc/sys"] {
@@ -48,7 +48,7 @@ fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut BTreeMap<String, String>) {
     }
 }
 
-/// A file that must stay as it is: also when it was last changed, and that nobody gave it another name.
+/// A file that must not change, including its times and its number of links.
 pub(crate) fn exactly(path: &Utf8Path) -> String {
     let meta = fs::symlink_metadata(path).unwrap();
     let times = (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec());
@@ -63,13 +63,13 @@ pub(crate) fn exactly(path: &Utf8Path) -> String {
     )
 }
 
-/// The set-up of somebody who wants everything that needs no network.
+/// The setup of a user who wants everything that needs no network.
 pub(crate) fn everything() -> String {
     let agreed = crate::support::cli::agreed().replace("--kind-wrapper no", "--kind-wrapper yes");
     format!("setup {agreed} --idle yes --privileged-ports yes --dmesg yes --repair-wsl-conf yes")
 }
 
-/// A thing that a set-up writes, as its journal has it.
+/// A thing that a setup writes, as its journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Written {
     pub(crate) path: String,
@@ -79,7 +79,7 @@ pub(crate) struct Written {
     pub(crate) is_users: bool,
 }
 
-/// Everything that a set-up of this layout writes, from what it wrote down itself.
+/// Everything that a setup of this layout writes, from what it wrote down itself.
 pub(crate) fn written(layout: Layout, besides: &str) -> Vec<Written> {
     let case = Case::new(layout);
     let seen = case.run(&format!("{}{besides}", everything()));

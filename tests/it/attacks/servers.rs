@@ -1,4 +1,4 @@
-//! A release server that is hostile: what never ends, what is too large, and where it sends us. The faults of a line, and
+//! A hostile release server: endless responses, too large ones, redirects. The faults of a line, and
 //! a file that is not the right one, are in `tests/it/fetch.rs`.
 
 use std::io::{self, Read, Write};
@@ -25,7 +25,7 @@ use crate::support::signer::Signer;
 
 type Line = StreamOwned<ServerConnection, TcpStream>;
 
-/// A server that says what it likes to each request, whose heads it keeps.
+/// A server with an arbitrary response to each request; it keeps the request heads.
 struct Hostile {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,
@@ -66,7 +66,7 @@ fn hostile(
     server
 }
 
-/// The same text again and again, for as long as somebody reads it.
+/// The same text without end, as long as the client reads.
 fn endless(line: &mut Line, begin: &str, text: &[u8], pause: Duration) -> io::Result<()> {
     line.write_all(begin.as_bytes())?;
     loop {
@@ -117,7 +117,7 @@ impl Hostile {
     }
 }
 
-/// What is said, hint included: never the mirror's password.
+/// The message with its hint, which never has the mirror's password.
 fn told(error: &FetchError) -> String {
     let text = format!("{error} / {}", error.hint().unwrap_or_default());
     assert!(!text.contains("hunter2") && !text.contains("me:"), "{text}");
@@ -283,7 +283,7 @@ fn a_hostile_list_of_releases_names_no_release() {
             let error = newest_release("containers/crun", &server.source()).unwrap_err();
             assert!(told(&error).len() < 1000, "{error}");
         }
-        // A number that is none of ours is no release in the catalogue either; it is read, not believed.
+        // A version outside the catalogue is parsed but not trusted.
         let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{long}", long.len());
         let server = hostile(pki, move |_, line| line.write_all(text.as_bytes()));
         if let Ok(version) = newest_release("containers/crun", &server.source()) {

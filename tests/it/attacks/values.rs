@@ -1,5 +1,5 @@
 //! Values that want to be something else: commands to a terminal, lines of ours, other paths. Every route by which a
-//! text of somebody else's comes to the screen.
+//! text of another program's comes to the screen.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -92,7 +92,7 @@ fn a_result_that_the_helper_did_not_write_is_none() {
     fs::create_dir(&result).unwrap();
     assert_eq!(read(), None);
     fs::remove_dir(&result).unwrap();
-    // A tebibyte, which nobody reads.
+    // A tebibyte, which must not be read.
     fs::File::create(&result).unwrap().set_len(1 << 40).unwrap();
     assert_eq!(read(), None);
 

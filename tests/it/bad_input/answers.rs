@@ -1,4 +1,4 @@
-//! Answers that are missing or wrong, and nobody there to ask.
+//! Missing and invalid answers without a terminal.
 
 use crate::support::Layout;
 use crate::support::cli::Case;

@@ -12,7 +12,7 @@ use crate::support::{Layout, same};
 
 /// The words that run a script in a mount namespace of its own and then `kind-wsl` in it; none where we may not.
 fn in_own_mounts(script: &str) -> Option<Vec<String>> {
-    // Without root a user namespace gives the right to mount, where the system allows that.
+    // Without root a user namespace gives the right to mount, if the system allows that.
     let options: &[&str] = if is_root() { &["-m"] } else { &["-r", "-m"] };
     let words: Vec<String> =
         ["unshare"].iter().chain(options).chain(&["--", "sh", "-ec"]).map(|w| (*w).to_owned()).collect();
@@ -101,7 +101,7 @@ fn a_disk_that_is_full_for_a_download_is_named() {
     );
 }
 
-/// What a failure says, where the kernel gives this answer; for machines on which the tests above can not be run.
+/// The message for this error of the kernel, for machines on which the tests above cannot run.
 fn words(errno: i32) -> (Vec<String>, Option<String>) {
     let source = io::Error::from_raw_os_error(errno);
     let failure = Failure::from(HostError::File { action: "write", path: "/etc/wsl.conf".into(), source });

@@ -250,7 +250,7 @@ fn killed(layout: Layout, hook: &str, command: &str) -> Case {
     case
 }
 
-/// Kills a set-up at some commands, sets up to the end, and takes all of it back.
+/// Kills a setup at some commands, sets up to the end, and takes all of it back.
 fn survives(layout: Layout, hooks: &[(&str, &str)]) {
     let untouched = Case::new(layout).machine.snapshot();
     let calm = finished(Case::new(layout)).machine.snapshot();

@@ -104,7 +104,7 @@ fn an_undo_without_a_setup_reports_that() {
         .says("Nothing to undo: kind-wsl has changed nothing on this machine.\n");
 }
 
-/// A machine whose sysctl file was ours and is somebody else's now.
+/// A machine whose sysctl file was ours and is another program's now.
 fn drifted() -> Case {
     let case = Case::new(Layout::Modern);
     case.run("setup --yes --only limits").expect(0, "");

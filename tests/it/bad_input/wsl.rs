@@ -1,4 +1,4 @@
-//! A WSL that can not do it, and files that WSL does not read as one thinks.
+//! A WSL that cannot do it, and files that WSL does not read as one thinks.
 
 use std::fs;
 

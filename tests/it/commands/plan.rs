@@ -112,7 +112,7 @@ fn the_final_check_is_announced_if_setup_will_run_it() {
         );
         assert_eq!(stage(&case, &format!("{args} --skip packages"), "verify").0, "not-here", "{provider}");
     }
-    // A podman that is no package is checked as well.
+    // A podman that is not a package is checked as well.
     let case = Case::new(Layout::Plain).program("/usr/local/bin/podman");
     assert_eq!(stage(&case, "--only verify", "verify").0, "needed");
     let case = Case::new(Layout::Isolated);

@@ -55,10 +55,10 @@ impl Place {
         // The kernel reads 2,047 bytes of its command line, and WSL needs about 400 of them.
         let is_long = |line: &[u8]| line.trim_ascii().starts_with(b"kernelCommandLine") && line.len() > 1500;
         let no_room = self == Self::Wslconfig && bytes.split(|byte| *byte == b'\n').any(is_long);
-        // `mountFsTab=false`: the line for the cgroups would be read by nobody.
+        // `mountFsTab=false`: no program would read the line for the cgroups.
         let mounts_nothing = self == Self::WslConf
             && String::from_utf8_lossy(bytes).to_lowercase().replace(' ', "").contains("mountfstab=false");
-        // `runtime = "runsc"`: podman runs another runtime, and somebody wants it so.
+        // `runtime = "runsc"`: podman runs another runtime, by the user's choice.
         let table = std::str::from_utf8(bytes).ok().and_then(|t| t.parse::<toml::Table>().ok());
         let runs_another = table.is_some_and(|t| {
             t.get("engine").and_then(|e| e.get("runtime")).is_some_and(|r| r.as_str() != Some("crun"))
@@ -77,7 +77,7 @@ fn podman_refuses(text: &str) -> bool {
     text.starts_with('\u{feff}') || text.lines().any(is_open) || text.parse::<toml::Table>().is_err()
 }
 
-/// A file as somebody has it.
+/// A file of a user.
 pub(crate) struct File {
     pub(crate) name: String,
     pub(crate) kind: &'static str,

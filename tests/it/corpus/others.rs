@@ -162,7 +162,7 @@ impl Edit {
         let wrote: Vec<Vec<u8>> =
             written(before, ours).iter().map(|at| bare(&lines(ours)[*at]).to_vec()).collect();
         for line in was.iter().filter(|l| !bare(l).is_empty() && is.iter().any(|i| bare(i) == bare(l))) {
-            // A table that they emptied goes with our last key in it; a line that both have can not be told apart.
+            // A table that they emptied goes with our last key in it; a line that both have cannot be told apart.
             let emptied = self == Self::DeleteOurs && bare(line).starts_with(b"[");
             if !has(line) && !emptied && !wrote.iter().any(|w| w == bare(line)) {
                 return Err(format!("a line of before is gone: {}", String::from_utf8_lossy(line)));
@@ -184,7 +184,7 @@ impl Edit {
     }
 }
 
-/// A line with a value that stands for itself: `key = value` outside of what goes on over several lines.
+/// A line with a value that stands for itself: `key = value` outside of values that span several lines.
 fn is_plain(all: &Lines, at: usize) -> bool {
     let text = String::from_utf8_lossy(&all[at]).into_owned();
     let before = at.checked_sub(1).map(|at| bare(&all[at]).to_vec()).unwrap_or_default();

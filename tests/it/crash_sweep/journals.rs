@@ -102,7 +102,7 @@ fn left_by_the_earlier_version(name: &str, row: &Row) -> (Machine, Tree) {
 fn a_journal_of_an_earlier_version_is_undone_to_the_byte() {
     for (name, row) in FIXTURES.iter().filter(|_| may_change_owners()) {
         let (machine, before) = left_by_the_earlier_version(name, row);
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(row.left(&before, &machine.snapshot()), Vec::<String>::new(), "{name}");
         assert!(!machine.has_journal(), "{name}");
     }
@@ -113,7 +113,7 @@ fn a_journal_of_an_earlier_version_is_resumed_and_then_undone_to_the_byte() {
     for (name, row) in FIXTURES.iter().filter(|_| may_change_owners()) {
         let (machine, before) = left_by_the_earlier_version(name, row);
         crate::crash_sweep::finish(row, &machine);
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(row.left(&before, &machine.snapshot()), Vec::<String>::new(), "{name}");
     }
 }

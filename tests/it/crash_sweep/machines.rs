@@ -1,4 +1,4 @@
-//! The machines of the sweep: what people have, by the facts that decide what a set-up does there.
+//! The machines of the sweep: what people have, by the facts that decide what a setup does there.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
@@ -155,7 +155,7 @@ pub(crate) const PRIVATE_ROOT: Row = Row {
     ..PODMAN
 };
 
-/// The package of the stage `cni`, which a test can not make: its hash is in the catalogue. `apt-get download
+/// The package of the stage `cni`, which a test cannot make: its hash is in the catalogue. `apt-get download
 /// containernetworking-plugins` has it on Debian 12; without it the stage is left out.
 fn cni_package() -> Option<String> {
     std::env::var("KIND_WSL_CNI_DEB").ok()
@@ -176,8 +176,8 @@ fn release(machine: &Machine, id: &str, version: &str, libc: &str, systemd: &str
     machine.boot(1);
 }
 
-/// The guide, followed half of the way, with what it gets wrong: a block of wsl.conf that WSL never reads, keys outside
-/// any table, units that nobody enabled, and an old crun at the place of ours.
+/// Half of the manual steps, with their faults: a block of wsl.conf that WSL never reads, keys outside
+/// any table, units that are not enabled, and an old crun at our path.
 fn by_hand(machine: &Machine) {
     let conf = machine.text("/etc/wsl.conf");
     let block = "[wsl2]\nkernelCommandLine = cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1\n";

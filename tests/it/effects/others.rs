@@ -10,10 +10,10 @@ use kind_wsl::host::FaultInjector;
 use super::{changes, finish};
 use crate::support::{Layout, Machine, answers};
 
-/// What somebody writes into a file: a comment in every grammar that we edit.
+/// The edit of another program: a comment in every grammar that we edit.
 const EDIT: &str = "# by hand\n";
 
-/// A fuse with which, before effect `at`, somebody edits the very file that it is about. Which one, it tells.
+/// A fuse that edits the file of effect `at` before it happens. Reports which file.
 fn editing(machine: &Machine, at: u64) -> (FaultInjector, Rc<RefCell<Option<String>>>) {
     let (root, edited) = (machine.root.clone(), Rc::new(RefCell::new(None)));
     let told = Rc::clone(&edited);
@@ -87,11 +87,11 @@ fn takes_edits_in(layout: Layout, guide: bool) -> Vec<String> {
                 }
             }
         }
-        machine.take_back();
+        machine.undo_all();
         assert!(has_edit(&machine, &file), "effect {at}: the edit of {file} is gone after the undo");
         let left = changes(&before, &machine.snapshot());
         let above = |line: &String| {
-            // The directories above a file that is somebody's now.
+            // The directories above a file that now belongs to another program.
             line.split(':').next().is_some_and(|path| file.trim_start_matches('/').starts_with(path))
         };
         let others: Vec<_> = left.iter().filter(|line| !above(line)).collect();
@@ -147,7 +147,7 @@ fn an_edit_by_another_program_during_undo_survives_it() {
         let (fault_injector, edited) = editing(&machine, at);
         let ended = machine.undo(&machine.host(fault_injector), DriftPolicy::Stop);
         let Some(file) = edited.borrow().clone() else { continue };
-        // A whole file of ours that is edited is somebody's now, and that is shown.
+        // A file of ours that was edited now belongs to the user, and that is shown.
         if let Err(error) = ended {
             assert!(matches!(error, EngineError::Drift(_)), "effect {at}, {file}: {error}");
             assert!(has_edit(&machine, &file), "effect {at}: the edit of {file} is gone");
@@ -169,7 +169,7 @@ fn an_edit_by_another_program_during_undo_survives_it() {
 
 #[test]
 fn an_edit_between_two_runs_survives_the_second_and_the_undo() {
-    // Killed after the intent was written, before the file: then somebody edits the file, and the set-up goes on.
+    // Killed after the intent was written, before the file: then another program edits the file, and the setup resumes.
     let effects = {
         let machine = Machine::new(Layout::Classic);
         let host = machine.host(FaultInjector::default());
@@ -188,7 +188,7 @@ fn an_edit_between_two_runs_survives_the_second_and_the_undo() {
             journal_state.in_progress().any(|e| e.intent.change.target().object == "/etc/wsl.conf"),
         );
         finish(&machine);
-        machine.take_back();
+        machine.undo_all();
         for file in ["/etc/wsl.conf", "/mnt/c/Users/dev/.wslconfig", "/etc/fstab"] {
             assert!(has_edit(&machine, file), "effect {at}: the edit of {file} is gone");
             let text = machine.text(file);
@@ -235,7 +235,7 @@ fn a_file_of_another_program_that_replaced_an_obsolete_one_stays() {
         }
         assert!(matches!(ended, Some(RunOutcome::Done { .. })), "{ended:?}");
         assert_eq!(machine.text(path), "mine\n", "effect {at}");
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(machine.text(path), "mine\n", "effect {at}: gone after the undo");
     }
     assert!(seen > 0, "no crash fell before the write of {path}");

@@ -20,7 +20,7 @@ fn bytes(machine: &Machine) -> Vec<u8> {
     fs::read(machine.path(JOURNAL)).unwrap()
 }
 
-/// A machine whose set-up was ended in its middle, with a journal that has a record of most kinds.
+/// A machine whose setup was ended in its middle, with a journal that has a record of most kinds.
 fn interrupted() -> Machine {
     let machine = Machine::new(Layout::Classic);
     machine.crash(60, |host| machine.setup(host, &answers(), false));
@@ -51,7 +51,7 @@ fn a_journal_torn_at_any_byte_has_the_state_of_its_whole_lines() {
     println!("journal: torn at {} of {} bytes", whole.len() / step, whole.len());
 }
 
-/// A run that is cut off while it writes a record, at any byte of it, is gone on with and undone.
+/// A run that is cut off while it writes a record, at any byte of it, resumes and undone.
 #[test]
 fn a_run_killed_anywhere_in_a_record_resumes_and_is_undone() {
     let layout = Layout::Isolated;
@@ -85,7 +85,7 @@ fn a_run_killed_anywhere_in_a_record_resumes_and_is_undone() {
         finish(&machine);
         same(&after, &machine.snapshot(), &format!("effect {at}"));
         let machine = torn(seed + 31).unwrap();
-        machine.take_back();
+        machine.undo_all();
         same(&before, &machine.snapshot(), &format!("effect {at}: undone"));
         assert!(!machine.has_journal(), "effect {at}");
     }

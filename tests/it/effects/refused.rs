@@ -23,11 +23,11 @@ fn is_told(error: EngineError, errno: i32, at: &str) {
     let why = std::io::Error::from_raw_os_error(errno).to_string();
     assert!(whole.contains(&why), "{at}: it does not say why:\n{whole}");
     assert!(whole.contains('/') || whole.contains("cannot run `"), "{at}: it does not say of what:\n{whole}");
-    // A program that could not be started has no advice of its own; the command line adds how to go on.
+    // A program that could not be started has no hint of its own; the command line adds how to resume.
     assert!(failure.hint.is_some() || whole.contains("cannot run `"), "{at}: no advice:\n{whole}");
 }
 
-/// No file that was begun is left, where it could be removed.
+/// No incomplete file is left if it could be removed.
 fn is_tidy(machine: &Machine, lasting: bool, at: &str) {
     let begun = |path: &&String| path.ends_with(".kind-wsl") && !path.starts_with("var/lib");
     let left: Vec<_> = machine.snapshot().into_keys().filter(|p| begun(&p)).collect();
@@ -83,10 +83,10 @@ fn refused_set_ups(layout: Layout) {
                 let machine = refused();
                 finish(&machine);
                 same(&calm.after, &machine.snapshot(), &name);
-                machine.take_back();
+                machine.undo_all();
                 same(&calm.before, &machine.snapshot(), &name);
                 let machine = refused();
-                machine.take_back();
+                machine.undo_all();
                 same(&calm.before, &machine.snapshot(), &format!("{name}: undone at once"));
                 assert!(!machine.has_journal(), "{name}");
                 cases += 1;
@@ -110,7 +110,7 @@ fn refused_undos(layout: Layout) {
                 Ok(_) => assert!(at > 0, "{name}: nothing was refused"),
             }
             is_tidy(&machine, lasting, &name);
-            machine.take_back();
+            machine.undo_all();
             same(&calm.before, &machine.snapshot(), &name);
             assert!(!machine.has_journal(), "{name}");
             cases += 1;

@@ -1,4 +1,4 @@
-//! `kind-wsl explain` itself, on a pretended machine.
+//! `kind-wsl explain` itself, on a fake machine.
 
 use std::io::Write;
 use std::process::Stdio;

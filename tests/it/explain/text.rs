@@ -1,4 +1,4 @@
-//! What is no symptom, what looks alike, and texts that nobody would write.
+//! Text that is not a symptom, similar messages, and unusual text.
 
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,7 @@ fn every_pattern_finds_itself() {
 
 #[test]
 fn eight_mebibytes_are_explained_without_delay() {
-    // The slowest text that we know: every line begins as a message does, and goes on otherwise.
+    // The slowest text that we know: every line begins like a message and continues differently.
     let line = "controller `x` is not available under /sys/fs/cgroup/x cgroup.controller\n";
     for line in [
         line,

@@ -30,7 +30,7 @@ fn number(name: &str, default: u64) -> u64 {
 /// What is killed.
 #[derive(Clone, Copy, Debug)]
 enum Run {
-    /// The set-up before the restart.
+    /// The setup before the restart.
     First,
     /// The one after it.
     Second,
@@ -55,7 +55,7 @@ impl Run {
         (case, args)
     }
 
-    /// How long it takes when nobody kills it.
+    /// How long it takes without a kill.
     fn duration(self, layout: Layout) -> Duration {
         let (case, args) = self.begin(layout);
         let started = Instant::now();
@@ -68,7 +68,7 @@ impl Run {
 #[allow(clippy::disallowed_methods, reason = "the moment is what the test is about")]
 fn killed(case: &Case, args: &str, after: Duration) -> (bool, bool) {
     let mut command = case.command(args);
-    // Nobody reads what it says: with a pipe that is full it would wait.
+    // Its output is not read: with a full pipe it would wait.
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let mut child = command.process_group(0).spawn().unwrap();
     std::thread::sleep(after);
@@ -107,7 +107,7 @@ fn a_run_killed_at_any_moment_resumes_and_is_undone() {
         let (was_at_work, has_begun) = killed(&case, &args, moment);
         at_work += u64::from(was_at_work);
         begun += u64::from(was_at_work && has_begun);
-        // Every other one is not gone on with, but taken back at once.
+        // Every other one is not resumed, but undone at once.
         if !matches!(run, Run::Undo) && chance.below(2) == 0 {
             // It may have asked for the restart before it was killed.
             case.machine.boot(3);

@@ -179,7 +179,7 @@ fn a_crun_that_fails_is_an_error_and_not_an_old_crun() {
     fs::copy("/bin/true", case.machine.path("/usr/bin/crun")).unwrap();
     let case = case.typed_by_somebody();
     assert_eq!(case.run("plan").code, 0);
-    // One for another machine is no crun, and is replaced.
+    // A crun for another architecture is replaced.
     let case = case.file("/usr/bin/crun", "\x7fELF of another machine");
     assert_eq!(case.run("plan").code, 0);
 }

@@ -1,4 +1,4 @@
-//! Becoming root: sudo refuses, wants a password that nobody can type, or is not there.
+//! Becoming root: sudo refuses, asks for a password without a terminal, or is not installed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -44,7 +44,7 @@ fn run(case: Case, args: &str) -> (crate::support::cli::Seen, Case) {
     (seen, case)
 }
 
-/// Nothing of the set-up is there, no journal among it.
+/// Nothing of the setup is there, no journal among it.
 fn is_untouched(case: &Case, before: &super::Tree) {
     super::same(before, &case.machine.snapshot(), "refused");
     assert!(!case.machine.has_journal());

@@ -1,4 +1,4 @@
-//! What a server, the line to it, or somebody between can do wrong, for a download that begins.
+//! Faults of a server, of the connection and of a proxy, for a download that begins.
 
 use std::path::Path;
 use std::time::Duration;

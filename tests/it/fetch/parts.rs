@@ -85,7 +85,7 @@ pub struct Ran {
 type Pause<'a> = &'a mut dyn FnMut(Duration) -> bool;
 type Told<'a> = &'a mut dyn FnMut(Transfer);
 
-/// Downloads into `part`; nobody waits, but the first `patience` waits are taken as done.
+/// Downloads into `part`; the first `patience` waits are skipped.
 pub fn run(artifact: &Artifact, source: &Source, part: &mut Part, patience: usize) -> Ran {
     let staging = part.staging();
     let mut work = |pause: Pause<'_>, progress: Told<'_>| {

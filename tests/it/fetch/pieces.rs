@@ -14,13 +14,13 @@ use crate::fetch::server::{
 use crate::fetch::{BODY, artifact, attempt};
 use crate::support::child::{again, trusting};
 
-/// Goes on from `kept`, and waits whenever that is wanted.
+/// Resumes from `kept`, with every wait.
 fn go_on(server: &Server, kept: &[u8]) -> (Ran, Part) {
     let mut part = Part::of(kept);
     (run(&server.artifact(), &Source::default(), &mut part, usize::MAX), part)
 }
 
-/// Going on from `kept` gives the right file, and the server was asked for exactly this.
+/// Resuming from `kept` gives the right file, with exactly these requests.
 #[track_caller]
 fn comes_right(server: &Server, kept: &[u8], given: &[Given], restarts: usize) {
     let (ran, part) = go_on(server, kept);
@@ -306,7 +306,7 @@ fn a_range_of_unknown_total_is_taken() {
 fn a_part_that_is_as_long_as_the_file_or_longer_is_judged_by_its_checksum() {
     trusting(|pki| {
         let good = || serve(pki, "good", |request| ranged(request, BODY));
-        // Its size is known: nobody is asked, or the whole file.
+        // Its size is known: no request, or one for the whole file.
         comes_right(&good(), BODY, &[], 0);
         comes_right(&good(), b"twenty bytes of CRUN", &[(None, 20)], 1);
         comes_right(&good(), &BODY.repeat(2), &[(None, 20)], 1);
@@ -365,7 +365,7 @@ fn a_file_that_changed_between_two_ranges_is_downloaded_again_once() {
         server.says(&ran.outcome.unwrap_err(), &words);
         assert_eq!((&part.bytes()[..], server.given()), (&b""[..], vec![(Some(5), 15), (None, 20)]));
 
-        // It changes whenever the line breaks: once anew, and no more.
+        // It changes whenever the line breaks: once again, and no more.
         let server = serve(pki, "good", |request| match request.start() {
             None => short(),
             Some(_) => ranged(request, OTHER),

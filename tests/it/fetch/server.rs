@@ -28,7 +28,7 @@ impl Request {
         self.head.split(' ').nth(1).unwrap()
     }
 
-    /// The first byte that is asked for, where a range is.
+    /// The first byte of the requested range, if any.
     pub fn start(&self) -> Option<usize> {
         let head = self.head.to_ascii_lowercase();
         let range = head.lines().find_map(|line| line.strip_prefix("range: "))?;
@@ -55,7 +55,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Nobody listens there.
+    /// A port without a listener.
     pub fn nobody() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { port, given: Arc::default() }
@@ -86,7 +86,7 @@ impl Server {
         self.leaves(b"", words, hint);
     }
 
-    /// The same, and it leaves these bytes to go on from.
+    /// The same, and it keeps these bytes to resume from.
     #[track_caller]
     pub fn leaves(&self, left: &[u8], words: &str, hint: Option<&str>) {
         let (error, part) = attempt(&self.artifact(), &Source::default()).unwrap_err();
@@ -114,7 +114,7 @@ pub fn serve_then(pki: &Path, leaf: &str, answer: impl Fn(&Request) -> Reply + S
     let given = server.given.clone();
     thread::spawn(move || {
         for socket in listener.incoming() {
-            // A client that hangs up, as on a bad certificate, is no fault of the server.
+            // A client that hangs up, as on a bad certificate, is not a fault of the server.
             let _ = converse(tls.clone(), socket.unwrap(), &given, &answer);
         }
     });

@@ -84,7 +84,7 @@ fn a_retry_after_that_is_too_long_or_invalid_is_reported_without_a_wait() {
                 " and asks to come back in 24 h",
                 THEN,
             ),
-            // Whose clock it is nobody can tell.
+            // Without a clock the date means nothing.
             (
                 "Retry-After: Mon, 23 Nov 2026 10:00:00 GMT\r\n",
                 " and asks to come back at `Mon, 23 Nov 2026 10:00:00 GMT`",

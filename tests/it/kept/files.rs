@@ -40,7 +40,7 @@ fn a_kind_of_the_users_own_runs_behind_the_wrapper_and_undo_gives_it_its_name_ba
     // A second setup has nothing to do, and keeps the original where it is.
     finish(&machine);
     assert_eq!(fs::read(machine.path(KEPT)).unwrap(), BINARY);
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -65,7 +65,7 @@ fn a_relative_link_to_kind_still_leads_to_it_behind_the_wrapper() {
     finish(&machine);
     assert_eq!(fs::read(machine.path(KEPT)).unwrap(), BINARY);
     assert_eq!(machine.facts().tools.kind.as_deref().map(AsRef::as_ref), Some(KEPT));
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -84,7 +84,7 @@ fn a_file_named_kind_that_is_not_a_program_is_kept() {
         let before = machine.snapshot();
         finish(&machine);
         assert!(machine.text(KIND).contains("kind-wsl"));
-        machine.take_back();
+        machine.undo_all();
         same(&before, &machine.snapshot(), "undone");
     }
 }
@@ -137,7 +137,7 @@ fn drop_ins_of_the_administrators_own_stay_as_they_are() {
         let names = calm(&machine).list(format!("/etc/systemd/system/{dir}").as_str().into()).unwrap();
         assert_eq!(names.last().map(String::as_str), Some("zz-kind-wsl.conf"), "{names:?}");
     }
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -162,7 +162,7 @@ fn a_drop_in_that_an_earlier_program_wrote_is_undone() {
     machine.boot(2);
     finish(&machine);
     assert_eq!(machine.text(path), text);
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -232,7 +232,7 @@ fn the_root_becomes_a_shared_mount_only_if_it_is_private() {
     assert_eq!(verdict(&machine), Verdict::Satisfied);
     machine.boot(20);
     assert!(machine.text(table).contains(" shared:"), "the unit makes it shared at each start");
-    machine.take_back();
+    machine.undo_all();
     assert!(!machine.text(table).contains(" shared:"), "undo makes it private again");
 }
 
@@ -248,7 +248,7 @@ fn the_owners_list_of_cruns_keeps_its_items_and_comments_behind_ours() {
     finish(&machine);
     let ours = "crun = [\n  \"/home/dev/.local/bin/crun\",\n  \"/opt/crun/bin/crun\",   # our own build\n";
     assert!(machine.text(CONF).contains(ours), "{}", machine.text(CONF));
-    machine.take_back();
+    machine.undo_all();
     assert_eq!(machine.text(CONF), list);
 }
 
@@ -261,6 +261,6 @@ fn a_crun_that_is_named_by_its_path_is_judged_and_gives_way_only_if_it_is_too_ol
     let ours = machine.text("/home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf");
     assert!(ours.contains("runtime = \"crun\"\n"), "{ours}");
     assert_eq!(machine.text("/etc/containers/containers.conf"), theirs);
-    machine.take_back();
+    machine.undo_all();
     assert!(!machine.path("/home/dev/.config").exists());
 }

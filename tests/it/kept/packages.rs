@@ -55,7 +55,7 @@ fn a_package_that_something_else_needs_by_now_is_kept_by_undo() {
         assert!(has(&machine, "podman") && has(&machine, "conmon"), "{manager:?}");
         machine.write("/fake/needs", "toolbox podman\n");
         machine.write("/fake/packages", machine.text("/fake/packages") + "toolbox 1.0\n");
-        machine.take_back();
+        machine.undo_all();
         for name in ["toolbox", "podman", "conmon"] {
             assert!(has(&machine, name), "{manager:?}: {name} is gone");
         }
@@ -90,7 +90,7 @@ fn a_removal_that_an_installation_needs_blocks_the_plan_until_it_is_agreed_to() 
     assert!(target.detail.ends_with("; removes docker-ce-cli"), "{}", target.detail);
     machine.finish(|host| machine.setup(host, &answers, false));
     assert!(!has(&machine, "docker-ce-cli"));
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 

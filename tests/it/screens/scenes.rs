@@ -1,6 +1,6 @@
 //! What is typed on which machine.
 //!
-//! Behind what the prompt shows stands what a pretended machine needs: its root, its user, and where downloads lie.
+//! Behind what the prompt shows stands what a fake machine needs: its root, its user, and where downloads lie.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -125,14 +125,14 @@ pub(crate) fn setup() -> Vec<Row> {
     typed("kind-wsl setup --yes", shown.concat())
 }
 
-/// A machine that was set up, and whose user then put another containers.conf there; nobody has a session.
+/// A machine that was set up, and whose user then replaced containers.conf; without a session.
 pub(crate) fn doctor() -> Vec<Row> {
     let case =
         set_up().file("/home/dev/.config/containers/containers.conf", "[containers]\npids_limit = 2048\n");
     typed("kind-wsl doctor", screen(&case, case.command("doctor"), 4))
 }
 
-/// A machine whose set-up is complete, and what its packages really bring.
+/// A machine whose setup is complete, and what its packages really bring.
 fn set_up() -> Case {
     let case = furnished(Layout::Namespaced)
         .file("/usr/lib/podman/netavark", "")
@@ -165,7 +165,7 @@ pub(crate) fn explain() -> Vec<Row> {
     typed(&format!("kind-wsl explain '{message}'"), rows)
 }
 
-/// Everything that the set-up did, taken back.
+/// Everything that the setup did, undone.
 pub(crate) fn undo() -> Vec<Row> {
     let case = set_up();
     let before = case.machine.path("/var/lib/kind-wsl/journal.jsonl").exists();

@@ -61,7 +61,7 @@ impl Row {
         Self { text: text.to_owned(), styled: format!("{style}{text}{style:#}") }
     }
 
-    /// What somebody types, over as many rows as it takes.
+    /// A typed command, wrapped over its rows.
     pub(crate) fn prompt(typed: &str) -> Vec<Self> {
         let (sign, bold) = (Style::new().fg_color(Some(AnsiColor::Green.into())), Style::new().bold());
         let typed: Vec<char> = typed.chars().collect();
@@ -92,7 +92,7 @@ pub(crate) fn run(
         .env("TERM", "xterm-256color")
         .env("LANG", "C.UTF-8");
     let mut child = command.spawn().expect("it starts");
-    // Reading ends when nobody has the other end any more, and we do not count.
+    // Reading ends when only this process has the other end.
     drop((command, ends.slave));
     let mut screen = vt100::Parser::new(ROWS, ROOM, 0);
     let (mut master, mut bytes) = (File::from(ends.master), [0; 4096]);

@@ -1,4 +1,4 @@
-//! The real `kind-wsl` on a pretended machine whose programs are real processes too.
+//! The real `kind-wsl` on a fake machine whose programs are real processes too.
 
 #![allow(dead_code, reason = "shared by several test programs, each of which uses a part")]
 
@@ -27,7 +27,7 @@ pub(crate) struct Seen {
     pub(crate) stderr: String,
 }
 
-/// The answers of somebody who wants no download but crun, which lies in `[ROOT]/offline`.
+/// The answers of a user who wants no download but crun, which lies in `[ROOT]/offline`.
 pub(crate) fn agreed() -> String {
     let sha256 = digest(&CRUN);
     format!(
@@ -95,7 +95,7 @@ impl Case {
         self
     }
 
-    /// Typed by an ordinary user, who is nobody in particular where we are root.
+    /// Run by a regular user: an arbitrary one if the test runs as root.
     pub(crate) fn typed_by_somebody(self) -> Self {
         let words: &[&str] = if is_root() {
             &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
@@ -124,7 +124,7 @@ impl Case {
         text.replace("[ROOT]", self.machine.root.as_str())
     }
 
-    /// The command line, parted at blanks, for the user `dev`; nobody can be asked.
+    /// The command line, split at blanks, for the user `dev`, without a terminal.
     pub(crate) fn command(&self, args: &str) -> Command {
         let mut words = self.starter.clone();
         words.extend([BIN, "--root", self.machine.root.as_str()].map(ToOwned::to_owned));

@@ -1,4 +1,4 @@
-//! A machine made of files, as the kernel and podman show one with a cluster of the guide.
+//! A machine made of files, with the files of the kernel and the output of podman for one cluster.
 
 #![allow(dead_code, reason = "shared by several test programs, each of which uses a part")]
 
@@ -57,7 +57,7 @@ impl Machine {
         machine
     }
 
-    /// The same with the guide's cluster in it, one pod, and two processes of nginx.
+    /// The same with a cluster, one pod and two processes of nginx.
     pub(crate) fn with_cluster() -> Self {
         let machine = Self::new();
         let node = node();

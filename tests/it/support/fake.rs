@@ -1,4 +1,4 @@
-//! A pretended machine: apt, dpkg, systemctl, sysctl, podman and the rest, answering from files below a root.
+//! A fake machine: apt, dpkg, systemctl, sysctl, podman and the rest, answering from files below a root.
 //!
 //! What each answers follows the real ones as far as we look at them; the whole-machine test under `tests/vm`
 //! runs the real ones. State lies in the tree: packages in `/fake/packages`, what apt can install in `/fake/archive`,
@@ -434,7 +434,7 @@ fn set_up_tool(root: &Path, unit: &str, args: &[&str]) -> Answer {
     if of_user(root, &["--user", "show", "-p", "ActiveState", unit]).code != 0 {
         return missing("systemd not detected");
     }
-    // Debian's docker is not beside its dockerd-rootless.sh, where the tool looks for it.
+    // Debian's docker is not in the directory of its dockerd-rootless.sh, the only place that the tool checks.
     let beside = home.join(".local/lib/kind-wsl/docker");
     if is_docker && !(beside.join("docker").is_symlink() && beside.join("dockerd-rootless.sh").is_symlink()) {
         return missing("dockerd-rootless.sh needs to be present under $PATH");

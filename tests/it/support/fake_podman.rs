@@ -40,7 +40,7 @@ pub(super) fn version(root: &Path) -> Answer {
         );
     }
     match complain(root, own, version) {
-        // Seen with 4.3.1: it goes on with its defaults.
+        // Seen with 4.3.1: it resumes its defaults.
         Some(complaint) if is_old => storage(&complaint, is_old, 0, &said),
         Some(complaint) => storage(&complaint, is_old, 1, ""),
         None => Answer::said(said),

@@ -1,4 +1,4 @@
-//! The programs of a pretended machine, for tests that run the real `kind-wsl`: every name in the fake root's
+//! The programs of a fake machine, for tests that run the real `kind-wsl`: every name in the fake root's
 //! `/usr/bin` is a script with this program as its interpreter, which answers as the fake machine of the other tests
 //! does.
 //!

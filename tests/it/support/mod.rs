@@ -1,4 +1,4 @@
-//! A pretended machine for tests: a tree with what a distribution, its kernel and WSL show, and programs that answer.
+//! A fake machine for tests: a tree with what a distribution, its kernel and WSL show, and programs that answer.
 
 pub mod child;
 pub mod cli;
@@ -53,7 +53,7 @@ pub enum Layout {
     /// cgroup v2 below a cgroup of the distribution that passes only cpu and memory on; systemd on. Pre-releases 2.9.8 to
     /// 2.9.12.
     Isolated,
-    /// The same, where that cgroup passes everything on.
+    /// The same, with every controller enabled for the children of that cgroup.
     Generous,
     /// cgroup v2 in a cgroup namespace of the distribution; systemd on. WSL 2.9.13 and later.
     Namespaced,
@@ -379,24 +379,24 @@ impl Machine {
         })
     }
 
-    /// Goes on with a set-up until all is done, as if somebody restarts the machine when it is asked for.
+    /// Resumes a setup until it is done, restarting the machine whenever it is asked for.
     pub fn finish(&self, setup: impl Fn(&LiveSystem) -> Result<RunOutcome, EngineError>) {
         for boot in 10..13 {
             match setup(&self.host(FaultInjector::default())).unwrap() {
                 RunOutcome::Done { .. } => return,
                 RunOutcome::Restart(_) => self.boot(boot),
-                RunOutcome::Interrupted => panic!("nobody interrupted it"),
+                RunOutcome::Interrupted => panic!("interrupted without a signal"),
             }
         }
         panic!("it asks for restart after restart");
     }
 
-    /// Takes everything back, of which nobody else changed anything.
-    pub fn take_back(&self) {
+    /// Undoes everything; no other program has changed it.
+    pub fn undo_all(&self) {
         self.undo(&self.host(FaultInjector::default()), DriftPolicy::Stop).unwrap();
     }
 
-    /// Every file, link and directory that a set-up may touch: kind, mode, owner, bytes.
+    /// Every file, link and directory that a setup may touch: kind, mode, owner, bytes.
     pub fn snapshot(&self) -> Tree {
         let mut seen = Tree::new();
         for dir in
@@ -455,7 +455,7 @@ fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut Tree) {
     }
 }
 
-/// The answers of somebody who wants everything that needs no real download.
+/// The answers of a user who wants everything that needs no real download.
 pub fn answers() -> Answers {
     let said = [
         ("crun_version", "1.30.1".to_owned()),
@@ -494,7 +494,7 @@ impl Runner for InProcess {
     }
 }
 
-/// Nobody listens.
+/// A reporter without output.
 struct Silent;
 
 impl Reporter for Silent {

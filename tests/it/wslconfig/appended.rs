@@ -1,4 +1,4 @@
-//! Undo after somebody appended to a file of WSL: nothing of ours stays, not even an empty section.
+//! Undo after lines were appended to a file of WSL: none of our lines stays, not even an empty section.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn after_undo(path: &str, before: &str, appended: &str) -> String {
     machine.write(path, before);
     machine.finish(|host| machine.setup(host, &answers(), false));
     machine.write(path, machine.text(path) + appended);
-    machine.take_back();
+    machine.undo_all();
     fs::read_to_string(machine.path(path)).unwrap()
 }
 

@@ -91,7 +91,7 @@ fn undo_stops_if_the_mount_table_shows_the_drive_elsewhere_although_the_director
 fn a_wslconfig_that_its_owner_deleted_does_not_stop_the_undo() {
     let machine = set_up(None);
     fs::remove_file(machine.path(CONFIG)).unwrap();
-    machine.take_back();
+    machine.undo_all();
     assert!(!machine.has_journal());
 }
 
@@ -106,5 +106,5 @@ fn undo_stops_if_the_directory_that_a_link_leads_to_is_gone() {
     let (error, _) = refused(&machine, DriftPolicy::Stop);
     assert_eq!(error, "cannot revert `/data/etc/fstab`: `/data/etc` does not exist");
     fs::rename(machine.path("/gone"), machine.path("/data")).unwrap();
-    machine.take_back();
+    machine.undo_all();
 }

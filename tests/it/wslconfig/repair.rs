@@ -133,7 +133,7 @@ fn fstab_that_a_repair_switches_off_blocks_the_plan_unless_it_is_switched_on_aga
         plan_and_setup(&machine, &answers, &StageSelection::default(), conf);
         let text = machine.text(CONF).to_lowercase();
         assert!(text.lines().nth(line - 1).unwrap().contains("true"), "{text}");
-        machine.take_back();
+        machine.undo_all();
         assert_eq!(machine.text(CONF), conf);
     }
 }
@@ -235,7 +235,7 @@ fn from_wsl_2_9_13_on_a_line_that_is_skipped_needs_no_repair() {
             let text = machine.text(CONF);
             let bad = conf.lines().find(|line| line.starts_with([';', '[']) && line.contains(' ')).unwrap();
             assert!(text.contains(bad) && text.contains("systemd=true"), "{text}");
-            machine.take_back();
+            machine.undo_all();
             assert_eq!(machine.text(CONF), conf);
         }
     }
