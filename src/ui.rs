@@ -4,7 +4,7 @@ mod ask;
 pub mod cgroups;
 mod json;
 pub mod live;
-mod marks;
+pub mod marks;
 mod plain;
 pub mod render;
 mod safe;
@@ -25,7 +25,7 @@ pub use marks::set_charset;
 pub use plain::Plain;
 pub use safe::{one_line, visible};
 pub use term::Term;
-pub use text::{columns, command_row, set_home, shorten, width, wrap};
+pub use text::{columns, rows, set_home, shorten, width, wrap};
 
 /// Headings.
 pub const BOLD: Style = Style::new().bold();

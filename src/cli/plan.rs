@@ -133,14 +133,10 @@ impl PlanCommand {
         if plan.blocked().is_some() || plan.is_empty() {
             return;
         }
-        let rows = [
-            ("Apply", "kind-wsl setup", true),
-            ("File diffs", "kind-wsl plan --diff", !parts.diff),
-            ("Downloads", "kind-wsl plan --downloads", !parts.downloads && plan.downloads().next().is_some()),
-            ("All stages", "kind-wsl plan --all", !parts.all),
-        ];
-        let shown = rows.into_iter().filter(|(_, _, is_shown)| *is_shown);
-        let rows: Vec<_> = shown.map(|(what, command, _)| ui::command_row(what, 12, command)).collect();
-        out(&format!("\nNothing was changed.\n{}", rows.join("\n")));
+        let mut rows = vec![("Apply", "`kind-wsl setup`")];
+        if !(parts.diff && parts.all) {
+            rows.push(("Details", "kind-wsl plan --diff (also: --downloads, --all)"));
+        }
+        out(&format!("\nNothing was changed.\n{}", ui::rows(2, &rows)));
     }
 }

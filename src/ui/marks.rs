@@ -25,16 +25,30 @@ pub(super) fn is_ascii() -> bool {
     IS_ASCII.load(Ordering::Relaxed)
 }
 
-pub(super) fn passed() -> &'static str {
+#[must_use]
+pub fn passed() -> &'static str {
     either("✓", "[ok]")
 }
 
-pub(super) fn failed() -> &'static str {
+#[must_use]
+pub fn failed() -> &'static str {
     either("✗", "[!!]")
 }
 
-pub(super) fn warned() -> &'static str {
+#[must_use]
+pub fn warned() -> &'static str {
     either("!", "[!]")
+}
+
+#[must_use]
+pub fn unknown() -> &'static str {
+    either("?", "[?]")
+}
+
+/// The widest mark and the gap behind it.
+#[must_use]
+pub fn room() -> usize {
+    if is_ascii() { 6 } else { 2 }
 }
 
 /// In front of a line that is no change of its own, and between the parts of a line.
@@ -42,8 +56,9 @@ pub(super) fn dot() -> &'static str {
     either("·", "-")
 }
 
-/// Between what changes and why.
-pub(super) fn dash() -> &'static str {
+/// In front of what was skipped, and between what changes and why.
+#[must_use]
+pub fn dash() -> &'static str {
     either("–", "-")
 }
 

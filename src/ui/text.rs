@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use anstyle::Style;
 
 use super::{BOLD, DIM, marks, styled};
+use crate::fix::Advice;
 
 /// The width to wrap at: the terminal's, at most 100; `None` if the output is not a terminal, and lines stay whole.
 #[must_use]
@@ -76,10 +77,69 @@ pub fn set_home(home: &str) {
     let _ = HOME.set(format!("{}/", home.trim_end_matches('/')));
 }
 
-/// What a command is for, padded to a size, and the command.
+/// Rows of a label and a text below each other: the labels in one column, each text wrapped beside it. A text that is one
+/// command, in backticks from end to end, is shown as what to type. An empty label continues the row above.
 #[must_use]
-pub fn command_row(what: &str, size: usize, command: &str) -> String {
-    columns(&[("  ", 2, DIM), (what, size, DIM)], &styled(BOLD, command), width())
+pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> String {
+    rows_within(width(), indent, rows)
+}
+
+fn rows_within<L: AsRef<str>, T: AsRef<str>>(
+    width: Option<usize>,
+    indent: usize,
+    rows: &[(L, T)],
+) -> String {
+    let size = rows.iter().map(|(label, _)| label.as_ref().chars().count()).max().unwrap_or_default() + 2;
+    let row = |(label, text): &(L, T)| {
+        let (label, text) = (label.as_ref(), text.as_ref());
+        let room = width.map(|width| width.saturating_sub(indent + size).max(20));
+        let lines = match Advice::from(text) {
+            Advice::Command(line) => {
+                wrap_command(&line, room).iter().map(|line| styled(BOLD, line)).collect()
+            }
+            Advice::Sentence(text) if width.is_some() => wrap(&with_short_paths(&text), room),
+            Advice::Sentence(text) => wrap(&text, room),
+        };
+        let (padding, below) = (size - label.chars().count(), indent + size);
+        let text = lines.join(&format!("\n{:below$}", ""));
+        format!("{:indent$}{}{:padding$}{text}", "", styled(DIM, label), "")
+    };
+    rows.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks a command line at blanks outside of quotes, so that a shell reads the lines as one command.
+fn wrap_command(line: &str, width: Option<usize>) -> Vec<String> {
+    let width = width.filter(|width| line.chars().count() > *width);
+    let Some(width) = width else { return vec![line.to_owned()] };
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for c in line.chars() {
+        match quote {
+            None if c == ' ' => {
+                words.push(String::new());
+                continue;
+            }
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            _ => {}
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    let mut words = words.into_iter();
+    let mut lines = Vec::new();
+    let mut line = words.next().unwrap_or_default();
+    for word in words {
+        if line.chars().count() + 1 + word.chars().count() + " \\".len() > width {
+            lines.push(format!("{line} \\"));
+            line = format!("  {word}");
+        } else {
+            line.extend([" ", &word]);
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 /// The text with `~` for the home directory and the unit's name, which is what `systemctl status` takes, for the path of
@@ -101,7 +161,8 @@ fn with_short_paths(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{with_short_paths, wrap};
+    use super::{rows_within, with_short_paths, wrap, wrap_command};
+    use crate::ui::safe::shown;
 
     #[test]
     fn the_cgroup_of_a_unit_is_shown_by_the_name_of_the_unit() {
@@ -122,5 +183,30 @@ mod tests {
     #[test]
     fn without_a_terminal_lines_stay_whole() {
         assert_eq!(wrap("a b c", None), ["a b c"]);
+    }
+
+    #[test]
+    fn labels_stand_in_one_column_and_texts_are_wrapped_beside_it() {
+        let text = |rows: &[(&str, &str)]| {
+            anstream::adapter::strip_str(&shown(&rows_within(Some(30), 2, rows))).to_string()
+        };
+        let seen = text(&[("Fix", "open a new terminal, or restart"), ("Verify", "`podman info`")]);
+        let wanted = "  Fix     open a new terminal,\n          or restart\n  Verify  podman info";
+        assert_eq!(seen, wanted);
+        let long = text(&[("Fix", "`sudo apt-get install --reinstall podman`")]);
+        let wanted = "  Fix  sudo apt-get install \\\n         --reinstall podman";
+        assert_eq!(long, wanted);
+    }
+
+    #[test]
+    fn a_command_is_broken_so_that_a_shell_reads_it_as_one() {
+        let line = "podman info --format '{{.Host.CgroupControllers}} {{.Host.Arch}}' --log-level debug";
+        let lines = wrap_command(line, Some(40));
+        assert!(lines.len() > 2, "{lines:?}");
+        let (last, broken) = lines.split_last().unwrap();
+        let broken: Vec<_> = broken.iter().map(|l| l.strip_suffix('\\').unwrap().trim()).collect();
+        assert_eq!([broken.as_slice(), &[last.trim()]].concat().join(" "), line);
+        assert!(lines.iter().any(|l| l.contains("}} {{")), "a quoted text stays whole: {lines:?}");
+        assert_eq!(wrap_command(line, None), [line]);
     }
 }

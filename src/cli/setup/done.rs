@@ -52,8 +52,7 @@ impl Setup {
                         "Stopped between two changes; nothing is half done."
                     };
                     out(&format!("\n{}", styled(YELLOW, text)));
-                    out(&step("Resume", "kind-wsl setup"));
-                    out(&step("Revert", "kind-wsl undo"));
+                    out(&ui::rows(2, &[("Resume", "`kind-wsl setup`"), ("Revert", "`kind-wsl undo`")]));
                 }
                 Exit::Interrupted
             }
@@ -72,8 +71,7 @@ impl Setup {
         out("");
         let facts = session.facts();
         if journal_state.verified.is_none() {
-            out(&step("Finish setup", "kind-wsl setup"));
-            out(&step("Undo", "kind-wsl undo"));
+            out(&ui::rows(2, &[("Finish setup", "`kind-wsl setup`"), ("Undo", "`kind-wsl undo`")]));
             return;
         }
         if self.resume.is_some() && facts.wsl.is_two() {
@@ -92,18 +90,18 @@ impl Setup {
 fn next_steps(session: &Session, facts: &Facts) -> String {
     let create = match (&facts.tools.kind, facts.tools.wrapped) {
         (None, _) => return labelled("", &format!("kind is not installed: run `{INSTALL}`")),
-        (Some(_), true) => "kind create cluster",
-        (Some(_), false) => "kind-wsl kind create cluster",
+        (Some(_), true) => "`kind create cluster`",
+        (Some(_), false) => "`kind-wsl kind create cluster`",
     };
-    let mut steps = vec![step("Create a cluster", create)];
+    let mut steps = vec![("Create a cluster", create)];
     if facts.tools.kubectl.is_some() {
-        steps.push(step("Use it", "kubectl get nodes"));
+        steps.push(("Use it", "`kubectl get nodes`"));
     }
-    steps.push(step("Check", "kind-wsl doctor"));
+    steps.push(("Check", "`kind-wsl doctor`"));
     if journal::exists(&session.host) {
-        steps.push(step("Undo", "kind-wsl undo"));
+        steps.push(("Undo", "`kind-wsl undo`"));
     }
-    steps.join("\n")
+    ui::rows(2, &steps)
 }
 
 /// That WSL stops, unless it was told not to.
@@ -146,8 +144,4 @@ fn path(global: &Global, session: &Session, facts: &Facts) -> Option<String> {
 
 fn labelled(label: &str, text: &str) -> String {
     columns(&[(label, label.len(), YELLOW)], text, ui::width())
-}
-
-fn step(what: &str, command: &str) -> String {
-    ui::command_row(what, 19, command)
 }

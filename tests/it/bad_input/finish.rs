@@ -88,8 +88,8 @@ fn the_summary_states_that_wsl_stops_unless_idle_was_set() {
 #[test]
 fn the_end_names_the_command_that_creates_a_cluster() {
     for (wrapper, command) in [
-        ("yes", "Create a cluster   kind create cluster"),
-        ("no", "Create a cluster   kind-wsl kind create cluster"),
+        ("yes", "Create a cluster  kind create cluster"),
+        ("no", "Create a cluster  kind-wsl kind create cluster"),
     ] {
         let case = Case::new(Layout::Modern).program("/usr/bin/kind");
         let flags = agreed().replace("--kind-wrapper no", &format!("--kind-wrapper {wrapper}"));

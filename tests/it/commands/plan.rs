@@ -48,7 +48,7 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
         ("changes, one restart of this distribution", [true, true, true]),
         ("Debian GNU/Linux 12", [false, true, true]),
         ("  5 skipped         shared-root, idle, cni, docker, nerdctl", [false, true, true]),
-        ("File diffs  kind-wsl plan --diff", [false, true, false]),
+        ("Details  kind-wsl plan --diff", [false, true, false]),
         ("+ dev:165536:65536", [false, false, true]),
         ("systemd        done", [false, false, true]),
         ("idle           skipped", [false, false, true]),
