@@ -84,11 +84,7 @@ pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> Str
     rows_within(width(), indent, rows)
 }
 
-fn rows_within<L: AsRef<str>, T: AsRef<str>>(
-    width: Option<usize>,
-    indent: usize,
-    rows: &[(L, T)],
-) -> String {
+fn rows_within<L: AsRef<str>, T: AsRef<str>>(width: Option<usize>, indent: usize, rows: &[(L, T)]) -> String {
     let size = rows.iter().map(|(label, _)| label.as_ref().chars().count()).max().unwrap_or_default() + 2;
     let row = |(label, text): &(L, T)| {
         let (label, text) = (label.as_ref(), text.as_ref());
