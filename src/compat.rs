@@ -1,7 +1,7 @@
 //! From which version on another program behaves in which way: `assets/compat.toml`.
 //!
-//! Each field is the fact of that name. A fact without a source, a date or a reader does not pass: the first two are
-//! refused by the parser, the last by the compiler.
+//! Each field is the fact of that name. The parser refuses a fact without a source or a date, the compiler one
+//! without a reader.
 
 use std::sync::LazyLock;
 
@@ -28,7 +28,7 @@ pub(crate) struct Compat {
     /// The versions of the other programs that kind or podman works with.
     pub(crate) minimum: Minimum,
     pub(crate) debian: Debian,
-    /// What the releases of distributions carry, for images whose package lists are still empty.
+    /// Package versions of distribution releases, for images whose package lists are still empty.
     pub(crate) carried: Vec<Carried>,
 }
 
@@ -135,7 +135,7 @@ impl Fact {
         *version >= self.since && self.before.as_ref().is_none_or(|before| version < before)
     }
 
-    /// Whether it is known to be true; of an unknown version nothing is.
+    /// Whether it is known to be true; false for an unknown version.
     pub(crate) fn is_known_of(&self, version: Option<&Version>) -> bool {
         version.is_some_and(|version| self.is_true_of(version))
     }
@@ -275,12 +275,12 @@ impl TryFrom<CarriedEntry> for Carried {
     }
 }
 
-/// What a release of a distribution carries of a package, if it is known.
+/// Returns the package version in a release of a distribution, if it is known.
 pub(crate) fn carried(distro: &str, release: Option<&Version>, package: &str) -> Option<&'static Carried> {
     COMPAT.carried.iter().find(|c| c.distro == distro && Some(&c.release) == release && c.package == package)
 }
 
-/// What the newest known release up to this one carries of a package.
+/// Returns the package version in the newest known release up to this one.
 pub(crate) fn newest_carried(distro: &str, release: &Version, package: &str) -> Option<&'static Version> {
     let is_one = |c: &&Carried| c.distro == distro && c.package == package && c.release <= *release;
     let newest = COMPAT.carried.iter().filter(is_one).max_by(|a, b| a.release.cmp(&b.release))?;

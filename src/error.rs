@@ -1,4 +1,4 @@
-//! The failure that a person sees, and the exit codes that a script sees.
+//! The failure shown to the user, and the exit codes for scripts.
 
 use std::error::Error;
 
@@ -34,13 +34,10 @@ pub enum Exit {
 /// A failure: what failed on which object, why, what to do.
 #[derive(Debug)]
 pub struct Failure {
-    /// What failed.
     pub text: String,
     /// Why, from the outside in.
     pub causes: Vec<String>,
-    /// What to do.
     pub hint: Option<String>,
-    /// What a script sees.
     pub exit: Exit,
 }
 
@@ -111,7 +108,7 @@ impl From<EngineError> for Failure {
             _ => Exit::Failed,
         };
         let mut failure = Self::of(&error, error.hint().map(|step| step.to_string()), exit);
-        // Where the first cause is that very file again, what the kernel says of it is enough.
+        // If the first cause names the same file again, the kernel's message is enough.
         if failure.causes.len() > 1 && error.names_its_file_twice() {
             failure.causes.remove(0);
         }

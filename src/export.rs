@@ -1,6 +1,6 @@
 //! Files that set up many machines: each installs one kind-wsl binary, pinned by its sha256, and runs its setup there.
 //!
-//! What a machine needs is decided on that machine, by the same engine as everywhere.
+//! Each machine decides which stages it needs, with the same engine.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,6 @@ use reqwest::Url;
 use crate::host::quote;
 use crate::version::Version;
 
-/// What the file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A POSIX shell script
@@ -70,8 +69,8 @@ pub struct TemplateVars {
     pub suite: Option<String>,
 }
 
-/// Whether a text can stand in every template. Letters of every script can; control characters and separators of lines,
-/// which YAML would change, cannot, nor `$`, which Ansible's command module expands in an argument.
+/// Whether every template can hold the text. Letters of every script are allowed. Control characters and line
+/// separators, which YAML would change, are not, nor is `$`, which Ansible's command module expands in an argument.
 #[must_use]
 pub fn is_printable(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || (matches!(c, ' '..='~') && c != '$'))
@@ -182,7 +181,7 @@ fn user_data(vars: &TemplateVars) -> String {
 }
 
 fn image(vars: &TemplateVars) -> String {
-    // What the building machine has is copied to where the user namespace of mmdebstrap can read it.
+    // mmdebstrap's user namespace cannot read every file of the building machine, so the binary is copied.
     let (copy, binary) = match &vars.binary {
         Binary::Url(_) => (":".to_owned(), vars.binary.clone()),
         Binary::Path(path) => {

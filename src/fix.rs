@@ -1,4 +1,4 @@
-//! What to do about a problem.
+//! Typed fixes for a problem.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum Fix {
     Command(String),
     /// A command line for Windows.
     Windows(String),
-    /// What a person has to do, as a part of a sentence; commands in it are in backticks.
+    /// An action of the user, as a part of a sentence; commands in it are in backticks.
     Manual(String),
 }
 
@@ -53,7 +53,7 @@ impl From<String> for Fix {
     }
 }
 
-/// What to do, as it is printed. As text, a command is what stands in backticks from end to end.
+/// The fix as printed. In text form, a command is a span in backticks from end to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// One command line that can be pasted into a shell as it is.

@@ -1,8 +1,8 @@
-//! What a person can do about an error.
+//! Advice for the user about an error.
 
 use std::fmt;
 
-/// Advice, and whether the command that failed has to be run again after it.
+/// Advice, and whether to run the failed command again after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextStep {
     Do(String),

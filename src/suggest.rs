@@ -1,4 +1,4 @@
-//! What a mistyped word was probably meant to be.
+//! Suggestions for mistyped words.
 
 /// Returns the candidate that is nearest to the word, if it is near enough.
 #[must_use]

@@ -50,6 +50,7 @@ mod signature;
 #[path = "../stages/mod.rs"]
 mod stages;
 mod structure;
+mod style;
 mod support;
 mod taste;
 mod verdicts;
