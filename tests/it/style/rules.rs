@@ -152,7 +152,12 @@ fn compiled() -> &'static HashMap<&'static str, Vec<Compiled>> {
             let (excluded, first) = words[0].clone();
             let is_plain = !excluded && first.iter().all(|word| !word.ends_with('*') && *word != "#");
             for first in if is_plain { first } else { vec![""] } {
-                compiled.entry(first).or_default().push((rule, words.clone(), instead, for_screens.is_some()));
+                compiled.entry(first).or_default().push((
+                    rule,
+                    words.clone(),
+                    instead,
+                    for_screens.is_some(),
+                ));
             }
         }
         compiled
