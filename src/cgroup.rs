@@ -1,4 +1,4 @@
-//! The cgroup hierarchy: what is mounted, and which controllers reach whom.
+//! The cgroup hierarchy: mounts, and the controllers available in each cgroup.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use crate::host::{Cmd, System};
 /// Where the hierarchy is mounted.
 pub const ROOT: &str = "/sys/fs/cgroup";
 
-/// The controllers that kind insists on (kind `pkg/cluster/internal/create/create.go`, `validateProvider`), and its node's
-/// entrypoint after it (kind `images/base/files/usr/local/bin/entrypoint`).
+/// The controllers that kind requires (kind `pkg/cluster/internal/create/create.go`, `validateProvider`), as does its
+/// node's entrypoint (kind `images/base/files/usr/local/bin/entrypoint`).
 pub const ESSENTIAL: [&str; 3] = ["cpu", "memory", "pids"];
 
-/// The controllers that the guide delegates, in its order.
+/// The controllers delegated by default.
 pub const WANTED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
-/// The hierarchy as systemd and the user manager see it.
+/// The hierarchy as seen by systemd and its user managers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {
     pub mounts: Mounts,
-    /// The cgroup that systemd has for its own, below `/sys/fs/cgroup`; empty for the root itself.
+    /// The root of systemd's tree, below `/sys/fs/cgroup`; empty for the root itself.
     pub systemd_root: String,
-    /// Our own cgroup: that of a session of `wsl.exe`.
+    /// The cgroup of kind-wsl: that of a session of `wsl.exe`.
     pub own: String,
     /// The cgroups from the root down to systemd's, the root first.
     pub chain: Vec<Level>,
-    /// The user manager's cgroup, where it runs.
+    /// The cgroup of the systemd user manager, if it is running.
     pub manager: Option<Level>,
     /// Whether `/sys/fs/cgroup` is a cgroup with limits, as in a cgroup namespace, and not the root of the kernel's
     /// hierarchy, which has neither `cgroup.type` nor `memory.current` (kernel `admin-guide/cgroup-v2.rst`).
@@ -39,16 +39,16 @@ pub struct Cgroup {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
     pub path: String,
-    /// `cgroup.controllers`: what its parent lets it have.
+    /// `cgroup.controllers`: the controllers that the parent enables for it.
     pub controllers: Vec<String>,
-    /// `cgroup.subtree_control`: what it lets its children have.
+    /// `cgroup.subtree_control`: the controllers that it enables for its children.
     pub enabled: Vec<String>,
 }
 
-/// What is mounted at and below `/sys/fs/cgroup`.
+/// The mounts at and below `/sys/fs/cgroup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mounts {
-    /// The file system type at `/sys/fs/cgroup` itself, the last mount counting.
+    /// The file system type at `/sys/fs/cgroup` itself, of the last mount.
     pub root: Option<String>,
     /// Controllers bound to a v1 hierarchy.
     pub v1: Vec<String>,
@@ -79,7 +79,7 @@ impl Mounts {
                 mounts.v1.extend(options.split(',').filter(|o| is_controller(o)).map(ToOwned::to_owned));
             }
         }
-        // A later mount hides what an earlier one had below the same point.
+        // A later mount hides the earlier ones at or below the same point.
         if mounts.root.as_deref() == Some("cgroup2") {
             mounts.unified = false;
         }
@@ -87,13 +87,13 @@ impl Mounts {
     }
 
     /// Whether v2 is at the root and no controller is bound to v1. A v1 hierarchy without controllers
-    /// (`name=systemd`) takes nothing away.
+    /// (`name=systemd`) does not matter.
     #[must_use]
     pub fn is_pure_v2(&self) -> bool {
         self.root.as_deref() == Some("cgroup2") && self.v1.is_empty()
     }
 
-    /// Whether v1 is in the way: its controllers are bound, or it left its tmpfs at the root.
+    /// Whether v1 interferes: controllers are bound to it, or its tmpfs is at the root.
     #[must_use]
     pub fn has_v1(&self) -> bool {
         !self.v1.is_empty() || self.root.as_deref() == Some("tmpfs")
@@ -104,7 +104,7 @@ impl fmt::Display for Mounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.root.as_deref() {
             Some("cgroup2") if self.v1.is_empty() => f.write_str("cgroup v2"),
-            Some("cgroup2") => write!(f, "cgroup v2, but v1 holds {}", self.v1.join(", ")),
+            Some("cgroup2") => write!(f, "cgroup v2, but v1 has {}", self.v1.join(", ")),
             Some(other) if self.v1.is_empty() => {
                 write!(
                     f,
@@ -134,7 +134,7 @@ impl Level {
         })
     }
 
-    /// Which of `wanted` its parent does not let it have.
+    /// Returns the controllers of `wanted` that the parent does not enable.
     #[must_use]
     pub fn lacks(&self, wanted: &[&str]) -> Vec<String> {
         wanted.iter().filter(|w| !self.controllers.iter().any(|c| c == *w)).map(|&w| w.to_owned()).collect()
@@ -161,16 +161,16 @@ impl Cgroup {
         Self { mounts, chain, manager: user_manager(system, uid), systemd_root, own, is_namespaced }
     }
 
-    /// Controllers that the uppermost cgroup lacks: no cgroup that this system sees can have them. Empty if a v1
-    /// hierarchy holds controllers.
+    /// Controllers that the topmost cgroup lacks, so that no visible cgroup can have them. Empty if a v1 hierarchy
+    /// has controllers.
     #[must_use]
     pub fn unavailable(&self) -> Vec<String> {
         let root = self.chain.first().filter(|_| self.mounts.v1.is_empty());
         root.map_or_else(Vec::new, |root| root.lacks(&WANTED))
     }
 
-    /// Controllers that the kernel offers at the root but that do not reach systemd, because a cgroup between
-    /// them does not pass them on. Empty also where there is nothing between.
+    /// Controllers that the kernel offers at the root but that do not reach systemd, because an ancestor cgroup does
+    /// not enable them.
     #[must_use]
     pub fn withheld(&self) -> Vec<String> {
         let (Some(first), Some(last)) = (self.chain.first(), self.chain.last()) else { return Vec::new() };
@@ -179,19 +179,18 @@ impl Cgroup {
         last.lacks(&offered)
     }
 
-    /// Whether WSL keeps the distribution in a cgroup of its own without a cgroup namespace, as the pre-releases 2.9.8 to
-    /// 2.9.12 do (`[wsl2] isolateDistroCgroup`; WSL `src/linux/init/main.cpp`, commit 3701271dd). Seen from where
-    /// processes are, never from a version: systemd is in there, and before it runs the sessions are, while WSL's init
-    /// stays in the root.
+    /// Whether WSL keeps the distribution in a separate cgroup without a cgroup namespace, as the pre-releases 2.9.8
+    /// to 2.9.12 do (`[wsl2] isolateDistroCgroup`; WSL `src/linux/init/main.cpp`, commit 3701271dd). Detected by the
+    /// cgroups of processes, never by the version: systemd is in that cgroup, and before systemd the sessions are,
+    /// while WSL's init stays in the root.
     #[must_use]
     pub fn is_isolated(&self) -> bool {
         [&self.systemd_root, &self.own].iter().any(|path| path.starts_with("/wsl-user/"))
     }
 }
 
-/// The cgroup in which systemd's tree begins: PID 1's own without `init.scope`, where systemd puts itself, or
+/// The cgroup at the root of systemd's tree: PID 1's own without `init.scope`, where systemd puts itself, or
 /// `non-systemd`, where WSL 2.9.13 and later keep every process of a distribution without systemd.
-#[must_use]
 pub fn systemd_root(system: &dyn System) -> String {
     let own = system.text("/proc/1/cgroup").unwrap_or_default();
     let path = v2_path(&own).unwrap_or_default();
@@ -204,10 +203,10 @@ fn v2_path(text: &str) -> Option<&str> {
     text.lines().find_map(|l| l.strip_prefix("0::"))
 }
 
-/// The cgroup of the user's service manager, where it runs.
+/// Returns the cgroup of the systemd user manager, if it is running.
 ///
-/// The path is built on systemd's own root, since with WSL's isolation nothing is at `/sys/fs/cgroup/user.slice`;
-/// where the unit was moved to another slice, systemd is asked.
+/// The path starts at systemd's own root, because with WSL's isolation `/sys/fs/cgroup/user.slice` does not exist. If
+/// the unit was moved to another slice, systemd is queried.
 #[must_use]
 pub fn user_manager(system: &dyn System, uid: u32) -> Option<Level> {
     let unit = format!("user@{uid}.service");
@@ -251,6 +250,6 @@ mod tests {
              cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
         );
         assert!(!seen.is_pure_v2());
-        assert_eq!(seen.to_string(), "cgroup v2, but v1 holds memory");
+        assert_eq!(seen.to_string(), "cgroup v2, but v1 has memory");
     }
 }

@@ -22,7 +22,7 @@ pub struct CheckReport {
     pub status: Status,
     #[serde(rename = "evidence")]
     pub details: String,
-    /// What that means for kind; empty unless the check failed.
+    /// The consequence for kind; empty unless the check failed.
     #[serde(rename = "consequence")]
     pub effect: String,
     #[serde(flatten)]
@@ -39,19 +39,18 @@ impl CheckReport {
         !self.is_error() && !self.is_warning()
     }
 
-    /// Whether kind, or a cluster, fails on it.
+    /// Whether kind or a cluster fails because of it.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.status == Status::Error || self.is_blocked
     }
 
-    /// Whether it does not pass, and kind works, or may.
+    /// Whether the check did not pass although kind works, or may work.
     #[must_use]
     pub fn is_warning(&self) -> bool {
         matches!(self.status, Status::Warning | Status::Unknown)
     }
 
-    /// Runs a check, unless it was run before.
     #[must_use]
     pub fn of(context: &CheckContext<'_>, check: &'static Check) -> Self {
         let outcome = context.outcome(check);
@@ -67,7 +66,7 @@ impl CheckReport {
     }
 }
 
-/// Runs checks in their order; `report` hears of each at once.
+/// Runs the checks in order; `report` receives each result at once.
 pub fn run_checks(
     context: &CheckContext<'_>,
     checks: impl IntoIterator<Item = &'static Check>,
@@ -81,8 +80,8 @@ pub fn run_checks(
     checks.into_iter().map(run).collect()
 }
 
-/// What to do on this machine: of the stages that a setup is to run, those that have something to do. Without any the
-/// setup would end with "nothing to do".
+/// Returns the fix for this machine. Of the stages that a setup would run, it has those with something to do; without
+/// any, setup would end with "nothing to do".
 #[must_use]
 pub fn advice(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Advice {
     let had_fixes = !fixes.is_empty();
@@ -102,7 +101,7 @@ pub fn advice(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Advice {
     if had_fixes && left.is_empty() { Advice::from(NOT_BY_SETUP) } else { Advice::from(&left[..]) }
 }
 
-/// Those of the stages that have something to do. What cannot be planned is reported by the setup itself.
+/// Keeps the stages with something to do. Setup itself reports stages that cannot be planned.
 fn due(context: &CheckContext<'_>, stages: Vec<&'static Stage>) -> Vec<&'static Stage> {
     let only = stages.iter().map(|stage| stage.id.to_owned()).collect();
     let selection = StageSelection { only, ..StageSelection::default() };
@@ -114,7 +113,7 @@ fn due(context: &CheckContext<'_>, stages: Vec<&'static Stage>) -> Vec<&'static 
     stages.into_iter().filter(|stage| is_due(stage)).collect()
 }
 
-/// Said if a check fails although every stage that could help is done.
+/// Shown if a check fails although every stage that could help is done.
 const NOT_BY_SETUP: &str =
     "Setup has already done what it can here. `kind-wsl report` collects the details for a bug report.";
 

@@ -3,16 +3,16 @@
 //!
 //! The layers, top to bottom; imports go only downwards:
 //!
-//! | layer | modules | what it is |
+//! | layer | modules | contents |
 //! | --- | --- | --- |
-//! | voice | `cli`, [`ui`], [`error`] | the command line, the faces, the text of failures |
-//! | engine | [`engine`], [`plan`], [`export`], [`doctor`] | the only caller of effects; the preview; files that set up many machines; reports of checks |
-//! | checks | [`checks`], [`explain`], [`fix`] | whether a machine meets its conditions; what a pasted error means and which checks confirm its cause; what to do about a problem |
-//! | stages | [`stages`], [`journal`], [`stage`] | what is made true, in which order; what was done |
-//! | knowledge | [`inspect`], [`provider`], `redact` | what a node's processes are; how the engines are asked; what of a machine is handed on |
-//! | start | [`boot`], [`assume`] | whether the distribution starts with the files as they will be; the machine after an update |
-//! | facts | [`facts`], [`windows`] | what the machine is; its Windows side |
-//! | change | [`change`] | the primitives: lenses on the machine |
+//! | interface | `cli`, [`ui`], [`error`] | the command line, the reporters, the text of failures |
+//! | engine | [`engine`], [`plan`], [`export`], [`doctor`] | the only code that applies changes; the preview; files that set up many machines; reports of checks |
+//! | checks | [`checks`], [`explain`], [`fix`] | checks of a machine; the meaning of a pasted error and the checks that confirm its cause; fixes |
+//! | stages | [`stages`], [`journal`], [`stage`] | the steps of a setup, in order; the record of a run |
+//! | knowledge | [`inspect`], [`provider`], `redact` | the processes of a node; how each engine is queried; redaction of reports |
+//! | start | [`boot`], [`assume`] | whether the distribution starts with the planned files; the machine after an update |
+//! | facts | [`facts`], [`windows`] | the state of the machine; its Windows side |
+//! | change | [`change`] | the primitive changes |
 //! | kernel | [`cgroup`] | the cgroup hierarchy that the kernel shows |
 //! | text | [`edit`], [`fetch`] | pure text editors; verified downloads |
 //! | machine | [`host`], [`next_step`] | files under a root, commands, users, time; advice on an error |

@@ -11,12 +11,11 @@ use crate::host::{Account, Cmd, FileKind, System};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
-    /// podman, as in the guide.
     #[default]
     Podman,
-    /// Docker Engine, with a daemon of the user's own.
+    /// Rootless Docker Engine.
     Docker,
-    /// nerdctl on a containerd of the user's own.
+    /// Rootless nerdctl with containerd.
     Nerdctl,
 }
 
@@ -27,8 +26,8 @@ impl Provider {
     /// All of them, the recommended one first.
     pub const ALL: [Self; 3] = [Self::Podman, Self::Docker, Self::Nerdctl];
 
-    /// As kind, the answers and the command line write it: `KIND_EXPERIMENTAL_PROVIDER` takes it
-    /// (kind `pkg/internal/runtime/runtime.go`).
+    /// The name for kind, in answers and on the command line: a value of `KIND_EXPERIMENTAL_PROVIDER` (kind
+    /// `pkg/internal/runtime/runtime.go`).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,10 +44,10 @@ impl fmt::Display for Provider {
     }
 }
 
-/// What kind reads, in the words that start it.
+/// The command that kind's documentation starts kind with.
 const WRAPPER: [&str; 7] = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"];
 
-/// A variable of the shell that leads away from the user's own session.
+/// A shell variable that leads away from the session of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Correction {
     /// `XDG_RUNTIME_DIR` or `DBUS_SESSION_BUS_ADDRESS`.
@@ -58,8 +57,9 @@ pub(crate) struct Correction {
     pub(crate) right: String,
 }
 
-/// What is wrong with the shell's way to the user's systemd: `XDG_RUNTIME_DIR` is another user's or `WSLg`'s, or the bus
-/// is another one. Empty if `/run/user/UID` is not the user's, because then there is nothing to correct it to.
+/// Returns the faults in the shell's path to the systemd user manager: `XDG_RUNTIME_DIR` is another user's or
+/// `WSLg`'s, or the bus is another one. Empty if `/run/user/UID` is not the user's, because then no correction is
+/// possible.
 pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction> {
     let run = user.runtime_dir();
     if !is_session_of(system, user) {
@@ -109,16 +109,16 @@ pub(crate) fn in_wrapper<'w>(words: impl IntoIterator<Item = &'w str>) -> Cmd {
     Cmd::new(WRAPPER[0], WRAPPER[1..].iter().copied().chain(words))
 }
 
-/// Whether there is a user manager to ask for the wrapper's scope; without one kind is started as it is.
+/// Whether a systemd user manager can create the wrapper's scope. Without one, kind is started directly.
 pub(crate) fn can_be_wrapped(system: &dyn System, user: &Account) -> bool {
     let init = system.text("/proc/1/comm").unwrap_or_default();
     init.trim() == "systemd" && system.exists(&format!("{}/bus", user.runtime_dir()))
 }
 
-/// What docker and nerdctl are asked, in kind's words (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
+/// The query for docker and nerdctl, as in kind (`pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
 pub(crate) const INFO: [&str; 3] = ["info", "--format", "{{json .}}"];
 
-/// The address of the user's own Docker.
+/// The address of rootless Docker.
 #[must_use]
 pub(crate) fn docker_host(user: &Account) -> String {
     format!("unix://{}/docker.sock", user.runtime_dir())

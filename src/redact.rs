@@ -1,5 +1,5 @@
-//! What of a recorded machine is handed on: of each file, answer and variable only what facts are read from, and no
-//! names of people. Whoever replays the rest sees the same machine.
+//! Redaction of a recorded machine: of each file, answer and variable, only the parts that facts are read from
+//! remain, without names of people. A replay gives the same facts.
 
 mod info;
 mod names;
@@ -16,11 +16,11 @@ use crate::version::Version;
 pub(crate) use info::info;
 pub(crate) use names::Names;
 
-/// Takes out of a recording what no fact is read from.
+/// Removes everything that no fact is read from.
 pub(crate) fn allow_listed(recording: &mut Recording, user: &str) {
     let links = recording.links.clone();
     let asked = |path: &Utf8Path| {
-        // A file behind a link is known by the name under which it is read.
+        // A file behind a link is recorded under the name by which it is read.
         links.iter().find(|(_, to)| *to == path).map_or_else(|| path.to_owned(), |(from, _)| from.clone())
     };
     recording.files.retain(|path, _| !path.starts_with("/var/lib/kind-wsl"));
@@ -33,7 +33,7 @@ pub(crate) fn allow_listed(recording: &mut Recording, user: &str) {
     }
     for (command, output) in &mut recording.commands {
         if let Some(output) = output {
-            // Whether a unit exists is in systemctl's complaint alone.
+            // Only the message of systemctl shows whether a unit exists.
             let is_read = command.starts_with("systemctl is-enabled ");
             let stderr = if is_read { std::mem::take(&mut output.stderr) } else { String::new() };
             *output = Output { code: output.code, stdout: answer(command, &output.stdout), stderr };
@@ -59,7 +59,7 @@ fn kernels(recording: &Recording) -> Vec<String> {
     configs.filter_map(kernel).filter(|path| !path.is_empty()).collect()
 }
 
-/// Whether a path was looked at because a file of the user's names it: a kernel, or a device or file system of fstab.
+/// Whether a path was read because a file of the user names it: a kernel, or a device or file system of fstab.
 fn is_named_by_user(path: &Utf8Path, kernels: &[String]) -> bool {
     const FIXED: [&str; 4] = ["/dev/net/tun", "/dev/fuse", "/dev/kmsg", "/dev/disk"];
     let is_device = path.starts_with("/dev") && !FIXED.contains(&path.as_str());
@@ -87,20 +87,20 @@ fn file(path: &Utf8Path, bytes: &[u8], user: &str) -> String {
             let kept = text.split('\0').filter(|pair| pair.starts_with("WSL2_USER_PROFILE="));
             kept.collect::<Vec<_>>().join("\0")
         }
-        // The kernel's own words.
+        // Kernel parameters.
         path if ["/proc/", "/sys/", "/lib/modules/", "/usr/lib/modules/"]
             .iter()
             .any(|d| path.starts_with(d)) =>
         {
             text.into_owned()
         }
-        // Whether it is the wrapper is seen by this word in it.
+        // This word distinguishes the wrapper.
         path if path.ends_with("/kind") && text.contains("kind-wsl") => "# kind-wsl\n".to_owned(),
         _ => keep(&|_| None),
     }
 }
 
-/// How a file is shown that setup edits; `None` for any other.
+/// How an edited file is shown; `None` for any other file.
 fn form(path: &Utf8Path) -> Option<Form> {
     match (path.as_str(), path.file_name()?) {
         ("/etc/wsl.conf", _) => Some(Form::WslConf),
@@ -116,7 +116,7 @@ fn form(path: &Utf8Path) -> Option<Form> {
     }
 }
 
-/// passwd(5): the IDs of everybody, the whole of the user.
+/// passwd(5): the IDs of all users, and the user's whole line.
 fn accounts(text: &str, user: &str) -> String {
     lines_of(text, |_, line| match line.split(':').collect::<Vec<_>>()[..] {
         [name, _, uid, gid, _, home, shell] if name == user => {
@@ -129,7 +129,7 @@ fn accounts(text: &str, user: &str) -> String {
     })
 }
 
-/// group(5): the IDs of all, and whether the user is in `docker`.
+/// group(5): the IDs of all groups, and whether the user is in `docker`.
 fn groups(text: &str, user: &str) -> String {
     lines_of(text, |_, line| match line.split(':').collect::<Vec<_>>()[..] {
         ["docker", _, gid, members] if is_number(gid) => {
@@ -172,7 +172,7 @@ fn mount(line: &str) -> Option<String> {
     is_one.then(|| format!("{kind} {point} {kind} {options} 0 0"))
 }
 
-/// What facts read of a command's answer.
+/// The part of a command's output that facts are read from.
 fn answer(command: &str, text: &str) -> String {
     let mut words = command.split(' ');
     let program = words.next().unwrap_or_default();
@@ -206,7 +206,7 @@ fn answer(command: &str, text: &str) -> String {
     }
 }
 
-/// The words of the first line that say which program it is, and which version.
+/// The words of the first line with the program's name and version.
 fn version(text: &str) -> String {
     const PROGRAMS: [&str; 10] = [
         "version",
@@ -229,7 +229,7 @@ fn version(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ") + "\n"
 }
 
-/// A variable: what it decides, or that it is set.
+/// A variable: its value if a decision depends on it, otherwise only that it is set.
 fn variable(name: &str, value: &str) -> String {
     match name {
         "PATH" => {
@@ -250,7 +250,7 @@ fn variable(name: &str, value: &str) -> String {
     }
 }
 
-/// The names in a directory that decide anything: how many profiles there are, and drop-ins.
+/// The names in a directory that a decision depends on: the number of profiles, and drop-ins.
 fn listed(dir: &Utf8PathBuf, names: Vec<String>) -> Vec<String> {
     if dir.file_name() == Some("Users") {
         let mut others = 0;

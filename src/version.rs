@@ -1,8 +1,7 @@
 //! Versions of the programs on a machine: podman, crun, kind, systemd, WSL, the kernel.
 //!
-//! Every one of them writes its version its own way (`4.3.1+ds1-8`, `6.6.87.2-microsoft-standard-WSL2`,
-//! `1.28`, `2.7.12.0`), and semver accepts few of these. What they share is a row of numbers at the start,
-//! and that row is all that a decision of ours ever rests on.
+//! Each program formats its version differently (`4.3.1+ds1-8`, `6.6.87.2-microsoft-standard-WSL2`, `1.28`,
+//! `2.7.12.0`), and semver accepts few of these. Decisions use only the leading numbers.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -13,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// A version as a program writes it, ordered by its leading row of numbers.
 ///
-/// Missing numbers count as zero, so `1.9 == 1.9.0 < 1.9.1 < 1.14.3 < 1.28`. What follows the numbers (a
-/// packaging revision, a kernel flavour, `-rc1`) is kept for display and **takes no part** in comparison,
-/// equality or hash.
+/// Missing numbers count as zero, so `1.9 == 1.9.0 < 1.9.1 < 1.14.3 < 1.28`. The rest (a packaging revision, a kernel
+/// flavor, `-rc1`) is kept for display and **ignored** by comparison, equality and hash.
 ///
 /// ```
 /// use kind_wsl::version::Version;
@@ -32,7 +30,7 @@ pub struct Version {
     numbers: Vec<u64>,
 }
 
-/// A text that does not begin with a number, so there is nothing to compare.
+/// The text does not begin with a number, so it cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a version: it does not begin with a number")]
 pub struct ParseVersionError(String);
@@ -44,19 +42,19 @@ impl Version {
         self.number(0)
     }
 
-    /// The second number, zero where there is none.
+    /// The second number, or zero.
     #[must_use]
     pub fn minor(&self) -> u64 {
         self.number(1)
     }
 
-    /// The number at `index`, zero where the version is shorter.
+    /// The number at `index`, or zero if the version is shorter.
     #[must_use]
     pub fn number(&self, index: usize) -> u64 {
         self.numbers.get(index).copied().unwrap_or(0)
     }
 
-    /// The leading numbers without what follows them: `4.3.1` of `4.3.1+ds1-8`.
+    /// The leading numbers without the rest: `4.3.1` of `4.3.1+ds1-8`.
     #[must_use]
     pub fn release(&self) -> String {
         dotted(&self.numbers)
@@ -84,8 +82,8 @@ impl<const N: usize> From<[u64; N]> for Version {
 impl FromStr for Version {
     type Err = ParseVersionError;
 
-    /// Reads the leading dotted numbers. Surrounding white space, a `v` in front (`v0.33.0`) and a Debian
-    /// epoch (`1:4.13+dfsg1`) are passed over.
+    /// Reads the leading dotted numbers. Surrounding white space, a leading `v` (`v0.33.0`) and a Debian epoch
+    /// (`1:4.13+dfsg1`) are skipped.
     fn from_str(text: &str) -> Result<Self, ParseVersionError> {
         let text = text.trim();
         let bare = text.strip_prefix('v').unwrap_or(text);
@@ -150,8 +148,8 @@ fn without_epoch(text: &str) -> &str {
     }
 }
 
-/// The numbers up to the first part that does not begin with a digit, or that does not end with one: of
-/// `257.13-1` these are 257 and 13. A number beyond 64 bits ends the row, too.
+/// The numbers up to the first part that does not begin with a digit, or that does not end with one: of `257.13-1`
+/// these are 257 and 13. A number of more than 64 bits also ends the list.
 fn leading_numbers(text: &str) -> Vec<u64> {
     let mut numbers = Vec::new();
     for part in text.split('.') {

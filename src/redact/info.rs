@@ -41,7 +41,7 @@ const DIRS: [&str; 9] =
 
 const HIDDEN: &str = "<hidden>";
 
-/// What may be handed on.
+/// Values that may be published.
 pub(crate) fn info(info: Value, names: &Names) -> Value {
     shown(names.value(info))
 }

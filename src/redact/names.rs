@@ -1,4 +1,4 @@
-//! Names of people and machines, replaced wherever they stand.
+//! Replaces names of people and machines.
 
 use camino::Utf8Path;
 use serde_json::Value;
@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::facts::Facts;
 use crate::host::{Account, System};
 
-/// Words that are also names of programs, packages and distributions: they are nobody's name, and facts are read from
-/// them.
+/// Words that are also names of programs, packages and distributions. They identify no person, and facts are read
+/// from them.
 const ORDINARY: [&str; 24] = [
     "root",
     "user",
@@ -35,7 +35,7 @@ const ORDINARY: [&str; 24] = [
     "host",
 ];
 
-/// What is replaced, and by what.
+/// The names and their replacements.
 pub(crate) struct Names {
     /// Paths: homes and profiles.
     paths: Vec<(String, &'static str)>,
@@ -79,7 +79,7 @@ impl Names {
         }
     }
 
-    /// The account without its names.
+    /// The account with its names replaced.
     pub(crate) fn account(&self, user: &Account) -> Account {
         let shell = user.shell.clone();
         let shell = if shell.starts_with("/bin/") || shell.starts_with("/usr/bin/") {
@@ -102,7 +102,7 @@ impl Names {
             Value::String(text) => Value::String(self.text(&text)),
             Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
             Value::Object(fields) => {
-                // Of keys, paths and command lines; the others are ours.
+                // Keys, paths and command lines; kind-wsl itself writes the others.
                 let key = |key: String| if key.contains(['/', ' ']) { self.text(&key) } else { key };
                 Value::Object(
                     fields.into_iter().map(|(name, value)| (key(name), self.value(value))).collect(),
@@ -112,14 +112,13 @@ impl Names {
         }
     }
 
-    /// A text with every name in it replaced.
     pub(crate) fn text(&self, text: &str) -> String {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         let goes_on = |after: &str| after.starts_with(is_part);
         let paths = self.paths.iter().fold(text.to_owned(), |text, (from, to)| {
             replaced(&text, from, to, &|_, after| goes_on(after) || after.starts_with('.'))
         });
-        // `/dev` is no one's directory.
+        // `/dev` belongs to no user.
         let is_top = |before: &str| before.strip_suffix('/').is_some_and(|above| !above.ends_with(is_part));
         self.words.iter().fold(paths, |text, (from, to)| {
             replaced(&text, from, to, &|before, after| {
@@ -129,7 +128,7 @@ impl Names {
     }
 }
 
-/// The text with every occurrence replaced, whatever its case, whose surroundings do not make it something else.
+/// Replaces every occurrence, in any case, unless its surroundings make it part of another word.
 fn replaced(text: &str, from: &str, to: &str, is_other: &dyn Fn(&str, &str) -> bool) -> String {
     let (lower, from) = (text.to_ascii_lowercase(), from.to_ascii_lowercase());
     let mut safe = String::with_capacity(text.len());

@@ -15,19 +15,26 @@ use extract::{Kind, Text};
 /// The parts that follow the rules.
 const ON: &[&str] = &[
     "docs/dev/style.md",
+    "src/cgroup",
     "src/compat",
+    "src/doctor",
     "src/error",
     "src/export",
     "src/fix",
+    "src/lib",
     "src/next_step",
+    "src/provider",
+    "src/redact",
     "src/suggest",
+    "src/version",
 ];
 
 /// Texts that may break a rule: file, part of the text, why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("src/redact/info.rs", "host arch buildahVersion", "a list of the fields of podman and docker info")];
 
 fn is_exception(text: &Text) -> bool {
-    EXCEPTIONS.iter().any(|(file, part, _)| text.file == *file && text.text.contains(part))
+    EXCEPTIONS.iter().any(|(file, part, _)| text.file == *file && text.content.contains(part))
 }
 
 /// `src/cli/setup.rs` → `src/cli`, `docs/dev/design.md` → `docs/dev`, `kind-wsl setup --help` → `kind-wsl`.
@@ -53,7 +60,7 @@ fn every_text_follows_the_style() {
         for (rule, words, instead) in rules::check(text) {
             *counts.entry(directory(&text.file)).or_default().entry(rule).or_default() += 1;
             if is_on {
-                let shown = text.text.replace('\n', " ");
+                let shown = text.content.replace('\n', " ");
                 let _ = writeln!(
                     report,
                     "{}:{}: {rule}: “{words}” → {instead}\n    {shown}",
@@ -75,7 +82,7 @@ fn each_planted_sentence_breaks_its_rule() {
     for (rule, kind, sentence) in planted::BROKEN {
         let is_help = rule == "R4";
         let file = if is_help { "kind-wsl --help" } else { "src/lib.rs" };
-        let text = Text { file: file.to_owned(), line: 1, kind, text: sentence.to_owned() };
+        let text = Text { file: file.to_owned(), line: 1, kind, content: sentence.to_owned() };
         let broken = rules::check(&text);
         assert!(
             broken.iter().any(|(found, ..)| *found == rule),
@@ -87,7 +94,7 @@ fn each_planted_sentence_breaks_its_rule() {
 #[test]
 fn plain_sentences_break_no_rule() {
     for (kind, sentence) in planted::FINE {
-        let text = Text { file: "src/lib.rs".to_owned(), line: 1, kind, text: sentence.to_owned() };
+        let text = Text { file: "src/lib.rs".to_owned(), line: 1, kind, content: sentence.to_owned() };
         assert_eq!(rules::check(&text), [], "{sentence}");
     }
 }
@@ -98,7 +105,7 @@ fn a_planted_text_is_found_in_every_kind_of_file() {
         /// Sets up
         /// a machine.
         fn f<'a>() { g("one \
-            two\n", '"', r#"three "four""#, b"five"); } // trailing
+            two\n", '"', r#"three "four" more"#, b"five"); } // trailing
         #[cfg(test)]
 mod tests {
     #[test]
@@ -107,11 +114,11 @@ mod tests {
     "##;
     let mut texts = Vec::new();
     extract::rust("src/lib.rs", source, &mut texts);
-    let found: Vec<_> = texts.iter().map(|text| (text.line, text.kind, text.text.as_str())).collect();
+    let found: Vec<_> = texts.iter().map(|text| (text.line, text.kind, text.content.as_str())).collect();
     let expected = [
         (2, Kind::Comment, "Sets up\na machine.\n"),
         (4, Kind::Screen, "one two\n"),
-        (5, Kind::Screen, "three \"four\""),
+        (5, Kind::Screen, "three \"four\" more"),
         (5, Kind::Screen, "five"),
         (5, Kind::Comment, "trailing\n"),
         (9, Kind::TestName, "it works"),

@@ -20,7 +20,7 @@ pub struct Text {
     pub file: String,
     pub line: usize,
     pub kind: Kind,
-    pub text: String,
+    pub content: String,
 }
 
 /// The files below `dir` with this extension.
@@ -74,7 +74,7 @@ pub fn rust(file: &str, source: &str, texts: &mut Vec<Text>) {
         if kind == Kind::TestName || !file.starts_with("tests/") {
             line += source[counted..at].matches('\n').count();
             counted = at;
-            texts.push(Text { file: file.to_owned(), line, kind, text });
+            texts.push(Text { file: file.to_owned(), line, kind, content: text });
         }
     };
     let bytes = source.as_bytes();
@@ -197,7 +197,7 @@ fn toml(file: &str, source: &str, texts: &mut Vec<Text>) {
             comment.push('\n');
         } else if !comment.is_empty() {
             let text = std::mem::take(&mut comment);
-            texts.push(Text { file: file.to_owned(), line: number, kind: Kind::Comment, text });
+            texts.push(Text { file: file.to_owned(), line: number, kind: Kind::Comment, content: text });
         }
     }
     let document = Document::parse(source).unwrap();
@@ -206,7 +206,7 @@ fn toml(file: &str, source: &str, texts: &mut Vec<Text>) {
     for (at, text) in strings.into_iter().filter(|(_, text)| text.contains(' ')) {
         // A line break of a multi-line value may be within a sentence.
         let text = text.replace('\n', " ");
-        texts.push(Text { file: file.to_owned(), line: line(at), kind: Kind::Screen, text });
+        texts.push(Text { file: file.to_owned(), line: line(at), kind: Kind::Screen, content: text });
     }
 }
 
@@ -244,10 +244,10 @@ fn markdown(file: &str, source: &str, texts: &mut Vec<Text>) {
         let is_fence = line.starts_with("```");
         let is_own =
             line.starts_with(['#', '|', '-', '*', '>']) || line.starts_with(|c: char| c.is_ascii_digit());
-        if line.is_empty() || is_fence || is_own {
-            if let Some((line, text)) = paragraph.take() {
-                texts.push(Text { file: file.to_owned(), line, kind: Kind::Docs, text });
-            }
+        if (line.is_empty() || is_fence || is_own)
+            && let Some((line, text)) = paragraph.take()
+        {
+            texts.push(Text { file: file.to_owned(), line, kind: Kind::Docs, content: text });
         }
         fence ^= is_fence;
         if !line.is_empty() && !is_fence && !fence {
@@ -266,13 +266,13 @@ fn help(mut command: clap::Command, name: &str, texts: &mut Vec<Text>) {
             file: format!("{name} --help"),
             line: number + 1,
             kind: Kind::Screen,
-            text: line.to_owned(),
+            content: line.to_owned(),
         });
     }
     let mut say = |text: Option<&clap::builder::StyledStr>| {
         if let Some(text) = text {
             let text = text.to_string().replace("\n\n", ".\u{20}");
-            texts.push(Text { file: format!("{name} --help"), line: 0, kind: Kind::Screen, text });
+            texts.push(Text { file: format!("{name} --help"), line: 0, kind: Kind::Screen, content: text });
         }
     };
     say(command.get_long_about().or(command.get_about()));

@@ -77,7 +77,7 @@ pub type Broken = (&'static str, String, &'static str);
 pub fn check(text: &Text) -> Vec<Broken> {
     let mut broken = Vec::new();
     if text.file.ends_with("--help") && text.line > 0 {
-        return vec![("R4", text.text.clone(), "at most 80 columns")];
+        return vec![("R4", text.content.clone(), "at most 80 columns")];
     }
     let words = words(text);
     for sentence in words.split(|word| is_end(word)) {
@@ -115,7 +115,7 @@ pub fn check(text: &Text) -> Vec<Broken> {
             ));
         }
     }
-    if text.kind == Kind::Screen && has_nested_parentheses(&text.text) {
+    if text.kind == Kind::Screen && has_nested_parentheses(&text.content) {
         broken.push(("R10", "( … ( … ) )".to_owned(), "one pair of parentheses"));
     }
     broken
@@ -177,7 +177,7 @@ fn fits((excluded, alternatives): &Alternatives, word: &str) -> bool {
 /// The words and punctuation of a text in lower case. Code is one word, each sentence starts with `^`.
 fn words(text: &Text) -> Vec<String> {
     let mut plain = String::new();
-    for (number, fenced) in text.text.split("```").enumerate() {
+    for (number, fenced) in text.content.split("```").enumerate() {
         if number % 2 == 1 {
             plain.push_str(" ¶ ");
             continue;
@@ -218,7 +218,9 @@ fn words(text: &Text) -> Vec<String> {
         {
             push("`");
         } else {
-            push(&core.to_lowercase().replace('’', "'"));
+            // "US spelling" is not "us".
+            let core = if core == "US" { core.to_owned() } else { core.to_lowercase() };
+            push(&core.replace('’', "'"));
         }
         chunk[at + core.len()..].chars().for_each(|c| push(c.encode_utf8(&mut [0; 4])));
     }
