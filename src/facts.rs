@@ -8,6 +8,7 @@ pub mod containers;
 pub mod distro;
 pub mod engines;
 pub mod kernel;
+pub mod path;
 pub mod subids;
 pub mod tools;
 pub mod user;

@@ -7,6 +7,7 @@ use super::{Check, CheckContext, Outcome, Run, Scope, all, check};
 use crate::cgroup::{ESSENTIAL, ROOT, WANTED};
 use crate::change::PostRestartCheck;
 use crate::facts::Facts;
+use crate::facts::path::{PathHint, needs_local_bin, path_hint};
 use crate::facts::subids::SUBIDS;
 use crate::fix::{command, setup, windows};
 use crate::host::{Cmd, FileKind};
@@ -14,7 +15,7 @@ use crate::provider::{Correction, corrections};
 use crate::stages::{controllers, packages, restart, subids, systemd};
 
 pub(super) static CHECKS: &[&Check] =
-    &[&USER, &MANAGER, &RUNTIME, &RUN_IN_TMP, &ALL_CONTROLLERS, &SHELL, &MAPPING];
+    &[&USER, &MANAGER, &RUNTIME, &RUN_IN_TMP, &ALL_CONTROLLERS, &SHELL, &LOCAL_BIN, &MAPPING];
 
 /// A check of the user's session, which root has none of.
 const fn of_user(id: &'static str, title: &'static str, run: Run) -> Check {
@@ -219,6 +220,25 @@ pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below th
     ))
 })
 .needs(const { &[&CONTROLLERS] });
+
+const IN_LOGIN: &str = "~/.local/bin is not in PATH of the login shell";
+
+static LOCAL_BIN: Check = of_user("local-bin", "~/.local/bin is in PATH", |c| {
+    if !needs_local_bin(c.facts) {
+        return Outcome::skipped("kind and kubectl are not in ~/.local/bin");
+    }
+    let Some(hint) = path_hint(c.system, c.facts) else {
+        return Outcome::ok("new terminals search ~/.local/bin");
+    };
+    let effect = "the shell does not find `kind` or `kubectl`, or finds others";
+    match (hint, hint.command()) {
+        (_, Some(line)) => Outcome::warning(IN_LOGIN, effect, command(line)).then("open a new terminal"),
+        (PathHint::NotInLogin(_), None) => {
+            Outcome::warning(IN_LOGIN, effect, "add it in a start file of your shell, then open a new terminal")
+        }
+        _ => Outcome::warning("~/.local/bin is not in PATH of this terminal", effect, "open a new terminal"),
+    }
+});
 
 pub(crate) static MAPPING: Check = all(
     "subids",

@@ -151,7 +151,7 @@ impl Setup {
             engine.setup(answers, chosen).map_err(failure)?
         };
         let RunOutcome::Restart(awaited) = &ended else {
-            return Ok(self.end(global, session, &ended));
+            return Ok(self.end(session, &ended));
         };
         let restarting = Restarting {
             session,

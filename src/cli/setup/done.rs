@@ -2,19 +2,16 @@
 
 use serde_json::json;
 
-use super::super::Global;
 use super::super::kind::INSTALL;
 use super::super::session::Session;
 use super::Setup;
 use crate::engine::RunOutcome;
 use crate::error::Exit;
 use crate::facts::Facts;
-use crate::host::{Cmd, System, is_aborted};
+use crate::facts::path::{PathHint, path_hint};
+use crate::host::is_aborted;
 use crate::journal;
 use crate::ui::{self, GREEN, YELLOW, columns, out, styled};
-
-/// How long the user's login shell may take to print its PATH, in seconds: its start files may do anything.
-const SHELL_SECONDS: u64 = 10;
 
 impl Setup {
     /// Nothing had to be changed.
@@ -28,7 +25,7 @@ impl Setup {
         }
     }
 
-    pub(super) fn end(&self, global: &Global, session: &Session, ended: &RunOutcome) -> Exit {
+    pub(super) fn end(&self, session: &Session, ended: &RunOutcome) -> Exit {
         if self.json {
             ui::json_line(match ended {
                 RunOutcome::Done { changed, verified } => {
@@ -39,7 +36,7 @@ impl Setup {
         }
         match ended {
             RunOutcome::Done { changed, verified } if !self.json => {
-                self.done(global, session, *changed, *verified);
+                self.done(session, *changed, *verified);
                 Exit::Done
             }
             RunOutcome::Done { .. } => Exit::Done,
@@ -59,7 +56,7 @@ impl Setup {
         }
     }
 
-    fn done(&self, global: &Global, session: &Session, changed: usize, verified: usize) {
+    fn done(&self, session: &Session, changed: usize, verified: usize) {
         // The journal knows what the runs before the restart did.
         let journal_state = journal::read(&session.host).unwrap_or_default();
         let total = if session.journal_state.is_interrupted() { journal_state.made } else { changed };
@@ -78,8 +75,10 @@ impl Setup {
             out(&format!("Close this window. In a new terminal of {}:", facts.wsl.distro()));
         }
         out(&next_steps(session, &facts));
-        let notes = [idle(&facts), path(global, session, &facts)];
-        let notes: Vec<String> = notes.into_iter().flatten().map(|note| labelled("Note: ", &note)).collect();
+        let path = path_hint(&session.host, &facts);
+        let notes = [idle(&facts), path.map(|hint| hint.text().to_owned())];
+        let mut notes: Vec<String> = notes.into_iter().flatten().map(|note| labelled("Note: ", &note)).collect();
+        notes.extend(path.and_then(PathHint::command).map(|line| format!("  {line}")));
         if !notes.is_empty() {
             out(&format!("\n{}", notes.join("\n")));
         }
@@ -111,35 +110,6 @@ fn idle(facts: &Facts) -> Option<String> {
             "WSL stops this distribution 15 s after the last terminal closes, and the cluster stops with it.";
         format!("{text} To keep it running: kind-wsl setup --only idle --idle")
     })
-}
-
-/// What to do for `~/.local/bin` to be found, if anything there is needed.
-fn path(global: &Global, session: &Session, facts: &Facts) -> Option<String> {
-    let user = &session.user;
-    let bin = user.home.join(".local/bin");
-    let is_in = |path: &str| path.split(':').any(|dir| dir.trim_end_matches('/') == bin);
-    let is_ours = facts.tools.wrapped || facts.tools.kubectl.as_ref().is_some_and(|k| k.starts_with(&bin));
-    if !is_ours {
-        return None;
-    }
-    let print = "printf '\\nPATH=%s\\n' \"$PATH\"";
-    let ask = Cmd::new(&user.shell, ["-l", "-i", "-c", print]).as_user(user);
-    let said = session.host.stdout_if_ok(&ask.timeout(std::time::Duration::from_secs(SHELL_SECONDS)));
-    let login = said.and_then(|said| said.lines().rev().find_map(|l| l.strip_prefix("PATH=").map(is_in)));
-    let now = || global.env.iter().any(|(name, value)| name == "PATH" && is_in(value));
-    match login {
-        Some(false) => {
-            let line = match user.shell.rsplit('/').next() {
-                Some("fish") => "fish_add_path ~/.local/bin",
-                Some("zsh") => "echo 'export PATH=\"$HOME/.local/bin:$PATH\"' >> ~/.zprofile",
-                _ => "echo 'export PATH=\"$HOME/.local/bin:$PATH\"' >> ~/.profile",
-            };
-            Some(format!("~/.local/bin is not in your PATH. Add it, then open a new terminal: {line}"))
-        }
-        // The helper's window says to open one anyway.
-        Some(true) if now() => None,
-        _ => Some("open a new terminal so that ~/.local/bin is in your PATH.".to_owned()),
-    }
 }
 
 fn labelled(label: &str, text: &str) -> String {
