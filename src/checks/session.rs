@@ -233,9 +233,11 @@ static LOCAL_BIN: Check = of_user("local-bin", "~/.local/bin is in PATH", |c| {
     let effect = "the shell does not find `kind` or `kubectl`, or finds others";
     match (hint, hint.command()) {
         (_, Some(line)) => Outcome::warning(IN_LOGIN, effect, command(line)).then("open a new terminal"),
-        (PathHint::NotInLogin(_), None) => {
-            Outcome::warning(IN_LOGIN, effect, "add it in a start file of your shell, then open a new terminal")
-        }
+        (PathHint::NotInLogin(_), None) => Outcome::warning(
+            IN_LOGIN,
+            effect,
+            "add it in a start file of your shell, then open a new terminal",
+        ),
         _ => Outcome::warning("~/.local/bin is not in PATH of this terminal", effect, "open a new terminal"),
     }
 });

@@ -30,7 +30,9 @@ impl PathHint {
             Self::NotInLogin(None) => {
                 "~/.local/bin is not in your PATH. Add it in a start file of your shell, then open a new terminal."
             }
-            Self::NotInTerminal | Self::Unknown => "Open a new terminal so that ~/.local/bin is in your PATH.",
+            Self::NotInTerminal | Self::Unknown => {
+                "Open a new terminal so that ~/.local/bin is in your PATH."
+            }
         }
     }
 
@@ -62,7 +64,8 @@ pub fn path_hint(system: &dyn System, facts: &Facts) -> Option<PathHint> {
     let bin = user.home.join(".local/bin");
     let has_bin = |path: &str| path.split(':').any(|dir| dir.trim_end_matches('/') == bin);
     // Of another user, PATH means nothing. sudo passes ours on (`is_carried` in `cli::session`).
-    let is_own = ["SUDO_USER", "USER"].iter().find_map(|name| system.env(name)).is_none_or(|name| name == user.name);
+    let is_own =
+        ["SUDO_USER", "USER"].iter().find_map(|name| system.env(name)).is_none_or(|name| name == user.name);
     let in_terminal = !is_own || system.env("PATH").is_some_and(|path| has_bin(&path));
     match login_path(system, user) {
         Some(path) if !has_bin(&path) => Some(PathHint::NotInLogin(line(system, user))),

@@ -77,7 +77,8 @@ impl Setup {
         out(&next_steps(session, &facts));
         let path = path_hint(&session.host, &facts);
         let notes = [idle(&facts), path.map(|hint| hint.text().to_owned())];
-        let mut notes: Vec<String> = notes.into_iter().flatten().map(|note| labelled("Note: ", &note)).collect();
+        let mut notes: Vec<String> =
+            notes.into_iter().flatten().map(|note| labelled("Note: ", &note)).collect();
         notes.extend(path.and_then(PathHint::command).map(|line| format!("  {line}")));
         if !notes.is_empty() {
             out(&format!("\n{}", notes.join("\n")));

@@ -79,7 +79,10 @@ fn a_directory_that_the_login_shell_does_not_search_is_named_with_the_line_for_t
         assert!(printed.contains("~/.local/bin is not in your PATH"), "{shell}: {seen:?}");
         assert!(printed.contains(&line), "{shell}: {seen:?}");
         let [verdict, details, fix] = local_bin(&case);
-        assert_eq!((verdict.as_str(), details.as_str()), ("doubtful", "~/.local/bin is not in PATH of the login shell"));
+        assert_eq!(
+            (verdict.as_str(), details.as_str()),
+            ("doubtful", "~/.local/bin is not in PATH of the login shell")
+        );
         assert!(shell == "nu" || fix == format!("run `{line}`, then open a new terminal"), "{shell}: {fix}");
     }
 }
