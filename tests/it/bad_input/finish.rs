@@ -100,7 +100,7 @@ fn the_line_for_bash_adds_the_directory_to_a_login_shell() {
         bash(&["-c", &format!("echo {line}")]);
         let path = bash(&["-l", "-i", "-c", "printf '\nPATH=%s\n' \"$PATH\""]);
         let bin = home.join(".local/bin");
-        assert!(path.contains(&format!("PATH={}:", bin)), "{files:?}: {path}");
+        assert!(path.contains(&format!("PATH={bin}:")), "{files:?}: {path}");
     }
 }
 
