@@ -1,6 +1,7 @@
 //! The command line: one command a file.
 
 mod assume;
+mod cluster;
 mod completions;
 mod crun;
 mod doctor;
@@ -93,6 +94,8 @@ enum Command {
     Report(report::Report),
     /// Run kind in a delegated scope, with the provider that was set up
     Kind(kind::KindCommand),
+    /// List, start and stop the clusters that kind created
+    Cluster(cluster::ClusterCommand),
     /// Generate shell completion scripts
     Completions(completions::Completions),
     /// List or download crun versions
@@ -297,6 +300,7 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Inspect(command) => command.run(global),
         Command::Report(command) => command.run(global),
         Command::Kind(command) => command.run(global),
+        Command::Cluster(command) => command.run(global),
         Command::Completions(command) => Ok(command.run()),
         Command::Crun(command) => command.run(global),
     }

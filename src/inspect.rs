@@ -4,6 +4,7 @@
 //! ([`node`]), pods from crictl in a node ([`pods`]). A provider that does not answer costs the names, not the tree.
 
 pub mod json;
+mod listing;
 pub mod node;
 mod notes;
 pub mod pods;
@@ -16,7 +17,7 @@ use camino::Utf8Path;
 use crate::cgroup::{Mounts, ROOT, systemd_root, user_manager};
 use crate::host::{Account, System};
 
-pub use node::{Condition, Node, Requirement};
+pub use node::{Condition, Node, PublishedPort, Requirement};
 pub use pods::Pods;
 pub use process::{ProcessInfo, UserMap};
 pub use tree::{CgroupNode, Tree};

@@ -23,6 +23,7 @@ pub mod cgroup;
 pub mod change;
 pub mod checks;
 pub mod cli;
+pub mod cluster;
 mod compat;
 pub mod doctor;
 pub mod edit;

@@ -8,14 +8,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Global;
+use super::cluster::provider;
 use super::session::Session;
 use crate::error::{Exit, Failure};
-use crate::host::{Account, System, accounts};
+use crate::host::{Account, accounts};
 use crate::inspect::json::CgroupJson;
 use crate::inspect::view::{Options, TreeView};
 use crate::inspect::{Condition, Inspection, Node, Pods, UserMap, node};
 use crate::provider::Provider;
-use crate::stage::Answers;
 use crate::suggest::did_you_mean;
 use crate::ui::{self, BOLD, DIM, GREEN, RED, VERSION, YELLOW, cgroups, columns, json_whole, out, styled};
 
@@ -148,12 +148,6 @@ struct User<'s> {
     node: &'s str,
     #[serde(flatten)]
     map: UserMap,
-}
-
-/// The provider that kind would use: from the environment, otherwise from the setup.
-fn provider(session: &Session) -> Provider {
-    let set = session.host.env("KIND_EXPERIMENTAL_PROVIDER").and_then(|name| name.parse().ok());
-    set.unwrap_or_else(|| Answers(session.journal_state.answers.clone()).provider())
 }
 
 /// The whole terminal: the tree may be wider than sentences should be.

@@ -1,25 +1,16 @@
 //! The nodes of kind's clusters: the provider lists them, the tree shows where they are, and each is checked for what
 //! kind's entrypoint requires.
 
-use std::io::ErrorKind;
-use std::time::Duration;
-
 use camino::Utf8Path;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::process::{UserMap, short_ids};
 use super::tree::{CgroupType, Tree};
 use crate::cgroup::{ESSENTIAL, user_manager};
 use crate::facts::kernel::OPEN_FILES;
-use crate::host::{Account, Cmd, HostError, Output, System};
-use crate::provider::{Provider, docker_host};
+use crate::host::{Account, System};
 
-/// A provider that takes longer hangs: its daemon, or its store's lock.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// The label that kind gives its containers (kind `pkg/cluster/constants`, `pkg/cluster/internal/providers/*/constants.go`).
-pub const CLUSTER: &str = "io.x-k8s.kind.cluster";
-const ROLE: &str = "io.x-k8s.kind.role";
+pub use super::listing::{CLUSTER, list};
 
 /// A container that is a node of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,8 +32,22 @@ pub struct Node {
     pub at: Option<usize>,
     #[serde(skip)]
     pub users: Vec<UserMap>,
+    /// When the container was created, in seconds since 1970.
+    #[serde(skip)]
+    pub created: Option<i64>,
+    /// What the container publishes. docker and nerdctl list the ports of a running container only.
+    #[serde(skip)]
+    pub ports: Vec<PublishedPort>,
     /// What it requires; empty if it does not run.
     pub conditions: Vec<Condition>,
+}
+
+/// A port of the host that leads into a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublishedPort {
+    pub host_ip: String,
+    pub host_port: u16,
+    pub container_port: u16,
 }
 
 /// What kind's entrypoint and the kubelet require in a node.
@@ -236,105 +241,4 @@ pub(crate) fn pids_limits(system: &dyn System, user: &Account) -> Vec<(String, O
 /// Whether a cgroup is named after a container: its name has an ID of 64 hexadecimal digits.
 fn is_container(name: &str) -> bool {
     name.split(|c: char| !c.is_ascii_hexdigit()).any(|part| part.len() == 64)
-}
-
-/// Asks the provider for every node, running or not.
-///
-/// # Errors
-/// Why the provider did not answer.
-pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<Vec<Node>, String> {
-    // docker's `json` is one object a line; podman's template would leave the labels without their names.
-    let format = if provider == Provider::Podman { "json" } else { "{{json .}}" };
-    let label = format!("label={CLUSTER}");
-    let args = ["ps", "--all", "--no-trunc", "--filter", &label, "--format", format];
-    let mut cmd = Cmd::new(provider.name(), args).as_user(user).timeout(TIMEOUT);
-    if provider == Provider::Docker {
-        let told = system.env("DOCKER_HOST").filter(|host| !host.is_empty());
-        cmd = cmd.with_env("DOCKER_HOST", &told.unwrap_or_else(|| docker_host(user)));
-    }
-    match system.run_readonly(&cmd) {
-        Ok(Output { code: 0, stdout, .. }) => {
-            parse(&stdout).ok_or_else(|| format!("{provider} ps printed no JSON"))
-        }
-        Ok(output) => {
-            let said = output.complaint().unwrap_or("nothing");
-            Err(format!("{provider} ps ended with exit code {}: {said}", output.code))
-        }
-        Err(HostError::TimedOut { seconds, .. }) => {
-            Err(format!("{provider} did not answer within {seconds} s"))
-        }
-        Err(HostError::Start { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            Err(format!("{provider} is not installed"))
-        }
-        Err(HostError::Start { source, .. }) => Err(format!("{provider} cannot be started: {source}")),
-        Err(e) => Err(e.to_string()),
-    }
-}
-
-/// One array of objects (podman), or an object a line (docker, nerdctl).
-fn parse(said: &str) -> Option<Vec<Node>> {
-    let mut nodes = Vec::new();
-    for value in serde_json::Deserializer::from_str(said).into_iter::<Value>() {
-        match value.ok()? {
-            Value::Array(all) => nodes.extend(all.iter().map(node)),
-            Value::Null => {}
-            one => nodes.push(node(&one)),
-        }
-    }
-    nodes.retain(|node| !node.cluster.is_empty());
-    nodes.sort_by(|a, b| (&a.cluster, &a.name).cmp(&(&b.cluster, &b.name)));
-    Some(nodes)
-}
-
-fn node(value: &Value) -> Node {
-    let text = |keys: &[&str]| {
-        let found = keys.iter().find_map(|key| value.get(key));
-        match found {
-            Some(Value::Array(all)) => all.first().and_then(Value::as_str).unwrap_or_default().to_owned(),
-            Some(Value::String(text)) => text.clone(),
-            _ => String::new(),
-        }
-    };
-    let label = |name: &str| match value.get("Labels") {
-        Some(Value::Object(labels)) => {
-            labels.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-        }
-        Some(Value::String(labels)) => {
-            let value = |pair: &str| Some(pair.strip_prefix(name)?.strip_prefix('=')?.to_owned());
-            labels.split(',').find_map(value).unwrap_or_default()
-        }
-        _ => String::new(),
-    };
-    Node {
-        name: text(&["Names", "Name"]).trim_start_matches('/').to_owned(),
-        cluster: label(CLUSTER),
-        role: label(ROLE),
-        id: text(&["Id", "ID"]),
-        // nerdctl gives no State, and its Status is "Up" while it runs.
-        state: text(&["State", "Status"]),
-        ..Node::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Node, parse};
-
-    fn summary(said: &str) -> Vec<(String, String, String, String, bool)> {
-        let of = |n: &Node| (n.name.clone(), n.cluster.clone(), n.role.clone(), n.id.clone(), n.is_running());
-        parse(said).unwrap().iter().map(of).collect()
-    }
-
-    #[test]
-    fn the_output_of_every_provider_is_parsed() {
-        let node = |running| ("c-worker".into(), "c".into(), "worker".into(), "ab".into(), running);
-        let podman = r#"[{"Id":"ab","Names":["c-worker"],"State":"running","Labels":{"io.x-k8s.kind.cluster":"c","io.x-k8s.kind.role":"worker"}}]"#;
-        let docker = r#"{"ID":"ab","Names":"c-worker","State":"exited","Status":"Exited (137) 2 days ago","Labels":"x=y,io.x-k8s.kind.cluster=c,io.x-k8s.kind.role=worker"}"#;
-        let nerdctl = r#"{"ID":"ab","Names":"c-worker","Status":"Up","Labels":"io.x-k8s.kind.role=worker,io.x-k8s.kind.cluster=c"}"#;
-        assert_eq!(summary(podman), [node(true)]);
-        assert_eq!(summary(docker), [node(false)]);
-        assert_eq!(summary(&format!("{nerdctl}\n{nerdctl}\n")), [node(true), node(true)]);
-        assert_eq!((summary(""), summary("[]"), summary("null")), (vec![], vec![], vec![]));
-        assert_eq!(parse("Error: no"), None);
-    }
 }

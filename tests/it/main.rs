@@ -24,6 +24,7 @@ mod attacks;
 mod bad_input;
 mod boot;
 mod catalogue;
+mod cluster;
 mod commands;
 mod completions;
 mod corpus;

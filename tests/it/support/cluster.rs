@@ -174,8 +174,13 @@ impl Machine {
     }
 
     pub(crate) fn inspect(&self, args: &[&str]) -> Seen {
+        self.run(&[&["inspect"], args].concat())
+    }
+
+    /// Runs kind-wsl as `dev` would type it.
+    pub(crate) fn run(&self, args: &[&str]) -> Seen {
         let output = Command::new(env!("CARGO_BIN_EXE_kind-wsl"))
-            .args(["--root", self.root.as_str(), "--user", "dev", "inspect"])
+            .args(["--root", self.root.as_str(), "--user", "dev"])
             .args(args)
             .env_remove("KIND_EXPERIMENTAL_PROVIDER")
             .output()
