@@ -122,7 +122,11 @@ fn ports(value: Option<&Value>) -> Vec<PublishedPort> {
         let (host, inside) = word.trim().split_once("->")?;
         let (host_ip, host_port) = host.rsplit_once(':')?;
         let container_port = inside.split('/').next()?.parse().ok()?;
-        Some(PublishedPort { host_ip: host_ip.to_owned(), host_port: host_port.parse().ok()?, container_port })
+        Some(PublishedPort {
+            host_ip: host_ip.to_owned(),
+            host_port: host_port.parse().ok()?,
+            container_port,
+        })
     };
     match value {
         Some(Value::Array(all)) => all.iter().filter_map(object).flatten().collect(),
@@ -150,7 +154,8 @@ mod tests {
         let docker = r#"{"CreatedAt":"2026-11-28 07:00:00 +0000 UTC","Labels":"io.x-k8s.kind.cluster=c","Ports":"53/udp, 127.0.0.1:38173->6443/tcp"}"#;
         let node = &parse(docker).unwrap()[0];
         assert_eq!((node.created, &node.ports), (Some(1_795_849_200), &vec![api(38173)]));
-        let strange = r#"{"CreatedAt":"yesterday","Labels":"io.x-k8s.kind.cluster=c","Ports":"::1:99999->x, ->"}"#;
+        let strange =
+            r#"{"CreatedAt":"yesterday","Labels":"io.x-k8s.kind.cluster=c","Ports":"::1:99999->x, ->"}"#;
         assert_eq!((parse(strange).unwrap()[0].created, parse(strange).unwrap()[0].ports.len()), (None, 0));
     }
 

@@ -50,11 +50,13 @@ fn clusters_are_listed_with_their_state_port_and_autostart() {
     assert!(seen.stdout.ends_with("Start it: kind-wsl cluster start ha\n"), "{}", seen.stdout);
     assert!(seen.stdout.lines().all(|line| line.chars().count() <= 80), "{}", seen.stdout);
 
-    let document: Value =
-        serde_json::from_str(&machine.run(&["cluster", "list", "--json"]).stdout).unwrap();
+    let document: Value = serde_json::from_str(&machine.run(&["cluster", "list", "--json"]).stdout).unwrap();
     assert_eq!(document["provider"], "podman");
     let [dev, ha] = document["clusters"].as_array().unwrap().as_slice() else { panic!("{document}") };
-    assert_eq!((&dev["state"], &dev["autostart"], &dev["api"]["host_port"]), (&json!("running"), &json!(true), &json!(38173)));
+    assert_eq!(
+        (&dev["state"], &dev["autostart"], &dev["api"]["host_port"]),
+        (&json!("running"), &json!(true), &json!(38173))
+    );
     assert_eq!((&ha["state"], &ha["autostart"]), (&json!("partial"), &json!(false)));
     let order: Vec<&Value> = ha["nodes"].as_array().unwrap().iter().map(|node| &node["name"]).collect();
     assert_eq!(order, ["ha-external-load-balancer", "ha-control-plane", "ha-control-plane2", "ha-worker"]);
@@ -79,5 +81,9 @@ fn a_provider_that_does_not_answer_is_a_failure_and_not_an_empty_list() {
     machine.program("podman", "echo 'Error: database is locked' >&2; exit 125");
     let seen = machine.run(&["cluster", "list", "--json"]);
     assert_eq!((seen.code, seen.stdout.as_str()), (1, ""));
-    assert!(seen.stderr.contains("podman ps ended with exit code 125: Error: database is locked"), "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("podman ps ended with exit code 125: Error: database is locked"),
+        "{}",
+        seen.stderr
+    );
 }

@@ -35,13 +35,17 @@ impl ClusterList {
             return Ok(Exit::Done);
         }
         if clusters.is_empty() {
-            out(&format!("No clusters ({provider}). Create one: {}", styled(BOLD, "kind-wsl kind create cluster")));
+            out(&format!(
+                "No clusters ({provider}). Create one: {}",
+                styled(BOLD, "kind-wsl kind create cluster")
+            ));
             return Ok(Exit::Done);
         }
         let size = clusters.iter().map(|c| c.name.chars().count()).max().unwrap_or_default().max(7) + 2;
         let row = |name: &str, cells: [&str; 4], last: &str, style| {
             let [nodes, state, age, api] = cells;
-            let cells = [(name, size, BOLD), (nodes, 7, DIM), (state, 20, style), (age, 6, DIM), (api, 17, DIM)];
+            let cells =
+                [(name, size, BOLD), (nodes, 7, DIM), (state, 20, style), (age, 6, DIM), (api, 17, DIM)];
             out(&columns(&cells, last, None));
         };
         row("cluster", ["nodes", "state", "age", "API server"], "autostart", DIM);
@@ -54,7 +58,8 @@ impl ClusterList {
                     (format!("{running} of {} nodes run", cluster.nodes.len()), YELLOW)
                 }
             };
-            let api = cluster.api().map_or_else(|| "-".to_owned(), |p| format!("{}:{}", p.host_ip, p.host_port));
+            let api =
+                cluster.api().map_or_else(|| "-".to_owned(), |p| format!("{}:{}", p.host_ip, p.host_port));
             let nodes = cluster.nodes.len().to_string();
             let age = age(&session.host, cluster.created());
             let on = if autostart(cluster) { "on" } else { "off" };
@@ -62,7 +67,10 @@ impl ClusterList {
         }
         let stopped = clusters.iter().find(|cluster| cluster.state() != ClusterState::Running);
         if let Some(stopped) = stopped {
-            out(&format!("\nStart it: {}", styled(BOLD, &format!("kind-wsl cluster start {}", stopped.name))));
+            out(&format!(
+                "\nStart it: {}",
+                styled(BOLD, &format!("kind-wsl cluster start {}", stopped.name))
+            ));
         }
         Ok(Exit::Done)
     }
