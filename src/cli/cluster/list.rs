@@ -31,7 +31,9 @@ impl ClusterList {
             return Ok(Exit::Done);
         }
         if global.quiet {
-            clusters.iter().for_each(|cluster| out(&cluster.name));
+            for cluster in &clusters {
+                out(&cluster.name);
+            }
             return Ok(Exit::Done);
         }
         if clusters.is_empty() {
