@@ -27,6 +27,7 @@ import images
 from machine import Failed, launch
 
 sys.path.append(str(images.HERE.parent / "windows"))
+import frames  # noqa: E402
 import service  # noqa: E402
 import wine  # noqa: E402
 
@@ -168,7 +169,7 @@ class Backend(service.Backend):
         try:
             channel = self.machine.ensure(lambda: self.machine.connect(argv, request.user or "dev", directory, request.env, terminal=request.terminal))
         except (OSError, EOFError, Failed):  # Failed: the distribution does not start
-            raise service.Died from None
+            raise frames.Died from None
         ran.code = link.bridge(channel)
         return ran.code
 
@@ -232,7 +233,7 @@ class Windows:
     def serve(self, linux):
         """One program that Linux starts: joins /init of the machine to a wslhost.exe."""
         with linux, contextlib.suppress(OSError, EOFError):
-            parts = [service.read_exactly(linux, service.read_number(linux)) for _ in range(service.read_number(linux))]
+            parts = [frames.read_exactly(linux, frames.read_number(linux)) for _ in range(frames.read_number(linux))]
             words = [p.decode().partition("=")[::2] for p in parts]
             started = Started(next(v for k, v in words if k == "exe"), [v for k, v in words if k == "a"], ("job", "") in words)
             self.started.append(started)
@@ -245,7 +246,7 @@ class Windows:
             threading.Thread(target=feed, args=(linux, host), daemon=True).start()
             try:
                 while started.code is None:
-                    kind, data = service.read_frame(host)
+                    kind, data = frames.read_frame(host)
                     if kind == 3:
                         started.code = struct.unpack("<i", data)[0]
                     linux.sendall(struct.pack("<BI", kind, len(data)) + data)
@@ -334,7 +335,7 @@ def feed(linux, host):
     with contextlib.suppress(OSError):
         try:
             while True:
-                kind, data = service.read_frame(linux)
+                kind, data = frames.read_frame(linux)
                 host.sendall(struct.pack("<BI", kind, len(data)) + data)
         except (OSError, EOFError):
             host.sendall(struct.pack("<BI", 9, 0))

@@ -76,7 +76,7 @@ def refusals(check, stage):
         "a program without an absolute path": (stage.order(program="kind-wsl"), '--program "kind-wsl" is not'),
         "a program with a quote": (stage.order(program='/a"b'), "--program \"/a\"b\" is not"),
         "an unknown flag": ([*good, "--force", "yes"], 'unknown option "--force" of restart'),
-        "a flag twice": ([*good, "--id", "x"], "--id is there twice"),
+        "a flag twice": ([*good, "--id", "x"], "--id is given twice"),
     }
     with check(f"an invalid command line is refused with 2 before wsl.exe runs ({len(cases)} of them)") as saw, stage.reset():
         for name, (args, word) in cases.items():
