@@ -234,7 +234,7 @@ impl<'c> CheckContext<'c> {
             Status::Skipped => Some(outcome),
             Status::Error => {
                 let why = format!("needs `{}`: {}", need.id, outcome.details);
-                Some(Outcome { is_blocked: true, ..Outcome::skipped(why) })
+                Some(Outcome { blocked_by: Some(need.id), ..Outcome::skipped(why) })
             }
             Status::Ok | Status::Limited | Status::Warning | Status::Unknown => None,
         }
@@ -266,23 +266,56 @@ impl<'c> CheckContext<'c> {
     }
 }
 
-/// The checks of `doctor` by what they are about, in the order in which a failure hides the next.
-pub static GROUPS: [(&str, &[&Check]); 10] = [
-    ("WSL", wsl::CHECKS),
-    ("cgroup hierarchy", cgroup::CHECKS),
-    ("user session", session::CHECKS),
-    ("kernel", kernel::CHECKS),
-    ("podman", podman::CHECKS),
-    ("network", network::CHECKS),
-    ("images", images::CHECKS),
-    ("Docker and nerdctl", engine::CHECKS),
-    ("nodes", node::CHECKS),
-    ("kind", kind::CHECKS),
+/// What some checks are about: a line of `doctor`.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name in JSON.
+    pub id: &'static str,
+    pub title: &'static str,
+    lists: &'static [&'static [&'static Check]],
+    /// The checks whose details describe it while nothing is wrong.
+    summary: &'static [&'static Check],
+}
+
+impl Group {
+    pub fn checks(&self) -> impl Iterator<Item = &'static Check> {
+        self.lists.iter().flat_map(|checks| *checks).copied()
+    }
+
+    /// Whether the details of this check describe the group.
+    #[must_use]
+    pub fn is_summary(&self, id: &str) -> bool {
+        self.summary.iter().any(|check| check.id == id)
+    }
+}
+
+/// The checks of `doctor` by what they are about, in the order in which a failure causes the next.
+pub static GROUPS: [Group; 8] = [
+    group("wsl", "WSL", const { &[wsl::CHECKS] }, const { &[&wsl::WSL] }),
+    group("kernel", "Kernel and cgroups", const { &[cgroup::CHECKS, kernel::CHECKS] }, const { &[&cgroup::SYSTEMD, &cgroup::V2] }),
+    group("session", "User session", const { &[session::CHECKS] }, const { &[&session::MANAGER, &session::MAPPING] }),
+    group("engine", "Container engine", const { &[podman::CHECKS, engine::CHECKS] }, const { &[&podman::PODMAN, &podman::ALL_OF_CRUN, &engine::DOCKER, &engine::NERDCTL] }),
+    group("network", "Network", const { &[network::CHECKS] }, const { &[&network::IPTABLES_AND_MODULES] }),
+    group("images", "Images", const { &[images::CHECKS] }, const { &[&images::PROXY] }),
+    CLUSTERS,
+    group("kind", "kind", const { &[kind::CHECKS] }, const { &[&kind::KIND] }),
 ];
+
+/// The clusters that exist.
+pub const CLUSTERS: Group = group("clusters", "Clusters", const { &[node::CHECKS] }, const { &[&node::CLUSTERS] });
+
+const fn group(
+    id: &'static str,
+    title: &'static str,
+    lists: &'static [&'static [&'static Check]],
+    summary: &'static [&'static Check],
+) -> Group {
+    Group { id, title, lists, summary }
+}
 
 /// Every check of `doctor` in its order.
 pub fn doctor() -> impl Iterator<Item = &'static Check> {
-    GROUPS.iter().flat_map(|(_, checks)| *checks).copied()
+    GROUPS.iter().flat_map(Group::checks)
 }
 
 /// What has to hold after a setup.
@@ -347,7 +380,7 @@ mod tests {
         for check in [&NEEDS, &ABOVE] {
             let outcome = found(check);
             assert_eq!((outcome.status, outcome.details.as_str()), (Status::Skipped, "needs `fails`: no"));
-            assert!(outcome.is_blocked);
+            assert_eq!(outcome.blocked_by, Some("fails"));
         }
     }
 

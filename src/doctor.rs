@@ -1,13 +1,16 @@
 //! The checks as `doctor` and `verify` report them: each with the fix that has something to do on this machine.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::checks::cgroup::delegate;
-use crate::checks::{Check, CheckContext, Status};
-use crate::fix::{Advice, Fix};
+use crate::checks::kind::{IN_SHELL, IN_WRAPPER};
+use crate::checks::{CLUSTERS, Check, CheckContext, Group, Status};
+use crate::fix::{Advice, Fix, setup_line};
 use crate::plan::{Plan, StageSelection, Verdict};
 use crate::stage::Stage;
-use crate::stages::controllers;
+use crate::stages::{STAGES, controllers};
 
 /// The version of this form of reports.
 pub const SCHEMA: u32 = 1;
@@ -27,9 +30,11 @@ pub struct CheckReport {
     pub effect: String,
     #[serde(flatten)]
     pub fix: Advice,
-    /// Whether it is skipped because another check failed.
+    /// The check that failed, if this one is skipped because of it.
+    pub blocked_by: Option<&'static str>,
+    /// What a setup has to do about it, if that is all.
     #[serde(skip)]
-    pub is_blocked: bool,
+    setup: Option<(Vec<&'static Stage>, &'static str)>,
 }
 
 impl CheckReport {
@@ -42,7 +47,7 @@ impl CheckReport {
     /// Whether kind or a cluster fails because of it.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.status == Status::Error || self.is_blocked
+        self.status == Status::Error || self.blocked_by.is_some()
     }
 
     /// Whether the check did not pass although kind works, or may work.
@@ -54,51 +59,114 @@ impl CheckReport {
     #[must_use]
     pub fn of(context: &CheckContext<'_>, check: &'static Check) -> Self {
         let outcome = context.outcome(check);
+        let fixes = useful(context, outcome.fix);
         Self {
             id: check.id,
             title: check.title,
             status: outcome.status,
-            fix: advice(context, outcome.fix),
+            setup: match &fixes[..] {
+                [Fix::Stages(stages, flags)] => Some((stages.clone(), flags)),
+                _ => None,
+            },
+            fix: Advice::from(&fixes[..]),
             details: outcome.details,
             effect: outcome.effect,
-            is_blocked: outcome.is_blocked,
+            blocked_by: outcome.blocked_by,
         }
     }
 }
 
-/// Runs the checks in order; `report` receives each result at once.
+/// What all checks of a machine found, by what they are about.
+#[derive(Debug, Default)]
+pub struct Diagnosis {
+    pub groups: Vec<(&'static Group, Vec<CheckReport>)>,
+}
+
+/// How `kind create cluster` would end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CreationForecast {
+    Fails,
+    /// Only `kind-wsl kind create cluster` succeeds, or uses the provider that was chosen.
+    SucceedsWrapped,
+    Succeeds,
+    /// Nothing is wrong, but what the provider reports is unknown.
+    Unknown,
+}
+
+impl Diagnosis {
+    pub fn reports(&self) -> impl Iterator<Item = &CheckReport> {
+        self.groups.iter().flat_map(|(_, reports)| reports)
+    }
+
+    #[must_use]
+    pub fn count(&self, status: Status) -> usize {
+        self.reports().filter(|report| report.status == status).count()
+    }
+
+    /// Concludes from the errors, and from what kind reads of its provider. An error of a cluster that exists does not
+    /// prevent another cluster.
+    #[must_use]
+    pub fn forecast(&self) -> CreationForecast {
+        let mut others = self.groups.iter().filter(|(group, _)| group.id != CLUSTERS.id);
+        if others.any(|(_, reports)| reports.iter().any(|report| report.status == Status::Error)) {
+            return CreationForecast::Fails;
+        }
+        let is_ok = |check: &Check| self.reports().any(|r| r.id == check.id && r.status == Status::Ok);
+        match (is_ok(&IN_SHELL), is_ok(&IN_WRAPPER)) {
+            (true, _) => CreationForecast::Succeeds,
+            (false, true) => CreationForecast::SucceedsWrapped,
+            (false, false) => CreationForecast::Unknown,
+        }
+    }
+
+    /// Returns the setup that fixes all that a setup alone can fix, and how many of the failed checks those are.
+    #[must_use]
+    pub fn fix_all(&self) -> Option<(String, usize)> {
+        let failed = self.reports().filter(|r| matches!(r.status, Status::Warning | Status::Error));
+        let setups: Vec<_> = failed.filter_map(|report| report.setup.as_ref()).collect();
+        let is_due = |stage: &&Stage| setups.iter().any(|(stages, _)| stages.iter().any(|s| s.id == stage.id));
+        let stages: Vec<&Stage> = STAGES.iter().copied().filter(is_due).collect();
+        let flags: BTreeSet<&str> = setups.iter().map(|(_, flags)| *flags).collect();
+        let flags = flags.into_iter().filter(|flags| !flags.is_empty()).collect::<Vec<_>>().join(" ");
+        (!stages.is_empty()).then(|| (setup_line(&stages, &flags), setups.len()))
+    }
+}
+
+/// Runs checks in their order.
 pub fn run_checks(
     context: &CheckContext<'_>,
     checks: impl IntoIterator<Item = &'static Check>,
-    mut report: impl FnMut(&CheckReport),
 ) -> Vec<CheckReport> {
-    let run = |check| {
-        let found = CheckReport::of(context, check);
-        report(&found);
-        found
-    };
-    checks.into_iter().map(run).collect()
+    checks.into_iter().map(|check| CheckReport::of(context, check)).collect()
 }
 
-/// Returns the fix for this machine. Of the stages that a setup would run, it has those with something to do; without
-/// any, setup would end with "nothing to do".
+/// What to do on this machine.
 #[must_use]
 pub fn advice(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Advice {
+    Advice::from(&useful(context, fixes)[..])
+}
+
+/// Of the stages that a setup is to run, those that have something to do: without any, the setup would end with "nothing
+/// to do".
+fn useful(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Vec<Fix> {
     let had_fixes = !fixes.is_empty();
     let fit = |fix| match fix {
         // A setup cannot enable controllers that this system lacks.
-        Fix::Stages(stages) if stages.iter().any(|stage| stage.id == controllers::STAGE.id) => {
+        Fix::Stages(stages, flags) if stages.iter().any(|stage| stage.id == controllers::STAGE.id) => {
             match delegate(context.facts) {
-                Fix::Stages(_) => Some(Fix::Stages(due(context, stages))),
+                Fix::Stages(..) => Some(Fix::Stages(due(context, stages), flags)),
                 outside => Some(outside),
             }
         }
-        Fix::Stages(stages) => Some(Fix::Stages(due(context, stages))),
+        // With other answers than now.
+        Fix::Stages(stages, flags) if !flags.is_empty() => Some(Fix::Stages(stages, flags)),
+        Fix::Stages(stages, flags) => Some(Fix::Stages(due(context, stages), flags)),
         other => Some(other),
     };
-    let is_of_use = |fix: &Fix| !matches!(fix, Fix::Stages(stages) if stages.is_empty());
+    let is_of_use = |fix: &Fix| !matches!(fix, Fix::Stages(stages, _) if stages.is_empty());
     let left: Vec<_> = fixes.into_iter().filter_map(fit).filter(is_of_use).collect();
-    if had_fixes && left.is_empty() { Advice::from(NOT_BY_SETUP) } else { Advice::from(&left[..]) }
+    if had_fixes && left.is_empty() { vec![NOT_BY_SETUP.into()] } else { left }
 }
 
 /// Keeps the stages with something to do. Setup itself reports stages that cannot be planned.
@@ -206,7 +274,7 @@ mod tests {
         let facts = Facts::probe(&system, account());
         let answers = Answers::default();
         let context = CheckContext::new(&system, &facts, &answers);
-        for report in run_checks(&context, reachable(), |_| {}) {
+        for report in run_checks(&context, reachable()) {
             assert!(!report.details.is_empty() && !report.details.contains("crashed"), "{report:?}");
             let is_failure = matches!(report.status, Status::Warning | Status::Error);
             assert_eq!(is_failure, !report.effect.is_empty() && !report.fix.text().is_empty(), "{report:?}");

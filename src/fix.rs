@@ -10,8 +10,8 @@ use crate::stage::Stage;
 /// One thing to do about a problem.
 #[derive(Clone, Debug)]
 pub enum Fix {
-    /// A setup of these stages.
-    Stages(Vec<&'static Stage>),
+    /// A setup of these stages, with these flags.
+    Stages(Vec<&'static Stage>, &'static str),
     /// A command line that can be pasted into a shell as it is.
     Command(String),
     /// A command line for Windows.
@@ -22,13 +22,18 @@ pub enum Fix {
 
 /// A setup of these stages.
 pub(crate) fn setup<const N: usize>(stages: [&'static Stage; N]) -> Fix {
-    Fix::Stages(stages.into())
+    setup_with(stages, "")
 }
 
-/// The command line of a setup of these stages.
-pub(crate) fn setup_line(stages: &[&Stage]) -> String {
+/// A setup of these stages, with these flags.
+pub(crate) fn setup_with<const N: usize>(stages: [&'static Stage; N], flags: &'static str) -> Fix {
+    Fix::Stages(stages.into(), flags)
+}
+
+/// The command line of a setup of these stages, with these flags.
+pub(crate) fn setup_line(stages: &[&Stage], flags: &str) -> String {
     let ids: Vec<_> = stages.iter().map(|stage| stage.id).collect();
-    format!("kind-wsl setup --only {}", ids.join(","))
+    format!("kind-wsl setup --only {} {flags}", ids.join(",")).trim_end().to_owned()
 }
 
 /// A command line that can be pasted into a shell as it is.
@@ -95,12 +100,12 @@ impl fmt::Display for Advice {
 impl From<&[Fix]> for Advice {
     fn from(fixes: &[Fix]) -> Self {
         match fixes {
-            [Fix::Stages(stages)] => return Self::Command(setup_line(stages)),
+            [Fix::Stages(stages, flags)] => return Self::Command(setup_line(stages, flags)),
             [Fix::Command(line)] => return Self::Command(line.clone()),
             _ => {}
         }
         let part = |fix: &Fix| match fix {
-            Fix::Stages(stages) => format!("run `{}`", setup_line(stages)),
+            Fix::Stages(stages, flags) => format!("run `{}`", setup_line(stages, flags)),
             Fix::Command(line) => format!("run `{line}`"),
             Fix::Windows(line) => format!("in Windows: `{line}`"),
             Fix::Manual(text) => text.clone(),

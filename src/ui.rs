@@ -24,7 +24,7 @@ pub use json::{Json, VERSION, line as json_line, text as json_text, whole as jso
 pub use marks::set_charset;
 pub use plain::Plain;
 pub use safe::{one_line, visible};
-pub use term::Term;
+pub use term::{Spinner, Term};
 pub use text::{columns, rows, set_home, shorten, width, wrap};
 
 /// Headings.

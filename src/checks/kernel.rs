@@ -5,7 +5,7 @@ use crate::compat::COMPAT;
 use crate::facts::Wsl;
 use crate::facts::apparmor::profile_command;
 use crate::facts::kernel::{INOTIFY, KEYS, Module, OPEN_FILES, Propagation};
-use crate::fix::{command, setup, setup_line};
+use crate::fix::{command, setup, setup_with};
 use crate::provider::Provider;
 use crate::stages::{limits, packages, shared_root};
 
@@ -184,7 +184,7 @@ pub(crate) static LOW_PORTS: Check = check("ports", "a user may open the ports o
         None => Outcome::unknown(format!("{name} cannot be read")),
         Some(start) if *start <= 80 => Outcome::ok(format!("{name} is {start}")),
         Some(start) => Outcome::limited(format!("{name} is {start}"))
-            .then(command(format!("{} --privileged-ports yes", setup_line(&[&limits::STAGE])))),
+            .then(setup_with([&limits::STAGE], "--privileged-ports yes")),
     }
 });
 
@@ -195,7 +195,7 @@ static DMESG: Check = check("dmesg", "a user may read the kernel's messages", |c
         None => Outcome::unknown(format!("{name} cannot be read")),
         Some(0) => Outcome::ok(format!("{name} is 0")),
         Some(value) => Outcome::limited(format!("{name} is {value}: only root may read them"))
-            .then(command(format!("{} --dmesg yes", setup_line(&[&limits::STAGE])))),
+            .then(setup_with([&limits::STAGE], "--dmesg yes")),
     }
 });
 

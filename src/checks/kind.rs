@@ -16,7 +16,7 @@ use super::{Check, CheckContext, Cost, Outcome, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::compat::COMPAT;
 use crate::facts::engines::Info;
-use crate::fix::{command, setup, setup_line};
+use crate::fix::{Advice, Fix, command, setup, setup_with};
 use crate::host::{Cmd, Output};
 use crate::provider::{INFO, Provider, can_be_wrapped, docker_host, in_wrapper};
 use crate::stages::{packages, tools};
@@ -225,12 +225,12 @@ fn answers_as(c: &CheckContext<'_>, provider: Provider) -> bool {
     c.system.stdout_if_ok(&cmd).is_some_and(|said| said.starts_with(begin))
 }
 
-static IN_SHELL: Check = check("kind-shell", "kind accepts this machine, typed in this shell", |c| {
+pub(crate) static IN_SHELL: Check = check("kind-shell", "kind accepts this machine, typed in this shell", |c| {
     predicted(c, RunContext::Shell)
 })
 .cost(Cost::Probe);
 
-static IN_WRAPPER: Check = check("kind-wrapper", "kind accepts this machine inside `kind-wsl kind`", |c| {
+pub(crate) static IN_WRAPPER: Check = check("kind-wrapper", "kind accepts this machine inside `kind-wsl kind`", |c| {
     predicted(c, RunContext::Wrapper)
 })
 .cost(Cost::Probe);
@@ -269,12 +269,12 @@ fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
     Outcome::error(text, effect, fix)
 }
 
-static KIND: Check =
+pub(super) static KIND: Check =
     all("kind", "kind is installed and works with this provider", const { &[&KIND_VERSION, &PODMAN_LABELS] });
 
 pub(crate) static KIND_VERSION: Check = check("kind-version", "kind is installed", |c| {
     let Some(path) = &c.facts.tools.kind else {
-        return Outcome::error("kind is not installed", "no cluster can be created", command(install()));
+        return Outcome::error("kind is not installed", "no cluster can be created", install());
     };
     let Some(version) = kind_version(c, path.as_str()) else {
         let details = format!("{path} does not report its version");
@@ -290,8 +290,8 @@ fn kind_version(c: &CheckContext<'_>, path: &str) -> Option<Version> {
 }
 
 /// The setup that installs kind.
-fn install() -> String {
-    format!("{} --tools kind", setup_line(&[&tools::STAGE]))
+fn install() -> Fix {
+    setup_with([&tools::STAGE], "--tools kind")
 }
 
 pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its nodes in podman", |c| {
@@ -304,11 +304,11 @@ pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its 
             return Outcome::unknown(format!("{path} does not report its version"));
         };
         let details = format!("podman is {}, {path} is {}", podman.release(), kind.release());
-        let install = install();
+        let install = Advice::from(&[install()][..]);
         let reads = &COMPAT.kind.podman_6;
         let since = reads.since();
         let fix =
-            format!("install kind {since} or later instead of {path}, or remove it and run `{install}`");
+            format!("install kind {since} or later instead of {path}, or remove it and run {install}");
         Outcome::require(reads.is_true_of(&kind), details, "kind does not find its own nodes", fix)
     })
 })

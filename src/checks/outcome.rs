@@ -35,13 +35,13 @@ pub struct Outcome {
     pub effect: String,
     /// What to do, in this order.
     pub fix: Vec<Fix>,
-    /// Whether it is skipped because another check failed.
-    pub is_blocked: bool,
+    /// The check that failed, if this one is skipped because of it.
+    pub blocked_by: Option<&'static str>,
 }
 
 impl Outcome {
     pub(super) fn new(status: Status, details: impl Into<String>) -> Self {
-        Self { status, details: details.into(), effect: String::new(), fix: Vec::new(), is_blocked: false }
+        Self { status, details: details.into(), effect: String::new(), fix: Vec::new(), blocked_by: None }
     }
 
     pub(super) fn ok(details: impl Into<String>) -> Self {

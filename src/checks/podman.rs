@@ -8,7 +8,7 @@ use super::{Check, CheckContext, Cost, Outcome, Run, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::compat::{COMPAT, crun_floor};
 use crate::edit::table::decode;
-use crate::fix::{Fix, command, setup, setup_line};
+use crate::fix::{Fix, setup, setup_line, setup_with};
 use crate::host::Cmd;
 use crate::inspect::node;
 use crate::provider::Provider;
@@ -253,7 +253,7 @@ pub(crate) static CRUN_0: Check = of_podman("crun-0", "crun is not older than 1.
 
 /// A release with known faults. It works for most, so the fault is a warning.
 fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool) -> Outcome {
-    let fix = command(format!("{} --crun-version recommended", setup_line(&[&crun::STAGE])));
+    let fix = setup_with([&crun::STAGE], "--crun-version recommended");
     let effect = "containers or terminals can fail: this release has known faults";
     let kernel = &c.facts.kernel.release;
     with_crun(c, effect, fix, |crun| (!is_faulty(crun), format!(", on kernel {kernel}"))).warned()
@@ -287,7 +287,7 @@ fn to_overlay(c: &CheckContext<'_>) -> String {
     format!(
         "nothing has to be done; to change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \
          sees the images, containers and volumes in it) and then `{}`",
-        setup_line(&[&podman::STAGE, &verify::STAGE])
+        setup_line(&[&podman::STAGE, &verify::STAGE], "")
     )
 }
 

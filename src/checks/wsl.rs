@@ -26,7 +26,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &STARTS,
 ];
 
-static WSL: Check = check("wsl", "this is WSL 2, or another Linux", |c| {
+pub(super) static WSL: Check = check("wsl", "this is WSL 2, or another Linux", |c| {
     let facts = c.facts;
     match &facts.wsl {
         Wsl::No if facts.kernel.release.is_empty() => Outcome::unknown("the kernel's release cannot be read"),

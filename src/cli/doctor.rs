@@ -1,5 +1,7 @@
 //! `kind-wsl doctor`: what is wrong, what it means for kind, what to do.
 
+mod screen;
+
 use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
@@ -10,14 +12,14 @@ use super::prepare::Prepared;
 use super::report::Dossier;
 use super::session::Session;
 use crate::assume::{Assumed, Assumption};
-use crate::checks::{self, Check, CheckContext, RunContext, Status, predict};
-use crate::doctor::{CheckReport, SCHEMA, run_checks};
+use crate::checks::{self, Check, CheckContext, Group, RunContext, Status, predict};
+use crate::doctor::{CheckReport, Diagnosis, SCHEMA, run_checks};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{Recorder, System};
 use crate::stage::Answers;
 use crate::suggest::did_you_mean;
-use crate::ui::{self, BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, json_line, out, styled, width};
+use crate::ui::{self, BOLD, Detail, Spinner, json_line, out, styled};
 
 /// The flags of `doctor`.
 #[derive(Debug, Args)]
@@ -48,9 +50,8 @@ impl Doctor {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let checks = self.chosen()?;
         if self.list {
-            for check in checks {
-                out(&columns(&[(check.id, 16, BOLD)], check.title, width()));
-            }
+            let row = |check: &&Check| (styled(BOLD, check.id), check.title);
+            out(&ui::rows(0, &checks.iter().map(row).collect::<Vec<_>>()));
             return Ok(Exit::Done);
         }
         if let Some(path) = &self.facts {
@@ -80,36 +81,55 @@ impl Doctor {
             let after = assume::facts_after(&assumed, facts);
             let then = CheckContext::new(&assumed, &after, answers);
             let chosen = || checks.iter().copied().filter(|check| !check.is_probe());
-            let [before, then] = [&context, &then].map(|context| run_checks(context, chosen(), |_| {}));
+            let [before, then] = [&context, &then].map(|context| run_checks(context, chosen()));
             assume::show_checks(&assumed, &before, &then, self.json);
             return Exit::Done;
         }
         if !self.only.is_empty() {
             context = context.that_may_create();
         }
-        let mut reports = Vec::new();
-        for (group, in_group) in &checks::GROUPS {
-            let chosen: Vec<&'static Check> =
-                checks.iter().copied().filter(|check| in_group.iter().any(|c| c.id == check.id)).collect();
-            if self.only.is_empty() && !self.json && !global.quiet {
-                out(&styled(BOLD, group));
+        let (is_partial, detail) = (!self.only.is_empty(), global.detail());
+        let mut diagnosis = Diagnosis::default();
+        for group in &checks::GROUPS {
+            let is_chosen = |check: &&Check| checks.iter().any(|chosen| chosen.id == check.id);
+            let chosen: Vec<&'static Check> = group.checks().filter(is_chosen).collect();
+            if chosen.is_empty() {
+                continue;
             }
-            reports.extend(run_checks(&context, chosen, |report| {
-                if !self.json {
-                    show(report, global.quiet);
-                }
-            }));
+            let spinner = (!self.json).then(|| Spinner::new(&format!("checking: {}", group.title)));
+            let reports = run_checks(&context, chosen);
+            drop(spinner);
+            match (self.json, is_partial) {
+                (true, _) => {}
+                (_, true) => screen::show_checks(&reports),
+                (_, false) => screen::show_group(group, &reports, detail),
+            }
+            diagnosis.groups.push((group, reports));
         }
-        let count = |status| reports.iter().filter(|report| report.status == status).count();
-        let (errors, warnings) = (count(Status::Error), count(Status::Warning));
+        let errors = diagnosis.count(Status::Error);
         if self.json {
             let [shell, wrapper] = [RunContext::Shell, RunContext::Wrapper].map(|run| predict(&context, run));
+            let in_group = |(group, reports): &(&Group, Vec<CheckReport>)| {
+                let with_group = |report| {
+                    let mut value = json!(report);
+                    value["group"] = json!(group.id);
+                    value
+                };
+                reports.iter().map(with_group).collect::<Vec<_>>()
+            };
             json_line(json!({
-                "schema": SCHEMA, "checks": reports, "prediction": { "shell": shell, "wrapper": wrapper },
-                "wrong": errors, "doubtful": warnings
+                "schema": SCHEMA, "checks": diagnosis.groups.iter().flat_map(in_group).collect::<Vec<_>>(),
+                "prediction": { "shell": shell, "wrapper": wrapper },
+                "wrong": errors, "doubtful": diagnosis.count(Status::Warning),
+                "forecast": (!is_partial).then(|| diagnosis.forecast()),
+                "fix_all": diagnosis.fix_all().map(|(line, _)| line)
             }));
         } else {
-            out(&conclusion(errors, warnings, reports.len()));
+            let machine = if self.facts.is_some() { "the machine of this report" } else { "this machine" };
+            if !is_partial {
+                screen::show_forecast(diagnosis.forecast(), machine);
+            }
+            screen::show_counts(&diagnosis, if is_partial { Detail::Brief } else { detail });
         }
         if errors > 0 { Exit::Found } else { Exit::Done }
     }
@@ -128,42 +148,4 @@ impl Doctor {
         let wanted = |e: &&Check| self.only.is_empty() || self.only.iter().any(|id| id == e.id);
         Ok(all.into_iter().filter(wanted).collect())
     }
-}
-
-fn show(report: &CheckReport, quiet: bool) {
-    let (mark, style) = match report.status {
-        Status::Ok | Status::Limited => ("ok", GREEN),
-        Status::Warning => ("warning", YELLOW),
-        Status::Error => ("error", RED),
-        Status::Skipped => ("skipped", DIM),
-        Status::Unknown => ("unknown", YELLOW),
-    };
-    let is_bad = matches!(report.status, Status::Warning | Status::Error);
-    if quiet && !is_bad {
-        return;
-    }
-    let mut details = report.details.clone();
-    if let Some(line) = report.fix.command().filter(|_| report.status == Status::Limited) {
-        details = format!("{details}; to change this: `{line}`");
-    }
-    out(&columns(&[(mark, 8, style), (report.id, 16, BOLD)], &details, width()));
-    if is_bad {
-        let row = |label: &str, text: &str, style| {
-            out(&columns(&[("", 8, DIM), (label, 16, DIM)], &styled(style, text), width()));
-        };
-        row("effect", &report.effect, DIM);
-        row("fix", report.fix.text(), CYAN);
-    }
-}
-
-fn conclusion(errors: usize, warnings: usize, checks: usize) -> String {
-    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-    let style = if errors == 0 { GREEN } else { RED };
-    let found = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
-    let text = format!("\n{} in {}.", styled(style.bold(), &found), count(checks, "check"));
-    if errors == 0 {
-        return text;
-    }
-    let hint = "Run `kind-wsl setup` to fix these if it can; `kind-wsl plan` shows what it would do.";
-    format!("{text}\n{}", ui::wrap(hint, width()).join("\n"))
 }

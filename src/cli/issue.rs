@@ -154,7 +154,7 @@ impl Issue<'_> {
         let reports = checks::verify(provider)
             .filter(|check| may_ask || !check.is_probe())
             .map(|check| CheckReport::of(&self.context, check))
-            .filter(|report| report.status != Status::Skipped || report.is_blocked);
+            .filter(|report| report.status != Status::Skipped || report.blocked_by.is_some());
         let (passed, failed): (Vec<_>, Vec<_>) = reports.partition(CheckReport::passed);
         let (count, all) = (passed.len(), passed.len() + failed.len());
         let mut text =

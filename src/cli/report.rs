@@ -67,7 +67,7 @@ impl Report {
         let _ = Plan::make(&recorder, &facts, &answers, &StageSelection::default());
         // And what the checks look at that create nothing.
         let context = CheckContext::new(&recorder, &facts, &answers);
-        run_checks(&context, checks::doctor().filter(|check| !check.is_probe()), |_| {});
+        run_checks(&context, checks::doctor().filter(|check| !check.is_probe()));
         // What is handed on is made from what is handed on.
         let names = Names::probe(&session.host, &facts);
         let mut recording = recorder.into_recording();

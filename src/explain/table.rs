@@ -148,7 +148,7 @@ impl Symptom {
         match (&self.run, &self.stages[..]) {
             (Some(line), _) => Some(Fix::Command(line.clone())),
             (None, []) => None,
-            (None, stages) => Some(Fix::Stages(stages.to_vec())),
+            (None, stages) => Some(Fix::Stages(stages.to_vec(), "")),
         }
     }
 

@@ -48,7 +48,7 @@ pub fn unknown() -> &'static str {
 /// The widest mark and the gap behind it.
 #[must_use]
 pub fn room() -> usize {
-    if is_ascii() { 6 } else { 2 }
+    if is_ascii() { 5 } else { 2 }
 }
 
 /// In front of a line that is no change of its own, and between the parts of a line.
@@ -56,7 +56,12 @@ pub(super) fn dot() -> &'static str {
     either("·", "-")
 }
 
-/// In front of what was skipped, and between what changes and why.
+#[must_use]
+pub fn skipped() -> &'static str {
+    either("–", "[-]")
+}
+
+/// Between what changes and why.
 #[must_use]
 pub fn dash() -> &'static str {
     either("–", "-")

@@ -18,6 +18,19 @@ pub(super) fn marked(style: Style, text: &str) -> String {
     format!("{}{text}{}", escaped(style.render().to_string()), escaped(style.render_reset().to_string()))
 }
 
+/// Whether a style of ours is in it.
+pub(super) fn is_styled(text: &str) -> bool {
+    text.contains(MARK)
+}
+
+/// How many columns a text takes, without its styles.
+pub(super) fn size(text: &str) -> usize {
+    let mut parts = text.split(MARK);
+    let first = parts.next().unwrap_or_default();
+    let behind = |part: &str| part.split_once('m').map_or(0, |(_, text)| text.chars().count());
+    first.chars().count() + parts.map(behind).sum::<usize>()
+}
+
 /// Whether a terminal would do something else with it than show it: control characters of both sets, and the ones
 /// that turn the direction of a line or hide in it (Unicode 9, 23.2, 23.9; "Trojan Source", CVE-2021-42574).
 fn is_active(c: char) -> bool {

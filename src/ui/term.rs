@@ -29,6 +29,28 @@ pub struct Term {
     shape: Option<BarKind>,
 }
 
+/// A spinner on the last line of a terminal, until it is dropped.
+#[derive(Debug)]
+pub struct Spinner(ProgressBar);
+
+impl Spinner {
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let bar = ProgressBar::new_spinner().with_style(BarKind::Spinner.style());
+        bar.set_message(one_line(text));
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+const TICK: Duration = Duration::from_millis(120);
+
 /// What the bar measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BarKind {
@@ -44,6 +66,12 @@ impl BarKind {
             Self::Bytes => "  {spinner} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left",
             Self::Percent => "  {spinner} [{bar:24}] {percent:>3}% {wide_msg}",
         }
+    }
+
+    fn style(self) -> ProgressStyle {
+        let style = ProgressStyle::with_template(self.template());
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner()).progress_chars("=> ");
+        if marks::is_ascii() { style.tick_chars("-\\|/ ") } else { style }
     }
 }
 
@@ -65,16 +93,13 @@ impl Term {
     fn bar(&mut self, shape: BarKind) -> &ProgressBar {
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::no_length();
-            bar.enable_steady_tick(Duration::from_millis(120));
+            bar.enable_steady_tick(TICK);
             *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
             bar
         });
         if self.shape != Some(shape) {
             self.shape = Some(shape);
-            let style = ProgressStyle::with_template(shape.template())
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let style = if marks::is_ascii() { style.tick_chars("-\\|/ ") } else { style };
-            bar.set_style(style.progress_chars("=> "));
+            bar.set_style(shape.style());
         }
         bar
     }

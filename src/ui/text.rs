@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use anstyle::Style;
 
+use super::safe::{is_styled, size};
 use super::{BOLD, DIM, marks, styled};
 use crate::fix::Advice;
 
@@ -22,7 +23,7 @@ pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     for paragraph in text.lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            if !line.is_empty() && size(&line) + 1 + size(word) > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
@@ -58,10 +59,10 @@ pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>)
     let mut row = String::new();
     let mut indent = 0;
     for (text, size, style) in cells {
-        let pad = size.saturating_sub(text.chars().count());
+        let pad = size.saturating_sub(self::size(text));
         row.push_str(&styled(*style, text));
         row.extend(std::iter::repeat_n(' ', pad));
-        indent += size.max(&text.chars().count());
+        indent += *size.max(&self::size(text));
     }
     let last = if width.is_some() { with_short_paths(last) } else { last.to_owned() };
     let lines = wrap(&last, width.map(|w| w.saturating_sub(indent).max(20)));
@@ -84,11 +85,15 @@ pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> Str
     rows_within(width(), indent, rows)
 }
 
-fn rows_within<L: AsRef<str>, T: AsRef<str>>(width: Option<usize>, indent: usize, rows: &[(L, T)]) -> String {
-    let size = rows.iter().map(|(label, _)| label.as_ref().chars().count()).max().unwrap_or_default() + 2;
+fn rows_within<L: AsRef<str>, T: AsRef<str>>(
+    width: Option<usize>,
+    indent: usize,
+    rows: &[(L, T)],
+) -> String {
+    let first = rows.iter().map(|(label, _)| size(label.as_ref())).max().unwrap_or_default() + 2;
     let row = |(label, text): &(L, T)| {
         let (label, text) = (label.as_ref(), text.as_ref());
-        let room = width.map(|width| width.saturating_sub(indent + size).max(20));
+        let room = width.map(|width| width.saturating_sub(indent + first).max(20));
         let lines = match Advice::from(text) {
             Advice::Command(line) => {
                 wrap_command(&line, room).iter().map(|line| styled(BOLD, line)).collect()
@@ -96,9 +101,10 @@ fn rows_within<L: AsRef<str>, T: AsRef<str>>(width: Option<usize>, indent: usize
             Advice::Sentence(text) if width.is_some() => wrap(&with_short_paths(&text), room),
             Advice::Sentence(text) => wrap(&text, room),
         };
-        let (padding, below) = (size - label.chars().count(), indent + size);
+        let (padding, below) = (first - size(label), indent + first);
+        let label = if is_styled(label) { label.to_owned() } else { styled(DIM, label) };
         let text = lines.join(&format!("\n{:below$}", ""));
-        format!("{:indent$}{}{:padding$}{text}", "", styled(DIM, label), "")
+        format!("{:indent$}{label}{:padding$}{text}", "", "")
     };
     rows.iter().map(row).collect::<Vec<_>>().join("\n")
 }

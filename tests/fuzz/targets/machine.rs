@@ -344,7 +344,7 @@ fn doctor(input: &[u8]) -> Shape {
     answers.set("provider", provider.name());
     let context = CheckContext::new(&system, &facts, &answers);
     let mut shape = Shape::of(provider.name()).and(place);
-    for seen in run_checks(&context, CHECKS.iter().copied(), |_| {}) {
+    for seen in run_checks(&context, CHECKS.iter().copied()) {
         assert!(!seen.details.is_empty() && !seen.details.starts_with("this check crashed"), "{seen:?}");
         let is_failure = matches!(seen.status, Status::Warning | Status::Error);
         assert_eq!(is_failure, !seen.effect.is_empty() && !seen.fix.text().is_empty(), "{seen:?}");

@@ -19,7 +19,7 @@ fn contradictions(machine: &Machine, name: &str) -> Vec<String> {
     let (host, facts, answers) =
         (machine.host(FaultInjector::default()), machine.facts(), Answers::default());
     let context = CheckContext::new(&host, &facts, &answers);
-    let reports = run_checks(&context, doctor(), |_| {});
+    let reports = run_checks(&context, doctor());
     let of_explain = CheckContext::new(&host, &facts, &answers).of_any_provider();
     let mut wrong = Vec::new();
     for id in table().unwrap().symptoms.iter().map(|symptom| symptom.id) {
@@ -162,7 +162,7 @@ fn on_debian_11_overlayfs_is_allowed_and_ipv6_is_disabled() {
         presence(Id(64), &context),
         Some(Presence::Present("net.ipv6.conf.all.disable_ipv6 is 1".to_owned()))
     );
-    let reports = run_checks(&context, doctor(), |_| {});
+    let reports = run_checks(&context, doctor());
     let report = |id: &str| reports.iter().find(|report| report.id == id).unwrap();
     assert_eq!(report("overlay").status, Status::Ok);
     let ipv6 = report("ipv6");
