@@ -117,7 +117,7 @@ fn each_setting_that_was_lost_is_set_again_by_the_stage_that_sets_it() {
 fn one_check_alone_and_their_list() {
     let case = Case::new(Layout::Classic);
     let seen = case.run("doctor --only cgroup").expect(4, "");
-    assert!(seen.stdout.starts_with("error   cgroup "), "{}", seen.stdout);
+    assert!(seen.stdout.starts_with("[!!] cgroup "), "{}", seen.stdout);
     assert!(case.run("doctor --list").expect(0, "").stdout.contains("kind-wrapper"));
     case.run("doctor --only cgruop").expect(
         2,

@@ -141,7 +141,7 @@ fn no_container_is_started_if_its_cause_of_failure_is_known() {
     let case = case.file("/fake/kernel-lacks", "bridge\n");
     is_the_one(&case, "bridge-device", "wrong", "Unknown device type", "");
     let seen = case.run("doctor").stdout;
-    assert!(seen.contains("container       needs `bridge-device`: "), "{seen}");
+    assert!(seen.contains("[-]  skipped        container (bridge-device)\n"), "{seen}");
 }
 
 #[test]
