@@ -32,7 +32,7 @@ pub struct CheckReport {
     pub fix: Advice,
     /// The check that failed, if this one is skipped because of it.
     pub blocked_by: Option<&'static str>,
-    /// What a setup has to do about it, if that is all.
+    /// The stages and flags of the setup that fixes it, if a setup is enough.
     #[serde(skip)]
     setup: Option<(Vec<&'static Stage>, &'static str)>,
 }
@@ -76,7 +76,7 @@ impl CheckReport {
     }
 }
 
-/// What all checks of a machine found, by what they are about.
+/// The reports of all checks, by group.
 #[derive(Debug, Default)]
 pub struct Diagnosis {
     pub groups: Vec<(&'static Group, Vec<CheckReport>)>,
@@ -87,10 +87,10 @@ pub struct Diagnosis {
 #[serde(rename_all = "kebab-case")]
 pub enum CreationForecast {
     Fails,
-    /// Only `kind-wsl kind create cluster` succeeds, or uses the provider that was chosen.
+    /// Only `kind-wsl kind create cluster` succeeds, or only it uses the chosen provider.
     SucceedsWrapped,
     Succeeds,
-    /// Nothing is wrong, but what the provider reports is unknown.
+    /// No check failed, but the answer of the provider is unknown.
     Unknown,
 }
 
@@ -104,8 +104,8 @@ impl Diagnosis {
         self.reports().filter(|report| report.status == status).count()
     }
 
-    /// Concludes from the errors, and from what kind reads of its provider. An error of a cluster that exists does not
-    /// prevent another cluster.
+    /// Predicts from the errors and from the answer of the provider. An error in an existing cluster does not prevent
+    /// another cluster.
     #[must_use]
     pub fn forecast(&self) -> CreationForecast {
         let mut others = self.groups.iter().filter(|(group, _)| group.id != CLUSTERS.id);
@@ -120,7 +120,7 @@ impl Diagnosis {
         }
     }
 
-    /// Returns the setup that fixes all that a setup alone can fix, and how many of the failed checks those are.
+    /// Returns the setup that fixes every check that setup alone can fix, and their number.
     #[must_use]
     pub fn fix_all(&self) -> Option<(String, usize)> {
         let failed = self.reports().filter(|r| matches!(r.status, Status::Warning | Status::Error));
@@ -141,14 +141,13 @@ pub fn run_checks(
     checks.into_iter().map(|check| CheckReport::of(context, check)).collect()
 }
 
-/// What to do on this machine.
+/// Returns the advice for this machine.
 #[must_use]
 pub fn advice(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Advice {
     Advice::from(&useful(context, fixes)[..])
 }
 
-/// Of the stages that a setup is to run, those that have something to do: without any, the setup would end with "nothing
-/// to do".
+/// Keeps the stages with something to do. Without any, setup would end with "nothing to do".
 fn useful(context: &CheckContext<'_>, fixes: Vec<Fix>) -> Vec<Fix> {
     let had_fixes = !fixes.is_empty();
     let fit = |fix| match fix {

@@ -78,8 +78,8 @@ pub fn set_home(home: &str) {
     let _ = HOME.set(format!("{}/", home.trim_end_matches('/')));
 }
 
-/// Rows of a label and a text below each other: the labels in one column, each text wrapped beside it. A text that is one
-/// command, in backticks from end to end, is shown as what to type. An empty label continues the row above.
+/// Rows of a label and a text: the labels in one column, each text wrapped beside it. A text in backticks from end to end is
+/// one command. An empty label continues the row above.
 #[must_use]
 pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> String {
     rows_within(width(), indent, rows)
