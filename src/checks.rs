@@ -292,9 +292,24 @@ impl Group {
 /// The checks of `doctor` by what they are about, in the order in which a failure causes the next.
 pub static GROUPS: [Group; 8] = [
     group("wsl", "WSL", const { &[wsl::CHECKS] }, const { &[&wsl::WSL] }),
-    group("kernel", "Kernel and cgroups", const { &[cgroup::CHECKS, kernel::CHECKS] }, const { &[&cgroup::SYSTEMD, &cgroup::V2] }),
-    group("session", "User session", const { &[session::CHECKS] }, const { &[&session::MANAGER, &session::MAPPING] }),
-    group("engine", "Container engine", const { &[podman::CHECKS, engine::CHECKS] }, const { &[&podman::PODMAN, &podman::ALL_OF_CRUN, &engine::DOCKER, &engine::NERDCTL] }),
+    group(
+        "kernel",
+        "Kernel and cgroups",
+        const { &[cgroup::CHECKS, kernel::CHECKS] },
+        const { &[&cgroup::SYSTEMD, &cgroup::V2] },
+    ),
+    group(
+        "session",
+        "User session",
+        const { &[session::CHECKS] },
+        const { &[&session::MANAGER, &session::MAPPING] },
+    ),
+    group(
+        "engine",
+        "Container engine",
+        const { &[podman::CHECKS, engine::CHECKS] },
+        const { &[&podman::PODMAN, &podman::ALL_OF_CRUN, &engine::DOCKER, &engine::NERDCTL] },
+    ),
     group("network", "Network", const { &[network::CHECKS] }, const { &[&network::IPTABLES_AND_MODULES] }),
     group("images", "Images", const { &[images::CHECKS] }, const { &[&images::PROXY] }),
     CLUSTERS,
@@ -302,7 +317,8 @@ pub static GROUPS: [Group; 8] = [
 ];
 
 /// The clusters that exist.
-pub const CLUSTERS: Group = group("clusters", "Clusters", const { &[node::CHECKS] }, const { &[&node::CLUSTERS] });
+pub const CLUSTERS: Group =
+    group("clusters", "Clusters", const { &[node::CHECKS] }, const { &[&node::CLUSTERS] });
 
 const fn group(
     id: &'static str,

@@ -125,7 +125,8 @@ impl Diagnosis {
     pub fn fix_all(&self) -> Option<(String, usize)> {
         let failed = self.reports().filter(|r| matches!(r.status, Status::Warning | Status::Error));
         let setups: Vec<_> = failed.filter_map(|report| report.setup.as_ref()).collect();
-        let is_due = |stage: &&Stage| setups.iter().any(|(stages, _)| stages.iter().any(|s| s.id == stage.id));
+        let is_due =
+            |stage: &&Stage| setups.iter().any(|(stages, _)| stages.iter().any(|s| s.id == stage.id));
         let stages: Vec<&Stage> = STAGES.iter().copied().filter(is_due).collect();
         let flags: BTreeSet<&str> = setups.iter().map(|(_, flags)| *flags).collect();
         let flags = flags.into_iter().filter(|flags| !flags.is_empty()).collect::<Vec<_>>().join(" ");

@@ -225,15 +225,17 @@ fn answers_as(c: &CheckContext<'_>, provider: Provider) -> bool {
     c.system.stdout_if_ok(&cmd).is_some_and(|said| said.starts_with(begin))
 }
 
-pub(crate) static IN_SHELL: Check = check("kind-shell", "kind accepts this machine, typed in this shell", |c| {
-    predicted(c, RunContext::Shell)
-})
-.cost(Cost::Probe);
+pub(crate) static IN_SHELL: Check =
+    check("kind-shell", "kind accepts this machine, typed in this shell", |c| {
+        predicted(c, RunContext::Shell)
+    })
+    .cost(Cost::Probe);
 
-pub(crate) static IN_WRAPPER: Check = check("kind-wrapper", "kind accepts this machine inside `kind-wsl kind`", |c| {
-    predicted(c, RunContext::Wrapper)
-})
-.cost(Cost::Probe);
+pub(crate) static IN_WRAPPER: Check =
+    check("kind-wrapper", "kind accepts this machine inside `kind-wsl kind`", |c| {
+        predicted(c, RunContext::Wrapper)
+    })
+    .cost(Cost::Probe);
 
 fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
     let prediction = predict(c, run);
@@ -307,8 +309,7 @@ pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its 
         let install = Advice::from(&[install()][..]);
         let reads = &COMPAT.kind.podman_6;
         let since = reads.since();
-        let fix =
-            format!("install kind {since} or later instead of {path}, or remove it and run {install}");
+        let fix = format!("install kind {since} or later instead of {path}, or remove it and run {install}");
         Outcome::require(reads.is_true_of(&kind), details, "kind does not find its own nodes", fix)
     })
 })

@@ -141,7 +141,8 @@ fn show_plan(assumed: &Assumed<'_>, plans: [&Plan; 2], facts: [&Facts; 2], now: 
 
 /// Shows how the checks differ after the update.
 pub(super) fn show_checks(assumed: &Assumed<'_>, before: &[CheckReport], after: &[CheckReport], json: bool) {
-    let is_predicted = |report: &&CheckReport| report.status != Status::Unknown && report.blocked_by.is_none();
+    let is_predicted =
+        |report: &&CheckReport| report.status != Status::Unknown && report.blocked_by.is_none();
     let known: BTreeMap<_, _> = before.iter().map(|report| (report.id, report)).collect();
     let difference = |after: &CheckReport| {
         let before = known.get(after.id)?;

@@ -85,11 +85,7 @@ pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> Str
     rows_within(width(), indent, rows)
 }
 
-fn rows_within<L: AsRef<str>, T: AsRef<str>>(
-    width: Option<usize>,
-    indent: usize,
-    rows: &[(L, T)],
-) -> String {
+fn rows_within<L: AsRef<str>, T: AsRef<str>>(width: Option<usize>, indent: usize, rows: &[(L, T)]) -> String {
     let first = rows.iter().map(|(label, _)| size(label.as_ref())).max().unwrap_or_default() + 2;
     let row = |(label, text): &(L, T)| {
         let (label, text) = (label.as_ref(), text.as_ref());

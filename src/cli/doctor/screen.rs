@@ -40,8 +40,11 @@ pub(super) fn show_checks(reports: &[CheckReport]) {
 fn summary(group: &Group, reports: &[CheckReport]) -> String {
     let count = |status| reports.iter().filter(|report| report.status == status).count();
     let counts = [(count(Status::Error), "error"), (count(Status::Warning), "warning")];
-    let counts: Vec<_> =
-        counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what)).collect();
+    let counts: Vec<_> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| counted(count, what))
+        .collect();
     if !counts.is_empty() {
         return counts.join(", ");
     }
@@ -142,7 +145,8 @@ pub(super) fn show_counts(diagnosis: &Diagnosis, detail: Detail) {
     let count = |status| diagnosis.count(status);
     let (errors, warnings) = (count(Status::Error), count(Status::Warning));
     let others = [(count(Status::Unknown), "unknown"), (count(Status::Skipped), "skipped")];
-    let others: Vec<_> = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let others: Vec<_> =
+        others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
     let checks = counted(diagnosis.reports().count(), "check");
     out(&format!("{}, {} in {checks}{others}.", counted(errors, "error"), counted(warnings, "warning")));
