@@ -15,6 +15,7 @@ pub(crate) mod network;
 pub(crate) mod node;
 mod outcome;
 pub(crate) mod podman;
+mod registry;
 pub(crate) mod session;
 pub(crate) mod wsl;
 
@@ -31,6 +32,7 @@ pub(crate) use engine::DOCKER_COMMAND;
 pub(crate) use kind::PODMAN_LABELS;
 pub use kind::{Prediction, RunContext, predict};
 pub use outcome::{Outcome, Status};
+pub(crate) use registry::NODE_IMAGES;
 
 /// A condition that kind, or a cluster, needs.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub enum Cost {
     Read,
     /// It can create something: the first `podman info` creates the storage and settles its driver.
     Probe,
+    /// It asks a server, and runs only if the user asked for it.
+    OnRequest,
 }
 
 pub type Run = fn(&CheckContext<'_>) -> Outcome;
@@ -110,10 +114,10 @@ impl Check {
         }
     }
 
-    /// Whether it, a part of it or a check that it needs can create something.
+    /// Whether it, a part of it or a check that it needs can create something or asks a server.
     #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.cost == Cost::Probe || self.parts().iter().chain(self.needs).any(|check| check.is_probe())
+        self.cost != Cost::Read || self.parts().iter().chain(self.needs).any(|check| check.is_probe())
     }
 
     /// Why this machine is not one that the check is for.
@@ -146,6 +150,8 @@ pub struct CheckContext<'c> {
     provider: Option<Provider>,
     /// Whether a check may create something although podman was never used.
     may_create: bool,
+    /// The registry that may be asked, as in the name of an image.
+    registry: Option<String>,
     outcomes: RefCell<Vec<(&'static Check, Outcome)>>,
 }
 
@@ -165,6 +171,7 @@ impl<'c> CheckContext<'c> {
             answers,
             provider: Some(answers.provider()),
             may_create: false,
+            registry: None,
             outcomes: RefCell::default(),
         }
     }
@@ -179,6 +186,12 @@ impl<'c> CheckContext<'c> {
     #[must_use]
     pub fn that_may_create(self) -> Self {
         Self { may_create: true, ..self }
+    }
+
+    /// Checks that may ask this registry.
+    #[must_use]
+    pub fn that_may_ask(self, registry: String) -> Self {
+        Self { registry: Some(registry), ..self }
     }
 
     /// Whether a path exists, in words.
@@ -311,7 +324,12 @@ pub static GROUPS: [Group; 8] = [
         const { &[&podman::PODMAN, &podman::ALL_OF_CRUN, &engine::DOCKER, &engine::NERDCTL] },
     ),
     group("network", "Network", const { &[network::CHECKS] }, const { &[&network::IPTABLES_AND_MODULES] }),
-    group("images", "Images", const { &[images::CHECKS] }, const { &[&images::PROXY] }),
+    group(
+        "images",
+        "Images",
+        const { &[images::CHECKS, registry::CHECKS] },
+        const { &[&images::PROXY, &registry::REGISTRY] },
+    ),
     CLUSTERS,
     group("kind", "kind", const { &[kind::CHECKS] }, const { &[&kind::KIND] }),
 ];

@@ -8,6 +8,7 @@
 //! root certificates of the system.
 
 pub mod catalogue;
+mod der;
 mod download;
 mod error;
 mod fit;
@@ -15,6 +16,7 @@ mod http;
 mod parse;
 mod prefetch;
 mod proxy;
+mod reach;
 pub mod signature;
 mod text;
 mod verify;
@@ -30,6 +32,7 @@ pub use error::{FetchError, FileType, Transferred};
 pub use parse::RetryAfter;
 pub use prefetch::Fetcher;
 pub use proxy::ProxyFault;
+pub use reach::{RegistryFault, reach};
 pub use text::{fetch_signature, fetch_unverified, newest_release};
 pub use verify::{Missing, ProgramIdentity, check, check_program, missing_from, open_offline};
 

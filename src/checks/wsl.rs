@@ -119,9 +119,14 @@ const NAT: &str =
 
 /// Judges the networking mode: `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
 fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outcome {
-    match c.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&c.facts.user)) {
+    // Before 2.0.4 there is no wslinfo, and the mode is what .wslconfig asked for when WSL started.
+    let running = c.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&c.facts.user));
+    let requested = || Some(c.facts.windows.wsl2.get("networkingmode")?.to_ascii_lowercase());
+    match running.or_else(requested) {
         Some(mode) => judge(&mode),
-        None => Outcome::unknown("the networking mode is not known: wslinfo did not report it"),
+        None => Outcome::unknown(
+            "the networking mode is not known: wslinfo did not report it, and .wslconfig does not set it",
+        ),
     }
 }
 

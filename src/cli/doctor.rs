@@ -12,7 +12,7 @@ use super::prepare::Prepared;
 use super::report::Dossier;
 use super::session::Session;
 use crate::assume::{Assumed, Assumption};
-use crate::checks::{self, Check, CheckContext, Group, RunContext, Status, predict};
+use crate::checks::{self, Check, CheckContext, Cost, Group, RunContext, Status, predict};
 use crate::doctor::{CheckReport, Diagnosis, SCHEMA, run_checks};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
@@ -25,7 +25,7 @@ use crate::ui::{self, BOLD, Detail, Spinner, json_line, out, styled};
 #[derive(Debug, Args)]
 #[command(
     after_help = "-q shows only the checks that warn or fail.\n\nExit code: 4 if a check fails, otherwise 0; warnings do not count.\n\nExamples:\n  kind-wsl \
-                  doctor                      all checks\n  kind-wsl doctor --only kind-wrapper  what kind will say\n  kind-wsl doctor --json              for programs\n  kind-wsl doctor --facts report.json  the machine of a `kind-wsl report`\n  \
+                  doctor                      all checks\n  kind-wsl doctor --only kind-wrapper  what kind will say\n  kind-wsl doctor --json              for programs\n  kind-wsl doctor --registry          also whether images can be pulled\n  kind-wsl doctor --facts report.json  the machine of a `kind-wsl report`\n  \
                   kind-wsl doctor --assume wsl=3.0.1   what an update of WSL changes"
 )]
 pub(crate) struct Doctor {
@@ -35,6 +35,9 @@ pub(crate) struct Doctor {
     /// Examine the machine that a report describes
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
+    /// Also ask the registry of kind's node image, or this one, without a download
+    #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = checks::NODE_IMAGES, conflicts_with_all = ["facts", "assume"], value_parser = registry)]
+    registry: Option<String>,
     /// Show what other versions change, such as wsl=3.0.1,podman=6.1,systemd=259,kernel=6.18
     #[arg(long, value_name = "PROGRAM=VERSION", value_delimiter = ',')]
     assume: Vec<Assumption>,
@@ -87,6 +90,10 @@ impl Doctor {
         }
         if !self.only.is_empty() {
             context = context.that_may_create();
+        }
+        if self.facts.is_none() {
+            context =
+                context.that_may_ask(self.registry.clone().unwrap_or_else(|| checks::NODE_IMAGES.to_owned()));
         }
         let (is_partial, detail) = (!self.only.is_empty(), global.detail());
         let mut diagnosis = Diagnosis::default();
@@ -145,7 +152,22 @@ impl Doctor {
                 return Err(Failure::usage(format!("there is no check `{id}`"), hint));
             }
         }
-        let wanted = |e: &&Check| self.only.is_empty() || self.only.iter().any(|id| id == e.id);
+        let wanted = |e: &&Check| match e.cost {
+            _ if self.only.iter().any(|id| id == e.id) => true,
+            Cost::OnRequest => self.list || self.registry.is_some(),
+            Cost::Read | Cost::Probe => self.only.is_empty(),
+        };
         Ok(all.into_iter().filter(wanted).collect())
     }
+}
+
+/// The host and port of a registry, also out of its address.
+fn registry(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
+    // A label of a name has 63 characters at most (RFC 1035).
+    if host.is_empty() || !host.chars().all(is_host) || host.split('.').any(|label| label.len() > 63) {
+        return Err("give HOST or HOST:PORT, such as registry.example.com:5000".to_owned());
+    }
+    Ok(host.to_owned())
 }

@@ -16,6 +16,7 @@ use crate::edit::toml;
 use crate::host::{Account, System};
 use crate::version::Version;
 pub use places::Place;
+pub(crate) use refused::registries;
 pub use refused::{Encoding, Refused};
 pub use storage::Storage;
 

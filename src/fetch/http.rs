@@ -344,7 +344,8 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-fn bad_certificate(error: &(dyn Error + 'static)) -> Option<String> {
+/// Why a server's certificate is not accepted, if that is the error.
+pub(super) fn bad_certificate(error: &(dyn Error + 'static)) -> Option<String> {
     let rustls::Error::InvalidCertificate(fault) = error.downcast_ref()? else {
         return None;
     };

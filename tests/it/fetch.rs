@@ -8,7 +8,7 @@ mod faults;
 mod parts;
 mod pieces;
 mod proxies;
-mod server;
+pub(crate) mod server;
 mod waits;
 
 use camino::{Utf8Path, Utf8PathBuf};

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod issues;
+mod registry;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

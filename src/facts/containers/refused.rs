@@ -234,7 +234,7 @@ fn storage(system: &dyn System, user: &Account) -> Vec<Refused> {
 }
 
 /// The user's registries.conf or else the system's, and the drop-ins of both (containers-registries.conf.d(5)).
-fn registries(system: &dyn System, user: &Account) -> Vec<Utf8PathBuf> {
+pub(crate) fn registries(system: &dyn System, user: &Account) -> Vec<Utf8PathBuf> {
     let own = super::conf_dir(user);
     let shared = Utf8PathBuf::from("/etc/containers");
     let name = "registries.conf";

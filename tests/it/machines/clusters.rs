@@ -87,6 +87,15 @@ fn wsl_without_a_network_is_an_error() {
 }
 
 #[test]
+fn without_wslinfo_the_networking_mode_is_that_of_wslconfig() {
+    let case = healthy().file("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nnetworkingMode=None\r\n");
+    fs::remove_file(case.machine.path("/usr/bin/wslinfo")).unwrap();
+    let found = found(&case);
+    let networking = found.iter().find(|found| found[0] == "networking").unwrap();
+    assert_eq!([&networking[1], &networking[2]], ["wrong", "the networking mode is none"]);
+}
+
+#[test]
 fn settings_in_the_wrong_file_of_wsl_are_a_warning_that_says_where_they_belong() {
     let case = healthy()
         .file("/etc/wsl.conf", "[boot]\nsystemd=true\n[wsl2]\nmemory=16G\nnetworkingMode=mirrored\n");
