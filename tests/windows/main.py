@@ -12,6 +12,7 @@ from pathlib import Path
 
 import driver_checks
 import helper_checks
+import logon_checks
 import rescue_checks
 import window_checks
 import wine
@@ -62,7 +63,7 @@ def windows(report, folder, made):
 
 def main():
     parser = argparse.ArgumentParser(prog="tests/windows/run", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="only these: crate, helper, driver, rescue, window")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="only these: crate, helper, logon, driver, rescue, window")
     parser.add_argument("--made", metavar="DIR", help="keep what is built there, and take what is there already (not the two programs: they are always built)")
     args = parser.parse_args()
     report = Report()
@@ -77,6 +78,7 @@ def main():
         report.line("", f"everything is built: {sizes}")
         parts = {
             "helper": lambda: on_stage(report, folder, made, "helper", helper_checks.tell),
+            "logon": lambda: on_stage(report, folder, made, "logon", logon_checks.tell),
             "driver": lambda: on_stage(report, folder, made, "driver", driver_checks.tell),
             "rescue": lambda: on_stage(report, folder, made, "rescue", rescue_checks.tell),
             "window": lambda: windows(report, folder, made),

@@ -12,15 +12,34 @@ pub enum Helper {
     Restart(RestartRequest),
     /// `work …`: the detached copy.
     Work(RestartRequest),
+    /// `port N`
+    Port(u16),
+    /// `logon list`
+    LogonList,
+    /// `logon get --distro NAME`
+    LogonGet(String),
+    /// `logon add --distro NAME --user USER`
+    LogonAdd(Start),
+    /// `logon remove --distro NAME`
+    LogonRemove(String),
+    /// `start --distro NAME --user USER`: what an entry runs at logon.
+    Start(Start),
     /// `--help`
     Help,
     /// `--version`
     Version,
 }
 
+/// A distribution to start, with the session of a Linux user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    pub distribution: String,
+    pub user: String,
+}
+
 /// The command line of kind-wsl-helper.exe, without its name.
 pub fn helper(args: &[String]) -> Result<Helper, String> {
-    let (command, rest) = args.split_first().ok_or("missing command: look or restart")?;
+    let (command, rest) = args.split_first().ok_or("missing command: look, restart, port or logon")?;
     let alone = |what: Helper| match rest.first() {
         None => Ok(what),
         Some(more) => Err(format!("unexpected argument \"{more}\" after {command}")),
@@ -29,36 +48,96 @@ pub fn helper(args: &[String]) -> Result<Helper, String> {
         "look" => alone(Helper::Look),
         "restart" => request(rest).map(Helper::Restart),
         "work" => request(rest).map(Helper::Work),
+        "port" => port(rest).map(Helper::Port),
+        "logon" => logon(rest),
+        "start" => start(command, rest).map(Helper::Start),
         "--help" | "-h" | "help" => alone(Helper::Help),
         "--version" | "-V" => alone(Helper::Version),
-        other => Err(format!("unknown command \"{other}\"; commands are look and restart")),
+        other => Err(format!("unknown command \"{other}\"; commands are look, restart, port and logon")),
+    }
+}
+
+/// Options with values, each given at most once.
+struct Options<'a> {
+    command: &'a str,
+    found: Vec<(&'static str, Option<&'a str>)>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(command: &'a str, flags: &[&'static str], args: &'a [String]) -> Result<Options<'a>, String> {
+        let mut found: Vec<(&str, Option<&str>)> = flags.iter().map(|flag| (*flag, None)).collect();
+        let mut rest = args.iter();
+        while let Some(flag) = rest.next() {
+            let place = found.iter_mut().find(|(known, _)| known == flag);
+            let place = place.ok_or_else(|| format!("unknown option \"{flag}\" of {command}"))?;
+            let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
+            if place.1.replace(value).is_some() {
+                return Err(format!("{flag} is given twice"));
+            }
+        }
+        Ok(Options { command, found })
+    }
+
+    fn get(&self, flag: &str) -> Option<&'a str> {
+        self.found.iter().find(|(known, _)| *known == flag).and_then(|(_, value)| *value)
+    }
+
+    fn checked(&self, flag: &str, holds: fn(&str) -> bool, what: &str) -> Result<String, String> {
+        let value = self.get(flag).ok_or_else(|| format!("{flag} is missing after {}", self.command))?;
+        if holds(value) {
+            Ok(value.to_string())
+        } else {
+            Err(format!("{flag} \"{value}\" is not {what}"))
+        }
+    }
+
+    fn distribution(&self) -> Result<String, String> {
+        self.checked("--distro", names::is_distribution, DISTRIBUTION)
+    }
+
+    fn user(&self) -> Result<String, String> {
+        self.checked("--user", names::is_user, USER)
     }
 }
 
 fn request(args: &[String]) -> Result<RestartRequest, String> {
-    const FLAGS: [&str; 6] = ["--id", "--distro", "--scope", "--user", "--program", "--patience"];
-    let mut found: [Option<&str>; 6] = [None; 6];
-    let mut rest = args.iter();
-    while let Some(flag) = rest.next() {
-        let at = FLAGS.iter().position(|f| f == flag).ok_or_else(|| format!("unknown option \"{flag}\" of restart"))?;
-        let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
-        if found[at].replace(value).is_some() {
-            return Err(format!("{flag} is given twice"));
-        }
-    }
-    let checked = |at: usize, holds: fn(&str) -> bool, what: &str| {
-        let value = found[at].ok_or_else(|| format!("{} is missing", FLAGS[at]))?;
-        if holds(value) { Ok(value.to_string()) } else { Err(format!("{} \"{value}\" is not {what}", FLAGS[at])) }
-    };
+    let flags = ["--id", "--distro", "--scope", "--user", "--program", "--patience"];
+    let options = Options::parse("restart", &flags, args)?;
     Ok(RestartRequest {
-        id: checked(0, names::is_id, "1 to 64 letters, digits and hyphens")?,
-        distribution: checked(1, names::is_distribution, "the name of a distribution (letters, digits, . _ -)")?,
-        scope: checked(2, |s| Scope::parse(s).is_some(), "distro or vm")
+        id: options.checked("--id", names::is_id, "1 to 64 letters, digits and hyphens")?,
+        distribution: options.distribution()?,
+        scope: options
+            .checked("--scope", |s| Scope::parse(s).is_some(), "distro or vm")
             .map(|s| Scope::parse(&s).unwrap_or(Scope::Vm))?,
-        user: checked(3, names::is_user, "the name of a Linux user")?,
-        program: checked(4, names::is_program, "the absolute path of a Linux program")?,
-        patience: found[5].map(patience).transpose()?,
+        user: options.user()?,
+        program: options.checked("--program", names::is_program, "the absolute path of a Linux program")?,
+        patience: options.get("--patience").map(patience).transpose()?,
     })
+}
+
+fn port(args: &[String]) -> Result<u16, String> {
+    let number = |text: &String| text.parse().ok().filter(|port| *port > 0);
+    match args {
+        [port] => number(port).ok_or_else(|| format!("\"{port}\" is not a port")),
+        _ => Err("port takes one number".into()),
+    }
+}
+
+fn logon(args: &[String]) -> Result<Helper, String> {
+    let (action, rest) = args.split_first().ok_or("missing action: logon list, get, add or remove")?;
+    let distribution = || Options::parse("logon", &["--distro"], rest)?.distribution();
+    match action.as_str() {
+        "list" if rest.is_empty() => Ok(Helper::LogonList),
+        "get" => distribution().map(Helper::LogonGet),
+        "add" => start("logon", rest).map(Helper::LogonAdd),
+        "remove" => distribution().map(Helper::LogonRemove),
+        other => Err(format!("unknown action \"{other}\" of logon; actions are list, get, add and remove")),
+    }
+}
+
+fn start(command: &str, args: &[String]) -> Result<Start, String> {
+    let options = Options::parse(command, &["--distro", "--user"], args)?;
+    Ok(Start { distribution: options.distribution()?, user: options.user()? })
 }
 
 fn patience(seconds: &str) -> Result<u32, String> {
@@ -138,7 +217,7 @@ pub fn driver(args: &[String]) -> Result<Driver, String> {
         } else if ["-d", "--distribution"].contains(&arg.as_str()) {
             take(&mut run.distribution, arg, value()?, names::is_distribution, DISTRIBUTION)?;
         } else if arg == "-u" {
-            take(&mut run.user, arg, value()?, names::is_user, "the name of a Linux user")?;
+            take(&mut run.user, arg, value()?, names::is_user, USER)?;
         } else if arg == "--patience" && run.args.is_empty() {
             run.patience = Some(patience(value()?)?);
         } else if arg == "--" {
@@ -187,6 +266,7 @@ fn rescue(run: Run) -> Result<Driver, String> {
 }
 
 const DISTRIBUTION: &str = "the name of a distribution (letters, digits, . _ -)";
+const USER: &str = "the name of a Linux user";
 
 fn take(
     place: &mut Option<String>,

@@ -1,8 +1,10 @@
 //! kind-wsl-helper.exe: `look`, `restart`, and the detached copy that does the work.
 
-use crate::cli::Helper;
+use crate::cli::{Helper, Start};
 use crate::info::HelperInfo;
 use crate::job::Job;
+use crate::logon::{self, Entry, Verdict};
+use crate::port::Answer;
 use crate::process::WslExe;
 use crate::quote::command_line;
 use crate::request::RestartRequest;
@@ -10,7 +12,7 @@ use crate::restart::{self, Wsl};
 use crate::result::{RestartResult, State};
 use crate::timeouts::Timeouts;
 use crate::window::{Log, Window};
-use crate::{VERSION, cli, exit, messages, names, sys};
+use crate::{cli, exit, messages, names, sys, VERSION};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -28,16 +30,109 @@ pub fn main(args: Result<Vec<String>, String>) -> i32 {
         Ok(Helper::Look) => (0, look()),
         Ok(Helper::Help) => (0, messages::HELPER_HELP.to_string()),
         Ok(Helper::Version) => (0, format!("kind-wsl-helper {VERSION}\n")),
-        Ok(Helper::Restart(request)) => match start(&request) {
-            Ok(text) => (0, text),
-            Err(Refusal(code, text)) => (code, text + "\n"),
-        },
+        Ok(Helper::Restart(request)) => answered(start(&request)),
         Ok(Helper::Work(request)) => return Work::run(request),
+        Ok(Helper::Port(port)) => (0, Answer::of(port).render()),
+        Ok(Helper::LogonList) => answered(logon_list()),
+        Ok(Helper::LogonGet(name)) => answered(logon_get(&name)),
+        Ok(Helper::LogonAdd(start)) => answered(logon_add(&start)),
+        Ok(Helper::LogonRemove(name)) => answered(logon_remove(&name)),
+        Ok(Helper::Start(start)) => answered(start_distribution(&start)),
         Err(error) => (exit::USAGE, messages::usage("kind-wsl-helper.exe", &error) + "\n"),
     };
     // println! panics on a closed pipe, and the panic of a program without a window is silent.
     let _ = if code == 0 { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
     code
+}
+
+fn answered(result: Result<String, Refusal>) -> (i32, String) {
+    match result {
+        Ok(text) => (0, text),
+        Err(Refusal(code, text)) => (code, text + "\n"),
+    }
+}
+
+fn no_registry(e: io::Error) -> Refusal {
+    Refusal(exit::NO_ENTRY, messages::no_registry(&e.to_string()))
+}
+
+/// The text of the entry of a distribution.
+fn entry(name: &str) -> Result<Option<String>, Refusal> {
+    sys::run_key::get(&logon::value_name(name)).map_err(no_registry)
+}
+
+/// The entry of a distribution, unless another program wrote it.
+fn own_entry(name: &str) -> Result<Option<Entry>, Refusal> {
+    let foreign = |text: &str| Refusal(exit::NO_ENTRY, messages::foreign_entry(&logon::value_name(name), text));
+    entry(name)?.map(|text| Entry::parse(&text).ok_or_else(|| foreign(&text))).transpose()
+}
+
+fn logon_list() -> Result<String, Refusal> {
+    let installed = restart::installed(&mut WslExe::new(wsl_exe()?, &|_| {}), &Timeouts::NORMAL);
+    let installed = installed.map_err(|why| Refusal(exit::NO_WSL, messages::cannot_list(&why)))?;
+    let mut text = String::new();
+    for value in sys::run_key::names().map_err(no_registry)? {
+        let name = match logon::distribution(&value) {
+            Some(name) => name,
+            None => continue,
+        };
+        let is_disabled = logon::is_disabled(sys::run_key::approval(&value).map_err(no_registry)?.as_deref());
+        let command = entry(name)?.unwrap_or_default();
+        text += &logon::render(name, Verdict::of(name, &command, is_disabled, &installed));
+    }
+    Ok(text)
+}
+
+/// Prints the user of an entry of this program, the text of any other entry, or nothing.
+fn logon_get(name: &str) -> Result<String, Refusal> {
+    let text = entry(name)?.unwrap_or_default();
+    let this = std::env::current_exe().unwrap_or_default().display().to_string().to_lowercase();
+    let is_ours = |e: &Entry| names::same(&e.distribution, name) && e.program.to_lowercase() == this;
+    Ok(Entry::parse(&text).filter(is_ours).map_or(text, |entry| entry.user) + "\n")
+}
+
+fn logon_add(start: &Start) -> Result<String, Refusal> {
+    own_entry(&start.distribution)?;
+    let program = std::env::current_exe().map_err(|e| Refusal(exit::NO_ENTRY, e.to_string()))?;
+    let program = program.display().to_string();
+    if program.starts_with("\\\\") {
+        return Err(Refusal(exit::USAGE, format!("{}. {}", messages::ON_LINUX_DISK, messages::ON_LINUX_DISK_ADVICE)));
+    }
+    let Start { distribution, user } = start.clone();
+    let entry = Entry { program, distribution, user };
+    let command = entry.command();
+    if command.chars().count() > logon::MAX_LENGTH {
+        return Err(Refusal(exit::NO_ENTRY, messages::too_long(&command, logon::MAX_LENGTH)));
+    }
+    sys::run_key::set(&logon::value_name(&entry.distribution), &command).map_err(no_registry)?;
+    Ok(String::new())
+}
+
+fn logon_remove(name: &str) -> Result<String, Refusal> {
+    own_entry(name)?;
+    sys::run_key::delete(&logon::value_name(name)).map_err(no_registry)?;
+    Ok(String::new())
+}
+
+/// Starts the distribution and opens the user's session. WSL's service may not be ready so early after the logon.
+fn start_distribution(start: &Start) -> Result<String, Refusal> {
+    const TRIES: u32 = 3;
+    const PAUSE: Duration = Duration::from_secs(5);
+    let exe = wsl_exe()?;
+    let mut wsl = WslExe::new(exe, &|_| {});
+    let call = ["-d", &start.distribution, "-u", &start.user, "--exec", "/bin/true"];
+    let mut answer = wsl.call(&call, Timeouts::NORMAL.session);
+    for _ in 1..TRIES {
+        if answer.good().is_some() {
+            break;
+        }
+        thread::sleep(PAUSE);
+        answer = wsl.call(&call, Timeouts::NORMAL.session);
+    }
+    answer
+        .good()
+        .map(|_| String::new())
+        .ok_or_else(|| Refusal(exit::WSL_FAILED, messages::not_started(&start.distribution, &answer.describe())))
 }
 
 fn look() -> String {
@@ -57,7 +152,11 @@ fn wsl_exe() -> Result<PathBuf, Refusal> {
     let refused =
         |what: &str| Refusal(exit::NO_WSL, format!("{}. {}", messages::no_wsl(what), messages::NO_WSL_ADVICE));
     let path = sys::wsl_exe().map_err(|e| refused(&format!("System32\\wsl.exe ({e})")))?;
-    if path.is_file() { Ok(path) } else { Err(refused(&path.display().to_string())) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(refused(&path.display().to_string()))
+    }
 }
 
 /// Whether a copy of this process can outlive WSL and call wsl.exe. Returns the job that it is in and the way out of it.

@@ -12,8 +12,10 @@ pub mod cli;
 pub mod info;
 pub mod install;
 pub mod job;
+pub mod logon;
 pub mod messages;
 pub mod names;
+pub mod port;
 pub mod quote;
 pub mod request;
 pub mod rescue;
@@ -64,6 +66,8 @@ pub mod exit {
     pub const DECLINED: i32 = 1;
     /// The distribution still does not start, or WSL has no safe mode.
     pub const NOT_RESCUED: i32 = 15;
+    /// Another program wrote the entry that starts the distribution at logon, or the registry cannot be written.
+    pub const NO_ENTRY: i32 = 16;
     /// wsl.exe itself failed; a Linux program sees 255 (WSL src/windows/common/WslClient.cpp:686-687).
     pub const WSL_FAILED: i32 = -1;
 }

@@ -1,10 +1,10 @@
 //! Texts for people: what failed on which object, why, what to do.
 
-use crate::VERSION;
 use crate::install::PROGRAM;
 use crate::request::{RestartRequest, Scope};
 use crate::result::StopResult;
 use crate::text::{self, Version};
+use crate::VERSION;
 
 /// `kind-wsl-helper.exe --help`
 pub const HELPER_HELP: &str = "\
@@ -13,6 +13,9 @@ this program; you do not need to run it.
 
   kind-wsl-helper.exe look
   kind-wsl-helper.exe restart --id ID --distro NAME --scope distro|vm --user USER --program /abs/kind-wsl
+  kind-wsl-helper.exe port N                        whether 127.0.0.1:N answers
+  kind-wsl-helper.exe logon list                    distributions that start at logon
+  kind-wsl-helper.exe logon remove --distro NAME    stop starting one at logon
 ";
 
 /// `kind-wsl.exe --help`
@@ -78,6 +81,33 @@ pub fn no_copy(folder: &str, why: &str) -> String {
     format!(
         "A copy of this program cannot be started in {folder} ({why}). Nothing was stopped.\nA virus scanner or a policy may block programs there."
     )
+}
+
+/// The entry that starts a distribution at logon has a command that kind-wsl did not write.
+#[must_use]
+pub fn foreign_entry(value: &str, command: &str) -> String {
+    format!(
+        "Another program wrote the logon entry \"{value}\" ({}). It was not changed.\nRemove it in Task Manager or regedit if you do not need it.",
+        text::one_line(command)
+    )
+}
+
+/// The `Run` key cannot be read or written.
+#[must_use]
+pub fn no_registry(why: &str) -> String {
+    format!("The registry key HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\Run cannot be used ({why}).")
+}
+
+/// Windows would ignore the entry.
+#[must_use]
+pub fn too_long(command: &str, most: usize) -> String {
+    format!("The command of the logon entry is longer than {most} characters, which Windows ignores: {command}")
+}
+
+/// A distribution did not start at logon.
+#[must_use]
+pub fn not_started(distribution: &str, why: &str) -> String {
+    format!("Distribution {distribution} did not start ({why}).")
 }
 
 /// After a stop, in one line.
@@ -229,9 +259,7 @@ mod tests {
         );
         assert!(no_program("Debian", Some((0, 0, 9)), "C:\\x\\kind-wsl").contains("is 0.0.9, older than"));
         assert_eq!(stopped(&request(Scope::Vm), StopResult::Stopped, 3.21, None), "WSL stopped after 3.2 s.");
-        assert!(
-            stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
-                .starts_with("Debian could not be stopped (why)")
-        );
+        assert!(stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
+            .starts_with("Debian could not be stopped (why)"));
     }
 }
