@@ -7,7 +7,9 @@
 mod edit_file;
 mod error;
 mod files;
+mod kubeconfig;
 mod link;
+mod logon;
 mod manager;
 mod move_aside;
 mod package;
@@ -30,7 +32,9 @@ pub use edit_file::{Edit, EditFile};
 pub use error::ChangeError;
 pub use files::SAVED;
 pub(crate) use files::{binary, expect_file, regular, restore, saved, seen, write_all};
+pub use kubeconfig::{Kubeconfig, Merged};
 pub use link::Link;
+pub use logon::Logon;
 pub use manager::Manager;
 pub use move_aside::MoveAside;
 pub use package::{Package, PackageFile};
@@ -79,6 +83,10 @@ pub enum ChangeKind {
     #[serde(rename = "run")]
     Setting(Box<SystemSetting>),
     Restart(Restart),
+    /// A kubeconfig on the Windows side.
+    Kubeconfig(Kubeconfig),
+    /// What Windows starts when its account signs in.
+    Logon(Logon),
 }
 
 macro_rules! changes_from {
@@ -99,7 +107,9 @@ changes_from!(
     Package(Package),
     Unit(Unit),
     Setting(SystemSetting),
-    Restart(Restart)
+    Restart(Restart),
+    Kubeconfig(Kubeconfig),
+    Logon(Logon)
 );
 
 /// What `set` works with.
@@ -175,6 +185,8 @@ impl Change {
             ChangeKind::Unit(c) => c,
             ChangeKind::Setting(c) => c.as_ref(),
             ChangeKind::Restart(c) => c,
+            ChangeKind::Kubeconfig(c) => c,
+            ChangeKind::Logon(c) => c,
         }
     }
 
@@ -238,7 +250,13 @@ impl Change {
     /// write of a file leaves no fourth, as an interrupted installation does.
     #[must_use]
     pub fn is_atomic(&self) -> bool {
-        matches!(self.kind, ChangeKind::WriteFile(_) | ChangeKind::EditFile(_) | ChangeKind::Link(_))
+        matches!(
+            self.kind,
+            ChangeKind::WriteFile(_)
+                | ChangeKind::EditFile(_)
+                | ChangeKind::Link(_)
+                | ChangeKind::Kubeconfig(_)
+        )
     }
 
     /// Temporary files that an interruption may leave.
@@ -274,15 +292,17 @@ impl Change {
     /// Returns the directory on the Windows side that its file is in.
     #[must_use]
     pub fn windows_dir(&self) -> Option<&Utf8Path> {
-        let ChangeKind::EditFile(EditFile {
-            path,
-            edit: Edit::Wslconfig { .. } | Edit::KernelParams { .. },
-            ..
-        }) = &self.kind
-        else {
-            return None;
-        };
-        path.parent()
+        match &self.kind {
+            ChangeKind::EditFile(EditFile {
+                path,
+                edit: Edit::Wslconfig { .. } | Edit::KernelParams { .. },
+                ..
+            }) => path.parent(),
+            // The profile: the directory of the file itself may be ours.
+            ChangeKind::Kubeconfig(Kubeconfig { path, .. }) => path.parent()?.parent(),
+            ChangeKind::Logon(logon) => Some(logon.dir()),
+            _ => None,
+        }
     }
 
     /// Whether it acts on what earlier changes wrote, so that their follow-ups have to run before it.

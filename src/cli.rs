@@ -13,6 +13,7 @@ mod fetch;
 mod inspect;
 mod issue;
 mod kind;
+mod kubeconfig;
 mod plan;
 mod prepare;
 mod report;
@@ -96,6 +97,8 @@ enum Command {
     Kind(kind::KindCommand),
     /// List, start and stop the clusters that kind created
     Cluster(cluster::ClusterCommand),
+    /// Print the kubeconfig of a cluster, or merge it into the one of Windows
+    Kubeconfig(kubeconfig::KubeconfigCommand),
     /// Generate shell completion scripts
     Completions(completions::Completions),
     /// List or download crun versions
@@ -301,6 +304,7 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Report(command) => command.run(global),
         Command::Kind(command) => command.run(global),
         Command::Cluster(command) => command.run(global),
+        Command::Kubeconfig(command) => command.run(global),
         Command::Completions(command) => Ok(command.run()),
         Command::Crun(command) => command.run(global),
     }

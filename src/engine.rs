@@ -125,6 +125,33 @@ impl Engine<'_> {
         }
     }
 
+    /// Makes changes that belong to no setup, such as those of `kubeconfig --windows`; `name` takes the place of the stage
+    /// in the journal and for `undo`. Returns how many were made.
+    ///
+    /// # Errors
+    /// [`EngineError`]; finished changes stay in the journal.
+    pub fn make(&mut self, name: &str, changes: &[Change]) -> Result<usize, EngineError> {
+        let mut journal = Journal::open(self.host, &self.user.name)?;
+        let verified = journal.state.verified.clone();
+        self.sweep(&journal.state)?;
+        self.complete_open_intents(&mut journal)?;
+        let mut batch = Batch::default();
+        let mut made = 0;
+        for change in changes {
+            made += usize::from(self.apply(&mut journal, &mut batch, name, change)?);
+        }
+        self.run_triggers(&mut journal, &mut batch)?;
+        // A setup that was verified and finished stays so.
+        if let Some(at) = verified {
+            journal.append(Record::Verified { at })?;
+        }
+        if journal.state.finished.is_none() && journal.state.is_only(name) {
+            let at = self.host.now();
+            journal.append(Record::Finished { at })?;
+        }
+        Ok(made)
+    }
+
     fn apply_all(&mut self, answers: &Answers, chosen: &RunOptions) -> Result<RunOutcome, EngineError> {
         let mut journal = Journal::open(self.host, &self.user.name)?;
         let selection = &chosen.selection;

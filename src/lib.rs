@@ -10,6 +10,7 @@
 //! | checks | [`checks`], [`explain`], [`fix`] | checks of a machine; the meaning of a pasted error and the checks that confirm its cause; fixes |
 //! | stages | [`stages`], [`journal`], [`stage`] | the steps of a setup, in order; the record of a run |
 //! | knowledge | [`inspect`], [`provider`], `redact` | the processes of a node; how each engine is queried; redaction of reports |
+//! | clusters | [`kubeconfig`] | the kubeconfig of a cluster, merged for Windows |
 //! | start | [`boot`], [`assume`] | whether the distribution starts with the planned files; the machine after an update |
 //! | facts | [`facts`], [`windows`] | the state of the machine; its Windows side |
 //! | change | [`change`] | the primitive changes |
@@ -37,6 +38,7 @@ pub mod fix;
 pub mod host;
 pub mod inspect;
 pub mod journal;
+pub mod kubeconfig;
 pub mod next_step;
 pub mod plan;
 pub mod provider;

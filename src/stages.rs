@@ -68,6 +68,21 @@ pub fn by_id(id: &str) -> Result<&'static Stage, UnknownStage> {
     })
 }
 
+/// What other commands than setup change, by the names under which the journal has it; `undo` takes them like stages.
+pub const OTHERS: [&str; 2] = [KUBECONFIG, LOGON];
+/// `kubeconfig --windows`.
+pub const KUBECONFIG: &str = "kubeconfig";
+/// The entry that starts the distribution when its account signs in to Windows.
+pub const LOGON: &str = "logon";
+
+/// Refuses a name that no change in the journal can have.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn refuse_unknown(name: &str) -> Result<(), UnknownStage> {
+    if OTHERS.contains(&name) { Ok(()) } else { by_id(name).map(drop) }
+}
+
 /// Every question of every stage, in their order.
 pub fn questions() -> impl Iterator<Item = &'static Question> {
     STAGES.iter().flat_map(|s| s.questions).copied()

@@ -9,7 +9,8 @@ mod interop;
 mod session;
 
 pub use helper::{
-    Helper, HelperExe, ask, clear, clear_stale_files, describe, read_result, restart_command, signal_ready,
+    Helper, HelperExe, ask, clear, clear_stale_files, describe, logon_entries, port, read_result,
+    restart_command, signal_ready,
 };
 pub use interop::{Interop, InteropError};
 pub use kind_wsl_windows::info::HelperInfo;

@@ -57,6 +57,13 @@ pub enum ChangeError {
         /// What depends on it.
         others: String,
     },
+    /// Windows could not be asked.
+    #[error("cannot use the {entry}")]
+    NoWindows {
+        /// "logon entry of Debian"
+        entry: String,
+        source: Box<HostError>,
+    },
     /// A state of another kind of change: the journal was not written by kind-wsl.
     #[error("the journal holds a state that does not fit {0}")]
     Mismatch(String),
@@ -92,6 +99,9 @@ impl ChangeError {
             Self::Entangled { .. } => {
                 NextStep::Do("leave the packages: `kind-wsl undo` without `--packages`".to_owned())
             }
+            Self::NoWindows { .. } => NextStep::ThenRerun(
+                "open a terminal of this distribution in Windows (interop must be on)".to_owned(),
+            ),
             Self::Mismatch(_) | Self::Stopped(_) => return None,
         })
     }

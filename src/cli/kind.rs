@@ -73,6 +73,16 @@ impl KindCommand {
     }
 }
 
+/// kind as [`KindCommand`] runs it, as a command whose output is read.
+pub(super) fn command(session: &Session, global: &Global, kind: &str, args: &[&str]) -> Cmd {
+    let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+    let (program, args) = line(session, kind, &args);
+    let args = args.iter().map(|arg| arg.to_string_lossy());
+    let cmd = Cmd::new(&program, args).as_user(&session.user);
+    let wrong = corrections(&session.host, &session.user);
+    environment(session, global, wrong).iter().fold(cmd, |cmd, (name, value)| cmd.with_env(name, value))
+}
+
 /// What installs kind, even where an earlier answer was to install nothing.
 pub(super) const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
 

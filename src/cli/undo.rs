@@ -18,7 +18,8 @@ use crate::stages;
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, render, styled};
 
 /// Stages without which a cluster starts all the same.
-const HARMLESS: [&str; 7] = ["idle", "limits", "modules", "restart", "tools", "user-slice", "verify"];
+const HARMLESS: [&str; 9] =
+    ["idle", "kubeconfig", "limits", "logon", "modules", "restart", "tools", "user-slice", "verify"];
 
 /// The flags of `undo`.
 #[derive(Debug, Args)]
@@ -65,7 +66,7 @@ enum OnDrift {
 impl Undo {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         for id in &self.stages {
-            stages::by_id(id)?;
+            stages::refuse_unknown(id)?;
         }
         let session = Session::new(global, None)?;
         session.refuse_other_user()?;

@@ -213,6 +213,7 @@ fn same_thing(a: &Change, b: &Change) -> bool {
         (ChangeKind::WriteFile(_), ChangeKind::WriteFile(_))
             | (ChangeKind::Link(_), ChangeKind::Link(_))
             | (ChangeKind::Package(_), ChangeKind::Package(_))
+            | (ChangeKind::Kubeconfig(_), ChangeKind::Kubeconfig(_))
     ) && at.object == bt.object
 }
 

@@ -281,7 +281,11 @@ impl Engine<'_> {
     fn try_revert(&mut self, entry: &JournalEntry, policy: DriftPolicy) -> Result<Reverted, EngineError> {
         let intent = &entry.intent;
         let fail = |e| failed(&intent.stage, &intent.change, e);
-        let now = intent.change.current(self.host).map_err(fail)?;
+        let now = match intent.change.current(self.host) {
+            // Without Windows, its entry can only be left.
+            Err(ChangeError::NoWindows { .. }) if policy == DriftPolicy::Keep => return Ok(Reverted::Kept),
+            now => now.map_err(fail)?,
+        };
         let standing = Self::drift_state(entry, &now);
         match standing {
             // Another program removed the line alone.

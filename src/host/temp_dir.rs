@@ -46,6 +46,21 @@ impl TempDir {
         Ok(path)
     }
 
+    /// Puts files into a directory of that name in which a program of this user may write. Nobody else may enter it.
+    pub fn files_for(&self, name: &str, user: u32, files: &[(&str, &[u8])]) -> io::Result<Utf8PathBuf> {
+        let room = self.room_for(name, user)?;
+        for (name, bytes) in files {
+            let path = room.join(name);
+            fs::write(&path, bytes)?;
+            fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
+            if nix::unistd::geteuid().is_root() {
+                std::os::unix::fs::chown(&path, Some(user), Some(user))?;
+            }
+        }
+        fs::set_permissions(&self.dir, PermissionsExt::from_mode(0o711))?;
+        Ok(room)
+    }
+
     /// Where a file of that name is.
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {

@@ -184,6 +184,13 @@ impl JournalState {
         self.setups.iter().copied().filter(|first| *first <= id).max()
     }
 
+    /// Whether the changes of the present run all have this name in place of a stage.
+    #[must_use]
+    pub fn is_only(&self, name: &str) -> bool {
+        let first = self.setups.last().copied().unwrap_or_default();
+        self.entries.iter().filter(|e| e.intent.id >= first).all(|e| e.intent.stage == name)
+    }
+
     /// The changes that a crash interrupted.
     pub fn in_progress(&self) -> impl Iterator<Item = &JournalEntry> {
         self.entries.iter().filter(|e| e.phase == Phase::Open)

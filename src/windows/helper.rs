@@ -5,6 +5,8 @@ use std::io::Read;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kind_wsl_windows::info::HelperInfo;
+use kind_wsl_windows::logon::{self, Verdict};
+use kind_wsl_windows::port::Answer;
 use kind_wsl_windows::request::RestartRequest;
 use kind_wsl_windows::result::{RestartResult, State, StopResult};
 
@@ -162,6 +164,22 @@ impl Helper {
 /// If it cannot be started from this session.
 pub fn ask(interop: &Interop<'_>, path: &Utf8Path) -> Result<HelperInfo, InteropError> {
     Ok(HelperInfo::parse(&interop.ask(path, &["look"])?))
+}
+
+/// Has the helper at `path` connect to a port of Windows; `None` if its answer is none.
+///
+/// # Errors
+/// As [`ask`].
+pub fn port(interop: &Interop<'_>, path: &Utf8Path, port: u16) -> Result<Option<Answer>, InteropError> {
+    Ok(Answer::parse(&interop.ask(path, &["port", &port.to_string()])?))
+}
+
+/// The distributions that an entry starts when this account signs in to Windows, and what becomes of each.
+///
+/// # Errors
+/// As [`ask`].
+pub fn logon_entries(interop: &Interop<'_>, path: &Utf8Path) -> Result<Vec<(String, Verdict)>, InteropError> {
+    Ok(logon::parse_list(&interop.ask(path, &["logon", "list"])?))
 }
 
 /// The command that starts the helper at `path`; it ends as soon as the helper's detached copy runs.

@@ -41,6 +41,8 @@ mod fetch;
 mod fuzz;
 mod inspect;
 mod kept;
+mod kubeconfig;
+mod logon;
 mod machines;
 mod migration;
 mod platforms;

@@ -88,6 +88,9 @@ pub fn refuse_unreachable<'e>(
 /// `src/linux/init/WslDistributionConfig.cpp:101-132`, `src/windows/common/WslCoreConfig.cpp`, `EnableSafeMode`).
 pub(super) fn in_safe_mode(system: &dyn System, entry: &JournalEntry) -> InSafeMode {
     let change = &entry.intent.change;
+    if matches!(change.kind, ChangeKind::Logon(_)) {
+        return InSafeMode::Later("Windows");
+    }
     if let ChangeKind::Setting(setting) = &change.kind
         && !system.exists("/run/systemd/system")
     {
@@ -118,8 +121,8 @@ pub(super) fn unreachable(system: &dyn System, entry: &JournalEntry) -> Option<U
     let (path, _) = intent.change.created_path()?;
     let file = Change::file_of(&intent.after);
     let real = file.map_or(path, |file| &file.path);
-    if intent.change.windows_dir().is_some() {
-        return drive_gone(system, path);
+    if let Some(dir) = intent.change.windows_dir() {
+        return drive_gone(system, path, dir);
     }
     let dir = real
         .parent()
@@ -130,16 +133,15 @@ pub(super) fn unreachable(system: &dyn System, entry: &JournalEntry) -> Option<U
 
 /// Returns why a directory of ours in a Windows profile cannot be reached, if it cannot.
 pub(super) fn unreachable_place(system: &dyn System, place: &Utf8Path) -> Option<Unreachable> {
-    drive_gone(system, place)
+    drive_gone(system, place, place.parent()?)
 }
 
 fn is_missing(system: &dyn System, dir: &Utf8Path) -> bool {
     system.resolve(dir).and_then(|real| system.stat(&real)).is_ok_and(|stat| stat.is_none())
 }
 
-/// The directory above a file on the Windows side always exists, as long as the drive is mounted.
-fn drive_gone(system: &dyn System, path: &Utf8Path) -> Option<Unreachable> {
-    let dir = path.parent()?;
+/// This directory above a file on the Windows side always exists, as long as the drive is mounted.
+fn drive_gone(system: &dyn System, path: &Utf8Path, dir: &Utf8Path) -> Option<Unreachable> {
     let mounts = drive_mounts(system);
     let real = system.resolve(dir).unwrap_or_else(|_| dir.to_owned());
     let is_elsewhere = !mounts.is_empty() && !mounts.iter().any(|mount| real.starts_with(mount));

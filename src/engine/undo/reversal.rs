@@ -60,6 +60,7 @@ impl Reversal {
         let (way, object) = match &intent.change.kind {
             ChangeKind::Package(package) => (Way::Remove, package.names.join(", ")),
             ChangeKind::Setting(change) => (Way::Reset, change.commands().name),
+            ChangeKind::Logon(_) => (Way::Reset, intent.change.target().object),
             ChangeKind::Unit(Unit { name, .. }) => (Way::Reset, name.clone()),
             _ => {
                 let existed = match &intent.before {

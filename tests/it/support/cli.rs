@@ -76,6 +76,13 @@ impl Case {
         case
     }
 
+    /// With a script that this host's own shell runs; the machine's root is in `KIND_WSL_ROOT`.
+    pub(crate) fn script(self, path: &str, text: &str) -> Self {
+        let case = self.file(path, text);
+        fs::set_permissions(case.machine.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        case
+    }
+
     /// With a symbolic link.
     pub(crate) fn link(self, path: &str, to: &str) -> Self {
         let real = self.machine.path(path);

@@ -176,6 +176,9 @@ pub(crate) fn is_hooked(root: &Path, hook: &str, program: &str, args: &[String])
 /// A Windows program: what a test put into `/fake/windows/PROGRAM COMMAND`, the exit code in its first line; what is
 /// not 0 says the rest on standard error. The helper's `restart` also leaves `/fake/windows/result` as its result.
 fn windows(root: &Path, program: &str, args: &[&str]) -> Answer {
+    if let ("kind-wsl-helper.exe", ["logon", action, "--distro", name, rest @ ..]) = (program, args) {
+        return logon(&root.join("fake/run-key"), action, name, rest);
+    }
     let command = args.first().copied().unwrap_or_default();
     let said = fs::read_to_string(root.join("fake/windows").join(format!("{program} {command}")));
     let Ok(said) = said else { return Answer::failed(1, format!("{program} {command}: not played\n")) };
@@ -190,6 +193,25 @@ fn windows(root: &Path, program: &str, args: &[&str]) -> Answer {
     match code.parse() {
         Ok(0) => Answer::said(rest),
         code => Answer::failed(code.unwrap_or(1), rest),
+    }
+}
+
+/// The helper's `logon`, with a file for each value; `tests/windows` runs the real one.
+fn logon(key: &Path, action: &str, name: &str, rest: &[&str]) -> Answer {
+    let value = key.join(name);
+    let now = fs::read_to_string(&value).unwrap_or_default();
+    match (action, rest) {
+        ("get", []) => Answer::said(format!("{now}\n")),
+        _ if now.contains(' ') => Answer::failed(16, format!("Another program wrote the logon entry ({now})\n")),
+        ("add", ["--user", user]) if fs::create_dir_all(key).and_then(|()| fs::write(&value, user)).is_ok() => {
+            Answer::default()
+        }
+        ("remove", []) => {
+            let _ = fs::remove_file(&value);
+            let _ = fs::remove_dir(key);
+            Answer::default()
+        }
+        _ => Answer::failed(2, "not played\n"),
     }
 }
 
