@@ -84,11 +84,7 @@ impl<'a> Options<'a> {
 
     fn checked(&self, flag: &str, holds: fn(&str) -> bool, what: &str) -> Result<String, String> {
         let value = self.get(flag).ok_or_else(|| format!("{flag} is missing after {}", self.command))?;
-        if holds(value) {
-            Ok(value.to_string())
-        } else {
-            Err(format!("{flag} \"{value}\" is not {what}"))
-        }
+        if holds(value) { Ok(value.to_string()) } else { Err(format!("{flag} \"{value}\" is not {what}")) }
     }
 
     fn distribution(&self) -> Result<String, String> {

@@ -12,7 +12,7 @@ use crate::restart::{self, Wsl};
 use crate::result::{RestartResult, State};
 use crate::timeouts::Timeouts;
 use crate::window::{Log, Window};
-use crate::{cli, exit, messages, names, sys, VERSION};
+use crate::{VERSION, cli, exit, messages, names, sys};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -152,11 +152,7 @@ fn wsl_exe() -> Result<PathBuf, Refusal> {
     let refused =
         |what: &str| Refusal(exit::NO_WSL, format!("{}. {}", messages::no_wsl(what), messages::NO_WSL_ADVICE));
     let path = sys::wsl_exe().map_err(|e| refused(&format!("System32\\wsl.exe ({e})")))?;
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(refused(&path.display().to_string()))
-    }
+    if path.is_file() { Ok(path) } else { Err(refused(&path.display().to_string())) }
 }
 
 /// Whether a copy of this process can outlive WSL and call wsl.exe. Returns the job that it is in and the way out of it.

@@ -1,10 +1,10 @@
 //! Texts for people: what failed on which object, why, what to do.
 
+use crate::VERSION;
 use crate::install::PROGRAM;
 use crate::request::{RestartRequest, Scope};
 use crate::result::StopResult;
 use crate::text::{self, Version};
-use crate::VERSION;
 
 /// `kind-wsl-helper.exe --help`
 pub const HELPER_HELP: &str = "\
@@ -259,7 +259,9 @@ mod tests {
         );
         assert!(no_program("Debian", Some((0, 0, 9)), "C:\\x\\kind-wsl").contains("is 0.0.9, older than"));
         assert_eq!(stopped(&request(Scope::Vm), StopResult::Stopped, 3.21, None), "WSL stopped after 3.2 s.");
-        assert!(stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
-            .starts_with("Debian could not be stopped (why)"));
+        assert!(
+            stopped(&request(Scope::Distro), StopResult::Hung, 90.0, Some("why"))
+                .starts_with("Debian could not be stopped (why)")
+        );
     }
 }

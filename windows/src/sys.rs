@@ -2,7 +2,7 @@
 
 pub mod run_key;
 
-use std::ffi::{c_void, OsStr, OsString};
+use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Error, Read};
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
@@ -108,11 +108,7 @@ fn wide(text: &OsStr) -> Vec<u16> {
 }
 
 fn checked(result: i32) -> io::Result<()> {
-    if result == 0 {
-        Err(Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result == 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The profile directory of this account, from the token, as WSL finds .wslconfig
@@ -211,7 +207,7 @@ pub fn start_detached(program: &Path, command_line: &str, directory: &Path, brea
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     startup.size = std::mem::size_of::<StartupInfo>() as u32;
     startup.flags = USE_STANDARD_HANDLES; // null: a value of this process must not be taken for a handle of the child
-                                          // SAFETY: every string ends with NUL and lives through the call; the command line is a buffer of this function that the call may write to.
+    // SAFETY: every string ends with NUL and lives through the call; the command line is a buffer of this function that the call may write to.
     unsafe {
         let result = CreateProcessW(
             program.as_ptr(),

@@ -202,8 +202,12 @@ fn logon(key: &Path, action: &str, name: &str, rest: &[&str]) -> Answer {
     let now = fs::read_to_string(&value).unwrap_or_default();
     match (action, rest) {
         ("get", []) => Answer::said(format!("{now}\n")),
-        _ if now.contains(' ') => Answer::failed(16, format!("Another program wrote the logon entry ({now})\n")),
-        ("add", ["--user", user]) if fs::create_dir_all(key).and_then(|()| fs::write(&value, user)).is_ok() => {
+        _ if now.contains(' ') => {
+            Answer::failed(16, format!("Another program wrote the logon entry ({now})\n"))
+        }
+        ("add", ["--user", user])
+            if fs::create_dir_all(key).and_then(|()| fs::write(&value, user)).is_ok() =>
+        {
             Answer::default()
         }
         ("remove", []) => {

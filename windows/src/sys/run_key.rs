@@ -1,6 +1,6 @@
 //! The `Run` key of this account, and what Task Manager notes about its values.
 
-use super::{wide, Handle};
+use super::{Handle, wide};
 use std::ffi::OsStr;
 use std::io::{self, Error};
 use std::ptr::{null, null_mut};
@@ -65,11 +65,7 @@ impl Drop for Key {
 }
 
 fn checked(code: i32) -> io::Result<()> {
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(Error::from_raw_os_error(code))
-    }
+    if code == 0 { Ok(()) } else { Err(Error::from_raw_os_error(code)) }
 }
 
 /// `None` if the key or the value does not exist.
