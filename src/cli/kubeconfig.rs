@@ -54,7 +54,7 @@ impl KubeconfigCommand {
         session.refuse_other_user()?;
         let facts = session.facts();
         let cluster = self.cluster(&session, global, &facts)?;
-        let merge = self.merge(&session, &facts, &cluster)?;
+        let merge = Self::merge(&session, &facts, &cluster)?;
         let change = Change::from(merge.change.clone());
         let (now, aim) = (change.current(&session.host), change.desired(&session.host));
         let failed = |e| Failure::from(MergeError::File(e));
@@ -69,7 +69,7 @@ impl KubeconfigCommand {
         if session.host.is_live() && !session.host.is_root() {
             return Err(session.become_root(global, self.args(global, &session), None));
         }
-        self.work(global, &session, change)?;
+        Self::work(global, &session, change)?;
         Self::report(&merge, &cluster);
         Ok(reachable(&session, &facts, &cluster))
     }
@@ -98,7 +98,7 @@ impl KubeconfigCommand {
         })
     }
 
-    fn merge(&self, session: &Session, facts: &Facts, cluster: &Cluster) -> Result<Merge, Failure> {
+    fn merge(session: &Session, facts: &Facts, cluster: &Cluster) -> Result<Merge, Failure> {
         if !facts.wsl.is_two() {
             return Err(Failure::usage(
                 format!("`--windows` requires WSL 2; this machine is {}", facts.wsl.name()),
@@ -139,7 +139,7 @@ impl KubeconfigCommand {
         args
     }
 
-    fn work(&self, global: &Global, session: &Session, change: Change) -> Result<(), Failure> {
+    fn work(global: &Global, session: &Session, change: Change) -> Result<(), Failure> {
         let stop = Session::stop();
         let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
         let mut reporter = ui::reporter(false, global.verbose, true);

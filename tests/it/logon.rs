@@ -34,7 +34,7 @@ fn the_entry_is_made_once_and_removed_by_undo() {
     assert_eq!(make(&machine, &host).unwrap(), 1);
     assert_eq!(machine.text(VALUE), "dev");
     assert_eq!(make(&machine, &host).unwrap(), 0);
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -50,7 +50,7 @@ fn a_crash_before_any_effect_of_the_entry_is_completed_and_undone() {
         crashed.crash(at, |host| make(&crashed, host));
         make(&crashed, &crashed.host(FaultInjector::default())).unwrap();
         same(&after, &crashed.snapshot(), &format!("completed after a crash at {at}"));
-        crashed.take_back();
+        crashed.undo_all();
         same(&before, &crashed.snapshot(), &format!("undone after a crash at {at}"));
     }
 }
@@ -64,7 +64,7 @@ fn the_entry_of_another_program_stays() {
     let error = make(&machine, &host).unwrap_err();
     assert!(format!("{error:?}").contains("Another program wrote"), "{error:?}");
     same(&before, &machine.snapshot(), "refused");
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
@@ -75,7 +75,7 @@ fn the_entry_of_an_earlier_user_comes_back() {
     let before = machine.snapshot();
     make(&machine, &machine.host(FaultInjector::default())).unwrap();
     assert_eq!(machine.text(VALUE), "dev");
-    machine.take_back();
+    machine.undo_all();
     same(&before, &machine.snapshot(), "undone");
 }
 
