@@ -484,7 +484,7 @@ impl Runner for InProcess {
         let own = cmd.program.starts_with('/') && self.0.join(cmd.program.trim_start_matches('/')).exists();
         let answer = if own && name == "crun" {
             fake::Answer { stdout: "crun version 1.30.1\n".to_owned(), ..fake::Answer::default() }
-        } else if own && name.ends_with(".exe") || fake::is_there(self.0.as_std_path(), name) {
+        } else if own && name == "kind-wsl-helper.exe" || fake::is_there(self.0.as_std_path(), name) {
             fake::answer(self.0.as_std_path(), name, &cmd.args)
         } else {
             return Err(io::ErrorKind::NotFound.into());
