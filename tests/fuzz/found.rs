@@ -54,7 +54,7 @@ fn a_file_that_was_made_utf_16_twice_is_repaired_at_once() {
 }
 
 #[test]
-fn a_key_behind_a_continuation_that_ends_the_file_in_a_cr_is_no_part_of_it() {
+fn a_key_behind_a_continuation_that_ends_the_file_in_a_cr_is_not_part_of_it() {
     let mut document = Document::parse(b"[boot]\ncommand=a\\\r", Dialect::WslConfig);
     assert_eq!(document.set("boot", "systemd", "true"), Ok(()));
     assert_eq!(document.to_bytes(), b"[boot]\ncommand=a\\\r\r\nsystemd=true");
@@ -101,7 +101,7 @@ fn a_signature_of_an_unknown_key_is_not_good_though_gpgv_names_no_key() {
 }
 
 #[test]
-fn what_is_quoted_of_a_damaged_journal_can_not_move_the_cursor() {
+fn a_quote_of_a_damaged_journal_cannot_move_the_cursor() {
     let open = "{\"record\":\"a\\n\\u001b[2Jb\"";
     let sum = kind_wsl::host::digest(open.as_bytes());
     let line = format!("{open},\"sum\":\"{}\"}}\n", &sum[..16]);
@@ -123,7 +123,7 @@ fn a_password_is_not_shown_where_the_user_is_taken_for_a_scheme() {
 }
 
 #[test]
-fn a_sentence_for_people_is_no_distribution_and_utf_16_is_read() {
+fn a_message_is_not_a_distribution_and_utf_16_is_read() {
     let running =
         |said: &[u8]| Interop::new(&Machine::usual("$wsl.exe", said), &dev()).unwrap().running().unwrap();
     assert!(running("Es gibt keine ausgeführten Distributionen.\r\n".as_bytes()).is_empty());
@@ -133,7 +133,7 @@ fn a_sentence_for_people_is_no_distribution_and_utf_16_is_read() {
 }
 
 #[test]
-fn a_kernel_that_shows_no_inotify_limits_has_a_stage_that_says_so() {
+fn a_kernel_without_inotify_limits_blocks_the_stage() {
     let system = Machine::usual("/proc/sys/fs/inotify/max_user_watches", b"no number");
     let facts = Facts::probe(&system, dev());
     let plan = Plan::make(&system, &facts, &Answers::default(), &StageSelection::default()).unwrap();
@@ -145,14 +145,14 @@ fn a_kernel_that_shows_no_inotify_limits_has_a_stage_that_says_so() {
 }
 
 #[test]
-fn a_version_that_leads_out_of_its_directory_is_no_release() {
+fn a_version_that_leads_out_of_its_directory_is_not_a_release() {
     let text = include_str!("corpus/catalogue/good").replace("version = \"1.28\"", "version = \"1.28/../x\"");
     let error = Catalogue::parse("crun", &text).unwrap_err().to_string();
     assert_eq!(error, "catalogue `crun`: 1.28/../x is no version that a file can be named after");
 }
 
 #[test]
-fn a_version_can_not_bring_the_build_without_systemd() {
+fn a_version_cannot_select_the_build_without_systemd() {
     let text = include_str!("corpus/catalogue/good");
     let error = |from: &str, to: &str| {
         assert!(text.contains(from));

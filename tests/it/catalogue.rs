@@ -188,7 +188,7 @@ fn an_artifact_comes_back_from_the_journal_as_it_was() {
 }
 
 #[test]
-fn the_user_can_vouch_for_a_version_that_is_not_known() {
+fn the_user_can_give_the_checksum_of_an_unknown_version() {
     let crun = crun().unwrap();
     let artifact = crun.user_artifact(&v("v1.31-../../x"), Arch::Riscv64, &"AB".repeat(32)).unwrap();
     assert_eq!(
@@ -204,7 +204,7 @@ fn the_user_can_vouch_for_a_version_that_is_not_known() {
 }
 
 #[test]
-fn a_typo_finds_its_neighbour() {
+fn a_typo_finds_the_nearest_version() {
     let crun = crun().unwrap();
     for (typed, near) in [
         ("1.28", Some("1.28")),

@@ -292,7 +292,7 @@ fn page_cache_is_not_memory_in_use() {
 }
 
 #[test]
-fn a_node_outside_the_user_manager_is_found_from_systemds_root_down() {
+fn a_node_outside_the_systemd_user_manager_is_found_from_the_root_of_systemd() {
     let machine = Machine::new();
     machine.podman("running");
     machine.cgroup("/sys/fs/cgroup", "domain", ALL, &[]);
@@ -308,7 +308,7 @@ fn a_node_outside_the_user_manager_is_found_from_systemds_root_down() {
 }
 
 #[test]
-fn processes_that_end_meanwhile_are_left_out() {
+fn processes_that_end_meanwhile_are_skipped() {
     let machine = Machine::with_cluster();
     fs::remove_dir_all(machine.root.join("proc/74284")).expect("it was there");
     let seen = machine.inspect(&["--processes"]);

@@ -39,7 +39,7 @@ fn release(id: &str, version: &str, systemd: &str, archive: &str) -> Machine {
 }
 
 #[test]
-fn on_a_current_wsl_with_ubuntu_24_04_most_of_the_guide_has_no_effect() {
+fn on_a_current_wsl_with_ubuntu_24_04_most_stages_are_not_needed() {
     let archive = "podman 4.9.3+ds1-1ubuntu0.2\ncrun 1.14.1-1\nuidmap 4.13\n";
     let machine = release("ubuntu", "24.04", "255.4-1ubuntu8", archive);
     let plan = plan(&machine, &Answers::default());
@@ -132,7 +132,7 @@ fn a_fresh_image_without_package_lists_is_planned_from_what_its_release_carries(
 }
 
 #[test]
-fn the_guide_followed_by_hand_leaves_a_dead_block_and_ignored_keys() {
+fn the_manual_steps_leave_a_dead_block_and_ignored_keys() {
     let machine = release("ubuntu", "24.04", "255.4", "podman 4.9.3\ncrun 1.14.1\n");
     machine.write("/etc/wsl.conf", "[boot]\nsystemd=true\n[wsl2]\nkernelCommandLine = cgroup_no_v1=all\n");
     machine.write("/etc/containers/containers.conf", "log_driver = \"k8s-file\"\nevents_logger = \"file\"\n");

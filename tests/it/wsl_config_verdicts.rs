@@ -101,7 +101,7 @@ fn mismatch(case: &Case) -> Option<String> {
 }
 
 #[test]
-fn every_recorded_verdict_of_wsl_is_ours_too() {
+fn every_recorded_verdict_of_wsl_is_reproduced() {
     let mut cases = cases();
     let recorded = cases.iter().filter(|case| case.grammar == Grammar::Stop).count();
     let derived = cases.len() - recorded;

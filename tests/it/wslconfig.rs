@@ -114,7 +114,7 @@ fn a_section_behind_a_broken_header_is_found_and_what_is_broken_stays() {
 }
 
 #[test]
-fn a_last_line_without_an_end_is_not_run_together_with_ours() {
+fn a_last_line_without_an_end_is_not_joined_with_a_new_one() {
     let after = String::from_utf8(set_up(Some(b"[wsl2]\nmemory=4GB"))).unwrap();
     assert!(after.starts_with("[wsl2]\nmemory=4GB\n"), "{after:?}");
 }
@@ -138,7 +138,7 @@ fn a_command_line_that_the_kernel_would_cut_off_is_refused_with_its_length() {
 }
 
 #[test]
-fn undo_leaves_a_line_that_was_shadowed_before_and_counts_since_ours_is_gone() {
+fn undo_keeps_a_shadowed_line_that_takes_effect_afterwards() {
     let machine = Machine::new(Layout::Modern);
     let conf = "/etc/wsl.conf";
     machine.write(conf, "[BOOT]\nSystemD = FALSE\n[Boot]\nsystemd=true\n");

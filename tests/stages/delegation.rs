@@ -1,13 +1,13 @@
 use super::{Layout, Machine, assert_snapshot, decision};
 
 #[test]
-fn a_drop_in_delegates_the_controllers_that_the_user_manager_lacks() {
+fn a_drop_in_delegates_the_missing_controllers() {
     let machine = Machine::new(Layout::Generous);
     assert_snapshot!(decision("delegation", &machine, &[]));
 }
 
 #[test]
-fn a_user_manager_with_every_controller_stays_as_it_is() {
+fn a_systemd_user_manager_with_every_controller_is_not_changed() {
     let machine = Machine::new(Layout::Generous);
     machine.write("/etc/systemd/system/user@.service.d/delegate.conf", "[Service]\nDelegate=yes\n");
     machine.boot(2);
@@ -25,7 +25,7 @@ fn controllers_that_the_root_lacks_are_not_waited_for() {
 }
 
 #[test]
-fn the_drop_in_is_written_before_a_user_manager_runs() {
+fn the_drop_in_is_written_before_a_systemd_user_manager_runs() {
     let machine = Machine::new(Layout::Modern);
     assert_snapshot!(decision("delegation", &machine, &[]));
 }

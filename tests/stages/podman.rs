@@ -64,7 +64,7 @@ fn the_same_site_drop_in_loses_with_podman_5_and_blocks_with_podman_6() {
 }
 
 #[test]
-fn a_drop_in_for_rootless_users_counts_from_podman_5_7_on() {
+fn podman_reads_a_drop_in_for_rootless_users_from_5_7_on() {
     let rootless = [("/etc/containers/containers.rootless.conf.d/1000/99-site.conf", SITE.1), (MAIN, ALL)];
     assert!(verdict("5.4.2", &rootless).starts_with("satisfied"));
     assert!(verdict("5.7.0", &rootless).starts_with("satisfied"), "the user's main file is read later");
@@ -82,13 +82,13 @@ fn a_drop_in_for_rootless_users_counts_from_podman_5_7_on() {
 
 /// The user's file of that name takes the place of the others.
 #[test]
-fn a_system_drop_in_with_the_name_of_ours_is_masked_by_podman_6() {
+fn podman_6_masks_a_system_drop_in_with_the_same_name() {
     let same = [("/etc/containers/containers.conf.d/50-kind-wsl.conf", SITE.1)];
     assert!(verdict("6.1.3", &same).starts_with("required"));
 }
 
 #[test]
-fn a_file_of_another_author_with_the_name_of_ours_is_not_replaced() {
+fn a_file_of_another_author_with_the_same_name_is_not_replaced() {
     let path = "/home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf";
     assert_eq!(
         verdict("5.4.2", &[(path, "# mine\n[engine]\n")]),

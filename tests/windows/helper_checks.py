@@ -165,7 +165,7 @@ def restarts(check, stage):
         windows.reply = lambda request, link: link.cut()
         restart = stage.restart().ready()
         equal(restart.finish()["exit"], "1")
-        lines_of(restart.log(), "If there is no error above, WSL was stopped while it ran.", "wsl.exe --terminate Debian")
+        lines_of(restart.log(), "Without an error above, WSL was stopped while it ran.", "wsl.exe --terminate Debian")
     with check("without a window the output of the resumed setup is in the log"), stage.reset():
         def speak(request, link):
             link.out("größer\nals")

@@ -106,7 +106,7 @@ def whole(check, stage, rescue):
         equal(answer.code, 0)
         rescue.finished()
         equal(rescue.undone, ["undo --yes --safe-mode", "undo --yes"])
-        lines_of(answer.out, "checking whether Debian starts", "Debian does not start", "starts in safe mode", ".wslconfig is as it was before", "Debian starts again.")
+        lines_of(answer.out, "checking whether Debian starts", "Debian does not start", "starts in safe mode", ".wslconfig is as it was before", "Debian starts.")
         expect(all(len(line) <= 80 for line in answer.out.splitlines() if "does not start (" not in line), answer.out)
         equal(sum(line == "--shutdown" for line in service.lines()), 2)
         saw(f"{answer.seconds:.1f} s, {len(service.calls)} calls of wsl.exe")

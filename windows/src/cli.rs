@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_of_the_driver_are_not_passed_on() {
+    fn the_driver_removes_its_own_options() {
         let run = |line: &str| match driver(&words(line)) {
             Ok(Driver::Run(run)) => run,
             other => panic!("{line}: {other:?}"),

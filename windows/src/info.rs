@@ -1,8 +1,8 @@
-//! What `kind-wsl-helper.exe look` prints: the account, and whether a restart is possible from this session.
+//! The output of `kind-wsl-helper.exe look`: the account, and whether a restart is possible from this session.
 
 use crate::text::{one_line, value_of, values_of};
 
-/// What the helper reports about its session.
+/// The report of the helper about its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HelperInfo {
     /// The profile directory of the Windows account, as Windows writes it.

@@ -141,7 +141,7 @@ pub fn resumed(request: &RestartRequest, code: i32) -> String {
         0 => String::new(),
         3 => format!("The setup still needs the restart (exit code 3).\n\n{}", by_hand(request)),
         1 => format!(
-            "The setup ended with exit code 1. If there is no error above, WSL was stopped while it ran.\n\n{}",
+            "The setup ended with exit code 1. Without an error above, WSL was stopped while it ran.\n\n{}",
             by_hand(request)
         ),
         -1 => format!("wsl.exe itself failed; its message is above.\n\n{}", by_hand(request)),
@@ -149,7 +149,7 @@ pub fn resumed(request: &RestartRequest, code: i32) -> String {
     }
 }
 
-/// What to type if wsl.exe failed because the distribution does not start, with `kind-wsl.exe` at that path.
+/// The command that rescues a distribution that does not start, with `kind-wsl.exe` at that path.
 #[must_use]
 pub fn rescue(request: &RestartRequest, program: &str) -> String {
     let name = &request.distribution;

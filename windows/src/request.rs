@@ -2,7 +2,7 @@
 
 use crate::quote::command_line;
 
-/// What must restart.
+/// The scope of a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The distribution: `wsl.exe --terminate NAME`.

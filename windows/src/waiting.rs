@@ -1,4 +1,4 @@
-//! What `kind-wsl status --waiting` prints: the run that waits for a restart.
+//! The output of `kind-wsl status --waiting`: the run that waits for a restart.
 
 use crate::names;
 use crate::request::Scope;
@@ -7,9 +7,9 @@ use crate::request::Scope;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: String,
-    /// What has to be restarted; `None` for a machine that is not WSL.
+    /// The scope of the restart; `None` for a machine that is not WSL.
     pub scope: Option<Scope>,
-    /// Whose setup it is.
+    /// The user of the setup.
     pub user: String,
     /// The program that resumes.
     pub program: String,

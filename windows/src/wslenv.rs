@@ -1,13 +1,13 @@
-//! WSLENV: which variables of Windows a Linux program gets.
+//! WSLENV: the variables of Windows that a Linux program gets.
 
 /// The program that drives setup.
 pub const DRIVER: &str = "KIND_WSL_DRIVER";
 /// The profile directory of the Windows account.
 pub const PROFILE: &str = "KIND_WSL_WINDOWS_PROFILE";
-/// The other distributions that run, with commas between.
+/// The other running distributions, separated by commas.
 pub const RUNNING: &str = "KIND_WSL_RUNNING";
 
-/// What was in WSLENV, with ours behind. Flag u: from Windows to Linux only, as text, not as a path
+/// The value of WSLENV with the variables of kind-wsl appended. Flag u: from Windows to Linux only, as text, not as a path
 /// (src/linux/init/util.cpp:2133-2287).
 #[must_use]
 pub fn with_ours(before: &str) -> String {

@@ -30,7 +30,7 @@ fn case(look: &str) -> Case {
 }
 
 #[test]
-fn a_folder_that_is_not_ours_is_not_written_to_and_not_cleared() {
+fn a_directory_of_another_program_is_neither_written_nor_cleared() {
     for folder in [
         "C:\\Users\\dev\\Desktop",
         "C:\\",
@@ -54,7 +54,7 @@ fn a_folder_that_is_not_ours_is_not_written_to_and_not_cleared() {
 }
 
 #[test]
-fn a_place_in_the_journal_that_is_not_ours_is_left_alone() {
+fn a_foreign_path_in_the_journal_is_not_changed() {
     let case = Case::new(Layout::Classic).file("/mnt/c/Users/dev/Desktop/thesis.log", "years of work\n");
     let host = case.machine.host(FaultInjector::default());
     for place in ["/mnt/c/Users/dev/Desktop", "/", "/mnt/c/x/../Users/dev/Desktop", "relative/kind-wsl"] {

@@ -8,7 +8,7 @@ fn with_answers(text: &str) -> Case {
 }
 
 #[test]
-fn an_answers_file_that_is_not_there_is_a_usage_error() {
+fn a_missing_answers_file_is_a_usage_error() {
     Case::new(Layout::Modern).refuses(
         "setup --yes --answers [ROOT]/nowhere.toml",
         2,

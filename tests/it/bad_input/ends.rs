@@ -65,7 +65,7 @@ fn a_mirror_without_https_is_refused_before_anything_is_changed() {
 }
 
 #[test]
-fn an_offline_directory_that_is_not_there_is_refused_before_anything_is_changed() {
+fn a_missing_offline_directory_is_refused_before_any_change() {
     Case::new(Layout::Isolated).refuses(
         "setup --yes --offline [ROOT]/nowhere",
         2,

@@ -25,7 +25,7 @@ fn a_wsl_conf_that_is_a_directory_is_refused() {
 }
 
 #[test]
-fn a_file_of_ours_that_is_a_link_is_refused_and_not_followed() {
+fn a_link_at_the_path_of_our_file_is_refused_and_not_followed() {
     Case::new(Layout::Modern).file("/etc/mine.conf", "a=1\n").link(SYSCTL, "/etc/mine.conf").refuses(
         "setup --yes --only limits",
         1,

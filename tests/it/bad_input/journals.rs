@@ -112,7 +112,7 @@ fn drifted() -> Case {
 }
 
 #[test]
-fn an_undo_shows_what_others_changed_in_a_file_of_ours_and_stops() {
+fn an_undo_shows_the_changes_of_others_in_our_file_and_stops() {
     drifted()
         .run("undo --yes")
         .expect(

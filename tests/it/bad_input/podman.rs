@@ -82,7 +82,7 @@ fn containers_conf_in_the_environment_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_file_that_is_read_after_ours_and_wins_is_named() {
+fn a_file_that_is_read_later_and_wins_is_named() {
     Case::new(Layout::Isolated)
         .file(
             "/home/dev/.config/containers/containers.conf.d/99-mine.conf",

@@ -184,7 +184,7 @@ fn a_crun_of_ones_own_without_its_sha256_is_refused() {
 }
 
 #[test]
-fn a_root_that_is_not_there_is_a_usage_error() {
+fn a_missing_root_is_a_usage_error() {
     Case::new(Layout::Modern).refuses(
         "plan --root [ROOT]/nowhere",
         2,
@@ -196,7 +196,7 @@ fn a_root_that_is_not_there_is_a_usage_error() {
 }
 
 #[test]
-fn a_report_that_is_not_there_is_a_usage_error() {
+fn a_missing_report_is_a_usage_error() {
     Case::new(Layout::Modern).refuses(
         "plan --facts [ROOT]/nowhere.json",
         2,

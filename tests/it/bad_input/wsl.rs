@@ -184,7 +184,7 @@ fn an_unknown_windows_profile_is_reported_with_the_flag() {
 }
 
 #[test]
-fn a_windows_profile_that_is_not_there_is_a_usage_error() {
+fn a_missing_windows_profile_is_a_usage_error() {
     Case::new(Layout::Classic).refuses(
         "setup --yes --windows-profile /mnt/c/Users/dave",
         2,
@@ -208,7 +208,7 @@ fn a_missing_windows_profile_is_named_by_its_windows_and_linux_path() {
 }
 
 #[test]
-fn a_windows_profile_in_the_environment_that_is_not_there_is_a_usage_error() {
+fn a_missing_windows_profile_in_the_environment_is_a_usage_error() {
     Case::new(Layout::Classic)
         .env("KIND_WSL_WINDOWS_PROFILE", "/mnt/c/Users/dave")
         .refuses(

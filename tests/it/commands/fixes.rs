@@ -194,7 +194,7 @@ fn a_setup_that_explain_recommends_for_this_machine_has_something_to_do() {
 }
 
 #[test]
-fn every_command_of_ours_in_the_source_and_the_documents_exists() {
+fn every_kind_wsl_command_in_the_source_and_the_documents_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files: Vec<PathBuf> = vec![root.join("README.md")];
     let mut dirs = vec![root.join("src"), root.join("docs")];

@@ -106,7 +106,7 @@ fn a_toml_value_is_replaced_with_its_comment_kept() {
 }
 
 #[test]
-fn a_new_toml_key_takes_the_indent_of_its_neighbour_or_a_table_of_its_own() {
+fn a_new_toml_key_has_the_indent_of_its_neighbor_or_its_own_table() {
     let crun = toml::Value::StrList(vec!["/usr/bin/crun".to_owned()]);
     let path = ["engine", "runtimes", "crun"];
     let new = toml::set(TOMLS[3], &path, &crun).expect("it can be set");

@@ -92,7 +92,7 @@ fn in_wsl_conf_a_backslash_before_crlf_ends_the_value() {
 }
 
 #[test]
-fn values_are_quoted_and_escaped_only_where_they_need_it() {
+fn values_are_quoted_and_escaped_only_if_needed() {
     let written = |value| set("[s]\nk=\n", CONF, "s", "k", value);
     assert_eq!(written("a=b c;d 'e'"), "[s]\nk=a=b c;d 'e'\n");
     assert_eq!(written("a # b"), "[s]\nk=\"a # b\"\n");

@@ -116,7 +116,7 @@ fn a_message_cut_short_before_its_meaning_is_not_guessed() {
 }
 
 #[test]
-fn the_line_that_was_recognised_is_known() {
+fn the_recognized_line_is_reported() {
     let text = "one\ntwo\n  \x1b[31mcrun: unknown version specified\x1b[0m: OCI runtime error\nfour";
     let found = &diagnose(text)[0];
     assert_eq!(found.line(text), "crun: unknown version specified: OCI runtime error");

@@ -193,7 +193,7 @@ fn the_journal_of_a_machine_that_the_script_set_up_undoes_it() {
 }
 
 #[test]
-fn the_last_line_of_json_tells_whether_a_setup_changed_anything() {
+fn the_last_line_of_json_has_whether_a_setup_changed_anything() {
     let case = case();
     let last = || {
         let seen = case.run(&format!("setup --json --no-restart {}", agreed()));

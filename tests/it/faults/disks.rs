@@ -232,7 +232,7 @@ fn an_undo_on_a_read_only_file_system_is_reported_and_resumes() {
 }
 
 #[test]
-fn a_machine_that_is_not_ours_is_refused_before_anything_is_changed() {
+fn a_read_only_machine_is_refused_before_any_change() {
     let case = Case::new(Layout::Isolated).typed_by_somebody();
     if !is_root() {
         println!("skipped: without root everything here is ours");

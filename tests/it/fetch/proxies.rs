@@ -133,7 +133,7 @@ fn a_proxy_that_refuses_is_named_with_its_answer_and_without_its_password() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_named() {
+fn an_unreachable_proxy_is_named() {
     let nobody = Server::nobody().port;
     let env = |_| vec![("HTTPS_PROXY", format!("127.0.0.1:{nobody}")), ("NOBODY", nobody.to_string())];
     let asked = behind(env, |_| {

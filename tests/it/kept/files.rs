@@ -167,7 +167,7 @@ fn a_drop_in_that_an_earlier_program_wrote_is_undone() {
 }
 
 #[test]
-fn a_text_of_another_author_in_the_place_of_ours_stops_the_plan_before_any_change() {
+fn a_text_of_another_author_at_our_path_stops_the_plan_before_any_change() {
     let path = "/etc/sysctl.d/99-kind-wsl.conf";
     let case = Case::new(Layout::Isolated).file(path, "# ours, by hand\nvm.swappiness = 10\n");
     let seen = case.run("setup --yes --tools none --only limits");
@@ -237,7 +237,7 @@ fn the_root_becomes_a_shared_mount_only_if_it_is_private() {
 }
 
 #[test]
-fn the_owners_list_of_cruns_keeps_its_items_and_comments_behind_ours() {
+fn the_owners_list_of_cruns_keeps_its_items_and_comments() {
     let machine = Machine::new(Layout::Isolated);
     let list =
         "[engine.runtimes]\ncrun = [\n  \"/opt/crun/bin/crun\",   # our own build\n  \"/usr/bin/crun\",\n]\n";

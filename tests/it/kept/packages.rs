@@ -141,7 +141,7 @@ fn pacman_never_upgrades_a_part_of_the_system() {
 }
 
 #[test]
-fn zypper_informs_by_exit_codes_that_are_no_failures_and_by_two_that_are() {
+fn zypper_has_exit_codes_that_inform_and_two_that_are_failures() {
     for (code, is_failure) in [
         (100, false),
         (102, false),

@@ -96,7 +96,7 @@ fn without_wslinfo_the_networking_mode_is_that_of_wslconfig() {
 }
 
 #[test]
-fn settings_in_the_wrong_file_of_wsl_are_a_warning_that_says_where_they_belong() {
+fn settings_in_the_wrong_file_of_wsl_are_a_warning_with_the_right_file() {
     let case = healthy()
         .file("/etc/wsl.conf", "[boot]\nsystemd=true\n[wsl2]\nmemory=16G\nnetworkingMode=mirrored\n");
     is_the_one(&case, "wsl-config", "doubtful", "[wsl2] memory belongs in .wslconfig", "move these lines");

@@ -50,7 +50,7 @@ fn a_new_line_in_a_file_of_the_user_has_a_comment_that_names_kind_wsl() {
 }
 
 #[test]
-fn two_lines_of_ours_share_a_comment() {
+fn two_adjacent_lines_share_a_comment() {
     let before = "# by Windows\r\n[wsl2]\r\nmemory=4GB\r\n\r\n[experimental]\r\nsparseVhd=true\r\n";
     let case = set_up(Case::new(Layout::Classic).file(WSLCONFIG, before), "--idle yes");
     let left = case.machine.text(WSLCONFIG);

@@ -36,7 +36,7 @@ fn undo_leaves_what_was_appended_and_no_empty_section_above_it() {
 }
 
 #[test]
-fn undo_leaves_a_section_of_ours_to_a_key_that_was_appended_to_it() {
+fn undo_keeps_our_section_for_a_key_that_was_appended_to_it() {
     let after = after_undo(CONF, "[user]\ndefault=dev\n", "command=echo hi\n");
     assert_eq!(after, "[user]\ndefault=dev\n\n[boot]\ncommand=echo hi\n");
 }

@@ -24,7 +24,7 @@ fn note(layout: Layout, path: &str, text: impl AsRef<[u8]>) -> Option<String> {
 }
 
 #[test]
-fn the_plan_says_which_settings_of_wslconfig_wsl_ignores_and_where_they_belong() {
+fn the_plan_lists_the_settings_of_wslconfig_that_wsl_ignores() {
     for (text, wanted) in [
         ("[wsl2]\r\nmemory=4GB\r\n", ""),
         (
@@ -70,7 +70,7 @@ fn the_plan_says_which_settings_of_wslconfig_wsl_ignores_and_where_they_belong()
 }
 
 #[test]
-fn the_plan_says_which_settings_of_wsl_conf_wsl_ignores_and_where_they_belong() {
+fn the_plan_lists_the_settings_of_wsl_conf_that_wsl_ignores() {
     for (text, wanted) in [
         ("[automount]\nenabled=true\noptions=metadata\n[user]\ndefault=dev\n", ""),
         ("[wsl2]\nmemory=3GB\n", "line 2: [wsl2] memory belongs in .wslconfig"),

@@ -1,5 +1,5 @@
-//! Restarts WSL for a setup that runs in a distribution. A program without a console: WSL ends console programs that were
-//! started from it when it goes away (WSL src/windows/common/interop.cpp:409-483), and tells them by this (:229-234).
+//! Restarts WSL for a setup that runs in a distribution. A program without a console: when WSL stops, it ends the
+//! console programs that were started from it (WSL src/windows/common/interop.cpp:229-234, 409-483).
 #![windows_subsystem = "windows"]
 
 #[cfg(windows)]

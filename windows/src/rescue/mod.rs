@@ -28,7 +28,7 @@ pub enum File {
     State,
 }
 
-/// What a rescue works with.
+/// The files, processes and console that a rescue uses.
 pub trait Machine: Wsl {
     fn read(&mut self, file: File) -> Result<Option<Vec<u8>>, String>;
     /// Replaces the file as a whole, on the disk when this returns; `None` deletes it.
@@ -151,7 +151,7 @@ impl<M: Machine> Rescuer<'_, M> {
             return Err(exit::NOT_RESCUED);
         }
         self.state.distribution = name.clone();
-        // What a rescue left that was killed at its very end.
+        // The files of a rescue that was killed at its very end.
         let _ = self.machine.write(File::Saved, None);
         self.machine.say(&texts::checking(&name));
         let answer = self.start();
@@ -213,7 +213,7 @@ impl<M: Machine> Rescuer<'_, M> {
         }
     }
 
-    /// Turns safe mode on. What is saved is what the user has in the file by now.
+    /// Turns safe mode on. Saves the present bytes of the file first.
     fn enter(&mut self) -> Result<(), String> {
         let (now, saved) = (self.machine.read(File::Config)?, self.original()?);
         let original = wslconfig::without_safe_mode(now.as_deref(), saved.as_deref());

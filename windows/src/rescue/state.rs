@@ -2,7 +2,7 @@
 
 use crate::text::value_of;
 
-/// What came of the undo in safe mode.
+/// The result of the undo in safe mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undo {
     Done,
@@ -36,7 +36,7 @@ pub struct State {
     pub drift: Option<String>,
     /// The Linux program, once found.
     pub program: Option<String>,
-    /// What came of the undo. From then on, safe mode is left.
+    /// The result of the undo. Once set, the next step is to leave safe mode.
     pub undo: Option<Undo>,
     /// Why it failed, in one line.
     pub detail: Option<String>,

@@ -181,7 +181,7 @@ fn a_distribution_is_rescued_and_wslconfig_is_as_it_was() {
         assert_eq!(fake.rescue(&order()), 0, "{}", fake.said);
         finished(&fake, config, "rescued");
         assert_eq!(fake.ran, ["undo --yes --safe-mode", "undo --yes"]);
-        assert!(fake.said.contains("Debian starts again. What kind-wsl changed in it is undone."), "{}", fake.said);
+        assert!(fake.said.contains("Debian starts. What kind-wsl changed in it is undone."), "{}", fake.said);
         assert!(fake.said.lines().all(|line| line.chars().count() <= 80), "{}", fake.said);
     }
 }

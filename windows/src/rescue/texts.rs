@@ -1,4 +1,4 @@
-//! What a rescue shows.
+//! The messages of a rescue.
 
 use crate::text::Version;
 
@@ -106,11 +106,11 @@ pub(super) fn still_in_safe_mode(name: &str, why: &str) -> String {
 pub(super) fn rescued(name: &str, is_complete: bool, detail: Option<&str>) -> String {
     if is_complete {
         return format!(
-            "\n{name} starts again. What kind-wsl changed in it is undone.\nTo set it up again: kind-wsl.exe setup -d {name}"
+            "\n{name} starts. What kind-wsl changed in it is undone.\nTo set it up again: kind-wsl.exe setup -d {name}"
         );
     }
     let why = detail.map(|why| format!(" ({why})")).unwrap_or_default();
-    format!("\n{name} starts again, but not everything was undone{why}.\nTo undo the rest: kind-wsl.exe undo -d {name}")
+    format!("\n{name} starts, but not everything was undone{why}.\nTo undo the rest: kind-wsl.exe undo -d {name}")
 }
 
 pub(super) fn not_rescued(name: &str, why: &str, detail: Option<&str>, has_drift: bool) -> String {

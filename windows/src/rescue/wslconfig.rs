@@ -148,7 +148,7 @@ mod tests {
         let original = "[general]\nx=1\n";
         let lines = format!("{NOTE}\n[wsl2]\nsafeMode=true\n");
         let cases = [
-            // what the user has now, what has to stay
+            // the present file, the expected file
             (format!("{lines}[general]\nx=2\n"), "[general]\nx=2\n"),
             (format!("{lines}memory=4GB\n[general]\nx=1\n"), "[wsl2]\nmemory=4GB\n[general]\nx=1\n"),
             (format!("# mine\n{lines}[general]\nx=1\n"), "# mine\n[general]\nx=1\n"),
