@@ -14,7 +14,8 @@ use extract::{Kind, Text};
 
 /// The parts that follow the rules.
 const ON: &[&str] = &[
-    "docs/dev/style.md",
+    "docs/SECURITY.md",
+    "docs/dev",
     "src/cgroup",
     "src/compat",
     "src/doctor",
@@ -27,11 +28,15 @@ const ON: &[&str] = &[
     "src/redact",
     "src/suggest",
     "src/version",
+    "tests",
+    "windows/src",
 ];
 
 /// Texts that may break a rule: file, part of the text, why.
-const EXCEPTIONS: &[(&str, &str, &str)] =
-    &[("src/redact/info.rs", "host arch buildahVersion", "a list of the fields of podman and docker info")];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/redact/info.rs", "host arch buildahVersion", "a list of the fields of podman and docker info"),
+    ("windows/src/rescue/mod.rs", "p=$(sed -n", "a shell script"),
+];
 
 fn is_exception(text: &Text) -> bool {
     EXCEPTIONS.iter().any(|(file, part, _)| text.file == *file && text.content.contains(part))
