@@ -252,10 +252,15 @@ pub fn main() -> Exit {
         given: given(&matches),
         env,
     };
-    run(cli.command, &global).unwrap_or_else(|failure| {
+    if !global.quiet {
+        ui::show_waits();
+    }
+    let exit = run(cli.command, &global).unwrap_or_else(|failure| {
         ui::fail(&failure);
         if is_aborted() { Exit::Interrupted } else { failure.exit }
-    })
+    });
+    ui::clear_spinner();
+    exit
 }
 
 /// Puts `--` behind the word `kind`: everything after it is then kind's, whatever it looks like. Options of our own are

@@ -26,7 +26,7 @@ use crate::stages::{self, STAGES};
 use apply::{Batch, MAX_ATTEMPTS, failed};
 
 pub use error::EngineError;
-pub use event::{Event, Reporter};
+pub use event::{Event, Reporter, StageEnd};
 pub use undo::{
     Drift, DriftPolicy, Reversal, UndoOptions, Undone, Unreachable, Way, preview, refuse_unreachable,
 };
@@ -50,6 +50,8 @@ pub struct Engine<'e> {
 pub struct Steps {
     number: usize,
     count: usize,
+    /// Whether one has begun and not ended.
+    is_running: bool,
 }
 
 impl Steps {
@@ -57,13 +59,14 @@ impl Steps {
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let works = |s: &&Planned| s.verdict == Verdict::Required;
-        Self { number: 0, count: plan.stages.iter().filter(works).count() }
+        Self { count: plan.stages.iter().filter(works).count(), ..Self::default() }
     }
 
     /// A stage begins; one that the plan did not foresee counts as well.
     fn announce(&mut self, reporter: &mut dyn Reporter, stage: &Stage, why: &str) {
         self.number += 1;
         self.count = self.count.max(self.number);
+        self.is_running = true;
         reporter.event(&Event::Stage {
             number: self.number,
             count: self.count,
@@ -119,9 +122,21 @@ impl Engine<'_> {
     /// # Errors
     /// [`EngineError`]; finished changes stay in the journal, and the next run resumes after them.
     pub fn setup(&mut self, answers: &Answers, chosen: &RunOptions) -> Result<RunOutcome, EngineError> {
-        match self.apply_all(answers, chosen) {
+        let result = match self.apply_all(answers, chosen) {
             Err(e) if e.is_stop() || is_aborted() => Ok(RunOutcome::Interrupted),
             other => other,
+        };
+        match &result {
+            Ok(RunOutcome::Interrupted) => self.end_stage(StageEnd::Stopped),
+            Err(_) => self.end_stage(StageEnd::Failed),
+            Ok(_) => {}
+        }
+        result
+    }
+
+    fn end_stage(&mut self, end: StageEnd) {
+        if std::mem::take(&mut self.steps.is_running) {
+            self.reporter.event(&Event::StageEnd(end));
         }
     }
 
@@ -203,6 +218,7 @@ impl Engine<'_> {
             } else if made == 0 {
                 self.reporter.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why: &why });
             }
+            self.end_stage(StageEnd::Done);
             if made > 0 {
                 changed += made;
                 facts = self.facts(&journal.state)?;

@@ -7,7 +7,6 @@ use crate::facts::UserError;
 use crate::fetch::FetchError;
 use crate::host::HostError;
 use crate::journal::JournalError;
-use crate::next_step::NextStep;
 use crate::plan::PlanError;
 use crate::stage::AnswerError;
 use crate::stages::UnknownStage;
@@ -38,6 +37,8 @@ pub struct Failure {
     /// Why, from the outside in.
     pub causes: Vec<String>,
     pub hint: Option<String>,
+    /// What stands after a failure in the middle, and the ways on.
+    pub after: Option<String>,
     pub exit: Exit,
 }
 
@@ -45,25 +46,13 @@ impl Failure {
     /// A failure of the command line.
     #[must_use]
     pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { text: text.into(), causes: Vec::new(), hint: Some(hint.into()), exit: Exit::Usage }
+        Self { text: text.into(), causes: Vec::new(), hint: Some(hint.into()), after: None, exit: Exit::Usage }
     }
 
     /// A failure without a deeper cause.
     #[must_use]
     pub fn new(text: impl Into<String>, hint: Option<String>) -> Self {
-        Self { text: text.into(), causes: Vec::new(), hint, exit: Exit::Failed }
-    }
-
-    /// A failure in the middle of a run: what was done stays done, and `command` resumes it.
-    #[must_use]
-    pub fn resumable(error: EngineError, command: &str) -> Self {
-        let resumes = format!("`{command}` resumes from here");
-        let hint = match error.hint() {
-            None => format!("fix the cause; then {resumes}"),
-            Some(step @ NextStep::ThenRerun(_)) => step.to_string(),
-            Some(NextStep::Do(advice)) => format!("{advice}; then {resumes}"),
-        };
-        Self { hint: Some(hint), ..Self::from(error) }
+        Self { text: text.into(), causes: Vec::new(), hint, after: None, exit: Exit::Failed }
     }
 
     fn of(error: &dyn Error, hint: Option<String>, exit: Exit) -> Self {
@@ -73,7 +62,7 @@ impl Failure {
             causes.push(cause.to_string());
             source = cause.source();
         }
-        Self { text: error.to_string(), causes, hint, exit }
+        Self { text: error.to_string(), causes, hint, after: None, exit }
     }
 }
 

@@ -25,6 +25,7 @@ mod start;
 mod temp_dir;
 mod time;
 mod trusted;
+mod wait;
 mod walk;
 mod write;
 
@@ -56,6 +57,7 @@ pub use start::{PROGRAM_ENV, PROXY_ENV, SESSION_ENV, sudo};
 pub use temp_dir::TempDir;
 pub use time::{ASSUMED_WSL, BootInstance};
 pub use trusted::is_roots_own;
+pub use wait::{Wait, observe_waits, wait_for};
 pub use write::Expected;
 
 /// What is at a path, without following a link in its last component.

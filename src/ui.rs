@@ -1,6 +1,7 @@
 //! The screen: the only place that prints, asks or draws a bar.
 
 mod ask;
+mod busy;
 pub mod cgroups;
 mod json;
 pub mod live;
@@ -8,6 +9,7 @@ pub mod marks;
 mod plain;
 pub mod render;
 mod safe;
+mod stage;
 mod term;
 mod text;
 
@@ -19,13 +21,15 @@ use crate::engine::Reporter;
 use crate::error::Failure;
 use crate::fix::Advice;
 
+pub use busy::clear as clear_spinner;
 pub use ask::{Consent, ask, confirm, consent};
 pub use json::{Json, VERSION, line as json_line, text as json_text, whole as json_whole};
 pub use marks::set_charset;
 pub use plain::Plain;
 pub use safe::{one_line, visible};
-pub use term::{Spinner, Term};
-pub use text::{columns, rows, set_home, shorten, width, wrap};
+pub use stage::{WORTH_SHOWING, duration};
+pub use term::Term;
+pub use text::{columns, list, rows, set_home, short_paths, shorten, width, wrap};
 
 /// Headings.
 pub const BOLD: Style = Style::new().bold();
@@ -83,6 +87,7 @@ pub fn styled(style: Style, text: &str) -> String {
 
 /// Writes to standard output, what moves a terminal made visible; a reader that closed its end is no failure of ours.
 pub fn out(text: &str) {
+    busy::clear();
     let mut stream = anstream::stdout().lock();
     let _ = writeln!(stream, "{}", safe::shown(text.trim_end_matches('\n')));
     let _ = stream.flush();
@@ -90,6 +95,7 @@ pub fn out(text: &str) {
 
 /// Writes to standard error, as [`out`] does.
 pub fn err(text: &str) {
+    busy::clear();
     let _ = writeln!(anstream::stderr().lock(), "{}", safe::shown(text.trim_end_matches('\n')));
 }
 
@@ -123,15 +129,27 @@ pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether a line can be drawn again: on a terminal, and not on one that has no cursor to move.
+fn can_redraw() -> bool {
+    std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !marks::is_dumb()
+}
+
+/// Shows what the program waits for, from now on, if the terminal can.
+pub fn show_waits() {
+    if can_redraw() {
+        busy::show();
+    }
+}
+
 /// The face that suits where the output goes.
 #[must_use]
 pub fn reporter(json: bool, verbose: bool, quiet: bool) -> Box<dyn Reporter> {
     if json {
         Box::new(Json)
-    } else if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !quiet {
+    } else if can_redraw() && !quiet {
         Box::new(Term::new(verbose))
     } else {
-        Box::new(Plain { verbose, quiet })
+        Box::new(Plain::new(verbose, quiet))
     }
 }
 
@@ -142,5 +160,6 @@ pub fn fail(failure: &Failure) {
     lines.extend(failure.causes.iter().map(|cause| text::labelled(DIM, "  because:", cause, width)));
     let hint = failure.hint.as_deref().map(Advice::from);
     lines.extend(hint.iter().map(|hint| text::labelled(CYAN, "hint:", hint.text(), width)));
+    lines.extend(failure.after.iter().flat_map(|after| text::wrap(after, width)));
     err(&lines.join("\n"));
 }

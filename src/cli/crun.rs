@@ -8,8 +8,9 @@ use super::fetch::Fetch;
 use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Fit, Release, crun_floor, fit};
+use crate::stages::crun::present;
 use crate::stages::crun_floor_here;
-use crate::ui::{BOLD, DIM, Detail, GREEN, YELLOW, columns, json_line, out, styled, width};
+use crate::ui::{DIM, Detail, GREEN, YELLOW, columns, command_row, json_line, out, styled, width};
 use crate::version::Version;
 
 #[derive(Debug, Subcommand)]
@@ -27,6 +28,9 @@ pub(crate) enum CrunCommand {
                   Examples:\n  kind-wsl crun list\n  kind-wsl crun list -q | head -n 1   the newest supported version"
 )]
 pub(crate) struct List {
+    /// Show every version, also those that this machine does not support
+    #[arg(long)]
+    all: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -61,19 +65,29 @@ impl List {
             }
             return Ok(Exit::Done);
         }
-        out(&columns(
-            &[("version", 10, BOLD), ("date", 12, BOLD)],
-            &styled(BOLD, &format!("on this {arch} machine, which needs {floor} or later")),
-            width(),
-        ));
-        for release in &catalogue.releases {
+        out(&format!("crun for this machine ({arch}, needs {floor} or later)\n"));
+        let few = catalogue.advised(arch, &floor);
+        let shown = if self.all || few.is_empty() { catalogue.releases.iter().collect() } else { few };
+        for release in &shown {
             let (suits, why) = verdict(release, arch, &floor, recommended);
             let style = if suits { GREEN } else { YELLOW };
             let date = release.date.clone().unwrap_or_default();
-            out(&columns(&[(release.version.as_str(), 10, style), (&date, 12, DIM)], &why, width()));
+            let cells = [("  ", 2, DIM), (release.version.as_str(), 9, style), (&date, 12, DIM)];
+            out(&columns(&cells, &why, width()));
             if let Some(build) = release.builds.get(&arch).filter(|_| detail == Detail::Full) {
-                out(&columns(&[("", 22, DIM)], &styled(DIM, &format!("sha256 {}", build.sha256)), None));
+                out(&columns(&[("", 4, DIM)], &styled(DIM, &format!("sha256 {}", build.sha256)), None));
             }
+        }
+        if let Some(present) = facts.as_ref().and_then(present) {
+            let (style, why) = if present < floor { (YELLOW, "too old") } else { (GREEN, "supported") };
+            let what = format!("{} of the distribution: {why}", present.release());
+            out(&columns(&[("  ", 2, DIM), ("keep", 9, style), ("", 12, DIM)], &what, width()));
+        }
+        let others = catalogue.releases.len() - shown.len();
+        out("");
+        out(&command_row("Use one", 12, "kind-wsl setup --only crun --crun-version VERSION"));
+        if others > 0 {
+            out(&command_row(&format!("{others} more"), 12, "kind-wsl crun list --all"));
         }
         Ok(Exit::Done)
     }
@@ -81,19 +95,10 @@ impl List {
 
 fn verdict(release: &Release, arch: Arch, floor: &Version, recommended: Option<&Version>) -> (bool, String) {
     match fit(release, arch, floor) {
-        Fit::Suits => {
-            let is_best = recommended == Some(&release.version);
-            let sources = release.builds.get(&arch).map_or(0, catalogue::Build::independent);
-            let attested = match sources {
-                1 => "its checksum known from a single source".to_owned(),
-                n => format!("its checksum in {n} independent sources"),
-            };
-            let note = release.notes.first().map_or_else(String::new, |n| format!("; {n}"));
-            (true, format!("suits{}, {attested}{note}", if is_best { "; recommended" } else { "" }))
-        }
-        Fit::TooOld { floor } => (false, format!("too old: {floor} or later is needed here")),
+        Fit::Suits => (true, release.advice(arch, recommended == Some(&release.version))),
+        Fit::TooOld { floor } => (false, format!("too old: need {floor} or later")),
         Fit::Regression { text, thread } => (false, format!("not offered: {text} ({thread})")),
-        Fit::NoBuild(arch) => (false, format!("no checksum is known of a build for {arch}")),
+        Fit::NoBuild(arch) => (false, format!("no known checksum for {arch}")),
     }
 }
 

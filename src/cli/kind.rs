@@ -14,7 +14,7 @@ use crate::provider::{
     Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of,
 };
 use crate::stage::Answers;
-use crate::ui::err;
+use crate::ui::{clear_spinner, err};
 
 /// The arguments of `kind`.
 #[derive(Debug, Args)]
@@ -47,6 +47,7 @@ impl KindCommand {
         if global.verbose {
             err(&format!("running `{}`", typed(&program, &args)));
         }
+        clear_spinner();
         let error = replace(&program, &args, &environment(&session, global, wrong));
         Err(Failure::new(format!("cannot run `{program}`: {error}"), Some("kind-wsl doctor".to_owned())))
     }

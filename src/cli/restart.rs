@@ -19,7 +19,8 @@ use crate::inspect::node;
 use crate::provider::docker_host;
 use crate::stage::Answers;
 use crate::stages::restart::RESTART_ALL;
-use crate::ui::{self, CYAN, YELLOW, err, out, styled};
+use crate::journal::{self, JournalEntry};
+use crate::ui::{self, CYAN, DIM, YELLOW, err, out, styled};
 use crate::windows::{self, Driver, Interop};
 
 /// How often the helper's result is looked at while this session waits for its end.
@@ -32,6 +33,8 @@ const TICKS: u32 = 600;
 pub(crate) struct Bystanders {
     others: Vec<String>,
     nodes: Vec<String>,
+    /// Distributions that it would not stop.
+    kept: Vec<String>,
 }
 
 impl Bystanders {
@@ -44,12 +47,14 @@ impl Bystanders {
                 .unwrap_or_default()
         };
         let mut others = match (scope, Driver::probe(&session.host)) {
-            (RestartScope::Vm, Some(driver)) => driver.others,
-            (RestartScope::Vm, None) => running(),
-            _ => Vec::new(),
+            (RestartScope::Machine, _) => Vec::new(),
+            (_, Some(driver)) => driver.others,
+            (_, None) => running(),
         };
         others.retain(|name| !name.eq_ignore_ascii_case(own));
-        Self { others, nodes: nodes(session, Nodes::Running) }
+        let (others, kept) =
+            if scope == RestartScope::Distro { (Vec::new(), others) } else { (others, Vec::new()) };
+        Self { others, nodes: nodes(session, Nodes::Running), kept }
     }
 
     fn is_empty(&self) -> bool {
@@ -80,7 +85,7 @@ impl Bystanders {
         }
         let text = format!("The restart also stops {}.", self.name());
         out(&ui::wrap(&text, ui::width()).join("\n"));
-        let yes = ui::confirm("Restart WSL anyway?")?;
+        let yes = ui::confirm("Restart WSL anyway?", false)?;
         answers.set(RESTART_ALL.id, if yes { "yes" } else { "no" }.to_owned());
         Ok(Some(yes))
     }
@@ -146,48 +151,48 @@ pub(crate) struct Restarting<'r> {
 }
 
 impl Restarting<'_> {
-    /// Has it done, or says how to do it.
+    /// Has it done, or shows how to do it.
     pub(crate) fn act(&self, stop: &AtomicBool) -> Result<Exit, Failure> {
-        let handed = self.hand_over();
-        let by = match &handed {
-            Ok(By::Driver) => "driver",
-            Ok(By::Helper { .. }) => "helper",
-            Ok(By::Prompt) => "prompt",
-            Err(_) => "nobody",
+        let scope = self.awaited.scope.of_wsl().filter(|_| !self.by_hand && self.facts.wsl.is_two());
+        let bystanders = scope.map(|_| Bystanders::of(self.session, self.facts, self.awaited.scope));
+        if !self.json {
+            out(&self.reason(bystanders.as_ref()));
+        }
+        let handed = match (scope, &bystanders) {
+            (Some(scope), Some(bystanders)) => self.hand_over(scope, bystanders),
+            _ => Err(None),
         };
         if self.json {
+            let by = match &handed {
+                Ok(By::Driver) => "driver",
+                Ok(By::Helper { .. }) => "helper",
+                Ok(By::Prompt) => "prompt",
+                Err(_) => "nobody",
+            };
             ui::json_line(json!({
                 "event": "restart", "scope": self.awaited.scope, "why": self.awaited.why, "again": self.awaited.again, "id": self.awaited.id, "by": by, "changed": self.awaited.changed
             }));
-        } else {
-            out(&self.reason());
         }
         match handed {
             Err(why) => {
-                if let Some(why) = why.filter(|_| !self.json) {
-                    out(&ui::wrap(&format!("Automatic restart is not available: {why}."), ui::width())
-                        .join("\n"));
+                if let Some(why) = why {
+                    self.say(&format!("Automatic restart is not available: {why}."));
                 }
-                self.say(&self.lines());
+                self.say_lines("Run this in PowerShell; setup then finishes by itself:");
             }
             Ok(By::Driver) => self.say("kind-wsl.exe restarts WSL now."),
             Ok(By::Prompt) => {
-                self.say(&format!(
-                    "A new window restarts WSL and finishes setup. If none opens:\n{}",
-                    self.lines()
-                ));
+                self.say("A new window restarts WSL and finishes setup.");
+                self.say_lines("If none opens, run this in PowerShell:");
             }
             Ok(By::Helper { place, log, rescue }) => {
-                let text = "WSL stops now, and this terminal closes. A new window opens and finishes setup. \
-                            If none opens within a minute:";
-                let text = ui::wrap(text, ui::width()).join("\n");
-                self.say(&format!("{text}\n{}\nLog: {log}", self.lines()));
+                self.say("WSL stops now, and this terminal closes. A new window opens and finishes setup.");
+                self.say_lines("If none opens within a minute, run this in PowerShell:");
+                self.say(&format!("Log: {log}"));
                 if let Some(command) = rescue {
                     let name = self.facts.wsl.distro();
-                    self.say(&format!(
-                        "If {name} does not start anymore, run in PowerShell:\n{}",
-                        styled(CYAN, &format!("  {command}"))
-                    ));
+                    self.say(&format!("If {name} does not start anymore, run this in PowerShell:"));
+                    self.say_commands(&[command]);
                 }
                 windows::signal_ready(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
                 self.wait(&place, stop);
@@ -198,7 +203,14 @@ impl Restarting<'_> {
 
     fn say(&self, text: &str) {
         if !self.json {
-            out(text);
+            out(&ui::wrap(text, ui::width()).join("\n"));
+        }
+    }
+
+    /// Commands stay whole, so that they can be copied.
+    fn say_commands(&self, commands: &[String]) {
+        for command in commands.iter().filter(|_| !self.json) {
+            out(&styled(CYAN, &format!("  {command}")));
         }
     }
 
@@ -219,49 +231,81 @@ impl Restarting<'_> {
         err("The restart did not happen: the helper stopped responding.");
     }
 
-    fn reason(&self) -> String {
-        let title = match (self.awaited.again, self.awaited.scope) {
+    /// What waits for the restart, and what it stops.
+    fn reason(&self, bystanders: Option<&Bystanders>) -> String {
+        let what = match self.awaited.scope {
+            RestartScope::Machine => "The machine",
+            RestartScope::Distro | RestartScope::Vm => "WSL",
+        };
+        let state = match self.awaited.again {
             _ if self.awaited.partial => {
-                "Only this distribution was restarted, but WSL as a whole must restart."
+                "Only this distribution was restarted. WSL as a whole must restart to apply".to_owned()
             }
-            (true, RestartScope::Machine) => "The machine was not restarted yet.",
-            (true, _) => "WSL was not restarted yet.",
-            (false, _) => "One restart is needed, then setup resumes.",
+            true => format!("{what} was not restarted yet. It must restart to apply"),
+            false => format!("{what} must restart to apply"),
         };
         let last =
             || windows::read_result(&self.session.host, &self.session.journal_state.places, &self.awaited.id);
         let last = self.awaited.again.then(last).flatten();
-        let mut names: Vec<&str> = self.awaited.why.iter().map(String::as_str).collect();
-        names.dedup();
-        let mut lines = vec![String::new(), styled(YELLOW.bold(), title)];
-        lines.extend(last.map(|outcome| format!("Last attempt: {}.", windows::describe(&outcome))));
-        lines.extend(ui::wrap(&format!("Takes effect after the restart: {}", names.join(", ")), ui::width()));
+        let text = format!("{state}: {}", self.stages().join(", "));
+        let mut lines = vec![String::new()];
+        lines.extend(ui::wrap(&text, ui::width()).iter().map(|line| styled(YELLOW.bold(), line)));
+        let mut row = |label: &str, text: &str| {
+            lines.push(ui::columns(&[("  ", 2, DIM), (label, 16, DIM)], text, ui::width()));
+        };
+        if let Some(outcome) = last {
+            row("Last attempt:", &windows::describe(&outcome));
+        }
+        let kept = bystanders.map(|b| b.kept.join(", ")).unwrap_or_default();
+        if self.awaited.scope != RestartScope::Machine {
+            row("Stops:", &self.stopped(bystanders));
+        }
+        if !kept.is_empty() {
+            row("Keeps running:", &kept);
+        }
         lines.join("\n")
     }
 
-    /// The lines to type, where nobody does it.
-    fn lines(&self) -> String {
+    fn stopped(&self, bystanders: Option<&Bystanders>) -> String {
+        let own = format!("{} (this terminal closes)", self.facts.wsl.distro());
+        match bystanders {
+            Some(bystanders) if bystanders.is_empty() => own,
+            Some(bystanders) => format!("{own}, {}", bystanders.name()),
+            None if self.awaited.scope == RestartScope::Vm => {
+                format!("{own} and every other running distribution, also Docker Desktop's")
+            }
+            None => own,
+        }
+    }
+
+    /// The stages whose changes wait for the restart; for a change of none, the change.
+    fn stages(&self) -> Vec<String> {
+        let state = journal::read(&self.session.host).unwrap_or_default();
+        let mut names: Vec<String> = Vec::new();
+        for why in &self.awaited.why {
+            let of_it = |e: &&JournalEntry| e.intent.change.target().object == *why;
+            let name = state.active().filter(of_it).last().map_or(why, |e| &e.intent.stage);
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The commands to run if no program of Windows does it.
+    fn say_lines(&self, heading: &str) {
         let Some(scope) = self.awaited.scope.of_wsl() else {
-            return format!("Restart the machine, then run:\n{}", styled(CYAN, "  kind-wsl setup"));
+            self.say("Restart the machine, then run:");
+            return self.say_commands(&["kind-wsl setup".to_owned()]);
         };
-        let [stop, resume] = self.request(scope).manual_commands();
-        let lines = styled(CYAN, &format!("  {stop}\n  {resume}"));
-        let mut note = match self.awaited.scope {
-            RestartScope::Distro => {
-                "The first line stops only this distribution and everything in it.".to_owned()
-            }
-            RestartScope::Vm | RestartScope::Machine => {
-                "The first line stops every running WSL distribution, also Docker Desktop's.".to_owned()
-            }
-        };
+        self.say(heading);
+        self.say_commands(&self.request(scope).manual_commands());
         // systemd's end wipes the entry of Windows programs for all of them.
         if self.awaited.scope == RestartScope::Distro
             && self.facts.wsl.is_before(&COMPAT.wsl.terminate_ends_it)
             && self.facts.systemd.pid1 == "systemd"
         {
-            note += " With this version of WSL, other distributions may not start Windows programs until `wsl.exe --shutdown`.";
+            self.say("With this version of WSL, other distributions may not start Windows programs until `wsl.exe --shutdown`.");
         }
-        let note = ui::wrap(&note, ui::width()).join("\n");
-        format!("Run these two lines in PowerShell or Command Prompt:\n{lines}\n{note}")
     }
 }

@@ -171,6 +171,7 @@ impl Session {
         line.extend(args);
         let mut handed = vec![(HANDOFF_PID.to_owned(), std::process::id().to_string())];
         handed.extend(chosen.and_then(|c| c.mirror.clone()).map(|mirror| (MIRROR.to_owned(), mirror)));
+        ui::clear_spinner();
         let error = replace(sudo.as_str(), &line, &handed);
         let why = match error.kind() {
             std::io::ErrorKind::ArgumentListTooLong => "the environment is too large".to_owned(),

@@ -3,6 +3,8 @@
 mod consent;
 mod done;
 
+use std::time::Instant;
+
 use clap::Args;
 
 use super::prepare;
@@ -12,12 +14,13 @@ use super::session::{Session, switches};
 use super::sources::check_downloads;
 use super::trust::settle_crun;
 use super::{Global, StageArgs};
+use crate::change::{Change, ChangeKind};
 use crate::engine::{Engine, EngineError, RunOutcome, Steps};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
 use crate::fetch::Fetcher;
-use crate::journal::RunOptions;
+use crate::journal::{self, RunOptions};
 use crate::plan::Plan;
 use crate::stage::Answers;
 use crate::ui::{self, DIM, out, styled};
@@ -136,6 +139,7 @@ impl Setup {
         chosen: &RunOptions,
         plan: &Plan,
     ) -> Result<Exit, Failure> {
+        let begun = Instant::now();
         let stop = Session::stop();
         let mut fetcher = Fetcher::new(&session.host, source(chosen), plan.downloads().cloned().collect());
         let ended = {
@@ -148,10 +152,10 @@ impl Setup {
                 stop: &stop,
                 steps: Steps::of(plan),
             };
-            engine.setup(answers, chosen).map_err(failure)?
+            engine.setup(answers, chosen).map_err(|error| failure(error, session, plan))?
         };
         let RunOutcome::Restart(awaited) = &ended else {
-            return Ok(self.end(session, &ended));
+            return Ok(self.end(session, &ended, begun));
         };
         let restarting = Restarting {
             session,
@@ -185,13 +189,18 @@ impl Setup {
 }
 
 /// A failure in the middle leaves the changes of before.
-fn failure(error: EngineError) -> Failure {
-    match error {
-        EngineError::Change { .. } | EngineError::Trigger(_) | EngineError::NotApplied { .. } => {
-            Failure::resumable(error, "kind-wsl setup")
-        }
-        _ => Failure::from(error),
+fn failure(error: EngineError, session: &Session, plan: &Plan) -> Failure {
+    if matches!(error, EngineError::Journal(_)) {
+        return error.into();
     }
+    let state = journal::read(&session.host).unwrap_or_default();
+    let made = if state.finished.is_some() { 0 } else { state.made };
+    let earlier = if session.journal_state.is_interrupted() { session.journal_state.made } else { 0 };
+    let is_counted = |change: &&Change| !change.ephemeral && !matches!(change.kind, ChangeKind::Restart(_));
+    let all = (earlier + plan.changes().filter(is_counted).count()).max(made);
+    let count = format!("{made} of {all} changes {} applied.", if made == 1 { "was" } else { "were" });
+    let after = format!("{count} Resume: kind-wsl setup   Revert: kind-wsl undo");
+    Failure { after: Some(after), ..error.into() }
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), Failure> {

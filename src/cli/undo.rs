@@ -14,6 +14,7 @@ use crate::engine::{
 };
 use crate::error::{Exit, Failure};
 use crate::fetch::{Fetcher, Source};
+use crate::journal::{self, JournalState};
 use crate::stages;
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, render, styled};
 
@@ -70,7 +71,7 @@ impl Undo {
         }
         let session = Session::new(global, None)?;
         session.refuse_other_user()?;
-        if !crate::journal::exists(&session.host) {
+        if !journal::exists(&session.host) {
             if self.json {
                 ui::json_line(json!({ "event": "end", "undone": 0 }));
             } else {
@@ -83,7 +84,7 @@ impl Undo {
             let chosen = session.journal_state.active().filter(|e| options.includes(e));
             refuse_unreachable(&session.host, &session.journal_state, options.is_whole(), chosen)?;
         }
-        if !self.yes && !self.is_agreed(&session, &options)? {
+        if !self.yes && !self.is_agreed(&session, &options, global.verbose)? {
             out("Nothing was changed.");
             return Ok(Exit::Interrupted);
         }
@@ -106,13 +107,13 @@ impl Undo {
     }
 
     /// Shows what it would do and asks for consent.
-    fn is_agreed(&self, session: &Session, options: &UndoOptions) -> Result<bool, Failure> {
+    fn is_agreed(&self, session: &Session, options: &UndoOptions, verbose: bool) -> Result<bool, Failure> {
         if self.json || !ui::is_interactive() {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
         }
         let entries = session.journal_state.active().filter(|e| options.includes(e));
         let (count, groups) = preview(&session.host, entries, self.packages);
-        out(&self.shown(session, count, &groups));
+        out(&self.shown(count, &groups, verbose));
         let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());
         if count > 0 && (self.stages.is_empty() || self.stages.iter().any(breaks)) {
             let nodes = nodes(session, Nodes::All);
@@ -125,36 +126,37 @@ impl Undo {
                 out(&columns(&[("Warning: ", 9, YELLOW)], &text, ui::width()));
             }
         }
-        ui::confirm("Proceed?")
+        ui::confirm("Proceed?", false)
     }
 
-    /// What it would do, grouped.
-    fn shown(&self, session: &Session, count: usize, groups: &BTreeMap<Way, Vec<String>>) -> String {
+    /// What it would do, grouped; with `-v` every object.
+    fn shown(&self, count: usize, groups: &BTreeMap<Way, Vec<String>>, verbose: bool) -> String {
         let plural = if count == 1 { "" } else { "s" };
-        let mut lines = vec![format!("This reverts {count} change{plural} of kind-wsl:")];
+        let mut lines = vec![format!("This will revert {count} change{plural}:")];
         for (way, objects) in groups {
-            let home = format!("{}/", session.user.home);
-            let names: Vec<String> = objects
-                .iter()
-                .map(|o| o.strip_prefix(&home).map_or_else(|| o.clone(), |rest| format!("~/{rest}")))
-                .collect();
-            let all = names.join(", ");
-            let packages = |note: &str| {
-                let number = all.split(", ").filter(|n| !n.is_empty()).count();
-                format!("{number} package{}{note}: {all}", if number == 1 { "" } else { "s" })
+            let (note, packages) = match (way, self.drift) {
+                (Way::Keep, _) => (" (`--packages` removes them)", true),
+                (Way::Remove, _) => ("", true),
+                (Way::Drifted, OnDrift::Stop) => (": changed by another program; see `--drift`", false),
+                (Way::Drifted, OnDrift::Keep) => (": changed by another program; will be kept", false),
+                (Way::Drifted, OnDrift::Restore) => (": changed by another program; will be restored", false),
+                _ => ("", false),
             };
-            let text = match way {
-                Way::Keep => packages(" (`--packages` removes them)"),
-                Way::Remove => packages(""),
-                Way::Drifted if self.drift == OnDrift::Stop => {
-                    format!("{all}: changed since by another program, which stops the undo (see `--drift`)")
-                }
-                Way::Drifted if self.drift == OnDrift::Keep => {
-                    format!("{all}: changed since, and kept as now")
-                }
-                Way::Drifted => format!("{all}: changed since, and restored all the same"),
-                _ => all,
+            let names: Vec<String> = if packages {
+                objects.iter().flat_map(|o| o.split(", ")).filter(|n| !n.is_empty()).map(Into::into).collect()
+            } else {
+                objects.iter().map(|object| ui::short_paths(object)).collect()
             };
+            let (before, after) = match packages {
+                true => {
+                    let plural = if names.len() == 1 { "" } else { "s" };
+                    (format!("{} package{plural}{note}: ", names.len()), "")
+                }
+                false => (String::new(), note),
+            };
+            let room = ui::width().map(|width| width.saturating_sub(11 + before.len() + after.len()));
+            let text = ui::list(&names, room.filter(|_| !verbose));
+            let text = format!("{before}{text}{after}");
             lines.push(columns(&[("  ", 2, DIM), (way.verb(), 9, BOLD)], &text, ui::width()));
         }
         lines.join("\n")
@@ -196,7 +198,7 @@ impl Undo {
                 out(&render::lines(&format!("{left}{end}"), &format!("{now}{end}")));
             }
         });
-        let undone = shown.map_err(failure)?;
+        let undone = shown.map_err(|error| failure(error, session, options))?;
         Ok(self.end(session, &undone))
     }
 
@@ -225,11 +227,11 @@ impl Undo {
             }
             // In safe mode, a new start comes next anyway.
             if undone.restart.is_some() && !self.safe_mode {
-                out(&styled(YELLOW, "The old settings take effect after a restart:"));
-                out(&command.map_or_else(
-                    || "  restart this machine".to_owned(),
-                    |command| format!("  {command}     (in PowerShell)"),
-                ));
+                let (heading, command) = match command {
+                    Some(command) => ("The old settings take effect after a restart. In PowerShell:", command),
+                    None => ("The old settings take effect after a restart:", "sudo reboot".to_owned()),
+                };
+                out(&format!("{}\n  {command}", styled(YELLOW, heading)));
             }
             if undone.interrupted {
                 out("The undo was interrupted. To resume it: kind-wsl undo");
@@ -249,11 +251,18 @@ fn clusters(nodes: &[String]) -> BTreeSet<&str> {
 }
 
 /// A failure in the middle: what was reverted stays so.
-fn failure(error: EngineError) -> Failure {
+fn failure(error: EngineError, session: &Session, options: &UndoOptions) -> Failure {
     let stays = match &error {
         EngineError::Change { source, .. } => matches!(**source, ChangeError::Host(_)),
         EngineError::Trigger(_) => true,
         _ => false,
     };
-    if stays { Failure::resumable(error, "kind-wsl undo") } else { Failure::from(error) }
+    if !stays {
+        return error.into();
+    }
+    let left = |state: &JournalState| state.active().filter(|e| options.includes(e)).count();
+    let all = left(&session.journal_state);
+    let reverted = all.saturating_sub(left(&journal::read(&session.host).unwrap_or_default()));
+    let count = format!("{reverted} of {all} changes {} reverted.", if reverted == 1 { "was" } else { "were" });
+    Failure { after: Some(format!("{count} Resume: kind-wsl undo")), ..error.into() }
 }

@@ -1,5 +1,7 @@
 //! The events that the engine reports while it works.
 
+use serde::Serialize;
+
 use super::Reversal;
 use crate::change::{Progress, Target};
 use crate::doctor::CheckReport;
@@ -21,6 +23,8 @@ pub enum Event<'e> {
         /// Why it is due.
         why: &'e str,
     },
+    /// The stage that began last ends.
+    StageEnd(StageEnd),
     /// A stage has nothing to do.
     Passed {
         stage: &'static Stage,
@@ -60,6 +64,16 @@ pub enum Event<'e> {
     Waiting(&'e str),
     /// Information that is not an error.
     Warn(&'e str),
+}
+
+/// How a stage that had work to do ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageEnd {
+    Done,
+    Failed,
+    /// By Ctrl-C.
+    Stopped,
 }
 
 /// Receives the events of the engine.

@@ -40,7 +40,7 @@ pub struct Catalogue {
     #[serde(default)]
     signed: bool,
     /// The releases to recommend, best first.
-    recommended: Vec<Version>,
+    pub(super) recommended: Vec<Version>,
     /// Every release, newest first.
     #[serde(rename = "release")]
     pub releases: Vec<Release>,

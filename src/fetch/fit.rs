@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Release;
+use super::catalogue::{Build, Catalogue, Note, NoteKind, Release};
 use crate::version::Version;
+
+/// How many releases are offered without being asked for all of them.
+const FEW: usize = 4;
 
 /// A processor architecture for which releases are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,5 +142,35 @@ pub fn fit(release: &Release, arch: Arch, floor: &Version) -> Fit {
         Fit::NoBuild(arch)
     } else {
         Fit::Suits
+    }
+}
+
+impl Release {
+    /// The one thing to know about a release that a host can use, in a few words.
+    #[must_use]
+    pub fn advice(&self, arch: Arch, is_recommended: bool) -> String {
+        let few = |text: &str| text.split([';', '(']).next().unwrap_or_default().trim().to_owned();
+        if !self.builds.get(&arch).is_some_and(Build::has_quorum) {
+            return "supported; checksum from a single source".to_owned();
+        }
+        let word = if is_recommended { "recommended" } else { "supported" };
+        match self.notes.first() {
+            Some(Note { kind: NoteKind::Fixed, text, .. }) => format!("{word}: {}", few(text)),
+            Some(Note { text, .. }) if !is_recommended => format!("known issue: {}", few(text)),
+            _ => word.to_owned(),
+        }
+    }
+}
+
+impl Catalogue {
+    /// The few releases to choose from on a host: the advised ones that it can use, and the newest others.
+    #[must_use]
+    pub fn advised(&self, arch: Arch, floor: &Version) -> Vec<&Release> {
+        let fits = || self.releases.iter().filter(|release| fit(release, arch, floor) == Fit::Suits);
+        let is_listed = |release: &&Release| self.recommended.contains(&release.version);
+        let mut few: Vec<&Release> = fits().filter(is_listed).collect();
+        few.extend(fits().filter(|release| !is_listed(release)).take(FEW.saturating_sub(few.len())));
+        few.sort_by(|a, b| b.version.cmp(&a.version));
+        few
     }
 }

@@ -6,6 +6,7 @@ use std::io::Read;
 use super::http::{self, Address};
 use super::verify::{open_offline, system};
 use super::{Artifact, FetchError, Limits, Origin, Source, mirror_path, parse};
+use crate::host::wait_for;
 use crate::version::Version;
 
 /// The largest signature in bytes: an armored one has about 900.
@@ -65,6 +66,7 @@ fn get(url: &str, source: &Source, max: u64) -> Result<Vec<u8>, FetchError> {
     if max < MAX_UNVERIFIED {
         limits = Limits { total_timeout: limits.stall_timeout * TEXT_STALLS, ..limits };
     }
+    let _wait = wait_for(url);
     let mut response = http::get(address, &limits)?;
     let from = Origin::Server(response.from().to_owned());
     read_all(&mut response, from, max)

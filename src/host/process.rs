@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::outputs::Outputs;
-use super::{Cmd, Output, Runner, interrupts};
+use super::{Cmd, Output, Runner, interrupts, wait_for};
 
 /// Runs programs of the system at a root.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ impl Runner for Process {
         drop(command);
         let exit = pidfd(&child);
         let running = interrupts::Running::new(child.id());
+        let _wait = wait_for(&cmd.to_string());
         let status = loop {
             // It may have left a child that holds its output open: what counts is the program itself.
             if let Some(status) = running.reap(|| child.try_wait())? {

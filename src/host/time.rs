@@ -45,6 +45,13 @@ impl LiveSystem {
         std::thread::sleep(length);
     }
 
+    /// The seconds since a time that [`LiveSystem::now`] returned.
+    #[must_use]
+    pub fn seconds_since(&self, then: &str) -> Option<u64> {
+        let then: jiff::Timestamp = then.parse().ok()?;
+        u64::try_from(jiff::Timestamp::now().as_second() - then.as_second()).ok()
+    }
+
     /// Now, to the second, in UTC.
     #[must_use]
     pub fn now(&self) -> String {

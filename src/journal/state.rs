@@ -180,6 +180,12 @@ impl JournalState {
         self.undoing.or_else(|| self.setup_of(last()?))
     }
 
+    /// When the present setup began, if no other one was before it.
+    #[must_use]
+    pub fn setup_began(&self) -> Option<&str> {
+        self.began.as_deref().filter(|_| self.setups.len() == 1)
+    }
+
     fn setup_of(&self, id: u64) -> Option<u64> {
         self.setups.iter().copied().filter(|first| *first <= id).max()
     }

@@ -85,25 +85,16 @@ fn choices(facts: &Facts) -> Vec<Choice> {
     let kept = present(facts).filter(|_| !is_too_old(facts));
     let mut choices: Vec<_> = kept
         .iter()
-        .map(|v| Choice::new("keep", format!("keep the distribution's own, {}", v.release())))
+        .map(|v| Choice::new("keep", format!("{:9}keep the installed version", v.release().to_string())))
         .collect();
-    let label = |release: &catalogue::Release, word: &str| {
-        let date = release.date.as_ref().map_or_else(String::new, |d| format!(" ({d})"));
-        let note = release.notes.first().map_or_else(String::new, |n| format!("; {n}"));
-        let doubt = release
-            .builds
-            .get(&arch)
-            .filter(|b| !b.has_quorum())
-            .map_or("", |_| ", its checksum known from a single source");
-        format!("{}{date}{word}{doubt}{note}", release.version)
-    };
-    let suits = || catalogue.releases.iter().filter(|r| fit(r, arch, &floor) == Fit::Suits);
-    let (best, others): (Vec<_>, Vec<_>) = suits().partition(|r| Some(&r.version) == recommended);
-    let value = if kept.is_some() { None } else { Some("recommended".to_owned()) };
-    choices.extend(best.iter().map(|r| {
-        Choice::new(value.clone().unwrap_or_else(|| r.version.to_string()), label(r, ", recommended"))
-    }));
-    choices.extend(others.iter().map(|r| Choice::new(r.version.to_string(), label(r, ""))));
+    for release in catalogue.advised(arch, &floor) {
+        let is_best = Some(&release.version) == recommended;
+        // Enter takes the recommended one, whatever it is when the setup resumes.
+        let value = if is_best && kept.is_none() { "recommended".to_owned() } else { release.version.to_string() };
+        let date = release.date.as_ref().map_or_else(String::new, |date| format!(" ({date})"));
+        let label = format!("{:9}{}{date}", release.version.as_str(), release.advice(arch, is_best));
+        choices.push(Choice::new(value, label));
+    }
     choices
 }
 
@@ -113,7 +104,7 @@ pub(crate) fn floor(facts: &Facts) -> Version {
 }
 
 /// The crun that podman would run without us, as far as it is known.
-fn present(facts: &Facts) -> Option<Version> {
+pub(crate) fn present(facts: &Facts) -> Option<Version> {
     let found = facts.tools.crun.as_ref().and_then(|c| c.version.clone());
     found.or_else(|| facts.packages.coming("crun"))
 }

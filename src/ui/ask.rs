@@ -17,6 +17,7 @@ pub enum Consent {
 }
 
 fn theme() -> Box<dyn Theme> {
+    super::clear_spinner();
     if dialoguer::console::colors_enabled_stderr() {
         Box::new(ColorfulTheme::default())
     } else {
@@ -32,6 +33,7 @@ fn given_up<E>(_: E) -> Failure {
         text: "canceled; nothing was changed".to_owned(),
         causes: Vec::new(),
         hint: None,
+        after: None,
         exit: Exit::Interrupted,
     }
 }
@@ -66,13 +68,14 @@ pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Fail
     }
 }
 
-/// Asks for a yes or a no; Enter means no.
+/// Asks for a yes or a no; Enter means `default`.
 ///
 /// # Errors
 /// When the person gave up.
-pub fn confirm(prompt: &str) -> Result<bool, Failure> {
+pub fn confirm(prompt: &str, default: bool) -> Result<bool, Failure> {
+    super::clear_spinner();
     // The plain theme shows which answer Enter means: [y/N].
-    let said = Confirm::with_theme(&SimpleTheme).with_prompt(prompt).default(false).interact_opt();
+    let said = Confirm::with_theme(&SimpleTheme).with_prompt(prompt).default(default).interact_opt();
     said.map_err(given_up)?.ok_or_else(|| given_up(()))
 }
 

@@ -32,6 +32,7 @@ pub fn text(json: &str) -> String {
 
 /// Prints something that may be large, as it is made; it brings the version itself.
 pub fn whole(object: &impl serde::Serialize) {
+    super::busy::clear();
     let mut stream = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let _ = object.serialize(&mut serde_json::Serializer::with_formatter(&mut stream, Safe));
     let _ = writeln!(stream).and_then(|()| stream.flush());
@@ -56,6 +57,7 @@ impl Reporter for Json {
             Event::Stage { number, count, id, title, why } => json!({
                 "event": "stage", "number": number, "count": count, "id": id, "title": title, "verdict": Verdict::Required, "why": why
             }),
+            Event::StageEnd(end) => json!({ "event": "stage-end", "outcome": end }),
             Event::Passed { stage, verdict, why } => {
                 json!({ "event": "stage", "id": stage.id, "title": stage.title, "verdict": verdict, "why": why })
             }

@@ -54,6 +54,7 @@ impl Live {
         raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
         raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         termios::tcsetattr(input.as_fd(), SetArg::TCSANOW, &raw)?;
+        super::busy::hide();
         write(BEGIN);
         Ok(Some(Self { before, typed: Vec::new() }))
     }

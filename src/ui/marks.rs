@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::ProgressStyle;
+
 static IS_ASCII: AtomicBool = AtomicBool::new(false);
+static IS_DUMB: AtomicBool = AtomicBool::new(false);
 
 /// Chooses between Unicode and ASCII by the locale (POSIX: `LC_ALL`, then `LC_CTYPE`, then `LANG`) and `TERM`.
 pub fn set_charset(env: &[(String, String)]) {
@@ -13,7 +16,9 @@ pub fn set_charset(env: &[(String, String)]) {
         let name = name.to_ascii_lowercase();
         name.contains("utf-8") || name.contains("utf8")
     });
-    IS_ASCII.store(!is_utf8 || value("TERM") == "dumb", Ordering::Relaxed);
+    let is_dumb = value("TERM") == "dumb";
+    IS_ASCII.store(!is_utf8 || is_dumb, Ordering::Relaxed);
+    IS_DUMB.store(is_dumb, Ordering::Relaxed);
 }
 
 fn either(unicode: &'static str, ascii: &'static str) -> &'static str {
@@ -23,6 +28,17 @@ fn either(unicode: &'static str, ascii: &'static str) -> &'static str {
 /// Whether only ASCII is sure to be shown.
 pub(super) fn is_ascii() -> bool {
     IS_ASCII.load(Ordering::Relaxed)
+}
+
+/// Whether the terminal cannot move its cursor.
+pub(super) fn is_dumb() -> bool {
+    IS_DUMB.load(Ordering::Relaxed)
+}
+
+/// The characters of spinners and bars.
+pub(super) fn ticking(style: ProgressStyle) -> ProgressStyle {
+    let style = if is_ascii() { style.tick_chars("-\\|/ ") } else { style };
+    style.progress_chars("##-")
 }
 
 #[must_use]

@@ -1,5 +1,6 @@
 //! Plain lines, for pipes and CI.
 
+use super::stage::StageLine;
 use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 
@@ -8,13 +9,20 @@ fn out(text: &str) {
     super::out(&text.replace('\n', "\n      "));
 }
 
-/// One line for each thing that happened.
+/// One line for each stage; with `verbose` also for each change.
 #[derive(Debug)]
 pub struct Plain {
-    /// Also what commands print.
-    pub verbose: bool,
+    verbose: bool,
     /// Only what is wrong.
-    pub quiet: bool,
+    quiet: bool,
+    stage: Option<StageLine>,
+}
+
+impl Plain {
+    #[must_use]
+    pub fn new(verbose: bool, quiet: bool) -> Self {
+        Self { verbose, quiet, stage: None }
+    }
 }
 
 impl Reporter for Plain {
@@ -22,22 +30,34 @@ impl Reporter for Plain {
         if self.quiet && !matches!(event, Event::Warn(_) | Event::Check(_)) {
             return;
         }
+        if let Some(stage) = &mut self.stage {
+            stage.note(event);
+        }
         match event {
-            Event::Stage { number, count, id, why, .. } => out(&format!("[{number}/{count}] {id}: {why}")),
+            Event::Stage { number, count, id, title, .. } => {
+                self.stage = Some(StageLine::new(*number, *count, id, title));
+            }
+            Event::StageEnd(end) => {
+                if let Some(stage) = self.stage.take() {
+                    out(&stage.ended(*end, None));
+                }
+            }
             Event::Passed { stage, verdict, why } if self.verbose => {
                 out(&format!("{}: {}: {why}", stage.id, verdict.name()));
             }
-            Event::Changed { target } => out(&format!("  done: {target}")),
+            Event::Changed { target } if self.verbose || self.stage.is_none() => {
+                out(&format!("  {target}"));
+            }
             Event::Undone { reversal, .. } => out(&format!("  {}", reversal.done())),
             Event::Kept { reversal, why, .. } => out(&format!("  kept {} ({why})", reversal.object)),
-            Event::Trigger { command } => out(&format!("  then: {command}")),
+            Event::Trigger { command } if self.verbose => out(&format!("  then: {command}")),
             Event::Check(check) if check.passed() => {
-                if !self.quiet {
-                    out(&format!("  holds: {}: {}", check.title, check.details));
+                if self.verbose {
+                    out(&format!("  {}: {}", check.title, check.details));
                 }
             }
             Event::Check(check) => {
-                let word = if check.is_warning() { "warning" } else { "does not hold" };
+                let word = if check.is_warning() { "warning" } else { "failed" };
                 out(&format!("  {word}: {}: {}", check.title, check.details));
                 if !check.fix.text().is_empty() {
                     out(&format!("    hint: {}", check.fix.text()));
@@ -47,7 +67,11 @@ impl Reporter for Plain {
             Event::Progress(Progress::Waiting(text) | Progress::Note(text)) => out(&format!("  {text}")),
             Event::Progress(Progress::Line(line)) if self.verbose => out(&format!("    {line}")),
             Event::Warn(text) => out(&format!("  warning: {text}")),
-            Event::Passed { .. } | Event::Change { .. } | Event::Progress(_) => {}
+            Event::Passed { .. }
+            | Event::Change { .. }
+            | Event::Changed { .. }
+            | Event::Trigger { .. }
+            | Event::Progress(_) => {}
         }
     }
 }

@@ -1,13 +1,15 @@
-//! A terminal: one line a change, with a bar while it is made.
+//! A terminal: one line a stage, with a bar while it runs.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, marks, one_line, out, styled, width};
+use super::stage::{StageLine, elapsed, name_of};
+use super::{CYAN, DIM, GREEN, RED, YELLOW, busy, columns, marks, one_line, out, styled, width};
 use crate::change::Progress;
-use crate::engine::{Event, Reporter};
+use crate::doctor::CheckReport;
+use crate::engine::{Event, Reporter, StageEnd};
 
 /// The bar that is shown now.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -21,35 +23,21 @@ pub(super) fn above_bar(print: impl FnOnce()) {
     }
 }
 
+/// Whether a bar shows that the program works.
+pub(super) fn has_bar() -> bool {
+    BAR.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
 /// A terminal and the bar on its last line.
 #[derive(Debug)]
 pub struct Term {
     verbose: bool,
+    stage: Option<StageLine>,
     bar: Option<ProgressBar>,
     shape: Option<BarKind>,
 }
 
-/// A spinner on the last line of a terminal, until it is dropped.
-#[derive(Debug)]
-pub struct Spinner(ProgressBar);
-
-impl Spinner {
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        let bar = ProgressBar::new_spinner().with_style(BarKind::Spinner.style());
-        bar.set_message(one_line(text));
-        bar.enable_steady_tick(TICK);
-        Self(bar)
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-const TICK: Duration = Duration::from_millis(120);
+pub(super) const TICK: Duration = Duration::from_millis(120);
 
 /// What the bar measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,36 +50,37 @@ enum BarKind {
 impl BarKind {
     fn template(self) -> &'static str {
         match self {
-            Self::Spinner => "  {spinner} {wide_msg} {elapsed}",
-            Self::Bytes => "  {spinner} [{bar:24}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left",
-            Self::Percent => "  {spinner} [{bar:24}] {percent:>3}% {wide_msg}",
+            Self::Spinner => "{prefix}{spinner} {wide_msg}  {time}",
+            Self::Bytes => "{prefix}{wide_msg}  [{bar:12}]  {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta}",
+            Self::Percent => "{prefix}[{bar:20}] {percent:>3}%  {wide_msg}  {time}",
         }
     }
 
-    fn style(self) -> ProgressStyle {
+    fn style(self, begun: Instant) -> ProgressStyle {
         let style = ProgressStyle::with_template(self.template());
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner()).progress_chars("=> ");
-        if marks::is_ascii() { style.tick_chars("-\\|/ ") } else { style }
+        let time = move |_: &_, text: &mut dyn std::fmt::Write| drop(text.write_str(&elapsed(begun)));
+        marks::ticking(style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("time", time))
     }
 }
 
+/// Above the first of several stages.
+const SAFE: &str = "Ctrl-C is safe: run `kind-wsl setup` to resume or `kind-wsl undo` to revert.";
+
 impl Term {
-    /// A terminal; `verbose` also shows what commands print.
+    /// A terminal; `verbose` also shows each change and what commands print.
     #[must_use]
     pub fn new(verbose: bool) -> Self {
-        Self { verbose, bar: None, shape: None }
+        Self { verbose, stage: None, bar: None, shape: None }
     }
 
     /// Prints a line above the bar.
     fn print(&mut self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| out(text)),
-            None => out(text),
-        }
+        above_bar(|| out(text));
     }
 
     fn bar(&mut self, shape: BarKind) -> &ProgressBar {
         let bar = self.bar.get_or_insert_with(|| {
+            busy::clear();
             let bar = ProgressBar::no_length();
             bar.enable_steady_tick(TICK);
             *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
@@ -99,7 +88,8 @@ impl Term {
         });
         if self.shape != Some(shape) {
             self.shape = Some(shape);
-            bar.set_style(shape.style());
+            let begun = self.stage.as_ref().map_or_else(Instant::now, |stage| stage.begun);
+            bar.set_style(shape.style(begun));
         }
         bar
     }
@@ -108,23 +98,59 @@ impl Term {
         if let Some(bar) = self.bar.take() {
             *BAR.lock().unwrap_or_else(PoisonError::into_inner) = None;
             bar.finish_and_clear();
+            busy::clear();
         }
         self.shape = None;
     }
 
     fn mark(&mut self, mark: &str, style: anstyle::Style, text: &str) {
+        let cells = [("  ", 2, DIM), (mark, mark.chars().count() + 1, style)];
+        self.print(&columns(&cells, text, width()));
+    }
+
+    fn begin(&mut self, stage: StageLine) {
         self.end_bar();
-        out(&columns(&[("  ", 2, DIM), (mark, mark.chars().count() + 1, style)], text, width()));
+        let (label, title) = (stage.label(), stage.title);
+        self.stage = Some(stage);
+        let bar = self.bar(BarKind::Spinner);
+        bar.set_prefix(label);
+        bar.set_message(title);
+    }
+
+    fn end(&mut self, end: StageEnd) {
+        self.end_bar();
+        if let Some(stage) = self.stage.take() {
+            out(&stage.ended(end, width()));
+        }
+    }
+
+    fn check(&mut self, check: &CheckReport) {
+        if check.passed() {
+            if self.verbose {
+                self.mark(marks::passed(), GREEN, &format!("{}: {}", check.title, check.details));
+            }
+            return;
+        }
+        let (mark, style) =
+            if check.is_warning() { (marks::warned(), YELLOW) } else { (marks::failed(), RED) };
+        self.mark(mark, style, &format!("{}, but {}", check.title, check.details));
+        if !check.fix.text().is_empty() {
+            self.mark(" ", CYAN, &format!("hint: {}", check.fix.text()));
+        }
     }
 
     fn progress(&mut self, progress: &Progress) {
         match progress {
             Progress::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
-            Progress::Line(_) => {}
-            Progress::Note(text) => {
-                self.print(&columns(&[("  ", 2, DIM), (marks::dot(), 2, DIM)], text, width()));
+            // A package manager that reports no percentage shows its last line.
+            Progress::Line(line) if self.shape == Some(BarKind::Spinner) => {
+                self.bar(BarKind::Spinner).set_message(one_line(line));
             }
+            Progress::Line(_) => {}
+            Progress::Note(text) => self.mark(marks::dot(), DIM, text),
             Progress::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
+            // Nothing has arrived.
+            Progress::Bytes(0, _) => {}
             Progress::Bytes(done, total) => {
                 let bar = self.bar(BarKind::Bytes);
                 bar.set_length(total.unwrap_or(*done));
@@ -143,39 +169,44 @@ impl Term {
 
 impl Reporter for Term {
     fn event(&mut self, event: &Event<'_>) {
+        if let Some(stage) = &mut self.stage {
+            stage.note(event);
+        }
         match event {
             Event::Stage { number, count, id, title, .. } => {
-                self.end_bar();
-                let place = format!("[{number}/{count}]");
-                out(&format!("{} {}: {title}", styled(DIM, &place), styled(BOLD, id)));
+                if *number == 1 && *count > 1 {
+                    self.print(&styled(DIM, SAFE));
+                }
+                self.begin(StageLine::new(*number, *count, id, title));
             }
+            Event::StageEnd(end) => self.end(*end),
             Event::Passed { stage, verdict, why } if self.verbose => {
                 let text = format!("{} {}: {why}", stage.id, verdict.name());
                 self.print(&styled(DIM, &text));
             }
-            Event::Change { target } => self.bar(BarKind::Spinner).set_message(one_line(&target.to_string())),
+            Event::Change { target } => {
+                self.bar(BarKind::Spinner).set_message(one_line(&name_of(target)));
+            }
             Event::Progress(progress) => self.progress(progress),
-            Event::Changed { target } => self.mark(marks::passed(), GREEN, &target.to_string()),
+            Event::Changed { target } if self.verbose || self.stage.is_none() => {
+                self.mark(marks::passed(), GREEN, &target.to_string());
+            }
             Event::Undone { reversal, .. } => self.mark(marks::passed(), GREEN, &reversal.done()),
             Event::Kept { reversal, why, .. } => {
                 self.mark(marks::dot(), YELLOW, &format!("kept {} ({why})", reversal.object));
             }
-            Event::Trigger { command } => self.mark(marks::dot(), DIM, &format!("then {command}")),
-            Event::Check(check) if check.passed() => {
-                self.mark(marks::passed(), GREEN, &format!("{}: {}", check.title, check.details));
-            }
-            Event::Check(check) => {
-                let (mark, style) =
-                    if check.is_warning() { (marks::warned(), YELLOW) } else { (marks::failed(), RED) };
-                self.mark(mark, style, &format!("{}, but {}", check.title, check.details));
-                if !check.fix.text().is_empty() {
-                    self.mark(" ", CYAN, &format!("hint: {}", check.fix.text()));
+            Event::Trigger { command } => {
+                let text = command.to_string();
+                if self.verbose {
+                    self.mark(marks::dot(), DIM, &format!("then {text}"));
                 }
+                self.bar(BarKind::Spinner).set_message(one_line(&text));
             }
+            Event::Check(check) => self.check(check),
             Event::Resumed(text) => self.mark(marks::dot(), CYAN, text),
             Event::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
             Event::Warn(text) => self.mark(marks::warned(), YELLOW, text),
-            Event::Passed { .. } => {}
+            Event::Passed { .. } | Event::Changed { .. } => {}
         }
     }
 }

@@ -46,6 +46,19 @@ pub fn shorten(text: &str, room: usize) -> String {
     text.chars().take(room.saturating_sub(end.chars().count())).chain(end.chars()).collect()
 }
 
+/// As many of the items as fit, and the number of the others.
+#[must_use]
+pub fn list(items: &[String], room: Option<usize>) -> String {
+    let all = items.len();
+    let some = |count: usize| {
+        let text = items[..count].join(", ");
+        if count < all { format!("{text}, and {} more", all - count) } else { text }
+    };
+    let Some(room) = room else { return some(all) };
+    let fits = (1..=all).rev().map(some).find(|text| text.chars().count() <= room);
+    fits.unwrap_or_else(|| shorten(&some(all.min(1)), room))
+}
+
 /// Text after a label, later lines indented to it.
 pub(super) fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
     let indent = label.chars().count() + 1;
@@ -64,7 +77,7 @@ pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>)
         row.extend(std::iter::repeat_n(' ', pad));
         indent += *size.max(&self::size(text));
     }
-    let last = if width.is_some() { with_short_paths(last) } else { last.to_owned() };
+    let last = if width.is_some() { short_paths(last) } else { last.to_owned() };
     let lines = wrap(&last, width.map(|w| w.saturating_sub(indent).max(20)));
     row.push_str(&lines.join(&format!("\n{:indent$}", "")));
     row
@@ -94,7 +107,7 @@ fn rows_within<L: AsRef<str>, T: AsRef<str>>(width: Option<usize>, indent: usize
             Advice::Command(line) => {
                 wrap_command(&line, room).iter().map(|line| styled(BOLD, line)).collect()
             }
-            Advice::Sentence(text) if width.is_some() => wrap(&with_short_paths(&text), room),
+            Advice::Sentence(text) if width.is_some() => wrap(&short_paths(&text), room),
             Advice::Sentence(text) => wrap(&text, room),
         };
         let (padding, below) = (first - size(label), indent + first);
@@ -142,7 +155,8 @@ fn wrap_command(line: &str, width: Option<usize>) -> Vec<String> {
 
 /// The text with `~` for the home directory and the unit's name, which is what `systemctl status` takes, for the path of
 /// its cgroup.
-fn with_short_paths(text: &str) -> String {
+#[must_use]
+pub fn short_paths(text: &str) -> String {
     let home = HOME.get().map_or("", String::as_str);
     let short = |word: &str| {
         let (quote, path) = word.split_at(word.len() - word.trim_start_matches(['`', '(', '"', '[']).len());
@@ -159,15 +173,15 @@ fn with_short_paths(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{rows_within, with_short_paths, wrap, wrap_command};
+    use super::{rows_within, short_paths, wrap, wrap_command};
     use crate::ui::safe::shown;
 
     #[test]
     fn the_cgroup_of_a_unit_is_shown_by_the_name_of_the_unit() {
         let text =
             "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has cpu; /sys/fs/cgroup is v2";
-        assert_eq!(with_short_paths(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
-        assert_eq!(with_short_paths("in /sys/fs/cgroup/a.slice: x"), "in a.slice: x");
+        assert_eq!(short_paths(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
+        assert_eq!(short_paths("in /sys/fs/cgroup/a.slice: x"), "in a.slice: x");
     }
 
     #[test]

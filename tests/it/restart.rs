@@ -129,7 +129,7 @@ fn kind_wsl_exe_is_copied_beside_the_helper_for_a_rescue() {
     child.kill().unwrap();
     let said = case.end(child).stdout;
     assert!(
-        said.contains("start anymore, run in PowerShell:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
+        said.contains("start anymore, run this in PowerShell:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
         "{said}"
     );
     let installed = case.machine.text(&format!("{PLACE}/kind-wsl.exe"));
@@ -148,8 +148,8 @@ fn a_run_that_was_started_by_a_restart_never_starts_another() {
     );
     case.run(&format!("setup --resume {id}")).expect(3, "").says(
         "
-        WSL was not restarted yet.
-        Last attempt: the helper asked for the stop, and it was running all the time or came up again at once (Debian runs).
+        WSL was not restarted yet. It must restart to apply: systemd, cgroup, cgroup-mount, delegation
+          Last attempt:   the helper asked for the stop, and it was running all the time or came up again at once (Debian runs)
         ",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 1);
@@ -162,7 +162,7 @@ fn a_restart_of_the_distribution_alone_is_not_a_restart_of_wsl() {
     case.machine.start_distro(2);
     case.run("setup --no-restart")
         .expect(3, "")
-        .says("Only this distribution was restarted, but WSL as a whole must restart.")
+        .says("Only this distribution was restarted. WSL as a whole must restart to apply: systemd,")
         .says("  wsl.exe --shutdown\n");
     assert!(case.run("status").stdout.contains("waiting for a restart"));
     case.machine.boot(3);

@@ -3,6 +3,7 @@
 
 mod scenes;
 mod terminal;
+mod widths;
 
 use std::fs;
 

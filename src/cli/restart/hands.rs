@@ -8,6 +8,7 @@ use kind_wsl_windows::request::{RestartRequest, Scope};
 use super::{By, Bystanders, Restarting};
 use crate::host::HostError;
 use crate::journal::{Journal, Record};
+use crate::ui;
 use crate::windows::{self, Driver, Helper, Interop, InteropError};
 
 /// Why the helper does not do it.
@@ -32,17 +33,18 @@ impl From<InteropError> for RestartRefusal {
 
 impl Restarting<'_> {
     /// Selects and prepares the program that restarts WSL. `Err(Some(reason))` is shown to the user.
-    pub(super) fn hand_over(&self) -> Result<By, Option<String>> {
-        let scope = self.awaited.scope.of_wsl().filter(|_| !self.by_hand && self.facts.wsl.is_two());
-        let Some(scope) = scope else { return Err(None) };
+    pub(super) fn hand_over(&self, scope: Scope, bystanders: &Bystanders) -> Result<By, Option<String>> {
         let host = &self.session.host;
-        let bystanders = Bystanders::of(self.session, self.facts, self.awaited.scope);
         let agreed = bystanders.agreed(&mut self.answers.clone(), self.may_ask);
         if agreed.map_err(|gave_up| Some(gave_up.text))? != Some(true) {
             // An earlier try may have been agreed to, and kind-wsl.exe must not take that for this one.
             self.note(Record::RestartCancelled)?;
             let text = format!("it would stop {}; `--restart-all` agrees to that", bystanders.name());
             return Err(Some(text));
+        }
+        if self.may_ask && ui::is_interactive() && !ui::confirm("Restart now?", true).unwrap_or_default() {
+            self.note(Record::RestartCancelled)?;
+            return Err(None);
         }
         if Driver::probe(host).is_some() {
             self.note(Record::RestartDelegated { place: None })?;

@@ -1,5 +1,7 @@
 //! What is said at the end of a setup.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::super::kind::INSTALL;
@@ -11,7 +13,7 @@ use crate::facts::Facts;
 use crate::facts::path::{PathHint, path_hint};
 use crate::host::is_aborted;
 use crate::journal;
-use crate::ui::{self, GREEN, YELLOW, columns, out, styled};
+use crate::ui::{self, WORTH_SHOWING, BOLD, GREEN, YELLOW, columns, out, styled};
 
 impl Setup {
     /// Nothing had to be changed.
@@ -25,7 +27,7 @@ impl Setup {
         }
     }
 
-    pub(super) fn end(&self, session: &Session, ended: &RunOutcome) -> Exit {
+    pub(super) fn end(&self, session: &Session, ended: &RunOutcome, begun: Instant) -> Exit {
         if self.json {
             ui::json_line(match ended {
                 RunOutcome::Done { changed, verified } => {
@@ -36,7 +38,7 @@ impl Setup {
         }
         match ended {
             RunOutcome::Done { changed, verified } if !self.json => {
-                self.done(session, *changed, *verified);
+                self.done(session, (*changed, *verified), begun);
                 Exit::Done
             }
             RunOutcome::Done { .. } => Exit::Done,
@@ -56,14 +58,25 @@ impl Setup {
         }
     }
 
-    fn done(&self, session: &Session, changed: usize, verified: usize) {
+    /// The time since the setup began. That of a restart that the user did is not known to be the setup's.
+    fn time_taken(&self, session: &Session, begun: Instant) -> Option<Duration> {
+        if !session.journal_state.is_interrupted() {
+            return Some(begun.elapsed());
+        }
+        let began = self.resume.as_ref().and_then(|_| session.journal_state.setup_began())?;
+        session.host.seconds_since(began).map(Duration::from_secs)
+    }
+
+    fn done(&self, session: &Session, (changed, verified): (usize, usize), begun: Instant) {
         // The journal knows what the runs before the restart did.
         let journal_state = journal::read(&session.host).unwrap_or_default();
         let total = if session.journal_state.is_interrupted() { journal_state.made } else { changed };
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let passed = format!(", {} passed", count(verified, "check"));
         let passed = if verified > 0 { passed.as_str() } else { "" };
-        let text = format!("Done: {} applied{passed}.", count(total, "change"));
+        let time = self.time_taken(session, begun).filter(|time| *time >= WORTH_SHOWING);
+        let time = time.map_or_else(String::new, |time| format!(" in {}", ui::duration(time)));
+        let text = format!("Done{time}: {} applied{passed}.", count(total, "change"));
         out(&format!("\n{}", styled(GREEN.bold(), &text)));
         out("");
         let facts = session.facts();
@@ -89,7 +102,7 @@ impl Setup {
 /// What can be done now.
 fn next_steps(session: &Session, facts: &Facts) -> String {
     let create = match (&facts.tools.kind, facts.tools.wrapped) {
-        (None, _) => return labelled("", &format!("kind is not installed: run `{INSTALL}`")),
+        (None, _) => return format!("  kind is not installed: {}", styled(BOLD, INSTALL)),
         (Some(_), true) => "`kind create cluster`",
         (Some(_), false) => "`kind-wsl kind create cluster`",
     };

@@ -101,7 +101,7 @@ fn a_closed_terminal_ends_the_run_between_two_changes() {
     case.signal_at("hup-at", "apt-get -y");
     let seen = case.run(&format!("setup {}", agreed()));
     assert_eq!(seen.code, 130, "{seen:?}");
-    assert!(seen.stdout.contains("done: install packages"), "{seen:?}");
+    assert!(seen.stdout.contains("done    installed podman"), "{seen:?}");
     assert_eq!(seen.stderr, "Finishing this step, then stopping.\n");
     // What nohup started is not to be stopped by the terminal.
     let case = Case::new(Layout::Isolated).started_by(&["env", "--ignore-signal=HUP"]);

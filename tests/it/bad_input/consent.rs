@@ -153,7 +153,7 @@ fn enter_does_not_confirm_an_undo_and_its_preview_lists_the_effects() {
     assert_eq!(seen.code, 130, "{seen:?}");
     let shown = anstream::adapter::strip_str(&seen.stdout).to_string();
     for line in [
-        "This reverts 4 changes of kind-wsl:",
+        "This will revert 4 changes:",
         "delete   /etc/sysctl.d/99-kind-wsl.conf",
         "restore  /etc/wsl.conf",
         "reset    fs.inotify.max_user_watches 524288 -> 8192,",
@@ -225,7 +225,7 @@ fn a_stage_that_only_names_can_be_undone_by_name() {
     case.machine.boot(2);
     case.run("setup")
         .expect(0, "")
-        .says("kind is not installed: run `kind-wsl setup --only tools --tools kind`");
+        .says("kind is not installed: kind-wsl setup --only tools --tools kind");
     let seen = case.run("plan --only tools").expect(0, "");
     assert!(seen.stdout.contains("kubectl"), "{seen:?}");
     case.refuses(

@@ -42,7 +42,8 @@ fn a_read_only_file_system_is_named() {
         "
         error: stage `subids` failed: edit /etc/subuid: dev:165536:65536
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck; then `kind-wsl setup` resumes from here
+        hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck
+        0 of 2 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
     same(&before, &case.machine.snapshot(), "refused");
@@ -75,6 +76,7 @@ fn a_full_disk_is_named_and_the_next_run_resumes() {
         error: stage `limits` failed: write /etc/sysctl.d/99-kind-wsl.conf
           because: No space left on device
         hint: free some space (`df -h /etc/sysctl.d` shows how much there is), then run the same command again
+        0 of 3 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
     let case = case.started_by(&[]);
@@ -97,6 +99,7 @@ fn a_disk_that_is_full_for_a_download_is_named() {
         error: stage `crun` failed: download /home/dev/.local/bin/crun: crun 1.30.1, sha256 3eb65e4effbb…
           because: No space left on device
         hint: free some space (`df -h /home/dev/.local/bin` shows how much there is), then run the same command again
+        0 of 2 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
 }

@@ -17,14 +17,14 @@ use crate::support::{CRUN, Layout, same};
 fn a_restart_that_did_not_happen_is_asked_for_again() {
     let case = Case::new(Layout::Classic);
     let setup = format!("setup {}", agreed());
-    case.run(&setup).expect(3, "").says("One restart is needed, then setup resumes.");
+    case.run(&setup).expect(3, "").says("WSL must restart to apply: systemd, cgroup, cgroup-mount, delegation\n");
     let before = case.machine.snapshot();
     case.run(&setup).expect(3, "").says(
         "
-        WSL was not restarted yet.
-        Takes effect after the restart: /etc/wsl.conf, /mnt/c/Users/dev/.wslconfig, /etc/fstab, /etc/systemd/system/user@.service.d/zz-kind-wsl.conf
+        WSL was not restarted yet. It must restart to apply: systemd, cgroup, cgroup-mount, delegation
+          Stops:          Debian (this terminal closes)
         Automatic restart is not available: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
-        Run these two lines in PowerShell or Command Prompt:
+        Run this in PowerShell; setup then finishes by itself:
           wsl.exe --shutdown
           wsl.exe -d Debian --cd ~ --exec [BIN] setup
         ",
@@ -47,6 +47,7 @@ fn a_restart_that_did_not_apply_the_change_is_reported_with_the_observed_state()
         "
         error: the restart did not apply the change: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service does not run
         hint: WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)
+        16 of 16 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
 }
@@ -136,7 +137,8 @@ fn an_apt_that_fails_is_quoted_and_the_next_run_resumes() {
         "
         error: stage `packages` failed: install packages: podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns
           because: `apt-get -y -q -o APT::Status-Fd=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 install --no-remove --no-install-recommends podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns` ended with exit code 100: E: Unable to locate package uidmap
-        hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` resumes from here
+        hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here
+        0 of 1 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
     let case = case.file("/fake/archive", archive);
@@ -181,7 +183,7 @@ fn a_package_manager_at_work_is_waited_for_and_named() {
     assert!(!case.machine.text("/fake/commands").contains("apt-get -y"), "it did not wait");
     lock.set(libc::F_UNLCK);
     let rest: Vec<String> = rest.collect();
-    assert!(rest.iter().any(|line| line.starts_with("  done: install packages")), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("[1/1] packages      done    installed podman, crun,")), "{rest:?}");
     case.end(child).expect(0, "");
 }
 
@@ -211,7 +213,7 @@ fn sigterm_ends_the_run_between_two_changes_and_the_next_run_resumes() {
     let said = "Finishing this step, then stopping.\n";
     case.run(&format!("setup {}", agreed())).expect(130, said).says(
         "
-          done: install packages: systemd-sysv
+        [1/12]  systemd       stopped installed systemd-sysv
 
         Stopped between two changes; nothing is half done.
           Resume             kind-wsl setup

@@ -24,6 +24,7 @@ fn a_systemctl_that_hangs_is_ended_after_half_a_minute_and_named() {
         error: a follow-up command failed
           because: `systemctl daemon-reload` did not end within 30 s
         hint: run `systemctl daemon-reload` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at), then run the same command again
+        0 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
     assert!(started.elapsed() >= Duration::from_secs(30), "{:?}", started.elapsed());
@@ -40,7 +41,7 @@ fn a_systemctl_that_fails_is_quoted() {
         "
         error: a follow-up command failed
           because: `systemctl daemon-reload` ended with exit code 1: Failed to connect to bus: Connection timed out
-        hint: fix the cause; then `kind-wsl setup` resumes from here
+        0 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
     recovers(&case, &calm);
@@ -57,7 +58,7 @@ fn a_systemctl_that_fails_in_an_undo_is_quoted_and_the_undo_continues() {
         "
         error: a follow-up command failed
           because: `systemctl daemon-reload` ended with exit code 1: Failed to connect to bus: Connection timed out
-        hint: fix the cause; then `kind-wsl undo` resumes from here
+        10 of 14 changes were reverted. Resume: kind-wsl undo
         ",
     );
     case.run("undo --yes --packages").expect(0, "");
@@ -77,7 +78,7 @@ fn a_unit_of_unknown_state_does_not_count_as_disabled() {
         "
         error: stage `controllers` failed: enable kind-wsl-controllers.service
           because: `systemctl is-enabled kind-wsl-controllers.service` ended with exit code 1: Failed to connect to bus: Connection timed out
-        hint: fix the cause; then `kind-wsl undo` resumes from here
+        12 of 14 changes were reverted. Resume: kind-wsl undo
         ",
     );
     assert!(case.machine.path(link).is_symlink(), "it is still to be undone");
@@ -136,7 +137,7 @@ fn an_apt_that_fails_half_way_is_quoted_and_the_setup_resumes_and_is_undone() {
             "error: stage `packages` failed: install packages: {NAMES}\n  \
                because: `{APT} install --no-remove --no-install-recommends {NAMES}` ended with exit code 100: dpkg: error processing archive uidmap_4.13.deb (--unpack): cannot copy extracted data: unexpected end of file\n\
              \x20          E: Sub-process /usr/bin/dpkg returned an error code (1)\n\
-             hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here; then `kind-wsl setup` resumes from here\n"
+             hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here\n7 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo\n"
         );
         case.run(&format!("setup {}", agreed())).expect(1, &said);
         let has = case.machine.text("/fake/packages");
@@ -195,7 +196,7 @@ fn a_crun_that_fails_after_a_stage_stops_the_run() {
         "#!/bin/sh\n{fake} \"$0\" \"$@\" || exit\ncase \" $* \" in *' -s '*) ;; *' install '*) {spoil};; esac\n"
     );
     fs::write(&apt, script).unwrap();
-    let said = "error: cannot run `/usr/bin/crun --version`\n  because: Permission denied\n";
+    let said = "error: cannot run `/usr/bin/crun --version`\n  because: Permission denied\n4 of 4 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo\n";
     case.run("setup --yes --only packages,limits").expect(1, said);
     fs::remove_file(case.machine.path("/usr/bin/crun")).unwrap();
     case.run("setup --yes --only packages,limits").expect(0, "");

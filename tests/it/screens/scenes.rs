@@ -107,8 +107,8 @@ pub(crate) fn setup() -> Vec<Row> {
     let (mut rows, ended) = run(command, Some(&told), &paths);
     assert_eq!(ended, None, "it was not ended by a signal");
     // Below it stands how long it waits.
-    rows.truncate(at(&rows, "The first line stops only this distribution") + 1);
-    let rows = rows.split_off(at(&rows, "[1/"));
+    rows.truncate(at(&rows, "Log: "));
+    let rows = rows.split_off(at(&rows, "Ctrl-C is safe"));
     let waiting = case.run("status --waiting").expect(0, "").stdout;
     let id = waiting.strip_prefix("id=").unwrap().lines().next().unwrap();
     case.machine.boot(2);
@@ -133,7 +133,7 @@ pub(crate) fn doctor() -> Vec<Row> {
 }
 
 /// A machine whose setup is complete, and what its packages really bring.
-fn set_up() -> Case {
+pub(crate) fn set_up() -> Case {
     let case = furnished(Layout::Namespaced)
         .file("/usr/lib/podman/netavark", "")
         .file("/usr/bin/slirp4netns", "")

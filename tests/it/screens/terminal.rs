@@ -82,24 +82,30 @@ pub(crate) fn run(
     until: Option<&dyn Fn() -> bool>,
     paths: &[(&str, &str)],
 ) -> (Vec<Row>, Option<i32>) {
-    let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+    command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+    run_at(COLUMNS, command, &mut |_| until.is_some_and(|is_so| is_so()), paths)
+}
+
+/// The same on a terminal so many columns wide. `until` gets the bytes that were printed so far.
+pub(crate) fn run_at(
+    columns: u16,
+    mut command: Command,
+    until: &mut dyn FnMut(&[u8]) -> bool,
+    paths: &[(&str, &str)],
+) -> (Vec<Row>, Option<i32>) {
+    let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let ends = openpty(&size, None).expect("a pseudo-terminal");
     let slave = || ends.slave.try_clone().expect("its other end, once more");
-    command
-        .stdin(slave())
-        .stdout(slave())
-        .stderr(slave())
-        .env("TERM", "xterm-256color")
-        .env("LANG", "C.UTF-8");
+    command.stdin(slave()).stdout(slave()).stderr(slave());
     let mut child = command.spawn().expect("it starts");
     // Reading ends when only this process has the other end.
     drop((command, ends.slave));
     let mut screen = vt100::Parser::new(ROWS, ROOM, 0);
-    let (mut master, mut bytes) = (File::from(ends.master), [0; 4096]);
+    let (mut master, mut bytes, mut printed) = (File::from(ends.master), [0; 4096], Vec::new());
     let mut is_killed = false;
     loop {
         // What is printed before it is so is read, whichever is noticed first.
-        if !is_killed && until.is_some_and(|is_so| is_so()) {
+        if !is_killed && until(&printed) {
             child.kill().expect("it can be killed");
             is_killed = true;
         }
@@ -109,7 +115,10 @@ pub(crate) fn run(
         }
         match master.read(&mut bytes) {
             Ok(0) => break,
-            Ok(count) => screen.process(&bytes[..count]),
+            Ok(count) => {
+                printed.extend_from_slice(&bytes[..count]);
+                screen.process(&bytes[..count]);
+            }
             // What Linux says when the other end is closed.
             Err(e) if e.raw_os_error() == Some(Errno::EIO as i32) => break,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
