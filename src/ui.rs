@@ -27,7 +27,7 @@ pub use json::{Json, VERSION, line as json_line, text as json_text, whole as jso
 pub use marks::set_charset;
 pub use plain::Plain;
 pub use safe::{one_line, visible};
-pub use stage::{WORTH_SHOWING, duration};
+pub use stage::duration;
 pub use term::Term;
 pub use text::{columns, list, rows, set_home, short_paths, shorten, width, wrap};
 

@@ -10,7 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::fetch::catalogue::{self, Arch, Fit, Release, crun_floor, fit};
 use crate::stages::crun::present;
 use crate::stages::crun_floor_here;
-use crate::ui::{DIM, Detail, GREEN, YELLOW, columns, command_row, json_line, out, styled, width};
+use crate::ui::{self, DIM, Detail, GREEN, YELLOW, columns, json_line, out, styled, width};
 use crate::version::Version;
 
 #[derive(Debug, Subcommand)]
@@ -85,10 +85,10 @@ impl List {
         }
         let others = catalogue.releases.len() - shown.len();
         out("");
-        out(&command_row("Use one", 12, "kind-wsl setup --only crun --crun-version VERSION"));
-        if others > 0 {
-            out(&command_row(&format!("{others} more"), 12, "kind-wsl crun list --all"));
-        }
+        let more = format!("{others} more");
+        let mut rows = vec![("Use one", "`kind-wsl setup --only crun --crun-version VERSION`")];
+        rows.extend((others > 0).then_some((more.as_str(), "`kind-wsl crun list --all`")));
+        out(&ui::rows(2, &rows));
         Ok(Exit::Done)
     }
 }

@@ -19,7 +19,7 @@ use crate::facts::Facts;
 use crate::host::{Recorder, System};
 use crate::stage::Answers;
 use crate::suggest::did_you_mean;
-use crate::ui::{self, BOLD, Detail, Spinner, json_line, out, styled};
+use crate::ui::{self, BOLD, Detail, json_line, out, styled};
 
 /// The flags of `doctor`.
 #[derive(Debug, Args)]
@@ -103,9 +103,7 @@ impl Doctor {
             if chosen.is_empty() {
                 continue;
             }
-            let spinner = (!self.json).then(|| Spinner::new(&format!("checking: {}", group.title)));
             let reports = run_checks(&context, chosen);
-            drop(spinner);
             match (self.json, is_partial) {
                 (true, _) => {}
                 (_, true) => screen::show_checks(&reports),

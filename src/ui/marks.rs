@@ -1,5 +1,6 @@
 //! Marks in front of lines, in the characters that the terminal can show.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressStyle;
@@ -33,6 +34,24 @@ pub(super) fn is_ascii() -> bool {
 /// Whether the terminal cannot move its cursor.
 pub(super) fn is_dumb() -> bool {
     IS_DUMB.load(Ordering::Relaxed)
+}
+
+/// The text in characters that the terminal can show: each of ours has one of ASCII, as wide except for the ellipsis.
+pub(super) fn in_charset(text: Cow<'_, str>) -> Cow<'_, str> {
+    const ASCII: [(char, &str); 8] = [
+        ('│', "|"),
+        ('├', "|"),
+        ('└', "`"),
+        ('─', "-"),
+        ('×', "x"),
+        ('·', "-"),
+        ('–', "-"),
+        ('…', "..."),
+    ];
+    if text.is_ascii() || !is_ascii() {
+        return text;
+    }
+    Cow::Owned(ASCII.iter().fold(text.into_owned(), |text, (ours, ascii)| text.replace(*ours, ascii)))
 }
 
 /// The characters of spinners and bars.

@@ -6,7 +6,9 @@ use crate::engine::{Event, Reporter};
 
 /// Prints text. Continuation lines are indented, so that none of them looks like a line of kind-wsl.
 fn out(text: &str) {
-    super::out(&text.replace('\n', "\n      "));
+    let (indent, text) = text.split_at(text.len() - text.trim_start().len());
+    let lines = super::wrap(text, super::width().map(|width| width - 6));
+    super::out(&format!("{indent}{}", lines.join("\n      ")));
 }
 
 /// One line for each stage; with `verbose` also for each change.
@@ -39,7 +41,7 @@ impl Reporter for Plain {
             }
             Event::StageEnd(end) => {
                 if let Some(stage) = self.stage.take() {
-                    out(&stage.ended(*end, None));
+                    super::out(&stage.ended(*end, super::width()));
                 }
             }
             Event::Passed { stage, verdict, why } if self.verbose => {

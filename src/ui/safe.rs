@@ -6,6 +6,8 @@ use std::fmt::Write;
 
 use anstyle::Style;
 
+use super::marks;
+
 /// Stands for ESC in a style of ours until it is printed: a noncharacter, which Unicode keeps for use inside a program
 /// (23.7). A text that holds one can at most be in one of our colours.
 const MARK: char = '\u{fdd0}';
@@ -83,7 +85,7 @@ fn without_os_error(text: &str) -> Cow<'_, str> {
 
 /// What is printed: visible, and in our own styles.
 pub(super) fn shown(text: &str) -> String {
-    let text = without_os_error(text);
+    let text = marks::in_charset(without_os_error(text));
     let mut parts = text.split(MARK);
     let mut all = visible(parts.next().unwrap_or_default()).into_owned();
     for part in parts {

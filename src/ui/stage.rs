@@ -10,7 +10,7 @@ use crate::change::Target;
 use crate::engine::{Event, StageEnd};
 
 /// How long a stage takes before its time is shown.
-pub const WORTH_SHOWING: Duration = Duration::from_secs(3);
+const WORTH_SHOWING: Duration = Duration::from_secs(5);
 
 /// The longest path that is shown as a whole.
 const LONG_PATH: usize = 40;

@@ -56,7 +56,11 @@ pub fn list(items: &[String], room: Option<usize>) -> String {
     };
     let Some(room) = room else { return some(all) };
     let fits = (1..=all).rev().map(some).find(|text| text.chars().count() <= room);
-    fits.unwrap_or_else(|| shorten(&some(all.min(1)), room))
+    fits.unwrap_or_else(|| {
+        let Some(first) = items.first() else { return String::new() };
+        let more = if all > 1 { format!(", and {} more", all - 1) } else { String::new() };
+        format!("{}{more}", shorten(first, room.saturating_sub(more.len())))
+    })
 }
 
 /// Text after a label, later lines indented to it.

@@ -13,7 +13,10 @@ use crate::facts::Facts;
 use crate::facts::path::{PathHint, path_hint};
 use crate::host::is_aborted;
 use crate::journal;
-use crate::ui::{self, WORTH_SHOWING, BOLD, GREEN, YELLOW, columns, out, styled};
+use crate::ui::{self, BOLD, GREEN, YELLOW, columns, out, styled};
+
+/// How long a setup takes before its time is shown.
+const WORTH_SHOWING: Duration = Duration::from_secs(10);
 
 impl Setup {
     /// Nothing had to be changed.

@@ -96,7 +96,7 @@ fn a_disk_that_is_full_for_a_download_is_named() {
     case.run(&format!("setup --only crun {}", agreed())).expect(
         1,
         "
-        error: stage `crun` failed: download /home/dev/.local/bin/crun: crun 1.30.1, sha256 3eb65e4effbb…
+        error: stage `crun` failed: download /home/dev/.local/bin/crun: crun 1.30.1, sha256 3eb65e4effbb...
           because: No space left on device
         hint: free some space (`df -h /home/dev/.local/bin` shows how much there is), then run the same command again
         0 of 2 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo

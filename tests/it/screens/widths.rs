@@ -10,7 +10,7 @@ use nix::unistd::mkfifo;
 use crate::screens::scenes;
 use crate::screens::terminal::run_at;
 use crate::support::Layout;
-use crate::support::cli::{BIN, Case};
+use crate::support::cli::{BIN, Case, agreed};
 use crate::support::cluster;
 
 /// Terminals: what they are called, the locale, and whether they can move their cursor.
@@ -30,11 +30,11 @@ fn shown(mut command: Command, columns: u16, term: &str, locale: &str, root: &Ut
 }
 
 #[track_caller]
-fn fits(make: &dyn Fn() -> (Case, &'static str)) {
+fn fits(make: &dyn Fn() -> (Case, String)) {
     for columns in [80, 120] {
         for (term, locale, can_redraw) in TERMINALS {
             let (case, line) = make();
-            let (rows, bytes) = shown(case.command(line), columns, term, locale, &case.machine.root);
+            let (rows, bytes) = shown(case.command(&line), columns, term, locale, &case.machine.root);
             let text = rows.join("\n");
             for row in &rows {
                 let width = row.chars().count();
@@ -46,8 +46,10 @@ fn fits(make: &dyn Fn() -> (Case, &'static str)) {
                 assert!(text.is_ascii(), "{text}");
             }
             if !can_redraw {
-                let moves = bytes.windows(2).any(|w| w[0] == 0x1b && w[1] == b'[' ) && String::from_utf8_lossy(&bytes).split("\x1b[").skip(1).any(|code| !code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
-                assert!(!moves, "a cursor moves: {}", String::from_utf8_lossy(&bytes).escape_debug());
+                let text = String::from_utf8_lossy(&bytes);
+                let is_style = |code: &str| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m');
+                let moves = text.split("\x1b[").skip(1).any(|code| !is_style(code));
+                assert!(!moves, "a cursor moves: {}", text.escape_debug());
             }
         }
     }
@@ -55,8 +57,8 @@ fn fits(make: &dyn Fn() -> (Case, &'static str)) {
 
 #[test]
 fn the_screens_of_setup_fit_80_and_120_columns() {
-    fits(&|| (Case::new(Layout::Modern), "setup --yes --no-restart"));
-    fits(&|| (Case::new(Layout::Isolated), "setup --yes --only limits,podman,crun --tools none"));
+    fits(&|| (Case::new(Layout::Modern), format!("setup --no-restart {}", agreed())));
+    fits(&|| (Case::new(Layout::Isolated), format!("setup --only limits,crun {}", agreed())));
 }
 
 #[test]
@@ -64,24 +66,24 @@ fn the_screens_of_a_failed_setup_fit_80_and_120_columns() {
     fits(&|| {
         let case = Case::new(Layout::Isolated);
         case.signal_at("fail-at", "systemctl daemon-reload");
-        (case, "setup --yes")
+        (case, format!("setup {}", agreed()))
     });
 }
 
 #[test]
 fn the_screens_of_undo_fit_80_and_120_columns() {
-    fits(&|| (scenes::set_up(), "undo --yes --packages"));
+    fits(&|| (scenes::set_up(), "undo --yes --packages".to_owned()));
 }
 
 #[test]
 fn the_list_of_crun_fits_80_and_120_columns() {
-    fits(&|| (Case::new(Layout::Isolated), "crun list"));
-    fits(&|| (Case::new(Layout::Isolated), "crun list --all"));
+    fits(&|| (Case::new(Layout::Isolated), "crun list".to_owned()));
+    fits(&|| (Case::new(Layout::Isolated), "crun list --all".to_owned()));
 }
 
 #[test]
 fn without_a_terminal_a_setup_prints_lines_without_control_characters() {
-    let seen = Case::new(Layout::Isolated).run("setup --yes --no-restart");
+    let seen = Case::new(Layout::Isolated).run(&format!("setup --no-restart {}", agreed()));
     let is_plain = |c: char| !c.is_control() || c == '\n';
     assert!(seen.stdout.chars().chain(seen.stderr.chars()).all(is_plain), "{seen:?}");
     let stages: Vec<&str> = seen.stdout.lines().filter(|line| line.starts_with('[')).collect();

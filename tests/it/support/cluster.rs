@@ -183,6 +183,7 @@ impl Machine {
             .args(["--root", self.root.as_str(), "--user", "dev"])
             .args(args)
             .env_remove("KIND_EXPERIMENTAL_PROVIDER")
+            .env("LANG", "C.UTF-8")
             .output()
             .expect("it runs");
         let text =
