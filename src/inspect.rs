@@ -4,6 +4,7 @@
 //! ([`node`]), pods from crictl in a node ([`pods`]). A provider that does not answer costs the names, not the tree.
 
 pub mod json;
+mod names;
 mod listing;
 pub mod node;
 mod notes;

@@ -39,6 +39,9 @@ pub(crate) struct Inspect {
     /// Refresh every two seconds, with keys to move, fold and sort.
     #[arg(long, conflicts_with_all = ["json", "svg"])]
     watch: bool,
+    /// Show the path and the controllers of each cgroup.
+    #[arg(long)]
+    cgroups: bool,
     /// Show this many levels below a node.
     #[arg(long, value_name = "LEVELS")]
     depth: Option<usize>,
@@ -90,7 +93,7 @@ impl Inspect {
     }
 
     fn options(&self) -> Options {
-        Options { all: self.all, depth: self.depth, processes: self.processes, ..Options::default() }
+        Options { cgroups: self.cgroups, all: self.all, depth: self.depth, processes: self.processes, ..Options::default() }
     }
 
     fn screen(
@@ -101,12 +104,14 @@ impl Inspect {
         accounts: &[Account],
         width: Option<usize>,
     ) -> Vec<String> {
-        let mut screen = snapshot.heading(session, provider, width);
+        let mut screen = snapshot.heading(session, provider, self.cgroups || self.all, width);
         let Some(view) = snapshot.view(accounts) else { return screen };
         screen.push(String::new());
         screen.extend(cgroups::table(&view.rows(&self.options()), width));
-        for node in view.nodes {
-            screen.extend(footing(node, accounts, width));
+        screen.extend(footing(view.nodes, accounts, width));
+        if ui::is_interactive() && !self.watch {
+            let hints = "cgroup paths: --cgroups    processes: --processes    live: --watch";
+            screen.extend([String::new(), styled(DIM, hints)]);
         }
         screen
     }
@@ -192,7 +197,7 @@ impl Snapshot {
     }
 
     /// What the tree shows, and the state of each node.
-    fn heading(&self, session: &Session, provider: Provider, width: Option<usize>) -> Vec<String> {
+    fn heading(&self, session: &Session, provider: Provider, paths: bool, width: Option<usize>) -> Vec<String> {
         let mut lines = Vec::new();
         let mut add = |style: Style, text: &str| {
             lines.extend(ui::wrap(text, width).iter().map(|line| styled(style, line)));
@@ -204,33 +209,75 @@ impl Snapshot {
             return lines;
         };
         let user = &session.user.name;
-        let place = if *at_manager {
-            format!("from the systemd user manager of {user} down: {}", tree.path)
-        } else {
-            format!(
-                "from {} down; the systemd user manager of {user} does not run, or a node is outside it",
-                tree.path
-            )
+        let mut clusters: Vec<&str> = self.inspection.nodes().iter().map(|n| n.cluster.as_str()).collect();
+        clusters.dedup();
+        let cluster = match clusters[..] {
+            [] => String::new(),
+            [one] => format!("Cluster {one} · "),
+            _ => format!("Clusters {} · ", clusters.join(", ")),
         };
-        add(Style::new(), &format!("{mounts}, {place}"));
+        let rootless = if provider == Provider::Podman { " (rootless)" } else { "" };
+        add(Style::new(), &format!("{cluster}{provider}{rootless} · user {user} · {mounts}"));
+        if paths || clusters.is_empty() {
+            add(DIM, &format!("Cgroups below {}", tree.path));
+        }
+        if !*at_manager && !clusters.is_empty() {
+            add(YELLOW, &format!("The systemd user manager of {user} is not running, or a node is outside it."));
+        }
         if nodes.as_ref().is_ok_and(Vec::is_empty) {
             add(Style::new(), &format!("{provider} has no cluster; {CREATE}"));
-        }
-        for node in self.inspection.nodes() {
-            let Node { name, role, cluster, state, at, .. } = node;
-            let is_paused = state.starts_with("paused");
-            let (style, missing) = match at {
-                Some(_) => (if is_paused { YELLOW } else { GREEN }, ""),
-                None if node.is_running() => (YELLOW, "; its cgroup was not found"),
-                None => (RED, "; it has no processes and no cgroup"),
-            };
-            let (name, state) = (styled(BOLD, name), styled(style, state));
-            add(Style::new(), &format!("{name} ({role} of {cluster}): {state}{missing}"));
         }
         for text in &self.silent {
             add(YELLOW, text);
         }
+        if !self.inspection.nodes().is_empty() {
+            lines.push(String::new());
+            lines.extend(node_table(self.inspection.nodes(), width));
+        }
         lines
+    }
+}
+
+/// A row for each node.
+fn node_table(nodes: &[Node], width: Option<usize>) -> Vec<String> {
+    let size = |head: &str, of: fn(&Node) -> &str| {
+        nodes.iter().map(|node| of(node).chars().count()).chain([head.len()]).max().unwrap_or_default() + 2
+    };
+    let sizes = [size("NODE", |n| &n.name), size("ROLE", |n| &n.role), size("STATUS", |n| &n.state)];
+    // The other columns need 32 at most.
+    let name = width.map_or(sizes[0], |width| sizes[0].min(width.saturating_sub(sizes[1] + sizes[2] + 14)));
+    let row = |cells: [(&str, Style); 3], last: &str| {
+        let [(node, bold), (role, plain), (state, style)] = cells;
+        let node = ui::shorten(node, name.saturating_sub(2));
+        columns(&[(&node, name, bold), (role, sizes[1], plain), (state, sizes[2], style)], last, width)
+    };
+    let heading = row([("NODE", DIM), ("ROLE", DIM), ("STATUS", DIM)], &styled(DIM, "REQUIREMENTS"));
+    let rows = nodes.iter().map(|node| {
+        let is_paused = node.state.starts_with("paused");
+        let style = match node.at {
+            Some(_) if !is_paused => GREEN,
+            Some(_) => YELLOW,
+            None if node.is_running() => YELLOW,
+            None => RED,
+        };
+        let (style_of_last, last) = requirements(node);
+        row([(&node.name, BOLD), (&node.role, Style::new()), (&node.state, style)], &styled(style_of_last, &last))
+    });
+    std::iter::once(heading).chain(rows).collect()
+}
+
+fn requirements(node: &Node) -> (Style, String) {
+    let names = |wanted: Option<bool>| {
+        let those = node.conditions.iter().filter(|condition| condition.holds == wanted);
+        those.map(|condition| condition.requirement.name()).collect::<Vec<_>>().join(", ")
+    };
+    let (missing, unknown) = (names(Some(false)), names(None));
+    match node.at {
+        None if node.is_running() => (YELLOW, "its cgroup was not found".to_owned()),
+        None => (DIM, "no processes and no cgroup".to_owned()),
+        Some(_) if !missing.is_empty() => (RED, format!("missing: {missing}")),
+        Some(_) if !unknown.is_empty() => (YELLOW, format!("unknown: {unknown}")),
+        Some(_) => (GREEN, format!("ok ({count}/{count})", count = node.conditions.len())),
     }
 }
 
@@ -255,34 +302,33 @@ fn choose(nodes: &mut Vec<Node>, wanted: &str, provider: Provider) -> Result<(),
     Err(Failure::usage(format!("unknown cluster `{wanted}`"), hint))
 }
 
-/// Below the tree: the requirements of a node, and its user IDs.
-fn footing(node: &Node, accounts: &[Account], width: Option<usize>) -> Vec<String> {
+/// Below the tree: the requirements that are not met, and the user IDs of the nodes.
+fn footing(nodes: &[Node], accounts: &[Account], width: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
-    if node.conditions.is_empty() {
-        return lines;
+    for node in nodes {
+        let unmet = node.conditions.iter().filter(|condition| condition.holds != Some(true));
+        for Condition { requirement, holds, evidence } in unmet {
+            let (mark, style) = if *holds == Some(false) { ("error", RED) } else { ("unknown", YELLOW) };
+            let text = format!("{evidence} ({})", node.name);
+            lines.push(columns(&[(mark, 9, style), (requirement.name(), 14, BOLD)], &text, width));
+        }
     }
-    lines.push(format!("\n{}", styled(BOLD, &node.name)));
-    for Condition { requirement, holds, evidence } in &node.conditions {
-        let (mark, style) = match holds {
-            Some(true) => ("ok", GREEN),
-            Some(false) => ("error", RED),
-            None => ("unknown", YELLOW),
-        };
-        lines.push(columns(
-            &[("", 2, DIM), (mark, 9, style), (requirement.name(), 14, BOLD)],
-            evidence,
-            width,
-        ));
-    }
-    for map in &node.users {
+    let mut maps = Vec::new();
+    for map in nodes.iter().flat_map(|node| &node.users) {
         let ids = |first: u32| match map.count {
-            1 => format!("uid {first}"),
-            count => format!("uids {first} to {}", u64::from(first) + u64::from(count) - 1),
+            1 => first.to_string(),
+            count => format!("{first}-{}", u64::from(first) + u64::from(count) - 1),
         };
         let account = accounts.iter().find(|account| account.uid == map.outside);
-        let account = account.map_or_else(String::new, |account| format!(" ({})", account.name));
-        let text = format!("container {} = host {}{account}", ids(map.inside), ids(map.outside));
-        lines.push(columns(&[("", 2, DIM), ("user", 23, DIM)], &text, width));
+        let outside = account.map_or_else(|| ids(map.outside), |a| format!("{} ({})", a.name, ids(map.outside)));
+        let plural = if map.count == 1 { "" } else { "s" };
+        let text = format!("uid{plural} {} in the node = {outside}", ids(map.inside));
+        if !maps.contains(&text) {
+            maps.push(text);
+        }
     }
-    lines
+    if !maps.is_empty() {
+        lines.extend(ui::wrap(&maps.join("; "), width));
+    }
+    if lines.is_empty() { lines } else { [vec![String::new()], lines].concat() }
 }

@@ -14,6 +14,8 @@ use crate::host::Account;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// The cgroups with their paths and controllers instead of names only.
+    pub cgroups: bool,
     /// Every cgroup, not only the nodes' with their ancestors and descendants.
     pub all: bool,
     /// How many levels below a node, or below the first cgroup if there is no node.
@@ -98,6 +100,9 @@ const DEPTH_WITHOUT_NODES: usize = 2;
 impl TreeView<'_> {
     #[must_use]
     pub fn rows(&self, options: &Options) -> Vec<Row> {
+        if !options.cgroups && !options.all && self.nodes.iter().any(|node| node.at.is_some()) {
+            return self.named_rows(options);
+        }
         let mut rows = Vec::new();
         if !self.tree.cgroups.is_empty() {
             self.add(0, ("", ""), options, &mut rows);
@@ -139,7 +144,7 @@ impl TreeView<'_> {
     }
 
     /// The children that are shown, in their order, and the others.
-    fn children(&self, at: usize, options: &Options) -> (Vec<usize>, Vec<usize>) {
+    pub(super) fn children(&self, at: usize, options: &Options) -> (Vec<usize>, Vec<usize>) {
         let children: Vec<usize> = self.tree.children(at).collect();
         if options.folded.contains(&self.tree.cgroups[at].path) || self.is_at_bottom(at, options) {
             return (Vec::new(), children);
@@ -221,7 +226,7 @@ impl TreeView<'_> {
     }
 
     /// A process with its users outside and inside.
-    fn process(&self, process: &ProcessInfo) -> String {
+    pub(super) fn process(&self, process: &ProcessInfo) -> String {
         let account = self.accounts.iter().find(|account| account.uid == process.uid);
         let user = account.map_or_else(|| process.uid.to_string(), |account| account.name.clone());
         let inside = |id: String| format!(" ({id} inside)");
@@ -235,7 +240,7 @@ impl TreeView<'_> {
     }
 
     /// How much is in cgroups that are not shown.
-    fn count(&self, hidden: &[usize]) -> String {
+    pub(super) fn count(&self, hidden: &[usize]) -> String {
         let cgroups: usize = hidden.iter().map(|at| self.tree.cgroups[*at].end - at).sum();
         let processes: usize = hidden.iter().map(|at| self.tree.count(*at)).sum();
         let plural = |n: usize, one: &str, more: &str| format!("{n} {}", if n == 1 { one } else { more });
@@ -246,7 +251,7 @@ impl TreeView<'_> {
 }
 
 /// Memory, processor and tasks, each with its limit.
-fn usage(cgroup: &CgroupNode) -> [String; 3] {
+pub(super) fn usage(cgroup: &CgroupNode) -> [String; 3] {
     let limited = |usage: Option<Usage>, show: fn(u64) -> String| match usage {
         Some(Usage { current, max: Some(max) }) => format!("{}/{}", show(current), show(max)),
         usage => usage.map_or_else(String::new, |usage| show(usage.current)),
@@ -263,7 +268,7 @@ fn usage(cgroup: &CgroupNode) -> [String; 3] {
 }
 
 /// The processes by name, and how many have each.
-fn summary(cgroup: &CgroupNode) -> String {
+pub(super) fn summary(cgroup: &CgroupNode) -> String {
     let mut groups: Vec<(String, usize)> = Vec::new();
     for name in cgroup.processes.iter().map(ProcessInfo::short_name) {
         match groups.iter_mut().find(|group| group.0 == name) {
@@ -300,9 +305,9 @@ fn seconds(micros: u64) -> String {
     #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
     let seconds = micros as f64 / 1e6;
     match micros / 1_000_000 {
-        0..60 => format!("{seconds:.1} s"),
-        whole @ 60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        whole => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        0..60 => format!("{seconds:.1}s"),
+        whole @ 60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        whole => format!("{}h{:02}m", whole / 3600, whole % 3600 / 60),
     }
 }
 

@@ -8,7 +8,10 @@ use super::{BOLD, CYAN, DIM, RED, shorten, styled, wrap};
 use crate::inspect::view::{Row, RowKind};
 
 /// The headings of the columns after the first.
-const HEADINGS: [&str; 4] = ["memory", "cpu", "tasks", "processes"];
+const HEADINGS: [&str; 4] = ["MEMORY", "CPU", "TASKS", "PROCESSES"];
+
+/// How much of a path is shown beside a label.
+const SHORTEST: usize = 6;
 
 /// The lines of the table, the heading first, cut to `width`.
 #[must_use]
@@ -46,7 +49,7 @@ struct TableShape {
 
 impl TableShape {
     fn heading(&self) -> String {
-        let mut head = format!("{:first$}", "cgroup", first = self.first);
+        let mut head = format!("{:first$}", "NAME", first = self.first);
         for (size, name) in self.usage.iter().zip(HEADINGS) {
             let _ = write!(head, "  {name:>size$}");
         }
@@ -69,14 +72,15 @@ impl TableShape {
 
     fn cgroup(&self, row: &Row) -> String {
         let room = self.first.saturating_sub(row.stem.chars().count());
-        let name = shorten(&row.name, room);
-        let left = room - name.chars().count();
-        let label =
-            if left > 4 && !row.label.is_empty() { shorten(&row.label, left - 2) } else { String::new() };
+        // What a cgroup is matters more than its path.
+        let label = shorten(&row.label, room.saturating_sub(SHORTEST + 2));
+        let taken = if label.is_empty() { 0 } else { label.chars().count() + 2 };
+        let name = shorten(&row.name, room.saturating_sub(taken));
+        let left = room.saturating_sub(name.chars().count());
         let mut text = format!("{}{}", styled(DIM, &row.stem), styled(BOLD, &name));
         let mut pad = left;
         if !label.is_empty() {
-            pad -= label.chars().count() + 2;
+            pad = pad.saturating_sub(taken);
             let _ = write!(text, "  {}", styled(CYAN, &label));
         }
         text.push_str(&" ".repeat(pad));

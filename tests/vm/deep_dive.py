@@ -15,15 +15,15 @@ CGROUP = f"cd /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.sl
 
 # What is typed for each block.
 TYPED = {
-    "tree": ["kind-wsl inspect"],
+    "tree": ["kind-wsl inspect --cgroups"],
     "root": [CGROUP, "cat cgroup.type cgroup.subtree_control; wc -l < cgroup.procs", "cat system.slice/containerd.service/cgroup.procs"],
-    "shims": ["kind-wsl inspect --processes | grep -E ' containerd(.service|-shim-runc-v2)?( |$)'"],
+    "shims": ["kind-wsl inspect --cgroups --processes | grep -E ' containerd(.service|-shim-runc-v2)?( |$)'"],
     "crictl": [f"systemd-run --user --scope -q -p Delegate=yes podman exec {NODE} crictl ps -o json | grep -o '\"io.kubernetes.pod.name\":\"[^\"]*\"'"],
-    "nginx": ["kind-wsl inspect --processes | grep nginx", "ps -C nginx -o user -o args n"],
+    "nginx": ["kind-wsl inspect --cgroups --processes | grep nginx", "ps -C nginx -o user -o args n"],
     "users": ["lsns --type user", f"cat /proc/$(podman inspect -f '{{{{.State.Pid}}}}' {NODE})/uid_map"],
-    "limits": ["kind-wsl inspect | grep -E '^cgroup  |limited'"],
-    "paused": [f"podman pause {NODE}", "kind-wsl inspect | grep -B1 -A2 'frozen:'", f"podman unpause {NODE}"],
-    "stopped": [f"podman stop -t 20 {NODE}", "kind-wsl inspect", "echo $?"],
+    "limits": ["kind-wsl inspect --cgroups | grep -E '^NAME  |limited'"],
+    "paused": [f"podman pause {NODE}", "kind-wsl inspect --cgroups | grep -B1 -A2 'frozen:'", f"podman unpause {NODE}"],
+    "stopped": [f"podman stop -t 20 {NODE}", "kind-wsl inspect --cgroups", "echo $?"],
 }
 
 

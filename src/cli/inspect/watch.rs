@@ -16,7 +16,6 @@ use crate::ui::live::{Key, Live};
 use crate::ui::{DIM, cgroups, shorten, styled};
 
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
-const KEYS: &str = "↑↓ move  ←→ or space fold  s sort  p processes  a all  r refresh names  q quit";
 
 struct Watch<'w> {
     session: &'w Session,
@@ -111,7 +110,7 @@ impl Watch<'_> {
     /// The heading, as much of the table as fits around the cursor, and the keys; and the number of the line that the
     /// cursor is on.
     fn draw(&mut self, rows: &[Row], height: usize, width: usize) -> (Vec<String>, usize) {
-        let mut screen = self.snapshot.heading(self.session, self.provider, Some(width));
+        let mut screen = self.snapshot.heading(self.session, self.provider, self.options.cgroups, Some(width));
         // A row may be wrapped: the lines before the cursor are counted.
         let at = self.position(rows);
         let before = cgroups::table(&rows[..at], Some(width)).len();
@@ -123,7 +122,10 @@ impl Watch<'_> {
         let chosen = screen.len() + cursor - self.top;
         screen.extend(table.skip(self.top).take(room));
         screen.resize(height.saturating_sub(1).max(1), String::new());
-        let keys = format!("sorted by {}  {KEYS}", self.options.sort.name());
+        let sort = self.options.sort.name();
+        let keys = format!(
+            "q quit  j/k move  space fold  s sort: {sort}  p procs  c cgroups  a all  r names"
+        );
         screen.push(styled(DIM, &shorten(&keys, width)));
         (screen, chosen)
     }
@@ -174,6 +176,7 @@ impl Watch<'_> {
             (Key::Right | Key::Char('l'), Some(at)) => self.fold(at, Some(false)),
             (Key::Char('s'), _) => self.options.sort = self.options.sort.next(),
             (Key::Char('p'), _) => self.options.processes = !self.options.processes,
+            (Key::Char('c'), _) => self.options.cgroups = !self.options.cgroups,
             (Key::Char('a'), _) => self.options.all = !self.options.all,
             (Key::Char('r'), _) => {
                 let take = |cluster| Snapshot::take(self.session, self.provider, cluster);

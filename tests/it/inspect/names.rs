@@ -9,7 +9,7 @@ use crate::support::cluster::{Machine, POD, node};
 fn without_an_answer_of_crictl_the_tree_is_shown_without_the_names_of_pods() {
     let machine = Machine::with_cluster();
     crictl(&machine, "echo 'sh: crictl: not found' >&2; exit 127");
-    let seen = machine.inspect(&[]);
+    let seen = machine.inspect(&["--cgroups"]);
     assert_eq!(seen.code, 0);
     assert!(
         seen.stdout.contains(
@@ -37,7 +37,7 @@ fn pods_that_a_busy_node_does_not_list_have_the_ids_of_their_shims() {
     // The first container of a pod has the pod's ID.
     let pod = format!("{}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod6f1c_22.slice", node());
     machine.cgroup(&format!("{pod}/cri-containerd-{POD}.scope"), "domain", "", &[]);
-    let seen = machine.inspect(&["--processes"]).stdout;
+    let seen = machine.inspect(&["--cgroups", "--processes"]).stdout;
     let sentence = "cannot list the pods of node kind-control-plane: crictl got no answer within 10 s; pods without a name are shown by ID\n";
     assert!(seen.contains(sentence) && !seen.contains("level=fatal"), "{seen}");
     assert!(words(&seen, "pod6f1c_22.slice").windows(2).any(|w| w == ["pod", "4796ab87414f…"]), "{seen}");
