@@ -46,7 +46,13 @@ impl Failure {
     /// A failure of the command line.
     #[must_use]
     pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { text: text.into(), causes: Vec::new(), hint: Some(hint.into()), after: None, exit: Exit::Usage }
+        Self {
+            text: text.into(),
+            causes: Vec::new(),
+            hint: Some(hint.into()),
+            after: None,
+            exit: Exit::Usage,
+        }
     }
 
     /// A failure without a deeper cause.

@@ -4,8 +4,8 @@
 //! ([`node`]), pods from crictl in a node ([`pods`]). A provider that does not answer costs the names, not the tree.
 
 pub mod json;
-mod names;
 mod listing;
+mod names;
 pub mod node;
 mod notes;
 pub mod pods;

@@ -93,7 +93,13 @@ impl Inspect {
     }
 
     fn options(&self) -> Options {
-        Options { cgroups: self.cgroups, all: self.all, depth: self.depth, processes: self.processes, ..Options::default() }
+        Options {
+            cgroups: self.cgroups,
+            all: self.all,
+            depth: self.depth,
+            processes: self.processes,
+            ..Options::default()
+        }
     }
 
     fn screen(
@@ -197,7 +203,13 @@ impl Snapshot {
     }
 
     /// What the tree shows, and the state of each node.
-    fn heading(&self, session: &Session, provider: Provider, paths: bool, width: Option<usize>) -> Vec<String> {
+    fn heading(
+        &self,
+        session: &Session,
+        provider: Provider,
+        paths: bool,
+        width: Option<usize>,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         let mut add = |style: Style, text: &str| {
             lines.extend(ui::wrap(text, width).iter().map(|line| styled(style, line)));
@@ -222,7 +234,10 @@ impl Snapshot {
             add(DIM, &format!("Cgroups below {}", tree.path));
         }
         if !*at_manager && !clusters.is_empty() {
-            add(YELLOW, &format!("The systemd user manager of {user} is not running, or a node is outside it."));
+            add(
+                YELLOW,
+                &format!("The systemd user manager of {user} is not running, or a node is outside it."),
+            );
         }
         if nodes.as_ref().is_ok_and(Vec::is_empty) {
             add(Style::new(), &format!("{provider} has no cluster; {CREATE}"));
@@ -261,7 +276,10 @@ fn node_table(nodes: &[Node], width: Option<usize>) -> Vec<String> {
             None => RED,
         };
         let (style_of_last, last) = requirements(node);
-        row([(&node.name, BOLD), (&node.role, Style::new()), (&node.state, style)], &styled(style_of_last, &last))
+        row(
+            [(&node.name, BOLD), (&node.role, Style::new()), (&node.state, style)],
+            &styled(style_of_last, &last),
+        )
     });
     std::iter::once(heading).chain(rows).collect()
 }
@@ -320,7 +338,8 @@ fn footing(nodes: &[Node], accounts: &[Account], width: Option<usize>) -> Vec<St
             count => format!("{first}-{}", u64::from(first) + u64::from(count) - 1),
         };
         let account = accounts.iter().find(|account| account.uid == map.outside);
-        let outside = account.map_or_else(|| ids(map.outside), |a| format!("{} ({})", a.name, ids(map.outside)));
+        let outside =
+            account.map_or_else(|| ids(map.outside), |a| format!("{} ({})", a.name, ids(map.outside)));
         let plural = if map.count == 1 { "" } else { "s" };
         let text = format!("uid{plural} {} in the node = {outside}", ids(map.inside));
         if !maps.contains(&text) {

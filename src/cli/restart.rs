@@ -16,10 +16,10 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{Cmd, System};
 use crate::inspect::node;
+use crate::journal::{self, JournalEntry};
 use crate::provider::docker_host;
 use crate::stage::Answers;
 use crate::stages::restart::RESTART_ALL;
-use crate::journal::{self, JournalEntry};
 use crate::ui::{self, CYAN, DIM, YELLOW, err, out, styled};
 use crate::windows::{self, Driver, Interop};
 

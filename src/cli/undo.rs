@@ -228,7 +228,9 @@ impl Undo {
             // In safe mode, a new start comes next anyway.
             if undone.restart.is_some() && !self.safe_mode {
                 let (heading, command) = match command {
-                    Some(command) => ("The old settings take effect after a restart. In PowerShell:", command),
+                    Some(command) => {
+                        ("The old settings take effect after a restart. In PowerShell:", command)
+                    }
                     None => ("The old settings take effect after a restart:", "sudo reboot".to_owned()),
                 };
                 out(&format!("{}\n  {command}", styled(YELLOW, heading)));
@@ -263,6 +265,7 @@ fn failure(error: EngineError, session: &Session, options: &UndoOptions) -> Fail
     let left = |state: &JournalState| state.active().filter(|e| options.includes(e)).count();
     let all = left(&session.journal_state);
     let reverted = all.saturating_sub(left(&journal::read(&session.host).unwrap_or_default()));
-    let count = format!("{reverted} of {all} changes {} reverted.", if reverted == 1 { "was" } else { "were" });
+    let count =
+        format!("{reverted} of {all} changes {} reverted.", if reverted == 1 { "was" } else { "were" });
     Failure { after: Some(format!("{count} Resume: kind-wsl undo")), ..error.into() }
 }

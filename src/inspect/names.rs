@@ -73,7 +73,8 @@ impl TreeView<'_> {
     /// Whether it is the container that only holds a pod's namespaces: crictl gives it the ID of the pod.
     fn is_sandbox(&self, at: usize) -> bool {
         let cgroup = &self.tree.cgroups[at];
-        cgroup.end == at + 1 && self.pods.of_cgroup(cgroup.name()).is_some_and(|name| name.starts_with("pod "))
+        cgroup.end == at + 1
+            && self.pods.of_cgroup(cgroup.name()).is_some_and(|name| name.starts_with("pod "))
     }
 
     fn faults(&self, at: usize, depth: usize, rows: &mut Vec<Row>) {
@@ -101,7 +102,8 @@ impl TreeView<'_> {
         if matches!(stem, "kubelet-kubepods" | "kubepods") {
             return Some("pods".to_owned());
         }
-        let is_pod = stem.rsplit('-').next().is_some_and(|last| last.starts_with("pod")) || stem.starts_with("pod");
+        let is_pod =
+            stem.rsplit('-').next().is_some_and(|last| last.starts_with("pod")) || stem.starts_with("pod");
         let holds_others = cgroup.pids.is_empty() && cgroup.end > at + 1;
         (is_pod || !holds_others).then(|| short_ids(&stem.replace("\\x2d", "-")).into_owned())
     }

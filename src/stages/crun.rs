@@ -90,7 +90,8 @@ fn choices(facts: &Facts) -> Vec<Choice> {
     for release in catalogue.advised(arch, &floor) {
         let is_best = Some(&release.version) == recommended;
         // Enter takes the recommended one, whatever it is when the setup resumes.
-        let value = if is_best && kept.is_none() { "recommended".to_owned() } else { release.version.to_string() };
+        let value =
+            if is_best && kept.is_none() { "recommended".to_owned() } else { release.version.to_string() };
         let date = release.date.as_ref().map_or_else(String::new, |date| format!(" ({date})"));
         let label = format!("{:9}{}{date}", release.version.as_str(), release.advice(arch, is_best));
         choices.push(Choice::new(value, label));

@@ -38,16 +38,8 @@ pub(super) fn is_dumb() -> bool {
 
 /// The text in characters that the terminal can show: each of ours has one of ASCII, as wide except for the ellipsis.
 pub(super) fn in_charset(text: Cow<'_, str>) -> Cow<'_, str> {
-    const ASCII: [(char, &str); 8] = [
-        ('│', "|"),
-        ('├', "|"),
-        ('└', "`"),
-        ('─', "-"),
-        ('×', "x"),
-        ('·', "-"),
-        ('–', "-"),
-        ('…', "..."),
-    ];
+    const ASCII: [(char, &str); 8] =
+        [('│', "|"), ('├', "|"), ('└', "`"), ('─', "-"), ('×', "x"), ('·', "-"), ('–', "-"), ('…', "...")];
     if text.is_ascii() || !is_ascii() {
         return text;
     }

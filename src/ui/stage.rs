@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 
 use super::text::{list, short_paths};
-use super::{marks, BOLD, DIM, GREEN, RED, YELLOW, styled};
+use super::{BOLD, DIM, GREEN, RED, YELLOW, marks, styled};
 use crate::change::Target;
 use crate::engine::{Event, StageEnd};
 
@@ -57,7 +57,8 @@ impl StageLine {
         };
         let time = elapsed(self.begun);
         let used = self.place.len() + 1 + 14 + 8 + if time.is_empty() { 0 } else { time.len() + 2 };
-        let result = if end == StageEnd::Failed { String::new() } else { self.result(width.map(|w| w - used.min(w))) };
+        let result =
+            if end == StageEnd::Failed { String::new() } else { self.result(width.map(|w| w - used.min(w))) };
         let time = if time.is_empty() { time } else { format!("  {}", styled(DIM, &time)) };
         let label = format!("{} {}", styled(DIM, &self.place), padded(BOLD, self.id, 14));
         format!("{label}{}{result}{time}", padded(style, word, 8)).trim_end().to_owned()

@@ -51,7 +51,9 @@ impl BarKind {
     fn template(self) -> &'static str {
         match self {
             Self::Spinner => "{prefix}{spinner} {wide_msg}  {time}",
-            Self::Bytes => "{prefix}{wide_msg}  [{bar:12}]  {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta}",
+            Self::Bytes => {
+                "{prefix}{wide_msg}  [{bar:12}]  {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta}"
+            }
             Self::Percent => "{prefix}[{bar:20}] {percent:>3}%  {wide_msg}  {time}",
         }
     }

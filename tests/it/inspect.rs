@@ -35,7 +35,8 @@ fn the_tree_of_a_cluster_fits_one_screen() {
         screen.lines().count() <= 34 && screen.lines().all(|line| line.chars().count() <= 150),
         "{screen}"
     );
-    let heading = format!("Cluster kind · podman (rootless) · user dev · cgroup v2\nCgroups below {MANAGER}\n\nNODE ");
+    let heading =
+        format!("Cluster kind · podman (rootless) · user dev · cgroup v2\nCgroups below {MANAGER}\n\nNODE ");
     assert!(screen.starts_with(&heading), "{screen}");
     assert_eq!(
         words(screen, "a4cfc6bc8a38…")[3..],
@@ -48,21 +49,17 @@ fn the_tree_of_a_cluster_fits_one_screen() {
     );
     assert!(screen.contains("│  │  │  no processes (expected: they are in child cgroups)"), "{screen}");
     assert!(
-        words(screen, "pod6f1c_22.slice").ends_with(&[
-            "pod",
-            "default/web",
-            "8.0",
-            "MiB",
-            "1.5s",
-            "2/18000"
-        ]),
+        words(screen, "pod6f1c_22.slice").ends_with(&["pod", "default/web", "8.0", "MiB", "1.5s", "2/18000"]),
         "{screen}"
     );
     assert!(
         screen.contains("└─ 1 cgroup more with 1 process"),
         "what is not a node's is not shown: {screen}"
     );
-    assert!(screen.contains("\nuid 0 in the node = dev (1000); uids 1-65536 in the node = 100000-165535\n"), "{screen}");
+    assert!(
+        screen.contains("\nuid 0 in the node = dev (1000); uids 1-65536 in the node = 100000-165535\n"),
+        "{screen}"
+    );
     assert!(screen.contains("  ok (5/5)\n"), "{screen}");
 }
 
@@ -71,10 +68,23 @@ fn without_a_flag_nodes_services_pods_and_containers_are_shown_by_name() {
     let seen = Machine::with_cluster().inspect(&[]);
     assert_eq!((seen.code, seen.stderr.as_str()), (0, ""), "{}", seen.stdout);
     let rows = seen.stdout.lines().skip_while(|line| !line.starts_with("NAME"));
-    let names: Vec<&str> = rows.skip(1).take_while(|line| !line.is_empty()).filter_map(|line| line.split("  8.0 MiB").next()).map(str::trim_end).collect();
+    let names: Vec<&str> = rows
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split("  8.0 MiB").next())
+        .map(str::trim_end)
+        .collect();
     assert_eq!(
         names,
-        ["kind-control-plane", "  init", "  pods", "    default/web", "      nginx", "  kubelet", "  containerd"]
+        [
+            "kind-control-plane",
+            "  init",
+            "  pods",
+            "    default/web",
+            "      nginx",
+            "  kubelet",
+            "  containerd"
+        ]
     );
     assert!(!seen.stdout.contains(".slice") && !seen.stdout.contains("/sys/fs/cgroup"), "{}", seen.stdout);
     assert_eq!(words(&seen.stdout, "      nginx"), ["nginx", "8.0", "MiB", "1.5s", "2", "nginx", "×2"]);
@@ -373,9 +383,7 @@ fn watching_takes_keys_and_restores_the_terminal() {
     };
     let first = until("r names");
     assert!(
-        first.contains("\x1b[?1049h")
-            && first.contains("default/web")
-            && first.contains("s sort: name"),
+        first.contains("\x1b[?1049h") && first.contains("default/web") && first.contains("s sort: name"),
         "{first}"
     );
     keys.write_all(b"c").expect("a key");

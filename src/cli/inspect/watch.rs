@@ -110,7 +110,8 @@ impl Watch<'_> {
     /// The heading, as much of the table as fits around the cursor, and the keys; and the number of the line that the
     /// cursor is on.
     fn draw(&mut self, rows: &[Row], height: usize, width: usize) -> (Vec<String>, usize) {
-        let mut screen = self.snapshot.heading(self.session, self.provider, self.options.cgroups, Some(width));
+        let mut screen =
+            self.snapshot.heading(self.session, self.provider, self.options.cgroups, Some(width));
         // A row may be wrapped: the lines before the cursor are counted.
         let at = self.position(rows);
         let before = cgroups::table(&rows[..at], Some(width)).len();
@@ -123,9 +124,8 @@ impl Watch<'_> {
         screen.extend(table.skip(self.top).take(room));
         screen.resize(height.saturating_sub(1).max(1), String::new());
         let sort = self.options.sort.name();
-        let keys = format!(
-            "q quit  j/k move  space fold  s sort: {sort}  p procs  c cgroups  a all  r names"
-        );
+        let keys =
+            format!("q quit  j/k move  space fold  s sort: {sort}  p procs  c cgroups  a all  r names");
         screen.push(styled(DIM, &shorten(&keys, width)));
         (screen, chosen)
     }

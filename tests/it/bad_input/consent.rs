@@ -223,9 +223,7 @@ fn a_stage_that_only_names_can_be_undone_by_name() {
     let case = Case::new(Layout::Modern);
     case.run(&format!("setup {} --no-restart", agreed())).expect(3, "");
     case.machine.boot(2);
-    case.run("setup")
-        .expect(0, "")
-        .says("kind is not installed: kind-wsl setup --only tools --tools kind");
+    case.run("setup").expect(0, "").says("kind is not installed: kind-wsl setup --only tools --tools kind");
     let seen = case.run("plan --only tools").expect(0, "");
     assert!(seen.stdout.contains("kubectl"), "{seen:?}");
     case.refuses(

@@ -17,7 +17,9 @@ use crate::support::{CRUN, Layout, same};
 fn a_restart_that_did_not_happen_is_asked_for_again() {
     let case = Case::new(Layout::Classic);
     let setup = format!("setup {}", agreed());
-    case.run(&setup).expect(3, "").says("WSL must restart to apply: systemd, cgroup, cgroup-mount, delegation\n");
+    case.run(&setup)
+        .expect(3, "")
+        .says("WSL must restart to apply: systemd, cgroup, cgroup-mount, delegation\n");
     let before = case.machine.snapshot();
     case.run(&setup).expect(3, "").says(
         "
@@ -183,7 +185,10 @@ fn a_package_manager_at_work_is_waited_for_and_named() {
     assert!(!case.machine.text("/fake/commands").contains("apt-get -y"), "it did not wait");
     lock.set(libc::F_UNLCK);
     let rest: Vec<String> = rest.collect();
-    assert!(rest.iter().any(|line| line.starts_with("[1/1] packages      done    installed podman, crun,")), "{rest:?}");
+    assert!(
+        rest.iter().any(|line| line.starts_with("[1/1] packages      done    installed podman, crun,")),
+        "{rest:?}"
+    );
     case.end(child).expect(0, "");
 }
 

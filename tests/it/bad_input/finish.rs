@@ -10,7 +10,8 @@ use crate::support::cli::{Case, Seen, agreed};
 fn the_end_of_a_setup_counts_the_changes_of_all_its_runs() {
     let case = Case::new(Layout::Modern);
     let first = case.run(&format!("setup {} --no-restart --json", agreed())).expect(3, "");
-    let is_lasting = |l: &&str| l.contains("\"event\":\"changed\"") && !l.contains("/etc/profile.d/kind-wsl.sh");
+    let is_lasting =
+        |l: &&str| l.contains("\"event\":\"changed\"") && !l.contains("/etc/profile.d/kind-wsl.sh");
     let made = first.stdout.lines().filter(is_lasting).count();
     case.machine.boot(2);
     case.run("setup").expect(0, "").says(&format!("Done: {made} changes applied, 10 checks passed."));

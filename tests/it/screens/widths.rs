@@ -18,7 +18,13 @@ const TERMINALS: [(&str, &str, bool); 3] =
     [("xterm-256color", "C.UTF-8", true), ("xterm-256color", "C", true), ("dumb", "C.UTF-8", false)];
 
 /// What a command shows on a terminal, as rows and as bytes.
-fn shown(mut command: Command, columns: u16, term: &str, locale: &str, root: &Utf8Path) -> (Vec<String>, Vec<u8>) {
+fn shown(
+    mut command: Command,
+    columns: u16,
+    term: &str,
+    locale: &str,
+    root: &Utf8Path,
+) -> (Vec<String>, Vec<u8>) {
     command.env("TERM", term).env("LANG", locale);
     let mut bytes = Vec::new();
     let mut keep = |printed: &[u8]| {
@@ -47,7 +53,9 @@ fn fits(make: &dyn Fn() -> (Case, String)) {
             }
             if !can_redraw {
                 let text = String::from_utf8_lossy(&bytes);
-                let is_style = |code: &str| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m');
+                let is_style = |code: &str| {
+                    code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
+                };
                 let moves = text.split("\x1b[").skip(1).any(|code| !is_style(code));
                 assert!(!moves, "a cursor moves: {}", text.escape_debug());
             }
@@ -87,7 +95,10 @@ fn without_a_terminal_a_setup_prints_lines_without_control_characters() {
     let is_plain = |c: char| !c.is_control() || c == '\n';
     assert!(seen.stdout.chars().chain(seen.stderr.chars()).all(is_plain), "{seen:?}");
     let stages: Vec<&str> = seen.stdout.lines().filter(|line| line.starts_with('[')).collect();
-    assert!(stages.len() > 5 && stages.iter().all(|line| line.contains("] ") && line.contains("  done  ")), "{seen:?}");
+    assert!(
+        stages.len() > 5 && stages.iter().all(|line| line.contains("] ") && line.contains("  done  ")),
+        "{seen:?}"
+    );
 }
 
 /// A FIFO holds the command up until the spinner was seen, so the time that this takes does not matter.
