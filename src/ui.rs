@@ -21,7 +21,7 @@ use crate::engine::Reporter;
 use crate::error::Failure;
 use crate::fix::Advice;
 
-pub use ask::{Consent, ask, confirm, consent};
+pub use ask::{Consent, ask, confirm, confirm_or, consent};
 pub use busy::clear as clear_spinner;
 pub use json::{Json, VERSION, line as json_line, text as json_text, whole as json_whole};
 pub use marks::set_charset;

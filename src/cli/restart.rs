@@ -85,7 +85,7 @@ impl Bystanders {
         }
         let text = format!("The restart also stops {}.", self.name());
         out(&ui::wrap(&text, ui::width()).join("\n"));
-        let yes = ui::confirm("Restart WSL anyway?", false)?;
+        let yes = ui::confirm("Restart WSL anyway?")?;
         answers.set(RESTART_ALL.id, if yes { "yes" } else { "no" }.to_owned());
         Ok(Some(yes))
     }

@@ -126,7 +126,7 @@ impl Undo {
                 out(&columns(&[("Warning: ", 9, YELLOW)], &text, ui::width()));
             }
         }
-        ui::confirm("Proceed?", false)
+        ui::confirm("Proceed?")
     }
 
     /// What it would do, grouped; with `-v` every object.

@@ -68,11 +68,19 @@ pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Fail
     }
 }
 
+/// Asks for a yes or a no; Enter means no.
+///
+/// # Errors
+/// When the person gave up.
+pub fn confirm(prompt: &str) -> Result<bool, Failure> {
+    confirm_or(prompt, false)
+}
+
 /// Asks for a yes or a no; Enter means `default`.
 ///
 /// # Errors
 /// When the person gave up.
-pub fn confirm(prompt: &str, default: bool) -> Result<bool, Failure> {
+pub fn confirm_or(prompt: &str, default: bool) -> Result<bool, Failure> {
     super::clear_spinner();
     // The plain theme shows which answer Enter means: [y/N].
     let said = Confirm::with_theme(&SimpleTheme).with_prompt(prompt).default(default).interact_opt();

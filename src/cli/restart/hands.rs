@@ -42,7 +42,7 @@ impl Restarting<'_> {
             let text = format!("it would stop {}; `--restart-all` agrees to that", bystanders.name());
             return Err(Some(text));
         }
-        if self.may_ask && ui::is_interactive() && !ui::confirm("Restart now?", true).unwrap_or_default() {
+        if self.may_ask && ui::is_interactive() && !ui::confirm_or("Restart now?", true).unwrap_or_default() {
             self.note(Record::RestartCancelled)?;
             return Err(None);
         }
