@@ -147,12 +147,11 @@ impl Undo {
             } else {
                 objects.iter().map(|object| ui::short_paths(object)).collect()
             };
-            let (before, after) = match packages {
-                true => {
-                    let plural = if names.len() == 1 { "" } else { "s" };
-                    (format!("{} package{plural}{note}: ", names.len()), "")
-                }
-                false => (String::new(), note),
+            let plural = if names.len() == 1 { "" } else { "s" };
+            let (before, after) = if packages {
+                (format!("{} package{plural}{note}: ", names.len()), "")
+            } else {
+                (String::new(), note)
             };
             let room = ui::width().map(|width| width.saturating_sub(11 + before.len() + after.len()));
             let text = ui::list(&names, room.filter(|_| !verbose));

@@ -13,7 +13,9 @@ impl TreeView<'_> {
             let Some(at) = node.at else { continue };
             let mut above: Vec<usize> = self.tree.ancestors(at).filter(|above| *above != at).collect();
             above.sort_unstable();
-            above.into_iter().for_each(|above| self.faults(above, 0, &mut rows));
+            for above in above {
+                self.faults(above, 0, &mut rows);
+            }
             self.named(at, &node.name, 0, options, &mut rows);
         }
         rows

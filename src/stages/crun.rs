@@ -85,7 +85,7 @@ fn choices(facts: &Facts) -> Vec<Choice> {
     let kept = present(facts).filter(|_| !is_too_old(facts));
     let mut choices: Vec<_> = kept
         .iter()
-        .map(|v| Choice::new("keep", format!("{:9}keep the installed version", v.release().to_string())))
+        .map(|v| Choice::new("keep", format!("{:9}keep the installed version", v.release())))
         .collect();
     for release in catalogue.advised(arch, &floor) {
         let is_best = Some(&release.version) == recommended;

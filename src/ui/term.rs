@@ -60,7 +60,9 @@ impl BarKind {
 
     fn style(self, begun: Instant) -> ProgressStyle {
         let style = ProgressStyle::with_template(self.template());
-        let time = move |_: &_, text: &mut dyn std::fmt::Write| drop(text.write_str(&elapsed(begun)));
+        let time = move |_: &_, text: &mut dyn std::fmt::Write| {
+            let _ = text.write_str(&elapsed(begun));
+        };
         marks::ticking(style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("time", time))
     }
 }
@@ -76,7 +78,7 @@ impl Term {
     }
 
     /// Prints a line above the bar.
-    fn print(&mut self, text: &str) {
+    fn print(text: &str) {
         above_bar(|| out(text));
     }
 
@@ -105,9 +107,9 @@ impl Term {
         self.shape = None;
     }
 
-    fn mark(&mut self, mark: &str, style: anstyle::Style, text: &str) {
+    fn mark(mark: &str, style: anstyle::Style, text: &str) {
         let cells = [("  ", 2, DIM), (mark, mark.chars().count() + 1, style)];
-        self.print(&columns(&cells, text, width()));
+        Self::print(&columns(&cells, text, width()));
     }
 
     fn begin(&mut self, stage: StageLine) {
@@ -129,30 +131,29 @@ impl Term {
     fn check(&mut self, check: &CheckReport) {
         if check.passed() {
             if self.verbose {
-                self.mark(marks::passed(), GREEN, &format!("{}: {}", check.title, check.details));
+                Self::mark(marks::passed(), GREEN, &format!("{}: {}", check.title, check.details));
             }
             return;
         }
         let (mark, style) =
             if check.is_warning() { (marks::warned(), YELLOW) } else { (marks::failed(), RED) };
-        self.mark(mark, style, &format!("{}, but {}", check.title, check.details));
+        Self::mark(mark, style, &format!("{}, but {}", check.title, check.details));
         if !check.fix.text().is_empty() {
-            self.mark(" ", CYAN, &format!("hint: {}", check.fix.text()));
+            Self::mark(" ", CYAN, &format!("hint: {}", check.fix.text()));
         }
     }
 
     fn progress(&mut self, progress: &Progress) {
         match progress {
-            Progress::Line(line) if self.verbose => self.print(&styled(DIM, &format!("    {line}"))),
+            Progress::Line(line) if self.verbose => Self::print(&styled(DIM, &format!("    {line}"))),
             // A package manager that reports no percentage shows its last line.
             Progress::Line(line) if self.shape == Some(BarKind::Spinner) => {
                 self.bar(BarKind::Spinner).set_message(one_line(line));
             }
-            Progress::Line(_) => {}
-            Progress::Note(text) => self.mark(marks::dot(), DIM, text),
+            Progress::Note(text) => Self::mark(marks::dot(), DIM, text),
             Progress::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
-            // Nothing has arrived.
-            Progress::Bytes(0, _) => {}
+            // Or nothing has arrived.
+            Progress::Line(_) | Progress::Bytes(0, _) => {}
             Progress::Bytes(done, total) => {
                 let bar = self.bar(BarKind::Bytes);
                 bar.set_length(total.unwrap_or(*done));
@@ -177,37 +178,37 @@ impl Reporter for Term {
         match event {
             Event::Stage { number, count, id, title, .. } => {
                 if *number == 1 && *count > 1 {
-                    self.print(&styled(DIM, SAFE));
+                    Self::print(&styled(DIM, SAFE));
                 }
                 self.begin(StageLine::new(*number, *count, id, title));
             }
             Event::StageEnd(end) => self.end(*end),
             Event::Passed { stage, verdict, why } if self.verbose => {
                 let text = format!("{} {}: {why}", stage.id, verdict.name());
-                self.print(&styled(DIM, &text));
+                Self::print(&styled(DIM, &text));
             }
             Event::Change { target } => {
                 self.bar(BarKind::Spinner).set_message(one_line(&name_of(target)));
             }
             Event::Progress(progress) => self.progress(progress),
             Event::Changed { target } if self.verbose || self.stage.is_none() => {
-                self.mark(marks::passed(), GREEN, &target.to_string());
+                Self::mark(marks::passed(), GREEN, &target.to_string());
             }
-            Event::Undone { reversal, .. } => self.mark(marks::passed(), GREEN, &reversal.done()),
+            Event::Undone { reversal, .. } => Self::mark(marks::passed(), GREEN, &reversal.done()),
             Event::Kept { reversal, why, .. } => {
-                self.mark(marks::dot(), YELLOW, &format!("kept {} ({why})", reversal.object));
+                Self::mark(marks::dot(), YELLOW, &format!("kept {} ({why})", reversal.object));
             }
             Event::Trigger { command } => {
                 let text = command.to_string();
                 if self.verbose {
-                    self.mark(marks::dot(), DIM, &format!("then {text}"));
+                    Self::mark(marks::dot(), DIM, &format!("then {text}"));
                 }
                 self.bar(BarKind::Spinner).set_message(one_line(&text));
             }
             Event::Check(check) => self.check(check),
-            Event::Resumed(text) => self.mark(marks::dot(), CYAN, text),
+            Event::Resumed(text) => Self::mark(marks::dot(), CYAN, text),
             Event::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
-            Event::Warn(text) => self.mark(marks::warned(), YELLOW, text),
+            Event::Warn(text) => Self::mark(marks::warned(), YELLOW, text),
             Event::Passed { .. } | Event::Changed { .. } => {}
         }
     }
