@@ -284,7 +284,7 @@ impl Restarting<'_> {
         let mut names: Vec<String> = Vec::new();
         for why in &self.awaited.why {
             let of_it = |e: &&JournalEntry| e.intent.change.target().object == *why;
-            let name = state.active().filter(of_it).next_back().map_or(why, |e| &e.intent.stage);
+            let name = state.active().rfind(of_it).map_or(why, |e| &e.intent.stage);
             if !names.contains(name) {
                 names.push(name.clone());
             }
