@@ -1,7 +1,8 @@
-//! Whether the distribution starts with the files as they will be.
+//! Whether the distribution starts with the planned files.
 //!
-//! [`will_it_start`] is pure: it judges a [`FutureState`], which is the facts of the machine and the bytes of wsl.conf,
-//! .wslconfig and fstab. The plan blocks the stages that decide it, and `doctor` judges the present files.
+//! [`will_it_start`] is pure: it judges a [`FutureState`], which has the facts of the machine and the bytes of
+//! wsl.conf, .wslconfig and fstab. The plan blocks the stages that prevent the start, and `doctor` checks the present
+//! files.
 
 mod fstab;
 mod rules;
@@ -23,37 +24,37 @@ use crate::version::Version;
 
 pub(crate) const FSTAB: &str = "/etc/fstab";
 
-/// What decides whether the distribution starts.
+/// The inputs of the decision whether the distribution starts.
 #[derive(Clone, Debug)]
 pub struct FutureState {
     pub wsl: Wsl,
     /// The version of systemd that will be installed.
     pub systemd: Option<Version>,
     pub init: Init,
-    /// Whether systemd is PID 1 now: then fstab has been through a start with systemd.
+    /// Whether systemd is PID 1 now, so that fstab has been used in a start with systemd.
     pub systemd_runs: bool,
     pub wsl_conf: Vec<u8>,
     pub wslconfig: Vec<u8>,
     /// The path of .wslconfig, if the Windows profile is known.
     pub wslconfig_path: Option<Utf8PathBuf>,
     pub fstab: Vec<u8>,
-    /// wsl.conf and fstab as they are now.
+    /// The present wsl.conf and fstab.
     pub now: Now,
-    /// The parameters of the kernel that runs.
+    /// The parameters of the running kernel.
     pub cmdline: String,
-    /// The cgroup hierarchy that is mounted.
+    /// The mounted cgroup hierarchy.
     pub mounts: Mounts,
-    /// The mount points of everything that is mounted.
+    /// All mount points.
     pub mounted: BTreeSet<String>,
-    /// Settings of .wslconfig that a policy of Windows turns off.
+    /// Settings of .wslconfig that a policy of Windows disables.
     pub denied: BTreeSet<Policy>,
     /// The names in `/etc/passwd`.
     pub users: BTreeSet<String>,
     /// File systems in fstab that this kernel cannot mount.
     pub unknown_types: BTreeSet<String>,
-    /// Whether the device of each line of fstab that names one exists, by the name in that line.
+    /// Whether the device of each line of fstab exists, by the name in that line.
     pub devices: BTreeMap<String, bool>,
-    /// Whether the file of `kernel=` in .wslconfig exists, if that can be seen.
+    /// Whether the file of `kernel=` in .wslconfig exists, if that can be determined.
     pub kernel_exists: Option<bool>,
 }
 
@@ -64,7 +65,7 @@ pub struct Now {
     pub fstab: Vec<u8>,
 }
 
-/// What `/sbin/init` is.
+/// The type of `/sbin/init`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Init {
     Systemd,
@@ -72,7 +73,7 @@ pub enum Init {
     Missing,
 }
 
-/// Why the distribution does not start, or not as it should.
+/// Why the distribution does not start, or starts incompletely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     pub rule: Rule,
@@ -81,9 +82,8 @@ pub struct Reason {
     pub file: Option<Utf8PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// What was found, with the file and the line.
+    /// The cause, with the file and the line.
     pub what: String,
-    /// What to do about it.
     pub way_out: String,
 }
 
@@ -91,9 +91,9 @@ pub struct Reason {
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     NoStart,
-    /// It starts, but systemd does not run, or stops in emergency mode.
+    /// It starts, but systemd is not running, or stops in emergency mode.
     NoSystemd,
-    /// It starts late or with a part missing.
+    /// It starts late or incompletely.
     Degraded,
 }
 
@@ -117,7 +117,7 @@ pub enum Rule {
 }
 
 impl Reason {
-    /// Whether setup must not lead to it.
+    /// Whether setup must not cause it.
     #[must_use]
     pub fn is_blocking(&self) -> bool {
         self.effect != Effect::Degraded
@@ -141,7 +141,7 @@ pub fn will_it_start(future: &FutureState) -> Result<(), Vec<Reason>> {
         return Ok(());
     }
     let mut found: Vec<Reason> = Vec::new();
-    // What counts for an unknown version is what either grammar finds.
+    // For an unknown version, the faults of both grammars count.
     for grammar in future.grammars() {
         let new = rules::judge(&Files::read(future, grammar));
         found.extend(new.into_iter().filter(|reason| !found.contains(reason)).collect::<Vec<_>>());
@@ -150,14 +150,14 @@ pub fn will_it_start(future: &FutureState) -> Result<(), Vec<Reason>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
-/// Whether cgroup v2 alone is mounted at `/sys/fs/cgroup` at the next start.
+/// Whether only cgroup v2 is mounted at `/sys/fs/cgroup` at the next start.
 #[must_use]
 pub fn mounts_v2(future: &FutureState) -> bool {
     future.grammars().into_iter().all(|grammar| rules::mounts_v2(&Files::read(future, grammar)))
 }
 
 impl FutureState {
-    /// The state that the plan leads to: `then` is `now` with the planned writes over it, and `facts` are those after the
+    /// The state after the plan: `then` is `now` with the planned writes applied, and `facts` are those after the
     /// plan.
     #[must_use]
     pub fn probe(now: &dyn System, then: &dyn System, facts: &Facts) -> Self {
@@ -225,14 +225,14 @@ fn systemd_version(facts: &Facts) -> Option<Version> {
     known.or_else(|| carried(&facts.distro.id, facts.distro.version.as_ref(), "systemd")?.version.clone())
 }
 
-/// The files, read as this WSL reads them.
+/// The files as this WSL reads them.
 struct Files<'f> {
     future: &'f FutureState,
     conf: Document,
     config: Document,
     /// Whether WSL mounts fstab.
     mounts_fstab: bool,
-    /// Whether it mounts fstab now.
+    /// Whether it mounts fstab at present.
     mounted_fstab: bool,
     fstab: Vec<crate::edit::table::FstabEntry>,
     fstab_now: Vec<crate::edit::table::FstabEntry>,

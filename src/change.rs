@@ -1,8 +1,8 @@
-//! The primitives that an installer is made of: each a *lens* on the machine, with a state to observe and to set.
+//! The primitive changes. Each can read a state of the machine and set it.
 //!
-//! check = observe · plan = observe against the goal · apply = `set(goal)` · verify = observe again ·
-//! undo = `set(before)`. None of these is written twice, and only the engine calls `set`. A change is plain data,
-//! so that a journal of primitives can be undone by a newer program whose stages have other names.
+//! check = read · plan = compare with the desired state · apply = `set(desired)` · verify = read again · undo =
+//! `set(before)`. None of these is implemented twice, and only the engine calls `set`. A change is plain data, so
+//! that a newer program whose stages have other names can undo it.
 
 mod edit_file;
 mod error;
@@ -112,14 +112,14 @@ changes_from!(
     Logon(Logon)
 );
 
-/// What `set` works with.
+/// The environment of `set`.
 pub struct Context<'c> {
     pub host: &'c LiveSystem,
     pub fetcher: &'c mut Fetcher,
-    /// Set by Ctrl-C: a change that only waits ends.
+    /// Set by Ctrl-C: a change that is only waiting then ends.
     pub stop: &'c AtomicBool,
     pub progress: &'c mut dyn FnMut(Progress),
-    /// The state at the decision: only this state is overwritten.
+    /// The state at the decision. Only this state is overwritten.
     pub seen: &'c State,
 }
 
@@ -129,20 +129,20 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
-/// The four short functions of a primitive.
+/// The functions of a primitive.
 pub(crate) trait Primitive {
     fn target(&self) -> Target;
     fn current(&self, system: &dyn System) -> Result<State, ChangeError>;
     fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError>;
-    /// `applied` is the state in which we left the machine, when this is an undo: what is still exactly so goes back
-    /// to the exact bytes; otherwise only our part is taken out.
+    /// During an undo, `applied` is the state that kind-wsl left. If the machine is still exactly in that state, the
+    /// exact bytes are restored; otherwise only kind-wsl's part is removed.
     fn set(&self, context: &mut Context<'_>, to: &State, applied: Option<&State>) -> Result<(), ChangeError>;
     /// Whether the state `now` satisfies the state `wanted`.
     fn satisfies(&self, now: &State, wanted: &State) -> bool {
         now == wanted
     }
-    /// Whether this edit can be reverted on its own after others changed the file. Dropped sections and commented-out
-    /// lines can only be reverted by restoring the whole file.
+    /// Whether this edit can be reverted on its own after other programs changed the file. Dropped sections and
+    /// commented-out lines can only be reverted by restoring the whole file.
     fn can_revert_partially(&self, _now: &State, _applied: &State) -> bool {
         true
     }
@@ -150,14 +150,14 @@ pub(crate) trait Primitive {
     fn has_leftovers(&self, _system: &dyn System) -> bool {
         false
     }
-    /// The file it makes, for the directories above, and who owns it.
+    /// The file that it creates, whose directories must exist, and its owner.
     fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         None
     }
 }
 
 impl Change {
-    /// Runs this command after the change, and after its undo.
+    /// Runs this command after the change and after its undo.
     #[must_use]
     pub fn with_trigger(self, trigger: Trigger) -> Self {
         Self { trigger: Some(trigger), ..self }
@@ -190,36 +190,33 @@ impl Change {
         }
     }
 
-    /// What it changes, for the plan.
+    /// The line of the plan.
     #[must_use]
     pub fn target(&self) -> Target {
         let target = self.primitive().target();
-        if self.ephemeral { Target { detail: "until the set-up ends".to_owned(), ..target } } else { target }
+        if self.ephemeral { Target { detail: "until the setup ends".to_owned(), ..target } } else { target }
     }
 
-    /// What is there now.
-    ///
-    /// # Errors
-    /// If the state cannot be read.
+    /// Reads the present state.
     pub fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         self.primitive().current(system)
     }
 
-    /// What shall be there.
+    /// Computes the desired state.
     ///
     /// # Errors
-    /// If the desired state cannot be computed, for example because a file does not parse.
+    /// The desired state cannot be computed, for example because a file does not parse.
     pub fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
         self.primitive().desired(system)
     }
 
-    /// Whether `now` counts as `wanted`.
+    /// Whether the state `now` satisfies the state `wanted`.
     #[must_use]
     pub fn satisfies(&self, now: &State, wanted: &State) -> bool {
         self.primitive().satisfies(now, wanted)
     }
 
-    /// Whether `now`, which counts as what we `applied`, can go back without what others wrote since.
+    /// Whether `now`, which satisfies `applied`, can be reverted on its own after other programs wrote to the file.
     #[must_use]
     pub fn can_revert_partially(&self, now: &State, applied: &State) -> bool {
         self.primitive().can_revert_partially(now, applied)
@@ -240,14 +237,14 @@ impl Change {
         self.primitive().set(context, to, applied)
     }
 
-    /// The file that it makes, if any, and its owner.
+    /// The file that it creates, if any, and its owner.
     #[must_use]
     pub fn created_path(&self) -> Option<(&Utf8Path, Owner)> {
         self.primitive().created_path()
     }
 
-    /// Whether what is there can only be what was before it, what it makes, or somebody else's doing: an interrupted
-    /// write of a file leaves no fourth, as an interrupted installation does.
+    /// Whether the machine can only be in the state before it, in the state after it, or changed by another program.
+    /// An interrupted write of a file leaves no partial state; an interrupted installation does.
     #[must_use]
     pub fn is_atomic(&self) -> bool {
         matches!(
@@ -268,7 +265,7 @@ impl Change {
         }
     }
 
-    /// How the file that it makes is shown.
+    /// How its file is shown.
     #[must_use]
     pub fn form(&self) -> Form {
         match &self.kind {
@@ -277,7 +274,7 @@ impl Change {
         }
     }
 
-    /// The value of an entry as it may be shown to others.
+    /// The value of an entry as it may be published.
     #[must_use]
     pub fn value_shown(&self, value: &str, user: &str) -> String {
         match &self.kind {
@@ -305,7 +302,7 @@ impl Change {
         }
     }
 
-    /// Whether it acts on what earlier changes wrote, so that their follow-ups have to run before it.
+    /// Whether it depends on the files of earlier changes, so that their triggers have to run first.
     #[must_use]
     pub fn needs_triggers_flushed(&self) -> bool {
         matches!(
@@ -324,7 +321,7 @@ impl Change {
     }
 }
 
-/// The owner of what a user's own command line makes.
+/// The owner of files that a command line of a user creates.
 #[must_use]
 pub fn user_owner(user: &Account) -> Owner {
     Owner::User { uid: user.uid, gid: user.gid }

@@ -1,7 +1,7 @@
-//! The checks of a machine, each written down once: whether a condition holds, what follows if it does not, and the fix.
+//! The checks of a machine, each declared once: a condition, the effect if it does not hold, and the fix.
 //!
 //! `doctor` runs all of them, the stage `verify` those of `VERIFY`, and `explain` those that confirm or rule out the
-//! cause of a symptom. What a restart has to bring about is judged by the same code ([`crate::change::PostRestartCheck`]).
+//! cause of a symptom. The checks after a restart use the same code ([`crate::change::PostRestartCheck`]).
 
 pub(crate) mod cgroup;
 mod container;
@@ -37,16 +37,14 @@ pub(crate) use registry::NODE_IMAGES;
 /// A condition that kind, or a cluster, needs.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name in `--only` and in JSON.
+    /// The name in `--only` and in JSON.
     pub id: &'static str,
     pub title: &'static str,
-    /// The machines that it is for: all of these hold.
+    /// The machines that the check is for; all of these must apply.
     pub scope: &'static [Scope],
-    /// The checks without which it means nothing: if one of them fails, it is skipped.
+    /// The checks that must pass first: if one of them fails, this check is skipped.
     pub needs: &'static [&'static Check],
-    /// What it does to the machine.
     pub cost: Cost,
-    /// How it is judged.
     pub judge: Judge,
 }
 
@@ -57,37 +55,36 @@ pub enum Scope {
     Wsl,
     /// One of these providers.
     Provider(&'static [Provider]),
-    /// A regular user: root has no rootless containers.
+    /// A regular user; root cannot run rootless containers.
     User,
 }
 
-/// What a check does to the machine.
+/// The side effects of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// It reads files and starts programs that leave nothing behind.
+    /// It reads files and runs programs without side effects.
     Read,
-    /// It can create something: the first `podman info` creates the storage and settles its driver.
+    /// It can create something: the first `podman info` creates the storage and selects its driver.
     Probe,
-    /// It asks a server, and runs only if the user asked for it.
+    /// It queries a server, and runs only on request.
     OnRequest,
 }
 
 pub type Run = fn(&CheckContext<'_>) -> Outcome;
 
-/// How a check is judged.
 #[derive(Debug)]
 pub enum Judge {
     One(Run),
-    /// By its parts: it fails if one of them does.
+    /// It fails if one of these checks fails.
     All(&'static [&'static Check]),
 }
 
-/// A check that is judged by itself.
+/// A check with its own function.
 const fn check(id: &'static str, title: &'static str, run: Run) -> Check {
     Check { id, title, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::One(run) }
 }
 
-/// A check that is judged by its parts.
+/// A check that combines others.
 const fn all(id: &'static str, title: &'static str, parts: &'static [&'static Check]) -> Check {
     Check { id, title, scope: &[], needs: &[], cost: Cost::Read, judge: Judge::All(parts) }
 }
@@ -105,7 +102,7 @@ impl Check {
         Self { cost, ..self }
     }
 
-    /// The checks by which it is judged, if it has parts.
+    /// The combined checks, if any.
     #[must_use]
     pub fn parts(&self) -> &'static [&'static Self] {
         match self.judge {
@@ -114,13 +111,13 @@ impl Check {
         }
     }
 
-    /// Whether it, a part of it or a check that it needs can create something or asks a server.
+    /// Whether the check, a part of it or a check that it needs can create something or queries a server.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.cost != Cost::Read || self.parts().iter().chain(self.needs).any(|check| check.is_probe())
     }
 
-    /// Why this machine is not one that the check is for.
+    /// Why the check does not apply to this machine.
     #[must_use]
     pub fn excluded(&self, facts: &Facts, provider: Option<Provider>) -> Option<(Scope, String)> {
         self.scope.iter().find_map(|scope| {
@@ -131,7 +128,7 @@ impl Check {
                     _ => return None,
                 },
                 Scope::User if facts.user.uid == 0 => {
-                    "root has no rootless containers; name the user: `--user NAME`".to_owned()
+                    "root cannot run rootless containers; specify the user: `--user NAME`".to_owned()
                 }
                 Scope::Wsl | Scope::User => return None,
             };
@@ -140,17 +137,16 @@ impl Check {
     }
 }
 
-/// The machine that is checked, and what was found so far.
+/// The machine that is checked, and the outcomes so far.
 pub struct CheckContext<'c> {
     pub system: &'c dyn System,
-    /// What is known of it.
     pub facts: &'c Facts,
-    /// What was answered at the setup.
+    /// The answers of the setup.
     pub answers: &'c Answers,
     provider: Option<Provider>,
-    /// Whether a check may create something although podman was never used.
+    /// Whether a check may create something although podman has never run.
     may_create: bool,
-    /// The registry that may be asked, as in the name of an image.
+    /// The registry that may be queried, as in the name of an image.
     registry: Option<String>,
     outcomes: RefCell<Vec<(&'static Check, Outcome)>>,
 }
@@ -162,7 +158,7 @@ impl std::fmt::Debug for CheckContext<'_> {
 }
 
 impl<'c> CheckContext<'c> {
-    /// Checks for the provider that was chosen.
+    /// A context for the chosen provider.
     #[must_use]
     pub fn new(system: &'c dyn System, facts: &'c Facts, answers: &'c Answers) -> Self {
         Self {
@@ -176,25 +172,25 @@ impl<'c> CheckContext<'c> {
         }
     }
 
-    /// Checks for whatever provider: a pasted message can be any provider's.
+    /// Includes the checks of every provider: a pasted message can come from any of them.
     #[must_use]
     pub fn of_any_provider(self) -> Self {
         Self { provider: None, ..self }
     }
 
-    /// Checks that may create podman's storage: after a setup, or because the user asked for one of them.
+    /// Allows checks to create podman's storage: after a setup, or if the user requests one of them.
     #[must_use]
     pub fn that_may_create(self) -> Self {
         Self { may_create: true, ..self }
     }
 
-    /// Checks that may ask this registry.
+    /// Allows checks to query this registry.
     #[must_use]
     pub fn that_may_ask(self, registry: String) -> Self {
         Self { registry: Some(registry), ..self }
     }
 
-    /// Whether a path exists, in words.
+    /// Whether a path exists, as a sentence.
     fn exists(&self, path: &str) -> Result<String, String> {
         let exists = self.system.exists(path);
         if exists { Ok(format!("{path} exists")) } else { Err(format!("{path} does not exist")) }
@@ -205,7 +201,7 @@ impl<'c> CheckContext<'c> {
         self.system.text(&format!("/proc/sys/{}", name.replace('.', "/")))?.trim().parse().ok()
     }
 
-    /// What a check finds; it runs once.
+    /// Runs a check, at most once.
     #[must_use]
     pub fn outcome(&self, check: &'static Check) -> Outcome {
         let known =
@@ -221,7 +217,7 @@ impl<'c> CheckContext<'c> {
         if let Some((_, why)) = check.excluded(self.facts, self.provider) {
             return Outcome::skipped(why);
         }
-        // Nothing else counts in a distribution that is not the user's.
+        // The results are meaningless in a distribution of Docker Desktop.
         let first = &docker_desktop::DISTRIBUTION;
         if !std::ptr::eq(check, first)
             && let Some(outcome) = self.blocked_by(first)
@@ -239,11 +235,11 @@ impl<'c> CheckContext<'c> {
         }
     }
 
-    /// How a check is skipped if one that it needs is skipped or failed.
+    /// The outcome of a check if one that it needs was skipped or failed.
     fn blocked_by(&self, need: &'static Check) -> Option<Outcome> {
         let outcome = self.outcome(need);
         match outcome.status {
-            // The first cause is named, not what it brought about.
+            // Reports the first cause, not its consequences.
             Status::Skipped => Some(outcome),
             Status::Error => {
                 let why = format!("needs `{}`: {}", need.id, outcome.details);
@@ -253,7 +249,8 @@ impl<'c> CheckContext<'c> {
         }
     }
 
-    /// What a check finds, unless it asked what a report does not have, or what only an update will show.
+    /// Runs a check. The outcome is unknown if it needs data that the report does not contain, or that only an update
+    /// will show.
     fn answered(&self, run: impl FnOnce() -> Outcome) -> Outcome {
         self.system.take_unanswered();
         let outcome = run();
@@ -263,7 +260,7 @@ impl<'c> CheckContext<'c> {
         outcome
     }
 
-    /// What was found by the first of the parts that are worst.
+    /// The outcome of the first of the worst parts.
     fn worst(&self, parts: &[&'static Check]) -> Outcome {
         let outcomes = parts.iter().map(|part| self.outcome(part));
         let rank = |outcome: &Outcome| match outcome.status {
@@ -279,14 +276,14 @@ impl<'c> CheckContext<'c> {
     }
 }
 
-/// What some checks are about: a line of `doctor`.
+/// A group of checks: a line of `doctor`.
 #[derive(Debug)]
 pub struct Group {
     /// Its name in JSON.
     pub id: &'static str,
     pub title: &'static str,
     lists: &'static [&'static [&'static Check]],
-    /// The checks whose details describe it while nothing is wrong.
+    /// The checks whose details describe it if all checks pass.
     summary: &'static [&'static Check],
 }
 
@@ -302,7 +299,7 @@ impl Group {
     }
 }
 
-/// The checks of `doctor` by what they are about, in the order in which a failure causes the next.
+/// The checks of `doctor` by subject, in the order in which a failure causes the next.
 pub static GROUPS: [Group; 8] = [
     group("wsl", "WSL", const { &[wsl::CHECKS] }, const { &[&wsl::WSL] }),
     group(
@@ -352,7 +349,7 @@ pub fn doctor() -> impl Iterator<Item = &'static Check> {
     GROUPS.iter().flat_map(Group::checks)
 }
 
-/// What has to hold after a setup.
+/// The checks after a setup.
 static VERIFY: &[&Check] = &[
     &cgroup::SYSTEMD,
     &cgroup::V2,
@@ -368,7 +365,7 @@ static VERIFY: &[&Check] = &[
     &node::CONDITIONS,
 ];
 
-/// What has to hold after a setup for this provider.
+/// The checks after a setup for this provider.
 pub fn verify(provider: Provider) -> impl Iterator<Item = &'static Check> {
     let is_for = move |scope: &Scope| !matches!(scope, Scope::Provider(list) if !list.contains(&provider));
     VERIFY.iter().copied().filter(move |check| check.scope.iter().all(is_for))
@@ -388,7 +385,7 @@ mod tests {
     static AFTER: Check = check("after", "it holds", |_| Outcome::ok("yes")).needs(const { &[&CRASHES] });
     static BOTH: Check = all("both", "both hold", const { &[&AFTER, &FAILS] });
 
-    /// What a check finds on a machine of which nothing is known.
+    /// The outcome of a check on an unknown machine.
     fn found(check: &'static Check) -> Outcome {
         let system = Replay::new(Recording::default());
         let user = Account {

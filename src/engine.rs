@@ -1,4 +1,4 @@
-//! The one that changes the machine: run and undo, the only callers of [`crate::change::Change::set`].
+//! Applies and reverts changes; the only caller of [`crate::change::Change::set`].
 //!
 //! Before every effect the journal records the state before and after. After a crash at any point a second run resumes,
 //! and an undo restores every byte.
@@ -31,21 +31,19 @@ pub use undo::{
     Drift, DriftPolicy, Reversal, UndoOptions, Undone, Unreachable, Way, preview, refuse_unreachable,
 };
 
-/// What a run is made from.
+/// The dependencies of a run.
 pub struct Engine<'e> {
     pub host: &'e LiveSystem,
-    /// What gets files from elsewhere.
     pub fetcher: &'e mut Fetcher,
-    /// Whose cluster it is.
+    /// The user who is set up.
     pub user: &'e Account,
     pub reporter: &'e mut dyn Reporter,
-    /// Set by Ctrl-C: the change at hand is finished, then the run ends.
+    /// Set by Ctrl-C: the current change is finished, then the run ends.
     pub stop: &'e AtomicBool,
-    /// How far it is.
     pub steps: Steps,
 }
 
-/// The stages that do work, counted: those that change nothing are none.
+/// The number of stages that change something.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Steps {
     number: usize,
@@ -55,14 +53,14 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// As many as the plan has.
+    /// All of them, as in the plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let works = |s: &&Planned| s.verdict == Verdict::Required;
         Self { count: plan.stages.iter().filter(works).count(), ..Self::default() }
     }
 
-    /// A stage begins; one that the plan did not foresee counts as well.
+    /// Reports the start of a stage. A stage that the plan did not contain is counted too.
     fn announce(&mut self, reporter: &mut dyn Reporter, stage: &Stage, why: &str) {
         self.number += 1;
         self.count = self.count.max(self.number);
@@ -86,38 +84,37 @@ impl std::fmt::Debug for Engine<'_> {
     }
 }
 
-/// How a run ended, when nothing failed.
+/// The result of a run without an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     Done {
-        /// How many changes this run made.
+        /// The number of changes of this run.
         changed: usize,
-        /// How many things were verified.
+        /// The number of passed checks.
         verified: usize,
     },
-    /// A restart is required; then the run resumes.
+    /// A restart is required; the next run then resumes.
     Restart(PendingRestart),
     Interrupted,
 }
 
-/// A restart that a run waits for.
+/// A restart that a run requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingRestart {
-    /// How much of the machine.
     pub scope: RestartScope,
     pub why: Vec<String>,
-    /// Whether an earlier run asked for it already and it has not taken place.
+    /// Whether an earlier run required it already, and it has not taken place.
     pub again: bool,
-    /// Whether less than that was restarted meanwhile: the distribution, but not the virtual machine.
+    /// Whether a smaller restart took place meanwhile: of the distribution, but not of the virtual machine.
     pub partial: bool,
-    /// Its name in the journal.
+    /// The ID in the journal.
     pub id: String,
-    /// How many changes this run made before it.
+    /// The number of changes of this run before it.
     pub changed: usize,
 }
 
 impl Engine<'_> {
-    /// Sets the machine up, or resumes an interrupted run.
+    /// Sets up the machine, or resumes an interrupted run.
     ///
     /// # Errors
     /// [`EngineError`]; finished changes stay in the journal, and the next run resumes after them.
@@ -233,21 +230,21 @@ impl Engine<'_> {
         Ok(RunOutcome::Done { changed, verified })
     }
 
-    /// Announces the stage of the batch before its first change.
+    /// Reports the stage of the batch before its first change.
     fn head(&mut self, batch: &mut Batch) {
         if let Some((stage, why)) = batch.heading.take() {
             self.steps.announce(self.reporter, stage, &why);
         }
     }
 
-    /// Removes what is left of downloads that nothing waits for any more.
+    /// Removes partial downloads that no stage needs anymore.
     fn clear_downloads(&mut self) {
         if let Err(e) = self.fetcher.clear() {
-            self.reporter.event(&Event::Warn(&format!("what is left of downloads can not be removed: {e}")));
+            self.reporter.event(&Event::Warn(&format!("partial downloads cannot be removed: {e}")));
         }
     }
 
-    /// New facts, with the pending restarts of the journal.
+    /// Reads the facts again, with the pending restarts of the journal.
     fn facts(&self, journal_state: &JournalState) -> Result<Facts, EngineError> {
         let mut facts = Facts::probe(self.host, self.user.clone());
         with_journal(&mut facts, journal_state);
@@ -294,14 +291,14 @@ impl Engine<'_> {
         Ok(RunOutcome::Restart(PendingRestart { scope, why, again: false, partial: false, id, changed: 0 }))
     }
 
-    /// Runs the checks of what has to hold afterwards; returns how many passed.
+    /// Runs the checks after a setup; returns the number of passed ones.
     fn verify(
         &mut self,
         journal: &mut Journal<'_>,
         facts: &Facts,
         answers: &Answers,
     ) -> Result<usize, EngineError> {
-        // Several checks ask podman the same; it is asked once.
+        // Several checks run the same podman command; it runs once.
         let memo = Recorder::new(self.host);
         let context = CheckContext::new(&memo, facts, answers).that_may_create();
         let (mut failed, mut passed) = (Vec::new(), 0);
@@ -323,13 +320,13 @@ impl Engine<'_> {
     }
 }
 
-/// What became of a stage.
+/// The result of a stage.
 enum StageOutcome {
     Made(usize),
     RunOutcome(RunOutcome),
 }
 
-/// Adds the state of the journal to facts: pending restarts, and whether all checks passed.
+/// Adds the journal's state to the facts: pending restarts, and whether all checks passed.
 pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     let pending_of = |e: &JournalEntry| match &e.phase {
         Phase::Done(made) => {
@@ -345,7 +342,7 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     facts.begun = journal_state.active().filter(|_| !is_over).map(|e| e.intent.stage.clone()).collect();
 }
 
-/// The packages that an entry asked for and that were not there before it.
+/// The packages that an entry requested and that were not installed before it.
 fn installed_by_us(entry: &JournalEntry) -> Vec<String> {
     match (&entry.intent.before, &entry.intent.after) {
         (State::Packages { has: before, all, .. }, State::Packages { has, all: then }) => {
@@ -356,7 +353,7 @@ fn installed_by_us(entry: &JournalEntry) -> Vec<String> {
     }
 }
 
-/// Who owns the directories of a change.
+/// The owner of the directories of a change.
 fn owner(change: &Change) -> Owner {
     change.created_path().map_or(Owner::Root, |(_, owner)| owner)
 }

@@ -1,7 +1,7 @@
-//! What the machine is: one snapshot, from files and a few commands that change nothing.
+//! A snapshot of the machine, from files and a few commands that change nothing.
 //!
-//! Each parser is pure and takes text. Nothing is concluded from a version number where the thing itself can be
-//! seen; where both are known the thing itself counts.
+//! Each parser is pure and takes text. Nothing is concluded from a version number if the fact itself can be observed;
+//! if both are known, the observation decides.
 
 pub mod apparmor;
 pub mod containers;
@@ -38,14 +38,13 @@ pub use wsl::{Windows, Wsl, WslConf};
 /// The version of this form of facts and reports.
 pub const SCHEMA: u32 = 1;
 
-/// Everything that a stage may decide from.
+/// The inputs of every decision of a stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
-    /// The person whose cluster this will be.
+    /// The user to set up for.
     pub user: Account,
-    /// The machine's architecture; `None` for one that no release is built for.
+    /// The architecture; `None` if no release is built for it.
     pub arch: Option<Arch>,
-    /// WSL or not, and which.
     pub wsl: Wsl,
     /// `/etc/wsl.conf`, as WSL reads it.
     pub wsl_conf: WslConf,
@@ -57,7 +56,7 @@ pub struct Facts {
     /// systemd and PID 1.
     pub systemd: Systemd,
     pub cgroup: Cgroup,
-    /// Packages, installed and on offer.
+    /// Packages, installed and available.
     pub packages: Packages,
     /// The user's subordinate IDs.
     pub subids: Subids,
@@ -66,37 +65,38 @@ pub struct Facts {
     pub engines: Engines,
     #[serde(default)]
     pub apparmor: AppArmor,
-    /// Packages that a set-up of ours brought and that stand in the journal.
+    /// Packages that an earlier setup installed, according to the journal.
     #[serde(default, rename = "brought")]
     pub installed_by_us: BTreeSet<String>,
-    /// Stages that an interrupted setup began: it resumes them, however satisfied they look after their first change.
+    /// Stages that an interrupted setup started. It resumes them, even if they look satisfied after their first
+    /// change.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub begun: BTreeSet<String>,
-    /// kind, kubectl, crun and ourselves.
+    /// kind, kubectl, crun and kind-wsl.
     pub tools: Tools,
-    /// The present start of the machine.
+    /// The present boot of the machine.
     #[serde(rename = "witness")]
     pub boot_instance: BootInstance,
-    /// Changes that count only after a restart that has not taken place.
+    /// Changes whose restart has not taken place.
     pub pending: Vec<Pending>,
-    /// When the result was last verified, with no change since.
+    /// The time of the last verification, unless something changed since.
     pub verified: Option<String>,
 }
 
-/// A change that waits for a restart.
+/// A change that requires a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What has to be started again, and what is seen then.
+    /// The required restart, and the check after it.
     pub due: RestartRequirement,
-    /// The change, in words.
+    /// A description of the change.
     pub why: String,
 }
 
 impl Facts {
-    /// Looks at the machine for this user.
+    /// Reads the machine for this user.
     ///
-    /// Creates nothing: podman in particular is not asked before it is configured, because its first command
-    /// settles the storage driver for good (`libpod/bolt_state` records it).
+    /// Creates nothing. In particular, podman is not run before it is configured, because its first command
+    /// permanently selects the storage driver (`libpod/bolt_state` records it).
     #[must_use]
     pub fn probe(system: &dyn System, user: Account) -> Self {
         let assumed = system.env(ASSUMED_WSL).and_then(|version| version.parse::<Version>().ok());
@@ -145,11 +145,11 @@ impl Facts {
         wsl::is_docker_desktops(self.wsl.distro()) || self.distro.name.contains("Docker Desktop")
     }
 
-    /// Replaces what only a running system shows, and what is the building machine's in a chroot, by what the system has
-    /// when this WSL first starts it.
+    /// Replaces facts that only a running system has, or that in a chroot belong to the building machine, by those of
+    /// the system when this WSL first starts it.
     fn assume(&mut self, version: &Version) {
         "init".clone_into(&mut self.systemd.pid1);
-        // Every kernel of WSL 2 mounts overlayfs for a user; what 6.6 requires is right for older and newer ones.
+        // Every kernel of WSL 2 mounts overlayfs for a user; the values for 6.6 are right for older and newer ones.
         let machine = std::mem::take(&mut self.kernel.machine);
         self.kernel = Kernel { release: "6.6".to_owned(), machine, ..Kernel::default() };
         let mounts = if Wsl::mounts_v1(version) {
@@ -164,25 +164,25 @@ impl Facts {
         self.cgroup = Cgroup { mounts, ..Cgroup::default() };
     }
 
-    /// The podman that runs or will be installed.
+    /// The podman that is installed or will be installed.
     #[must_use]
     pub fn podman(&self) -> Option<&Version> {
         self.containers.podman.as_ref()
     }
 
-    /// Whether the facts are those of a system that runs, not of a tree.
+    /// Whether the facts are those of a running system, not of a tree.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.boot_instance != BootInstance::default()
     }
 
-    /// The restart that is due: the largest of what waits.
+    /// The required restart: the largest of the pending changes.
     #[must_use]
     pub fn restart_due(&self) -> Option<RestartScope> {
         self.pending.iter().map(|p| p.due.scope).max()
     }
 
-    /// What waits for the restart, each file once however many changes it has.
+    /// The pending changes, each file once however many changes it has.
     #[must_use]
     pub fn restart_reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();

@@ -1,10 +1,9 @@
-//! The outside world: files under a root, commands, users, time.
+//! Access to the machine: files under a root, commands, users, time.
 //!
-//! Everything that reads or changes the machine goes through here. [`System`] is the reading half: it is what
-//! facts, previews and changes look at, and it has four forms: [`LiveSystem`] (the machine), [`Recorder`] (the
-//! machine, writing down what was asked), [`Replay`] (someone else's machine, from a report) and
-//! [`crate::plan::Overlay`] (any of them with planned writes laid over it). The writing half exists once, as
-//! methods of [`LiveSystem`], and only the engine calls it.
+//! Everything that reads or changes the machine is here. [`System`] is the read-only half, for facts, previews and
+//! changes. It has four implementations: [`LiveSystem`] (the machine), [`Recorder`] (the machine, with a record of
+//! every query), [`Replay`] (another machine, from a report) and [`crate::plan::Overlay`] (any of them with planned
+//! writes applied). The writing half exists only as methods of [`LiveSystem`], and only the engine calls it.
 
 mod account;
 mod cache;
@@ -60,10 +59,9 @@ pub use trusted::is_roots_own;
 pub use wait::{Wait, observe_waits, wait_for};
 pub use write::Expected;
 
-/// What is at a path, without following a link in its last component.
+/// The file at a path. A link in the last component is not followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
-    /// File, directory, link or something else.
     pub kind: FileKind,
     /// Permission bits, `0o7777` at most.
     pub mode: u32,
@@ -72,7 +70,7 @@ pub struct Stat {
     pub len: u64,
 }
 
-/// The kinds of file that matter to an installer.
+/// The relevant kinds of file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
@@ -84,31 +82,32 @@ pub enum FileKind {
     Other,
 }
 
-/// Who shall own a file that a change makes.
+/// The owner of a created file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// `root:root`.
     Root,
-    /// The person whose cluster this is.
+    /// The user who is set up.
     User { uid: u32, gid: u32 },
 }
 
-/// The reading half of the outside world.
+/// The read-only half of the machine.
 pub trait System {
-    /// What is at `path`; `None` where nothing is. A link in the last component is not followed.
+    /// Returns the file at `path`, or `None` if it does not exist. A link in the last component is not followed.
     ///
     /// # Errors
-    /// When the path can not be examined, for example because a directory above it is not searchable.
+    /// The path cannot be examined, for example because a directory above it is not searchable.
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, HostError>;
 
-    /// The bytes of the regular file at `path`, links followed inside the root; `None` where nothing is.
+    /// Returns the bytes of the regular file at `path`, or `None` if it does not exist. Links are followed inside the
+    /// root.
     ///
     /// # Errors
-    /// When something is there but can not be read.
+    /// The file exists but cannot be read.
     fn read(&self, path: &Utf8Path) -> Result<Option<Vec<u8>>, HostError>;
 
-    /// What is at a resolved path, and its bytes if it is a regular file; `None` if nothing is there.
+    /// Returns the file at a resolved path, and its bytes if it is a regular file; `None` if it does not exist.
     ///
     /// # Errors
     /// As [`System::read`].
@@ -120,7 +119,7 @@ pub trait System {
         Ok(self.read(path)?.map(|bytes| (stat, bytes)))
     }
 
-    /// The SHA-256 of a regular file as lower-case hexadecimal digits; `None` where nothing is.
+    /// Returns the SHA-256 of a regular file as lower-case hexadecimal digits; `None` if it does not exist.
     ///
     /// # Errors
     /// As [`System::read`].
@@ -128,37 +127,37 @@ pub trait System {
         Ok(self.read(path)?.map(|b| digest(&b)))
     }
 
-    /// The sorted names in a directory; empty where there is no directory.
+    /// Returns the sorted names in a directory; empty if it does not exist.
     ///
     /// # Errors
-    /// When the directory exists but can not be read.
+    /// The directory exists but cannot be read.
     fn list(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError>;
 
-    /// The path that `path` stands for once every link is followed, as a chroot at the root would.
+    /// Returns the path after every link is followed, as a chroot at the root would.
     ///
     /// # Errors
-    /// When the links form a loop or a directory above can not be examined.
+    /// The links form a loop, or a directory above cannot be examined.
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError>;
 
-    /// Runs a command that changes nothing and answers what it printed.
+    /// Runs a command that changes nothing, and returns its output.
     ///
     /// # Errors
-    /// When the program can not be started or does not end in time. A non-zero exit is no error.
+    /// The program cannot be started, or does not end in time. A non-zero exit code is not an error.
     fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError>;
 
-    /// A variable of the environment in which the user started us.
+    /// Returns a variable of the caller's environment.
     fn env(&self, name: &str) -> Option<String>;
 
-    /// The numeric owner that `owner` comes to on this machine: without root everything is the caller's.
+    /// Returns the numeric owner on this machine: without root, every file belongs to the caller.
     fn resolve_owner(&self, owner: Owner) -> (u32, u32);
 
-    /// Whether something was asked since the last call that only the real machine could answer: this system then gave the
-    /// best answer that it has. Never on a real machine.
+    /// Whether a query since the last call could only be answered by the real machine, so that this system returned
+    /// its best guess. Always `false` for a real machine.
     fn take_unanswered(&self) -> bool {
         false
     }
 
-    /// The sorted names of the directories in a directory, links left out; empty if there is no directory.
+    /// Returns the sorted names of the directories in a directory, without links; empty if it does not exist.
     ///
     /// # Errors
     /// As [`System::list`].
@@ -168,19 +167,19 @@ pub trait System {
         Ok(names)
     }
 
-    /// Whether a process sees something at an absolute path, which may be in another mount namespace; `None` if that
+    /// Whether a process sees a file at an absolute path, which may be in another mount namespace; `None` if that
     /// cannot be examined.
     fn exists_in_process(&self, pid: u32, path: &str) -> Option<bool> {
         Some(self.exists(&format!("/proc/{pid}/root{path}")))
     }
 
-    /// The text of a file, for readers of small system files: absent and unreadable are both `None`,
-    /// bytes that are not UTF-8 are replaced.
+    /// Returns the text of a small system file. Missing and unreadable files are both `None`, and bytes that are not
+    /// UTF-8 are replaced.
     fn text(&self, path: &str) -> Option<String> {
         self.read(Utf8Path::new(path)).ok().flatten().map(|b| String::from_utf8_lossy(&b).into_owned())
     }
 
-    /// The standard output of a command that ended well, trimmed; `None` otherwise.
+    /// Returns the trimmed standard output of a successful command; `None` otherwise.
     fn stdout_if_ok(&self, cmd: &Cmd) -> Option<String> {
         match self.run_readonly(cmd) {
             Ok(output) => (output.code == 0).then(|| output.stdout.trim().to_owned()),
@@ -191,13 +190,13 @@ pub trait System {
         }
     }
 
-    /// Notes that a program could not be asked, which is another thing than a program that is not installed.
+    /// Records that a program could not be queried, as opposed to one that is not installed.
     fn note_unanswered(&self, _cmd: &Cmd, _error: HostError) {}
 
-    /// The standard output of a command that has to end well.
+    /// Returns the standard output of a command that must succeed.
     ///
     /// # Errors
-    /// As [`System::run_readonly`], and where it ends badly.
+    /// As [`System::run_readonly`], and if the command fails.
     fn output_checked(&self, cmd: &Cmd) -> Result<String, HostError> {
         let Output { code, stdout, stderr } = self.run_readonly(cmd)?;
         if code == 0 {
@@ -206,14 +205,14 @@ pub trait System {
         Err(HostError::Failed { command: Box::new(cmd.clone()), code, detail: fs::last_kib(&stderr) })
     }
 
-    /// Whether anything is at `path`, links followed.
+    /// Whether a file exists at `path`, after links are followed.
     fn exists(&self, path: &str) -> bool {
         let path = Utf8Path::new(path);
         self.resolve(path).and_then(|p| self.stat(&p)).ok().flatten().is_some()
     }
 }
 
-/// The machine: a root directory, a way to run commands, the caller's environment.
+/// The machine: a root directory, a command runner, the caller's environment.
 pub struct LiveSystem {
     root: Utf8PathBuf,
     top: Arc<walk::Root>,
@@ -225,7 +224,7 @@ pub struct LiveSystem {
     cache: cache::FileCache,
     user_paths: RefCell<identity::UserPaths>,
     unanswered: RefCell<Option<HostError>>,
-    /// Whether this run keeps other distributions away.
+    /// Whether this run holds the lock against other distributions.
     is_alone: Rc<Cell<bool>>,
 }
 
@@ -235,7 +234,7 @@ impl std::fmt::Debug for LiveSystem {
     }
 }
 
-/// What went wrong between us and the machine.
+/// Why an access to the machine failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// A file operation that the kernel refused.
@@ -243,7 +242,7 @@ pub enum HostError {
     File {
         /// The verb: read, write, rename …
         action: &'static str,
-        /// The path as the user would type it, without our root.
+        /// The path for the user, without the root.
         path: Utf8PathBuf,
         source: std::io::Error,
     },
@@ -254,25 +253,25 @@ pub enum HostError {
     #[error("`{command}` did not end within {seconds} s")]
     TimedOut {
         command: String,
-        /// The bound, in seconds.
+        /// The time limit, in seconds.
         seconds: u64,
     },
-    /// A program that ended badly although it had to succeed.
+    /// A program that had to succeed but failed.
     #[error("`{command}` ended with exit code {code}{}", tail(.detail))]
     Failed {
         command: Box<Cmd>,
         code: i32,
-        /// The last of what it wrote to standard error, at most 1 KiB.
+        /// The end of its standard error, at most 1 KiB.
         detail: String,
     },
-    /// Links that lead to each other.
+    /// Links that form a loop.
     #[error("`{0}` is a loop of symbolic links")]
     Loop(Utf8PathBuf),
-    /// A path that is not in the recording that is replayed.
-    #[error("the report does not say what `{0}` was on that machine")]
+    /// A query that the replayed recording does not contain.
+    #[error("the report does not contain `{0}` of that machine")]
     NotRecorded(String),
-    /// Between a look and a write somebody else wrote.
-    #[error("`{0}` was changed by somebody else at this very moment")]
+    /// Another program wrote between a read and a write.
+    #[error("`{0}` was changed by another program at the same time")]
     ConcurrentModification(Utf8PathBuf),
     /// Another distribution of the same Windows account does not finish its write.
     #[error("cannot change `{0}`: another distribution has been changing files beside it for 60 s")]
@@ -284,13 +283,13 @@ fn tail(detail: &str) -> String {
 }
 
 impl HostError {
-    /// Whether something on the path does not exist.
+    /// Whether a component of the path does not exist.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::File { source, .. } if fs::is_absent(source))
     }
 
-    /// The kernel's answer alone.
+    /// The kernel's error alone.
     #[must_use]
     pub fn into_source(self) -> std::io::Error {
         match self {
@@ -299,18 +298,18 @@ impl HostError {
         }
     }
 
-    /// Whether what was decided on no longer fits what is there: whoever decided has to look again.
+    /// Whether the state changed since the decision, which has to be made again.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::ConcurrentModification(_))
     }
 
-    /// Whether a program is installed, as far as this failure tells, but could not be asked.
+    /// Whether a program is installed, according to this error, but could not be queried.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         match self {
             Self::TimedOut { .. } => true,
-            // A program for another machine is none.
+            // A program for another architecture counts as not installed.
             Self::Start { source, .. } => {
                 source.kind() != std::io::ErrorKind::NotFound
                     && source.raw_os_error() != Some(nix::libc::ENOEXEC)
@@ -319,7 +318,6 @@ impl HostError {
         }
     }
 
-    /// What a person can do about it, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<NextStep> {
         use std::io::ErrorKind as K;
@@ -328,32 +326,32 @@ impl HostError {
             Self::File { path, source, .. } => (path, source),
             Self::Loop(path) => {
                 return Some(NextStep::Do(format!(
-                    "`namei -l {path}` shows the links; take one of them away"
+                    "`namei -l {path}` shows the links; remove one of them"
                 )));
             }
             Self::TimedOut { command, .. } => {
                 return Some(NextStep::ThenRerun(format!(
-                    "run `{command}` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at)"
+                    "run `{command}` yourself to see why it does not end (`systemctl list-jobs` shows pending jobs)"
                 )));
             }
             Self::ConcurrentModification(path) => {
-                return Some(NextStep::ThenRerun(format!("look at what is in `{path}` now")));
+                return Some(NextStep::ThenRerun(format!("check the present content of `{path}`")));
             }
             Self::Busy(path) => {
                 return Some(NextStep::Do(format!(
-                    "wait until kind-wsl has ended in the other distribution; if none runs, remove `{}`",
+                    "wait until kind-wsl has ended in the other distribution; if it is not running, remove `{}`",
                     above(path).join(".kind-wsl.lock")
                 )));
             }
             Self::Failed { command, .. } if command.program == "apt-get" => {
-                let hint = "`sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here";
+                let hint = "`sudo apt-get update` and `sudo apt-get check` show the problem with the packages";
                 return Some(NextStep::Do(hint.to_owned()));
             }
             _ => return None,
         };
         Some(match source.kind() {
             K::ReadOnlyFilesystem => NextStep::Do(format!(
-                "the file system is mounted read-only (`findmnt -T {}` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck",
+                "the file system is mounted read-only (`findmnt -T {}` shows it). WSL does so after disk errors: run `wsl --shutdown` in Windows. If it stays read-only, check the disk with e2fsck",
                 above(path)
             )),
             K::StorageFull | K::QuotaExceeded => NextStep::ThenRerun(format!(
@@ -361,23 +359,23 @@ impl HostError {
                 above(path)
             )),
             K::NotADirectory => NextStep::ThenRerun(format!(
-                "a directory has to be there: move what is in its place away (`mv {path} {path}.old`)"
+                "a directory is required: move the file away (`mv {path} {path}.old`)"
             )),
             K::IsADirectory => NextStep::ThenRerun(format!(
-                "a file has to be there: move the directory away (`mv {path} {path}.old`)"
+                "a file is required: move the directory away (`mv {path} {path}.old`)"
             )),
             K::PermissionDenied if source.raw_os_error() == Some(nix::libc::EPERM) => NextStep::Do(format!(
-                "`{path}` may be immutable: `lsattr {path}` shows an `i` then, and `sudo chattr -i {path}` takes it away"
+                "`{path}` may be immutable: `lsattr {path}` then shows an `i`, and `sudo chattr -i {path}` removes it"
             )),
             K::InvalidInput => NextStep::ThenRerun(format!(
-                "a file has to be there: `ls -ld {path}` shows what is; move it away (`mv {path} {path}.old`)"
+                "a regular file is required: `ls -ld {path}` shows the present one; move it away (`mv {path} {path}.old`)"
             )),
             K::FileTooLarge => NextStep::ThenRerun(format!(
-                "`ls -ls {path}` shows how large it is; move it away (`mv {path} {path}.old`)"
+                "`ls -ls {path}` shows its size; move it away (`mv {path} {path}.old`)"
             )),
-            K::PermissionDenied => NextStep::Do(format!("`ls -ld {path}` shows who may use it")),
+            K::PermissionDenied => NextStep::Do(format!("`ls -ld {path}` shows its owner and mode")),
             _ if source.raw_os_error() == Some(nix::libc::EIO) => NextStep::Do(format!(
-                "the disk below `{}` fails: `dmesg | tail` shows what the kernel says of it; once it is mended, run the same command again",
+                "the disk below `{}` fails: `dmesg | tail` shows the kernel's messages; fix the disk, then run the same command again",
                 above(path)
             )),
             _ => return None,

@@ -1,10 +1,10 @@
-//! The journal: what was intended, with before and after, written before every effect.
+//! The journal: the intent of every effect, with the states before and after, recorded before the effect.
 //!
-//! An append-only file of JSON lines below `/var/lib/kind-wsl`. It holds primitives, not stages, so a newer program
-//! can undo it. Everybody may read it, so that `plan` and `status` need no root; the bytes of files, which may be
-//! anybody's secrets, are saved beside it for root alone. A torn last line, as a crash leaves it, is ignored and cut off before
-//! the next record. Each line ends with a checksum of itself, so that a byte that a disk lost or an editor changed is noticed.
-//! An undo runs as root and goes by what the journal holds, so a journal that anybody but root can change is refused.
+//! It is an append-only file of JSON lines below `/var/lib/kind-wsl`. It contains primitives, not stages, so a newer
+//! program can undo it. All users can read it, so that `plan` and `status` need no root. Saved bytes of files can
+//! contain secrets and are readable only by root. An incomplete last line, as after a crash, is ignored and removed
+//! before the next record. Each line ends with a checksum, so that a byte that a disk lost or an editor changed is
+//! detected. An undo runs as root and trusts the journal, so a journal that another user can change is refused.
 
 mod agreement;
 mod checksum;
@@ -28,7 +28,7 @@ pub use state::{JournalEntry, JournalState, Phase, Waiting};
 
 /// The version of this form of the journal. A reader refuses a newer one.
 pub const VERSION: u32 = 1;
-/// Where everything of ours is that is not part of the set-up.
+/// The directory of everything that kind-wsl keeps beside the setup itself.
 pub const DIR: &str = "/var/lib/kind-wsl";
 pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 
@@ -37,21 +37,20 @@ pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 pub enum JournalError {
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Another run has it.
+    /// Another run holds the lock.
     #[error("another kind-wsl is at work: {} the lock in `{DIR}`", .0.as_ref().map_or_else(|| "it holds".to_owned(), |h| format!("process {} (`{}`) holds", h.pid, h.name)))]
     Locked(Option<Holder>),
-    /// A later program wrote it.
+    /// A newer program wrote it.
     #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
     Newer { found: u32, tool: String },
-    /// Another user can change it, and so what an undo does as root.
+    /// Another user can change it, and thus the actions of an undo as root.
     #[error("cannot trust `{path}`: {why}")]
     Untrusted {
         /// The journal, or a directory above it.
         path: Utf8PathBuf,
-        /// Who can change it.
         why: String,
     },
-    /// A line in its middle is no record.
+    /// A line in the middle is damaged.
     #[error("line {line} of `{PATH}` is damaged: {why}")]
     Damaged {
         /// Counted from 1.
@@ -77,14 +76,14 @@ impl JournalError {
             }
             Self::Newer { tool, .. } => NextStep::Do(format!("use {tool} or later")),
             Self::Untrusted { .. } => NextStep::Do(
-                "only root may be able to change it: find out who did, then restore its owner and mode"
+                "only root must be able to change it: find the program or user that did, then restore its owner and mode"
                     .to_owned(),
             ),
             Self::Damaged { .. } => NextStep::Do(format!(
-                "keep a copy of {DIR} and report it: every change is still listed there in plain text"
+                "keep a copy of {DIR} and report the problem: it lists every change in plain text"
             )),
             Self::OtherUser { theirs, .. } => NextStep::Do(format!(
-                "go on with `--user {theirs}`, or take that set-up back first: `kind-wsl undo --user {theirs}`"
+                "continue with `--user {theirs}`, or first undo that setup: `kind-wsl undo --user {theirs}`"
             )),
         })
     }
@@ -94,7 +93,7 @@ impl JournalError {
 #[derive(Debug)]
 pub struct Journal<'h> {
     host: &'h LiveSystem,
-    /// The state after all records so far.
+    /// The state after all records.
     pub state: JournalState,
     lock: Lock,
 }
@@ -109,7 +108,7 @@ pub fn read(system: &dyn System) -> Result<JournalState, JournalError> {
     Ok(parse(&bytes)?.0)
 }
 
-/// The records, and how many bytes of whole lines there are.
+/// Returns the state after all records, and the number of bytes in complete lines.
 fn parse(bytes: &[u8]) -> Result<(JournalState, usize), JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
     let mut records = Vec::new();
@@ -127,11 +126,11 @@ fn parse(bytes: &[u8]) -> Result<(JournalState, usize), JournalError> {
             return Err(JournalError::Damaged { line: index + 1, why: why.to_owned() });
         }
         let damaged = |e: serde_json::Error| {
-            // The parser counts from the beginning of our line.
+            // The parser counts from the beginning of the line without its start.
             let message = e.to_string();
             let place = format!(" at line {} column {}", e.line(), e.column());
             let what = message.strip_suffix(&place).unwrap_or(&message);
-            // It quotes the journal, and control characters would reach the terminal.
+            // The message quotes the journal; its control characters must not reach the terminal.
             let why = format!("{what} at column {}", e.column()).replace(char::is_control, " ");
             JournalError::Damaged { line: index + 1, why }
         };
@@ -145,13 +144,13 @@ fn parse(bytes: &[u8]) -> Result<(JournalState, usize), JournalError> {
         records.push(record);
     }
     if continues_after_its_end(&bytes[whole..]) {
-        let why = "something stands where its end should be".to_owned();
+        let why = "it continues after its end".to_owned();
         return Err(JournalError::Damaged { line: records.len() + 1, why });
     }
     Ok((JournalState::replay(records), whole))
 }
 
-/// Looks at the version before anything else: a newer form need not parse at all.
+/// Checks the version first: a newer form may not parse at all.
 fn check_version(line: &[u8]) -> Result<(), JournalError> {
     #[derive(Deserialize)]
     struct Head {
@@ -167,13 +166,14 @@ fn check_version(line: &[u8]) -> Result<(), JournalError> {
     }
 }
 
-/// How often the lock is tried for. A run that was killed while it started a program leaves the lock to that one for the
-/// moment in which it dies.
+/// The number of attempts to take the lock. A run that was killed while it started a program leaves the lock to that
+/// program until it exits.
 const LOCK_TRIES: u32 = 20;
-/// How long between two tries.
+/// The pause between two attempts.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Makes our directory and takes the lock in it. A run that ends an undo removes both, so either may have to be repeated.
+/// Creates the directory and takes the lock in it. A run that finishes an undo removes both, so either step may have
+/// to be repeated.
 fn take_lock(host: &LiveSystem) -> Result<Lock, JournalError> {
     let dir = Utf8Path::new(DIR);
     for left in (0..LOCK_TRIES).rev() {
@@ -192,10 +192,10 @@ fn take_lock(host: &LiveSystem) -> Result<Lock, JournalError> {
 }
 
 impl<'h> Journal<'h> {
-    /// Opens the journal for writing, making it if need be, and cuts off a torn last line.
+    /// Opens the journal for writing, creates it if needed, and removes an incomplete last line.
     ///
     /// # Errors
-    /// As [`read`]; besides, when another run holds it or it is another user's.
+    /// As [`read`]; also if another run holds the lock, or the journal belongs to another user.
     pub fn open(host: &'h LiveSystem, user: &str) -> Result<Self, JournalError> {
         let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
@@ -217,7 +217,7 @@ impl<'h> Journal<'h> {
         Ok(journal)
     }
 
-    /// Writes a record and syncs it.
+    /// Appends a record and syncs it.
     pub fn append(&mut self, record: Record) -> Result<(), JournalError> {
         self.host.append(Utf8Path::new(PATH), &record.line())?;
         self.state.apply(record);
@@ -257,7 +257,7 @@ impl<'h> Journal<'h> {
         Ok(self.host.sha256(&Utf8Path::new(SAVED).join(sha256))?.as_deref() == Some(sha256))
     }
 
-    /// Removes the journal and everything saved: for the end of an undo that left nothing standing.
+    /// Removes the journal and all saved bytes, at the end of an undo that left nothing in force.
     pub fn erase(self) -> Result<(), JournalError> {
         let saved = Utf8Path::new(SAVED);
         for name in self.host.list(saved)? {

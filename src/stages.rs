@@ -53,14 +53,14 @@ pub static STAGES: &[&Stage] = &[
     &verify::STAGE,
 ];
 
-/// The lowest crun that serves on this machine.
+/// The lowest crun version that works on this machine.
 pub(crate) use crun::floor as crun_floor_here;
 pub(crate) use podman::{Pids, is_enough, pids_limit};
 
-/// The stage of that name.
+/// Returns the stage of that name.
 ///
 /// # Errors
-/// The near match, where there is no such stage.
+/// The name is unknown; the error has the nearest match.
 pub fn by_id(id: &str) -> Result<&'static Stage, UnknownStage> {
     STAGES.iter().find(|s| s.id == id).copied().ok_or_else(|| UnknownStage {
         name: id.to_owned(),
@@ -88,18 +88,15 @@ pub fn questions() -> impl Iterator<Item = &'static Question> {
     STAGES.iter().flat_map(|s| s.questions).copied()
 }
 
-/// There is no such stage.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("there is no stage `{name}`")]
+#[error("unknown stage `{name}`")]
 pub struct UnknownStage {
-    /// What was asked for.
     pub name: String,
-    /// What may have been meant.
+    /// The nearest name.
     pub near: Option<String>,
 }
 
 impl UnknownStage {
-    /// What to say instead.
     #[must_use]
     pub fn hint(&self) -> String {
         let all: Vec<_> = STAGES.iter().map(|s| s.id).collect();
@@ -110,14 +107,14 @@ impl UnknownStage {
     }
 }
 
-/// What another provider than podman makes needless.
+/// The verdict on podman's stages if another provider is chosen.
 fn not_podman(answers: &Answers) -> Option<Applicability> {
     let provider = answers.provider();
     (provider != Provider::Podman)
         .then(|| Applicability::not_applicable(format!("the provider is {provider}")))
 }
 
-/// The user as the owner of what is made for them.
+/// The user as the owner of created files.
 fn user(facts: &crate::facts::Facts) -> crate::host::Owner {
     crate::change::user_owner(&facts.user)
 }

@@ -1,5 +1,5 @@
-//! The rules about fstab: WSL runs `mount -a` before systemd (WSL src/linux/init/config.cpp:711), and systemd mounts what is
-//! left (systemd-fstab-generator(8)).
+//! The rules about fstab: WSL runs `mount -a` before systemd (WSL src/linux/init/config.cpp:711), and systemd mounts
+//! the rest (systemd-fstab-generator(8)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::compat::COMPAT;
 use crate::edit::table::{FstabEntry, fstab_list};
 use crate::host::System;
 
-/// File systems over a network.
+/// Network file systems.
 const NETWORK: [&str; 12] = [
     "nfs",
     "nfs4",
@@ -23,7 +23,7 @@ const NETWORK: [&str; 12] = [
     "afs",
     "ncpfs",
 ];
-/// Types that are no file system of the kernel, or that WSL itself mounts.
+/// Types that are not file systems of the kernel, or that WSL itself mounts.
 const NO_TYPE: [&str; 6] = ["auto", "none", "swap", "drvfs", "9p", "bind"];
 
 pub(super) fn entries(bytes: &[u8]) -> Vec<FstabEntry> {
@@ -61,7 +61,7 @@ pub(super) fn hides_v2<'f>(files: &'f Files<'_>) -> Option<&'f FstabEntry> {
     files.fstab.iter().rfind(hides).filter(|_| files.mounts_fstab)
 }
 
-/// The file systems of these lines that the kernel neither has nor finds a module or a program for.
+/// The file systems of these lines that the kernel does not support and for which it has no module or helper program.
 pub(super) fn unknown_types(system: &dyn System, entries: &[FstabEntry], release: &str) -> BTreeSet<String> {
     let Some(known) = system.text("/proc/filesystems") else { return BTreeSet::new() };
     let is_known = |name: &str| {
@@ -83,7 +83,7 @@ pub(super) fn unknown_types(system: &dyn System, entries: &[FstabEntry], release
     wanted.into_iter().filter(|name| !has_module(name)).map(ToOwned::to_owned).collect()
 }
 
-/// Whether the devices that these lines name exist, as far as `/dev` shows them: the tree of a system that does not run
+/// Whether the devices of these lines exist, as far as `/dev` shows them: the tree of a system that is not running
 /// has no `/dev/null`, and its devices are unknown.
 pub(super) fn devices(system: &dyn System, entries: &[FstabEntry]) -> BTreeMap<String, bool> {
     if !system.exists("/dev/null") {
@@ -125,10 +125,10 @@ fn line(files: &Files<'_>, entry: &FstabEntry) -> Option<Reason> {
         return None;
     }
     let is_network = NETWORK.contains(&kind) || has(entry, "_netdev") || source.contains("://");
-    // A line that was there at this start, mounted by the same programs, did not keep it from starting.
+    // A line that already existed at this start, mounted by the same programs, did not prevent it.
     let was_there = files.fstab_now.iter().any(|now| now.fields == entry.fields);
     let number = entry.line;
-    // The columns are the owner's and may hold secrets; the line number names them.
+    // The columns belong to the owner and may contain secrets; the line number identifies them.
     let found = |rule, effect, what: &str, way_out: String| {
         Some(
             reason(rule, effect, format!("line {number} of {FSTAB}: {what}"), way_out)
@@ -138,7 +138,7 @@ fn line(files: &Files<'_>, entry: &FstabEntry) -> Option<Reason> {
     if is_network {
         let is_proven = was_there && files.mounted_fstab;
         let way_out = format!("add `noauto,x-systemd.automount` to the options in line {number} of {FSTAB}");
-        // `mount -a` tries a line with `nofail`, too. mount.nfs tries for two minutes (nfs(5), `retry`); WSL gives up
+        // `mount -a` also tries a line with `nofail`. mount.nfs tries for two minutes (nfs(5), `retry`); WSL gives up
         // after one (`distributionStartTimeout`).
         return if files.mounts_fstab && kind.starts_with("nfs") {
             let effect = if is_proven { Effect::Degraded } else { Effect::NoStart };

@@ -7,11 +7,11 @@ use crate::facts::Wsl;
 use crate::facts::wsl::{CGROUP_WORDS, WSL_CONF};
 use crate::version::Version;
 
-/// What is at `/sys/fs/cgroup` when PID 1 starts.
+/// The hierarchy at `/sys/fs/cgroup` when PID 1 starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hierarchy {
     V2,
-    /// cgroup v1, or a hybrid of both; what of, and the way to v2.
+    /// cgroup v1, or a hybrid of both; the cause, and the fix.
     V1 {
         what: String,
         line: Option<usize>,
@@ -26,7 +26,7 @@ pub(super) fn judge(files: &Files<'_>) -> Vec<Reason> {
         .into_iter()
         .flatten()
         .collect();
-    // Safe mode turns systemd, fstab and the boot command off (WSL src/linux/init/WslDistributionConfig.cpp:101).
+    // Safe mode disables systemd, fstab and the boot command (WSL src/linux/init/WslDistributionConfig.cpp:101).
     if files.config.flag("wsl2", "safeMode") == Some(true) {
         found.push(safe_mode(files));
         return found;
@@ -74,7 +74,7 @@ impl Files<'_> {
 
     /// `kernelCommandLine` of .wslconfig, if WSL passes it to the kernel.
     fn parameters(&self) -> Option<&str> {
-        // Without the profile nobody knows what is in .wslconfig; the kernel that runs was started with it.
+        // Without the profile, the content of .wslconfig is unknown; the running kernel was started with it.
         if self.future.wslconfig_path.is_none() {
             return Some(&self.future.cmdline);
         }
@@ -88,14 +88,14 @@ impl Files<'_> {
         self.parameters().is_some_and(|value| cmdline::has(value, CGROUP_WORDS[0]))
     }
 
-    /// Whether this WSL mounts cgroup v1 by itself. What it did at this start counts more than its version.
+    /// Whether this WSL mounts cgroup v1 by itself. The present mounts are more reliable than its version.
     fn is_classic(&self) -> bool {
         let mounts = &self.future.mounts;
         let by_words = cmdline::has(&self.future.cmdline, CGROUP_WORDS[0]);
         let by_fstab = fstab::cgroup2(&self.fstab_now).is_some();
         match self.version() {
             Some(version) if !Wsl::mounts_v1(version) => false,
-            // It has v2 with no help of ours, so it mounts that.
+            // It mounts v2 without kind-wsl's settings.
             _ if mounts.is_pure_v2() && !by_words && !by_fstab => false,
             Some(_) => true,
             None => mounts.has_v1() || by_words && by_fstab,
@@ -127,7 +127,7 @@ impl Files<'_> {
         Hierarchy::V2
     }
 
-    /// A WSL that mounts v1 has v2 alone with the kernel parameter *and* the line in fstab: without the line, v2 stays
+    /// A WSL that mounts v1 has only v2 with the kernel parameter *and* the line in fstab: without the line, v2 stays
     /// below a tmpfs.
     fn classic(&self) -> Hierarchy {
         let name = self.future.wsl.name();
@@ -138,7 +138,7 @@ impl Files<'_> {
         let denied = self.future.denied.contains(&Policy::KernelCommandLine);
         let what = if denied {
             format!(
-                "{name} mounts cgroup v1, and a policy of Windows turns off kernelCommandLine in .wslconfig"
+                "{name} mounts cgroup v1, and a policy of Windows disables kernelCommandLine in .wslconfig"
             )
         } else if self.has_no_v1() {
             format!(
@@ -164,7 +164,7 @@ fn systemd(files: &Files<'_>) -> Option<Reason> {
     }
     let version = files.future.systemd.as_ref().map(Version::major).unwrap_or_default();
     let what = format!(
-        "systemd {version} cannot run on cgroup v1, so this distribution would not start again: {what}"
+        "systemd {version} cannot run on cgroup v1, so this distribution would no longer start: {what}"
     );
     let found = reason(Rule::SystemdNeedsV2, Effect::NoStart, what, way_out);
     Some(match line {
@@ -174,7 +174,7 @@ fn systemd(files: &Files<'_>) -> Option<Reason> {
     })
 }
 
-/// Later versions mount v2 for a distribution that wants v1 while they isolate its cgroup.
+/// While they isolate its cgroup, later versions mount v2 for a distribution that requests v1.
 fn isolation(files: &Files<'_>) -> Option<Reason> {
     let fails = files.future.wsl.has(&COMPAT.wsl.v1_fails_isolated) && files.isolates();
     if !fails || !files.chooses_v1() || files.has_no_v1() {
@@ -213,13 +213,12 @@ fn kernel(files: &Files<'_>) -> Option<Reason> {
         return None;
     }
     let (line, file) = (files.config.line_of("wsl2", "kernel"), files.wslconfig());
-    let what =
-        format!("the file that `kernel` names in line {} of {file} does not exist", line.unwrap_or_default());
+    let what = format!("the file of `kernel` in line {} of {file} does not exist", line.unwrap_or_default());
     let way_out = "correct the path, or remove the line: WSL then starts its own kernel";
     Some(reason(Rule::CustomKernel, Effect::NoStart, what, way_out).at(file, line))
 }
 
-/// WSL refuses modules without a kernel that they belong to (WSL src/windows/service/exe/WslCoreVm.cpp:254).
+/// WSL refuses modules without their kernel (WSL src/windows/service/exe/WslCoreVm.cpp:254).
 fn kernel_modules(files: &Files<'_>) -> Option<Reason> {
     let set = |key| files.config.get("wsl2", key).filter(|value| !value.is_empty());
     if set("kernelModules").is_none() || set("kernel").is_some() {
@@ -227,7 +226,7 @@ fn kernel_modules(files: &Files<'_>) -> Option<Reason> {
     }
     let (line, file) = (files.config.line_of("wsl2", "kernelModules"), files.wslconfig());
     let what = format!(
-        "`kernelModules` in line {} of {file} needs `kernel`, which is not set",
+        "`kernelModules` in line {} of {file} requires `kernel`, which is not set",
         line.unwrap_or_default()
     );
     Some(
@@ -238,7 +237,7 @@ fn kernel_modules(files: &Files<'_>) -> Option<Reason> {
 
 fn safe_mode(files: &Files<'_>) -> Reason {
     let (line, file) = (files.config.line_of("wsl2", "safeMode"), files.wslconfig());
-    let what = format!("`safeMode=true` in line {} of {file} turns systemd off", line.unwrap_or_default());
+    let what = format!("`safeMode=true` in line {} of {file} disables systemd", line.unwrap_or_default());
     reason(Rule::SafeMode, Effect::NoSystemd, what, "remove the line, then run `wsl --shutdown` in Windows")
         .at(file, line)
 }
@@ -262,8 +261,8 @@ fn unread(files: &Files<'_>) -> Option<Reason> {
     Some(reason(Rule::UnreadLine, Effect::NoSystemd, what, way_out).at(WSL_CONF, line))
 }
 
-/// WSL ignores `systemd=true` if `/sbin/init` cannot be executed, and otherwise starts whatever it is
-/// (WSL src/linux/init/WslDistributionConfig.cpp:90).
+/// WSL ignores `systemd=true` if `/sbin/init` is not executable, and otherwise starts it, whatever it is (WSL
+/// src/linux/init/WslDistributionConfig.cpp:90).
 fn init(files: &Files<'_>) -> Option<Reason> {
     if files.conf.flag("boot", "systemd") != Some(true) {
         return None;
@@ -325,7 +324,7 @@ fn user(files: &Files<'_>) -> Option<Reason> {
     }
     let line = files.conf.line_of("user", "default");
     let what = format!(
-        "the user that `default` names in line {} of {WSL_CONF} is not in /etc/passwd",
+        "the user of `default` in line {} of {WSL_CONF} is not in /etc/passwd",
         line.unwrap_or_default()
     );
     let way_out = "correct the name; WSL otherwise opens shells as another user";

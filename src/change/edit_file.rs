@@ -1,4 +1,4 @@
-//! One entry in a file that others own.
+//! One entry in a file of another program or of the user.
 
 mod beside;
 
@@ -17,15 +17,15 @@ use crate::host::{Expected, HostError, Owner, System, digest};
 /// Sets, merges or removes one entry and leaves every other byte of the file as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditFile {
-    /// The file; links are followed, as whoever reads it follows them.
+    /// The file; links are followed, as by the programs that read it.
     pub path: Utf8PathBuf,
     /// The entry, by the grammar of its file.
     pub edit: Edit,
-    /// Who owns the file if we have to make it.
+    /// The owner if the file has to be created.
     pub owner: Owner,
 }
 
-/// An entry and its goal.
+/// An entry and its desired value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "snake_case")]
 pub enum Edit {
@@ -52,14 +52,14 @@ pub enum Edit {
         #[serde(rename = "words")]
         params: Vec<String>,
     },
-    /// A whole section of `/etc/wsl.conf` that WSL does not read, taken out.
+    /// A whole section of `/etc/wsl.conf` that WSL ignores, removed.
     DropSection {
         section: String,
         /// How this machine's WSL reads the file.
         #[serde(default)]
         grammar: Grammar,
     },
-    /// The lines of `/etc/wsl.conf` at which WSL would stop reading, made comments.
+    /// The lines of `/etc/wsl.conf` at which WSL would stop reading, commented out.
     Repair {
         /// How this machine's WSL reads the file.
         #[serde(default)]
@@ -78,12 +78,13 @@ pub enum Edit {
 }
 
 const KERNEL: (&str, &str) = ("wsl2", "kernelCommandLine");
-/// What WSL puts before the user's value on the kernel command line, in bytes (WSL `src/windows/service/exe/WslCoreVm.cpp:1576`:
-/// about 300 on a machine with default settings; paths and debug options add to it).
+/// The length of WSL's own part of the kernel command line, before the user's value (WSL
+/// `src/windows/service/exe/WslCoreVm.cpp:1576`: about 300 bytes on a machine with default settings; paths and debug
+/// options add to it).
 const WSL_PART: usize = 400;
 
 impl Edit {
-    /// The entry as it is in these bytes.
+    /// Reads the entry from these bytes.
     fn get(&self, bytes: &[u8]) -> Result<Option<String>, EditError> {
         if let Some((section, key)) = self.place() {
             return Ok(self.parse(bytes).get(section, key).map(ToOwned::to_owned));
@@ -95,7 +96,7 @@ impl Edit {
             }
             Self::Repair { .. } => {
                 let complete = self.parse(bytes).complete();
-                Ok(Some(if complete { "readable to its end" } else { "not readable to its end" }.to_owned()))
+                Ok(Some(if complete { "completely readable" } else { "not completely readable" }.to_owned()))
             }
             Self::Toml { path, .. } => toml::read(bytes, &strs(path)),
             Self::Fstab { line, .. } if table::has_fstab(bytes, line)? => Ok(Some(line.clone())),
@@ -107,20 +108,20 @@ impl Edit {
         }
     }
 
-    /// The entry as it shall be, given what it is.
+    /// The desired value of the entry, given its present value.
     fn goal(&self, now: Option<&str>) -> Option<String> {
         match self {
             Self::WslConf { value, .. } | Self::Wslconfig { value, .. } => value.clone(),
             Self::KernelParams { params } => Some(cmdline::merge(now.unwrap_or_default(), &strs(params))),
             Self::DropSection { .. } => None,
-            Self::Repair { .. } => Some("readable to its end".to_owned()),
+            Self::Repair { .. } => Some("completely readable".to_owned()),
             Self::Toml { value, .. } => Some(value.to_string()),
             Self::Fstab { line, .. } => Some(line.clone()),
             Self::Subid { start, count, .. } => Some(format!("{start}:{count}")),
         }
     }
 
-    /// The bytes with the entry at `value`.
+    /// Returns the bytes with the entry set to `value`.
     fn put(&self, bytes: &[u8], value: Option<&str>) -> Result<Vec<u8>, EditError> {
         match self {
             Self::WslConf { section, key, .. } | Self::Wslconfig { section, key, .. } => {
@@ -211,7 +212,7 @@ impl Edit {
         }
     }
 
-    /// Whether taking out only our part, when others wrote to the file since, is possible.
+    /// Whether only kind-wsl's part can be removed after other programs wrote to the file.
     fn is_reversible(&self) -> bool {
         !matches!(self, Self::DropSection { .. } | Self::Repair { .. })
     }
@@ -221,7 +222,7 @@ fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
-/// An entry as it is: where its file really is, the file, its bytes, the value.
+/// An entry with the resolved path of its file, the file, its bytes and the value.
 struct CurrentEntry {
     path: Utf8PathBuf,
     file: Option<FileState>,
@@ -246,7 +247,7 @@ impl EditFile {
         ChangeError::Edit { path: self.path.clone(), source }
     }
 
-    /// Edits the file as it is now.
+    /// Edits the present file.
     fn edit(
         &self,
         context: &mut Context<'_>,
@@ -254,7 +255,7 @@ impl EditFile {
     ) -> Result<(), ChangeError> {
         let CurrentEntry { path, file, bytes, .. } = self.now(context.host)?;
         let seen = seen(context.seen);
-        // The saved bytes are those of the expected file: an edit of another one could not be undone.
+        // The saved bytes are those of the expected file: an edit of another file could not be undone.
         if seen != Expected::Anything
             && seen != file.as_ref().map_or(Expected::Nothing, |f| Expected::File(&f.sha256))
         {
@@ -276,15 +277,17 @@ impl Primitive for EditFile {
     fn target(&self) -> Target {
         let set = |section: &str, key: &str, value: &Option<String>| match value {
             Some(value) => format!("[{section}] {key} = {value}"),
-            None => format!("[{section}] {key} taken out"),
+            None => format!("[{section}] {key} removed"),
         };
         let detail = match &self.edit {
             Edit::WslConf { section, key, value, .. } | Edit::Wslconfig { section, key, value } => {
                 set(section, key, value)
             }
-            Edit::KernelParams { params } => format!("[wsl2] kernelCommandLine holds {}", params.join(" ")),
-            Edit::DropSection { section, .. } => format!("[{section}] taken out: WSL never reads it here"),
-            Edit::Repair { .. } => "lines at which WSL stops reading made comments".to_owned(),
+            Edit::KernelParams { params } => {
+                format!("[wsl2] kernelCommandLine contains {}", params.join(" "))
+            }
+            Edit::DropSection { section, .. } => format!("[{section}] removed: WSL ignores it here"),
+            Edit::Repair { .. } => "lines at which WSL stops reading commented out".to_owned(),
             Edit::Toml { path, value } => {
                 let (key, tables) =
                     path.split_last().map_or((String::new(), ""), |(k, t)| (t.join("."), k.as_str()));

@@ -1,5 +1,3 @@
-//! Why a change failed.
-
 use camino::Utf8PathBuf;
 
 use crate::edit::EditError;
@@ -16,16 +14,16 @@ pub enum ChangeError {
     #[error("cannot edit `{path}`")]
     Edit {
         path: Utf8PathBuf,
-        /// Where in it and why.
+        /// The place in the file, and the reason.
         source: EditError,
     },
-    /// A download that did not come, or came wrong.
+    /// A download that failed or has the wrong bytes.
     #[error("cannot fetch {name}")]
     Fetch { name: String, source: Box<FetchError> },
     /// Ctrl-C while waiting for another program.
     #[error("stopped while waiting for {0}")]
     Stopped(String),
-    /// Something else stands where a file shall be.
+    /// Something else than a regular file is at the path of a file.
     #[error("`{path}` is {found}, not a regular file")]
     NotAFile {
         path: Utf8PathBuf,
@@ -38,7 +36,7 @@ pub enum ChangeError {
     /// An installation would remove packages, and the user did not consent to that.
     #[error("installing {wanted} would remove {removes}")]
     Removes {
-        /// What was to be installed.
+        /// The packages that were requested.
         wanted: String,
         /// The packages, separated by commas.
         removes: String,
@@ -54,7 +52,7 @@ pub enum ChangeError {
     #[error("cannot remove {ours}: {others} need some of these packages")]
     Entangled {
         ours: String,
-        /// What depends on it.
+        /// The packages that depend on it.
         others: String,
     },
     /// Windows could not be asked.

@@ -1,11 +1,11 @@
-//! Regular files, as the primitives look at them and put them back.
+//! Reads and restores regular files for the primitives.
 
 use camino::Utf8Path;
 
 use super::{ChangeError, Context, FileState, State};
 use crate::host::{Expected, FileKind, HostError, LiveSystem, Owner, Stat, System, digest};
 
-/// The regular file at a resolved path, its state and bytes; `None` where nothing is.
+/// The regular file at a resolved path, its state and bytes; `None` if it does not exist.
 pub(crate) fn regular(
     system: &dyn System,
     path: &Utf8Path,
@@ -29,7 +29,7 @@ pub(crate) fn expect_file(path: &Utf8Path, stat: &Stat) -> Result<(), ChangeErro
     Err(ChangeError::NotAFile { path: path.to_owned(), found })
 }
 
-/// The file that a state describes, to compare before a write.
+/// The file of a state, to compare before a write.
 pub(crate) fn seen(state: &State) -> Expected<'_> {
     match state {
         State::File(file) | State::Entry { file: Some(file), .. } => Expected::File(&file.sha256),
@@ -39,7 +39,7 @@ pub(crate) fn seen(state: &State) -> Expected<'_> {
     }
 }
 
-/// Writes saved bytes back, or takes the file away, as `act`.
+/// Restores saved bytes, or removes the file, as the owner `act`.
 pub(crate) fn restore(
     context: &mut Context<'_>,
     path: &Utf8Path,
@@ -62,9 +62,9 @@ pub(crate) fn write_all(
         .map_err(|source| HostError::File { action: "write", path: path.to_owned(), source }.into())
 }
 
-/// A description of bytes that are no text: a program that is shown as text fills the terminal with control characters.
+/// A description of binary data: a program shown as text would fill the terminal with control characters.
 pub(crate) fn binary(bytes: &[u8]) -> Option<String> {
-    // Latin-1 and the like are still lines of text.
+    // Latin-1 and similar encodings are still lines of text.
     let is_text = !bytes.contains(&0) && (bytes.len() < LARGE_TEXT || std::str::from_utf8(bytes).is_ok());
     (!is_text).then(|| format!("binary file, {} bytes, sha256 {}\n", bytes.len(), digest(bytes)))
 }
@@ -72,10 +72,10 @@ pub(crate) fn binary(bytes: &[u8]) -> Option<String> {
 /// Bytes without a NUL that are not UTF-8 are shown as text up to this length.
 const LARGE_TEXT: usize = 64 << 10;
 
-/// Where the engine keeps the bytes of files that it changes.
+/// The directory in which the engine saves the bytes of changed files.
 pub const SAVED: &str = "/var/lib/kind-wsl/saved";
 
-/// The bytes of a file as it was, from where the engine keeps them.
+/// Reads the saved bytes of a file.
 pub(crate) fn saved(host: &LiveSystem, file: &FileState) -> Result<Vec<u8>, ChangeError> {
     let bytes = host.read_large(&Utf8Path::new(SAVED).join(&file.sha256))?;
     bytes

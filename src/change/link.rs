@@ -9,9 +9,8 @@ use crate::host::{FileKind, Owner, System};
 /// Links `path` to `to`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// Where the link is.
     pub path: Utf8PathBuf,
-    /// Where it leads, as stored.
+    /// The target, as stored.
     pub to: String,
     pub owner: Owner,
 }
@@ -26,7 +25,7 @@ impl Primitive for Link {
             None => Ok(State::Absent),
             Some(stat) => match stat.kind {
                 FileKind::Link(to) => Ok(State::Link { to }),
-                // A program of that name that another program installed is never replaced.
+                // A program with that name that another program installed is never replaced.
                 FileKind::File => {
                     Err(ChangeError::NotAFile { path: self.path.clone(), found: "a regular file".to_owned() })
                 }

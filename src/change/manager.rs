@@ -1,4 +1,4 @@
-//! Package managers: their command lines, and what they print.
+//! Package managers: their command lines and their output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{Cmd, HostError, STATUS_FD, System};
 
-/// Package managers that we speak.
+/// The supported package managers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Manager {
     Apt,
-    /// Fedora and its kin.
+    /// Fedora and its derivatives.
     Dnf,
     /// `openSUSE`, SLES.
     Zypper,
     Pacman,
 }
 
-/// What apt would do.
+/// The result of a simulation.
 #[derive(Debug, Default)]
 pub(super) struct Simulated {
     /// The packages that it would install.
@@ -28,11 +28,11 @@ pub(super) struct Simulated {
     pub(super) removes: Vec<String>,
 }
 
-/// How long an installation may take, in seconds: 30 MB and some hundred packages over a slow line.
+/// The time limit of an installation, in seconds: 30 MB and some hundred packages over a slow line.
 pub(super) const INSTALL_SECONDS: u64 = 3600;
 
 impl Manager {
-    /// Prints `name version` of each installed package, one a line.
+    /// Prints `name version` of each installed package, one per line.
     #[must_use]
     pub fn list(self) -> Cmd {
         match self {
@@ -42,7 +42,7 @@ impl Manager {
         }
     }
 
-    /// What [`Manager::list`] printed, by name.
+    /// Parses the output of [`Manager::list`] by name.
     #[must_use]
     pub fn parse(self, listing: &str) -> BTreeMap<String, String> {
         let line = |line: &str| {
@@ -54,21 +54,21 @@ impl Manager {
     }
 
     /// The installed packages by name.
-    ///
     /// # Errors
-    /// If they cannot be listed. A missing name then proves nothing.
+    /// The packages cannot be listed. A missing name then proves nothing.
     pub fn installed(self, system: &dyn System) -> Result<BTreeMap<String, String>, HostError> {
         match system.output_checked(&self.list()) {
             Ok(listing) => Ok(self.parse(&listing)),
-            // What was not asked on the machine of a report counts as absent.
+            // A command that was not recorded in a report counts as one without output.
             Err(HostError::NotRecorded(_)) => Ok(BTreeMap::new()),
             Err(e) => Err(e),
         }
     }
 
-    /// What an installation would bring along and remove, where the package manager tells beforehand: then an interrupted
-    /// one is undone by name, and what others install meanwhile is theirs. The other managers remove nothing for an
-    /// installation unless they are told to: dnf without `--allowerasing`, zypper and pacman when they may not ask.
+    /// The other packages that an installation would install and remove, if the package manager can simulate it. An
+    /// interrupted installation is then undone by name, without packages that others installed meanwhile. The other
+    /// managers remove nothing for an installation without an explicit option: dnf needs `--allowerasing`, and zypper
+    /// and pacman ask first.
     pub(super) fn simulate(self, system: &dyn System, names: &[String]) -> Simulated {
         if self != Self::Apt {
             return Simulated::default();
@@ -79,7 +79,7 @@ impl Manager {
         Simulated { installs: listed(&said, &["Inst "]), removes: listed(&said, &["Remv ", "Purg "]) }
     }
 
-    /// The installed packages that would lack something if `names` were removed.
+    /// The installed packages whose dependencies would be missing if `names` were removed.
     pub(super) fn dependents(self, system: &dyn System, names: &[String]) -> Result<Vec<String>, HostError> {
         let words = |args: &[&'static str]| {
             args.iter()
@@ -93,7 +93,7 @@ impl Manager {
             let gone = listed(&said, &["Purg ", "Remv "]);
             return Ok(gone.into_iter().filter(|n| !names.contains(n)).collect());
         }
-        // rpm checks the same dependencies as dnf and zypper, and its answer is the same in every version of both.
+        // rpm checks the same dependencies as dnf and zypper, with the same output in every version.
         let (cmd, between) = match self {
             Self::Pacman => (Cmd::new("pacman", words(&["-R", "--print"])), " required by "),
             _ => (Cmd::new("rpm", words(&["-e", "--test", "--allmatches"])), " is needed by (installed) "),
@@ -114,8 +114,8 @@ impl Manager {
         Ok(needed)
     }
 
-    /// Whether a command that ended with this exit code did its work. zypper informs by exit codes of 100 and more, of
-    /// which two are failures: 104, nothing of that name, and 105, a signal (zypper(8), EXIT CODES).
+    /// Whether a command with this exit code succeeded. zypper reports information by exit codes of 100 and more. Two
+    /// of those are failures: 104, no package of that name, and 105, a signal (zypper(8), EXIT CODES).
     pub(super) fn is_done(self, code: i32) -> bool {
         self == Self::Zypper && matches!(code, 100..=103 | 106 | 107)
     }
@@ -124,7 +124,7 @@ impl Manager {
         (self == Self::Apt).then(|| apt(&["update"]))
     }
 
-    /// apt would remove packages that conflict with new ones, and asks nothing with `-y`.
+    /// With `-y`, apt would remove packages that conflict with new ones without asking.
     pub(super) fn install(self, names: &[String], may_remove: bool) -> Cmd {
         let names = names.iter().map(String::as_str);
         let with = |program, args: &[&str]| Cmd::new(program, args.iter().copied().chain(names.clone()));
@@ -158,10 +158,10 @@ impl Manager {
     }
 }
 
-/// apt-get, asking nothing, its percentages on standard output among its lines (apt README.progress-reporting),
-/// keeping configuration files that the user changed. apt keeps the descriptor of its percentages from dpkg, so it is not
-/// that of standard output itself: scripts of packages that print something fail without one (docker.io's, whose
-/// addgroup says `Unable to flush stdout`, seen on Debian 12).
+/// apt-get without prompts, with its progress lines on standard output (apt README.progress-reporting). Configuration
+/// files that the user changed are kept. dpkg does not inherit the descriptor of the progress lines, so it must not
+/// be standard output itself: package scripts that print something fail without one (docker.io's addgroup prints
+/// `Unable to flush stdout`, observed on Debian 12).
 fn apt(args: &[&str]) -> Cmd {
     let status = format!("APT::Status-Fd={STATUS_FD}");
     let options = [
@@ -191,7 +191,7 @@ pub(super) fn apt_progress(line: &str) -> Option<(f32, String)> {
     Some((percent, fields.next().unwrap_or_default().trim().to_owned()))
 }
 
-/// The names in the lines of a simulation that begin so, without their architecture.
+/// The names in the lines of a simulation with one of these verbs, without their architecture.
 fn listed(said: &str, verbs: &[&str]) -> Vec<String> {
     let name = |line: &str| {
         let rest = verbs.iter().find_map(|verb| line.strip_prefix(verb))?;

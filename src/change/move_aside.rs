@@ -6,15 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::{ChangeError, Context, Desired, Primitive, State, Target, expect_file};
 use crate::host::{FileKind, Owner, System};
 
-/// Renames the file or link at `path` to `to`, in the same directory: its bytes, mode, owner and extended attributes stay,
-/// a relative link keeps its target, and the rename cannot fail halfway as a copy to another file system can.
+/// Renames the file or link at `path` to `to`, in the same directory. Its bytes, mode, owner and extended attributes
+/// stay, and a relative link keeps its target. Unlike a copy to another file system, a rename cannot fail halfway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveAside {
-    /// Where the user has it.
     pub path: Utf8PathBuf,
-    /// Its name while another file is at `path`.
+    /// The name while another file is at `path`.
     pub to: Utf8PathBuf,
-    /// Whose directory it is.
     pub owner: Owner,
 }
 
@@ -49,7 +47,7 @@ impl Primitive for MoveAside {
     fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
         let at = match self.current(system)? {
             State::Place { at: Some(_), .. } => Some(self.to.clone()),
-            // There is nothing to keep.
+            // No file has to be kept.
             _ => None,
         };
         Ok(Desired { state: State::Place { at, is_taken: false }, bytes: None })
@@ -65,14 +63,14 @@ impl Primitive for MoveAside {
             State::Place { at: Some(at), .. } if *at == self.to => {
                 Ok(context.host.rename(&self.path, &self.to, self.owner)?)
             }
-            // The user removed it since: there is nothing to rename back, and the undo continues.
+            // The user has removed it: nothing has to be renamed, and the undo continues.
             State::Place { .. } if !Self::has(context.host, &self.to)? => Ok(()),
             State::Place { .. } => Ok(context.host.rename(&self.to, &self.path, self.owner)?),
             _ => Err(ChangeError::Mismatch(self.target().to_string())),
         }
     }
 
-    /// Where it is counts, not what it is: the user may have updated it meanwhile.
+    /// Only its place matters, not its content: the user may have updated it.
     fn satisfies(&self, now: &State, wanted: &State) -> bool {
         match (now, wanted) {
             (State::Place { at: now, .. }, State::Place { at: wanted, .. }) => now == wanted,
@@ -80,7 +78,7 @@ impl Primitive for MoveAside {
         }
     }
 
-    /// A file that another program put in its place since is not overwritten.
+    /// A file that another program has put in its place is not overwritten.
     fn can_revert_partially(&self, now: &State, _applied: &State) -> bool {
         !matches!(now, State::Place { is_taken: true, .. })
     }

@@ -1,4 +1,4 @@
-//! Packages of the distribution, or one that it lacks, from a verified file.
+//! Packages of the distribution, or one from a verified file that the distribution lacks.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -19,12 +19,12 @@ pub struct Package {
     /// A package file instead of the distribution's own package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PackageFile>,
-    /// Packages that the user agreed to lose, because they conflict with these.
+    /// Packages that the user agreed to remove, because they conflict with these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removes: Vec<String>,
 }
 
-/// A package that is fetched by its hash.
+/// A package that is downloaded and identified by its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageFile {
     pub artifact: Artifact,
@@ -32,17 +32,16 @@ pub struct PackageFile {
     pub version: String,
 }
 
-/// Where a fetched package lies between its check and dpkg.
+/// The path of a downloaded package between its check and dpkg.
 const FETCHED: &str = "/var/lib/kind-wsl/fetched.deb";
-/// apt takes this lock first, for as long as it works (apt 1.9.11, `DPkg::Lock`).
+/// apt holds this lock while it works (apt 1.9.11, `DPkg::Lock`).
 const LOCK: &str = "/var/lib/dpkg/lock-frontend";
-/// How long we wait for another package manager, in seconds: unattended-upgrades may take minutes.
+/// The maximum wait for another package manager, in seconds: unattended-upgrades can take minutes.
 const LOCK_SECONDS: u64 = 600;
-/// apt-get's exit code for every error of its own (apt-get(8), DIAGNOSTICS).
+/// apt-get's exit code for its own errors (apt-get(8), DIAGNOSTICS).
 const APT_FAILED: i32 = 100;
 
 impl Package {
-    /// The distribution's own packages.
     #[must_use]
     pub fn new(manager: Manager, names: Vec<String>) -> Self {
         Self { manager, names, file: None, removes: Vec::new() }
@@ -64,7 +63,7 @@ impl Package {
         match context.host.run(cmd, &mut out) {
             Err(HostError::Failed { command, code, .. }) if self.manager.is_done(code) => {
                 (context.progress)(Progress::Note(format!(
-                    "`{command}` ended with exit code {code}, which is no failure"
+                    "`{command}` ended with exit code {code}, which is not a failure"
                 )));
                 Ok(())
             }
@@ -72,7 +71,7 @@ impl Package {
         }
     }
 
-    /// Fetches the package lists. One stale repository does not keep the packages of the others from being installed.
+    /// Updates the package lists. A stale repository does not prevent the installation of packages from others.
     fn refresh(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
         let Some(cmd) = self.manager.refresh() else { return Ok(()) };
         match self.command(context, &cmd) {
@@ -85,7 +84,7 @@ impl Package {
         }
     }
 
-    /// Refuses removals to which the user did not consent.
+    /// Refuses removals that the user did not agree to.
     fn simulate(&self, system: &dyn System) -> Result<Simulated, ChangeError> {
         if self.file.is_some() || self.names.is_empty() {
             return Ok(Simulated::default());
@@ -100,7 +99,7 @@ impl Package {
     fn install(&self, context: &mut Context<'_>) -> Result<(), ChangeError> {
         if self.manager == Manager::Apt {
             wait_for_lock(context)?;
-            // A dpkg that was cut off by power or a kill refuses everything until this is done (dpkg(1)).
+            // An interrupted dpkg refuses everything until this has run (dpkg(1)).
             if !context.host.list(Utf8Path::new("/var/lib/dpkg/updates"))?.is_empty() {
                 self.command(
                     context,
@@ -112,7 +111,7 @@ impl Package {
             return self.install_file(context, file);
         }
         self.refresh(context)?;
-        // With the lists that were fetched just now, it may be another answer than the plan's.
+        // With the updated lists, the result can differ from the plan's.
         let may_remove = !self.simulate(context.host)?.removes.is_empty();
         self.command(context, &self.manager.install(&self.names, may_remove))
     }
@@ -135,7 +134,7 @@ impl Package {
         result
     }
 
-    /// Takes out what is installed now, was not before, and came with us.
+    /// Removes the packages that are installed now, were not installed before, and were installed by kind-wsl.
     fn remove(
         &self,
         context: &mut Context<'_>,
@@ -163,7 +162,7 @@ impl Package {
         self.command(context, &self.manager.remove(&ours))
     }
 
-    /// Takes out of `ours` what packages need that stay; answers those of ours and the others.
+    /// Splits `ours` into the packages that remaining packages depend on, and the others.
     fn set_aside(
         &self,
         host: &LiveSystem,
@@ -185,7 +184,7 @@ impl Package {
             if needed.is_empty() {
                 return Err(ChangeError::Entangled { ours: ours.join(" "), others: dependents.join(" ") });
             }
-            // In the second round those that stay need some of the rest.
+            // In the second round, the remaining packages depend on more of the rest.
             others.extend(dependents.into_iter().filter(|_| kept.is_empty()));
             ours.retain(|n| !needed.contains(n));
             kept.extend(needed);
@@ -195,7 +194,8 @@ impl Package {
         Ok((kept, others))
     }
 
-    /// Installs again what made room for ours. What no repository has any more cannot come back.
+    /// Installs the packages again that were removed because of a conflict. Packages that no repository has anymore
+    /// are lost.
     fn bring_back(&self, context: &mut Context<'_>, before: &[String]) -> Result<(), ChangeError> {
         let now = self.manager.installed(context.host)?;
         let gone = |n: &&String| before.contains(n) && !now.contains_key(*n);
@@ -216,8 +216,8 @@ impl Package {
     }
 }
 
-/// Waits until nobody else installs packages, saying who does. apt itself waits as well, but names only a number, and
-/// Ctrl-C would reach it in the middle of its work.
+/// Waits until no other package manager runs, and reports which one does. apt itself can wait too, but it reports
+/// only a number, and Ctrl-C would interrupt it in the middle of its work.
 fn wait_for_lock(context: &mut Context<'_>) -> Result<(), ChangeError> {
     let mut told = None;
     for _ in 0..LOCK_SECONDS {
@@ -262,7 +262,7 @@ impl Primitive for Package {
     fn desired(&self, system: &dyn System) -> Result<Desired, ChangeError> {
         let installed = self.manager.installed(system)?;
         let coming = self.simulate(system)?.installs;
-        // Empty where it is not known beforehand, as with package lists that were never fetched.
+        // Empty if it is unknown in advance, as with package lists that were never downloaded.
         let all = if coming.is_empty() { coming } else { installed.keys().cloned().chain(coming).collect() };
         let version = |n: &String| {
             let file = self.file.as_ref().map(|f| f.version.clone());
@@ -293,7 +293,7 @@ impl Primitive for Package {
         }
     }
 
-    /// Installed counts, whatever the version, unless a file of a given version is wanted.
+    /// Any installed version is sufficient, unless a file of a given version is requested.
     fn satisfies(&self, now: &State, wanted: &State) -> bool {
         let (State::Packages { has: now, .. }, State::Packages { has: wanted, .. }) = (now, wanted) else {
             return false;

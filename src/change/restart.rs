@@ -1,4 +1,4 @@
-//! The machine, started again: the one change that ends the program that makes it.
+//! A restart of the machine: the only change that ends the program that makes it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,13 @@ use super::{ChangeError, Context, Desired, Primitive, RestartScope, State, Targe
 use crate::cgroup;
 use crate::host::System;
 
-/// Starts the distribution, or the virtual machine, again.
+/// Restarts the distribution or the virtual machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     pub scope: RestartScope,
-    /// Why: the changes that count only then.
+    /// The changes that take effect only after it.
     pub why: Vec<String>,
-    /// What has to pass afterwards.
+    /// The checks that must pass afterwards.
     #[serde(rename = "until")]
     pub verify: Vec<PostRestartCheck>,
 }
@@ -23,9 +23,9 @@ pub struct Restart {
 pub enum PostRestartCheck {
     /// PID 1 is systemd.
     Systemd,
-    /// cgroup v2 alone is mounted at `/sys/fs/cgroup`.
+    /// Only cgroup v2 is mounted at `/sys/fs/cgroup`.
     CgroupV2,
-    /// The user manager's cgroup offers these controllers.
+    /// The cgroup of the systemd user manager offers these controllers.
     Controllers { uid: u32, names: Vec<String> },
     /// The kernel was started with these parameters.
     #[serde(rename = "kernel_words")]
@@ -39,7 +39,7 @@ impl PostRestartCheck {
         self.check(system).err()
     }
 
-    /// Describes the observed state, as `Ok` if the check passes. The checks of `doctor` use it, too.
+    /// Describes the observed state, as `Ok` if the check passes. The checks of `doctor` use it too.
     pub fn check(&self, system: &dyn System) -> Result<String, String> {
         let (holds, seen) = match self {
             Self::Systemd => {
@@ -52,7 +52,7 @@ impl PostRestartCheck {
             }
             Self::Controllers { uid, names } => {
                 let Some(manager) = cgroup::user_manager(system, *uid) else {
-                    return Err(format!("user@{uid}.service does not run"));
+                    return Err(format!("user@{uid}.service is not running"));
                 };
                 let missing = manager.lacks(&names.iter().map(String::as_str).collect::<Vec<_>>());
                 if missing.is_empty() {
@@ -90,7 +90,7 @@ impl Primitive for Restart {
         Ok(Desired { state: State::Restart { failed_checks: Vec::new() }, bytes: None })
     }
 
-    /// Nothing: the engine writes that it waits and ends the program; the next run looks.
+    /// Does nothing: the engine records the pending restart and ends the program; the next run verifies it.
     fn set(
         &self,
         _context: &mut Context<'_>,

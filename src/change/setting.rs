@@ -1,4 +1,4 @@
-//! A setting that one command reads and another writes.
+//! A setting that is read and written by commands.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::host::{Account, Cmd, Owner, System};
 
 /// The settings that a command reads and writes.
 ///
-/// A closed set: what an undo runs as root is made from these fields, and a journal that holds any other command line
-/// is refused.
+/// A closed set: the commands of an undo, which runs as root, are built from these fields, and a journal with any
+/// other command line is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "SettingCommands", into = "SettingCommands")]
 pub enum SystemSetting {
@@ -21,30 +21,25 @@ pub enum SystemSetting {
         name: String,
         value: u64,
     },
-    /// The mount `/` and those below it, shared until the next boot.
+    /// The mount `/` and the mounts below it, shared until the next boot.
     SharedRoot,
     /// A system unit that is neither running nor started at boot.
     Disabled { unit: String },
-    /// The user's services start at boot and outlive the last session.
+    /// The services of the user start at boot and outlive the last session.
     Linger { user: String },
     /// A unit of the user that a setup tool creates.
     Installed {
         unit: String,
-        /// Whose unit it is.
         user: Account,
         /// The setup tool, one of the two known ones.
         tool: Utf8PathBuf,
-        /// The directory in which the tool looks for its programs.
+        /// The directory in which the tool expects its programs.
         dir: Utf8PathBuf,
         /// The file of the unit.
         file: Utf8PathBuf,
     },
     /// A unit of the user that is running.
-    Started {
-        unit: String,
-        /// Whose unit it is.
-        user: Account,
-    },
+    Started { unit: String, user: Account },
 }
 
 /// The kernel settings that kind-wsl sets.
@@ -59,14 +54,14 @@ const SYSCTLS: [&str; 6] = [
 
 /// The setup tools of rootless Docker and of nerdctl's rootless containerd.
 const TOOLS: [&str; 2] = ["dockerd-rootless-setuptool.sh", "containerd-rootless-setuptool.sh"];
-/// Where the user's own units go (systemd.unit(5)).
+/// The directory of a user's units (systemd.unit(5)).
 const USER_UNITS: &str = ".config/systemd/user";
-/// Where the rest of a setup tool's programs are.
+/// The directories with the other programs of a setup tool.
 const PATH: &str = ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// A setup tool starts a daemon and waits for it, which took two minutes on an emulated machine.
+/// A setup tool starts a daemon and waits for it. That took two minutes on an emulated machine.
 const TOOL: Duration = Duration::from_mins(10);
 
-/// The command lines of a setting, as the journal holds them.
+/// The command lines of a setting, as stored in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingCommands {
     /// The name that the plan shows.
@@ -74,18 +69,17 @@ pub struct SettingCommands {
     pub name: String,
     #[serde(rename = "read")]
     pub get: Cmd,
-    /// What `get` prints once it is set.
+    /// The output of `get` once the setting is in effect.
     #[serde(rename = "want")]
     pub value: String,
     /// `{}` in an argument stands for the value.
     #[serde(rename = "write")]
     pub set: Cmd,
-    /// Reverts it, if that is another command than `set`: a setup tool has an `uninstall`, which has to succeed
-    /// wherever the tool was interrupted.
+    /// Reverts it, if a separate command does: a setup tool has an `uninstall`, which must succeed after an
+    /// interruption at any point.
     #[serde(rename = "back", default, skip_serializing_if = "Option::is_none")]
     pub unset: Option<Cmd>,
-    /// A file that the command creates: the directories above it are created for it, with its owner, and are removed
-    /// with it.
+    /// A file that the command creates. The directories above it are created with its owner, and removed with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<(Utf8PathBuf, Owner)>,
 }
@@ -104,7 +98,7 @@ impl SystemSetting {
         }
     }
 
-    /// Returns the commands by which it is read, set and reverted.
+    /// Returns the commands that read, set and revert it.
     #[must_use]
     pub fn commands(&self) -> SettingCommands {
         let commands = |name: String, get, value: &str, set, unset| SettingCommands {
@@ -126,18 +120,18 @@ impl SystemSetting {
             Self::SharedRoot => {
                 let get = Cmd::new("findmnt", ["-f", "-n", "-o", "PROPAGATION", "/"]);
                 let set = Cmd::new("mount", ["--make-rshared", "/"]);
-                // WSL shares /mnt/wsl among the distributions: what was shared below `/` before has to stay so.
+                // WSL shares /mnt/wsl among the distributions: mounts below `/` that were shared before must stay so.
                 let unset = Cmd::new("mount", ["--make-private", "/"]);
                 commands("propagation of /".to_owned(), get, "shared", set, Some(unset))
             }
             Self::Disabled { unit } => {
-                // `show` ends well whatever it finds; `is-enabled` does not.
+                // `show` exits with 0 whatever the state; `is-enabled` does not.
                 let get = Cmd::new("systemctl", ["show", "--value", "-p", "UnitFileState", unit]);
                 let set = Cmd::new("systemctl", ["--quiet", "disable", "--now", unit]);
-                // Not started: its package is removed next, or it comes with the next boot.
+                // Not started: its package is removed next, or it starts at the next boot.
                 let unset = Cmd::new("systemctl", ["--quiet", "enable", unit]);
                 let set = set.timeout(Duration::from_mins(2));
-                commands(format!("the system's own {unit}"), get, "disabled", set, Some(unset))
+                commands(format!("rootful {unit}"), get, "disabled", set, Some(unset))
             }
             Self::Linger { user } => {
                 let get = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger"]).operand(user);
@@ -150,7 +144,7 @@ impl SystemSetting {
                     let cmd = Cmd::new(tool.as_str(), [verb]).as_user(user);
                     cmd.with_env("PATH", &format!("{dir}{PATH}")).timeout(TOOL)
                 };
-                // No unit, one that a killed tool left and one that is in use are three different answers.
+                // A missing unit, one that a killed tool left, and one in use have three different values.
                 let get = of_user(user, &["show", "--value", "-p", "UnitFileState", unit]);
                 let title = format!("{unit} of {}", user.name);
                 let file = Some((file.clone(), user_owner(user)));
@@ -166,14 +160,13 @@ impl SystemSetting {
         }
     }
 
-    /// Returns whether reverting it is another command than setting it, which has to succeed wherever it was
-    /// interrupted.
+    /// Returns whether a separate command reverts it, which must succeed after an interruption at any point.
     #[must_use]
     pub fn has_unset_command(&self) -> bool {
         !matches!(self, Self::Sysctl { .. })
     }
 
-    /// Returns the setting whose commands these would be, without a look at all of them.
+    /// Returns the setting with these commands, without comparing all of them.
     fn guess(commands: &SettingCommands) -> Option<Self> {
         let last = |cmd: &Cmd| cmd.args.last().cloned();
         let unit = last(&commands.get).filter(|name| is_unit(name));
@@ -252,7 +245,7 @@ impl Primitive for SystemSetting {
             Ok(said) => {
                 Ok(State::CommandOutput { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) })
             }
-            // No answer is not "there is none": what was there before could not be put back.
+            // No answer does not mean that the value is not set: the previous value could not be restored.
             Err(e) if e.is_unanswered() => Err(e.into()),
             Err(_) => Ok(State::CommandOutput { value: None }),
         }
@@ -278,7 +271,7 @@ impl Primitive for SystemSetting {
         if let Some(unset) = commands.unset.as_ref().filter(|_| value.as_ref() != Some(&commands.value)) {
             return run(unset);
         }
-        // A setting that could not be read before did not exist: there is nothing to restore.
+        // A setting that could not be read did not exist: nothing has to be restored.
         let Some(value) = value else { return Ok(()) };
         if matches!(self, Self::Sysctl { .. }) && value.parse::<u64>().is_err() {
             return Err(mismatch());

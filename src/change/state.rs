@@ -1,4 +1,4 @@
-//! The words in which changes speak: what they are about, what they found and aim at, what has to follow.
+//! The vocabulary of changes: targets, states, triggers and restart requirements.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::PostRestartCheck;
 use crate::host::{BootInstance, Cmd, System};
 
-/// What a change is about: the line in the plan.
+/// The object of a change: a line of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The verb and the noun: "edit /etc/wsl.conf", "install packages".
     pub verb: String,
     pub object: String,
-    /// What of it: a key and its value, a list of names.
+    /// The details: a key and its value, or a list of names.
     pub detail: String,
 }
 
@@ -28,34 +28,34 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// What a change found, or aims at.
+/// The state that a change observes or desires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum State {
     Absent,
     File(FileState),
-    /// An entry and the file that holds it.
+    /// An entry and the file that contains it.
     Entry {
-        /// The file; `None` where there is none.
+        /// The file; `None` if it does not exist.
         file: Option<FileState>,
         /// The entry's value as its editor shows it; `None` if it is not set.
         value: Option<String>,
     },
     Link {
-        /// Where it leads, as stored.
+        /// The target, as stored.
         to: String,
     },
     /// A file that is renamed to make room.
     Place {
-        /// Where it is; `None` if it is in neither place.
+        /// The present path; `None` if it is at neither path.
         at: Option<Utf8PathBuf>,
-        /// Whether something else is in its own place meanwhile.
+        /// Whether something else is at its original path.
         is_taken: bool,
     },
     Packages {
-        /// The wanted ones that are installed, with their versions.
+        /// The requested packages that are installed, with their versions.
         has: BTreeMap<String, String>,
-        /// The names of all that are installed: what an undo may take out is the difference.
+        /// The names of all installed packages; an undo removes at most the difference.
         all: Vec<String>,
     },
     Unit {
@@ -83,7 +83,7 @@ impl std::fmt::Display for State {
             _ => write!(f, "{what} {}", items.join(", ")),
         };
         match self {
-            Self::Absent => f.write_str("nothing is there"),
+            Self::Absent | Self::Place { at: None, .. } => f.write_str("it does not exist"),
             Self::File(file) => {
                 write!(f, "mode {:o}, owner {}:{}, sha256 {}", file.mode, file.uid, file.gid, file.sha256)
             }
@@ -91,25 +91,24 @@ impl std::fmt::Display for State {
                 write!(f, "it is {value}")
             }
             Self::Entry { value: None, .. } => f.write_str("it is not set"),
-            Self::CommandOutput { value: None } => f.write_str("it can not be read"),
-            Self::Link { to } => write!(f, "it leads to {to}"),
+            Self::CommandOutput { value: None } => f.write_str("it cannot be read"),
+            Self::Link { to } => write!(f, "it links to {to}"),
             Self::Place { at: Some(at), .. } => write!(f, "it is at {at}"),
-            Self::Place { at: None, .. } => f.write_str("it does not exist"),
-            Self::Packages { has, .. } => list(f, "installed is", has.keys().cloned().collect()),
+            Self::Packages { has, .. } => list(f, "installed:", has.keys().cloned().collect()),
             Self::Unit { enabled } => {
                 f.write_str(if *enabled { "it is enabled" } else { "it is not enabled" })
             }
-            Self::Restart { failed_checks } => list(f, "missing is", failed_checks.clone()),
+            Self::Restart { failed_checks } => list(f, "missing:", failed_checks.clone()),
         }
     }
 }
 
-/// A regular file, as far as we put it back.
+/// A regular file, with the properties that an undo restores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
-    /// Where it really is, once links are followed.
+    /// The path after links are followed.
     pub path: Utf8PathBuf,
-    /// SHA-256 of its bytes; also the name under which they are saved.
+    /// SHA-256 of its bytes; also the name under which the bytes are saved.
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
@@ -117,7 +116,7 @@ pub struct FileState {
     pub gid: u32,
 }
 
-/// What has to follow a change for it to take effect without a restart; in both directions, once a batch.
+/// A command that makes a change take effect without a restart. It runs once a batch, after changes and after undos.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -136,23 +135,23 @@ impl Trigger {
         }
     }
 
-    /// The command; `None` if systemd does not run.
+    /// The command; `None` if systemd is not running.
     #[must_use]
     pub fn command(&self, system: &dyn System) -> Option<Cmd> {
         let booted = system.exists("/run/systemd/system");
         match self {
             Self::DaemonReload => booted.then(|| Cmd::parse("systemctl daemon-reload")),
-            // Fails as a whole where one module fails, after loading the others (systemd-modules-load.service(8)).
+            // If one module fails, the unit fails after loading the others (systemd-modules-load.service(8)).
             Self::LoadModules => booted.then(|| Cmd::parse("systemctl restart systemd-modules-load.service")),
         }
     }
 }
 
-/// How much has to be started again for a change to count, least first.
+/// The extent of the restart that a change requires, smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartScope {
-    /// This distribution (`wsl --terminate`): wsl.conf, fstab, delegation to the user manager.
+    /// This distribution (`wsl --terminate`): wsl.conf, fstab, delegation to the systemd user manager.
     Distro,
     /// The virtual machine of all distributions (`wsl --shutdown`): `.wslconfig`, the kernel.
     Vm,
@@ -186,10 +185,9 @@ impl RestartScope {
     }
 }
 
-/// A restart that a change waits for.
+/// A restart that a change requires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartRequirement {
-    /// How much has to be started again.
     pub scope: RestartScope,
     /// How to verify, after the restart, that the setting took effect; `None` if that cannot be observed.
     #[serde(rename = "until", default, skip_serializing_if = "Option::is_none")]
@@ -197,38 +195,38 @@ pub struct RestartRequirement {
 }
 
 impl RestartRequirement {
-    /// Counts after the next start of the distribution.
+    /// Takes effect after the next start of the distribution.
     #[must_use]
     pub fn distro(verify: Option<PostRestartCheck>) -> Self {
         Self { scope: RestartScope::Distro, verify }
     }
 
-    /// Counts after the next start of the virtual machine.
+    /// Takes effect after the next start of the virtual machine.
     #[must_use]
     pub fn vm(verify: Option<PostRestartCheck>) -> Self {
         Self { scope: RestartScope::Vm, verify }
     }
 }
 
-/// The goal of a change: a state, and where it is a file the exact bytes, known before anything is written.
+/// The desired result of a change: a state and, for a file, the exact bytes, known before anything is written.
 #[derive(Clone, Debug)]
 pub struct Desired {
     /// The state to reach.
     pub state: State,
-    /// The resolved path and the bytes, where the change makes a file whose bytes are at hand.
+    /// The resolved path and the bytes, if the change writes a file whose bytes are available.
     pub bytes: Option<(Utf8PathBuf, Vec<u8>)>,
 }
 
-/// What a change reports while it is made.
+/// The progress of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// A line that a command printed.
     Line(String),
-    /// Bytes of a download: so far, and in all where that is known.
+    /// Bytes of a download: so far, and in total if that is known.
     Bytes(u64, Option<u64>),
-    /// Percent done, and of what.
+    /// Percent done, and the current step.
     Percent(f32, String),
-    /// Waits for the program named here.
+    /// Waiting for this program.
     Waiting(String),
     /// Information that is not an error.
     Note(String),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ChangeError, Context, Desired, Primitive, State, Target};
 use crate::host::{Cmd, HostError, System};
 
-/// Enables a unit of the system. It is not started: everything we enable takes part in the next boot.
+/// Enables a unit of the system. It is not started: every such unit starts with the next boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     pub name: String,
@@ -23,22 +23,22 @@ impl Primitive for Unit {
         Target { verb: "enable".to_owned(), object: self.name.clone(), detail: String::new() }
     }
 
-    // `is-enabled` and `enable` read and write the links themselves where systemd does not run
+    // `is-enabled` and `enable` read and write the links themselves if systemd is not running
     // (systemd src/systemctl/systemctl-util.c, install_client_side), so this works before the restart.
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         let cmd = Cmd::new("systemctl", ["is-enabled", &self.name]);
         let said = match system.run_readonly(&cmd) {
             Ok(said) => said,
-            // Without systemctl there is nothing that a unit could be enabled for.
+            // Without systemctl, no unit can be enabled.
             Err(HostError::Start { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(State::Unit { enabled: false });
             }
-            // What was not asked on the machine of a report counts as absent.
+            // A command that was not recorded in a report counts as one without output.
             Err(HostError::NotRecorded(_)) => return Ok(State::Unit { enabled: false }),
             Err(e) => return Err(e.into()),
         };
-        // Without a word for the state it is either no unit, which systemctl says like this up to 253, or an answer
-        // that did not come: taken for "disabled", an undo would leave the unit enabled and forget it.
+        // Without a state in the output, either the unit does not exist, which systemctl up to 253 reports like this,
+        // or the query failed. If that counted as "disabled", an undo would leave the unit enabled.
         let knows = said.code == 0 || !said.stdout.trim().is_empty();
         if !knows && !said.stderr.contains("No such file or directory") {
             let detail = said.stderr.trim().to_owned();

@@ -14,21 +14,21 @@ use crate::fetch::signature::{self, SignatureStatus};
 use crate::fetch::{self, Artifact, FetchError, Origin, Transfer};
 use crate::host::{Owner, System, digest};
 
-/// A mark in the first lines of every text that any version of kind-wsl wrote.
+/// A mark in the first lines of every text file that any version of kind-wsl wrote.
 const MARK: &str = "Written by kind-wsl";
-/// How many of them: the mark of a script is behind its first line.
+/// The number of those lines: the mark of a script is in its second line.
 const MARK_LINES: usize = 3;
 
-/// Whether some version of this program wrote the text.
+/// Whether any version of this program wrote the text.
 #[must_use]
 pub(crate) fn has_mark(bytes: &[u8]) -> bool {
     String::from_utf8_lossy(bytes).lines().take(MARK_LINES).any(|line| line.contains(MARK))
 }
 
-/// Puts a file in place, with exactly these bytes, mode and owner.
+/// Writes a file with exactly these bytes, mode and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteFile {
-    /// A link here is an error: its target belongs to another program.
+    /// A link at this path is an error: its target belongs to another program.
     pub path: Utf8PathBuf,
     #[serde(rename = "body")]
     pub source: FileSource,
@@ -37,19 +37,19 @@ pub struct WriteFile {
     pub owner: Owner,
 }
 
-/// Where the bytes come from.
+/// The source of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileSource {
     #[serde(rename = "text")]
     Inline(String),
-    /// They are downloaded, and are known by their hash.
+    /// A download, identified by its hash.
     Download(Artifact),
-    /// They are in a file of the user's, and are known by their hash.
+    /// A file of the user, identified by its hash.
     #[serde(rename = "local")]
     LocalFile {
         path: Utf8PathBuf,
-        /// The checksum that the user gave for it.
+        /// The checksum that the user gave.
         artifact: Artifact,
     },
 }
@@ -60,13 +60,13 @@ enum Opened<'p> {
 }
 
 impl WriteFile {
-    /// A configuration file of root's, mode 0644.
+    /// A configuration file of root, mode 0644.
     #[must_use]
     pub fn config(path: &str, text: String) -> Self {
         Self { path: path.into(), source: FileSource::Inline(text), mode: 0o644, owner: Owner::Root }
     }
 
-    /// A downloaded program of the user's, mode 0755.
+    /// A downloaded program of the user, mode 0755.
     #[must_use]
     pub fn program(path: Utf8PathBuf, artifact: Artifact, owner: Owner) -> Self {
         Self { path, source: FileSource::Download(artifact), mode: 0o755, owner }
@@ -81,7 +81,7 @@ impl WriteFile {
         }
     }
 
-    /// What comes from elsewhere.
+    /// The download or the local file.
     fn artifact(&self) -> Option<&Artifact> {
         match &self.source {
             FileSource::Inline(_) => None,
@@ -89,7 +89,7 @@ impl WriteFile {
         }
     }
 
-    /// A text of ours takes the place of one that some kind-wsl wrote, and of no other: there is no merging of whole files.
+    /// Only a text that some kind-wsl wrote is replaced: whole files are not merged.
     fn refuse_foreign(&self, system: &dyn System) -> Result<(), ChangeError> {
         let FileSource::Inline(text) = &self.source else { return Ok(()) };
         let State::File(now) = self.current(system)? else { return Ok(()) };
@@ -100,7 +100,7 @@ impl WriteFile {
         if has_mark(&bytes) { Ok(()) } else { Err(ChangeError::Foreign { path: self.path.clone() }) }
     }
 
-    /// Opens what is written.
+    /// Opens the source.
     fn open(&self, context: &mut Context<'_>) -> Result<Opened<'_>, ChangeError> {
         let (artifact, from, file) = match &self.source {
             FileSource::Inline(text) => return Ok(Opened::Text(text)),
@@ -112,7 +112,8 @@ impl WriteFile {
                     fetch::open_offline(context.host, artifact, dir)
                 } else {
                     let path = fetched(context, artifact)?;
-                    // Opened as ourselves: the cache is root's, and in a home directory root writes as the user.
+                    // Opened with the process's own identity: the cache is root's, and in a home directory root
+                    // writes as the user.
                     match context.host.open(&path) {
                         Ok(file) => Ok((Origin::Cache(path), file)),
                         Err(e) => {
@@ -138,12 +139,13 @@ impl WriteFile {
         };
         let mut copy = |sink: &mut dyn Write| match &mut input {
             Opened::Text(text) => write_all(sink, text.as_bytes(), &self.path),
-            // Hashed on its way, a download once more: what is put in place is what was asked for.
+            // Hashed while it is written; a download is thus hashed a second time.
             Opened::File { artifact, from, file } => {
                 fetch::check(artifact, file, from.clone(), sink, &mut transferred).map_err(failed(artifact))
             }
         };
-        // A program that is not in the catalogue proves its version before it gets its name; these very bytes are written.
+        // A program that is not in the catalogue must report its version before it gets its name; these very bytes
+        // are written.
         let proven = match self.artifact().filter(|artifact| artifact.identity.is_some()) {
             Some(artifact) => {
                 let mut bytes = Vec::new();
@@ -161,7 +163,7 @@ impl WriteFile {
                 }
             })
         });
-        // It is in place, or it is not what was asked for: then it is fetched again.
+        // It is written, or it is not the requested file: then it is downloaded again.
         let is_over = match &written {
             Ok(()) => true,
             Err(ChangeError::Fetch { source, .. }) => source.is_wrong_file(),
@@ -174,8 +176,8 @@ impl WriteFile {
     }
 }
 
-/// Has a file from elsewhere whole and right; where its publisher signs what it publishes, the signature is looked at
-/// as well.
+/// Makes sure that a download is complete and has the right checksum. If its publisher signs files, its signature is
+/// checked too.
 fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf, ChangeError> {
     let Context { host, fetcher, stop, progress, .. } = context;
     let mut going = |transfer| {
@@ -203,7 +205,7 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
             progress(Progress::Note(format!("{name} is signed by {fingerprint}")));
         }
         Ok(SignatureStatus::Missing) => {
-            progress(Progress::Note(format!("{name} comes without a signature; its checksum is right")));
+            progress(Progress::Note(format!("{name} has no signature; its checksum is correct")));
         }
         Ok(SignatureStatus::NoGpgv) => {}
         Err(e @ FetchError::BadSignature { .. }) => {
@@ -212,7 +214,7 @@ fn fetched(context: &mut Context<'_>, artifact: &Artifact) -> Result<Utf8PathBuf
         }
         Err(e) => {
             progress(Progress::Note(format!(
-                "the signature of {name} was not looked at: {e}; its checksum is right"
+                "the signature of {name} was not checked: {e}; its checksum is correct"
             )));
         }
     }
@@ -241,8 +243,8 @@ impl Primitive for WriteFile {
         let path = system.resolve(dir)?.join(self.path.file_name().unwrap_or_default());
         let Some(stat) = system.stat(&path)? else { return Ok(State::Absent) };
         expect_file(&self.path, &stat)?;
-        // By its hash, not by its bytes: it may be a program of 50 MB.
-        // And by the path that we were given: in a home that is read as the user, wherever links lead.
+        // By its hash, not by its bytes: it can be a program of 50 MB. And by the given path: in a home directory,
+        // links are followed as the user.
         let Some(sha256) = system.sha256(&self.path)? else { return Ok(State::Absent) };
         Ok(State::File(FileState {
             path: self.path.clone(),

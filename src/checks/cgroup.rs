@@ -12,12 +12,12 @@ use crate::stages::{cgroup, cgroup_mount, controllers, delegation, restart, syst
 
 pub(super) static CHECKS: &[&Check] = &[&SYSTEMD, &V2, &V1_MEMORY, &ISOLATION, &USER_SLICE];
 
-/// The stages that mount cgroup v2 alone.
+/// The stages that leave only cgroup v2 mounted.
 pub(super) fn to_v2() -> Fix {
     setup([&systemd::STAGE, &cgroup::STAGE, &cgroup_mount::STAGE, &restart::STAGE])
 }
 
-/// What delegates every controller to the user: a setup, unless this system lacks some that kind requires.
+/// The fix for missing controllers: a setup, unless this system lacks some that kind requires.
 pub(crate) fn delegate(facts: &Facts) -> Fix {
     if facts.cgroup.unavailable().iter().any(|name| ESSENTIAL.contains(&name.as_str())) {
         return controllers::from_outside(facts).into();
@@ -38,12 +38,12 @@ pub(crate) static SYSTEMD: Check = check("systemd", "systemd is PID 1", |c| {
     Outcome::of(PostRestartCheck::Systemd.check(c.system), effect, fix)
 });
 
-pub(crate) static V2: Check = check("cgroup", "cgroup v2 alone is mounted", |c| {
+pub(crate) static V2: Check = check("cgroup", "only cgroup v2 is mounted", |c| {
     let effect =
         "kind refuses: \"running kind with rootless provider requires cgroup v2\", or finds no controller";
     let grub = "in GRUB_CMDLINE_LINUX in /etc/default/grub, then `sudo update-grub` and restart the machine";
     let is_wsl = c.facts.wsl.is_two();
-    // A WSL that mounts v2 alone needs none of the stages.
+    // The stages are not needed if WSL mounts only v2.
     let is_old = c.facts.wsl.has(&COMPAT.wsl.mounts_v1);
     let fix = if is_old {
         windows("wsl.exe --update")
@@ -65,7 +65,7 @@ pub(crate) static V1_MEMORY: Check = check("v1-memory", "/proc/cgroups has a mem
     if table.lines().any(|l| l.split_ascii_whitespace().next() == Some("memory")) {
         return Outcome::ok("/proc/cgroups has a memory line");
     }
-    // WSL's 6.18 kernel has the memory controller of v2 alone, which is the one that counts.
+    // WSL's 6.18 kernel has only the memory controller of v2, which is the required one.
     Outcome::limited("/proc/cgroups has no memory line")
 });
 
@@ -75,7 +75,7 @@ pub(crate) static ISOLATION: Check = check("isolation", "every controller reache
         if names.iter().any(|name| ESSENTIAL.contains(&name.as_str())) {
             Outcome::error(details, "kind refuses and blames \"Delegate=yes\", which cannot fix this", fix)
         } else {
-            Outcome::warning(details, "kind starts, but limits of these are not kept", fix)
+            Outcome::warning(details, "kind starts, but limits of these controllers are not enforced", fix)
         }
     };
     if let Some(details) = controllers::unavailable(c.facts) {
@@ -89,7 +89,7 @@ pub(crate) static ISOLATION: Check = check("isolation", "every controller reache
         } else if cgroup.is_namespaced {
             namespaced.to_owned()
         } else {
-            "no cgroup is between the root cgroup and systemd".to_owned()
+            "systemd runs directly below the root cgroup".to_owned()
         });
     }
     let mut levels = cgroup.chain.iter().zip(cgroup.chain.iter().skip(1));
@@ -113,7 +113,7 @@ pub(crate) static USER_SLICE: Check = check("user-slice", "docker finds systemd'
     let root = Some(&cgroup.systemd_root).filter(|root| !root.is_empty()).unwrap_or(&cgroup.own);
     Outcome::warning(
         format!("the cgroups of this distribution are below /sys/fs/cgroup{root}"),
-        "docker and nerdctl look for /sys/fs/cgroup/user.slice",
+        "docker and nerdctl require /sys/fs/cgroup/user.slice",
         format!("{}, or use `kind-wsl setup --provider podman`", controllers::NOT_BELOW_WSL_USER),
     )
 })

@@ -1,5 +1,5 @@
-//! A container on a bridge network, as a node of kind is one: it needs the runtime, netavark, the firewall, aardvark-dns,
-//! pasta or slirp4netns, a keyring and a published port at once.
+//! Starts a container on a bridge network, as a node of kind does. That needs the runtime, netavark, the firewall,
+//! aardvark-dns, pasta or slirp4netns, a keyring and a published port at once.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::fix::command;
 use crate::host::{Cmd, HostError, Output, quote};
 use crate::provider::{Provider, can_be_wrapped, in_wrapper};
 
-/// What a container needs and is checked by itself: if one of these fails, that is the cause.
+/// The requirements of a container that have their own checks: if one of these fails, it is the cause.
 static CAUSES: &[&Check] = &[
     &CONF,
     &RUNTIME_DIR,
@@ -39,14 +39,14 @@ static CAUSES: &[&Check] = &[
     &IPTABLES,
 ];
 
-/// How long the whole script may take. It bounds its own commands and cleans up; a container takes about a second.
+/// The time limit of the whole script. It limits its own commands and cleans up; a container takes about a second.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The exit code of timeout(1).
 const TIMED_OUT: i32 = 124;
-/// The same if only its SIGKILL ended the command; also that of a container that was killed.
+/// The same if only SIGKILL ended the command; also the exit code of a container that was killed.
 const KILLED: i32 = 137;
 
-/// It runs in a session of its own, so that it cleans up even if kind-wsl is interrupted or killed. The options are those
+/// Runs in a separate session, so that it cleans up even if kind-wsl is interrupted or killed. The options are those
 /// of a node (kind `pkg/cluster/internal/providers/podman/provision.go`), whose limits are set inside it.
 const SCRIPT: &str = r#"name=kind-wsl-check-$$
 dir=$(mktemp -d) || exit 1
@@ -66,7 +66,7 @@ timeout -k 1 8 podman run --rm --name "$name" --network "$name" --privileged --c
 
 pub(super) static CONTAINER: Check = check("container", "a container starts on a bridge network", |c| {
     let Some(program) = c.facts.arch.and_then(program) else {
-        return Outcome::unknown("there is no test program for this processor");
+        return Outcome::unknown("kind-wsl has no test program for this processor");
     };
     if !c.may_create {
         if !c.facts.containers.storage_used {
@@ -87,7 +87,7 @@ pub(super) static CONTAINER: Check = check("container", "a container starts on a
     };
     let output = match c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(TIMEOUT)) {
         Ok(output) => output,
-        // Its command is a whole script, which is not for a screen.
+        // The command is a whole script, too long for a screen.
         Err(HostError::TimedOut { .. }) => return Outcome::unknown("the test did not end within a minute"),
         Err(_) => return Outcome::unknown("the test could not be started"),
     };
@@ -116,7 +116,7 @@ fn complaint(output: &Output) -> Option<&str> {
     error.or_else(|| output.complaint())
 }
 
-/// An ELF executable that does nothing but `exit(0)`.
+/// Returns an ELF executable that only calls `exit(0)`.
 fn program(arch: Arch) -> Option<Vec<u8>> {
     let code: &[u8] = match arch {
         // xor edi, edi; mov eax, 60; syscall
@@ -128,7 +128,7 @@ fn program(arch: Arch) -> Option<Vec<u8>> {
     Some(arch.executable(code))
 }
 
-/// Bytes as printf(1) of every shell takes them.
+/// The bytes as escapes for printf(1) of every shell.
 fn escaped(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "\\{byte:03o}");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_fails_leaves_nothing_and_its_message_is_passed_on() {
+    fn a_container_that_fails_leaves_nothing_and_its_message_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let output = script(dir.path(), "echo 'Error: netavark: no' >&2; exit 126").output().unwrap();
         assert_eq!((output.status.code(), &*output.stderr), (Some(126), &b"Error: netavark: no\n"[..]));

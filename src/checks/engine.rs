@@ -13,7 +13,7 @@ use crate::stages::{docker, nerdctl, packages, podman};
 
 pub(super) static CHECKS: &[&Check] = &[&DOCKER, &NERDCTL, &STUB, &DOCKER_COMMAND];
 
-/// The stage that sets the provider up.
+/// The setup stage of the provider.
 pub(super) fn stage_of(provider: Provider) -> &'static Stage {
     match provider {
         Provider::Podman => &podman::STAGE,
@@ -23,14 +23,12 @@ pub(super) fn stage_of(provider: Provider) -> &'static Stage {
 }
 
 pub(crate) static DOCKER: Check =
-    check("docker", "the user's own Docker answers, and limits what kind limits", |c| {
-        engine(c, Provider::Docker)
-    })
-    .scope(&[Scope::Provider(&[Provider::Docker])])
-    .needs(const { &[&SYSTEMD] });
+    check("docker", "rootless Docker runs and supports resource limits", |c| engine(c, Provider::Docker))
+        .scope(&[Scope::Provider(&[Provider::Docker])])
+        .needs(const { &[&SYSTEMD] });
 
 pub(crate) static NERDCTL: Check =
-    check("nerdctl", "the user's own containerd answers, and limits what kind limits", |c| {
+    check("nerdctl", "rootless containerd runs and supports resource limits", |c| {
         engine(c, Provider::Nerdctl)
     })
     .scope(&[Scope::Provider(&[Provider::Nerdctl])])
@@ -39,9 +37,7 @@ pub(crate) static NERDCTL: Check =
 pub(crate) static DOCKER_COMMAND: Check =
     check("docker-command", "`kind load docker-image` finds docker", |c| {
         match ["/usr/bin/docker", "/usr/local/bin/docker"].iter().find(|path| c.system.exists(path)) {
-            Some(path) => {
-                Outcome::ok(format!("{path} is installed; whether it has the image is another question"))
-            }
+            Some(path) => Outcome::ok(format!("{path} is installed (its images were not checked)")),
             None => Outcome::limited("docker is not installed"),
         }
     });

@@ -1,4 +1,4 @@
-//! What pulling an image needs: podman's policy, and a proxy that a node reaches.
+//! Pulling images: podman's policy, and a proxy that nodes can reach.
 
 use serde_json::Value;
 
@@ -49,8 +49,8 @@ pub(crate) static POLICY: Check = check("policy", "podman has a policy for image
 .scope(&[Scope::Provider(&[Provider::Podman])])
 .needs(const { &[&PODMAN] });
 
-/// The command that brings the package's policy back. dpkg restores a configuration file that was deleted only if it is
-/// told to (dpkg(1), `--force-confmiss`).
+/// The command that restores the package's policy. dpkg restores a deleted configuration file only with
+/// `--force-confmiss` (dpkg(1)).
 fn restore_policy(c: &CheckContext<'_>) -> Fix {
     let Some(manager) = c.facts.packages.manager else {
         return "write `{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}` to ~/.config/containers/policy.json".into();
@@ -81,20 +81,20 @@ pub(crate) static PROXY: Check = check("proxy", "a node can reach the proxy", |c
             None => "no proxy is set".to_owned(),
         });
     };
-    let details = format!("{name} is {place}, which is the node itself in a node");
+    let details = format!("{name} is {place}, which inside a node is the node itself");
     let effect =
         "kind sets it in its nodes, so images cannot be pulled: \"proxyconnect tcp: connection refused\"";
-    let fix = format!("set {name} to an address of the proxy that containers reach, or unset it");
+    let fix = format!("set {name} to an address of the proxy that containers can reach, or unset it");
     if !c.facts.wsl.is_two() {
         return Outcome::warning(details, effect, fix);
     }
-    // With NAT WSL says so itself: "A localhost proxy configuration was detected but not mirrored into WSL".
+    // With NAT, WSL itself prints "A localhost proxy configuration was detected but not mirrored into WSL".
     Outcome::warning(details, effect, fix).then(
         "let a proxy in Windows listen on the address that `ip route show default` prints, or set `autoProxy=false` below [wsl2] in .wslconfig",
     )
 });
 
-/// The host and port of a proxy variable, which can hold a password: the shell's, or that of every login.
+/// The host and port of a proxy variable, without a password: from the shell, or from the environment of every login.
 fn proxy(c: &CheckContext<'_>, name: &str) -> Option<String> {
     let of_logins = || {
         let text = c.system.text("/etc/environment")?;

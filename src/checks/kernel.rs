@@ -1,4 +1,4 @@
-//! What a node needs of the kernel and its settings.
+//! The kernel features and settings that a node needs.
 
 use super::{Check, CheckContext, Outcome, check, wsl};
 use crate::compat::COMPAT;
@@ -58,7 +58,7 @@ pub(crate) static APPARMOR: Check = check("apparmor", "AppArmor allows the provi
             });
             ("podman", Some(other.unwrap_or_else(|| "/usr/bin/podman".to_owned())))
         }
-        // Its daemon's whole tree of processes begins with it.
+        // All processes of its daemon are its children.
         Provider::Docker | Provider::Nerdctl => {
             ("rootlesskit", c.facts.engines.rootlesskit.as_ref().map(ToString::to_string))
         }
@@ -66,19 +66,19 @@ pub(crate) static APPARMOR: Check = check("apparmor", "AppArmor allows the provi
     let Some(path) = path else {
         return Outcome::unknown(format!("{name} is 1, and {program} is not installed"));
     };
-    // The distribution's own podman and rootlesskit have a profile each, if the directory can be read at all.
+    // The distribution's own podman and rootlesskit have profiles, if the directory is readable at all.
     let is_packaged = c.facts.apparmor.allowed.is_empty() && path.starts_with("/usr/bin/");
     if is_packaged || c.facts.apparmor.allows(&path) {
         return Outcome::ok(format!("{name} is 1, and AppArmor has a profile for {path}"));
     }
     let details = format!("{name} is 1, and no profile allows {path} a user namespace");
-    let effect = format!("{program} gets no user namespace: \"permission denied\"");
+    let effect = format!("{program} cannot create a user namespace: \"permission denied\"");
     Outcome::error(details, effect, command(profile_command(&path)))
 });
 
 pub(crate) static SHARED_ROOT: Check = check("shared-root", "mounts of the host reach containers", |c| {
     let table = c.system.text("/proc/self/mountinfo").unwrap_or_default();
-    let effect = "podman warns, and mounts that are made later can be missing in containers";
+    let effect = "podman warns, and later mounts can be missing in containers";
     let fix = match Propagation::of_root(&table) {
         None => return Outcome::unknown("/proc/self/mountinfo does not show `/`"),
         Some(Propagation::Shared) => return Outcome::ok("`/` is a shared mount"),
@@ -91,7 +91,7 @@ pub(crate) static SHARED_ROOT: Check = check("shared-root", "mounts of the host 
 pub(crate) static OPEN_FILES_LIMIT: Check = check("open-files", "a process may open 64000 files", |c| {
     let limits = c.system.text("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|l| l.strip_prefix("Max open files"));
-    // Soft, then hard.
+    // The soft limit, then the hard limit.
     let Some(hard) = line.and_then(|l| l.split_ascii_whitespace().nth(1)) else {
         return Outcome::unknown("/proc/self/limits cannot be read");
     };
@@ -101,7 +101,7 @@ pub(crate) static OPEN_FILES_LIMIT: Check = check("open-files", "a process may o
     Outcome::prefer(is_enough, format!("the hard limit is {hard}"), effect, fix)
 });
 
-// kind gives it to every rootless node (providers/podman/provision.go).
+// kind passes it to every rootless node (providers/podman/provision.go).
 pub(super) static FUSE: Check = check("fuse", "/dev/fuse exists", |c| {
     Outcome::of(c.exists("/dev/fuse"), "a rootless node cannot be started", command("sudo modprobe fuse"))
 });
@@ -148,7 +148,7 @@ pub(crate) static KEYRINGS: Check = check("keys", "the user may own enough kerne
     if let Some([keys, bytes]) = &owned {
         let details =
             format!("{user} owns {} of {} keys and {} of {} bytes", keys.0, keys.1, bytes.0, bytes.1);
-        // A container's keyring takes one key, and its name some 30 bytes.
+        // The keyring of a container takes one key, and its name some 30 bytes.
         if keys.0 >= keys.1 || bytes.0 + 30 > bytes.1 {
             return Outcome::error(details, effect, fix());
         }
@@ -167,7 +167,7 @@ pub(crate) static KEYRINGS: Check = check("keys", "the user may own enough kerne
     }
 });
 
-/// The user's keys and their bytes, each with its limit, by `/proc/key-users` (keyrings(7)).
+/// The user's number of keys and their bytes, each with its limit, from `/proc/key-users` (keyrings(7)).
 fn owned_keys(c: &CheckContext<'_>) -> Option<[(u64, u64); 2]> {
     let table = c.system.text("/proc/key-users")?;
     let uid = format!("{}:", c.facts.user.uid);
@@ -188,13 +188,13 @@ pub(crate) static LOW_PORTS: Check = check("ports", "a user may open the ports o
     }
 });
 
-// kind does not need it; `kind export logs` lacks it without.
-static DMESG: Check = check("dmesg", "a user may read the kernel's messages", |c| {
+// kind does not need it; without it, `kind export logs` does not include it.
+static DMESG: Check = check("dmesg", "a user can read the kernel log", |c| {
     let name = "kernel.dmesg_restrict";
     match c.facts.kernel.settings.get(name) {
         None => Outcome::unknown(format!("{name} cannot be read")),
         Some(0) => Outcome::ok(format!("{name} is 0")),
-        Some(value) => Outcome::limited(format!("{name} is {value}: only root may read them"))
+        Some(value) => Outcome::limited(format!("{name} is {value}: only root can read it"))
             .then(setup_with([&limits::STAGE], "--dmesg yes")),
     }
 });

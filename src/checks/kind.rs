@@ -1,7 +1,8 @@
-//! What kind itself will say, before it is asked: in the shell as it is, and inside the wrapper.
+//! Predicts whether kind accepts the machine: in the present shell, and inside the wrapper.
 //!
-//! kind asks its provider once and decides by the answer alone (kind `pkg/cluster/internal/create/create.go`,
-//! `validateProvider`; `providers/podman/provider.go`, `info`). So the same is asked here, in the same places.
+//! kind queries its provider once and decides only by the answer (kind `pkg/cluster/internal/create/create.go`,
+//! `validateProvider`; `providers/podman/provider.go`, `info`). This check runs the same query in the same
+//! environment.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,42 +25,38 @@ use crate::version::Version;
 
 pub(super) static CHECKS: &[&Check] = &[&KIND, &IN_SHELL, &IN_WRAPPER];
 
-/// From where kind asks.
+/// The environment of kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunContext {
-    /// The shell as it is.
+    /// The present shell.
     Shell,
-    /// A scope of the user manager with everything delegated.
+    /// A delegated scope of the systemd user manager, with every controller.
     Wrapper,
 }
 
-/// What kind will say.
+/// The result of kind's validation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "says", rename_all = "kebab-case")]
 pub enum Prediction {
-    /// It goes on to make nodes.
+    /// It creates nodes.
     Accepts,
     /// "requires cgroup v2".
     RequiresV2,
     /// "requires setting systemd property Delegate=yes".
     RequiresDelegation {
-        /// The controllers that it misses.
+        /// The missing controllers.
         missing: Vec<String>,
-        /// The cgroup in which the first of them is missing.
+        /// The cgroup that lacks the first of them.
         at: String,
     },
     /// "failed to get podman info": the provider fails.
     NoInfo { provider: Provider, said: String },
-    /// "failed to detect any supported node provider", or the one that was chosen can not be run.
+    /// "failed to detect any supported node provider", or the chosen provider is not installed.
     NoProvider { provider: Provider },
-    /// It does not ask the provider that was chosen.
-    AnotherProvider {
-        name: &'static str,
-        /// Whom it should ask.
-        wanted: Provider,
-    },
-    /// systemd does not make the wrapper's scope.
+    /// It selects another provider than the chosen one.
+    AnotherProvider { name: &'static str, wanted: Provider },
+    /// systemd cannot create the scope of the wrapper.
     NoWrapper { said: String },
 }
 
@@ -76,11 +73,11 @@ impl fmt::Display for Prediction {
                 missing.join(", ")
             ),
             Self::NoInfo { provider, said } => {
-                write!(f, "kind fails: \"failed to get {provider} info\"; {provider} says: {said}")
+                write!(f, "kind fails: \"failed to get {provider} info\"; {provider} reports: {said}")
             }
             Self::NoProvider { provider } => write!(f, "{provider} is not installed, so kind cannot run"),
-            Self::AnotherProvider { name, wanted } => write!(f, "kind takes {name}, not {wanted}"),
-            Self::NoWrapper { said } => write!(f, "the wrapper's scope can not be made: {said}"),
+            Self::AnotherProvider { name, wanted } => write!(f, "kind uses {name}, not {wanted}"),
+            Self::NoWrapper { said } => write!(f, "the scope of the wrapper cannot be created: {said}"),
         }
     }
 }
@@ -98,7 +95,7 @@ pub fn predict(c: &CheckContext<'_>, run: RunContext) -> Prediction {
     }
     let info = match ask(c, run, provider) {
         Ok(info) => info,
-        // systemd-run's own words, before the provider was started.
+        // systemd-run's own message, before the provider was started.
         Err(said) if run == RunContext::Wrapper && said.starts_with("Failed to ") => {
             return Prediction::NoWrapper { said };
         }
@@ -113,14 +110,14 @@ pub fn predict(c: &CheckContext<'_>, run: RunContext) -> Prediction {
     }
 }
 
-/// Asks what kind asks, where kind asks it: of docker by the address that the wrapper gives, in the shell by its own.
+/// Runs kind's query in kind's environment: for docker at the wrapper's address, or in the shell at its own.
 pub(crate) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> Result<Value, String> {
     let mut words = vec![provider.name()];
     match provider {
         Provider::Podman => words.extend(["info", "--format", "json"]),
         Provider::Docker | Provider::Nerdctl => words.extend(INFO),
     }
-    // Where there is no user manager to ask, `kind-wsl kind` starts kind as it is.
+    // Without a systemd user manager, `kind-wsl kind` starts kind directly.
     let mut cmd = match run {
         RunContext::Wrapper if can_be_wrapped(c.system, &c.facts.user) => in_wrapper(words.iter().copied()),
         RunContext::Shell | RunContext::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
@@ -133,7 +130,7 @@ pub(crate) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> 
     match c.system.run_readonly(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => {
             let info: Value = serde_json::from_str(stdout.trim()).map_err(|e| format!("no JSON: {e}"))?;
-            // docker ends well without its daemon, and says so in here.
+            // docker exits with 0 even without its daemon, and reports the error in the output.
             match info.pointer("/ServerErrors/0").and_then(Value::as_str) {
                 Some(error) => Err(error.to_owned()),
                 None => Ok(info),
@@ -144,7 +141,7 @@ pub(crate) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> 
     }
 }
 
-/// kind's own rules, on docker's or nerdctl's answer.
+/// Applies kind's rules to the output of docker or nerdctl.
 fn judge_engine(c: &CheckContext<'_>, run: RunContext, info: &Info) -> Prediction {
     if !info.is_rootless {
         return Prediction::Accepts;
@@ -155,7 +152,7 @@ fn judge_engine(c: &CheckContext<'_>, run: RunContext, info: &Info) -> Predictio
     let missing: Vec<String> = info.missing.iter().map(|&name| name.to_owned()).collect();
     match missing.first() {
         None => Prediction::Accepts,
-        // The daemon's own cgroup counts, not the one of whoever asks; without a driver it has none.
+        // The cgroup of the daemon matters, not that of its client. Without a driver the daemon has none.
         Some(_) if info.cgroup_driver == "none" => Prediction::RequiresDelegation {
             missing,
             at: "the daemon, which has no cgroup driver".to_owned(),
@@ -164,7 +161,7 @@ fn judge_engine(c: &CheckContext<'_>, run: RunContext, info: &Info) -> Predictio
     }
 }
 
-/// kind's own rules, on podman's answer.
+/// Applies kind's rules to the output of podman.
 fn judge(c: &CheckContext<'_>, run: RunContext, info: &Value, version: &Version) -> Prediction {
     if info.pointer("/host/security/rootless").and_then(Value::as_bool) == Some(false) {
         // A rootful provider on v1 only gets a warning.
@@ -173,7 +170,7 @@ fn judge(c: &CheckContext<'_>, run: RunContext, info: &Value, version: &Version)
     if info.pointer("/host/cgroupVersion").and_then(Value::as_str) != Some("v2") {
         return Prediction::RequiresV2;
     }
-    // kind assumes the controllers that podman does not name.
+    // kind assumes controllers that podman does not list.
     if !COMPAT.podman.names_controllers.is_true_of(version) {
         return Prediction::Accepts;
     }
@@ -187,7 +184,7 @@ fn judge(c: &CheckContext<'_>, run: RunContext, info: &Value, version: &Version)
     }
 }
 
-/// The cgroup that does not have a controller: the uppermost one, since none below it can.
+/// The topmost cgroup without a controller: no cgroup below it can have the controller.
 fn where_missing(c: &CheckContext<'_>, run: RunContext, controller: &str) -> String {
     let cgroup = &c.facts.cgroup;
     let manager = cgroup.manager.iter();
@@ -196,13 +193,14 @@ fn where_missing(c: &CheckContext<'_>, run: RunContext, controller: &str) -> Str
         return level.path.clone();
     }
     match (run, &cgroup.manager) {
-        (_, None) => format!("user@{}.service, which does not run", c.facts.user.uid),
+        (_, None) => format!("user@{}.service, which is not running", c.facts.user.uid),
         (RunContext::Wrapper, Some(level)) => format!("the wrapper's scope below {}", level.path),
         (RunContext::Shell, _) => format!("this shell's own cgroup, /sys/fs/cgroup{}", cgroup.own),
     }
 }
 
-/// Whom kind asks: its order is docker, nerdctl, podman, by who answers `-v` (kind `pkg/internal/runtime/runtime.go`).
+/// The provider that kind selects: the first of docker, nerdctl and podman that answers `-v` (kind
+/// `pkg/internal/runtime/runtime.go`).
 fn detected(c: &CheckContext<'_>) -> Option<&'static str> {
     match c.system.env("KIND_EXPERIMENTAL_PROVIDER").as_deref() {
         Some("podman") => return Some("podman"),
@@ -214,7 +212,7 @@ fn detected(c: &CheckContext<'_>) -> Option<&'static str> {
     order.into_iter().find(|p| answers_as(c, *p)).map(Provider::name)
 }
 
-/// Whether it answers `-v` as kind expects it to.
+/// Whether its output for `-v` is the one that kind expects.
 fn answers_as(c: &CheckContext<'_>, provider: Provider) -> bool {
     let (begin, flag) = match provider {
         Provider::Podman => ("podman version", "--version"),
@@ -243,15 +241,15 @@ fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
     let (effect, fix) = match &prediction {
         Prediction::Accepts => return Outcome::ok(text),
         Prediction::AnotherProvider { wanted, .. } => {
-            let effect = format!("a plain `kind create cluster` does not use {wanted}");
+            let effect = format!("plain `kind create cluster` does not use {wanted}");
             let fix = format!(
                 "use `kind-wsl kind create cluster`, or run `export KIND_EXPERIMENTAL_PROVIDER={wanted}` first"
             );
             return Outcome::warning(text, effect, fix);
         }
-        // What the shell lacks, the wrapper gives.
+        // The wrapper provides what the shell lacks.
         _ if run == RunContext::Shell && predict(c, RunContext::Wrapper) == Prediction::Accepts => {
-            let effect = "a plain `kind create cluster` fails; inside the wrapper it works";
+            let effect = "plain `kind create cluster` fails; inside the wrapper it works";
             return Outcome::warning(text, effect, command("kind-wsl kind create cluster"));
         }
         Prediction::NoWrapper { .. } => (
@@ -265,7 +263,8 @@ fn predicted(c: &CheckContext<'_>, run: RunContext) -> Outcome {
         Prediction::RequiresDelegation { .. } => ("no cluster can be created", delegate(c.facts)),
         Prediction::NoInfo { provider, .. } => (
             "no cluster can be created",
-            format!("run `{provider} info` to see it; `kind-wsl explain` knows many of its messages").into(),
+            format!("run `{provider} info` to see the error; `kind-wsl explain` explains many messages")
+                .into(),
         ),
     };
     Outcome::error(text, effect, fix)
@@ -280,7 +279,7 @@ pub(crate) static KIND_VERSION: Check = check("kind-version", "kind is installed
     };
     let Some(version) = kind_version(c, path.as_str()) else {
         let details = format!("{path} does not report its version");
-        return Outcome::warning(details, "it may not be kind", format!("look at `{path} version`"));
+        return Outcome::warning(details, "it may not be kind", format!("check `{path} version`"));
     };
     Outcome::ok(format!("{path} is kind {version}"))
 });

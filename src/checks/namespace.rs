@@ -1,5 +1,5 @@
-//! Functions of the kernel that a container's network needs. Each is tried in user and network namespaces of its own,
-//! which end with the program that tried it.
+//! Kernel functions that the network of a container needs. Each is tried in separate user and network namespaces,
+//! which end with the trial program.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::stages::packages;
 use crate::version::Version;
 
 const ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
-/// A trial is a few system calls.
+/// A trial takes a few system calls.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a trial showed.
 enum Trial {
     Works,
-    /// The kernel's answer.
+    /// The kernel's error.
     Fails(String),
-    /// The function could not be tried.
+    /// The trial itself failed.
     Unknown(String),
 }
 
-/// Runs a program as the user, as root of a user namespace, in a network of its own. It fails if it says one of these
-/// words; anything else, such as a namespace that `AppArmor` forbids, is no answer.
+/// Runs a program as the user, as root of a user namespace and in a separate network namespace. The trial fails if
+/// the output contains one of these words. Any other error is inconclusive, such as a user namespace that `AppArmor`
+/// denies.
 fn attempt(c: &CheckContext<'_>, words: &[&str], failures: &[&str]) -> Trial {
     let words = ["--map-root-user", "--net", "--"].iter().chain(words).copied();
     let cmd = Cmd::new("unshare", words).as_user(&c.facts.user).timeout(TIMEOUT);
@@ -47,7 +47,8 @@ fn attempt(c: &CheckContext<'_>, words: &[&str], failures: &[&str]) -> Trial {
     }
 }
 
-/// Whether the kernel has a module, by its own lists (modules.builtin, modules.dep); `None` if it has no complete list.
+/// Whether the kernel has a module, according to its lists (modules.builtin, modules.dep); `None` if the lists are
+/// incomplete.
 pub(super) fn has_module(c: &CheckContext<'_>, name: &str) -> Option<bool> {
     if c.system.exists(&format!("/sys/module/{name}")) {
         return Some(true);
@@ -62,7 +63,7 @@ pub(super) fn has_module(c: &CheckContext<'_>, name: &str) -> Option<bool> {
     (built_in.is_some() && loadable.is_some()).then_some(false)
 }
 
-/// The outcome of a trial; if there was none, that of the kernel's lists of modules.
+/// The outcome of a trial; if it was inconclusive, that of the kernel's lists of modules.
 fn judge(c: &CheckContext<'_>, trial: Trial, what: &str, module: &str, effect: &str, fix: Fix) -> Outcome {
     let kernel = &c.facts.kernel.release;
     match trial {
@@ -71,12 +72,12 @@ fn judge(c: &CheckContext<'_>, trial: Trial, what: &str, module: &str, effect: &
         Trial::Unknown(why) => match has_module(c, module) {
             Some(true) => Outcome::ok(format!("the kernel {kernel} has {module}")),
             Some(false) => Outcome::error(format!("the kernel {kernel} has no {module}"), effect, fix),
-            None => Outcome::unknown(format!("{what} could not be tried: {why}")),
+            None => Outcome::unknown(format!("{what} could not be tested: {why}")),
         },
     }
 }
 
-/// How this machine gets a kernel that has a module.
+/// The fix that provides a kernel with a module.
 fn kernel_with(c: &CheckContext<'_>, module: &str) -> Fix {
     if !c.facts.wsl.is_two() {
         return command(format!("sudo modprobe {module}"));
@@ -87,7 +88,8 @@ fn kernel_with(c: &CheckContext<'_>, module: &str) -> Fix {
     "remove `kernel=` and `kernelModules=` below [wsl2] in .wslconfig, or build that kernel with the option; then run `wsl.exe --shutdown` in Windows".into()
 }
 
-/// What netavark adds for a container with a published port (netavark `src/firewall/nft.rs`), in nft's words.
+/// The rules that netavark adds for a container with a published port (netavark `src/firewall/nft.rs`), in nft's
+/// syntax.
 const RULES: &str = "add table inet kind_wsl; \
      add chain inet kind_wsl prerouting { type nat hook prerouting priority -100 ; }; \
      add chain inet kind_wsl postrouting { type nat hook postrouting priority 100 ; }; \
@@ -96,7 +98,7 @@ const RULES: &str = "add table inet kind_wsl; \
      add rule inet kind_wsl forward ct state established,related accept; \
      add rule inet kind_wsl postrouting meta mark 0x2000 masquerade";
 
-/// The firewall driver that netavark will use: the configured one, or the one that it was built with.
+/// The firewall driver of netavark: the configured one, or its built-in default.
 fn firewall(c: &CheckContext<'_>, podman: &Version) -> String {
     if COMPAT.podman.no_iptables.is_true_of(podman) {
         return "nftables".to_owned();
@@ -136,7 +138,7 @@ pub(crate) static NFT: Check = check("nft", "the kernel accepts netavark's nftab
             && is_wsl_kernel_without_fib(c)
         {
             let since = COMPAT.kernel.fib_in_wsl.since();
-            trial = Trial::Fails(format!("WSL's kernel has `fib` rules from {since} on"));
+            trial = Trial::Fails(format!("WSL's kernel supports `fib` rules from {since} on"));
         }
         let fix = kernel_with(c, "nft_fib_inet");
         let outcome = judge(c, trial, "netavark's rule `fib daddr type local`", "nft_fib_inet", effect, fix);

@@ -1,4 +1,4 @@
-//! The network of a node: the programs that podman needs for it, iptables, IPv6 and name resolution.
+//! The network of a node: podman's helper programs, iptables, IPv6 and name resolution.
 
 use super::container::CONTAINER;
 use super::namespace::{BRIDGE_DEVICE, NFT, TUN, uses_nftables};
@@ -19,14 +19,14 @@ const PODMAN_ONLY: &[Scope] = &[Scope::Provider(&[Provider::Podman])];
 
 pub(crate) static NETWORK: Check = all(
     "network",
-    "podman's network has its programs",
+    "podman's network programs are installed",
     const { &[&ROOTLESS_NETWORK, &BRIDGE, &CNI_VERSION] },
 )
 .scope(PODMAN_ONLY)
 .needs(const { &[&PODMAN] });
 
-/// Where podman looks for its helpers (containers-common `pkg/config/config_linux.go`, `defaultHelperBinariesDir`), and
-/// the path.
+/// The directories in which podman finds its helpers (containers-common `pkg/config/config_linux.go`,
+/// `defaultHelperBinariesDir`), and PATH.
 const HELPERS: [&str; 7] = [
     "/usr/local/libexec/podman",
     "/usr/local/lib/podman",
@@ -37,7 +37,6 @@ const HELPERS: [&str; 7] = [
     "/usr/sbin",
 ];
 
-/// The path of one of podman's helpers.
 pub(super) fn helper(c: &CheckContext<'_>, name: &str) -> Option<String> {
     HELPERS.iter().map(|dir| format!("{dir}/{name}")).find(|path| c.system.exists(path))
 }
@@ -48,14 +47,15 @@ fn installed(c: &CheckContext<'_>, dirs: &[&str], name: &str) -> Option<String> 
     Some(format!("{path} is installed"))
 }
 
-pub(crate) static ROOTLESS_NETWORK: Check = check("rootless-network", "a container has a way out", |c| {
-    let is_old = super::podman::version(c).is_some_and(|v| !COMPAT.podman.pasta.is_true_of(&v));
-    let name = if is_old { "slirp4netns" } else { "pasta" };
-    let seen = installed(c, &HELPERS, name).ok_or_else(|| format!("{name} is not installed"));
-    let effect = format!("containers have no network: \"could not find {name}\"");
-    Outcome::of(seen, effect, setup([&packages::STAGE]))
-})
-.scope(PODMAN_ONLY);
+pub(crate) static ROOTLESS_NETWORK: Check =
+    check("rootless-network", "a container can reach the network", |c| {
+        let is_old = super::podman::version(c).is_some_and(|v| !COMPAT.podman.pasta.is_true_of(&v));
+        let name = if is_old { "slirp4netns" } else { "pasta" };
+        let seen = installed(c, &HELPERS, name).ok_or_else(|| format!("{name} is not installed"));
+        let effect = format!("containers have no network: \"could not find {name}\"");
+        Outcome::of(seen, effect, setup([&packages::STAGE]))
+    })
+    .scope(PODMAN_ONLY);
 
 pub(crate) static BRIDGE: Check = check("bridge-network", "podman can create a bridge network", |c| {
     let dirs =
@@ -63,7 +63,7 @@ pub(crate) static BRIDGE: Check = check("bridge-network", "podman can create a b
     let effect = "podman cannot create the network `kind`";
     let found = installed(c, &HELPERS, "netavark");
     if COMPAT.podman.no_cni.is_known_of(super::podman::version(c).as_ref()) {
-        let missing = || "netavark is not installed, and this podman has no CNI".to_owned();
+        let missing = || "netavark is not installed, and this podman does not support CNI".to_owned();
         return Outcome::of(found.ok_or_else(missing), effect, setup([&packages::STAGE]));
     }
     let found = found.or_else(|| installed(c, &dirs, "bridge"));
@@ -97,7 +97,7 @@ pub(crate) static IPTABLES_AND_MODULES: Check =
 
 const NO_NETWORK: &str = "a node's network cannot be set up";
 
-/// The program, and what it says of itself: `iptables v1.8.9 (nf_tables)`.
+/// The path of iptables and its version: `iptables v1.8.9 (nf_tables)`.
 fn iptables(c: &CheckContext<'_>) -> Option<(&'static str, String)> {
     let paths = ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"];
     let path = paths.into_iter().find(|path| c.system.exists(path))?;
@@ -118,10 +118,10 @@ pub(crate) static IPTABLES_MODULES: Check = check("iptables-modules", "its modul
     let loadable = c.facts.kernel.modules_that_are(Module::Loadable);
     let missing = c.facts.kernel.modules_that_are(Module::Missing);
     if !loadable.is_empty() {
-        let details = format!("{} could be loaded, and are not", loadable.join(", "));
+        let details = format!("{} are not loaded, but available", loadable.join(", "));
         return Outcome::warning(
             details,
-            "a rootless node may not load them itself",
+            "a rootless node cannot load them itself",
             setup([&modules::STAGE]),
         );
     }
@@ -144,13 +144,13 @@ pub(crate) static IPV6: Check = check("ipv6", "the kernel has IPv6", |c| {
     let names = ["net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6"];
     let has = c.system.exists("/proc/net/if_inet6") || c.setting(names[0]).is_some();
     if !has || cmdline::has(&c.facts.kernel.cmdline, "ipv6.disable=1") {
-        // kind itself tries again without (providers/podman/network.go).
+        // kind itself retries without IPv6 (providers/podman/network.go).
         let effect = "kind creates its network without IPv6";
         let fix = "nothing has to be done for kind; if pods need IPv6, remove `ipv6.disable=1` from the kernel command line";
         return Outcome::warning("the kernel has no IPv6", effect, fix);
     }
     let Some(name) = names.into_iter().find(|name| c.setting(name) == Some(1)) else {
-        return Outcome::ok("the kernel has IPv6, and no setting disables it");
+        return Outcome::ok("the kernel has IPv6, and it is not disabled");
     };
     let effect = "kind's network has an IPv6 subnet, and netavark can fail: \"failed to set ip address … Permission denied\"";
     Outcome::warning(format!("{name} is 1"), effect, command(format!("sudo sysctl -w {name}=0")))
@@ -160,7 +160,8 @@ pub(crate) static RESOLV: Check =
     all("resolv", "/etc/resolv.conf names a server", const { &[&RESOLV_FILE, &RESOLV_SERVER] });
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-const NO_REGISTRY: &str = "a node finds no registry: \"could not resolve host\", or podman cannot mount it";
+const NO_REGISTRY: &str =
+    "a node cannot reach a registry: \"could not resolve host\", or podman cannot mount it";
 
 pub(crate) static RESOLV_FILE: Check = check("resolv-file", "/etc/resolv.conf leads to a file", |c| {
     let fix = "`ls -l /etc/resolv.conf` shows where it leads; on WSL remove it and run `wsl.exe --shutdown` in Windows: WSL writes it again";
@@ -170,7 +171,7 @@ pub(crate) static RESOLV_FILE: Check = check("resolv-file", "/etc/resolv.conf le
 });
 
 static RESOLV_SERVER: Check = check("resolv-server", "/etc/resolv.conf has a server", |c| {
-    let fix = "look at `cat /etc/resolv.conf`; WSL writes it when it starts unless `[network] generateResolvConf=false` is in /etc/wsl.conf";
+    let fix = "check `cat /etc/resolv.conf`; WSL writes it at its start unless `[network] generateResolvConf=false` is in /etc/wsl.conf";
     let text = c.system.text(RESOLV_CONF).unwrap_or_default();
     let has = text.lines().any(|line| line.trim_start().starts_with("nameserver"));
     let details = format!("{RESOLV_CONF} names {} server", if has { "a" } else { "no" });

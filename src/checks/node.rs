@@ -1,4 +1,4 @@
-//! The nodes of clusters: whether they run, and whether they have what kind's entrypoint needs.
+//! The nodes of clusters: whether they run and meet the requirements of kind's entrypoint.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
 
 pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &API, &CONDITIONS];
 
-/// The nodes that the provider lists, or why there are none.
+/// The nodes that the provider lists, or the outcome if no node exists.
 fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
     let provider = c.answers.provider();
     let storage = match provider {
@@ -23,7 +23,7 @@ fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
     };
     let storage = c.facts.user.home.join(".local/share").join(storage);
     if !c.system.exists(storage.as_str()) {
-        return Err(Outcome::skipped(format!("{provider} has created nothing yet")));
+        return Err(Outcome::skipped("no cluster exists"));
     }
     match node::list(c.system, &c.facts.user, provider) {
         Ok(nodes) if nodes.is_empty() => Err(Outcome::skipped("no cluster exists")),
@@ -39,7 +39,7 @@ pub(crate) static CLUSTERS: Check = check("clusters", "the nodes of clusters run
     };
     let stopped: Vec<&str> = nodes.iter().filter(|n| !n.is_running()).map(|n| n.name.as_str()).collect();
     if stopped.is_empty() {
-        return Outcome::ok(format!("{} of {} nodes run", nodes.len(), nodes.len()));
+        return Outcome::ok(format!("{} of {} nodes are running", nodes.len(), nodes.len()));
     }
     let (provider, names) = (c.answers.provider(), stopped.join(" "));
     let fix = format!(
@@ -48,7 +48,7 @@ pub(crate) static CLUSTERS: Check = check("clusters", "the nodes of clusters run
     Outcome::error(format!("stopped: {}", stopped.join(", ")), "kubectl cannot connect to the cluster", fix)
 });
 
-// A node that runs is no cluster that works: its API server answers `/readyz` if all of it does.
+// A running node is not enough: the API server answers `/readyz` only if all its parts work.
 static API: Check = check("api", "the API servers of clusters answer", |c| {
     let nodes = match nodes(c) {
         Ok(nodes) => nodes,
@@ -66,13 +66,13 @@ static API: Check = check("api", "the API servers of clusters answer", |c| {
         answered.push(&node.cluster);
     }
     if answered.is_empty() {
-        return Outcome::skipped("no control plane runs");
+        return Outcome::skipped("no control plane is running");
     }
     Outcome::ok(format!("ready: {}", answered.join(", ")))
 })
 .needs(const { &[&CLUSTERS] });
 
-/// Asks the API server of a cluster, in its node, and then for system pods that do not stay up.
+/// Queries the API server of a cluster, in its node, and then system pods that keep restarting.
 fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
     let (provider, name) = (c.answers.provider(), &node.name);
     let list = format!("`{provider} exec {name} crictl ps --all`");
@@ -82,7 +82,8 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
         Ok(output) => {
             let said = output.complaint().unwrap_or("nothing");
             let details = format!("the API server of cluster {} is not ready: {said}", node.cluster);
-            let fix = format!("look which container of {name} stops with {list}, and why with {logs}");
+            let fix =
+                format!("find the container of {name} that stops with {list}, then the reason with {logs}");
             return Outcome::error(
                 details,
                 "kubectl cannot connect to the cluster, or its requests fail",
@@ -96,7 +97,7 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
     let pods = pods.unwrap_or_default();
     let failing = restarting(&pods);
     let effect = "pods have no network or no names, or are not scheduled";
-    let fix = format!("look at why they stop: {list}, then {logs}");
+    let fix = format!("find the reason: {list}, then {logs}");
     let details = if failing.is_empty() {
         format!("the API server of cluster {} is ready", node.cluster)
     } else {
@@ -105,12 +106,12 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
     Outcome::require(failing.is_empty(), details, effect, fix)
 }
 
-/// `kubectl get`, in the node and as its administrator.
+/// Runs `kubectl get` in the node, as its administrator.
 fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, HostError> {
     let provider = c.answers.provider();
     let get = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout=5s", "get"];
     let words = [provider.name(), "exec", &node.name].into_iter().chain(get).chain(what.iter().copied());
-    // With the cgroupfs manager podman can enter a container only from a delegated cgroup.
+    // With the cgroupfs manager, podman can enter a container only from a delegated cgroup.
     let mut cmd = if can_be_wrapped(c.system, &c.facts.user) {
         in_wrapper(words)
     } else {
@@ -122,7 +123,7 @@ fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, H
     c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(Duration::from_secs(10)))
 }
 
-/// The pods of a list with a container that waits for its next start, or was restarted often and is not ready.
+/// The pods of a list with a container that waits for a restart, or that restarted often and is not ready.
 fn restarting(pods: &Value) -> Vec<&str> {
     let fails = |container: &Value| {
         let waits = container.pointer("/state/waiting/reason").and_then(Value::as_str);
@@ -138,45 +139,48 @@ fn restarting(pods: &Value) -> Vec<&str> {
     failing.filter_map(|pod| pod.pointer("/metadata/name")?.as_str()).collect()
 }
 
-pub(super) static CONDITIONS: Check = check("node", "the nodes have what kind's entrypoint needs", |c| {
-    let nodes = match nodes(c) {
-        Ok(nodes) => nodes,
-        Err(outcome) => return outcome,
-    };
-    let seen = Inspection::new(c.system, &c.facts.user, Ok(nodes));
-    let running = || seen.nodes().iter().filter(|node| node.at.is_some());
-    let names: Vec<&str> = running().map(|node| node.name.as_str()).collect();
-    if names.is_empty() {
-        return Outcome::skipped("no node runs in a cgroup that can be seen");
-    }
-    let faults: Vec<(&Node, &Condition)> =
-        running().flat_map(|node| node.faults().map(move |fault| (node, fault))).collect();
-    let Some((node, first)) =
-        faults.iter().find(|(_, fault)| fault.requirement.is_fatal()).or(faults.first())
-    else {
-        return Outcome::ok(format!("{}: {}", names.join(", "), held(running())));
-    };
-    let others = match faults.len() - 1 {
-        0 => String::new(),
-        others => format!("; {others} more, which `kind-wsl inspect` shows"),
-    };
-    let details = format!("{}: {}{others}", node.name, first.evidence);
-    let effect = first.requirement.effect();
-    match first.requirement {
-        // A node keeps what was delegated when it was created.
-        Requirement::Controllers => Outcome::error(details, effect, delegate(c.facts)).then(AGAIN),
-        Requirement::RootEmpty => Outcome::error(details, effect, command("kind-wsl inspect --processes")),
-        Requirement::OpenFiles | Requirement::Fuse | Requirement::Modules => {
-            Outcome::warning(details, effect, command("kind-wsl inspect"))
+pub(super) static CONDITIONS: Check =
+    check("node", "the nodes meet the requirements of kind's entrypoint", |c| {
+        let nodes = match nodes(c) {
+            Ok(nodes) => nodes,
+            Err(outcome) => return outcome,
+        };
+        let seen = Inspection::new(c.system, &c.facts.user, Ok(nodes));
+        let running = || seen.nodes().iter().filter(|node| node.at.is_some());
+        let names: Vec<&str> = running().map(|node| node.name.as_str()).collect();
+        if names.is_empty() {
+            return Outcome::skipped("no node runs in a visible cgroup");
         }
-    }
-});
+        let faults: Vec<(&Node, &Condition)> =
+            running().flat_map(|node| node.faults().map(move |fault| (node, fault))).collect();
+        let Some((node, first)) =
+            faults.iter().find(|(_, fault)| fault.requirement.is_fatal()).or(faults.first())
+        else {
+            return Outcome::ok(format!("{}: {}", names.join(", "), held(running())));
+        };
+        let others = match faults.len() - 1 {
+            0 => String::new(),
+            others => format!("; {others} more, which `kind-wsl inspect` shows"),
+        };
+        let details = format!("{}: {}{others}", node.name, first.evidence);
+        let effect = first.requirement.effect();
+        match first.requirement {
+            // A node keeps the delegation from its creation.
+            Requirement::Controllers => Outcome::error(details, effect, delegate(c.facts)).then(AGAIN),
+            Requirement::RootEmpty => {
+                Outcome::error(details, effect, command("kind-wsl inspect --processes"))
+            }
+            Requirement::OpenFiles | Requirement::Fuse | Requirement::Modules => {
+                Outcome::warning(details, effect, command("kind-wsl inspect"))
+            }
+        }
+    });
 
-/// What gives a cluster what is delegated now.
+/// The fix that gives a cluster the present delegation.
 const AGAIN: &str =
     "create the cluster again: `kind-wsl kind delete cluster`, then `kind-wsl kind create cluster`";
 
-/// The conditions that hold in the first of the nodes, by name.
+/// The requirements that the first of the nodes meets, by name.
 fn held<'n>(mut nodes: impl Iterator<Item = &'n Node>) -> String {
     let conditions = nodes.next().map_or(&[][..], |node| &node.conditions);
     conditions

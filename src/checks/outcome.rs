@@ -1,39 +1,38 @@
-//! What a check finds.
+//! The result of a check.
 
 use serde::Serialize;
 
 use crate::fix::Fix;
 
-/// The result of a check. In JSON it keeps the names that it always had.
+/// The status of a check. JSON keeps its original names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Status {
     #[serde(rename = "ok")]
     Ok,
-    /// It holds for kind; something that few need does not work.
+    /// kind works; a feature that few users need does not.
     #[serde(rename = "ok")]
     Limited,
-    /// kind works, or may, but not well.
+    /// kind works, or may work, but not well.
     #[serde(rename = "doubtful")]
     Warning,
-    /// kind will fail, or the cluster will.
+    /// kind or the cluster will fail.
     #[serde(rename = "wrong")]
     Error,
     /// The check is for other machines, or something that it needs failed.
     #[serde(rename = "not-here")]
     Skipped,
-    /// It cannot be seen.
+    /// It cannot be determined.
     #[serde(rename = "unknown")]
     Unknown,
 }
 
-/// What a check found.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub status: Status,
     pub details: String,
-    /// What that means for kind; empty unless the check failed.
+    /// The consequence for kind; empty unless the check failed.
     pub effect: String,
-    /// What to do, in this order.
+    /// The fixes, in order.
     pub fix: Vec<Fix>,
     /// The check that failed, if this one is skipped because of it.
     pub blocked_by: Option<&'static str>,
@@ -92,20 +91,20 @@ impl Outcome {
         Self::require(holds, details, effect, fix).warned()
     }
 
-    /// An error with what was seen instead, unless the condition holds.
+    /// An error with the observed state, unless the condition holds.
     pub(super) fn of(seen: Result<String, String>, effect: impl Into<String>, fix: impl Into<Fix>) -> Self {
         let holds = seen.is_ok();
         let (Ok(details) | Err(details)) = seen;
         Self::require(holds, details, effect, fix)
     }
 
-    /// The same, as a warning if it is an error.
+    /// Turns an error into a warning.
     pub(super) fn warned(self) -> Self {
         let status = if self.status == Status::Error { Status::Warning } else { self.status };
         Self { status, ..self }
     }
 
-    /// With one more thing to do, unless there is nothing to do.
+    /// Adds a fix, unless the check passed.
     pub(super) fn then(mut self, fix: impl Into<Fix>) -> Self {
         if self.status != Status::Ok {
             self.fix.push(fix.into());

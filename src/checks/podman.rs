@@ -1,4 +1,4 @@
-//! podman: its version, its configuration, its crun, and what it reports where kind asks it.
+//! podman: its version, its configuration, its crun, and its report in kind's environment.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ const fn of_podman(id: &'static str, title: &'static str, run: Run) -> Check {
     check(id, title, run).scope(ONLY)
 }
 
-/// What podman itself reports: asked as kind asks it, so it needs the systemd user manager.
+/// A check of podman's own report. It runs as kind runs it, so it needs the systemd user manager.
 const fn reported(id: &'static str, title: &'static str, run: Run) -> Check {
     of_podman(id, title, run).needs(const { &[&PODMAN, &SYSTEMD] }).cost(Cost::Probe)
 }
@@ -57,15 +57,15 @@ pub(crate) static PODMAN: Check = of_podman("podman", "podman is installed and n
     Outcome::require(minimum.is_true_of(&version), format!("podman {version}"), effect, fix)
 });
 
-/// The version of the podman that runs, which need not be that of the package.
+/// The version of the running podman, which can differ from that of the package.
 pub(super) fn version(c: &CheckContext<'_>) -> Option<Version> {
-    // It prints this before it opens its storage.
+    // podman prints this before it opens its storage.
     let said = c.system.stdout_if_ok(&Cmd::parse("podman --version").as_user(&c.facts.user));
     let reported = said.as_deref().and_then(|said| said.strip_prefix("podman version ")?.trim().parse().ok());
     reported.or_else(|| c.facts.packages.version("podman"))
 }
 
-/// Judges the version of the podman that runs.
+/// Checks the version of the running podman.
 pub(super) fn with_version(c: &CheckContext<'_>, judge: impl FnOnce(&Version) -> Outcome) -> Outcome {
     let unknown = || Outcome::unknown("podman is not installed, or does not report its version");
     version(c).map_or_else(unknown, |version| judge(&version))
@@ -85,21 +85,21 @@ pub(super) static CONF: Check =
             return Outcome::error(refused.to_string(), effect, refused.hint());
         }
         let Some(file) = c.facts.containers.read().into_iter().find(|f| !f.ignored.is_empty()) else {
-            return Outcome::ok("no key stands outside its table");
+            return Outcome::ok("every key is in a table");
         };
-        let details = format!("{} of {} stand outside any table", file.ignored.join(", "), file.path);
+        let details = format!("{} of {} are outside any table", file.ignored.join(", "), file.path);
         let fix = format!("put them below [containers] or [engine] in {}", file.path);
         Outcome::warning(details, "podman ignores them silently", fix)
     });
 
-/// Judges `podman info`, asked as kind asks it.
+/// Checks `podman info`, run as kind runs it.
 fn with_info(c: &CheckContext<'_>, judge: impl FnOnce(&Value) -> Outcome) -> Outcome {
     match ask(c, RunContext::Wrapper, Provider::Podman) {
         Ok(info) => judge(&info),
         Err(said) => {
             let user = &c.facts.user.name;
             let fix = format!(
-                "run `podman info` as {user} to see it; `kind-wsl explain` knows many of its messages"
+                "run `podman info` as {user} to see the error; `kind-wsl explain` explains many messages"
             );
             let effect = "kind fails: \"failed to get podman info\"";
             Outcome::error(format!("podman info failed: {said}"), effect, fix)
@@ -111,7 +111,7 @@ fn text<'v>(info: &'v Value, pointer: &str) -> &'v str {
     info.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What to do about a setting: change the file that sets it, or let the stage set it.
+/// The fix for a setting: change the file that sets it, or run the stage that sets it.
 fn set_by(c: &CheckContext<'_>, key: &str, stage: &'static Stage) -> Fix {
     let Some(winner) = c.facts.containers.winner(key) else { return setup([stage]) };
     format!("change {key} in {winner}, which is read last and sets it to {}", winner.setting.value).into()
@@ -123,11 +123,11 @@ pub(super) static CONTROLLERS: Check =
             let version = text(info, "/host/cgroupVersion");
             if version != "v2" {
                 let effect = "kind refuses: it needs cgroup v2";
-                return Outcome::error(format!("podman sees cgroup {version}"), effect, to_v2());
+                return Outcome::error(format!("podman reports cgroup {version}"), effect, to_v2());
             }
             let Some(names) = info.pointer("/host/cgroupControllers").and_then(Value::as_array) else {
-                // Before 4.0 podman does not list them, and kind assumes them.
-                return Outcome::ok("cgroup v2; this podman does not name its controllers");
+                // Before 4.0, podman does not list them, and kind assumes them.
+                return Outcome::ok("cgroup v2; this podman does not list its controllers");
             };
             let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
             let missing: Vec<&str> = ESSENTIAL.into_iter().filter(|name| !names.contains(name)).collect();
@@ -149,13 +149,14 @@ pub(super) static LOGS: Check = reported("logs-reported", "podman logs and event
         let (events, driver) = (text(info, "/host/eventLogger"), text(info, "/host/logDriver"));
         // podman reports its log driver from 4.0 on.
         let are_files = events == "file" && (driver == "k8s-file" || driver.is_empty());
-        let effect = "kind waits for a line of the node's log that does not come: \"could not find a log line that matches\"";
+        let effect =
+            "kind waits in vain for a line of the node's log: \"could not find a log line that matches\"";
         let details = format!("log driver `{driver}`, events logger `{events}`");
         Outcome::require(are_files, details, effect, set_by(c, "containers.log_driver", &podman::STAGE))
     })
 });
 
-// What the files say, where `logs` asks podman.
+// Checks the files; `logs` checks podman's report.
 pub(crate) static LOG_DRIVER: Check =
     of_podman("log-driver", "a file sets podman's log driver to k8s-file", |c| {
         let key = "containers.log_driver";
@@ -165,7 +166,7 @@ pub(crate) static LOG_DRIVER: Check =
                 (value == "k8s-file", format!("{winner} sets {key} to {value}"))
             }
             None if c.facts.systemd.is_running() => {
-                (false, format!("no file sets {key}, so podman takes journald if it can"))
+                (false, format!("no file sets {key}, so podman uses journald if it can"))
             }
             None => return Outcome::unknown(format!("no file sets {key}")),
         };
@@ -180,7 +181,7 @@ pub(super) static CGROUP_MANAGER: Check =
             if manager == wanted {
                 return Outcome::ok(format!("cgroup manager {manager}"));
             }
-            let effect = "a container can be created where its limits are not kept";
+            let effect = "resource limits may not be enforced";
             let details = format!("cgroup manager `{manager}`, not `{wanted}`");
             Outcome::error(details, effect, set_by(c, "engine.cgroup_manager", &podman::STAGE))
         })
@@ -211,7 +212,7 @@ pub(crate) static CRUN: Check = reported("crun-reported", "podman runs a crun th
     })
 });
 
-/// Judges the crun that podman will run, as far as files tell: whether it is right, and what else decides.
+/// Checks the crun that podman will run, according to the files.
 fn with_crun(
     c: &CheckContext<'_>,
     effect: &str,
@@ -251,7 +252,7 @@ pub(crate) static CRUN_0: Check = of_podman("crun-0", "crun is not older than 1.
     })
 });
 
-/// A release with known faults. It works for most, so the fault is a warning.
+/// A release with known faults. It works for most users, so the status is a warning.
 fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool) -> Outcome {
     let fix = setup_with([&crun::STAGE], "--crun-version recommended");
     let effect = "containers or terminals can fail: this release has known faults";
@@ -259,7 +260,7 @@ fn without_fault(c: &CheckContext<'_>, is_faulty: impl FnOnce(&Version) -> bool)
     with_crun(c, effect, fix, |crun| (!is_faulty(crun), format!(", on kernel {kernel}"))).warned()
 }
 
-pub(crate) static CRUN_OPENAT2: Check = of_podman("crun-openat2", "crun can do without openat2", |c| {
+pub(crate) static CRUN_OPENAT2: Check = of_podman("crun-openat2", "crun works without openat2", |c| {
     let has_openat2 = COMPAT.kernel.openat2.is_known_of(c.facts.kernel.version().as_ref());
     without_fault(c, |version| !has_openat2 && COMPAT.crun.needs_openat2.is_true_of(version))
 });
@@ -279,13 +280,13 @@ pub(crate) static STORAGE: Check = reported("storage", "podman stores layers wit
     })
 });
 
-/// How to change from vfs to overlay without deleting anything.
+/// Changes from vfs to overlay without deleting anything.
 fn to_overlay(c: &CheckContext<'_>) -> String {
     let set_by = c.facts.containers.storage_conf.set_by("vfs");
     let first = set_by.map_or_else(String::new, |file| format!("remove `driver = \"vfs\"` from {file}, "));
     let place = "~/.local/share/containers/storage";
     format!(
-        "nothing has to be done; to change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \
+        "no action is required. To change to overlay, {first}stop every container, run `mv {place} {place}.vfs` (podman no longer \
          sees the images, containers and volumes in it) and then `{}`",
         setup_line(&[&podman::STAGE, &verify::STAGE], "")
     )
@@ -303,7 +304,8 @@ static DATABASE: Check = reported("database", "podman 6 can read podman's databa
     })
 });
 
-/// File systems on which podman's storage does not work (kind's rootless page, "Restrictions"; podman's own notes).
+/// File systems that podman's storage does not support (kind's rootless page, "Restrictions"; podman's
+/// documentation).
 const UNFIT: [&str; 5] = ["nfs", "nfs4", "9p", "drvfs", "cifs"];
 
 static STORAGE_PLACE: Check = of_podman(
@@ -312,7 +314,7 @@ static STORAGE_PLACE: Check = of_podman(
     |c| {
         let home = c.facts.user.home.as_path();
         let table = c.system.text("/proc/mounts").unwrap_or_default();
-        // The mount that is deepest above the home, the last one counting.
+        // The deepest mount above the home directory; of several, the last one.
         let mounts = table.lines().filter_map(|l| {
             let mut fields = l.split_ascii_whitespace().skip(1);
             Some((decode(fields.next()?), fields.next()?))
@@ -332,7 +334,7 @@ static STORAGE_PLACE: Check = of_podman(
     },
 );
 
-// The limit of the nodes that run; if none does, the one that podman will set.
+// The limit of the running nodes; without a running node, the limit that podman will set.
 pub(crate) static PIDS: Check = of_podman("pids", "a node may have many processes", |c| {
     let by_files = stages::pids_limit(&c.facts.containers);
     let fix = match by_files {

@@ -1,4 +1,4 @@
-//! The user: their systemd user manager, runtime directory, controllers and subordinate IDs.
+//! The user: the systemd user manager, runtime directory, controllers and subordinate IDs.
 
 use camino::Utf8Path;
 
@@ -17,7 +17,7 @@ use crate::stages::{controllers, packages, restart, subids, systemd};
 pub(super) static CHECKS: &[&Check] =
     &[&USER, &MANAGER, &RUNTIME, &RUN_IN_TMP, &ALL_CONTROLLERS, &SHELL, &LOCAL_BIN, &MAPPING];
 
-/// A check of the user's session, which root has none of.
+/// A check of the user's session; it does not apply to root.
 const fn of_user(id: &'static str, title: &'static str, run: Run) -> Check {
     check(id, title, run).scope(USERS)
 }
@@ -28,10 +28,10 @@ fn unit(facts: &Facts) -> String {
     format!("user@{}.service", facts.user.uid)
 }
 
-static USER: Check = check("user", "the cluster is a regular user's", |c| {
+static USER: Check = check("user", "the cluster belongs to a regular user", |c| {
     let user = &c.facts.user;
-    let effect = "root's own containers are not rootless: the other checks are not about them";
-    let fix = "run it as the user whose cluster it is, or with `--user NAME`";
+    let effect = "the containers of root are not rootless, so the other checks do not apply to them";
+    let fix = "run it as the owner of the cluster, or with `--user NAME`";
     Outcome::prefer(user.uid != 0, format!("`{}`, user {}", user.name, user.uid), effect, fix)
 });
 
@@ -43,7 +43,7 @@ pub(crate) static MANAGER: Check =
 pub(crate) static REFUSED: Check = check("manager-refused", "the systemd user manager gets a cgroup", |c| {
     let unit = unit(c.facts);
     if c.facts.cgroup.manager.is_some() {
-        return Outcome::ok(format!("{unit} runs"));
+        return Outcome::ok(format!("{unit} is running"));
     }
     let show = |property: &str| {
         let show = Cmd::new("systemctl", ["show", "--value", "-p", property, &unit]);
@@ -53,7 +53,7 @@ pub(crate) static REFUSED: Check = check("manager-refused", "the systemd user ma
     let details = match (show("Result").as_str(), show("ExecMainStatus").as_str()) {
         ("resources", _) => format!("{unit} failed with result `resources`"),
         (_, "219") => format!("{unit} failed with status 219/CGROUP"),
-        _ => return Outcome::unknown(format!("{unit} does not run, and systemd does not report why")),
+        _ => return Outcome::unknown(format!("{unit} is not running, and systemd does not report why")),
     };
     let effect = "another distribution runs with systemd in the same cgroups, so this user is delegated none";
     Outcome::error(details, effect, windows("wsl.exe --shutdown"))
@@ -95,7 +95,7 @@ pub(crate) static RUNTIME_DIR: Check = of_user("runtime-dir-exists", "the runtim
 });
 
 pub(crate) static RUNTIME_OWNER: Check =
-    of_user("runtime-dir-owner", "the runtime directory is theirs", |c| {
+    of_user("runtime-dir-owner", "the runtime directory belongs to the user", |c| {
         let dir = c.facts.user.runtime_dir();
         let stat = c.system.resolve(Utf8Path::new(&dir)).and_then(|real| c.system.stat(&real)).ok().flatten();
         let Some(stat) = stat else { return Outcome::unknown(format!("the owner of {dir} cannot be read")) };
@@ -117,24 +117,25 @@ pub(crate) static BUS: Check = of_user("bus", "the session bus exists", |c| {
     Outcome::of(socket, effect, setup([&packages::STAGE])).then("open a new shell")
 });
 
-pub(crate) static VARIABLES: Check = of_user("session-variables", "the shell's variables lead to the session", |c| {
-    let (system, user) = (c.system, &c.facts.user);
-    // Of a report, or as root, the variables of the shell are another user's.
-    let is_own = system.env("USER").is_none_or(|name| name.is_empty() || name == user.name);
-    let wrong = if is_own { corrections(system, user) } else { Vec::new() };
-    if wrong.is_empty() {
-        return Outcome::ok("the shell's variables are right");
-    }
-    let list = |part: fn(&Correction) -> String| wrong.iter().map(part).collect::<Vec<_>>();
-    Outcome::error(
-        format!("{} in this shell", list(|c| c.fault.clone()).join(" and ")),
-        "podman and kind use another session or fail in this shell; `kind-wsl kind` corrects it for itself",
-        command(format!("export {}", list(|c| format!("{}={}", c.name, c.right)).join(" "))),
-    )
-})
-.needs(const { &[&RUNTIME_OWNER] });
+pub(crate) static VARIABLES: Check =
+    of_user("session-variables", "the shell's variables refer to the session", |c| {
+        let (system, user) = (c.system, &c.facts.user);
+        // In a report, or as root, the variables belong to another user.
+        let is_own = system.env("USER").is_none_or(|name| name.is_empty() || name == user.name);
+        let wrong = if is_own { corrections(system, user) } else { Vec::new() };
+        if wrong.is_empty() {
+            return Outcome::ok("the shell's variables are correct");
+        }
+        let list = |part: fn(&Correction) -> String| wrong.iter().map(part).collect::<Vec<_>>();
+        Outcome::error(
+            format!("{} in this shell", list(|c| c.fault.clone()).join(" and ")),
+            "podman and kind use another session or fail in this shell; `kind-wsl kind` works",
+            command(format!("export {}", list(|c| format!("{}={}", c.name, c.right)).join(" "))),
+        )
+    })
+    .needs(const { &[&RUNTIME_OWNER] });
 
-pub(crate) static HIDDEN: Check = of_user("runtime-dir-hidden", "nothing hides the user's sockets", |c| {
+pub(crate) static HIDDEN: Check = of_user("runtime-dir-hidden", "no mount hides the user's sockets", |c| {
     let (dir, unit) = (c.facts.user.runtime_dir(), unit(c.facts));
     let effect = "`systemctl --user` and `systemd-run --user` do not find the systemd user manager";
     let fix = format!("`sudo systemctl restart {unit}`, which stops the containers of this user");
@@ -144,11 +145,11 @@ pub(crate) static HIDDEN: Check = of_user("runtime-dir-hidden", "nothing hides t
         return Outcome::warning(format!("{mounts} file systems are mounted on {dir}"), effect, fix);
     }
     if c.facts.cgroup.manager.is_none() {
-        return Outcome::unknown(format!("{unit} does not run"));
+        return Outcome::unknown(format!("{unit} is not running"));
     }
     match c.exists(&format!("{dir}/systemd/private")) {
         Ok(details) => Outcome::ok(details),
-        Err(details) => Outcome::warning(format!("{unit} runs, but {details}"), effect, fix),
+        Err(details) => Outcome::warning(format!("{unit} is running, but {details}"), effect, fix),
     }
 })
 .needs(const { &[&RUNTIME_DIR] });
@@ -168,7 +169,7 @@ pub(crate) static RUN_IN_TMP: Check = of_user("run-in-tmp", "podman keeps no run
     let names = [format!("podman-run-{uid}"), format!("storage-run-{uid}")];
     let found = names.iter().map(|name| format!("/tmp/{name}")).find(|dir| c.system.exists(dir));
     let Some(dir) = found else { return Outcome::ok(format!("/tmp has neither {}", names.join(" nor "))) };
-    let effect = "on WSL it survives a restart, and podman then fails on what no longer exists";
+    let effect = "on WSL it survives a restart, and podman then refers to processes that no longer exist";
     let fix = format!("stop every container, run `mv {dir} {dir}.old`, then `podman system migrate`");
     Outcome::warning(format!("{dir} exists"), effect, fix)
 });
@@ -188,7 +189,7 @@ pub(crate) static CONTROLLERS: Check = of_user("cpu-memory-pids", "the user has 
 .needs(const { &[&MANAGER] });
 
 static MORE_CONTROLLERS: Check = of_user("cpuset-io", "the user has cpuset and io", |c| {
-    let effect = "kind starts, but limits of these are not kept";
+    let effect = "kind starts, but limits of these controllers are not enforced";
     match offered(c, &WANTED) {
         Ok(Err(details)) => {
             let outcome = Outcome::warning(details, effect, delegate(c.facts));
@@ -201,25 +202,26 @@ static MORE_CONTROLLERS: Check = of_user("cpuset-io", "the user has cpuset and i
 })
 .needs(const { &[&CONTROLLERS] });
 
-/// Whether the user manager has these controllers.
+/// Whether the systemd user manager has these controllers.
 fn offered(c: &CheckContext<'_>, names: &[&str]) -> Result<Result<String, String>, String> {
     if c.facts.cgroup.manager.is_none() {
-        return Err(format!("{} does not run", unit(c.facts)));
+        return Err(format!("{} is not running", unit(c.facts)));
     }
     let names = names.iter().map(|&name| name.to_owned()).collect();
     Ok(PostRestartCheck::Controllers { uid: c.facts.user.uid, names }.check(c.system))
 }
 
-pub(crate) static SHELL: Check = of_user("shell-cgroup", "this shell is below the systemd user manager", |c| {
-    let (own, unit) = (format!("{ROOT}{}", c.facts.cgroup.own), unit(c.facts));
-    if c.facts.cgroup.manager.as_ref().is_some_and(|manager| own.starts_with(&manager.path)) {
-        return Outcome::ok(format!("this shell is below {unit}"));
-    }
-    Outcome::limited(format!(
-        "this shell is not below {unit}: kind can lack controllers here, and does not with `kind-wsl kind`"
-    ))
-})
-.needs(const { &[&CONTROLLERS] });
+pub(crate) static SHELL: Check =
+    of_user("shell-cgroup", "this shell is below the systemd user manager", |c| {
+        let (own, unit) = (format!("{ROOT}{}", c.facts.cgroup.own), unit(c.facts));
+        if c.facts.cgroup.manager.as_ref().is_some_and(|manager| own.starts_with(&manager.path)) {
+            return Outcome::ok(format!("this shell is below {unit}"));
+        }
+        Outcome::limited(format!(
+            "this shell is not below {unit}, so kind can lack controllers here; `kind-wsl kind` does not"
+        ))
+    })
+    .needs(const { &[&CONTROLLERS] });
 
 const IN_LOGIN: &str = "~/.local/bin is not in PATH of the login shell";
 
@@ -277,7 +279,7 @@ pub(crate) static SETUID: Check = check("newuidmap-setuid", "newuidmap may map I
         Some(mode) if mode & 0o4000 != 0 => return Outcome::ok(format!("{path} is setuid")),
         Some(_) => {}
     }
-    // A file capability is enough.
+    // A file capability is sufficient.
     match c.system.stdout_if_ok(&Cmd::new("getcap", [path.as_str()])) {
         Some(said) if said.contains("cap_setuid") => Outcome::ok(format!("{path} has cap_setuid")),
         Some(_) => {
@@ -285,7 +287,7 @@ pub(crate) static SETUID: Check = check("newuidmap-setuid", "newuidmap may map I
             let fix = command("sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap");
             Outcome::error(details, NO_NAMESPACE, fix)
         }
-        None => Outcome::unknown(format!("{path} is not setuid; without getcap its capability is not known")),
+        None => Outcome::unknown(format!("{path} is not setuid; its capability is unknown without getcap")),
     }
 })
 .needs(const { &[&NEWUIDMAP] });

@@ -1,4 +1,4 @@
-//! WSL, and what it shares with Windows.
+//! WSL, and its interfaces to Windows.
 
 use camino::Utf8Path;
 
@@ -30,15 +30,17 @@ pub(super) static WSL: Check = check("wsl", "this is WSL 2, or another Linux", |
     let facts = c.facts;
     match &facts.wsl {
         Wsl::No if facts.kernel.release.is_empty() => Outcome::unknown("the kernel's release cannot be read"),
-        Wsl::No => Outcome::ok(format!("no WSL; {}, Linux {}", facts.distro.name, facts.kernel.release)),
-        Wsl::One { .. } => {
-            Outcome::error("WSL 1", "no containers at all: WSL 1 has no Linux kernel", to_wsl_2(&facts.wsl))
-        }
+        Wsl::No => Outcome::ok(format!("not WSL; {}, Linux {}", facts.distro.name, facts.kernel.release)),
+        Wsl::One { .. } => Outcome::error(
+            "WSL 1",
+            "containers are not possible: WSL 1 has no Linux kernel",
+            to_wsl_2(&facts.wsl),
+        ),
         Wsl::Two { .. } => Outcome::ok(format!("{}, Linux {}", facts.wsl.name(), facts.kernel.release)),
     }
 });
 
-/// How WSL 1 becomes WSL 2.
+/// The fix that converts WSL 1 to WSL 2.
 pub(super) fn to_wsl_2(wsl: &Wsl) -> Fix {
     let name = match wsl {
         Wsl::One { distro: Some(name) } => name,
@@ -62,10 +64,10 @@ pub(crate) static VERSION: Check = check("wsl-version", "this WSL can start with
 })
 .scope(&[Scope::Wsl]);
 
-pub(crate) static RESTART: Check = check("restart", "nothing waits for a restart", |c| {
+pub(crate) static RESTART: Check = check("restart", "no change is pending a restart", |c| {
     let waiting = c.facts.restart_reasons();
     if waiting.is_empty() {
-        return Outcome::ok("nothing that kind-wsl changed waits for a restart");
+        return Outcome::ok("no change of kind-wsl is pending a restart");
     }
     let details = format!("changed since the last start: {}", waiting.join(", "));
     Outcome::error(details, "the changes have not taken effect", command("kind-wsl setup"))
@@ -78,7 +80,8 @@ pub(crate) static INTEROP: Check = check("interop", "Windows programs can be sta
         c.system.text(&format!("{dir}/{name}")).is_some_and(|text| text.lines().next() == Some("enabled"))
     };
     let details = match ["WSLInterop", "WSLInterop-late"].into_iter().find(is_enabled) {
-        // The entry proves little: interop may be off for this distribution. That is found out when it is needed.
+        // The entry alone proves little: interop can be disabled for this distribution. That is detected when it is
+        // used.
         Some(name) => {
             let how = if c.facts.windows.interop { "was" } else { "was not" };
             return Outcome::ok(format!("{dir}/{name} is enabled; this session {how} opened by wsl.exe"));
@@ -86,9 +89,9 @@ pub(crate) static INTEROP: Check = check("interop", "Windows programs can be sta
         None if c.system.exists(&format!("{dir}/WSLInterop")) => format!("{dir}/WSLInterop is disabled"),
         None => format!("{dir} has no WSLInterop"),
     };
-    let effect = "the restart in the middle of a setup is manual; kind itself needs no Windows program";
+    let effect = "setup cannot restart WSL itself; kind needs no Windows program";
     Outcome::warning(details, effect, windows("wsl.exe --shutdown")).then(
-        "open a new shell (if systemd-binfmt drops it again, `wsl --update`: WSL 2.8.9 and later keep it, and that unit then fails harmlessly)",
+        "open a new shell (if systemd-binfmt removes it again, run `wsl --update`: WSL 2.8.9 and later keep it)",
     )
 })
 .scope(&[Scope::Wsl]);
@@ -107,7 +110,7 @@ static NETWORK: Check = check("wsl-network", "this distribution has a network", 
 
 pub(crate) static MIRRORED: Check = check("mirrored", "the network is not mirrored", |c| {
     with_mode(c, |mode| {
-        let effect = "ports that podman publishes may not be reached from Windows (WSL#11468)";
+        let effect = "Windows may not reach ports that podman publishes (WSL#11468)";
         let fix = format!("if kubectl in Windows cannot connect: {NAT}");
         Outcome::prefer(mode != "mirrored", format!("the networking mode is {mode}"), effect, fix)
     })
@@ -117,7 +120,7 @@ pub(crate) static MIRRORED: Check = check("mirrored", "the network is not mirror
 const NAT: &str =
     "set `networkingMode=nat` below [wsl2] in .wslconfig, then run `wsl.exe --shutdown` in Windows";
 
-/// Judges the networking mode: `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
+/// Checks the networking mode: `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
 fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outcome {
     // Before 2.0.4 there is no wslinfo, and the mode is what .wslconfig asked for when WSL started.
     let running = c.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&c.facts.user));
@@ -125,35 +128,35 @@ fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outco
     match running.or_else(requested) {
         Some(mode) => judge(&mode),
         None => Outcome::unknown(
-            "the networking mode is not known: wslinfo did not report it, and .wslconfig does not set it",
+            "the networking mode is unknown: wslinfo did not report it, and .wslconfig does not set it",
         ),
     }
 }
 
 pub(crate) static KERNEL_PARAMETERS: Check =
-    check("kernel-options", ".wslconfig leaves cgroup v1 to other distributions", |c| {
+    check("kernel-options", ".wslconfig keeps cgroup v1 for other distributions", |c| {
         let windows = &c.facts.windows;
         if let Some(words) = windows.kernel_words.as_ref().filter(|w| w.contains("cgroup_no_v1")) {
             let file = windows.wslconfig().map_or_else(|| ".wslconfig".to_owned(), |path| path.to_string());
-            return Outcome::limited(format!("{file} says kernelCommandLine = {words}"));
+            return Outcome::limited(format!("kernelCommandLine in {file} is {words}"));
         }
         if c.facts.kernel.cmdline.contains("cgroup_no_v1=") {
-            let details = "the kernel was started with cgroup_no_v1, though .wslconfig does not say so";
+            let details = "the kernel was started with cgroup_no_v1, although .wslconfig does not set it";
             return Outcome::limited(details);
         }
         Outcome::ok("the kernel was started without cgroup_no_v1")
     })
     .scope(&[Scope::Wsl]);
 
-/// How far the system's clock may be from the machine's, in seconds.
+/// The tolerance between the system clock and the hardware clock, in seconds.
 const DRIFT: u64 = 60;
 
-static CLOCK: Check = check("clock", "the clock did not stop while the machine slept", |c| {
+static CLOCK: Check = check("clock", "the system clock is correct", |c| {
     let hardware =
         c.system.text("/sys/class/rtc/rtc0/since_epoch").and_then(|t| t.trim().parse::<u64>().ok());
     let system = c.system.stdout_if_ok(&Cmd::parse("date +%s")).and_then(|t| t.parse::<u64>().ok());
     let (Some(hardware), Some(system)) = (hardware, system) else {
-        return Outcome::unknown("there is no hardware clock to compare with");
+        return Outcome::unknown("no hardware clock was found to compare with");
     };
     let off = hardware.abs_diff(system);
     let effect = "\"x509: certificate has expired or is not yet valid\"";
@@ -190,20 +193,20 @@ pub(crate) static CONFIG: Check =
     .scope(&[Scope::Wsl]);
 
 pub(crate) static STARTS: Check =
-    check("starts", "this distribution starts again with its present files", |c| {
+    check("starts", "this distribution can start with its present files", |c| {
         let Err(reasons) = will_it_start(&FutureState::present(c.system, c.facts)) else {
-            return Outcome::ok("wsl.conf, .wslconfig and fstab do not keep it from starting");
+            return Outcome::ok("wsl.conf, .wslconfig and fstab do not prevent its start");
         };
         let details: Vec<_> = reasons.iter().map(|reason| reason.what.as_str()).collect();
         let worst = reasons.iter().map(|reason| reason.effect).min();
         let effect = match worst {
             Some(Effect::NoStart) => {
-                "after the next `wsl --shutdown`, this distribution does not start any more"
+                "after the next `wsl --shutdown`, this distribution does not start anymore"
             }
             Some(Effect::NoSystemd) => {
-                "after the next start, no cluster runs: systemd does not run, or stops in emergency mode"
+                "after the next start, no cluster runs: systemd is not running, or stops in emergency mode"
             }
-            _ => "it starts later than it could, or with a part missing",
+            _ => "it starts late or incompletely",
         };
         let mut ways: Vec<_> = reasons.iter().map(|reason| reason.way_out.clone()).collect();
         ways.dedup();

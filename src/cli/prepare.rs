@@ -70,7 +70,7 @@ impl StageArgs {
         let Some(dir) = &self.offline else { return Ok(()) };
         match directory(dir) {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(Failure::usage(format!("`--offline`: `{dir}` is no directory"), OFFLINE)),
+            Ok(None) => Err(Failure::usage(format!("`--offline`: `{dir}` is not a directory"), OFFLINE)),
             Err(e) => Err(Failure::usage(format!("`--offline`: cannot use `{dir}`: {e}"), OFFLINE)),
         }
     }

@@ -131,7 +131,7 @@ impl Session {
         }
         let here = if *told == path { String::new() } else { format!(", here `{path}`,") };
         Err(Failure::usage(
-            format!("the Windows profile `{told}`{here} is no directory"),
+            format!("the Windows profile `{told}`{here} is not a directory"),
             "`--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME",
         ))
     }
@@ -264,7 +264,7 @@ fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
         Failure::usage(format!("cannot use `{path}` as the root: {why}"), "`--root` takes a directory")
     };
     let found = directory(path).map_err(|e| refused(e.to_string()))?;
-    found.ok_or_else(|| refused("it is no directory".to_owned()))
+    found.ok_or_else(|| refused("it is not a directory".to_owned()))
 }
 
 #[cfg(test)]

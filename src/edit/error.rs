@@ -75,7 +75,7 @@ pub enum EditError {
         message: String,
     },
     /// The key leads through, or to, something of another type.
-    #[error("line {line}: `{key}` is {found}, but {wanted} is needed here")]
+    #[error("line {line}: `{key}` is {found}, but {wanted} is required here")]
     WrongType {
         /// The line where it is defined.
         line: usize,

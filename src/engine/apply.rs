@@ -8,20 +8,21 @@ use crate::host::{Alone, BootInstance, HostError, System};
 use crate::journal::{Intent, Journal, JournalEntry, JournalError, Record};
 use crate::stage::Stage;
 
-/// How often a change is computed and made again if another program writes to the same file at the same moment.
+/// The maximum number of attempts if another program writes to the same file at the same moment.
 pub(super) const MAX_ATTEMPTS: usize = 5;
 
-/// Work that waits for the commands that have to follow it.
+/// Changes whose triggers have not run yet.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) triggers: BTreeSet<Trigger>,
     pub(super) done: Vec<Record>,
-    /// The stage, until it is announced, and why it is due.
+    /// The stage, until it is reported, and the reason for it.
     pub(super) heading: Option<(&'static Stage, String)>,
 }
 
 impl Engine<'_> {
-    /// Makes one change. If another program writes at that moment, reads the file again and decides from the new content.
+    /// Applies one change. If another program writes at that moment, reads the file again and decides from the new
+    /// content.
     pub(super) fn apply(
         &mut self,
         journal: &mut Journal<'_>,
@@ -40,8 +41,8 @@ impl Engine<'_> {
         Self::settle(journal, change, made)
     }
 
-    /// Closes an intent of which nothing was carried out, because a file of another author is where nothing was: an undo has
-    /// nothing to do with it.
+    /// Closes an intent that was not carried out because a file of another author appeared at its path. An undo must
+    /// not touch that file.
     fn settle(
         journal: &mut Journal<'_>,
         change: &Change,
@@ -58,13 +59,13 @@ impl Engine<'_> {
         made
     }
 
-    /// Keeps other distributions away from the file that a change makes.
+    /// Locks the file of a change against other distributions.
     pub(super) fn alone(&self, stage: &str, change: &Change) -> Result<Option<Alone>, EngineError> {
         let Some((path, owner)) = change.created_path() else { return Ok(None) };
         self.host.alone(path, owner).map_err(|e| failed(stage, change, e.into()))
     }
 
-    /// Makes one change, unless it is so already: observe, aim, save, intend, set, observe again.
+    /// Applies one change, unless the machine is in the desired state: read, compute, save, record, set, read again.
     fn try_apply(
         &mut self,
         journal: &mut Journal<'_>,
@@ -82,7 +83,7 @@ impl Engine<'_> {
         if change.needs_triggers_flushed() {
             self.run_triggers(journal, batch)?;
         }
-        // An interrupted intent on the same target has the state before it; the current state may be partial.
+        // An interrupted intent on the same target has the state before it; the present state may be partial.
         let open = journal.state.in_progress().find(|e| same_thing(&e.intent.change, change)).cloned();
         let mut dirs = match change.created_path() {
             Some((path, _)) => self.host.missing_dirs(path).map_err(|e| failed(e.into()))?,
@@ -94,7 +95,7 @@ impl Engine<'_> {
                     open.intent.dirs.iter().filter(|d| !dirs.contains(d)).cloned().collect::<Vec<_>>(),
                 );
                 dirs.sort_by_key(|d| d.as_str().len());
-                // A file that is neither as before nor as desired was changed by another program.
+                // A file that matches neither the state before nor the desired state was changed by another program.
                 if change.is_atomic() && !has_bytes_of(&now, &open.intent.after) {
                     now.clone()
                 } else {
@@ -120,7 +121,7 @@ impl Engine<'_> {
         self.reporter.event(&Event::Change { target: &target });
         let made = self.execute(&intent, &now);
         if matches!(made, Err(ChangeError::Stopped(_))) && intent.replaces.is_none() {
-            // Nothing was begun, and what others install meanwhile is theirs.
+            // The installation had not started, and other programs may have installed packages since.
             journal.append(Record::Undone { id })?;
         }
         made.map_err(failed)?;
@@ -132,7 +133,7 @@ impl Engine<'_> {
                 seen: after.to_string(),
             });
         }
-        // The state that we left is the one that we wrote, without what others wrote since.
+        // Records the state as written, without later writes of other programs.
         if change.is_atomic() {
             after = aim.state;
         }
@@ -145,7 +146,7 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    /// Makes the directories, then the change itself.
+    /// Creates the directories, then applies the change.
     fn execute(&mut self, intent: &Intent, seen: &State) -> Result<(), ChangeError> {
         if let Some((_, owner)) = intent.change.created_path() {
             for dir in &intent.dirs {
@@ -159,11 +160,11 @@ impl Engine<'_> {
         intent.change.set(&mut context, &intent.after, None)
     }
 
-    /// Keeps the bytes of a file that is about to be changed.
+    /// Saves the bytes of a file before it is changed.
     fn save(&self, journal: &Journal<'_>, before: &State) -> Result<(), EngineError> {
         let Some(file) = Change::file_of(before) else { return Ok(()) };
         let read = match before {
-            // An entry's file was read just now; any other may be a program.
+            // The file of an entry was read just now; any other file may be a program.
             State::Entry { .. } => self.host.read_file(&file.path).map(|found| found.map(|(_, bytes)| bytes)),
             _ => self.host.read_large(&file.path),
         };
@@ -177,7 +178,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Runs what has to follow the batch, once each, then writes that it is done.
+    /// Runs the triggers of the batch, once each, then records the changes as done.
     pub(super) fn run_triggers(
         &mut self,
         journal: &mut Journal<'_>,
@@ -202,7 +203,7 @@ impl Engine<'_> {
     }
 }
 
-/// Whether two changes are about the same thing, so that one takes the place of the other.
+/// Whether two changes have the same target, so that one replaces the other.
 fn same_thing(a: &Change, b: &Change) -> bool {
     if a == b {
         return true;
@@ -217,7 +218,7 @@ fn same_thing(a: &Change, b: &Change) -> bool {
     ) && at.object == bt.object
 }
 
-/// Whether a file has the bytes that it was to get, whatever its mode and owner.
+/// Whether a file has the desired bytes, whatever its mode and owner.
 fn has_bytes_of(now: &State, wanted: &State) -> bool {
     match (Change::file_of(now), Change::file_of(wanted)) {
         (Some(now), Some(wanted)) => now.sha256 == wanted.sha256,

@@ -1,5 +1,3 @@
-//! Why a run failed.
-
 use super::{Drift, Unreachable};
 use crate::change::ChangeError;
 use crate::doctor::CheckReport;
@@ -14,48 +12,36 @@ pub enum EngineError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("stage `{stage}` failed: {target}")]
-    Change {
-        stage: String,
-        /// What it was about.
-        target: String,
-        source: Box<ChangeError>,
-    },
-    /// A change reported success and is not there.
+    Change { stage: String, target: String, source: Box<ChangeError> },
+    /// A change reported success but is not in effect.
     #[error("stage `{stage}`: {target} was applied but is not in effect: {seen}")]
     NotApplied {
         stage: String,
-        /// What it was about.
         target: String,
-        /// What is there instead.
+        /// The state that was found instead.
         seen: String,
     },
-    /// A command that has to follow changes failed.
+    /// A trigger failed.
     #[error("a follow-up command failed")]
     Trigger(#[source] HostError),
-    /// A program whose answer decides on the setup could not be asked.
+    /// A query that the setup depends on failed.
     #[error(transparent)]
     Unanswered(HostError),
-    /// A stage stands in the way.
+    /// A stage cannot be set up.
     #[error("stage `{stage}` cannot be set up: {what}")]
-    Blocked {
-        stage: &'static str,
-        /// What stands in the way.
-        what: String,
-        hint: String,
-    },
-    /// Restarted, and it is as before.
+    Blocked { stage: &'static str, what: String, hint: String },
+    /// The restart did not change the state.
     #[error("the restart did not apply the change: {}", .failed_checks.join("; "))]
     RestartIneffective {
         /// Descriptions of the checks that failed.
         failed_checks: Vec<String>,
-        /// What to look at.
         hint: String,
     },
     /// Checks of podman or systemd failed.
     #[error("{} of the checks failed", .failed.len())]
     ChecksFailed { failed: Vec<CheckReport> },
     /// Another program changed a file, and no drift policy was given.
-    #[error("{} was changed by somebody else", .0.target)]
+    #[error("{} was changed by another program", .0.target)]
     Drift(Box<Drift>),
     /// A file that an undo has to revert is not where it was.
     #[error("{0}")]
@@ -70,7 +56,7 @@ impl EngineError {
             Self::Journal(e) => return e.hint(),
             Self::Change { source, .. } => return source.hint(),
             Self::Trigger(e) | Self::Unanswered(e) => return e.hint(),
-            Self::NotApplied { .. } => NextStep::Do("something changes it back: `kind-wsl status` shows what we did, then look who else writes it".to_owned()),
+            Self::NotApplied { .. } => NextStep::Do("another program reverts it: `kind-wsl status` shows the change; then find the program that writes it".to_owned()),
             Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => NextStep::Do(hint.clone()),
             Self::ChecksFailed { failed } => return failed.first().map(|report| NextStep::Do(report.fix.to_string())),
             Self::Unreachable(gone) => NextStep::Do(gone.hint()),
@@ -90,7 +76,7 @@ impl EngineError {
         }
     }
 
-    /// Whether Ctrl-C ended what was only waiting.
+    /// Whether Ctrl-C ended a wait.
     #[must_use]
     pub fn is_stop(&self) -> bool {
         matches!(self, Self::Change { source, .. } if matches!(**source, ChangeError::Stopped(_)))

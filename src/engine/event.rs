@@ -9,18 +9,16 @@ use crate::host::Cmd;
 use crate::plan::Verdict;
 use crate::stage::Stage;
 
-/// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event<'e> {
     /// A stage that has work to do begins.
     Stage {
-        /// Which of them, from 1.
+        /// Counted from 1.
         number: usize,
         count: usize,
         id: &'static str,
-        /// What it makes true.
         title: &'static str,
-        /// Why it is due.
+        /// The reason why it is due.
         why: &'e str,
     },
     /// The stage that began last ends.
@@ -34,7 +32,7 @@ pub enum Event<'e> {
     Change {
         target: &'e Target,
     },
-    /// A sign of life of it.
+    /// The progress of the change.
     Progress(&'e Progress),
     Changed {
         target: &'e Target,
@@ -42,17 +40,15 @@ pub enum Event<'e> {
     /// A change is undone.
     Undone {
         target: &'e Target,
-        /// What the undo does.
         reversal: &'e Reversal,
     },
     /// A change is left as it is.
     Kept {
         target: &'e Target,
-        /// What the undo would do.
         reversal: &'e Reversal,
         why: &'e str,
     },
-    /// A command that follows changes.
+    /// A command that runs after changes.
     Trigger {
         command: &'e Cmd,
     },
@@ -60,7 +56,7 @@ pub enum Event<'e> {
     Check(&'e CheckReport),
     /// A run resumes after an interruption or a restart.
     Resumed(&'e str),
-    /// We wait for something of the machine's.
+    /// kind-wsl waits for the machine.
     Waiting(&'e str),
     /// Information that is not an error.
     Warn(&'e str),

@@ -1,4 +1,4 @@
-//! Going on after a crash or a restart.
+//! Resumes after a crash or a restart.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::change::{Change, ChangeKind, PostRestartCheck, RestartScope};
 use crate::host::{BootInstance, Cmd, FileKind, System, temporary};
 use crate::journal::{Journal, JournalEntry, JournalState, Phase, Record, Waiting};
 
-/// How long systemd may take to report that it has started, in seconds. WSL itself continues after 10 s, whether it is
-/// up or not (`boot.initTimeout`), so we wait ourselves.
+/// The maximum time that systemd may take to report that it has started, in seconds. WSL itself continues after 10 s
+/// (`boot.initTimeout`), so kind-wsl waits as well.
 const SYSTEMD_SECONDS: u64 = 20;
-/// How often it is asked.
+/// The number of queries.
 const SYSTEMD_TRIES: u32 = 6;
-/// How often we look for the user manager, once a second. WSL starts it for the first command of the user
+/// The number of checks for the systemd user manager, one per second. WSL starts it for the first command of the user
 /// (WSL `src/linux/init/init.cpp:688`).
 const MANAGER_TRIES: u32 = 60;
 /// Seconds to wait before root starts `user@UID.service`: a run that is resumed as root is not a command of the user,
@@ -22,7 +22,7 @@ const MANAGER_TRIES: u32 = 60;
 const MANAGER_GRACE: u32 = 10;
 
 impl Engine<'_> {
-    /// Removes what an interrupted write left beside a file.
+    /// Removes temporary files of an interrupted write.
     pub(super) fn sweep(&self, journal_state: &JournalState) -> Result<(), EngineError> {
         for entry in journal_state.active() {
             let change = &entry.intent.change;
@@ -34,7 +34,8 @@ impl Engine<'_> {
                 left.push(temporary(&real));
             }
             for temp in left {
-                // Our temporary files are never directories. One with that name must not stop an undo.
+                // kind-wsl's temporary files are never directories. A directory with such a name must not stop an
+                // undo.
                 let found = self.host.stat(&temp).map_err(fail)?;
                 if found.is_some_and(|stat| stat.kind != FileKind::Dir) {
                     self.host.remove(&temp, owner(change)).map_err(fail)?;
@@ -44,7 +45,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Completes what was made but not written down as done: its follow-ups may not have run.
+    /// Completes changes that were applied but not recorded as done: their triggers may not have run.
     pub(super) fn complete_open_intents(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
         let open: Vec<_> = journal.state.in_progress().map(|e| e.intent.clone()).collect();
         if !open.is_empty() {
@@ -56,7 +57,7 @@ impl Engine<'_> {
             let now = intent.change.current(self.host).map_err(fail)?;
             if intent.change.satisfies(&now, &intent.after) {
                 batch.triggers.extend(intent.change.trigger.clone());
-                // What we left is what we wrote: others may have written to the file since the run was interrupted.
+                // Uses the state as written: other programs may have written to the file after the interruption.
                 let after = if intent.change.is_atomic() { intent.after } else { now };
                 batch.done.push(Record::Done {
                     id: intent.id,
@@ -68,8 +69,8 @@ impl Engine<'_> {
         self.run_triggers(journal, &mut batch)
     }
 
-    /// Reverts the changes that exist for the run alone, and interrupted changes that are not wanted any more because an
-    /// answer or a selection changed.
+    /// Reverts the changes that end with the run, and interrupted changes that an answer or a selection no longer
+    /// requires.
     pub(super) fn revert_ephemeral(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
         let leftover = |e: &&JournalEntry| e.phase == Phase::Open || e.intent.change.ephemeral;
         let leftovers: Vec<_> = journal.state.active().filter(leftover).cloned().collect();
@@ -98,7 +99,7 @@ impl Engine<'_> {
         self.run_triggers(journal, &mut batch)
     }
 
-    /// Removes the directories that were made for a change, innermost first, where they are empty.
+    /// Removes the directories that were created for a change, innermost first, if they are empty.
     pub(super) fn remove_dirs(
         &self,
         intent: &crate::journal::Intent,
@@ -111,7 +112,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Where a restart is waited for: sees whether it took place and helped.
+    /// If a restart is pending, checks whether it took place and helped.
     pub(super) fn after_restart(
         &mut self,
         journal: &mut Journal<'_>,
@@ -139,7 +140,7 @@ impl Engine<'_> {
         let failed_checks: Vec<String> = waiting.verify.iter().filter_map(|c| c.failure(self.host)).collect();
         if !failed_checks.is_empty() {
             let hint = ineffective_hint(&waiting, self.host);
-            // The next run starts afresh from what it finds: nothing waits for this restart any more.
+            // The next run starts from the present state: this restart is no longer pending.
             journal.append(Record::Restarted)?;
             return Err(EngineError::RestartIneffective { failed_checks, hint });
         }
@@ -147,7 +148,7 @@ impl Engine<'_> {
         Ok(None)
     }
 
-    /// Until systemd has started everything, or something failed to start, which is normal on WSL.
+    /// Waits until systemd has started everything, or something failed to start, which is normal on WSL.
     fn wait_for_systemd(&mut self) {
         if self.host.text("/proc/1/comm").unwrap_or_default().trim() != "systemd" {
             return;
@@ -155,8 +156,8 @@ impl Engine<'_> {
         self.reporter.event(&Event::Waiting("waiting for systemd to start"));
         let cmd =
             Cmd::parse("systemctl is-system-running --wait").timeout(Duration::from_secs(SYSTEMD_SECONDS));
-        // Asked before systemd listens it fails at once; asked while systemd executes itself again it may never
-        // answer (seen with 252), so it is asked more than once, with a bound.
+        // Before systemd listens, a query fails at once; while systemd re-executes, it may never be answered
+        // (observed with 252). So there are several queries, each with a time limit.
         for _ in 0..SYSTEMD_TRIES {
             if self.is_stopped() {
                 return;
@@ -179,7 +180,7 @@ impl Engine<'_> {
         if !self.host.exists("/run/systemd/system") {
             return;
         }
-        self.reporter.event(&Event::Waiting("waiting for the user manager"));
+        self.reporter.event(&Event::Waiting("waiting for the systemd user manager"));
         for tried in 0..MANAGER_TRIES {
             if self.is_stopped() {
                 return;
@@ -198,7 +199,7 @@ impl Engine<'_> {
     }
 }
 
-/// What was started again, as the witnesses tell.
+/// The extent of the restart, according to the boot ID and PID 1.
 fn restarted(waiting: &Waiting, now: &BootInstance) -> &'static str {
     match waiting.scope {
         RestartScope::Machine => "the machine was restarted; setup resumes",
@@ -207,19 +208,19 @@ fn restarted(waiting: &Waiting, now: &BootInstance) -> &'static str {
     }
 }
 
-/// Where to look when a restart did not help.
+/// How to find the reason if a restart did not help.
 fn ineffective_hint(waiting: &Waiting, system: &dyn System) -> String {
     let fails = |check: &&PostRestartCheck| check.failure(system).is_some();
     match waiting.verify.iter().find(fails) {
-        Some(PostRestartCheck::Systemd) => "in Windows, `wsl --shutdown` and look at what WSL prints when it starts: it names the line of /etc/wsl.conf that it does not read".to_owned(),
-        Some(PostRestartCheck::KernelParams(_)) => "WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)".to_owned(),
-        Some(PostRestartCheck::CgroupV2) => "`kind-wsl plan` says what is mounted; `dmesg` and `mount -a` say whether the line in /etc/fstab works".to_owned(),
-        Some(PostRestartCheck::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` says whether the user manager runs; then `kind-wsl plan`"),
+        Some(PostRestartCheck::Systemd) => "in Windows, `wsl --shutdown` then check the messages of WSL at its start: they contain the line of /etc/wsl.conf that it cannot read".to_owned(),
+        Some(PostRestartCheck::KernelParams(_)) => "WSL did start a new kernel. A policy of your organization (AllowKernelCommandLineUserSetting) may block kernelCommandLine; WSL prints that at its start. Or .wslconfig is in the profile of another Windows account: `kind-wsl.exe profile` in Windows prints the right one for `--windows-profile`".to_owned(),
+        Some(PostRestartCheck::CgroupV2) => "`kind-wsl plan` shows the mounts; `dmesg` and `mount -a` show whether the line in /etc/fstab works".to_owned(),
+        Some(PostRestartCheck::Controllers { uid, .. }) => format!("`systemctl status user@{uid}.service` shows whether the systemd user manager is running; then run `kind-wsl plan`"),
         None => "run `kind-wsl plan` to see what is missing".to_owned(),
     }
 }
 
-/// Whether a change can leave a half-done state that only it can finish.
+/// Whether a change can leave a partial state that only it can complete.
 pub(super) fn is_package(change: &Change) -> bool {
     matches!(change.kind, ChangeKind::Package(_))
 }

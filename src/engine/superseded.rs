@@ -1,7 +1,7 @@
 //! Settings that an earlier setup wrote to the user's containers.conf, and that this program keeps in drop-ins.
 //!
-//! The drop-ins come first, so that podman is configured all the time. Then the edits are reverted, the last one first, which
-//! restores the file to the byte. A run that is interrupted in between finds the rest in the journal.
+//! The drop-ins are written first, so that podman is configured at all times. Then the edits are reverted, the last
+//! one first, which restores the file to the byte. After an interruption, the journal has the rest.
 
 use super::undo::{DriftPolicy, Reverted};
 use super::{Engine, EngineError, Event, Reversal};
@@ -22,13 +22,12 @@ fn key(change: &Change, facts: &Facts) -> Option<String> {
     }
 }
 
-/// The changes that drop-ins take the place of, the oldest first.
+/// The changes that drop-ins replace, the oldest first.
 fn entries<'j>(journal_state: &'j JournalState, facts: &Facts) -> Vec<&'j JournalEntry> {
     let is_one = |entry: &&JournalEntry| key(&entry.intent.change, facts).is_some();
     journal_state.active().filter(|_| facts.containers.has_drop_ins()).filter(is_one).collect()
 }
 
-/// The same, for the stages.
 pub(super) fn superseded(journal_state: &JournalState, facts: &Facts) -> Vec<Superseded> {
     let value = |state: &State| match state {
         State::Entry { value, .. } => value.clone(),
@@ -44,8 +43,8 @@ pub(super) fn superseded(journal_state: &JournalState, facts: &Facts) -> Vec<Sup
 }
 
 impl Engine<'_> {
-    /// Reverts them once every stage that has some was applied. One after the other would leave an empty file where there
-    /// was none.
+    /// Reverts them after every stage with such changes was applied. Reverting them one after the other would leave
+    /// an empty file if none existed before.
     pub(super) fn revert_superseded(
         &mut self,
         journal: &mut Journal<'_>,

@@ -1,4 +1,4 @@
-//! Reverts changes: to the very bytes if no other program wrote to the file since.
+//! Reverts changes: to the exact bytes if no other program wrote to the file since.
 
 mod reach;
 mod reversal;
@@ -23,7 +23,7 @@ use reach::{InSafeMode, decides_on_start, in_safe_mode, unreachable, unreachable
 pub use reach::{Unreachable, refuse_unreachable};
 pub use reversal::{Reversal, Way, preview};
 
-/// What to do with files that another program changed since.
+/// The policy for files that another program changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftPolicy {
     /// Stop, and show the difference.
@@ -63,7 +63,7 @@ impl UndoOptions {
     }
 }
 
-/// What an undo did.
+/// The result of an undo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
     pub changes: usize,
@@ -72,7 +72,7 @@ pub struct Undone {
     pub kept_packages: bool,
     /// Changes for an undo outside of WSL's safe mode.
     pub left: Vec<String>,
-    /// What must restart for the undo to take effect.
+    /// The restart that the undo requires to take effect.
     pub restart: Option<RestartScope>,
     pub interrupted: bool,
 }
@@ -149,7 +149,7 @@ impl Engine<'_> {
                 continue;
             }
             let possible = match options.safe_mode {
-                // The way back of a setup tool needs what was set up before it: programs, subordinate IDs, modules.
+                // The uninstall of a setup tool needs what was set up before it: programs, subordinate IDs, modules.
                 true if waits_for_systemd && !decides_on_start(&intent.change) => {
                     InSafeMode::Later("systemd")
                 }
@@ -217,7 +217,7 @@ impl Engine<'_> {
         Ok(undone)
     }
 
-    /// Erases the journal if nothing is left, otherwise records the end of the undo.
+    /// Deletes the journal if nothing is left, otherwise records the end of the undo.
     fn end_undo(
         &mut self,
         mut journal: Journal<'_>,
@@ -227,7 +227,7 @@ impl Engine<'_> {
         let places = &journal.state.places;
         let is_empty = journal.state.active().next().is_none();
         if options.is_whole() || is_empty {
-            // A change that a drop-in took the place of may have created the directories of other changes.
+            // A change that a drop-in replaced may have created the directories of other changes.
             for entry in journal.state.entries.iter().rev().filter(|entry| entry.phase == Phase::Closed) {
                 let JournalEntry { intent, .. } = entry;
                 self.remove_dirs(intent).map_err(|e| failed(&intent.stage, &intent.change, e))?;
@@ -250,13 +250,13 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Removes what is ours on the Windows side. Windows keeps the file of a program that runs: the helper's, while
-    /// the window that it opened is open.
+    /// Removes kind-wsl's directories on the Windows side. Windows keeps the file of a running program: that of the
+    /// helper, while its window is open.
     fn clear_places(&mut self, places: &[Utf8PathBuf]) {
         for place in places {
             if let Err(e) = windows::clear(self.host, place, user_owner(self.user)) {
                 self.reporter.event(&Event::Warn(&format!(
-                    "`{place}` is left behind: {e}; it can be removed once no program in it runs"
+                    "`{place}` cannot be removed: {e}; remove it after every program in it has ended"
                 )));
             }
         }
@@ -288,7 +288,7 @@ impl Engine<'_> {
         };
         let standing = Self::drift_state(entry, &now);
         match standing {
-            // Another program removed the line alone.
+            // Another program removed only the line.
             DriftState::AlreadyReverted if intent.change.has_leftovers(self.host) => {
                 self.restore_before(intent, &now).map_err(fail)?;
             }
@@ -329,7 +329,7 @@ impl Engine<'_> {
         if cut_off { DriftState::Unchanged } else { DriftState::Modified }
     }
 
-    /// Sets the state before. Packages to remove are those installed now that were not before.
+    /// Sets the state before the change. Packages to remove are those installed now that were not installed before.
     pub(super) fn restore_before(&mut self, intent: &Intent, now: &State) -> Result<(), ChangeError> {
         let left =
             if is_package(&intent.change) && all(&intent.after).is_empty() { now } else { &intent.after };
@@ -372,7 +372,7 @@ impl Engine<'_> {
     }
 }
 
-/// The restart by which a change took effect, which is the one by which its undo does.
+/// The restart by which a change took effect, which its undo requires too.
 fn took_effect(entry: &JournalEntry, now: &BootInstance) -> Option<RestartScope> {
     let Phase::Done(made) = &entry.phase else { return None };
     let scope = entry.intent.change.restart.as_ref()?.scope;

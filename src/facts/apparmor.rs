@@ -1,4 +1,4 @@
-//! Which programs `AppArmor` allows a user namespace.
+//! The programs for which `AppArmor` allows user namespaces.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,15 @@ const DIR: &str = "/etc/apparmor.d";
 /// `AppArmor`'s rule for user namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppArmor {
-    /// Whether a program needs a profile for it (`kernel.apparmor_restrict_unprivileged_userns`, Ubuntu since 23.10).
+    /// Whether a program needs a profile to create one (`kernel.apparmor_restrict_unprivileged_userns`, Ubuntu since
+    /// 23.10).
     pub restricts: bool,
-    /// The paths, as patterns, of the profiles that allow it; empty without the restriction.
+    /// The paths, as patterns, of the profiles that allow one; empty without the restriction.
     pub allowed: Vec<String>,
 }
 
 impl AppArmor {
-    /// Reads the profiles' files: the kernel shows its own list to root alone.
+    /// Reads the files of the profiles: only root can read the kernel's list.
     #[must_use]
     pub fn probe(system: &dyn System) -> Self {
         let setting = system.text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
@@ -24,7 +25,8 @@ impl AppArmor {
             return Self::default();
         }
         let names = system.list(DIR.into()).unwrap_or_default();
-        // What dpkg and editors leave behind is not loaded, and neither is what aa-disable links (aa-disable(8)).
+        // Leftovers of dpkg and editors are not loaded, and neither are profiles linked by aa-disable
+        // (aa-disable(8)).
         let is_loaded = |name: &&String| {
             !name.contains(".dpkg-")
                 && !name.ends_with('~')
@@ -34,7 +36,7 @@ impl AppArmor {
         Self { restricts: true, allowed: texts.flat_map(|text| allowed(&text)).collect() }
     }
 
-    /// Whether the program at this path may create a user namespace.
+    /// Whether the program at this path can create a user namespace.
     #[must_use]
     pub fn allows(&self, path: &str) -> bool {
         !self.restricts || self.allowed.iter().any(|pattern| matches(pattern, path))
@@ -90,7 +92,7 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// The command that gives a program a profile like those that Ubuntu has for podman and rootlesskit.
+/// A command that adds a profile like those of Ubuntu for podman and rootlesskit.
 #[must_use]
 pub fn profile_command(path: &str) -> String {
     let file = path.trim_start_matches('/').replace('/', ".");

@@ -1,4 +1,4 @@
-//! podman's configuration: which file says what, and which of them wins.
+//! podman's configuration: its files, their settings and their precedence.
 
 mod places;
 mod refused;
@@ -20,7 +20,7 @@ pub(crate) use refused::registries;
 pub use refused::{Encoding, Refused};
 pub use storage::Storage;
 
-/// The keys that decide whether kind works.
+/// The keys that kind depends on.
 const KEYS: [&str; 7] = [
     "containers.log_driver",
     "containers.pids_limit",
@@ -31,42 +31,43 @@ const KEYS: [&str; 7] = [
     "network.firewall_driver",
 ];
 
-/// What podman will read.
+/// The configuration that podman will read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Containers {
-    /// The podman that runs or will be installed: its order counts.
+    /// The podman that is installed or will be installed; its version decides on the precedence.
     #[serde(default)]
     pub podman: Option<Version>,
-    /// The files that some podman reads.
+    /// The files that some podman version reads.
     pub files: Vec<ConfFile>,
-    /// What an earlier setup wrote to the user's containers.conf and what is now in a drop-in, the oldest first.
+    /// The settings that an earlier setup wrote to the user's containers.conf and that are now in a drop-in, the
+    /// oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<Superseded>,
     /// `CONTAINERS_CONF` in the environment, which replaces all of them (containers.conf(5)), as `NAME=FILE`.
     pub overridden_by: Option<String>,
-    /// The storage.conf that counts.
+    /// The effective storage.conf.
     #[serde(default)]
     pub storage_conf: Storage,
     /// The files that podman, or some versions of it, cannot read.
     #[serde(default)]
     pub refused: Vec<Refused>,
-    /// Whether the user's storage holds something already, so that its driver is settled.
+    /// Whether the user's storage exists, so that its driver is fixed.
     pub storage_used: bool,
-    /// The driver of that storage; `None` if it has none yet or several.
+    /// The driver of that storage; `None` if it has none or several.
     #[serde(default)]
     pub stored: Option<String>,
 }
 
-/// One file and the keys of ours that it sets.
+/// One file and the relevant keys that it sets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfFile {
     pub place: Place,
     pub path: Utf8PathBuf,
     /// Whether kind-wsl wrote it as a whole.
     pub is_ours: bool,
-    /// Dotted keys and what they are set to.
+    /// Dotted keys and their values.
     pub keys: BTreeMap<String, Setting>,
-    /// Keys outside any table: podman ignores them without a word.
+    /// Keys outside any table, which podman silently ignores.
     pub ignored: Vec<String>,
 }
 
@@ -82,7 +83,7 @@ pub struct Superseded {
     pub after: Option<String>,
 }
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     pub value: String,
@@ -90,14 +91,13 @@ pub struct Setting {
     pub line: usize,
 }
 
-/// The setting that counts, of several files.
+/// The effective setting, of several files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Winner<'c> {
     pub path: &'c Utf8Path,
     pub setting: &'c Setting,
 }
 
-/// The place, for people.
 impl std::fmt::Display for Winner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} (line {})", self.path, self.setting.line)
@@ -105,7 +105,7 @@ impl std::fmt::Display for Winner<'_> {
 }
 
 impl Containers {
-    /// Reads the files that some podman reads, for this one.
+    /// Reads the files that some podman version reads.
     #[must_use]
     pub fn probe(system: &dyn System, user: &Account, podman: Option<Version>) -> Self {
         let paths = places::paths(system, user);
@@ -127,12 +127,12 @@ impl Containers {
         }
     }
 
-    /// The podman whose rules count. One of an unknown version is taken for the oldest with drop-ins.
+    /// The podman whose precedence applies. An unknown version is taken for the oldest with drop-ins.
     fn reader(&self) -> &Version {
         self.podman.as_ref().unwrap_or_else(|| COMPAT.podman.drop_ins.since())
     }
 
-    /// The files that podman reads; a later one wins.
+    /// The files that podman reads; later ones win.
     #[must_use]
     pub fn read(&self) -> Vec<&ConfFile> {
         places::read_by(&self.files, self.reader())
@@ -144,13 +144,14 @@ impl Containers {
         self.stored.as_deref() == Some("vfs")
     }
 
-    /// The value of a dotted key that counts.
+    /// The effective value of a dotted key.
     #[must_use]
     pub fn winner(&self, key: &str) -> Option<Winner<'_>> {
         winner_of(self.read(), key)
     }
 
-    /// The value of a dotted key without this file, and without what an earlier setup wrote to the user's containers.conf.
+    /// The value of a dotted key without this file and without the settings of an earlier setup in the user's
+    /// containers.conf.
     #[must_use]
     pub fn value_without(&self, file: &Utf8Path, key: &str) -> Option<String> {
         self.read().into_iter().rev().filter(|f| f.path != file).find_map(|f| {
@@ -160,19 +161,19 @@ impl Containers {
         })
     }
 
-    /// Whether podman reads drop-ins. One of an unknown version does.
+    /// Whether podman reads drop-ins. An unknown version does.
     #[must_use]
     pub fn has_drop_ins(&self) -> bool {
         COMPAT.podman.drop_ins.is_true_of(self.reader())
     }
 
-    /// The file at this path, if some podman reads it.
+    /// The file at this path, if some podman version reads it.
     #[must_use]
     pub fn file(&self, path: &Utf8Path) -> Option<&ConfFile> {
         self.files.iter().find(|f| f.path == path)
     }
 
-    /// What is read after a file of the user's, whether that exists or not, and sets the key to something else.
+    /// The setting that is read after a file of the user, whether the file exists or not, and has another value.
     #[must_use]
     pub fn beaten_by(&self, ours: &Utf8Path, key: &str, value: &str) -> Option<Winner<'_>> {
         let is_main = ours.file_name() == Some(MAIN);
@@ -191,12 +192,12 @@ fn winner_of<'c>(files: Vec<&'c ConfFile>, key: &str) -> Option<Winner<'c>> {
 
 const MAIN: &str = "containers.conf";
 
-/// The directory of the user's own files.
+/// The configuration directory of the user.
 fn conf_dir(user: &Account) -> Utf8PathBuf {
     user.config_dir().join("containers")
 }
 
-/// The user's own containers.conf.
+/// The user's containers.conf.
 #[must_use]
 pub fn containers_conf(user: &Account) -> Utf8PathBuf {
     conf_dir(user).join(MAIN)
@@ -208,27 +209,26 @@ pub fn drop_in(user: &Account, name: &str) -> Utf8PathBuf {
     conf_dir(user).join("containers.conf.d").join(name)
 }
 
-/// The user's own storage.conf.
+/// The user's storage.conf.
 #[must_use]
 pub fn storage_conf(user: &Account) -> Utf8PathBuf {
     conf_dir(user).join("storage.conf")
 }
 
-/// Where podman keeps the user's images and containers by default.
+/// The default directory of the user's images and containers.
 #[must_use]
 pub fn storage_dir(user: &Account) -> Utf8PathBuf {
     user.home.join(".local/share/containers/storage")
 }
 
-/// The driver that the storage was created with: it keeps a directory `DRIVER-images` there (containers/storage
-/// `store.go`).
+/// The driver of the existing storage, which has a directory `DRIVER-images` (containers/storage `store.go`).
 fn stored(system: &dyn System, user: &Account) -> Option<String> {
     let names = system.list(&storage_dir(user)).unwrap_or_default();
     let mut drivers = names.iter().filter_map(|name| name.strip_suffix("-images"));
     drivers.next().filter(|_| drivers.next().is_none()).map(ToOwned::to_owned)
 }
 
-/// The files of a directory of drop-ins, in their order.
+/// The files of a directory of drop-ins, in order.
 fn drop_ins(system: &dyn System, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
     let names = system.list(dir).unwrap_or_default();
     let is_one = |name: &String| Utf8Path::new(name).extension() == Some("conf");
@@ -237,7 +237,7 @@ fn drop_ins(system: &dyn System, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 impl ConfFile {
     fn probe(system: &dyn System, place: Place, path: Utf8PathBuf) -> Option<Self> {
-        // What cannot be read is among the files all the same: podman fails on it.
+        // Unreadable files are included: podman fails on them.
         let bytes = system.read(&path).unwrap_or_else(|_| Some(Vec::new()))?;
         let is_ours = has_mark(&bytes);
         let Ok(read) = toml::Reader::of(&bytes) else {

@@ -33,7 +33,7 @@ impl Distro {
     fn parse(text: &str) -> Self {
         let value = |key: &str| {
             let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))?;
-            // An empty one says as little as none.
+            // An empty name counts as no name.
             Some(line.trim().trim_matches(['"', '\''])).filter(|v| !v.is_empty()).map(ToOwned::to_owned)
         };
         Self {
@@ -44,7 +44,7 @@ impl Distro {
         }
     }
 
-    /// Whether it is Debian or made from it.
+    /// Whether it is Debian or a derivative.
     #[must_use]
     pub fn is_debian(&self) -> bool {
         self.id == "debian" || self.like.iter().any(|l| l == "debian")
@@ -56,10 +56,10 @@ impl Distro {
 pub struct Systemd {
     /// The name of PID 1.
     pub pid1: String,
-    /// Where `/sbin/init` leads; `None` where there is none, and WSL then ignores `systemd=true`
-    /// (WSL `src/linux/init/WslDistributionConfig.cpp:90`).
+    /// The target of `/sbin/init`; `None` if it does not exist, and WSL then ignores `systemd=true` (WSL
+    /// `src/linux/init/WslDistributionConfig.cpp:90`).
     pub init: Option<String>,
-    /// The version, as its package says.
+    /// The version of its package.
     pub version: Option<Version>,
     /// A `user-0.slice` that kind-wsl did not write, and whether it can be enabled.
     #[serde(default)]
@@ -67,7 +67,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// Reads the machine; the version of systemd is that of its package, if it has one.
+    /// Reads the machine. The version of systemd is that of its package, if it has one.
     #[must_use]
     pub fn probe(system: &dyn System, packages: &Packages) -> Self {
         let init = system.resolve("/sbin/init".into()).ok();
@@ -86,31 +86,31 @@ impl Systemd {
         }
     }
 
-    /// Whether systemd runs the machine.
+    /// Whether systemd is PID 1.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.pid1 == "systemd"
     }
 
-    /// Whether WSL would start systemd when told to.
+    /// Whether WSL can start systemd.
     #[must_use]
     pub fn is_init(&self) -> bool {
         self.init.as_deref().is_some_and(|p| p.ends_with("/systemd"))
     }
 }
 
-/// The packages that matter to us.
+/// The relevant packages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packages {
-    /// The package manager; `None` for one that we do not speak.
+    /// The package manager; `None` if it is not supported.
     pub manager: Option<Manager>,
-    /// Installed ones and their versions.
+    /// The installed packages and their versions.
     pub installed: BTreeMap<String, String>,
-    /// What the package manager would install, where something is missing.
+    /// The versions that the package manager would install, if something is missing.
     pub candidates: BTreeMap<String, String>,
 }
 
-/// What we ask about.
+/// The queried packages.
 const ASKED: [&str; 29] = [
     "podman",
     "crun",
@@ -144,7 +144,7 @@ const ASKED: [&str; 29] = [
 ];
 
 impl Packages {
-    /// Asks the package manager.
+    /// Queries the package manager.
     #[must_use]
     pub fn probe(system: &dyn System) -> Self {
         let has = |program: &str| {
@@ -159,7 +159,7 @@ impl Packages {
         let Some(manager) = manager.into_iter().find(|(program, _)| has(program)).map(|(_, m)| m) else {
             return Self::default();
         };
-        // The change itself refuses to start if packages cannot be listed.
+        // The change itself does not start if packages cannot be listed.
         let mut installed = manager.installed(system).unwrap_or_default();
         installed.retain(|name, _| ASKED.contains(&name.as_str()));
         let engines = ["podman", "docker.io", "docker-ce", "nerdctl"];
@@ -175,13 +175,13 @@ impl Packages {
         self.installed.get(name)?.parse().ok()
     }
 
-    /// The version that will be there after the packages were installed: the installed one, else the candidate.
+    /// The version after the packages are installed: the installed one, otherwise the candidate.
     #[must_use]
     pub fn coming(&self, name: &str) -> Option<Version> {
         self.installed.get(name).or_else(|| self.candidates.get(name))?.parse().ok()
     }
 
-    /// The podman that runs: one from outside of the packages, otherwise the one that is or will be installed.
+    /// The present podman: one from outside of the packages, otherwise the one that is or will be installed.
     #[must_use]
     pub(super) fn podman(&self, outside: Option<&Podman>, distro: &Distro) -> Option<Version> {
         match outside {
@@ -198,8 +198,8 @@ fn apt_candidates(system: &dyn System) -> BTreeMap<String, String> {
     parse_policy(&system.stdout_if_ok(&Cmd::new("apt-cache", args)).unwrap_or_default())
 }
 
-/// The candidates that `apt-cache policy` prints; the package lists of a fresh image are empty, and nothing is
-/// known then before `apt-get update`.
+/// The candidates of `apt-cache policy`. The package lists of a fresh image are empty, so nothing is known before
+/// `apt-get update`.
 fn parse_policy(text: &str) -> BTreeMap<String, String> {
     let mut candidates = BTreeMap::new();
     let mut name = String::new();

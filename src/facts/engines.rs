@@ -1,4 +1,4 @@
-//! Docker and nerdctl: which are there, what of them runs, and what they say of themselves in kind's words.
+//! Docker and nerdctl: installed programs, running daemons, and their reports to kind.
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::host::{Account, Cmd, System};
 use crate::version::Version;
 
-/// Where programs are that a package or a person installed for everybody.
+/// The directories of programs that a package or an administrator installed for all users.
 const BINS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"];
-/// Where Debian and Ubuntu put Docker's own scripts (package docker.io), which they keep off the path.
+/// The directory of Docker's scripts in Debian and Ubuntu (package docker.io), which is not in PATH.
 pub const CONTRIB: &str = "/usr/share/docker.io/contrib";
-/// The units of the system's own daemons, and what enables them (`WantedBy=` of moby's and containerd's unit files).
+/// The units of rootful daemons, and the units that enable them (`WantedBy=` of moby's and containerd's unit files).
 const ROOTFUL: [(&str, &str); 3] = [
     ("docker.socket", "sockets.target"),
     ("docker.service", "multi-user.target"),
@@ -20,28 +20,28 @@ const ROOTFUL: [(&str, &str); 3] = [
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engines {
-    /// dockerd, as it says itself: a `docker` without it is Docker Desktop's, which has no daemon here.
+    /// The version of dockerd. A `docker` without it is Docker Desktop's, which has no daemon here.
     pub docker: Option<Version>,
     pub nerdctl: Option<Version>,
     pub containerd: Option<Version>,
-    /// Docker's set-up tool for a daemon of the user's own.
+    /// Docker's setup tool for rootless Docker.
     pub docker_tool: Option<Utf8PathBuf>,
     pub nerdctl_tool: Option<Utf8PathBuf>,
-    /// What creates the user namespace of either daemon.
+    /// The program that creates the user namespace of either daemon.
     #[serde(default)]
     pub rootlesskit: Option<Utf8PathBuf>,
-    /// Whether a Docker of the user's own has its directory below the runtime directory.
+    /// Whether rootless Docker has a directory below the runtime directory.
     pub rootless_docker: bool,
-    /// Whether a containerd of the user's own has.
+    /// Whether rootless containerd has one.
     pub rootless_containerd: bool,
-    /// The system's own daemons that start at boot.
+    /// The rootful daemons that start at boot.
     pub rootful: Vec<String>,
-    /// Whether the user may use the system's own Docker: by its socket and the group `docker`.
+    /// Whether the user can use rootful Docker, through its socket and the group `docker`.
     pub may_use_rootful: bool,
 }
 
 impl Engines {
-    /// Looks, and asks each for its version.
+    /// Finds the programs and queries their versions.
     #[must_use]
     pub fn probe(system: &dyn System, user: &Account) -> Self {
         let find = |name: &str, more: &[&str]| {
@@ -54,7 +54,7 @@ impl Engines {
         };
         let run = user.runtime_dir();
         let is_enabled = |(unit, by): &&(&str, &str)| {
-            // A link that leads nowhere enables nothing, but `exists` would miss one to a path outside a pretended root.
+            // A dangling link enables nothing, but `exists` would miss a link to a path outside a fake root.
             let link = format!("/etc/systemd/system/{by}.wants/{unit}");
             matches!(system.stat(link.as_str().into()), Ok(Some(_)))
         };
@@ -75,8 +75,8 @@ impl Engines {
     }
 }
 
-/// `Docker version 20.10.24+dfsg1, build 5d6db84`, `nerdctl version 1.7.7`, `containerd github.com/containerd/containerd
-/// 1.6.20~ds1 1.6.20~ds1-1+b1` (with a `v` where it is upstream's own build).
+/// `Docker version 20.10.24+dfsg1, build 5d6db84`, `nerdctl version 1.7.7`, `containerd
+/// github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+b1` (with a `v` in upstream builds).
 fn version(said: &str, word: usize) -> Option<Version> {
     let word = said.split_ascii_whitespace().nth(word)?;
     word.trim_start_matches('v').trim_end_matches(',').parse().ok()
@@ -88,22 +88,24 @@ fn in_group(table: &str, group: &str, user: &str) -> bool {
     line.and_then(|l| l.rsplit(':').next()).is_some_and(|members| members.split(',').any(|m| m == user))
 }
 
-/// What kind reads of `docker info` and `nerdctl info` (kind `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
+/// The fields of `docker info` and `nerdctl info` that kind reads (kind
+/// `pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// Whether it is on cgroup v2.
+    /// Whether it uses cgroup v2.
     pub is_v2: bool,
-    /// Whether it runs without root.
+    /// Whether it is rootless.
     pub is_rootless: bool,
-    /// The controllers that it does not limit by.
+    /// The controllers whose limits it does not support.
     pub missing: Vec<&'static str>,
-    /// Who makes its cgroups; with `none` nothing is limited, whatever else it says (moby#42151).
+    /// The program that creates its cgroups; `none` means that no limit is enforced, whatever else it reports
+    /// (moby#42151).
     pub cgroup_driver: String,
     pub storage: String,
 }
 
 impl Info {
-    /// By kind's own rules.
+    /// Applies kind's own rules.
     #[must_use]
     pub fn of(info: &Value) -> Self {
         let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::host::{Cmd, System};
 use crate::version::Version;
 
-/// The modules that kind's page wants loaded: a rootless node may not load them itself.
+/// The modules that kind's documentation requires: a rootless node cannot load them itself.
 pub const MODULES: [&str; 4] = ["ip6_tables", "ip6table_nat", "ip_tables", "iptable_nat"];
-/// The inotify limits that kind's known issues ask for: all nodes share the host's.
+/// The inotify limits of kind's known issues: all nodes share the host's.
 pub const INOTIFY: [(&str, u64); 2] =
     [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)];
-/// The kernel keys that a user needs: a runtime creates a keyring per container, and each pod of a rootless cluster counts
-/// as its user's (keyrings(7); the values are those of LXD's "production setup").
+/// The kernel keys that a user needs. A runtime creates a keyring per container, and each pod of a rootless cluster
+/// counts for its user (keyrings(7); the values are those of LXD's "production setup").
 pub const KEYS: [(&str, u64); 2] = [("kernel.keys.maxkeys", 2_000), ("kernel.keys.maxbytes", 2_000_000)];
-/// The open files that kind's entrypoint asks for (kind `images/base/files/usr/local/bin/entrypoint`).
+/// The open files that kind's entrypoint requires (kind `images/base/files/usr/local/bin/entrypoint`).
 pub const OPEN_FILES: u64 = 64_000;
-/// Kernel settings that we look at, as sysctl writes them.
+/// The relevant kernel settings, as sysctl writes them.
 const SETTINGS: [&str; 6] = [
     INOTIFY[0].0,
     INOTIFY[1].0,
@@ -37,9 +37,9 @@ pub struct Kernel {
     pub cmdline: String,
     /// The modules of [`MODULES`].
     pub modules: BTreeMap<String, Module>,
-    /// The settings that there are.
+    /// The settings that exist.
     pub settings: BTreeMap<String, u64>,
-    /// How `/` shares its mounts with other mount namespaces; `None` if that is not known.
+    /// The propagation of `/` to other mount namespaces; `None` if it is unknown.
     #[serde(default)]
     pub root_mount: Option<Propagation>,
 }
@@ -48,15 +48,15 @@ pub struct Kernel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Propagation {
-    /// Mounts below it are passed to other namespaces and received from them.
+    /// Mounts below it are propagated to other namespaces and received from them.
     Shared,
     Slave,
     Private,
 }
 
 impl Propagation {
-    /// The propagation of `/`, by `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`): field 5 is the mount point, and the fields
-    /// up to the one that is `-` are its options and its propagation.
+    /// The propagation of `/`, from `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`). Field 5 is the mount point; the
+    /// fields up to the one that is `-` are its options and its propagation.
     #[must_use]
     pub fn of_root(table: &str) -> Option<Self> {
         let line = table.lines().rfind(|l| l.split_ascii_whitespace().nth(4) == Some("/"))?;
@@ -71,15 +71,15 @@ impl Propagation {
     }
 }
 
-/// Where a module is.
+/// The state of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Module {
     Loaded,
-    /// Part of the kernel: lsmod does not show it, and it need not be loaded.
+    /// Built into the kernel: lsmod does not list it, and it need not be loaded.
     BuiltIn,
     Loadable,
-    /// Nowhere: naming it at boot would only leave the system degraded.
+    /// Missing: loading it at boot would only leave the system degraded.
     Missing,
 }
 
@@ -101,7 +101,7 @@ impl Kernel {
         }
     }
 
-    /// The release as a version; `None` if it is not known.
+    /// The release as a version; `None` if it is unknown.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         self.release.parse().ok()
@@ -119,7 +119,7 @@ fn modules(system: &dyn System, release: &str) -> BTreeMap<String, Module> {
     let loaded: BTreeSet<String> = first_words(&system.text("/proc/modules").unwrap_or_default());
     let built_in = file_names(&system.text(&format!("{dir}/modules.builtin")).unwrap_or_default());
     let unloaded = MODULES.iter().any(|m| !loaded.contains(*m) && !built_in.contains(*m));
-    // modules.dep is large; it is read only where it decides.
+    // modules.dep is large, so it is read only if it decides.
     let loadable = if unloaded {
         file_names(&system.text(&format!("{dir}/modules.dep")).unwrap_or_default())
     } else {

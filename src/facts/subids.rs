@@ -1,7 +1,7 @@
 //! The user's subordinate IDs, and a range that could be added.
 //!
-//! A range gives its owner every ID in it, through `newuidmap`: a range with another account's ID gives that account's
-//! files away. So what may be added overlaps no ID of any account or group and no other range.
+//! A range gives its owner every ID in it, through `newuidmap`. A range with another account's ID would give access
+//! to that account's files. So a new range overlaps no ID of an account or group and no other range.
 
 use std::ops::Range;
 
@@ -10,25 +10,27 @@ use serde::{Deserialize, Serialize};
 use crate::edit::table::{c_number, subid_free_start, subid_ranges};
 use crate::host::{Account, Cmd, System};
 
-/// How many subordinate IDs a user namespace needs to map every ordinary ID (subuid(5); podman's rootless tutorial).
+/// The number of subordinate IDs that a user namespace needs to map every regular ID (subuid(5); podman's rootless
+/// tutorial).
 pub const SUBIDS: u32 = 65536;
 
 /// IDs that no range may contain (systemd `docs/UIDS-GIDS.md`): system accounts, `DynamicUser=`, `nobody` and other
 /// IDs of 16 bits, and the range of foreign images.
 const RESERVED: [Range<u64>; 2] = [0..65_536, 2_147_352_576..2_147_418_112];
 
-/// The IDs that SSSD gives to accounts of a domain (sssd-ldap(5), `ldap_idmap_range_min` and `_max`). It does not list
-/// these accounts unless it is told to (sssd.conf(5), `enumerate`).
+/// The IDs that SSSD assigns to accounts of a domain (sssd-ldap(5), `ldap_idmap_range_min` and `_max`). By default it
+/// does not list these accounts (sssd.conf(5), `enumerate`).
 const SSSD: Range<u64> = 200_000..2_000_200_000;
 
 /// Subordinate IDs of the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subids {
-    /// How many user IDs all of the user's ranges have.
+    /// The number of user IDs in all ranges of the user.
     pub uids: u32,
-    /// How many group IDs all of the user's ranges have.
+    /// The number of group IDs in all ranges of the user.
     pub gids: u32,
-    /// First ID and length of the range to add to `/etc/subuid`; `None` if there are enough, or if none can be added.
+    /// First ID and length of the range to add to `/etc/subuid`; `None` if the user has enough, or if none can be
+    /// added.
     pub new_uids: Option<(u32, u32)>,
     /// The same for `/etc/subgid`.
     pub new_gids: Option<(u32, u32)>,
@@ -42,7 +44,7 @@ pub struct Subids {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Obstacle {
-    /// This source of `/etc/nsswitch.conf` has the ranges; nothing reads the files.
+    /// This source of `/etc/nsswitch.conf` provides the ranges; the files are not read.
     Source {
         /// Its name: `sss`.
         name: String,
@@ -52,15 +54,15 @@ pub enum Obstacle {
         /// The command that failed.
         command: String,
     },
-    /// Between the bounds of `/etc/login.defs` no range is free.
+    /// No range is free between the bounds of `/etc/login.defs`.
     Full,
 }
 
-/// Ranges of a file, with their owners.
+/// The ranges of a file, with their owners.
 type Ranges = Vec<(String, u64, u64)>;
 
 impl Subids {
-    /// Reads the ranges; if they are too short, also the accounts and the bounds of a new range.
+    /// Reads the ranges and, if they are too short, also the accounts and the bounds of a new range.
     #[must_use]
     pub fn probe(system: &dyn System, user: &Account) -> Self {
         let newuidmap = system.exists("/usr/bin/newuidmap");
@@ -135,7 +137,7 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Those of user IDs and of group IDs, with shadow's defaults (`lib/find_new_sub_uids.c`).
+    /// The bounds of user IDs and of group IDs, with shadow's defaults (`lib/find_new_sub_uids.c`).
     fn probe(system: &dyn System) -> [Self; 2] {
         // openSUSE has its defaults in /usr/etc; a file in /etc replaces them (libeconf).
         let text = ["/etc/login.defs", "/usr/etc/login.defs"].into_iter().find_map(|path| system.text(path));
@@ -151,7 +153,7 @@ impl Bounds {
         Self { min, max, count: self.count.max(other.count) }
     }
 
-    /// A range of `count` IDs, but at least of as many as a container needs.
+    /// A range of `count` IDs, but at least as many as a container needs.
     fn free(&self, taken: &[Range<u64>]) -> Option<(u32, u32)> {
         let counts = [self.count.max(SUBIDS), SUBIDS];
         counts
@@ -160,7 +162,7 @@ impl Bounds {
     }
 }
 
-/// A number of login.defs as shadow reads it (`lib/getdef.c`): the last line with the key counts.
+/// A number of login.defs as shadow reads it (`lib/getdef.c`): the last line with the key wins.
 fn number(text: &str, key: &str) -> Option<u32> {
     let value = |line: &str| {
         let (name, value) = line.trim_start_matches([' ', '\t']).split_once([' ', '\t'])?;
@@ -170,8 +172,8 @@ fn number(text: &str, key: &str) -> Option<u32> {
     text.lines().filter_map(value).next_back().map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-/// The IDs of every account and group, of the files and of the other sources of `/etc/nsswitch.conf` as far as these
-/// list theirs.
+/// The IDs of every account and group, from the files and from the other sources of `/etc/nsswitch.conf`, as far as
+/// they list theirs.
 ///
 /// # Errors
 /// The command that failed although such a source is configured.
@@ -188,7 +190,7 @@ fn accounts(system: &dyn System, switch: &str) -> Result<Vec<Range<u64>>, String
         let sources = sources(switch, database);
         match system.output_checked(&command) {
             Ok(text) => taken.extend(ids(&text)),
-            // Every source but these knows accounts that no file has (nsswitch.conf(5)).
+            // Every source except these has accounts that are in no file (nsswitch.conf(5)).
             Err(_) if sources.iter().all(|s| ["files", "compat", "systemd", "db"].contains(s)) => {}
             Err(_) => return Err(command.to_string()),
         }
@@ -199,7 +201,7 @@ fn accounts(system: &dyn System, switch: &str) -> Result<Vec<Range<u64>>, String
     Ok(taken)
 }
 
-/// The sources of a database, without what to do if one fails.
+/// The sources of a database, without the actions for failures.
 fn sources<'s>(switch: &'s str, database: &str) -> Vec<&'s str> {
     let of = |line: &'s str| {
         let (name, sources) = line.split('#').next()?.split_once(':')?;
@@ -209,12 +211,12 @@ fn sources<'s>(switch: &'s str, database: &str) -> Vec<&'s str> {
     words.filter(|word| !word.starts_with('[') && !word.ends_with(']')).collect()
 }
 
-/// The source that has the ranges instead of the files: shadow takes the first alone (`lib/nss.c`).
+/// The source that provides the ranges instead of the files: shadow uses only the first (`lib/nss.c`).
 fn subid_source(switch: &str) -> Option<&str> {
     sources(switch, "subid").first().copied().filter(|name| !name.eq_ignore_ascii_case("files"))
 }
 
-/// How many IDs a source grants: `getsubids` prints `0: dev 100000 65536`.
+/// The number of IDs that a source grants: `getsubids` prints `0: dev 100000 65536`.
 fn granted(system: &dyn System, flags: &[&str], user: &str) -> u32 {
     let cmd = Cmd::new("getsubids", flags.iter().copied()).operand(user);
     let text = system.stdout_if_ok(&cmd).unwrap_or_default();
@@ -230,7 +232,7 @@ fn spanned((_, start, count): &(String, u64, u64)) -> Range<u64> {
     *start..start.saturating_add(*count)
 }
 
-/// How many IDs these ranges have together; an ID that is in two of them counts once.
+/// The number of IDs in these ranges; an ID in two of them counts once.
 fn total(ranges: &[Range<u64>]) -> u32 {
     let mut ranges = ranges.to_vec();
     ranges.sort_unstable_by_key(|range| range.start);

@@ -1,4 +1,4 @@
-//! Programs outside the package manager: kind, kubectl, the crun that podman will run, and ourselves.
+//! Programs outside the package manager: kind, kubectl, the crun that podman will run, and kind-wsl.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -7,8 +7,8 @@ use super::Containers;
 use crate::host::{Account, Cmd, FileKind, System};
 use crate::version::Version;
 
-/// Where podman looks for crun when nothing else is configured, in its order (containers-common
-/// `pkg/config/default.go`, `OCIRuntimes`). PATH plays no role.
+/// The paths of crun if none is configured, in podman's order (containers-common `pkg/config/default.go`,
+/// `OCIRuntimes`). podman does not search PATH.
 const CRUN: [&str; 7] = [
     "/usr/bin/crun",
     "/usr/sbin/crun",
@@ -21,18 +21,18 @@ const CRUN: [&str; 7] = [
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
-    /// The kind that we would run.
+    /// The kind that `kind-wsl kind` runs.
     pub kind: Option<Utf8PathBuf>,
     /// The kubectl on the path.
     pub kubectl: Option<Utf8PathBuf>,
-    /// The crun that podman will run, as far as files tell.
+    /// The crun that podman will run, according to the files.
     pub crun: Option<Crun>,
-    /// Whether `~/.local/bin/kind` goes through us.
+    /// Whether `~/.local/bin/kind` is a wrapper of `kind-wsl kind`.
     pub wrapped: bool,
-    /// Whether `~/.local/bin/kind` is the user's own, which makes room for the wrapper.
+    /// Whether `~/.local/bin/kind` belongs to the user and will be renamed for the wrapper.
     #[serde(default)]
     pub own_kind: bool,
-    /// A podman outside the directories of packages, which comes before a package's on the path.
+    /// A podman outside the directories of packages, which comes before a package's in PATH.
     #[serde(default)]
     pub podman: Option<Podman>,
     pub program: Option<Utf8PathBuf>,
@@ -42,33 +42,31 @@ pub struct Tools {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crun {
     pub path: Utf8PathBuf,
-    /// What it says of itself.
     pub version: Option<Version>,
 }
 
-/// A podman that did not come as a package, and its version.
+/// A podman that was not installed as a package, and its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Podman {
     pub path: Utf8PathBuf,
-    /// What it says of itself.
     pub version: Option<Version>,
 }
 
-/// The name of the user's own kind while the wrapper has its place: in the same directory, so that a relative link still
-/// leads where it did.
+/// The name of the user's kind while the wrapper has its place: in the same directory, so that a relative link still
+/// has the same target.
 #[must_use]
 pub fn kept_kind(user: &Account) -> Utf8PathBuf {
     user.home.join(".local/bin/kind.kind-wsl-original")
 }
 
-/// Where kind lies when its name in `~/.local/bin` is our wrapper.
+/// The path of kind if `~/.local/bin/kind` is the wrapper.
 #[must_use]
 pub fn private_kind(user: &Account) -> Utf8PathBuf {
     user.home.join(".local/lib/kind-wsl/kind")
 }
 
 impl Tools {
-    /// Looks; the configuration says which crun podman takes.
+    /// Finds the programs; the configuration decides on podman's crun.
     #[must_use]
     pub fn probe(
         system: &dyn System,
@@ -84,7 +82,7 @@ impl Tools {
         let wrapped = is_wrapper(system, &plain);
         let own_kind = !wrapped
             && matches!(system.stat(&plain), Ok(Some(s)) if matches!(s.kind, FileKind::File | FileKind::Link(_)));
-        // With a new one in its place, the one that was kept is no longer what the user means by `kind`.
+        // If the user has put a new kind in its place, the renamed one is obsolete.
         let kept = Some(kept_kind(user)).filter(|p| !own_kind && is_file(p));
         let private = || Some(private_kind(user)).filter(|p| is_file(p));
         Self {
@@ -104,21 +102,21 @@ fn is_program(system: &dyn System, path: &Utf8Path) -> bool {
     stat.is_some_and(|s| s.kind == FileKind::File && s.mode & 0o111 != 0)
 }
 
-/// Whether it is the wrapper that the stage `tools` makes.
+/// Whether it is the wrapper that the stage `tools` writes.
 fn is_wrapper(system: &dyn System, path: &Utf8Path) -> bool {
-    // A program of 50 MB, perhaps behind a link, is not read to find this out.
+    // Avoids reading a program of 50 MB, perhaps behind a link.
     let real = system.resolve(path).ok();
     let small = real.and_then(|p| system.stat(&p).ok().flatten()).is_some_and(|s| s.len < 4096);
-    // A script of the user's that starts `kind-wsl kind` does the same.
+    // A user's script that starts `kind-wsl kind` does the same.
     let is_one = |text: String| ["Written by kind-wsl", "kind-wsl kind"].iter().any(|m| text.contains(m));
     small && system.text(path.as_str()).is_some_and(is_one)
 }
 
-/// Looks in the directories that come before /usr/bin on the path of a user, and that no package writes to.
+/// Searches the directories that come before /usr/bin in the PATH of a user and that no package writes to.
 pub(super) fn podman(system: &dyn System, user: &Account) -> Option<Podman> {
     let dirs = [user.home.join(".local/bin"), user.home.join("bin"), "/usr/local/bin".into()];
     let path = dirs.iter().map(|d| d.join("podman")).find(|p| is_program(system, p))?;
-    // It prints this before it opens its storage. As the user: it may be a file of theirs.
+    // podman prints this before it opens its storage. As the user: it may be a file of the user.
     let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
     let version = said.strip_prefix("podman version ").and_then(|v| v.trim().parse().ok());
     Some(Podman { path, version })
@@ -132,13 +130,13 @@ fn crun(
 ) -> Option<Crun> {
     let configured =
         containers.winner("engine.runtimes.crun").map(|w| strings(&w.setting.value)).unwrap_or_default();
-    // A runtime that is set as a path is taken from there, whatever [engine.runtimes] names (containers.conf(5)).
+    // A runtime that is set as a path is used, whatever [engine.runtimes] contains (containers.conf(5)).
     let runtime = containers.winner("engine.runtime").map(|w| w.setting.value.trim_matches('"'));
     let runtime = runtime.filter(|runtime| runtime.starts_with('/'));
     let paths =
         runtime.into_iter().chain(configured.iter().map(String::as_str)).chain(CRUN).map(Utf8PathBuf::from);
     let path = paths.into_iter().find(|p| is_file(p))?;
-    // As the user: it may be a file of theirs.
+    // As the user: it may be a file of the user.
     let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
     Some(Crun { version: crun_version(&said), path })
 }

@@ -1,4 +1,4 @@
-//! WSL: is it one, which, what it reads, and where its Windows side is.
+//! WSL: its version, its configuration, and its Windows side.
 
 mod conf;
 mod drives;
@@ -23,25 +23,26 @@ pub use drives::{drive_mounts, drives_root};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Wsl {
-    /// No: another machine, or a container on one.
+    /// Another machine, or a container.
     No,
     /// WSL 1: no Linux kernel, so no containers.
     One {
-        /// The distribution's name in Windows, where the environment says it.
+        /// The distribution's name in Windows, if the environment has it.
         distro: Option<String>,
     },
     /// WSL 2.
     Two {
-        /// From `wslinfo --version`; older WSL has no such program.
+        /// From `wslinfo --version`, which older versions of WSL do not have.
         version: Option<Version>,
-        /// The distribution's name in Windows, where the environment says it.
+        /// The distribution's name in Windows, if the environment has it.
         distro: Option<String>,
     },
 }
 
 impl Wsl {
-    /// Looks: WSL 1 has `Microsoft` in its kernel release (WSL `src/linux/init/util.cpp:1567`, `UtilIsUtilityVm`),
-    /// WSL 2 has the directory of its interop sockets. A container on WSL 2 has the release, but not that directory.
+    /// Detects WSL. WSL 1 has `Microsoft` in its kernel release (WSL `src/linux/init/util.cpp:1567`,
+    /// `UtilIsUtilityVm`), WSL 2 has the directory of its interop sockets. A container on WSL 2 has the release, but
+    /// not that directory.
     #[must_use]
     pub fn probe(system: &dyn System, user: &Account) -> Self {
         let release = system.text("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -56,8 +57,8 @@ impl Wsl {
         Self::Two { version, distro: distro(system) }
     }
 
-    /// Whether a WSL of this version mounts cgroup v1 beside v2. Later ones mount v2 alone (WSL `src/linux/init/config.cpp`,
-    /// from the first version with public source on).
+    /// Whether a WSL of this version also mounts cgroup v1. Later ones mount only v2 (WSL
+    /// `src/linux/init/config.cpp`, from the first version with public source on).
     #[must_use]
     pub fn mounts_v1(version: &Version) -> bool {
         COMPAT.wsl.mounts_v1.is_true_of(version)
@@ -69,19 +70,19 @@ impl Wsl {
         matches!(self, Self::Two { .. })
     }
 
-    /// Whether it is known to be older than the first version of which a fact is true.
+    /// Whether it is known to be older than the first version for which a fact is true.
     #[must_use]
     pub(crate) fn is_before(&self, fact: &Fact) -> bool {
         matches!(self, Self::Two { version: Some(version), .. } if version < fact.since())
     }
 
-    /// Whether a fact is known to be true of it.
+    /// Whether a fact is known to be true for it.
     #[must_use]
     pub(crate) fn has(&self, fact: &Fact) -> bool {
         matches!(self, Self::Two { version, .. } if fact.is_known_of(version.as_ref()))
     }
 
-    /// How it reads wsl.conf.
+    /// The grammar by which it reads wsl.conf.
     #[must_use]
     pub fn grammar(&self) -> Grammar {
         match self {
@@ -93,7 +94,7 @@ impl Wsl {
         }
     }
 
-    /// The version in words.
+    /// The name with the version.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -104,7 +105,7 @@ impl Wsl {
         }
     }
 
-    /// The name that `wsl.exe -d` takes, or a word to replace.
+    /// The name for `wsl.exe -d`, or a placeholder.
     #[must_use]
     pub fn distro(&self) -> &str {
         match self {
@@ -114,13 +115,13 @@ impl Wsl {
     }
 }
 
-/// Whether Docker Desktop creates a distribution of this name.
+/// Whether Docker Desktop creates a distribution with this name.
 #[must_use]
 pub fn is_docker_desktops(name: &str) -> bool {
     ["docker-desktop", "docker-desktop-data"].contains(&name)
 }
 
-/// The name in the environment, if it is valid: it gets into commands, and into lines that people type.
+/// The name in the environment, if it is valid: it becomes part of commands, and of lines to type.
 fn distro(system: &dyn System) -> Option<String> {
     system.env("WSL_DISTRO_NAME").filter(|name| kind_wsl_windows::names::is_distribution(name))
 }
@@ -130,7 +131,7 @@ pub struct Windows {
     /// The Windows user's profile directory, as the distribution sees it.
     pub profile: Option<Utf8PathBuf>,
     pub evidence: String,
-    /// Whether it only looks like it: Windows itself should be asked.
+    /// Whether this is only a guess, so that Windows should be queried.
     #[serde(default)]
     pub is_guess: bool,
     /// Whether Windows programs can be started from this session.
@@ -139,19 +140,19 @@ pub struct Windows {
     pub kernel_words: Option<String>,
     /// `[general] instanceIdleTimeout` of `.wslconfig`, in milliseconds.
     pub instance_idle: Option<String>,
-    /// The settings that a policy of Windows turns off, as far as that was asked.
+    /// The settings that a policy of Windows disables, if that was queried.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<Policy>,
-    /// The keys of `[wsl2]` in `.wslconfig`, in lower case, and the values that WSL takes.
+    /// The keys of `[wsl2]` in `.wslconfig`, in lower case, and their effective values.
     #[serde(default)]
     pub wsl2: BTreeMap<String, String>,
 }
 
-/// Profiles that Windows makes for itself.
+/// Profiles that Windows itself creates.
 const NOBODY: [&str; 6] = ["Public", "Default", "Default User", "All Users", "desktop.ini", "defaultuser0"];
 
 impl Windows {
-    /// Looks, where it is WSL 2.
+    /// Reads the Windows side, if this is WSL 2.
     #[must_use]
     pub fn probe(system: &dyn System, wsl: &Wsl, user: &Account) -> Self {
         if !wsl.is_two() {
@@ -187,8 +188,8 @@ impl Windows {
         self.instance_idle.as_deref().filter(|value| is_never(value))
     }
 
-    /// Whether `[wsl2] vmIdleTimeout` keeps the virtual machine running (`LxssUserSession.cpp:3910`). Without the other key
-    /// the distribution still stops.
+    /// Whether `[wsl2] vmIdleTimeout` keeps the virtual machine running (`LxssUserSession.cpp:3910`). Without the
+    /// other key the distribution still stops.
     #[must_use]
     pub fn is_vm_never_idle(&self) -> bool {
         self.wsl2.get("vmidletimeout").is_some_and(|value| is_never(value))
@@ -201,7 +202,7 @@ impl Windows {
     }
 }
 
-/// A policy of Windows that turns a setting of `.wslconfig` off (`HKLM\SOFTWARE\Policies\WSL`; WSL
+/// A policy of Windows that disables a setting of `.wslconfig` (`HKLM\SOFTWARE\Policies\WSL`; WSL
 /// `src/windows/inc/wslpolicies.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -220,8 +221,8 @@ impl Policy {
     }
 }
 
-/// The policies that deny a setting. Windows is asked only if one of these settings is in use or about to be: the kernel
-/// runs with cgroup v1, or .wslconfig has one.
+/// The policies that disable a setting. Windows is queried only if one of these settings is, or will be, in use: the
+/// kernel runs with cgroup v1, or .wslconfig has one.
 fn policies(system: &dyn System, user: Option<&Account>, doc: &Document) -> BTreeSet<Policy> {
     let is_set = ["kernelCommandLine", "kernel"].iter().any(|key| doc.get("wsl2", key).is_some());
     let Some(user) = user.filter(|_| is_set || Mounts::probe(system).has_v1()) else {
@@ -245,7 +246,7 @@ fn denied(text: &str) -> BTreeSet<Policy> {
     text.lines().filter_map(line).collect()
 }
 
-/// Whether the kernel that `.wslconfig` names exists; `None` if its drive is not mounted here.
+/// Whether the kernel file of `.wslconfig` exists; `None` if its drive is not mounted.
 #[must_use]
 pub fn custom_kernel(system: &dyn System, path: &str) -> Option<bool> {
     let path = windows_path(path, &drives_root(system))?;
@@ -257,13 +258,13 @@ fn is_never(timeout: &str) -> bool {
     parse_number(timeout).is_some_and(|milliseconds| milliseconds < 0)
 }
 
-/// Whether a name in the directory of profiles is that of a person's.
+/// Whether a name in the directory of profiles is that of a person.
 pub(crate) fn is_ordinary_profile(name: &str) -> bool {
     !NOBODY.contains(&name) && !name.starts_with('.')
 }
 
-/// The profile of the Windows account whose WSL this is: `.wslconfig` is read from there and from nowhere else
-/// (WSL `src/windows/common/helpers.cpp:439`, from the token).
+/// The profile of the Windows account that owns this WSL: `.wslconfig` is read only from there (WSL
+/// `src/windows/common/helpers.cpp:439`, from the token).
 struct Profile {
     path: Utf8PathBuf,
     evidence: String,
@@ -274,20 +275,20 @@ impl Profile {
     fn probe(system: &dyn System, mount_root: &str) -> Option<Self> {
         let sure = |path, evidence: &str| Some(Self { path, evidence: evidence.to_owned(), is_guess: false });
         if let Some(told) = told_profile(system) {
-            return sure(told, "told by --windows-profile");
+            return sure(told, "from --windows-profile");
         }
         if let Some(said) = system.env(ASKED).filter(|said| !said.is_empty()) {
-            return sure(said.into(), "as Windows itself says");
+            return sure(said.into(), "from Windows");
         }
         let is_dir = |p: &Utf8PathBuf| system.exists(p.as_str());
-        // Windows' own PATH, which WSL appends to ours, holds a directory of that profile.
+        // WSL appends the PATH of Windows, which contains a directory of that profile.
         let path = system.env("PATH").unwrap_or_default();
         let apps = "/AppData/Local/Microsoft/WindowsApps";
         let above = path.split(':').find_map(|d| d.strip_suffix(apps)).map(Utf8PathBuf::from);
         if let Some(p) = above.filter(is_dir) {
             return sure(p, "from the Windows part of PATH");
         }
-        // WSL's init has it in its environment, for root to read (WSL src/linux/init/main.cpp:1575).
+        // WSL's init has it in its environment, which root can read (WSL src/linux/init/main.cpp:1575).
         for pid in ["1", "2"] {
             let environ = system.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
             let said = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE="));
@@ -308,22 +309,22 @@ impl Profile {
     }
 }
 
-/// The variable in which a session notes what Windows said of the profile.
+/// The variable in which a session stores the answer of Windows about the profile.
 pub const ASKED: &str = "KIND_WSL_ASKED_PROFILE";
 
-/// The profile that [`Windows::probe`] will look into.
+/// The profile that [`Windows::probe`] will read.
 #[must_use]
 pub fn profile(system: &dyn System) -> Option<Utf8PathBuf> {
     Profile::probe(system, &drives_root(system)).map(|profile| profile.path)
 }
 
-/// Whether Windows has to be asked for the profile: nothing here says it for sure.
+/// Whether Windows has to be queried for the profile: the other sources are only guesses.
 #[must_use]
 pub fn is_profile_unsure(system: &dyn System) -> bool {
     Profile::probe(system, &drives_root(system)).is_none_or(|p| p.is_guess)
 }
 
-/// The profile that the user named, also as Windows writes it.
+/// The profile that the user specified, as a Linux or Windows path.
 #[must_use]
 pub fn told_profile(system: &dyn System) -> Option<Utf8PathBuf> {
     let told = system.env(kind_wsl_windows::wslenv::PROFILE).filter(|told| !told.is_empty())?;

@@ -1,4 +1,4 @@
-//! People with an account: from the passwd file of the machine that is set up, not of the one that runs us.
+//! User accounts, from the passwd file of the machine that is set up, which can differ from the running system.
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -20,26 +20,27 @@ pub struct Account {
 }
 
 impl Account {
-    /// The directory of the user's configuration (XDG Base Directory Specification).
+    /// The configuration directory of the user (XDG Base Directory Specification).
     #[must_use]
     pub fn config_dir(&self) -> Utf8PathBuf {
         self.config_home.clone().unwrap_or_else(|| self.home.join(".config"))
     }
 
-    /// The same account with this value of `XDG_CONFIG_HOME`. The specification has a relative path ignored.
+    /// The same account with this value of `XDG_CONFIG_HOME`. A relative path is ignored, as the specification
+    /// requires.
     #[must_use]
     pub fn with_config_home(mut self, value: Option<Utf8PathBuf>) -> Self {
         self.config_home = value.filter(|dir| dir.is_absolute() && *dir != self.home.join(".config"));
         self
     }
 
-    /// `/run/user/UID`, where systemd keeps the user's sockets (`pam_systemd(8)`).
+    /// `/run/user/UID`, the directory of the user's sockets (`pam_systemd(8)`).
     #[must_use]
     pub fn runtime_dir(&self) -> String {
         format!("/run/user/{}", self.uid)
     }
 
-    /// The environment that a login gives this user, as far as podman and systemctl look at it.
+    /// The environment of a login of this user, as far as podman and systemctl use it.
     #[must_use]
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let run = self.runtime_dir();
@@ -69,18 +70,18 @@ impl Account {
 }
 
 /// Every account of the machine, in the file's order. Accounts of other name services (LDAP, systemd-homed) are
-/// asked for by [`by_name`] through `getent`.
+/// queried by [`by_name`] through `getent`.
 #[must_use]
 pub fn accounts(system: &dyn System) -> Vec<Account> {
     system.text("/etc/passwd").unwrap_or_default().lines().filter_map(Account::parse).collect()
 }
 
-/// The account of that name, or of that number.
+/// The account with that name or number.
 #[must_use]
 pub fn by_name(system: &dyn System, name: &str) -> Option<Account> {
     let wanted = |a: &Account| a.name == name || name.parse().is_ok_and(|uid: u32| uid == a.uid);
     accounts(system).into_iter().find(wanted).or_else(|| {
-        // getent would take the former for an option; no name service has an account with the others.
+        // getent would take the first for an option; the others are invalid in every name service.
         if name.is_empty() || name.starts_with('-') || name.contains(|c: char| c == ':' || c.is_control()) {
             return None;
         }

@@ -1,8 +1,8 @@
-//! Configuration files that were read: their bytes are used again as long as the kernel reports the same file.
+//! Caches configuration files: their bytes are reused as long as the kernel reports the same file.
 //!
-//! Facts, plan, changes and the saved copy look at the same few files again and again, on Windows' drives over 9p. A file
+//! Facts, plan, changes and the saved copy read the same few files repeatedly, on Windows drives over 9p. A file
 //! counts as the same if device, inode, size and both times agree. A write within one tick of the clock can escape
-//! that, so what is about to be replaced is always read ([`super::Expected`]), and a mismatch there drops the entry.
+//! that, so a file that will be replaced is always read ([`super::Expected`]), and a mismatch there drops the entry.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -40,7 +40,7 @@ impl FileCache {
 }
 
 impl LiveSystem {
-    /// What is at a resolved path, and its bytes if it is a regular file.
+    /// Returns the file at a resolved path, and its bytes if it is a regular file.
     pub(super) fn read_cached(&self, path: &Utf8Path) -> Result<(Stat, Vec<u8>), HostError> {
         let (spot, _act) = self.reach(path, false, self.identity_for(path))?;
         let stat = spot.stat().map_err(failed("examine", path))?;
@@ -53,7 +53,7 @@ impl LiveSystem {
         }
         let read = || {
             let file = spot.open(OFlag::O_RDONLY, 0)?;
-            // Before the first byte: what is written meanwhile changes the times again.
+            // Taken before the first byte: a later write changes the times again.
             let version = version(&fstat(&file)?);
             Ok((version, Bounded::new(file, TEXT)?.whole()?))
         };
@@ -62,7 +62,7 @@ impl LiveSystem {
         Ok((stat, bytes))
     }
 
-    /// Keeps the bytes of a file that was just written, unless another file is there already.
+    /// Caches the bytes of a file that was just written, unless it was replaced already.
     pub fn remember(&self, path: &Utf8Path, bytes: &[u8]) {
         let meta = self.reach(path, false, self.identity_for(path)).map(|(spot, _act)| spot.meta());
         if let Ok(Ok(meta)) = meta

@@ -1,4 +1,4 @@
-//! Commands as data, and the one method that runs them.
+//! Commands as data, and the trait that runs them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use super::Account;
 
-/// The descriptor of [`Cmd::reports`]: one that nothing of ours has reached.
+/// The descriptor of [`Cmd::reports`], higher than any descriptor in use.
 pub const STATUS_FD: i32 = 30;
 
-/// A command line, who runs it and how long it may take.
+/// A command line, the user who runs it and its time limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cmd {
-    /// The program: a name looked up on the system's own path, or an absolute path.
+    /// The program: a name in the system's own path, or an absolute path.
     pub program: String,
     pub args: Vec<String>,
-    /// Variables on top of the environment it inherits.
+    /// Variables in addition to the inherited environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// Runs as this user (their ids, `HOME` and `XDG_RUNTIME_DIR`) when we are root; otherwise as ourselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Account>,
-    /// The longest it may take, in seconds; it is ended then.
+    /// The time limit, in seconds; then it is killed.
     pub seconds: u64,
-    /// Has its standard output as descriptor [`STATUS_FD`] as well: for a program that reports on a descriptor and keeps
-    /// that one from the programs it starts.
+    /// Whether descriptor [`STATUS_FD`] is its standard output too: for a program that reports progress on a
+    /// descriptor that it does not pass to its children.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
-    /// Changes the machine: it must be able to end its work without us.
+    /// Whether it changes the machine: then it must be able to finish after kind-wsl has ended.
     #[serde(skip)]
     pub changes: bool,
 }
 
 impl Cmd {
-    /// A command with a bound of 30 s.
+    /// A command with a time limit of 30 s.
     pub fn new<I, S>(program: &str, args: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -58,14 +58,14 @@ impl Cmd {
         Self::new(words.next().unwrap_or_default(), words)
     }
 
-    /// Runs as `user` when we are root.
+    /// Runs as `user` if kind-wsl runs as root.
     #[must_use]
     pub fn as_user(mut self, user: &Account) -> Self {
         self.user = Some(user.clone());
         self
     }
 
-    /// Adds an argument that is a name: one that begins with `-` is not taken for an option.
+    /// Adds a name as an argument: one that begins with `-` is not taken for an option.
     #[must_use]
     pub fn operand(mut self, name: &str) -> Self {
         if name.starts_with('-') {
@@ -82,7 +82,7 @@ impl Cmd {
         self
     }
 
-    /// Gives it its standard output as descriptor [`STATUS_FD`] as well.
+    /// Makes descriptor [`STATUS_FD`] its standard output too.
     #[must_use]
     pub fn with_status_fd(self) -> Self {
         Self { reports: true, ..self }
@@ -95,7 +95,7 @@ impl Cmd {
     }
 }
 
-/// The command line as one would type it.
+/// The command line as typed.
 impl std::fmt::Display for Cmd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&quote(&self.program))?;
@@ -106,7 +106,7 @@ impl std::fmt::Display for Cmd {
     }
 }
 
-/// A word of a shell's command line: as it is if it is plain, otherwise in single quotes.
+/// A word of a shell's command line, in single quotes if needed.
 #[must_use]
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
@@ -119,30 +119,30 @@ pub fn in_quotes(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// What a command answered.
+/// The output of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// Exit code; 128 and the signal's number where a signal ended it.
+    /// Exit code; 128 plus the signal's number if a signal ended it.
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Output {
-    /// The last line of its complaint that says something: programs end with what they could not do.
+    /// The last informative line of standard error: programs end with the reason of their failure.
     #[must_use]
     pub fn complaint(&self) -> Option<&str> {
         self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty())
     }
 }
 
-/// Runs commands. The real one is [`super::Process`]; tests bring their own machine.
+/// Runs commands. The real implementation is [`super::Process`]; tests have fake ones.
 pub trait Runner {
-    /// Runs `cmd` to its end, handing each line of its standard output to `out` as it comes.
+    /// Runs `cmd` to its end and passes each line of its standard output to `out` at once.
     ///
     /// # Errors
-    /// [`std::io::ErrorKind::NotFound`] where there is no such program, [`std::io::ErrorKind::TimedOut`] where
-    /// it did not end within its bound, and what the kernel says otherwise.
+    /// [`std::io::ErrorKind::NotFound`] if the program does not exist, [`std::io::ErrorKind::TimedOut`] if it does
+    /// not end in time, and other errors of the kernel.
     fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> std::io::Result<Output>;
 }
 

@@ -1,4 +1,4 @@
-//! A directory for files that are not whole yet: a part is kept from run to run until its checksum was found right.
+//! A directory for partial downloads, which are kept from run to run until their checksum was verified.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -14,34 +14,34 @@ use super::HostError;
 use super::identity::{FsIdentity, FsIdentityGuard};
 use super::walk::{Root, Spot};
 
-/// The directory. It may be used from several threads at once, for different files.
+/// The directory. Several threads can use it at once, for different files.
 #[derive(Clone, Debug)]
 pub struct DownloadDir {
     root: Arc<Root>,
     dir: Utf8PathBuf,
-    /// What its files are called to the outside.
+    /// The path of its files for users.
     shown: Utf8PathBuf,
     whom: Option<FsIdentity>,
 }
 
 impl DownloadDir {
-    /// The directory at a path below a root; nobody else may write to it.
+    /// The directory at a path below a root; no other user may write to it.
     pub(super) fn below(root: Arc<Root>, dir: &Utf8Path) -> Self {
         Self { root, dir: dir.to_owned(), shown: dir.to_owned(), whom: None }
     }
 
-    /// The directory `root` itself, in which files are made as `whom`.
+    /// The directory `root` itself, in which files are created as `whom`.
     pub(super) fn of(root: Root, shown: Utf8PathBuf, whom: Option<FsIdentity>) -> Self {
         Self { root: Arc::new(root), dir: Utf8PathBuf::from("/"), shown, whom }
     }
 
-    /// Where it is, as its user knows it.
+    /// The path for users.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.shown
     }
 
-    /// What is called `name` in it. A link on the way leads to nothing of ours.
+    /// The file `name` in it. A link on the way is not followed out of it.
     fn spot(&self, name: &str) -> io::Result<Spot> {
         Self::reach(&self.root, &self.dir.join(name))
     }
@@ -58,10 +58,10 @@ impl DownloadDir {
         self.whom.clone().map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new)
     }
 
-    /// Makes the directory, for us alone, unless it is there.
+    /// Creates the directory, accessible only to the owner, unless it exists.
     ///
     /// # Errors
-    /// What the kernel refuses; something else in its place.
+    /// The kernel refuses it, or something else is at its path.
     pub fn make(&self) -> io::Result<()> {
         let spot = Self::reach(&self.root, &self.dir)?;
         if spot.make_dir(0o700)? || spot.stat()?.kind == super::FileKind::Dir {
@@ -70,25 +70,25 @@ impl DownloadDir {
         Err(io::Error::from_raw_os_error(nix::libc::ENOTDIR))
     }
 
-    /// Removes the directory with all that is in it.
+    /// Removes the directory and its files.
     ///
     /// # Errors
-    /// What the kernel refuses, but not that it is gone.
+    /// The kernel refuses it; a missing directory is not an error.
     pub fn clear(&self) -> io::Result<()> {
         Self::reach(&self.root, &self.dir)?.remove_tree()
     }
 
-    /// Opens the part of a file, which is empty where nothing was kept, and keeps other runs away from it.
+    /// Opens a partial file, which is empty if none was kept, and locks it against other runs.
     ///
     /// # Errors
-    /// What the kernel refuses; [`io::ErrorKind::WouldBlock`] where another run is at work on it.
+    /// The kernel refuses it; [`io::ErrorKind::WouldBlock`] if another run uses it.
     pub fn part(&self, name: &str) -> io::Result<PartialFile> {
         let _as_user = self.as_whom();
         let part = self.spot(&format!("{name}.partial"))?;
         let file = part.open(OFlag::O_RDWR | OFlag::O_CREAT, 0o600)?;
         super::open::single(&file)?;
         file.try_lock().map_err(io::Error::from)?;
-        // Another run may have finished the file between the two calls: then this is no part any more, but its whole.
+        // Another run may have completed the file between the two calls: then this is no longer a partial file.
         if !part.is(&file) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -99,13 +99,14 @@ impl DownloadDir {
         Ok(part)
     }
 
-    /// Removes a whole file.
+    /// Removes a complete file.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         let _as_user = self.as_whom();
         self.spot(name)?.remove()
     }
 
-    /// Where a whole file of this sha256 is. One of other bytes is damaged: it is removed, so that it can be fetched again.
+    /// Returns the path of a complete file with this sha256. A file with another checksum is damaged: it is removed,
+    /// so that it can be downloaded again.
     #[must_use]
     pub fn whole(&self, name: &str, sha256: &str) -> Option<Utf8PathBuf> {
         let _as_user = self.as_whom();
@@ -117,16 +118,16 @@ impl DownloadDir {
         None
     }
 
-    /// Opens a whole file.
+    /// Opens a complete file.
     pub fn open(&self, name: &str) -> io::Result<Box<dyn Read>> {
         let _as_user = self.as_whom();
         Ok(Box::new(super::open::regular(self.spot(name)?.open(OFlag::O_RDONLY, 0)?)?))
     }
 
-    /// Puts a small file beside them, in the place of one that may be there.
+    /// Writes a small file into the directory, and replaces an existing one.
     ///
     /// # Errors
-    /// What the kernel refuses; a link, or another thing that is no file.
+    /// The kernel refuses it, or the path is a link or not a regular file.
     pub fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let _as_user = self.as_whom();
         let mut file = self.spot(name)?.open(OFlag::O_WRONLY | OFlag::O_CREAT, 0o644)?;
@@ -136,7 +137,7 @@ impl DownloadDir {
     }
 }
 
-/// Bytes of a file that is not whole yet.
+/// The bytes of an incomplete file.
 #[derive(Debug)]
 pub struct PartialFile {
     file: File,
@@ -147,7 +148,7 @@ pub struct PartialFile {
 }
 
 impl PartialFile {
-    /// How many bytes there are.
+    /// The number of bytes.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.len
@@ -165,7 +166,7 @@ impl PartialFile {
         Ok(())
     }
 
-    /// The file is whole, and right: it is synced and gets its name. Answers where it is.
+    /// Marks the file as complete and verified: it is synced and renamed. Returns its path.
     pub fn finish(self) -> io::Result<Utf8PathBuf> {
         self.file.sync_all()?;
         let _as_user = self.download_dir.as_whom();
@@ -173,7 +174,7 @@ impl PartialFile {
         Ok(self.download_dir.shown.join(self.whole.name()))
     }
 
-    /// Removes it where nothing is worth being kept.
+    /// Removes it if it is empty.
     pub fn remove_if_empty(self) {
         if self.len == 0 {
             let _as_user = self.download_dir.as_whom();
@@ -182,7 +183,7 @@ impl PartialFile {
     }
 }
 
-/// Reads a file from its beginning, wherever it is being written.
+/// Reads a file from its beginning, independently of the write position.
 struct FromStart<'f> {
     file: &'f File,
     at: u64,

@@ -1,26 +1,29 @@
-//! Passes what may hold a password from a run to the same run as root: the proxy settings and the mirror.
+//! Passes variables that can contain a password from a run to the same run as root: the proxy settings and the
+//! mirror.
 //!
-//! sudo removes them (`env_reset`, sudoers(5)), and on its command line everybody could read them (`ps`). So the run
-//! becomes sudo with its environment as it is, and root reads them in `/proc/PID/environ` of that sudo
-//! (`proc_pid_environ(5)`). That needs no rule in sudoers, as `--preserve-env=LIST` does (the tag SETENV), and no file.
+//! sudo removes them (`env_reset`, sudoers(5)), and on its command line every user could read them (`ps`). So the run
+//! replaces itself with sudo and keeps its environment, and root reads the variables in `/proc/PID/environ` of that
+//! sudo (`proc_pid_environ(5)`). Unlike `--preserve-env=LIST` (the tag SETENV), that needs no rule in sudoers and no
+//! file.
 //!
-//! Whoever starts sudo chooses its environment. So it counts only if the process is sudo and runs `env`, as
+//! The user who starts sudo chooses its environment. So it is used only if the process is sudo and runs `env`, as
 //! `cli::session` starts it: sudo has then allowed the caller to run anything as root, with any variable.
 
 use camino::Utf8Path;
 
 use super::{LiveSystem, Process, System, sudo};
 
-/// Marks the sudo that passes something on: its value is the process's own ID, which a child that inherits the variable
+/// Marks a sudo that passes variables: its value is the process's own ID, which a child that inherits the variable
 /// does not have.
 pub const HANDOFF_PID: &str = "KIND_WSL_HANDED";
-/// How a run becomes root: what comes before the variables on sudo's command line.
+/// The arguments of sudo before the variables.
 pub const BECOMES_ROOT: [&str; 2] = ["--", "/usr/bin/env"];
-/// Processes of sudo above us: sudo itself, and the monitor of a terminal that it made (sudoers(5), `use_pty`).
+/// The maximum number of sudo processes above kind-wsl: sudo itself, and its monitor of a terminal (sudoers(5),
+/// `use_pty`).
 const MAX_DEPTH: usize = 2;
 
-/// As root, takes the variables `wanted` from the sudo that our own run became. Must be called first of all: nothing else
-/// may run in this process yet.
+/// As root, imports the variables `wanted` from the sudo that this run became. Must be called first, before any
+/// thread is started.
 #[allow(clippy::disallowed_methods, reason = "part of the one place that touches the environment")]
 pub fn import_env_from_parent(wanted: &[&str]) {
     let root = Utf8Path::new("/");
@@ -29,7 +32,7 @@ pub fn import_env_from_parent(wanted: &[&str]) {
     }
     let host = LiveSystem::new(root, Box::new(Process::new(root)), []);
     for (name, value) in env_handoff(&host, &is_sudo, wanted) {
-        // SAFETY: there is no other thread yet that could read the environment.
+        // SAFETY: no other thread exists yet that could read the environment.
         #[allow(unsafe_code, reason = "the HTTP client and clap read the process's environment")]
         unsafe {
             std::env::set_var(name, value);
@@ -37,8 +40,8 @@ pub fn import_env_from_parent(wanted: &[&str]) {
     }
 }
 
-/// As root, forgets variables that name a file which another user could have written or could exchange; answers which.
-/// Must be called before any thread is started.
+/// As root, unsets variables that contain the path of a file which another user could have written or could exchange;
+/// returns them. Must be called before any thread is started.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "part of the one place that touches the environment")]
 pub fn forget_untrusted_files(names: &[&'static str]) -> Vec<(&'static str, String)> {
@@ -51,7 +54,7 @@ pub fn forget_untrusted_files(names: &[&'static str]) -> Vec<(&'static str, Stri
         if value.is_empty() || value.split(':').all(|path| super::is_roots_own(Utf8Path::new(path))) {
             continue;
         }
-        // SAFETY: there is no other thread yet that could read the environment.
+        // SAFETY: no other thread exists yet that could read the environment.
         #[allow(unsafe_code, reason = "the HTTP client reads the process's environment")]
         unsafe {
             std::env::remove_var(name);
@@ -61,7 +64,7 @@ pub fn forget_untrusted_files(names: &[&'static str]) -> Vec<(&'static str, Stri
     forgotten
 }
 
-/// Whether a process runs the program that we start as sudo.
+/// Whether a process runs the sudo that kind-wsl starts.
 #[allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 fn is_sudo(pid: &str) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -71,7 +74,7 @@ fn is_sudo(pid: &str) -> bool {
     runs.is_some_and(|(.., owner)| owner == 0) && runs == ours
 }
 
-/// The wanted variables of the sudo above us; none if it is not one that a run of ours became.
+/// The wanted variables of the parent sudo; empty if that is not one that kind-wsl became.
 fn env_handoff(
     system: &dyn System,
     is_sudo: &dyn Fn(&str) -> bool,
@@ -90,14 +93,14 @@ fn env_handoff(
     Vec::new()
 }
 
-/// The PIDs of the processes above this one, nearest first.
+/// The PIDs of the ancestors of this process, nearest first.
 pub fn ancestors(system: &dyn System) -> impl Iterator<Item = String> {
     let above = |pid: &String| parent(&system.text(&format!("/proc/{pid}/stat"))?);
     std::iter::successors(Some("self".to_owned()), above).skip(1)
 }
 
-/// Field 4 of a stat line, unless the parent is outside this process namespace; the name in field 2 may hold blanks
-/// and parentheses, so count from its end (`proc_pid_stat(5)`).
+/// Field 4 of a stat line, unless the parent is outside this PID namespace. The name in field 2 may contain blanks
+/// and parentheses, so the fields are counted from its end (`proc_pid_stat(5)`).
 fn parent(stat: &str) -> Option<String> {
     let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
     (parent != "0").then(|| parent.to_owned())
@@ -120,7 +123,8 @@ mod tests {
         assert_eq!(parent("1 (systemd) S 0 1 1 0"), None);
     }
 
-    /// What is taken over, with a monitor (80) between us and the sudo (70) that has this command line and environment.
+    /// The imported variables, with a monitor (80) between this process and the sudo (70) that has this command line
+    /// and environment.
     fn taken(line: &str, environ: &str, is_sudo: &dyn Fn(&str) -> bool) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();

@@ -1,9 +1,9 @@
-//! Fault injection for the tests: what happens at a chosen effect on the machine.
+//! Fault injection for tests, at a chosen effect on the machine.
 
 use std::cell::Cell;
 use std::io;
 
-/// Counts the effects on the machine and injects a fault before the one that it is set to. Unset, it only counts.
+/// Counts the effects on the machine and injects a fault before a chosen one. By default it only counts.
 #[derive(Default)]
 pub struct FaultInjector {
     count: Cell<u64>,
@@ -14,16 +14,16 @@ pub struct FaultInjector {
 /// The kinds of fault.
 #[derive(Default)]
 enum Injection {
-    /// Unwinds with [`InjectedCrash`]: nothing happens any more, as after SIGKILL.
+    /// Unwinds with [`InjectedCrash`]: nothing more happens, as after SIGKILL.
     #[default]
     Crash,
-    /// The kernel refuses with this number, once or from then on.
+    /// The kernel refuses with this error number, once or permanently.
     Refuse { errno: i32, lasting: bool },
-    /// Another program acts just before the effect, whose description it gets.
+    /// Another program acts just before the effect, whose description it receives.
     ConcurrentModification(Box<dyn Fn(&str)>),
 }
 
-/// The payload of the unwinding by which an injected crash ends a run.
+/// The payload of the unwinding that ends a run.
 #[derive(Debug)]
 pub struct InjectedCrash;
 
@@ -37,20 +37,19 @@ impl std::fmt::Debug for FaultInjector {
 }
 
 impl FaultInjector {
-    /// Lets `effects` effects happen and then ends the run.
+    /// Allows `effects` effects and then ends the run.
     #[must_use]
     pub fn after(effects: u64) -> Self {
         Self { limit: Some(effects), ..Self::default() }
     }
 
-    /// The effect after the first `effects` is refused with the error `errno`, and every later one as well where it is
-    /// `lasting`.
+    /// Refuses the effect after the first `effects` with the error `errno`, and every later one too if `lasting`.
     #[must_use]
     pub fn refusing(effects: u64, errno: i32, lasting: bool) -> Self {
         Self { limit: Some(effects), injection: Injection::Refuse { errno, lasting }, ..Self::default() }
     }
 
-    /// After `effects` effects, and before the next, another program does `what`.
+    /// Runs `what` as another program after `effects` effects, before the next.
     #[must_use]
     pub fn meanwhile(effects: u64, what: impl Fn(&str) + 'static) -> Self {
         Self {
@@ -60,7 +59,7 @@ impl FaultInjector {
         }
     }
 
-    /// How many effects there were.
+    /// The number of effects so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.get()
@@ -69,7 +68,7 @@ impl FaultInjector {
     /// Counts one effect, described by `what`.
     ///
     /// # Errors
-    /// The error that the kernel is made to return.
+    /// The injected error.
     pub(super) fn hit(&self, what: impl FnOnce() -> String) -> io::Result<()> {
         let at = self.count.get();
         if !self.should_fail() {
@@ -100,7 +99,7 @@ impl FaultInjector {
         })
     }
 
-    /// Whether the next effect is the first that does not take place: a write that is torn is half done by then.
+    /// Whether the next effect is the first that is not carried out: a torn write is half done by then.
     pub(super) fn tears_next_write(&self) -> bool {
         !matches!(self.injection, Injection::ConcurrentModification(_))
             && self.limit == Some(self.count.get())

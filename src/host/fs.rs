@@ -1,4 +1,4 @@
-//! Files under the root: paths as a chroot would see them, and what is there.
+//! Files under the root: paths are resolved as in a chroot.
 
 #![allow(clippy::disallowed_methods, reason = "the one place that touches files")]
 
@@ -22,7 +22,7 @@ use super::{
     Cmd, DownloadDir, FaultInjector, FileKind, HostError, LiveSystem, Output, Owner, Runner, Stat, System,
 };
 
-/// Programs whose versions and candidates decide what the setup changes.
+/// Programs whose versions and candidates decide on the changes of a setup.
 const DECIDING: [&str; 4] = ["crun", "systemctl", "wslinfo", "apt-cache"];
 
 /// The SHA-256 of some bytes as 64 lower-case hexadecimal digits.
@@ -31,10 +31,10 @@ pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The sha256 of what can be read, in 64 lower-case hexadecimal digits.
+/// Returns the sha256 of a reader, as 64 lower-case hexadecimal digits.
 ///
 /// # Errors
-/// When it can not be read to its end.
+/// It cannot be read to its end.
 pub fn sha256_in(reader: &mut dyn Read) -> io::Result<String> {
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
     loop {
@@ -62,7 +62,7 @@ pub(super) fn failed<'p>(
 }
 
 impl LiveSystem {
-    /// The machine itself, or the tree at `root`, with `runner` to run commands and `env` as the caller's environment.
+    /// The machine itself, or the tree at `root`, with `runner` for commands and `env` as the caller's environment.
     #[must_use]
     pub fn new(
         root: &Utf8Path,
@@ -84,7 +84,7 @@ impl LiveSystem {
         }
     }
 
-    /// Why a program whose answer decides on the setup could not be asked, if one could not.
+    /// Why a program that the setup depends on could not be queried, if one could not.
     #[must_use]
     pub fn take_unanswered(&self) -> Option<HostError> {
         self.unanswered.take()
@@ -95,32 +95,32 @@ impl LiveSystem {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
-    /// The same host with a fuse that blows before one of its effects.
+    /// The same system with a fault injector.
     #[must_use]
     pub fn with_fault_injector(mut self, fault: FaultInjector) -> Self {
         self.fault = fault;
         self
     }
 
-    /// The fuse, to read how many effects there were.
+    /// The fault injector, to read the number of effects.
     #[must_use]
     pub fn fault_injector(&self) -> &FaultInjector {
         &self.fault
     }
 
-    /// Whether this is the running system, not a tree below some other root.
+    /// Whether this is the running system, not a tree below another root.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.root == "/"
     }
 
-    /// Whether we may change what root owns.
+    /// Whether root-owned files can be changed.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.uid == 0
     }
 
-    /// The numeric user that runs us.
+    /// The numeric user ID of this process.
     #[must_use]
     pub fn uid(&self) -> u32 {
         self.uid
@@ -131,10 +131,10 @@ impl LiveSystem {
         &self.root
     }
 
-    /// Runs a command that has an effect, handing its output on line by line.
+    /// Runs a command that has an effect, and passes its output on line by line.
     ///
     /// # Errors
-    /// When it can not be started, does not end in time or ends with another exit code than 0.
+    /// It cannot be started, does not end in time, or exits with another code than 0.
     pub fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> Result<Output, HostError> {
         self.fault
             .hit(|| format!("run {cmd}"))
@@ -154,7 +154,7 @@ impl LiveSystem {
         })
     }
 
-    /// The directory that `path` is in, opened, and in whose name: as `act`, or whoever owns a link on the way.
+    /// Opens the directory of `path`, and returns the identity: `act`, or the owner of a link on the way.
     pub(super) fn reach(
         &self,
         path: &Utf8Path,
@@ -179,7 +179,7 @@ impl LiveSystem {
         Ok((spot, act))
     }
 
-    /// Opens what is at `path`, links followed, without waiting for anybody; as the user where it is theirs.
+    /// Opens the file at `path`, after links are followed, without blocking; as the user if it belongs to the user.
     pub(super) fn open_at(&self, path: &Utf8Path, flags: OFlag) -> Result<fs::File, HostError> {
         let act = self.identity_for(path);
         match self.top.open(path, flags | UNKNOWN) {
@@ -192,22 +192,22 @@ impl LiveSystem {
         spot.open(flags, 0).map_err(failed("read", path))
     }
 
-    /// A directory of ours for files that are not whole yet.
+    /// A directory of kind-wsl for partial downloads.
     #[must_use]
     pub fn download_dir(&self, dir: &Utf8Path) -> DownloadDir {
         DownloadDir::below(Arc::clone(&self.top), dir)
     }
 
-    /// Opens a regular file for reading, as the user where it is theirs.
+    /// Opens a regular file for reading, as the user if it belongs to the user.
     ///
     /// # Errors
-    /// What the kernel refuses; a device, socket or pipe.
+    /// The kernel refuses it, or it is a device, socket or pipe.
     pub fn open(&self, path: &Utf8Path) -> Result<Box<dyn Read>, HostError> {
         let file = self.open_at(path, OFlag::O_RDONLY)?;
         Ok(Box::new(regular(file).map_err(failed("open", path))?))
     }
 
-    /// The bytes of a regular file that may be a program: what was saved before it was changed.
+    /// Returns the bytes of a regular file that may be a program, to save them before a change.
     ///
     /// # Errors
     /// As [`System::read`].
@@ -225,7 +225,7 @@ impl LiveSystem {
     }
 }
 
-/// `None` if nothing is there.
+/// `None` if it does not exist.
 fn absent_is_none<T>(found: Result<T, HostError>) -> Result<Option<T>, HostError> {
     match found {
         Ok(found) => Ok(Some(found)),
@@ -234,20 +234,20 @@ fn absent_is_none<T>(found: Result<T, HostError>) -> Result<Option<T>, HostError
     }
 }
 
-/// Whether standard input is a pipe or a file, and so holds something for us.
+/// Whether standard input is a pipe or a file, and thus may contain data.
 #[must_use]
 pub fn has_piped_input() -> bool {
     use std::os::unix::fs::FileTypeExt;
     fs::metadata("/proc/self/fd/0").is_ok_and(|input| input.file_type().is_fifo() || input.is_file())
 }
 
-/// What the caller hands us on standard input.
+/// The standard input of the caller.
 #[must_use]
 pub fn standard_input() -> Box<dyn Read> {
     Box::new(io::stdin().lock())
 }
 
-/// The directories above `path` that are not there, outermost first.
+/// The missing directories above `path`, outermost first.
 pub(crate) fn missing_dirs(system: &dyn System, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, HostError> {
     let mut missing = Vec::new();
     for dir in path.ancestors().skip(1) {
@@ -262,7 +262,7 @@ pub(crate) fn missing_dirs(system: &dyn System, path: &Utf8Path) -> Result<Vec<U
     Ok(missing)
 }
 
-/// One fixed name per target: a crash leaves at most one leftover, and the next run sweeps it.
+/// One fixed name per target: a crash leaves at most one temporary file, and the next run removes it.
 pub(crate) fn temporary(path: &Utf8Path) -> Utf8PathBuf {
     let name = path.file_name().unwrap_or("file");
     path.with_file_name(format!(".{name}.kind-wsl"))
@@ -298,7 +298,7 @@ impl System for LiveSystem {
     }
 
     fn sha256(&self, path: &Utf8Path) -> Result<Option<String>, HostError> {
-        // Not as a whole: it may be a program of 50 MB.
+        // Not as a whole: it can be a program of 50 MB.
         let opened = self.open_at(path, OFlag::O_RDONLY);
         absent_is_none(opened.and_then(|file| {
             Bounded::new(file, LARGE).and_then(|mut file| sha256_in(&mut file)).map_err(failed("read", path))
@@ -313,7 +313,7 @@ impl System for LiveSystem {
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, HostError> {
         let act = self.identity_for(path);
-        // Without opening it: that is slow on Windows' drives.
+        // Without opening it, which is slow on Windows drives.
         let found = self.top.directory_of(path).map_err(io::Error::from).map_err(failed("examine", path))?;
         if let Some(spot) = found {
             match spot.stat() {
@@ -338,7 +338,7 @@ impl System for LiveSystem {
         if !self.is_live() {
             return Some(self.exists(&path));
         }
-        // The magic link `root` leads into another mount namespace: only the kernel can follow it.
+        // The magic link `root` is in another mount namespace: only the kernel can follow it.
         match fs::metadata(path) {
             Ok(_) => Some(true),
             Err(e) if is_absent(&e) => Some(false),
@@ -352,9 +352,9 @@ impl System for LiveSystem {
 
     fn note_unanswered(&self, cmd: &Cmd, error: HostError) {
         let program = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
-        // A crun may have any name.
+        // A crun can have any name.
         let decides = DECIDING.contains(&program) || program.contains("crun");
-        // Without root nothing is started in another tree, and a plan is made from its files alone.
+        // Without root nothing is run in another tree; a plan then uses only its files.
         let is_refused = matches!(&error, HostError::Start { source, .. } if source.raw_os_error() == Some(nix::libc::EPERM));
         let is_outside = is_refused && !self.is_live();
         if decides && error.is_unanswered() && !is_outside {
@@ -375,7 +375,7 @@ impl System for LiveSystem {
     }
 }
 
-/// Names the path as the user knows it.
+/// Replaces the path of an error by the path for users.
 fn relabel(error: HostError, path: &Utf8Path) -> HostError {
     match error {
         HostError::File { action, source, .. } => HostError::File { action, path: path.to_owned(), source },
@@ -383,7 +383,7 @@ fn relabel(error: HostError, path: &Utf8Path) -> HostError {
     }
 }
 
-/// The same path, absolute and without blank parts.
+/// The same path, absolute and without empty components.
 fn plain(path: &Utf8Path) -> Utf8PathBuf {
     let mut plain = Utf8PathBuf::from("/");
     plain.extend(path.components().filter(|c| matches!(c, Utf8Component::Normal(_))));

@@ -10,20 +10,20 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid};
 
 use super::{Account, LiveSystem, Owner};
 
-/// The user, and where their files are.
+/// The user, and the paths that belong to the user.
 #[derive(Debug, Default)]
 pub(super) struct UserPaths {
     owner: Option<FsIdentity>,
-    /// Directories with all that is below them.
+    /// Directories, with everything below them.
     places: Vec<Utf8PathBuf>,
-    /// Those among them that other distributions write to as well.
+    /// Those that other distributions write to too.
     shared: Vec<Utf8PathBuf>,
     /// Targets of links that do not belong to root, with the owner of the link: they are also accessed as that user.
     link_targets: BTreeMap<Utf8PathBuf, FsIdentity>,
 }
 
 impl UserPaths {
-    /// Who a path belongs to, if not to the system.
+    /// The owner of a path, unless it belongs to the system.
     fn of(&self, path: &Utf8Path) -> Option<&FsIdentity> {
         let place = self.places.iter().any(|place| path.starts_with(place));
         self.owner.as_ref().filter(|_| place).or_else(|| self.link_targets.get(path))
@@ -31,14 +31,14 @@ impl UserPaths {
 }
 
 impl LiveSystem {
-    /// What is below `place` is this user's: from now on it is looked at as they would.
+    /// Marks everything below `place` as this user's: from now on it is accessed with the user's identity.
     pub fn mark_user_owned(&self, user: &Account, place: &Utf8Path) {
         let mut user_paths = self.user_paths.borrow_mut();
         if self.uid != 0 || user.uid == 0 || place == "/" {
             return;
         }
         if user_paths.owner.as_ref().map(|o| (o.uid, o.gid)) != Some((user.uid, user.gid)) {
-            // Another tree's names say nothing about this system's groups.
+            // The names in another tree are unrelated to this system's groups.
             let groups = if self.is_live() { groups(&user.name, user.gid) } else { Vec::new() };
             user_paths.owner = Some(FsIdentity { uid: user.uid, gid: user.gid, groups });
         }
@@ -47,7 +47,8 @@ impl LiveSystem {
         }
     }
 
-    /// What is below `place` is the user's, and other distributions of the same Windows account write there too.
+    /// Marks everything below `place` as the user's and as shared with other distributions of the same Windows
+    /// account.
     pub fn mark_windows_owned(&self, user: &Account, place: &Utf8Path) {
         self.mark_user_owned(user, place);
         if place != "/" {
@@ -55,23 +56,23 @@ impl LiveSystem {
         }
     }
 
-    /// Whether other distributions write anywhere.
+    /// Whether other distributions share any path.
     pub(super) fn has_shared(&self) -> bool {
         !self.user_paths.borrow().shared.is_empty()
     }
 
-    /// Whether other distributions write to this path as well.
+    /// Whether other distributions write to this path too.
     pub(super) fn is_shared(&self, path: &Utf8Path) -> bool {
         self.user_paths.borrow().shared.iter().any(|place| path.starts_with(place))
     }
 
-    /// The identity for a look at `path`: the user's where it is theirs, otherwise our own.
+    /// The identity for reading `path`: the user's if it belongs to the user, otherwise the process's own.
     pub(super) fn identity_for(&self, path: &Utf8Path) -> FsIdentityGuard {
         let owner = self.user_paths.borrow().of(path).cloned();
         owner.map_or_else(FsIdentityGuard::unchanged, FsIdentityGuard::new)
     }
 
-    /// The identity for an effect on `path`: as `act` says, and in a place of the user's never as root.
+    /// The identity for an effect on `path`: `act`, but never root in a directory of the user.
     pub(super) fn acting(&self, act: Owner, path: &Utf8Path) -> FsIdentityGuard {
         match act {
             Owner::User { uid, gid } => FsIdentityGuard::new(self.identity(uid, gid)),
@@ -79,7 +80,7 @@ impl LiveSystem {
         }
     }
 
-    /// The identity in which a link may be followed: of whoever made it, unless that is root.
+    /// The identity for following a link: its owner, unless that is root.
     pub(super) fn following(&self, link: &FileStat) -> FsIdentityGuard {
         if link.st_uid == 0 || FsIdentityGuard::is_on() {
             return FsIdentityGuard::unchanged();
@@ -93,7 +94,7 @@ impl LiveSystem {
         FsIdentity { uid, gid, groups: known.map_or_else(Vec::new, |o| o.groups.clone()) }
     }
 
-    /// Notes that a path stands for another one, by links that are of whoever `act` is, or of the user.
+    /// Records that a path is a link to another one, with a link of `act` or of the user.
     pub(super) fn record_link_target(&self, from: &Utf8Path, to: &Utf8Path, act: &FsIdentityGuard) {
         let mut user_paths = self.user_paths.borrow_mut();
         let whose = act.whom().or_else(|| user_paths.of(from).cloned());
@@ -107,7 +108,7 @@ impl LiveSystem {
     }
 }
 
-/// Every group of the user; none where the system does not say.
+/// Every group of the user; empty if the system reports none.
 pub(super) fn groups(name: &str, gid: u32) -> Vec<Gid> {
     let name = std::ffi::CString::new(name).ok();
     name.and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(gid)).ok()).unwrap_or_default()
@@ -120,23 +121,23 @@ pub(super) struct FsIdentity {
     pub(super) groups: Vec<Gid>,
 }
 
-/// What this thread has when it is itself.
+/// The identity of this thread without a guard.
 struct Own {
     groups: Vec<Gid>,
-    /// `None` if the kernel does not say.
+    /// `None` if the kernel does not report them.
     capabilities: Option<Capabilities>,
 }
 
 thread_local! {
     static OWN: Own = Own { groups: getgroups().unwrap_or_default(), capabilities: capabilities() };
-    /// Whom this thread acts as.
+    /// The present identity of this thread.
     static ACTING: RefCell<Option<FsIdentity>> = const { RefCell::new(None) };
 }
 
-/// While it lives, this thread touches files as the given user. The kernel then refuses what that user may not
-/// do, so that a link placed in a home directory can not lead us, as root, elsewhere (setfsuid(2)). The groups change
-/// with it: root's own ones open what is `root:root` and 0770. So do all effective capabilities: setfsuid takes only those
-/// of files, and with `CAP_SYS_PTRACE` the links below `/proc/PID` lead anywhere (`capabilities(7)`).
+/// While it exists, this thread accesses files as the given user. The kernel then refuses what that user may not do,
+/// so that a link in a home directory cannot lead root elsewhere (setfsuid(2)). The groups change too: root's groups
+/// can open files that are `root:root` and 0770. So do all effective capabilities: setfsuid drops only those for
+/// files, and with `CAP_SYS_PTRACE` the links below `/proc/PID` lead anywhere (`capabilities(7)`).
 #[derive(Debug)]
 pub(super) struct FsIdentityGuard {
     is_switched: bool,
@@ -144,12 +145,12 @@ pub(super) struct FsIdentityGuard {
 }
 
 impl FsIdentityGuard {
-    /// No other identity than before.
+    /// Keeps the present identity.
     pub(super) fn unchanged() -> Self {
         Self { is_switched: false, was: None }
     }
 
-    /// Changes nothing unless we are root, and nothing for root itself.
+    /// Changes nothing unless the process is root, and nothing for root itself.
     pub(super) fn new(identity: FsIdentity) -> Self {
         let is_so = ACTING.with_borrow(|now| now.as_ref() == Some(&identity));
         if is_so || identity.uid == 0 || !geteuid().is_root() {
@@ -163,12 +164,12 @@ impl FsIdentityGuard {
         ACTING.with_borrow(Option::is_some)
     }
 
-    /// Whom this thread acts as.
+    /// The present identity of this thread.
     pub(super) fn current() -> Option<FsIdentity> {
         ACTING.with_borrow(Clone::clone)
     }
 
-    /// Whom this thread acts as since this was made; `None` if it changed nothing.
+    /// The identity since this guard was created; `None` if it changed nothing.
     pub(super) fn whom(&self) -> Option<FsIdentity> {
         Self::current().filter(|_| self.is_switched)
     }
@@ -182,7 +183,7 @@ impl Drop for FsIdentityGuard {
     }
 }
 
-/// Becomes another for this thread's file operations, or itself again, and answers who it was.
+/// Sets the identity of this thread's file operations, and returns the previous one.
 fn become_(whom: Option<FsIdentity>) -> Option<FsIdentity> {
     OWN.with(|own| {
         let effective = |keeps: bool| {
@@ -209,12 +210,12 @@ fn become_(whom: Option<FsIdentity>) -> Option<FsIdentity> {
 }
 
 /// Sets the supplementary groups of this thread alone, as setfsuid(2) does with the user: the C library's `setgroups`
-/// would change those of every thread (nptl(7)). Where a user namespace refuses it (`user_namespaces(7)`, "setgroups"),
-/// its root is nobody's root outside of it.
+/// would change those of every thread (nptl(7)). If a user namespace refuses it (`user_namespaces(7)`, "setgroups"),
+/// its root has no rights outside of it.
 fn set_groups_of_thread(groups: &[Gid]) {
     let ids: Vec<nix::libc::gid_t> = groups.iter().map(|g| g.as_raw()).collect();
-    // SAFETY: the kernel reads as many ids as there are from a list that lives through the call.
-    #[allow(unsafe_code, reason = "no crate of ours offers the bare system call")]
+    // SAFETY: the kernel reads the given number of IDs from a list that outlives the call.
+    #[allow(unsafe_code, reason = "no dependency offers the bare system call")]
     unsafe {
         nix::libc::syscall(nix::libc::SYS_setgroups, ids.len(), ids.as_ptr());
     }
@@ -236,17 +237,17 @@ type Capabilities = [Capability; 2];
 
 fn capabilities() -> Option<Capabilities> {
     let (mut header, mut data) = (HEADER, Capabilities::default());
-    // SAFETY: the kernel writes to two arrays that live through the call.
-    #[allow(unsafe_code, reason = "no crate of ours offers the system call")]
+    // SAFETY: the kernel writes to two arrays that outlive the call.
+    #[allow(unsafe_code, reason = "no dependency offers the system call")]
     let got = unsafe { nix::libc::syscall(nix::libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
     (got == 0).then_some(data)
 }
 
-/// Sets the capabilities of this thread: the permitted ones stay, so that the effective ones can be raised again.
+/// Sets the capabilities of this thread. The permitted ones stay, so that the effective ones can be raised again.
 fn set_capabilities(data: &Capabilities) {
     let mut header = HEADER;
-    // SAFETY: the kernel reads two arrays that live through the call.
-    #[allow(unsafe_code, reason = "no crate of ours offers the system call")]
+    // SAFETY: the kernel reads two arrays that outlive the call.
+    #[allow(unsafe_code, reason = "no dependency offers the system call")]
     unsafe {
         nix::libc::syscall(nix::libc::SYS_capset, header.as_mut_ptr(), data.as_ptr());
     }

@@ -1,4 +1,4 @@
-//! Ctrl-C, being ended, and a closed terminal: the first asks a run to stop, a further Ctrl-C aborts the running command.
+//! Ctrl-C, SIGTERM, and a closed terminal: the first asks a run to stop, a further Ctrl-C aborts the running command.
 
 use std::io;
 use std::process::ExitStatus;
@@ -10,24 +10,24 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How often Ctrl-C was pressed.
+/// The number of Ctrl-C presses.
 static PRESSED: AtomicU8 = AtomicU8::new(0);
-/// The command that runs now: it leads a process group of its own.
+/// The running command: the leader of its own process group.
 static RUNNING: Mutex<Option<u32>> = Mutex::new(None);
 
-/// What a signal means for the run.
+/// The effect of a signal on the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
     /// The run ends after the current step; whether a further Ctrl-C can be typed.
     Stop(bool),
-    /// The running command is ended.
+    /// The running command is killed.
     Abort,
 }
 
-/// Undoes what a caller may have left to us: SIGCHLD ignored (the kernel then forgets how a child exited) or signals
-/// blocked. Both survive exec (signal(7)).
+/// Resets signal settings that a caller may have left: SIGCHLD ignored (the kernel then discards the exit codes of
+/// children) or signals blocked. Both survive exec (signal(7)).
 pub fn settle_signals() {
-    // SAFETY: SIG_DFL is not a function of ours, so none can run at a bad moment.
+    // SAFETY: SIG_DFL is not a function, so none can run at a bad moment.
     #[allow(unsafe_code, reason = "nix marks every change of a disposition as unsafe")]
     unsafe {
         let _ = signal(Signal::SIGCHLD, SigHandler::SigDfl);
@@ -35,11 +35,11 @@ pub fn settle_signals() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
-/// From now on signals set `stop` instead of ending the program, and `tell` hears of them. What the caller ignores stays
-/// ignored, as `nohup` and a shell's `&` mean it.
+/// From now on signals set `stop` instead of ending the program, and `tell` is called. Signals that the caller
+/// ignores stay ignored, as with `nohup` and a shell's `&`.
 pub fn watch(stop: Arc<AtomicBool>, tell: impl Fn(Interrupt) + Send + 'static) {
     let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
-    // Without the watch Ctrl-C kills us as SIGKILL would, which the journal survives as well.
+    // Without the watch, Ctrl-C ends the program like SIGKILL, which the journal survives too.
     let Ok(mut signals) = Signals::new(watched) else { return };
     std::thread::spawn(move || {
         for signal in signals.forever() {
@@ -63,7 +63,7 @@ pub fn watch(stop: Arc<AtomicBool>, tell: impl Fn(Interrupt) + Send + 'static) {
     });
 }
 
-/// Whether a second Ctrl-C aborted what was running: a failure after that is not the machine's fault.
+/// Whether a second Ctrl-C aborted a command: a later failure is then not the machine's fault.
 #[must_use]
 pub fn is_aborted() -> bool {
     PRESSED.load(Ordering::Relaxed) > 1
@@ -71,7 +71,7 @@ pub fn is_aborted() -> bool {
 
 fn is_ignored(signal: i32) -> bool {
     let mut now = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
-    // SAFETY: with a null new action sigaction(2) only writes the present one to where it is told.
+    // SAFETY: with a null new action, sigaction(2) only writes the present one to the given place.
     #[allow(unsafe_code, reason = "nix has no way to read a disposition without setting it")]
     unsafe {
         nix::libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) == 0
@@ -83,7 +83,7 @@ fn lock() -> MutexGuard<'static, Option<u32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A command that runs, to be aborted by Ctrl-C.
+/// A running command that Ctrl-C can abort.
 pub(super) struct Running(u32);
 
 impl Running {
@@ -92,7 +92,7 @@ impl Running {
         Self(pid)
     }
 
-    /// Asks whether it exited. Its ID may be another process's from then on, so nothing is killed meanwhile.
+    /// Checks whether it exited. Its ID may belong to another process from then on, so nothing is killed meanwhile.
     pub(super) fn reap(
         &self,
         ask: impl FnOnce() -> io::Result<Option<ExitStatus>>,

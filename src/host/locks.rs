@@ -1,5 +1,4 @@
-//! The lock that keeps two runs apart, the one that keeps two distributions apart, and who holds a lock that we would have
-//! to wait for.
+//! The locks between two runs and between two distributions, and the holder of a lock that kind-wsl has to wait for.
 
 #![allow(clippy::disallowed_methods, reason = "part of host/")]
 
@@ -20,18 +19,19 @@ use super::open::{regular, single};
 use super::walk::Spot;
 use super::{HostError, LiveSystem, Owner, System};
 
-/// The file in our directory that a run locks. Only root may open it, so that nobody else can hold it.
+/// The lock file of a run. Only root can open it, so that no other user can hold it.
 const LOCK: &str = "lock";
-/// The file in a directory on the Windows side whose existence is the lock: drvfs need not pass flock(2) on.
+/// The file in a directory on the Windows side whose existence is the lock: drvfs may not support flock(2) across
+/// distributions.
 const SHARED: &str = ".kind-wsl.lock";
-/// How long another distribution's lock may stay as it is before its holder counts as dead: a write takes milliseconds.
+/// The age from which a lock of another distribution counts as stale: a write takes milliseconds.
 const STALE: Duration = Duration::from_secs(30);
-/// How long we wait for other distributions altogether.
+/// The maximum wait for other distributions.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// How long between two looks.
+/// The pause between two checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The lock that keeps two runs apart; freed when dropped.
+/// The lock between two runs; released when dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -39,7 +39,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Removes the file. Whoever waits for the lock finds that it is gone, and makes another one.
+    /// Removes the file. A run that waits for the lock then finds it missing, and creates another one.
     pub(super) fn give_up(self) -> io::Result<()> {
         if self.spot.is(&self.file) { self.spot.remove() } else { Ok(()) }
     }
@@ -54,10 +54,10 @@ pub struct Holder {
 }
 
 impl LiveSystem {
-    /// Takes the lock in a directory of ours, or answers `None` where another process holds it or has just removed it.
+    /// Takes the lock in a directory of kind-wsl; `None` if another process holds it or has just removed it.
     ///
     /// # Errors
-    /// When the file can not be opened, or somebody else put it there.
+    /// The file cannot be opened, or belongs to another user.
     pub fn lock(&self, dir: &Utf8Path) -> Result<Option<Lock>, HostError> {
         let path = dir.join(LOCK);
         let (spot, _act) = self.reach(&path, false, self.acting(Owner::Root, &path))?;
@@ -83,24 +83,24 @@ impl LiveSystem {
         Ok(file)
     }
 
-    /// Keeps other distributions away from a file for as long as the answer lives: from the look at it to the write. `None`
-    /// where no other distribution writes, or this run has the lock already.
+    /// Locks a file against other distributions while the returned value exists: from the read to the write. `None`
+    /// if no other distribution writes it, or this run has the lock already.
     ///
     /// # Errors
-    /// When another distribution does not finish.
+    /// Another distribution does not finish.
     pub fn alone(&self, path: &Utf8Path, act: Owner) -> Result<Option<Alone>, HostError> {
         let held = self.shared_place(path, act).and_then(|place| {
             let Some((spot, _act)) = place else { return Ok(None) };
             self.hold(&spot, path)
         });
         match held {
-            // The write itself says better what is wrong with the place.
+            // The write itself reports the problem more precisely.
             Err(HostError::File { .. } | HostError::Loop(_)) => Ok(None),
             held => Ok(held?.map(Alone)),
         }
     }
 
-    /// Where a file is that other distributions write to; `None` for any other.
+    /// The path of a file that other distributions write to; `None` for any other.
     fn shared_place(
         &self,
         path: &Utf8Path,
@@ -116,15 +116,15 @@ impl LiveSystem {
         self.reach(&real, false, self.acting(act, &real)).map(Some)
     }
 
-    /// The lock on the directory of a shared file, unless this run has it.
+    /// Takes the lock on the directory of a shared file, unless this run has it.
     pub(super) fn hold(&self, spot: &Spot, path: &Utf8Path) -> Result<Option<Shared>, HostError> {
         if self.is_alone.get() { Ok(None) } else { Shared::hold(self, spot, path).map(Some) }
     }
 
-    /// Removes what a killed run left of the lock on a directory that other distributions write to.
+    /// Removes leftovers of a killed run from a directory that other distributions write to.
     ///
     /// # Errors
-    /// When another distribution does not finish its write.
+    /// Another distribution does not finish its write.
     pub fn sweep_shared(&self, path: &Utf8Path, act: Owner) -> Result<(), HostError> {
         let Some((spot, _act)) = self.shared_place(path, act)? else { return Ok(()) };
         if spot.beside(SHARED).meta().is_ok() {
@@ -133,9 +133,9 @@ impl LiveSystem {
         Ok(())
     }
 
-    /// The process that holds the record lock on `path` against a writer, as dpkg and apt take it on
-    /// `/var/lib/dpkg/lock-frontend` (apt `apt-pkg/contrib/fileutl.cc`, `GetLock`: `fcntl` with `F_SETLK`).
-    /// `None` where nobody does, or where we may not look.
+    /// The process that holds the record lock on `path`, as dpkg and apt take it on `/var/lib/dpkg/lock-frontend`
+    /// (apt `apt-pkg/contrib/fileutl.cc`, `GetLock`: `fcntl` with `F_SETLK`). `None` if the lock is free, or if it
+    /// cannot be queried.
     #[must_use]
     pub fn lock_holder(&self, path: &Utf8Path) -> Option<Holder> {
         let file = regular(self.open_at(path, OFlag::O_RDWR).ok()?).ok()?;
@@ -153,8 +153,8 @@ impl LiveSystem {
         Some(holder(lock.l_pid))
     }
 
-    /// The process that holds our own lock in a directory, as the kernel lists it (`proc_locks(5)`): there is no call that
-    /// asks for it. `None` where the list does not say, as of a process in another namespace.
+    /// The process that holds kind-wsl's lock in a directory, as the kernel lists it (`proc_locks(5)`): no system
+    /// call returns it. `None` if the list does not contain it, as for a process in another namespace.
     #[must_use]
     pub fn directory_holder(&self, dir: &Utf8Path) -> Option<Holder> {
         let path = dir.join(LOCK);
@@ -163,7 +163,7 @@ impl LiveSystem {
         let place = format!("{major:02x}:{minor:02x}:{}", meta.st_ino);
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         let pid = |line: &str| {
-            // `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`; who only waits has an arrow in the second place.
+            // `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`; a waiting process has an arrow in the second place.
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             let ours = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
             words.get(4).filter(|_| ours)?.parse().ok().filter(|pid| *pid > 0)
@@ -177,8 +177,8 @@ fn holder(pid: i32) -> Holder {
     Holder { pid, name: comm.trim().to_owned() }
 }
 
-/// The lock on a directory that several distributions of one Windows account write to; freed when dropped. It is a file
-/// that names its holder, for file systems that have no other lock.
+/// The lock on a directory that several distributions of one Windows account write to; released when dropped. It is a
+/// file with the name of its holder, for file systems without another lock.
 #[derive(Debug)]
 pub(super) struct Shared {
     spot: Spot,
@@ -187,13 +187,13 @@ pub(super) struct Shared {
     is_alone: Rc<Cell<bool>>,
 }
 
-/// No other distribution writes to a directory on the Windows side while this lives.
+/// No other distribution writes to a directory on the Windows side while this exists.
 #[derive(Debug)]
 #[allow(dead_code, reason = "freed when dropped")]
 pub struct Alone(Shared);
 
 impl Shared {
-    /// Waits for it, in the directory that `of` is in.
+    /// Waits for it, in the directory of `of`.
     pub(super) fn hold(host: &LiveSystem, of: &Spot, path: &Utf8Path) -> Result<Self, HostError> {
         let spot = of.beside(SHARED);
         let whom = FsIdentityGuard::current();
@@ -235,14 +235,14 @@ impl Drop for Shared {
     }
 }
 
-/// A lock file as it is: what it says, and which file it is.
+/// A lock file: its content and identity.
 #[derive(Clone, PartialEq, Eq)]
 struct Held {
     text: String,
     file: (u64, i64, i64),
 }
 
-/// The lock file; `None` if it is gone.
+/// The lock file; `None` if it does not exist.
 fn holder_in(spot: &Spot) -> io::Result<Option<Held>> {
     match spot.open(OFlag::O_RDONLY, 0).and_then(regular) {
         Ok(file) => {
@@ -257,8 +257,8 @@ fn holder_in(spot: &Spot) -> io::Result<Option<Held>> {
     }
 }
 
-/// Removes a lock that nobody holds any more. It gets a name of its own first: if another run has taken it away and made
-/// its own in between, that one is put back.
+/// Removes a stale lock. The file is renamed first: if another run has removed it and created its own in between,
+/// that one is restored.
 fn take_away(spot: &Spot, dead: &Held) -> io::Result<()> {
     let aside = spot.beside(&format!("{SHARED}.{}", std::process::id()));
     match spot.rename(&aside) {
@@ -268,7 +268,7 @@ fn take_away(spot: &Spot, dead: &Held) -> io::Result<()> {
     if holder_in(&aside)?.as_ref() == Some(dead) { aside.remove() } else { aside.rename(spot) }
 }
 
-/// Who holds a shared lock: all distributions of one account run on one kernel, each in a process namespace of its own.
+/// The holder of a shared lock: all distributions of one account run on one kernel, each in its own PID namespace.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     boot: String,
@@ -278,7 +278,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// Of this process. The kernel of a tree is the one that runs us.
+    /// The stamp of this process. The kernel of a tree is the running one.
     fn own() -> Self {
         let pid = std::process::id();
         let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -295,7 +295,7 @@ impl Stamp {
         format!("{} {} {} {}\n", self.boot, self.namespace, self.pid, self.start)
     }
 
-    /// `None` unless all of it is there: it may be written at this very moment.
+    /// `None` unless it is complete: it may be written at this very moment.
     fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.strip_suffix('\n')?.split(' ').filter(|word| !word.is_empty()).collect();
         let &[boot, namespace, pid, start] = words.as_slice() else { return None };

@@ -1,5 +1,4 @@
-//! Opening files that others may have put there: regular ones alone, without waiting for anybody, and of a size that a
-//! file of its kind has.
+//! Opens files that other users may have created: only regular files, without blocking, and with a size limit.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -9,13 +8,13 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::libc::EISDIR;
 
-/// The most that a text may have that is read as a whole: configuration files, and what the kernel shows of itself. TOML
-/// takes a hundred times as much memory.
+/// The size limit of a text that is read as a whole: configuration files, and files of /proc. Parsed TOML takes a
+/// hundred times as much memory.
 pub(super) const TEXT: u64 = 4 << 20;
-/// The most that a program may have: four times the largest one that we install.
+/// The size limit of a program: four times the largest one that kind-wsl installs.
 pub(super) const LARGE: u64 = 256 << 20;
 
-/// Refuses anything but a regular file: opening or reading anything else could take forever.
+/// Refuses anything but a regular file: opening or reading anything else could block permanently.
 pub(super) fn regular(file: File) -> io::Result<File> {
     let meta = file.metadata()?;
     if meta.is_dir() {
@@ -35,7 +34,7 @@ pub(super) fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20))
 }
 
-/// A file, until it has more than a file of its kind ever has.
+/// A reader that fails if the file exceeds its size limit.
 pub(super) struct Bounded {
     file: io::Take<File>,
     most: u64,
@@ -44,7 +43,8 @@ pub(super) struct Bounded {
 impl Bounded {
     pub(super) fn new(file: File, most: u64) -> io::Result<Self> {
         let file = regular(file)?;
-        // What says so beforehand is not read to find out; what does not (in /proc, or still growing) is.
+        // A file whose reported size exceeds the limit is not read; one without a size (in /proc), or still growing,
+        // is.
         if file.metadata()?.len() > most {
             return Err(too_large(most));
         }
@@ -52,7 +52,7 @@ impl Bounded {
     }
 
     pub(super) fn whole(mut self) -> io::Result<Vec<u8>> {
-        // Most are smaller than a page, and the kernel gives what it shows of itself a page at a time.
+        // Most files are smaller than a page, and /proc returns a page at a time.
         let mut bytes = Vec::with_capacity(4096);
         self.read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -69,14 +69,14 @@ impl Read for Bounded {
     }
 }
 
-/// Refuses anything but a regular file, and a file with a second name elsewhere.
+/// Refuses anything but a regular file, and a file with a second hard link.
 pub(super) fn single(file: &File) -> io::Result<()> {
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(no_file());
     }
     if meta.nlink() > 1 {
-        let text = "it has a second name elsewhere (a hard link); take it away or name another file";
+        let text = "it has a second hard link; remove that or specify another file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(())

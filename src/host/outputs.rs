@@ -13,10 +13,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-/// The most that is kept of an output: a program of the user's must not fill root's memory.
+/// The size limit of an output: a program of the user must not fill root's memory.
 const MAX_BYTES: usize = 64 << 20;
 const CHUNK: usize = 16 << 10;
-/// How often a file is read that a program prints to, and how often the program is looked at if its end cannot be polled.
+/// The interval for reading a file that a program prints to, and for checking the program if its end cannot be
+/// polled.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Both outputs of a program.
@@ -25,36 +26,36 @@ pub(super) struct Outputs {
     pub(super) err: Printed,
 }
 
-/// Where an output is read from.
+/// The source of an output.
 enum OutputSource {
     Pipe(File),
-    /// A file in memory, read up to this offset: the program can continue to print to it without us.
+    /// A file in memory, read up to this offset: the program can continue to print to it after kind-wsl has ended.
     File(File, u64),
 }
 
-/// An output, and what came of it.
+/// An output, and the bytes read so far.
 pub(super) struct Printed {
     source: Option<OutputSource>,
     bytes: Vec<u8>,
-    /// Start of the first line that was not handed on, and how far its end was searched for.
+    /// Start of the first line that was not passed on, and how far its end was searched for.
     begin: usize,
     searched: usize,
 }
 
 impl Outputs {
-    /// Of a program that was started with pipes.
+    /// The outputs of a program that was started with pipes.
     pub(super) fn pipes(child: &mut Child) -> io::Result<Self> {
         let out = Printed::pipe(child.stdout.take().map(OwnedFd::from))?;
         Ok(Self { out, err: Printed::pipe(child.stderr.take().map(OwnedFd::from))? })
     }
 
-    /// Of a program that is about to be started: its standard output and error.
+    /// Outputs for a program that is about to be started.
     pub(super) fn files() -> io::Result<(Self, [Stdio; 2])> {
         let ((out, stdout), (err, stderr)) = (Printed::file()?, Printed::file()?);
         Ok((Self { out, err }, [stdout, stderr]))
     }
 
-    /// Waits until something comes on either, or until `exit` is readable, for `patience` at most; takes what came.
+    /// Waits until one of them has data, or until `exit` is readable, for at most `patience`; reads the data.
     pub(super) fn wait(&mut self, patience: Duration, exit: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let pipes = [&self.out, &self.err].into_iter().filter_map(Printed::pollable);
         let mut fds: Vec<PollFd<'_>> =
@@ -86,7 +87,7 @@ impl Printed {
 
     fn file() -> io::Result<(Self, Stdio)> {
         let file = File::from(memfd_create("output", MFdFlags::MFD_CLOEXEC)?);
-        // A script that opens /dev/stdout for writing begins at its start otherwise.
+        // Otherwise a script that opens /dev/stdout for writing would begin at its start.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
         let end = Stdio::from(file.try_clone()?);
         Ok((Self::new(Some(OutputSource::File(file, 0))), end))
@@ -99,7 +100,7 @@ impl Printed {
         }
     }
 
-    /// Takes some of what is there now; `false` if that was nothing.
+    /// Reads some of the available data; `false` if none was available.
     fn take(&mut self) -> bool {
         let Some(source) = &mut self.source else { return false };
         let start = self.bytes.len();
@@ -108,7 +109,7 @@ impl Printed {
         let (read, is_pipe) = match source {
             OutputSource::Pipe(end) => (end.read(room), true),
             OutputSource::File(file, offset) => {
-                // Emptied by the program, which opened it again.
+                // The program truncated it by opening it again.
                 if file.metadata().is_ok_and(|meta| meta.len() < *offset) {
                     *offset = 0;
                 }
@@ -121,7 +122,8 @@ impl Printed {
         match read {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => false,
             Ok(0) if !is_pipe => false,
-            // The program closed it, or it exceeds what we keep: the kernel then stops a program that continues to print.
+            // The program closed it, or it exceeds the limit: the kernel then stops a program that continues to
+            // print.
             Ok(0) | Err(_) => {
                 self.source = None;
                 false
@@ -130,7 +132,7 @@ impl Printed {
         }
     }
 
-    /// Hands on the lines that came.
+    /// Passes on the complete lines.
     pub(super) fn lines(&mut self, out: &mut dyn FnMut(&str)) {
         while let Some(at) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') {
             let end = self.searched + at + 1;
@@ -140,7 +142,7 @@ impl Printed {
         self.searched = self.bytes.len();
     }
 
-    /// Takes the rest of what a program that exited printed, and hands on the lines, also one without an end.
+    /// Reads the rest of the output of a program that exited, and passes on the lines, including one without an end.
     pub(super) fn finish(&mut self, out: &mut dyn FnMut(&str)) {
         while self.take() {}
         self.lines(out);
@@ -150,7 +152,7 @@ impl Printed {
         }
     }
 
-    /// Everything that came. Of a program that exited that is everything that it printed.
+    /// Everything that was read. For a program that exited, its whole output.
     pub(super) fn text(mut self) -> String {
         while self.take() {}
         String::from_utf8_lossy(&self.bytes).into_owned()

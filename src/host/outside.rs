@@ -1,8 +1,8 @@
-//! Files that the caller names, wherever our root is: `-o`, `--to`, `--offline`, `--answers`, `--facts`.
+//! Files on the command line, which are outside of the root: `-o`, `--to`, `--offline`, `--answers`, `--facts`.
 //!
-//! Root writes there as the user who called sudo. Without sudo it acts as itself only as long as every directory and link
-//! on the way is root's own; from the first other one on it has that owner's rights, so that a link in a home leads no
-//! further than its owner could go.
+//! Root writes there as the user who ran sudo. Without sudo it acts as itself only as long as every directory and
+//! link on the way belongs to root. From the first other one on it has that owner's rights, so that a link in a home
+//! directory leads no further than its owner could go.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -22,21 +22,21 @@ use super::open::{regular, single, too_large};
 use super::walk::{Met, Root, Spot, UNKNOWN};
 use super::{DownloadDir, HostError, LiveSystem};
 
-/// How long a pipe may give nothing at all.
+/// The maximum pause of a pipe.
 const SILENCE: Duration = Duration::from_mins(1);
-/// How long a pipe may take altogether.
+/// The maximum total time of a pipe.
 const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// A directory that the caller named, absolute and without links; `None` where it is no directory.
+/// Returns a directory of the command line, absolute and without links; `None` if it is not a directory.
 ///
 /// # Errors
-/// When nothing is there, or it can not be reached.
+/// The path does not exist, or cannot be reached.
 pub fn directory(path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
     let real = path.canonicalize_utf8()?;
     Ok(real.is_dir().then_some(real))
 }
 
-/// Why a place is looked for.
+/// The purpose of an access.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Read,
@@ -44,21 +44,21 @@ enum Purpose {
 }
 
 impl LiveSystem {
-    /// Opens a regular file that lies wherever our root is: the files of `--offline`.
+    /// Opens a regular file outside of the root: the files of `--offline`.
     ///
     /// # Errors
-    /// What the kernel refuses; a device, socket or pipe.
+    /// The kernel refuses it, or it is a device, socket or pipe.
     pub fn open_host_path(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
         Ok(Box::new(regular(self.opened(path)?)?))
     }
 
-    /// Opens what the caller named on the command line, wherever our root is. It may be a pipe of their shell's, which
-    /// may not be silent for longer than a minute.
+    /// Opens a file of the command line, outside of the root. It can be a pipe of the caller's shell, with at most a
+    /// minute between two reads.
     ///
     /// # Errors
-    /// What the kernel refuses; a device or socket.
+    /// The kernel refuses it, or it is a device or socket.
     pub fn open_user_arg(&self, path: &Utf8Path) -> io::Result<Box<dyn Read>> {
-        // `<(command)` is a descriptor of our own: the shell has opened it.
+        // `<(command)` is a descriptor of this process: the shell has opened it.
         let is_own =
             ["/dev/fd/", "/proc/self/fd/", "/dev/stdin"].iter().any(|own| path.as_str().starts_with(own));
         let file = if is_own {
@@ -68,7 +68,7 @@ impl LiveSystem {
         };
         let meta = file.metadata()?;
         let kind = meta.file_type();
-        // /dev/null is the usual name of nothing.
+        // /dev/null commonly means no content.
         let is_null = kind.is_char_device() && meta.rdev() == nix::sys::stat::makedev(1, 3);
         if kind.is_fifo() {
             return Ok(Box::new(Pipe { file, begin: Instant::now() }));
@@ -76,10 +76,10 @@ impl LiveSystem {
         if is_null { Ok(Box::new(io::empty())) } else { Ok(Box::new(regular(file)?)) }
     }
 
-    /// The text of a file or pipe that the caller named, of at most `most` bytes.
+    /// Reads the text of a file or pipe of the command line, at most `most` bytes.
     ///
     /// # Errors
-    /// As [`LiveSystem::open_user_arg`]; what is larger, or no UTF-8.
+    /// As [`LiveSystem::open_user_arg`]; the file is larger, or not UTF-8.
     pub fn read_user_arg(&self, path: &Utf8Path, most: u64) -> io::Result<String> {
         let mut bytes = Vec::new();
         self.open_user_arg(path)?.take(most + 1).read_to_end(&mut bytes)?;
@@ -95,11 +95,11 @@ impl LiveSystem {
         spot.open(OFlag::O_RDONLY, 0)
     }
 
-    /// Writes a file that the caller named, wherever our root is, never through a link in the last component or over a
-    /// file that has another name as well: what somebody put there in advance must not choose what root overwrites.
+    /// Writes a file of the command line, outside of the root, but never through a link in the last component or to a
+    /// file with a second hard link: a file prepared by another user must not choose what root overwrites.
     ///
     /// # Errors
-    /// What the kernel refuses; a link, or another thing that is no file.
+    /// The kernel refuses it, or the path is a link or not a regular file.
     pub fn write_host_path(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let written = self.outside(path, false, Purpose::Write).and_then(|(spot, _act)| {
@@ -107,7 +107,7 @@ impl LiveSystem {
                 spot.open(OFlag::O_WRONLY | OFlag::O_CREAT, mode).map_err(|e| match e.raw_os_error() {
                     Some(nix::libc::ELOOP) => io::Error::new(
                         io::ErrorKind::InvalidInput,
-                        "it is a symbolic link; name the file itself",
+                        "it is a symbolic link; specify the file itself",
                     ),
                     _ => e,
                 })?;
@@ -126,7 +126,7 @@ impl LiveSystem {
         written.map_err(|e| self.explained(e))
     }
 
-    /// Opens a directory that the caller named, wherever our root is, to put files into it; it is made unless it exists.
+    /// Opens a directory of the command line, outside of the root, for new files; it is created if it does not exist.
     pub fn download_dir_at_host_path(&self, path: &Utf8Path) -> io::Result<DownloadDir> {
         let download_dir = self.made_outside(path).and_then(|(spot, act)| {
             let real = spot.real.parent().unwrap_or(&spot.real).to_owned();
@@ -137,7 +137,7 @@ impl LiveSystem {
         download_dir.map_err(|e| self.explained(e))
     }
 
-    /// A place in a directory, which is made with those above it.
+    /// A path in a directory that is created if needed, with those above it.
     fn made_outside(&self, path: &Utf8Path) -> io::Result<(Spot, FsIdentityGuard)> {
         let inside = path.join("file");
         let (spot, act) = self.outside(&inside, false, Purpose::Write)?;
@@ -156,7 +156,7 @@ impl LiveSystem {
         if spot.has_dir() { Ok((spot, act)) } else { Err(io::Error::from_raw_os_error(nix::libc::ENOTDIR)) }
     }
 
-    /// The directory of a path that the caller named, opened, and in whose name.
+    /// The opened directory of a path of the command line, and the identity for it.
     fn outside(
         &self,
         path: &Utf8Path,
@@ -183,7 +183,7 @@ impl LiveSystem {
         Ok((spot, act))
     }
 
-    /// Who called sudo, if root was reached that way.
+    /// The user who ran sudo, if root was reached that way.
     fn caller(&self) -> Option<FsIdentity> {
         let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
         let (uid, gid) = (number("SUDO_UID")?, number("SUDO_GID")?);
@@ -191,22 +191,22 @@ impl LiveSystem {
         (self.uid == 0 && uid != 0).then(|| FsIdentity { uid, gid, groups: groups(&name, gid) })
     }
 
-    /// Says on whose behalf a place was refused.
+    /// Adds the identity with which an access was refused.
     fn explained(&self, error: io::Error) -> io::Error {
         if self.uid != 0 || error.kind() != io::ErrorKind::PermissionDenied || error.get_ref().is_some() {
             return error;
         }
         let text = match self.caller().and(std::env::var("SUDO_USER").ok()) {
-            Some(name) => format!("under sudo files are written as `{name}`, who may not write there"),
+            Some(name) => format!("under sudo files are written as `{name}`, who has no write permission there"),
             None => {
-                "it leads through a directory or link of another user, who may not write there".to_owned()
+                "it leads through a directory or link of another user, who has no write permission there".to_owned()
             }
         };
         io::Error::new(io::ErrorKind::PermissionDenied, text)
     }
 }
 
-/// A pipe that the caller named.
+/// A pipe of the command line.
 struct Pipe {
     file: File,
     begin: Instant,

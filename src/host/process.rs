@@ -1,4 +1,4 @@
-//! Runs commands: each in a session of its own, bounded in time, waited for until it exits.
+//! Runs commands: each in a separate session, with a time limit, until it exits.
 
 use std::ffi::OsStr;
 use std::io;
@@ -23,8 +23,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Runs the programs of the tree at `root`: in a chroot there if that is not `/`, because the apt-get of another tree
-    /// would otherwise install on this machine.
+    /// Runs the programs of the tree at `root`, in a chroot if that is not `/`: otherwise the apt-get of another tree
+    /// would install on this machine.
     #[must_use]
     pub fn new(root: &Utf8Path) -> Self {
         Self {
@@ -35,12 +35,12 @@ impl Process {
     }
 }
 
-/// How often a program is started whose file is still open for writing.
+/// The number of attempts to start a program whose file is still open for writing.
 const BUSY_TRIES: u32 = 50;
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Starts a program. A child of another thread holds every file that was open here when it was forked until it executes
-/// its own program, among them perhaps the file of this program, just written (golang/go#22315). It is closed soon.
+/// Starts a program. A child of another thread inherits every open file until it executes its own program. That can
+/// include the file of this program, just written (golang/go#22315). It is closed soon.
 #[allow(clippy::disallowed_methods, reason = "nothing announces that the file is closed")]
 fn spawn(command: &mut Command) -> io::Result<Child> {
     for _ in 1..BUSY_TRIES {
@@ -57,7 +57,8 @@ impl Runner for Process {
         let mut command = self.command(cmd)?;
         let deadline = Instant::now() + Duration::from_secs(cmd.seconds);
         command.stdin(Stdio::null());
-        // Root's own commands that change something may not depend on us: with a pipe, apt would die of SIGPIPE if we do.
+        // Root's commands that change something must not depend on kind-wsl: with a pipe, apt would die of SIGPIPE if
+        // kind-wsl ended.
         let (mut child, mut outputs) = if cmd.changes && cmd.user.is_none() {
             let (outputs, [stdout, stderr]) = Outputs::files()?;
             (spawn(command.stdout(stdout).stderr(stderr))?, outputs)
@@ -66,13 +67,13 @@ impl Runner for Process {
             let outputs = Outputs::pipes(&mut child)?;
             (child, outputs)
         };
-        // Their copies of the output files would otherwise stay open here.
+        // Otherwise this process would keep copies of the output files open.
         drop(command);
         let exit = pidfd(&child);
         let running = interrupts::Running::new(child.id());
         let _wait = wait_for(&cmd.to_string());
         let status = loop {
-            // It may have left a child that holds its output open: what counts is the program itself.
+            // A remaining child may keep its output open: only the exit of the program itself matters.
             if let Some(status) = running.reap(|| child.try_wait())? {
                 break status;
             }
@@ -90,7 +91,7 @@ impl Runner for Process {
 
 /// A descriptor that becomes readable when the child exits; `None` before Linux 5.3.
 fn pidfd(child: &Child) -> Option<OwnedFd> {
-    // SAFETY: pidfd_open(2) takes two integers, and what it returns is a new descriptor that nothing else owns.
+    // SAFETY: pidfd_open(2) takes two integers, and returns a new descriptor that nothing else owns.
     #[allow(unsafe_code, reason = "neither std nor nix offers it")]
     unsafe {
         let fd = nix::libc::syscall(nix::libc::SYS_pidfd_open, child.id(), 0);
@@ -98,7 +99,7 @@ fn pidfd(child: &Child) -> Option<OwnedFd> {
     }
 }
 
-/// Kills the whole group, so that nothing that it started stays behind.
+/// Kills the whole process group, so that no child remains.
 fn end(child: &mut Child) -> io::Error {
     if let Ok(pid) = i32::try_from(child.id()) {
         let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
@@ -111,7 +112,7 @@ fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(-1)
 }
 
-/// Starts a program in our place: its exit code, terminal and signals are then its own.
+/// Replaces this process with a program, which then owns the exit code, terminal and signals.
 ///
 /// # Errors
 /// Returns only if the program cannot be started.
@@ -121,28 +122,28 @@ pub fn replace(program: &str, args: &[impl AsRef<OsStr>], env: &[(String, String
     Command::new(program).args(args).envs(env.iter().map(|(k, v)| (k, v))).exec()
 }
 
-/// As root, makes files as a system's own are made, whatever the caller's umask: what apt and systemctl make for us is
-/// for everybody to read and for root alone to write.
+/// As root, sets the usual umask of the system, whatever the caller's: files of apt and systemctl must be readable by
+/// all users and writable only by root.
 pub fn set_umask() {
     if nix::unistd::geteuid().is_root() {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     }
 }
 
-/// Where this program is.
+/// The path of this program.
 #[allow(clippy::disallowed_methods, reason = "the one place that asks")]
 #[must_use]
 pub fn program() -> Option<Utf8PathBuf> {
     std::env::current_exe().ok().and_then(|p| Utf8PathBuf::from_path_buf(p).ok())
 }
 
-/// The words of our command line, without the program.
+/// The command line without the program.
 #[must_use]
 pub fn words() -> Vec<String> {
     std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// This process's environment, taken once at the start.
+/// The environment of this process, read once at the start.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 #[must_use]
 pub fn environment() -> Vec<(String, String)> {
@@ -178,7 +179,7 @@ mod tests {
         (output.unwrap(), lines)
     }
 
-    /// What it left behind would hold the pipe for 20 s.
+    /// A remaining child would hold the pipe for 20 s.
     #[test]
     fn a_program_that_leaves_a_child_with_its_output_open_costs_no_time_and_keeps_its_answer() {
         for redirect in ["> /dev/null", "2> /dev/null", ""] {

@@ -1,5 +1,5 @@
-//! Writing down what was asked of a machine, and answering from such notes elsewhere: `report` and `plan --facts`.
-//! The notes also answer a question that was asked before, so that podman is asked once for several checks.
+//! Records the queries of a machine, and answers them elsewhere from the recording: `report` and `plan --facts`. The
+//! recording also caches answers, so that podman runs once for several checks.
 
 use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
@@ -10,27 +10,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cmd, HostError, Output, Owner, Stat, System};
 
-/// Everything that was asked of a machine, with its answers.
+/// All queries of a machine, with their answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
-    /// What is at a path.
+    /// Files by path.
     pub stats: BTreeMap<Utf8PathBuf, Option<Stat>>,
-    /// The contents of files.
     pub files: BTreeMap<Utf8PathBuf, Option<Bytes>>,
-    /// The hashes of files whose contents were not looked at.
+    /// The hashes of files whose content was not read.
     pub hashes: BTreeMap<Utf8PathBuf, Option<String>>,
     /// The names in directories.
     pub lists: BTreeMap<Utf8PathBuf, Vec<String>>,
     pub links: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
-    /// What commands answered, by command line.
+    /// The outputs of commands, by command line.
     pub commands: BTreeMap<String, Option<Output>>,
     /// Variables that were looked up.
     pub env: BTreeMap<String, Option<String>>,
-    /// The caller's user and group, where the caller was not root.
+    /// The user and group of the caller, unless that is root.
     pub caller: Option<(u32, u32)>,
 }
 
-/// File contents: readable in the report where they are text.
+/// File content, readable in the report if it is text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bytes {
@@ -55,7 +54,7 @@ impl Bytes {
     }
 }
 
-/// Passes every question on and keeps the answer.
+/// Passes every query on and records the answer.
 pub struct Recorder<'w> {
     system: &'w dyn System,
     notes: RefCell<Recording>,
@@ -68,7 +67,7 @@ impl std::fmt::Debug for Recorder<'_> {
 }
 
 impl<'w> Recorder<'w> {
-    /// Records what is asked of `system`.
+    /// Records the queries of `system`.
     #[must_use]
     pub fn new(system: &'w dyn System) -> Self {
         let root = system.resolve_owner(Owner::Root);
@@ -76,7 +75,7 @@ impl<'w> Recorder<'w> {
         Self { system, notes: RefCell::new(Recording { caller, ..Recording::default() }) }
     }
 
-    /// The notes so far.
+    /// The recording so far.
     #[must_use]
     pub fn into_recording(self) -> Recording {
         self.notes.into_inner()
@@ -116,7 +115,7 @@ impl System for Recorder<'_> {
         Ok(to)
     }
 
-    // Not recorded: it would ask for each name in a directory, and only the cgroup tree is read this way.
+    // Not recorded: the recording would query each name in a directory, and only the cgroup tree is read this way.
     fn list_dirs(&self, dir: &Utf8Path) -> Result<Vec<String>, HostError> {
         self.system.list_dirs(dir)
     }
@@ -153,7 +152,7 @@ impl System for Recorder<'_> {
     }
 }
 
-/// Another machine, as far as its recording tells: what was not asked there counts as absent.
+/// Another machine, from its recording: anything that was not queried there counts as missing.
 #[derive(Debug)]
 pub struct Replay {
     recording: Recording,
@@ -171,7 +170,7 @@ impl Replay {
         &self.recording
     }
 
-    /// The answer that was recorded, or that of a machine on which there is nothing.
+    /// The recorded answer, or that of an empty machine.
     fn recorded<'r, K: Ord + ?Sized, V>(
         &'r self,
         answers: &'r BTreeMap<impl Ord + Borrow<K>, V>,
@@ -209,7 +208,7 @@ impl System for Replay {
     fn run_readonly(&self, cmd: &Cmd) -> Result<Output, HostError> {
         let line = cmd.to_string();
         let output = self.recorded(&self.recording.commands, line.as_str()).cloned().flatten();
-        // Of an answer that no fact is read from, a report has the length.
+        // If no fact is read from an answer, a report contains only its length.
         if output
             .as_ref()
             .is_some_and(|output| output.stdout.starts_with('<') && output.stdout.ends_with("bytes>"))

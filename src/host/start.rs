@@ -1,4 +1,4 @@
-//! How a program is started: which file, in which root, as whom, and with which environment.
+//! How a program is started: its file, root, user and environment.
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -12,17 +12,17 @@ use nix::unistd::{
 
 use super::{Account, Cmd, Process, STATUS_FD};
 
-/// The variable in which a session notes the path of this program.
+/// The variable in which a session stores the path of this program.
 pub const PROGRAM_ENV: &str = "KIND_WSL_PROGRAM";
 
-/// The directories of the system's own programs. The caller's PATH is ignored: on WSL it ends in Windows directories, in
-/// which a program of the same name is another program.
+/// The directories of the system's programs. The caller's PATH is ignored: on WSL it ends with Windows directories,
+/// in which a program of the same name is another program.
 const SYSTEM_PATH: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-/// Further directory of sudo: NixOS keeps its setuid programs there.
+/// Another directory of sudo: NixOS has its setuid programs there.
 const WRAPPERS: &str = "/run/wrappers/bin";
-/// Variables of the user's session, carried over to root on sudo's command line. They neither load nor run anything in a
-/// program of root's.
+/// Variables of the user's session, passed to root on sudo's command line. They neither load nor run anything in a
+/// program of root.
 pub const SESSION_ENV: [&str; 10] = [
     "TERM",
     "LANG",
@@ -35,10 +35,10 @@ pub const SESSION_ENV: [&str; 10] = [
     "CONTAINERS_CONF",
     "CONTAINERS_CONF_OVERRIDE",
 ];
-/// Those of them that only programs of the user's get: Windows programs and container engines.
+/// Those that only programs of the user get: Windows programs and container engines.
 const OF_USER: [&str; 5] =
     ["WSL_INTEROP", "WSLENV", "CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE", "DOCKER_HOST"];
-/// Proxy settings; they may hold a password.
+/// Proxy settings; they can contain a password.
 pub const PROXY_ENV: [&str; 8] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -49,12 +49,12 @@ pub const PROXY_ENV: [&str; 8] = [
     "NO_PROXY",
     "no_proxy",
 ];
-/// Variables that change what a program prints although `LC_ALL` is set. gettext reads LANGUAGE in every locale but `C`
-/// itself (`guess_category_value` in glibc's intl/dcigettext.c), so in `C.UTF-8` as well.
+/// Variables that change the output of a program although `LC_ALL` is set. gettext reads LANGUAGE in every locale but
+/// `C` itself (`guess_category_value` in glibc's intl/dcigettext.c), so also in `C.UTF-8`.
 const OF_OUTPUT: [&str; 4] = ["LANGUAGE", "SYSTEMD_COLORS", "SYSTEMD_URLIFY", "DPKG_COLORS"];
 
 impl Process {
-    /// The command, ready to be started.
+    /// Prepares the command.
     #[allow(clippy::disallowed_methods, reason = "part of the one place that starts programs")]
     pub(super) fn command(&self, cmd: &Cmd) -> io::Result<Command> {
         let in_tree = self.root != "/";
@@ -62,7 +62,7 @@ impl Process {
         let mut command = if let Some(script) = &stand_in {
             Command::new(script)
         } else if in_tree {
-            // Looked up in the chroot, along the PATH that is set below.
+            // Searched in the chroot, along the PATH that is set below.
             Command::new(&cmd.program)
         } else {
             Command::new(find(&cmd.program).ok_or(io::ErrorKind::NotFound)?)
@@ -79,7 +79,7 @@ impl Process {
         if let Some(user) = &cmd.user {
             command.envs(user.env());
         }
-        // What a command sets by itself wins over what a login sets.
+        // The variables of a command override those of a login.
         command.envs(&cmd.env);
         if stand_in.is_some() {
             command.env("KIND_WSL_ROOT", self.root.as_str());
@@ -97,8 +97,8 @@ impl Process {
             },
             reports: cmd.reports,
         };
-        // SAFETY: between fork and exec only async-signal-safe calls are made (signal-safety(7); chroot and setgroups are
-        // bare system calls here), on strings and lists that were allocated before the fork.
+        // SAFETY: between fork and exec, only async-signal-safe calls are made (signal-safety(7); chroot and
+        // setgroups are bare system calls here), on strings and lists that were allocated before the fork.
         #[allow(unsafe_code, reason = "std has no stable way to set groups, root and session of a child")]
         unsafe {
             command.pre_exec(move || identity.take_on());
@@ -106,8 +106,8 @@ impl Process {
         Ok(command)
     }
 
-    /// A script of the tests that stands in for a program of the tree: its interpreter lies outside the tree. Only test
-    /// builds have this: otherwise the tree could run its programs on this machine.
+    /// A script of the tests that replaces a program of the tree: its interpreter is outside the tree. Only test
+    /// builds allow this: otherwise the tree could run its programs on this machine.
     #[cfg(feature = "test-seams")]
     #[allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
     fn stand_in(&self, program: &str) -> Option<Utf8PathBuf> {
@@ -140,7 +140,7 @@ impl Process {
     }
 }
 
-/// What a child becomes before it executes the program.
+/// The identity of a child before it executes the program.
 struct ChildIdentity {
     root: Option<CString>,
     ids: Option<(Uid, Gid, Vec<Gid>)>,
@@ -150,11 +150,11 @@ struct ChildIdentity {
 
 impl ChildIdentity {
     fn take_on(&self) -> io::Result<()> {
-        // A session of its own: neither Ctrl-C nor the end of the terminal reaches the program, and without a terminal it
-        // cannot type into it (TIOCSTI).
+        // A separate session: neither Ctrl-C nor the end of the terminal reaches the program, and without a terminal
+        // it cannot type into it (TIOCSTI).
         setsid()?;
         if self.reports {
-            // SAFETY: dup2 only changes the table of descriptors, and REPORTS is none of ours.
+            // SAFETY: dup2 only changes the table of descriptors, and REPORTS is not in use.
             #[allow(unsafe_code, reason = "nix's dup2 wants to own a descriptor that is not open yet")]
             if unsafe { nix::libc::dup2(1, STATUS_FD) } == -1 {
                 return Err(io::Error::last_os_error());
@@ -169,7 +169,7 @@ impl ChildIdentity {
             setgid(*gid)?;
             setuid(*uid)?;
         }
-        // After the change of user: root may not be allowed to enter a home on NFS (root_squash).
+        // After the change of user: root may not be allowed to enter a home directory on NFS (root_squash).
         if let Some(home) = &self.home
             && chdir(home.as_c_str()).is_err()
         {
@@ -179,15 +179,15 @@ impl ChildIdentity {
     }
 }
 
-/// The user's IDs with all of their groups: a rootless podman reads the journal through the group `systemd-journal`. The
-/// groups of another tree are not those of this machine.
+/// The user's IDs with all groups: rootless podman reads the journal through the group `systemd-journal`. The groups
+/// of another tree are not those of this machine.
 fn ids(user: &Account, in_tree: bool) -> io::Result<(Uid, Gid, Vec<Gid>)> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     let groups = if in_tree { Vec::new() } else { getgrouplist(&CString::new(user.name.as_str())?, gid)? };
     Ok((uid, gid, groups))
 }
 
-/// The program of that name on the running system.
+/// The program with that name on the running system.
 fn find(program: &str) -> Option<Utf8PathBuf> {
     let runs = |path: &Utf8PathBuf| access(path.as_std_path(), AccessFlags::X_OK).is_ok();
     if program.starts_with('/') {
@@ -202,9 +202,9 @@ pub fn sudo() -> Option<Utf8PathBuf> {
     find("sudo").or_else(|| find(&format!("{WRAPPERS}/sudo")))
 }
 
-/// What a program that root starts gets of our environment, besides what its [`Cmd`] sets. Anything else could choose what
-/// it loads, writes or runs (`LD_PRELOAD`, `TMPDIR`, `APT_CONFIG`, `XDG_CONFIG_HOME`, `GCONV_PATH`); sudo removes that
-/// itself, `sudo -E` and a root shell do not.
+/// The environment that a program of root inherits, in addition to that of its [`Cmd`]. Other variables could choose
+/// which files it loads, writes or runs (`LD_PRELOAD`, `TMPDIR`, `APT_CONFIG`, `XDG_CONFIG_HOME`, `GCONV_PATH`). sudo
+/// removes them itself; `sudo -E` and a root shell do not.
 #[allow(clippy::disallowed_methods, reason = "part of the one place that reads the environment")]
 fn kept_for_root(as_user: bool) -> Vec<(OsString, OsString)> {
     let names = SESSION_ENV.into_iter().chain(PROXY_ENV).chain(["DOCKER_HOST"]);
@@ -262,7 +262,7 @@ mod tests {
         for name in ["sh", "at-home", "stand-in", "/usr/bin/stand-in", "id"] {
             assert!(run(false, name).is_err(), "`{name}` ran on this machine");
         }
-        // Test builds start a script whose interpreter is outside the tree, and tell it where the tree is.
+        // Test builds start a script whose interpreter is outside the tree, and pass it the path of the tree.
         assert!(run(true, "sh").is_err() && run(true, "at-home").is_err());
         assert_eq!(run(true, "stand-in").unwrap().stdout, format!("{root}\n"));
     }

@@ -1,4 +1,4 @@
-//! Temporary files, in a directory of our own.
+//! Temporary files, in a private directory.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8PathBuf;
 
-/// A directory below `/tmp` that only we may enter; it is removed with its files when it is dropped.
+/// A directory below `/tmp` that only its owner can enter; it is removed with its files when it is dropped.
 #[derive(Debug)]
 pub struct TempDir {
     dir: Utf8PathBuf,
@@ -21,7 +21,7 @@ impl TempDir {
         Ok(Self { dir: dir.map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))? })
     }
 
-    /// Puts a file into it, executable for us.
+    /// Writes a file into it, executable for the owner.
     pub fn put(&self, name: &str, bytes: &[u8]) -> io::Result<Utf8PathBuf> {
         let path = self.path(name);
         fs::write(&path, bytes)?;
@@ -29,13 +29,13 @@ impl TempDir {
         Ok(path)
     }
 
-    /// Lets everybody enter the directory, and read and run this file.
+    /// Lets all users enter the directory, and read and run this file.
     pub fn show(&self, name: &str) -> io::Result<()> {
         fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o755))?;
         fs::set_permissions(&self.dir, PermissionsExt::from_mode(0o711))
     }
 
-    /// Makes a directory in it for a program that runs as this user, where it may write.
+    /// Creates a directory in it that a program of this user can write to.
     pub fn room_for(&self, name: &str, user: u32) -> io::Result<Utf8PathBuf> {
         let path = self.path(name);
         fs::create_dir(&path)?;
@@ -46,7 +46,7 @@ impl TempDir {
         Ok(path)
     }
 
-    /// Puts files into a directory of that name in which a program of this user may write. Nobody else may enter it.
+    /// Writes files into a directory with that name that only a program of this user can enter.
     pub fn files_for(&self, name: &str, user: u32, files: &[(&str, &[u8])]) -> io::Result<Utf8PathBuf> {
         let room = self.room_for(name, user)?;
         for (name, bytes) in files {
@@ -61,7 +61,7 @@ impl TempDir {
         Ok(room)
     }
 
-    /// Where a file of that name is.
+    /// The path of a file with that name.
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         self.dir.join(name)

@@ -1,4 +1,4 @@
-//! Paths, identities, bounds and locks, against everything that may stand in their way.
+//! Paths, identities, limits and locks, under hostile conditions.
 
 #![allow(
     clippy::disallowed_methods,
@@ -19,7 +19,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::walk::Root;
 use super::{Account, Expected, HostError, LiveSystem, Owner, Process, System};
 
-/// A directory of this test's own.
+/// A directory for one test.
 struct Ground {
     _dir: tempfile::TempDir,
     top: Utf8PathBuf,
@@ -51,7 +51,7 @@ fn host_at(root: &Utf8Path) -> LiveSystem {
     LiveSystem::new(root, Box::new(Process::new(root)), [])
 }
 
-/// The same, as on a kernel that has openat2 and as on one that has not.
+/// The same directory, on a kernel with openat2 and on one without.
 fn both(root: &Utf8Path) -> [LiveSystem; 2] {
     let mut old = host_at(root);
     old.top = Arc::new(Root::at(root).without_openat2());
@@ -69,7 +69,7 @@ fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// The user who owns what root must not be led by.
+/// A user whose links must not redirect root.
 fn dev(home: &Utf8Path) -> Account {
     Account {
         name: "dev".to_owned(),
@@ -87,7 +87,7 @@ struct Sitter(Child);
 impl Sitter {
     fn new(dir: &Utf8Path) -> Self {
         let mut child = Command::new("cat").current_dir(dir).stdin(Stdio::piped()).spawn().unwrap();
-        // Its directory is the one of the program, not ours, once it has begun.
+        // Once it has started, its directory is that of the program, not of this process.
         while fs::read_link(format!("/proc/{}/cwd", child.id())).unwrap() != dir.as_std_path() {
             assert!(child.try_wait().unwrap().is_none());
         }
@@ -198,7 +198,7 @@ fn a_file_that_blocks_is_refused() {
             assert!(host.read(path).is_err() && host.sha256(path).is_err() && host.open(path).is_err());
             assert!(host.append(path, "x").is_err() && host.truncate(path, 0).is_err());
             assert_eq!(host.list(path).unwrap(), [""; 0]);
-            // A pipe in the place of a directory.
+            // A pipe at the path of a directory.
             assert!(write(&host, &format!("{path}/file"), "").is_err());
         }
     }
@@ -229,7 +229,7 @@ fn acting_as_a_user_drops_every_capability_and_raises_them_again() {
     })
     .unwrap();
     assert_eq!(effective(), before);
-    // What root alone may do works again.
+    // Actions that require root work again.
     assert!(host.read(Utf8Path::new("/etc/shadow")).unwrap().is_some());
 }
 
@@ -285,7 +285,7 @@ fn a_link_is_followed_with_the_rights_of_its_owner() {
     ground.link("roots", secret.as_str());
     for host in both("/".into()) {
         assert!(host.read(&ground.top.join("theirs")).is_err());
-        // Where it leads stays theirs, by whatever path it is read afterwards.
+        // The target still belongs to the user, by whatever path it is read afterwards.
         let real = host.resolve(&ground.top.join("theirs")).unwrap();
         assert!(host.read(&real).is_err());
     }

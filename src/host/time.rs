@@ -1,13 +1,13 @@
-//! Time, waiting, and the proof that a machine was restarted.
+//! Time, waiting, and the detection of restarts.
 
 use serde::{Deserialize, Serialize};
 
 use super::{LiveSystem, System};
 
-/// What changes when a distribution or its virtual machine is started again.
+/// Identifies a boot of a distribution and its virtual machine.
 ///
-/// Both are needed: `wsl --terminate` keeps the virtual machine and with it the kernel's boot id, but gives the
-/// distribution a new PID 1 (WSL `src/windows/service/exe/LxssUserSession.cpp`, `_TerminateInstance`).
+/// Both fields are needed: `wsl --terminate` keeps the virtual machine and with it the kernel's boot ID, but starts a
+/// new PID 1 in the distribution (WSL `src/windows/service/exe/LxssUserSession.cpp`, `_TerminateInstance`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootInstance {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -16,11 +16,11 @@ pub struct BootInstance {
     pub pid1_start: u64,
 }
 
-/// The variable in which a session notes the version of WSL that it prepares a tree for.
+/// The variable in which a session stores the version of WSL that it prepares a tree for.
 pub const ASSUMED_WSL: &str = "KIND_WSL_ASSUMED_WSL";
 
 impl BootInstance {
-    /// Reads the witness of the running system. A tree that is prepared for WSL has none, whatever its /proc shows, so
+    /// Reads the boot of the running system. A tree that is prepared for WSL has none, whatever its /proc contains, so
     /// that its first start counts as a restart.
     #[must_use]
     pub fn probe(system: &dyn System) -> Self {
@@ -33,13 +33,14 @@ impl BootInstance {
     }
 }
 
-/// Field 22 of a stat line; the name in field 2 may hold blanks and parentheses, so count from its end.
+/// Field 22 of a stat line. The name in field 2 may contain blanks and parentheses, so the fields are counted from
+/// its end.
 fn start_time(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 impl LiveSystem {
-    /// Waits, for the polls that nothing announces.
+    /// Waits, for states that can only be polled.
     #[allow(clippy::disallowed_methods, reason = "the one place that waits")]
     pub fn pause(&self, length: std::time::Duration) {
         std::thread::sleep(length);

@@ -1,4 +1,4 @@
-//! Files that only root can have put where they are.
+//! Detects files that only root can have put at their paths.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-/// Links followed at most, as the kernel does (`path_resolution(7)`).
+/// The maximum number of links, as in the kernel (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
-/// Whether only root decides what is at an absolute path: it and every directory and link on the way there belong to root,
-/// and no one else may write to them. The same rule as sudo's for its own files.
+/// Whether only root decides on the file at an absolute path: it and every directory and link on the way belong to
+/// root, and no other user can write to them. sudo has the same rule for its own files.
 #[must_use]
 pub fn is_roots_own(path: &Utf8Path) -> bool {
     if !path.is_absolute() {
@@ -50,13 +50,13 @@ pub fn is_roots_own(path: &Utf8Path) -> bool {
     true
 }
 
-/// Of one file, directory or link. The mode of a link means nothing.
+/// The rule for one file, directory or link. The mode of a link is meaningless.
 fn is_safe(path: &Utf8Path) -> bool {
     fs::symlink_metadata(path)
         .is_ok_and(|meta| meta.uid() == 0 && (meta.is_symlink() || meta.mode() & 0o022 == 0))
 }
 
-/// The names in a path, last first.
+/// The components of a path, last first.
 fn names(path: &Utf8Path) -> Vec<String> {
     let names = path.components().rev();
     let names = names.filter(|c| !matches!(c, Utf8Component::RootDir | Utf8Component::CurDir));
@@ -79,7 +79,7 @@ mod tests {
         let file = dir.join("file");
         std::fs::write(&file, "").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-        // Everybody may write into /tmp.
+        // All users can write to /tmp.
         assert!(!is_roots_own(&file));
         // A link there can be changed, whatever it leads to.
         let link = dir.join("link");

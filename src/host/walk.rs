@@ -1,9 +1,9 @@
 //! Paths below a directory descriptor: no component, and no link, leads out of the root.
 //!
-//! A path without links is resolved by the kernel in one call (`openat2(2)`: `RESOLVE_IN_ROOT`, `RESOLVE_NO_SYMLINKS`).
-//! A path with links, and every path on a kernel that has no openat2 (before Linux 5.6, or below an old seccomp filter), is
-//! walked here one directory at a time with `O_NOFOLLOW`, so that each link can be judged before it is followed. Magic
-//! links (`/proc/PID/cwd`) are read as text, never followed by the kernel.
+//! The kernel resolves a path without links in one call (`openat2(2)`: `RESOLVE_IN_ROOT`, `RESOLVE_NO_SYMLINKS`). A
+//! path with links, and every path on a kernel without openat2 (before Linux 5.6, or below an old seccomp filter), is
+//! walked here one directory at a time with `O_NOFOLLOW`, so that each link can be checked before it is followed.
+//! Magic links (`/proc/PID/cwd`) are read as text, never followed by the kernel.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -22,22 +22,22 @@ use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use super::fs::failed;
 use super::{FileKind, HostError, Stat};
 
-/// Links followed before the path is a loop: the kernel's own bound (`path_resolution(7)`).
+/// The maximum number of links, as in the kernel (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
-/// How a directory on the way is opened.
+/// The flags for a directory on the way.
 const ON_THE_WAY: OFlag =
     OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-/// How a file is opened that may be anything: it neither blocks nor becomes the controlling terminal.
+/// The flags for a file of unknown type: it neither blocks nor becomes the controlling terminal.
 pub(super) const UNKNOWN: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
-/// What a walk comes across.
+/// An object on the way of a walk.
 pub(super) enum Met<'a> {
     Dir(&'a OwnedFd),
     /// A link that is about to be followed.
     Link(&'a FileStat),
 }
 
-/// Called for everything that a walk comes across; an error ends the walk.
+/// Called for every object on the way; an error ends the walk.
 pub(super) type Visitor<'a> = dyn FnMut(&Utf8Path, Met<'_>) -> io::Result<()> + 'a;
 
 /// The directory that all paths are below.
@@ -48,11 +48,11 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// Opens the directory; what the kernel refuses is reported by the first use.
+    /// Opens the directory; an error of the kernel is reported by the first use.
     pub(super) fn at(path: &Utf8Path) -> Self {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         match openat2(AT_FDCWD, path.as_str(), OpenHow::new().flags(flags)) {
-            // An old seccomp filter answers EPERM for a call that it does not list.
+            // An old seccomp filter returns EPERM for a call that it does not list.
             Err(Errno::ENOSYS | Errno::EPERM) => {
                 Self { top: openat(AT_FDCWD, path.as_str(), flags, Mode::empty()), has_openat2: false }
             }
@@ -60,7 +60,7 @@ impl Root {
         }
     }
 
-    /// The same root as on a kernel without openat2.
+    /// The same root without openat2, as on an old kernel.
     #[cfg(test)]
     pub(super) fn without_openat2(self) -> Self {
         Self { has_openat2: false, ..self }
@@ -70,10 +70,10 @@ impl Root {
         self.top.as_ref().map_err(|errno| io::Error::from(*errno))
     }
 
-    /// Opens what is at a path without links, in one call; [`Errno::ELOOP`] if the path has to be walked.
+    /// Opens the file at a path without links, in one call; [`Errno::ELOOP`] if the path has to be walked.
     pub(super) fn open(&self, path: &Utf8Path, flags: OFlag) -> Result<OwnedFd, Errno> {
         let top = self.top.as_ref().map_err(|errno| *errno)?;
-        // With `..` the kernel may answer EAGAIN while other programs rename directories.
+        // With `..` the kernel can return EAGAIN while other programs rename directories.
         if !self.has_openat2 || path.components().any(|c| c == Utf8Component::ParentDir) {
             return Err(Errno::ELOOP);
         }
@@ -83,7 +83,7 @@ impl Root {
         openat2(top, inside, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve))
     }
 
-    /// The directory that `path` is in, and its name there. `follow` decides about a link in the last component.
+    /// Returns the directory of `path` and the name in it. `follow` decides about a link in the last component.
     pub(super) fn walk(
         &self,
         path: &Utf8Path,
@@ -140,7 +140,7 @@ impl Root {
                 Err(Errno::EINVAL | Errno::ENOENT) if is_last => {
                     return Spot::new(dirs.pop(), top, name, next);
                 }
-                // A file in the place of a directory: nothing is below it.
+                // A file at the path of a directory: no path exists below it.
                 Err(Errno::EINVAL | Errno::ENOENT) => return Ok(Spot::absent(next, todo)),
                 Err(e) => return Err(failed("examine", &next)(e.into())),
             }
@@ -148,7 +148,7 @@ impl Root {
         Spot::new(dirs.pop(), top, ".".to_owned(), done)
     }
 
-    /// The directory of a path without links in it; as [`Root::walk`] without following the last component.
+    /// Returns the directory of a path without links; as [`Root::walk`] without following the last component.
     pub(super) fn directory_of(&self, path: &Utf8Path) -> Result<Option<Spot>, Errno> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(None);
@@ -163,7 +163,7 @@ impl Root {
     }
 }
 
-/// A place in a directory that is open: whatever other programs rename meanwhile, it stays this directory.
+/// A name in an open directory, which stays the same even if other programs rename it.
 #[derive(Debug)]
 pub(super) struct Spot {
     /// `None` if the directory does not exist.
@@ -179,7 +179,7 @@ impl Spot {
         Ok(Self { dir: Some(Arc::new(dir)), name, real })
     }
 
-    /// Below something that does not exist, what is left of the path is taken as it is written.
+    /// Below a missing directory, the rest of the path is taken as written.
     fn absent(mut real: Utf8PathBuf, mut todo: Vec<String>) -> Self {
         while let Some(name) = todo.pop() {
             if name == ".." {
@@ -191,17 +191,15 @@ impl Spot {
         Self { dir: None, name: real.file_name().unwrap_or(".").to_owned(), real }
     }
 
-    /// The name in its directory.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether the directory exists.
     pub(super) fn has_dir(&self) -> bool {
         self.dir.is_some()
     }
 
-    /// The directory as a root of its own.
+    /// The directory as a root.
     pub(super) fn into_root(self) -> io::Result<Root> {
         let dir = self.dir()?.try_clone()?;
         Ok(Root { top: Ok(dir), has_openat2: false })
@@ -216,12 +214,12 @@ impl Spot {
         self.dir.as_deref().ok_or_else(|| io::Error::from_raw_os_error(nix::libc::ENOENT))
     }
 
-    /// What the kernel says of it; a link is not followed.
+    /// The kernel's data about it; a link is not followed.
     pub(super) fn meta(&self) -> io::Result<FileStat> {
         Ok(fstatat(self.dir()?, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
-    /// What is there; an error if nothing is.
+    /// Its type and owner; an error if it does not exist.
     pub(super) fn stat(&self) -> io::Result<Stat> {
         let meta = self.meta()?;
         let kind = match SFlag::from_bits_truncate(meta.st_mode) & SFlag::S_IFMT {
@@ -236,14 +234,14 @@ impl Spot {
         Ok(Stat { kind, mode: meta.st_mode & 0o7777, uid: meta.st_uid, gid: meta.st_gid, len })
     }
 
-    /// Opens it, unless it is a link, without waiting for anybody.
+    /// Opens it, unless it is a link, without blocking.
     pub(super) fn open(&self, flags: OFlag, mode: u32) -> io::Result<File> {
         let flags = flags | UNKNOWN | OFlag::O_NOFOLLOW;
         let mode = Mode::from_bits_truncate(mode);
         Ok(File::from(openat(self.dir()?, self.name.as_str(), flags, mode)?))
     }
 
-    /// Gives it the name of `to`, which may be taken.
+    /// Renames it to `to`, which may exist.
     pub(super) fn rename(&self, to: &Self) -> io::Result<()> {
         Ok(renameat(self.dir()?, self.name.as_str(), to.dir()?, to.name.as_str())?)
     }
@@ -253,12 +251,11 @@ impl Spot {
         Ok(unlinkat(self.dir()?, self.name.as_str(), UnlinkatFlags::NoRemoveDir)?)
     }
 
-    /// Removes an empty directory.
     pub(super) fn remove_dir(&self) -> io::Result<()> {
         Ok(unlinkat(self.dir()?, self.name.as_str(), UnlinkatFlags::RemoveDir)?)
     }
 
-    /// Removes a directory with all that is in it, no link followed; nothing there is no error.
+    /// Removes a directory with its content, without following links. A missing directory is not an error.
     pub(super) fn remove_tree(&self) -> io::Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let dir = match self.open(flags, 0) {
@@ -279,12 +276,12 @@ impl Spot {
         self.remove_dir()
     }
 
-    /// Makes a link that leads to `to`.
+    /// Creates a link to `to`.
     pub(super) fn link_to(&self, to: &str) -> io::Result<()> {
         Ok(symlinkat(to, self.dir()?, self.name.as_str())?)
     }
 
-    /// Makes a directory; the mode is set whatever the umask, unless one was there.
+    /// Creates a directory; the mode is set whatever the umask, unless it existed.
     pub(super) fn make_dir(&self, mode: u32) -> io::Result<bool> {
         let mode = Mode::from_bits_truncate(mode);
         match mkdirat(self.dir()?, self.name.as_str(), mode) {
@@ -295,7 +292,7 @@ impl Spot {
         Ok(true)
     }
 
-    /// Whether this is the file that is open as `file`.
+    /// Whether this is the open file `file`.
     pub(super) fn is(&self, file: &File) -> bool {
         match (self.meta(), nix::sys::stat::fstat(file)) {
             (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino),
@@ -303,19 +300,19 @@ impl Spot {
         }
     }
 
-    /// Syncs the directory that it is in.
+    /// Syncs its directory.
     pub(super) fn sync_dir(&self) -> io::Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | UNKNOWN;
         let dir = File::from(openat(self.dir()?, ".", flags, Mode::empty())?);
         match dir.sync_all() {
-            // 9p and some network file systems do not sync directories; there is nothing more to be done there.
+            // 9p and some network file systems do not support syncing directories.
             Err(e) if e.raw_os_error() == Some(nix::libc::EINVAL) => Ok(()),
             other => other,
         }
     }
 }
 
-/// The names of a path, last first, so that the next one is at the end.
+/// The components of a path, last first, so that the next one is at the end.
 fn components(path: &Utf8Path) -> Vec<String> {
     path.components()
         .rev()
@@ -334,7 +331,7 @@ pub(super) fn dirs_in(dir: File) -> io::Result<Vec<String>> {
     let at = dir.try_clone()?;
     names_of(dir, |entry| match entry.file_type() {
         Some(kind) => kind == Type::Directory,
-        // Some file systems do not tell the type of an entry.
+        // Some file systems do not report the type of an entry.
         None => fstatat(&at, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR),
     })

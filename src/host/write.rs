@@ -1,4 +1,5 @@
-//! The writing half: every effect on files, each counted by the fuse and made so that a crash leaves the old or the new.
+//! The writing half. Every effect on files is counted by the fault injector, and a crash leaves either the old or the
+//! new state.
 
 #![allow(clippy::disallowed_methods, reason = "part of the one place that touches files")]
 
@@ -15,17 +16,17 @@ use super::open::{Bounded, LARGE, regular};
 use super::walk::Spot;
 use super::{FileKind, HostError, LiveSystem, Owner};
 
-/// What whoever decided on an effect saw at its place. Where something else is there by then, somebody wrote in
-/// between, and nothing is put over it: [`HostError::ConcurrentModification`]. Between this look and the rename lie microseconds,
-/// which no system call closes for a file that is replaced.
+/// The state on which an effect was decided. If the state is different by then, another program wrote in between, and
+/// nothing is overwritten: [`HostError::ConcurrentModification`]. Between this check and the rename lie microseconds,
+/// for which no system call exists if a file is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected<'s> {
-    /// It does not matter.
+    /// Any state.
     Anything,
     Nothing,
     /// A regular file with this SHA-256.
     File(&'s str),
-    /// A link that leads there.
+    /// A link with this target.
     Link(&'s str),
 }
 
@@ -35,16 +36,17 @@ impl LiveSystem {
         self.fault.hit(|| format!("{action} {path}")).map_err(failed(action, path))
     }
 
-    /// The place of an effect: as whom it is made is settled, and other distributions are kept away from it.
+    /// Prepares an effect: its identity is chosen, and other distributions are locked out.
     fn place(&self, path: &Utf8Path, act: Owner) -> Result<Destination, HostError> {
         let (spot, act) = self.reach(path, false, self.acting(act, path))?;
         let shared = if self.is_shared(&spot.real) { self.hold(&spot, path)? } else { None };
         Ok(Destination { _shared: shared, spot, whom: act.whom() })
     }
 
-    /// Whether what was seen is still there.
+    /// Whether the expected state is still present.
     fn still(&self, place: &Destination, path: &Utf8Path, seen: Expected<'_>) -> Result<(), HostError> {
-        // Looked at as ourselves, unless the place is theirs: what is in a home need not be readable for its user.
+        // Read with the process's own identity, unless the place belongs to the user: a user need not be able to read
+        // every file in a home directory.
         let _as_user = self.identity_for(path);
         let now = match place.spot.stat() {
             Err(e) if is_absent(&e) => None,
@@ -66,13 +68,13 @@ impl LiveSystem {
         Err(HostError::ConcurrentModification(path.to_owned()))
     }
 
-    /// Replaces the file at `path` by what `body` writes: a temporary file of a fixed name beside it, its owner and
-    /// mode set through the descriptor, synced, renamed, the directory synced. `path` must be resolved already.
-    /// It is done as `act`, so that in a home directory root can do no more than the user may; `ids` own the result
-    /// as far as `act` may give it away.
+    /// Replaces the file at `path` with the output of `body`: writes a temporary file with a fixed name beside it,
+    /// sets owner and mode through the descriptor, syncs, renames, and syncs the directory. `path` must be resolved.
+    /// It is done as `act`, so that root has only the user's rights in a home directory; `ids` own the result as far
+    /// as `act` may give it away.
     ///
     /// # Errors
-    /// What the kernel or `body` refuses; the old file is then untouched and the temporary one gone.
+    /// The kernel or `body` refuses it; the old file is then untouched and the temporary one removed.
     pub fn write<E: From<HostError>>(
         &self,
         path: &Utf8Path,
@@ -84,7 +86,7 @@ impl LiveSystem {
         self.replace_if(Expected::Anything, path, mode, ids, act, body)
     }
 
-    /// The same, where what was `seen` is still there when the new file takes its place.
+    /// The same, if the expected state is still present when the new file replaces it.
     ///
     /// # Errors
     /// As [`LiveSystem::write`], and [`HostError::ConcurrentModification`].
@@ -125,7 +127,7 @@ impl LiveSystem {
         (uid, gid): (u32, u32),
         body: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<(), E> {
-        // What an interrupted run left under this name goes first.
+        // Removes the temporary file of an interrupted run.
         match temp.remove() {
             Err(e) if !is_absent(&e) => return Err(failed("write", path)(e).into()),
             _ => {}
@@ -134,12 +136,12 @@ impl LiveSystem {
         let mut file = temp.open(new, 0o600).map_err(failed("write", path))?;
         body(&mut file)?;
         let meta = file.metadata().map_err(failed("examine", path))?;
-        // drvfs without metadata refuses owners and modes, and shows the ones of its mount options instead. Whether
-        // what is there is what was wanted, the engine sees when it looks again.
+        // drvfs without metadata refuses owners and modes, and shows those of its mount options instead. The engine
+        // checks the result when it reads the file again.
         if (meta.uid(), meta.gid()) != (uid, gid) {
             let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
         }
-        // The bits that run a program as its owner are for the owner that they were given by.
+        // The set-user-ID bits are only valid for the owner who set them.
         let is_kept = file.metadata().is_ok_and(|meta| (meta.uid(), meta.gid()) == (uid, gid));
         let mode = if is_kept { mode } else { mode & 0o1777 };
         let _ = file.set_permissions(PermissionsExt::from_mode(mode));
@@ -147,12 +149,12 @@ impl LiveSystem {
         Ok(())
     }
 
-    /// Removes the file or link at `path`, if there is one.
+    /// Removes the file or link at `path`, if it exists.
     pub fn remove(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.remove_if(Expected::Anything, path, owner)
     }
 
-    /// The same, where what was `seen` is still there.
+    /// The same, if the expected state is still present.
     ///
     /// # Errors
     /// As [`LiveSystem::remove`], and [`HostError::ConcurrentModification`].
@@ -167,7 +169,7 @@ impl LiveSystem {
         }
     }
 
-    /// Renames the file or link at `path` to `to`, in the same directory, and whatever `to` was is gone.
+    /// Renames the file or link at `path` to `to`, in the same directory, and replaces `to`.
     pub fn rename(&self, path: &Utf8Path, to: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("rename", path)?;
         let (from, _act) = self.reach(path, false, self.acting(owner, path))?;
@@ -175,10 +177,11 @@ impl LiveSystem {
         from.rename(&to).and_then(|()| to.sync_dir()).map_err(failed("rename", path))
     }
 
-    /// Makes a symbolic link in the place of what was `seen`.
+    /// Creates a symbolic link in place of the expected state.
     ///
     /// # Errors
-    /// What the kernel refuses, among it a directory in the way, and [`HostError::ConcurrentModification`].
+    /// The kernel refuses it, for example because of a directory in the way, or
+    /// [`HostError::ConcurrentModification`].
     pub fn link(&self, seen: Expected<'_>, path: &Utf8Path, to: &str, owner: Owner) -> Result<(), HostError> {
         self.effect("link", path)?;
         let place = self.place(path, owner)?;
@@ -191,33 +194,35 @@ impl LiveSystem {
         place.spot.sync_dir().map_err(failed("sync", path))
     }
 
-    /// The directories above `path` that are not there yet, outermost first.
+    /// Returns the missing directories above `path`, outermost first.
     ///
     /// # Errors
-    /// When a directory above can not be examined, or something else is in its place.
+    /// A directory above cannot be examined, or is not a directory.
     pub fn missing_dirs(&self, path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, HostError> {
         missing_dirs(self, path)
     }
 
-    /// Makes one directory, mode 0755, unless it is there.
+    /// Creates one directory, mode 0755, unless it exists.
     pub fn make_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
-        self.effect("make the directory", path)?;
+        self.effect("create the directory", path)?;
         let (spot, _act) = self.reach(path, false, self.acting(owner, path))?;
-        let made = spot.make_dir(0o755).map_err(failed("make the directory", path))?;
+        let made = spot.make_dir(0o755).map_err(failed("create the directory", path))?;
         if made { spot.sync_dir().map_err(failed("sync", path)) } else { Ok(()) }
     }
 
-    /// Removes a directory that we made, where it is empty.
+    /// Removes a directory that kind-wsl created, if it is empty.
     ///
     /// # Errors
-    /// What the kernel refuses, but not that it is in use or gone: what is in it, or mounted on it, is somebody's.
+    /// The kernel refuses it. A missing directory, or one in use, is not an error: its content or mount belongs to
+    /// another program.
     pub fn remove_dir(&self, path: &Utf8Path, owner: Owner) -> Result<(), HostError> {
         self.effect("remove the directory", path)?;
         let (spot, _act) = self.reach(path, false, self.acting(owner, path))?;
         remove_empty(&spot).map_err(failed("remove the directory", path))
     }
 
-    /// Removes a directory of ours with the lock in it, which this run holds. What another run has put there since stays.
+    /// Removes a directory of kind-wsl with the lock in it, which this run holds. Files that another run has added
+    /// stay.
     ///
     /// # Errors
     /// As [`LiveSystem::remove_dir`].
@@ -228,7 +233,8 @@ impl LiveSystem {
         remove_empty(&spot).map_err(failed("remove the directory", path))
     }
 
-    /// Appends one record to an append-only file and syncs it: a crash leaves it whole, torn or absent, never mixed.
+    /// Appends one record to an append-only file and syncs it: a crash leaves it complete, incomplete at the end, or
+    /// absent, never mixed.
     pub fn append(&self, path: &Utf8Path, record: &str) -> Result<(), HostError> {
         if self.fault.tears_next_write() {
             self.append_now(path, &record[..record.len() / 2])?;
@@ -246,19 +252,19 @@ impl LiveSystem {
         };
         let mut file = file.and_then(regular).map_err(failed("open", path))?;
         if file.metadata().is_ok_and(|meta| meta.len() == 0) {
-            // The umask may have taken bits away that others need to read it.
+            // The umask may have removed bits that other users need to read it.
             let mode = PermissionsExt::from_mode(0o644);
             file.set_permissions(mode).map_err(failed("set the mode of", path))?;
         }
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(failed("append to", path))?;
-        // A file whose name is lost with the power is no record.
+        // A file whose name is lost in a power failure is useless.
         if is_new {
             spot.sync_dir().map_err(failed("sync", path))?;
         }
         Ok(())
     }
 
-    /// Cuts a file to a length: takes the torn last record off the journal.
+    /// Truncates a file: removes the incomplete last record of the journal.
     pub fn truncate(&self, path: &Utf8Path, length: u64) -> Result<(), HostError> {
         self.effect("truncate", path)?;
         let file = self.open_at(path, OFlag::O_WRONLY)?;
@@ -267,7 +273,7 @@ impl LiveSystem {
     }
 }
 
-/// Where an effect takes place, and as whom it is made.
+/// The place and the identity of an effect.
 struct Destination {
     _shared: Option<Shared>,
     spot: Spot,
@@ -284,7 +290,7 @@ impl Destination {
     }
 }
 
-/// Removes a directory and syncs the one above; one that is gone, not empty or in use is no error.
+/// Removes a directory and syncs its parent. A directory that is missing, not empty or in use is not an error.
 fn remove_empty(spot: &Spot) -> io::Result<()> {
     use io::ErrorKind::{DirectoryNotEmpty, ResourceBusy};
     match spot.remove_dir() {

@@ -1,4 +1,4 @@
-//! What a person agreed to: the consent to one plan, as far as a later run may rely on it.
+//! The consent to one plan, as far as a later run may rely on it.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::change::{Change, ChangeKind, Package, RestartScope, Target};
 use crate::host::digest;
 
-/// A plan that was agreed to.
+/// A plan that the user agreed to.
 ///
-/// What is left of it after some of its changes were made still counts as agreed to: a later plan is covered if each of
-/// its changes has the content of an agreed one and its restart is not a larger one.
+/// The rest of it is still agreed to after some of its changes were made: a later plan is covered if each of its
+/// changes has the content of an agreed one and its restart is not a larger one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Digest of the plan and of all choices that led to it.
@@ -19,13 +19,13 @@ pub struct Agreement {
     pub changes: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartScope>,
-    /// Whether it was agreed to by `--yes`: then with whatever follows from the same choices.
+    /// Whether `--yes` gave the consent, which then covers every plan from the same choices.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub yes: bool,
 }
 
 impl Agreement {
-    /// The agreement to these changes, which follow from these choices.
+    /// The consent to these changes, which follow from these choices.
     pub fn new<'c>(
         changes: impl IntoIterator<Item = &'c Change>,
         restart: Option<RestartScope>,
@@ -37,7 +37,7 @@ impl Agreement {
         Self { digest: short(&all), changes, restart, yes }
     }
 
-    /// Returns the changes that were not agreed to.
+    /// Returns the changes without consent.
     pub fn uncovered<'c>(&self, changes: impl IntoIterator<Item = &'c Change>) -> Vec<Target> {
         let is_new = |c: &&Change| contents(c).iter().any(|content| !self.changes.contains(content));
         changes.into_iter().filter(is_new).map(Change::target).collect()
@@ -48,8 +48,8 @@ fn short(text: &str) -> String {
     digest(text.as_bytes()).get(..16).unwrap_or_default().to_owned()
 }
 
-/// The content of a change. Of packages each counts for itself: some may be installed by now. A restart has none, since
-/// it is compared by how much it restarts.
+/// The content of a change, one for each package: some may be installed already. A restart has none, since it is
+/// compared by its scope.
 fn contents(change: &Change) -> Vec<String> {
     match &change.kind {
         ChangeKind::Restart(_) => Vec::new(),

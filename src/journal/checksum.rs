@@ -1,14 +1,14 @@
 //! The checksum at the end of each record.
 
-/// What stands between a record and its checksum, in every version of this form.
+/// The text between a record and its checksum, in every version of this form.
 const SEAL: &str = ",\"sum\":\"";
 
-/// Whether a line is as it was written.
+/// The state of a line's checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChecksumStatus {
-    /// Its checksum is right.
+    /// The checksum is right.
     Holds,
-    /// Its checksum is wrong: a byte of it is another one now.
+    /// The checksum is wrong: a byte has changed.
     Broken,
     Missing,
 }
@@ -17,8 +17,8 @@ fn checksum(record: &str) -> String {
     crate::host::digest(record.as_bytes()).get(..16).unwrap_or_default().to_owned()
 }
 
-/// The record with its checksum as its last field. A disk that returns another byte than was written would make an
-/// undo take back what we never did, and leave what we did.
+/// The record with its checksum as its last field. If a disk returned another byte than was written, an undo would
+/// revert changes that were never made, and skip real ones.
 pub(super) fn with_checksum(record: &str) -> String {
     let open = record.strip_suffix('}').unwrap_or(record);
     format!("{open}{SEAL}{}\"}}\n", checksum(open))
@@ -34,8 +34,8 @@ pub(super) fn checksum_status(line: &[u8]) -> ChecksumStatus {
     }
 }
 
-/// Whether a last line without an end is whole and goes on: a crash tears off the beginning of a line, so that this is
-/// another's doing.
+/// Whether a last line without an end is complete and continues. A crash leaves only the beginning of a line, so
+/// another program wrote the rest.
 pub(super) fn continues_after_its_end(tail: &[u8]) -> bool {
     let whole = |end: &usize| {
         tail[..*end].ends_with(b"\"}") && checksum_status(&tail[..*end]) == ChecksumStatus::Holds

@@ -19,87 +19,87 @@ pub enum Record {
         version: u32,
         /// The program that wrote it.
         tool: String,
-        /// When, UTC.
+        /// UTC.
         at: String,
         /// The user who is set up.
         user: String,
-        /// Where this program is; `kind-wsl.exe rescue` starts it there if the distribution does not start anymore.
+        /// The path of this program; `kind-wsl.exe rescue` starts it there if the distribution does not start
+        /// anymore.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         program: Option<String>,
     },
-    /// Answers of a person, so that a resume asks nothing twice.
+    /// Answers of the user, so that a resumed run does not ask again.
     Answers { answers: BTreeMap<String, String> },
-    /// What was chosen on the command line, so that a resume needs no flag.
+    /// The options of the command line, so that a resumed run needs no flags.
     #[serde(rename = "chosen")]
     RunOptions(RunOptions),
-    /// A change is about to be made.
+    /// A change that is about to be made.
     Intent(Box<Intent>),
-    /// It was made, and its follow-ups ran.
+    /// The change was made, and its triggers ran.
     Done {
         id: u64,
-        /// What was there afterwards.
         after: State,
         /// The boot of the machine in which it was made.
         #[serde(rename = "witness")]
         boot_instance: BootInstance,
     },
-    /// It was undone, or handed over to someone who changed it.
+    /// It was undone, or left to the program that changed it.
     Undone { id: u64 },
-    /// A restart is waited for.
+    /// A restart is pending.
     Waiting {
         scope: RestartScope,
         why: Vec<String>,
-        /// What has to pass afterwards.
+        /// The checks that must pass afterwards.
         #[serde(rename = "until")]
         verify: Vec<PostRestartCheck>,
-        /// The boot of the machine that has to end.
+        /// The boot that must end.
         #[serde(rename = "witness")]
         boot_instance: BootInstance,
         /// Identifies this restart in the journal, in the helper's files and in the resumed run.
         #[serde(default)]
         id: String,
     },
-    /// The restart that is waited for was agreed to and given to a program of Windows.
+    /// The pending restart was agreed to, and a Windows program will do it.
     #[serde(rename = "handed")]
     RestartDelegated {
-        /// The directory on the Windows side that was made for it, as this distribution sees it.
+        /// The directory that was created for it on the Windows side, as this distribution sees it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<Utf8PathBuf>,
     },
-    /// Whoever was asked does not want Windows to do it any more.
+    /// The user no longer wants Windows to do it.
     #[serde(rename = "withdrawn")]
     RestartCancelled,
     /// The restart took place and helped.
     Restarted,
-    /// Every check of `verify` held.
+    /// Every check of `verify` passed.
     Verified {
-        /// When, UTC.
+        /// UTC.
         at: String,
     },
-    /// An undo came to its end and left something standing: packages, or other stages.
+    /// An undo ended and left something in force: packages, or other stages.
     #[serde(rename = "taken_back")]
     UndoFinished {
-        /// When, UTC.
+        /// UTC.
         at: String,
         /// Whether every stage was to be undone: setup then asks its questions again.
         whole: bool,
     },
-    /// The run came to its end.
+    /// The run ended.
     Finished {
-        /// When, UTC.
+        /// UTC.
         at: String,
     },
 }
 
 impl Record {
-    /// The line that stands for it, its checksum and its line end included.
+    /// The line of the record, with its checksum and line end.
     #[must_use]
     pub fn line(&self) -> String {
         with_checksum(&serde_json::to_string(self).unwrap_or_default())
     }
 }
 
-/// What was chosen on the command line.
+/// The options of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOptions {
     pub selection: StageSelection,
@@ -112,17 +112,17 @@ pub struct RunOptions {
     /// `--windows-profile`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows_profile: Option<Utf8PathBuf>,
-    /// The plan that was agreed to.
+    /// The plan that the user agreed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreed: Option<Agreement>,
-    /// `XDG_CONFIG_HOME` of the user: a run that is resumed after a restart has no shell to ask.
+    /// `XDG_CONFIG_HOME` of the user: a run that is resumed after a restart cannot read it from a shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_home: Option<Utf8PathBuf>,
 }
 
 impl RunOptions {
-    /// As it may stand in a file that everybody may read: without the user, password and path of a mirror. A resumed run
-    /// that still has to download needs the address again.
+    /// The options without secrets, for a file that all users can read: without the user, password and path of a
+    /// mirror. A resumed run that still has to download needs the address again.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mirror = self.mirror.as_deref().map(crate::fetch::public_address);
@@ -135,24 +135,24 @@ impl RunOptions {
 pub struct Intent {
     /// Its number in this journal.
     pub id: u64,
-    /// The stage that wanted it.
+    /// The stage that requires it.
     pub stage: String,
     pub change: Change,
-    /// What was there before us.
+    /// The state before kind-wsl.
     pub before: State,
-    /// What shall be there.
+    /// The desired state.
     pub after: State,
-    /// Directories that we made for it, outermost first.
+    /// Directories that were created for it, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dirs: Vec<Utf8PathBuf>,
-    /// An interrupted intent whose place this one takes.
+    /// An interrupted intent that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<u64>,
 }
 
 impl Intent {
-    /// Returns a name that is none, and that a package manager or systemctl could take for an option: an undo hands it
-    /// to them as root.
+    /// Returns an invalid name that a package manager or systemctl could take for an option: an undo passes it to
+    /// them as root.
     pub(super) fn odd_name(&self) -> Option<&str> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "+._:~^@\\-".contains(c);
         let is_odd = |name: &&str| !name.chars().all(plain) || name.is_empty() || name.starts_with('-');

@@ -1,4 +1,4 @@
-//! The journal, folded: what stands, what waits, what was answered.
+//! The state after the journal's records: active changes, pending restarts, answers.
 
 use std::collections::BTreeMap;
 
@@ -8,41 +8,41 @@ use super::{Intent, Record, RunOptions};
 use crate::change::{ChangeKind, PostRestartCheck, RestartScope};
 use crate::host::BootInstance;
 
-/// Where a change stands.
+/// The phase of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Intended, and perhaps made, perhaps not.
+    /// Intended; it may have been made or not.
     Open,
-    /// Made, in that start of the machine.
+    /// Made, in that boot of the machine.
     Done(BootInstance),
-    /// Undone, handed over or replaced.
+    /// Undone, left as it is, or replaced.
     Closed,
 }
 
 /// A change and its phase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
-    /// What was intended; `after` is what was really there once it is done.
+    /// The intent; once it is done, `after` is the observed state.
     pub intent: Intent,
     pub phase: Phase,
 }
 
-/// A restart that is waited for.
+/// A pending restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     pub scope: RestartScope,
     pub why: Vec<String>,
-    /// What has to pass after the restart.
+    /// The checks that must pass after the restart.
     pub verify: Vec<PostRestartCheck>,
-    /// The start of the machine that has to end.
+    /// The boot that must end.
     pub boot_instance: BootInstance,
     pub id: String,
-    /// Whether a program of Windows was asked to do it.
+    /// Whether a Windows program was asked to do it.
     pub handed: bool,
 }
 
 impl Waiting {
-    /// Returns whether the machine was restarted as far as this asks for.
+    /// Returns whether a restart of the required extent took place.
     #[must_use]
     pub fn took_place(&self, now: &BootInstance) -> bool {
         self.scope.was_restarted(&self.boot_instance, now)
@@ -57,17 +57,17 @@ pub struct JournalState {
     /// The changes in their order.
     pub entries: Vec<JournalEntry>,
     pub answers: BTreeMap<String, String>,
-    /// What was chosen on the command line.
+    /// The options of the command line.
     pub chosen: RunOptions,
-    /// The restart that is waited for.
+    /// The pending restart.
     pub waiting: Option<Waiting>,
-    /// Our directories on the Windows side.
+    /// kind-wsl's directories on the Windows side.
     pub places: Vec<Utf8PathBuf>,
-    /// How many changes the present setup made, in all its runs.
+    /// The number of changes of the present setup, in all its runs.
     pub made: usize,
-    /// When all was verified, with no change since.
+    /// The time at which all checks passed, unless something changed since.
     pub verified: Option<String>,
-    /// When the run ended, with nothing begun since.
+    /// The time at which the run ended, unless another began since.
     pub finished: Option<String>,
     /// Whether that run was an undo of everything but the packages.
     pub taken_back: bool,
@@ -165,7 +165,7 @@ impl JournalState {
         }
     }
 
-    /// The changes that are in force or may be.
+    /// The changes that are or may be in force.
     #[must_use]
     pub fn active(&self) -> impl DoubleEndedIterator<Item = &JournalEntry> {
         self.entries.iter().filter(|e| e.phase != Phase::Closed)
@@ -202,7 +202,7 @@ impl JournalState {
         self.entries.iter().filter(|e| e.phase == Phase::Open)
     }
 
-    /// Whether a run was begun and has not come to its end.
+    /// Whether a run began and did not end.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.began.is_some()

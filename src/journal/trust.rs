@@ -1,4 +1,4 @@
-//! Who can write the journal: an undo runs as root and goes by what is in it.
+//! Checks who can write the journal: an undo runs as root and trusts its content.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -7,21 +7,21 @@ use crate::host::{FileKind, Owner, Stat, System};
 
 /// Writable by the group.
 const GROUP: u32 = 0o020;
-/// Writable by everybody.
+/// Writable by all users.
 const OTHERS: u32 = 0o002;
 
-/// Refuses a journal that anybody but root can change, or to which a link leads. A run without root works on a tree of
-/// the caller, who then is the owner.
+/// Refuses a journal that another user than root can change, or that a link points to. A run without root works on a
+/// tree of the caller, who then is the owner.
 ///
 /// # Errors
-/// [`JournalError::Untrusted`], and when a directory cannot be examined.
+/// [`JournalError::Untrusted`], or a directory that cannot be examined.
 pub(super) fn check(system: &dyn System) -> Result<(), JournalError> {
     let (dir, path) = (Utf8Path::new(DIR), Utf8Path::new(PATH));
     match system.stat(dir)? {
         Some(stat) => examine(system, dir, &stat, false)?,
         None => return Ok(()),
     }
-    // A link further up, such as /var on another disk, is as good as the directories that hold it and its target.
+    // A link further up, such as /var on another disk, is as safe as the directories that contain it and its target.
     let real = system.resolve(dir)?;
     let mut places: Vec<Utf8PathBuf> =
         [dir, &real].iter().flat_map(|d| d.ancestors()).map(Into::into).collect();
@@ -45,7 +45,7 @@ fn examine(system: &dyn System, path: &Utf8Path, stat: &Stat, may_be_link: bool)
         return untrusted(format!("it belongs to user ID {}, not to root", stat.uid));
     }
     if let FileKind::Link(to) = &stat.kind {
-        // The mode of a link means nothing.
+        // The mode of a link is meaningless.
         return if may_be_link { Ok(()) } else { untrusted(format!("it is a symbolic link to `{to}`")) };
     }
     let by_group = stat.mode & GROUP != 0 && stat.gid != 0 && stat.gid != gid;

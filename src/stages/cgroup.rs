@@ -1,4 +1,4 @@
-//! Only cgroup v2.
+//! Disables cgroup v1.
 
 use super::systemd::wsl_conf_left;
 use crate::change::{Change, Edit, EditFile, PostRestartCheck, RestartRequirement};
@@ -27,7 +27,7 @@ pub(crate) static MOVE_WSL2: Question = Question {
         let settings = movable(facts, conf).map(|(key, value)| format!("{key}={value}"));
         let settings = settings.collect::<Vec<_>>().join(", ");
         vec![
-            Choice::new("keep", "leave them as they are"),
+            Choice::new("keep", "keep them unchanged"),
             Choice::new("move", format!("move to .wslconfig, for the next start of WSL: {settings}")),
         ]
     }),
@@ -42,18 +42,20 @@ pub(crate) static MOVE_WSL2: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "cgroup",
     title: "use cgroup v2 only",
-    from: "guide",
-    why: "A rootless provider needs cgroup v2: kind stops otherwise (`running kind with rootless provider requires \
-          cgroup v2`). WSL before 2.5.7 mounts v1 beside it; `cgroup_no_v1=all` on the kernel command line keeps every \
-          controller for v2 (kernel admin-guide/cgroup-v2). WSL reads `kernelCommandLine` only from [wsl2] of \
-          .wslconfig in the Windows profile, never from /etc/wsl.conf, where the guide puts it: there it has no \
-          effect and warns at each start (WSL configfile.cpp:211). Only the first such key counts, so the words are \
-          merged into its value. A [wsl2] section of /etc/wsl.conf is removed only if it holds nothing but these \
-          words; other settings in it stay untouched, or are moved to .wslconfig if you say so. WSL 2.5.7 and later mount v2 \
-          alone, so `wsl --update` in Windows makes this stage unnecessary, unless /etc/wsl.conf has [automount] \
-          cgroups=v1 (2.6.2 and later). With that line, the pre-releases 2.9.8 to 2.9.12 do not start; later versions \
-          mount v2 and print a message, unless `isolateDistroCgroup=false` is set. The kernel parameters are shared \
-          by all distributions of the Windows user.",
+    from: "upstream guide",
+    why: "A rootless provider needs cgroup v2: without it kind stops with `running kind with rootless \
+          provider requires cgroup v2`. WSL before 2.5.7 also mounts v1. `cgroup_no_v1=all` on the \
+          kernel command line keeps every controller for v2 (kernel admin-guide/cgroup-v2). WSL reads \
+          `kernelCommandLine` only from [wsl2] of .wslconfig in the Windows profile. In /etc/wsl.conf, \
+          which the upstream guide names, the key has no effect and causes a warning at each start (WSL \
+          configfile.cpp:211). WSL uses only the first such key, so the parameters are merged into its \
+          value. A [wsl2] section of /etc/wsl.conf is removed only if it contains nothing but these \
+          parameters. Its other settings stay there, or are moved to .wslconfig if you choose that. WSL \
+          2.5.7 and later mount only v2, so `wsl --update` in Windows makes this stage unnecessary. The \
+          exception is [automount] cgroups=v1 in /etc/wsl.conf (2.6.2 and later). With that line, the \
+          pre-releases 2.9.8 to 2.9.12 do not start. Later versions mount v2 and print a message, unless \
+          `isolateDistroCgroup=false` is set. All distributions of the Windows user share the kernel \
+          parameters.",
     questions: &[&REMOVE_DEAD_BLOCK, &MOVE_WSL2],
     needed,
     changes,
@@ -68,14 +70,14 @@ fn movable<'f>(facts: &'f Facts, conf: &'f WslConf) -> impl Iterator<Item = &'f 
     conf.misplaced.iter().filter(fits)
 }
 
-/// Those that the user has moved.
+/// The settings that the user chose to move.
 fn moved<'f>(facts: &'f Facts, answers: &Answers) -> impl Iterator<Item = &'f (String, String)> {
     let is_wanted = answers.get(&MOVE_WSL2) == Some("move") && facts.windows.profile.is_some();
     movable(facts, &facts.wsl_conf).filter(move |_| is_wanted)
 }
 
-/// Whether WSL 2.6.2 or later mounts cgroup v1 because wsl.conf chooses it, or chose it until setup changed that. It mounts
-/// v2 alone again at its next start.
+/// Whether WSL 2.6.2 or later mounts cgroup v1 because wsl.conf selects it, or selected it until setup changed that.
+/// After the next start it mounts only v2.
 pub(super) fn is_v1_by_choice(facts: &Facts) -> bool {
     (facts.wsl_conf.chooses_v1() || is_v1_given_up(facts)) && !facts.wsl.is_before(&COMPAT.wsl.v1_by_choice)
 }
@@ -106,25 +108,28 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             ));
         }
         if !chosen && facts.windows.profile.is_none() {
-            let hint = "name it: `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows";
-            return Applicability::blocked("cannot tell which Windows profile holds .wslconfig", hint);
+            let hint = "specify it with `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows";
+            return Applicability::blocked(
+                "cannot determine the Windows profile that contains .wslconfig",
+                hint,
+            );
         }
-        let why = if chosen { format!(", chosen in {WSL_CONF}") } else { String::new() };
+        let why = if chosen { format!(", selected in {WSL_CONF}") } else { String::new() };
         return Applicability::needed(format!("/sys/fs/cgroup is {}{why}", facts.cgroup.mounts));
     }
     if is_v1_by_choice(facts) && chosen {
         let line = facts.wsl_conf.cgroups_line.unwrap_or_default();
         let then = if facts.cgroup.is_isolated() {
-            "keeps this distribution from starting again while WSL isolates distributions"
+            "prevents the next start of this distribution while WSL isolates distributions"
         } else if facts.cgroup.is_namespaced {
-            "has no effect but a message at each start while WSL isolates distributions"
+            "only causes a message at each start while WSL isolates distributions"
         } else {
-            "chooses cgroup v1 for the next start"
+            "selects cgroup v1 for the next start"
         };
         return Applicability::needed(format!("cgroups=v1 in {WSL_CONF} line {line} {then}"));
     }
     if facts.wsl_conf.dead_block && answers.is_true(&REMOVE_DEAD_BLOCK) {
-        return Applicability::needed(format!("{WSL_CONF} has a [wsl2] block, which WSL never reads there"));
+        return Applicability::needed(format!("{WSL_CONF} has a [wsl2] section, which WSL ignores there"));
     }
     if moved(facts, answers).next().is_some() {
         return Applicability::needed(format!("{WSL_CONF} has settings in [wsl2], which WSL ignores there"));
@@ -163,7 +168,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
             changes.push(conf(Edit::WslConf { section, key, value: None, grammar }, None));
         }
     }
-    // A WSL that mounts v1 only by choice needs no kernel words; nor does one that has v2 already.
+    // A WSL that mounts v1 only if wsl.conf selects it needs no kernel parameters; nor does one that has v2 already.
     let only_dead_block = !has_v1 && !changes.is_empty();
     if let Some(path) = facts.windows.wslconfig().filter(|_| !is_v1_by_choice(facts) && !only_dead_block) {
         let check = PostRestartCheck::KernelParams(vec![WORDS[0].to_owned()]);

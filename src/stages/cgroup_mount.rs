@@ -1,4 +1,4 @@
-//! cgroup2 at `/sys/fs/cgroup`, by the guide's line in fstab.
+//! Mounts cgroup2 at `/sys/fs/cgroup` with a line in fstab.
 
 use super::cgroup::is_v1_by_choice;
 use super::systemd::wsl_conf_left;
@@ -27,24 +27,28 @@ pub(crate) static MOUNT_FSTAB: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "cgroup-mount",
     title: "mount cgroup v2 at /sys/fs/cgroup",
-    from: "guide",
-    why: "With v1 switched off, a WSL before 2.5.7 still leaves its tmpfs at /sys/fs/cgroup with v2 below it in `unified`, \
-          and systemd takes the hierarchy that it finds. The guide's fstab line is mounted by WSL's own `mount -a`, \
-          after the cgroups and before systemd (WSL src/linux/init/config.cpp:574, :711), and so puts v2 where \
-          everybody looks. The source must be exactly `cgroup2`: under another name `mount -a` would mount it once \
-          more on a WSL that did so already, fail, and warn at each start.",
+    from: "upstream guide",
+    why: "With v1 disabled, a WSL before 2.5.7 still mounts a tmpfs at /sys/fs/cgroup, with v2 below it \
+          in `unified`. systemd then uses the hierarchy that it finds. WSL runs `mount -a` after it \
+          mounts the cgroups and before it starts systemd (WSL src/linux/init/config.cpp:574, :711). A \
+          line in /etc/fstab, which the upstream guide adds, thus mounts v2 at its usual place. The \
+          source must be exactly `cgroup2`. Under another name `mount -a` would mount it a second time \
+          if WSL did so already, fail, and cause a warning at each start.",
     questions: &[&MOUNT_FSTAB],
     needed,
     changes,
 };
 
-/// The options that WSL itself uses (WSL test/windows/UnitTests.cpp:6946), and the guide.
+/// The options of WSL itself (WSL test/windows/UnitTests.cpp:6946) and of the upstream guide.
 const LINE: &str = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0";
 
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let seen = &facts.cgroup.mounts;
     if !facts.wsl.is_two() {
-        return Applicability::not_applicable(format!("{}: fstab plays no part in it", facts.wsl.name()));
+        return Applicability::not_applicable(format!(
+            "{}: fstab does not mount its cgroups",
+            facts.wsl.name()
+        ));
     }
     if !seen.has_v1() || is_v1_by_choice(facts) {
         return Applicability::redundant(format!(
@@ -55,7 +59,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if !facts.wsl_conf.mount_fstab && !answers.is_true(&MOUNT_FSTAB) {
         let line = facts.wsl_conf.mount_fstab_line.unwrap_or_default();
         let what = format!(
-            "mountFsTab=false in {WSL_CONF} line {line} keeps WSL from mounting what /etc/fstab lists"
+            "mountFsTab=false in {WSL_CONF} line {line} prevents WSL from mounting the file systems of /etc/fstab"
         );
         let hint =
             "`--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start";

@@ -1,4 +1,4 @@
-//! CNI plugins that can read what podman writes.
+//! CNI plugins that support podman's network files.
 
 use crate::change::{Change, Manager, Package, PackageFile};
 use crate::compat::COMPAT;
@@ -10,19 +10,20 @@ use crate::version::Version;
 pub(crate) static STAGE: Stage = Stage {
     id: "cni",
     title: "install the CNI plugins",
-    from: "guide",
-    why: "Ubuntu 22.04's podman 3.4 writes network files of version 1.0.0, and its CNI plugins 0.9.1 read only up to \
-          0.4.0: `plugin bridge does not support config version \"1.0.0\"` as soon as kind makes its network \
-          (Launchpad 2024394, kind#3280). The guide fetches a package over plain http without a checksum, from an \
-          address that vanishes with the next update. Here it is Debian's build of 1.1.1, checked against its sha256 \
-          before dpkg sees it, and only where podman uses CNI: netavark needs none of this.",
+    from: "upstream guide",
+    why: "Ubuntu 22.04's podman 3.4 writes network files of version 1.0.0, and its CNI plugins 0.9.1 \
+          read only versions up to 0.4.0. The network that kind creates then fails with `plugin bridge \
+          does not support config version \"1.0.0\"` (Launchpad 2024394, kind#3280). The upstream guide \
+          downloads a package over plain http without a checksum, from an address that stops working \
+          with the next update. This stage installs Debian's build of 1.1.1 after checking its sha256, \
+          and only if podman uses CNI. netavark does not need the plugins.",
     questions: &[],
     needed,
     changes,
 };
 
 const PLUGINS: &str = "containernetworking-plugins";
-/// What the fetched package is linked against (its Depends field).
+/// The libc that the downloaded package is linked against (its Depends field).
 const LIBC: &str = "2.34";
 
 fn version(text: &str) -> Option<Version> {
@@ -34,14 +35,14 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         return elsewhere;
     }
     let Some(podman) = facts.podman() else {
-        return Applicability::not_applicable("no podman");
+        return Applicability::not_applicable("podman is not installed");
     };
     if COMPAT.podman.netavark.is_true_of(podman) {
         return Applicability::not_applicable(format!("podman {} uses netavark, not CNI", podman.release()));
     }
     if !COMPAT.podman.cni_1_0.is_true_of(podman) {
         return Applicability::redundant(format!(
-            "podman {} writes network files that its plugins read",
+            "podman {} writes network files that its plugins support",
             podman.release()
         ));
     }
@@ -52,11 +53,11 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     if facts.packages.manager != Some(Manager::Apt) || package(facts).is_none() {
         let what =
-            format!("podman {} writes network files that its CNI plugins can not read", podman.release());
+            format!("podman {} writes network files that its CNI plugins cannot read", podman.release());
         return Applicability::blocked(what, "update the distribution to one with podman 4 or later");
     }
     Applicability::needed(format!(
-        "podman {} writes network files of version 1.0.0, which its CNI plugins can not read",
+        "podman {} writes network files of version 1.0.0, which its CNI plugins cannot read",
         podman.release()
     ))
 }

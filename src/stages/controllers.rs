@@ -1,4 +1,4 @@
-//! Every controller reaches systemd, also below WSL's per-distribution cgroups.
+//! Enables every controller for systemd, also below WSL's per-distribution cgroups.
 
 use crate::cgroup::{ESSENTIAL, WANTED};
 use crate::change::{Change, RestartRequirement, Trigger, Unit, WriteFile};
@@ -8,7 +8,7 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "controllers",
     title: "enable all controllers for systemd",
-    from: "beyond the guide",
+    from: "kind-wsl",
     why: "The pre-releases 2.9.8 to 2.9.12 of WSL keep systemd below /wsl-user/distro-N/systemd and may enable only cpu \
           and memory for it. kind then asks for `Delegate=yes`, which cannot help: a systemd user manager delegates only \
           what it has (podman#29749, WSL#41492). root can enable the missing controllers in every ancestor cgroup. \
@@ -24,11 +24,11 @@ pub(crate) static STAGE: Stage = Stage {
 /// The unit: before the first user session, at each start.
 const UNIT: &str = "kind-wsl-controllers.service";
 
-/// What ends the layout of the pre-releases 2.9.8 to 2.9.12.
+/// How to leave the layout of the pre-releases 2.9.8 to 2.9.12.
 pub(crate) const NOT_BELOW_WSL_USER: &str = "in Windows: run `wsl --update`, or add `isolateDistroCgroup=false` below [wsl2] in .wslconfig, then run \
      `wsl --shutdown`";
 
-/// What gives the uppermost cgroup the controllers that it lacks. Nothing on this side can.
+/// How to get the controllers that the topmost cgroup lacks. Nothing inside the distribution can enable them.
 pub(crate) fn from_outside(facts: &Facts) -> &'static str {
     match (facts.wsl.is_two(), facts.cgroup.is_namespaced) {
         (true, true) => {
@@ -43,7 +43,7 @@ pub(crate) fn from_outside(facts: &Facts) -> &'static str {
     }
 }
 
-/// What lacks controllers that nothing on this side can enable.
+/// The topmost cgroup and the controllers that nothing inside the distribution can enable.
 pub(crate) fn unavailable(facts: &Facts) -> Option<String> {
     let names = facts.cgroup.unavailable();
     let root = match (facts.wsl.is_two(), facts.cgroup.is_namespaced) {
@@ -60,7 +60,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
         let is_certain = facts.systemd.is_running() || !facts.cgroup.is_namespaced;
         if !is_certain {
             return Applicability::redundant(format!(
-                "{what}; which controllers systemd gets is visible only after it has started"
+                "{what}; the controllers of systemd are visible only after it has started"
             ));
         }
         if facts.cgroup.unavailable().iter().any(is_essential) {
@@ -78,11 +78,11 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
             withheld.join(", ")
         ));
     }
-    // Which controllers systemd will get is not visible before it runs; the unit enables only what is missing.
+    // The controllers of systemd are visible only after it has started; the unit enables only the missing ones.
     if !facts.systemd.is_running() && facts.cgroup.is_isolated() {
         let at = &facts.cgroup.own;
         return Applicability::needed(format!(
-            "WSL keeps this distribution in {at}; which controllers systemd gets is visible only after it has started"
+            "WSL keeps this distribution in {at}; the controllers of systemd are visible only after it has started"
         ));
     }
     if facts.cgroup.is_isolated() {

@@ -1,4 +1,4 @@
-//! A crun that suits this host, and that podman uses.
+//! A supported crun version, configured in podman.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -65,14 +65,15 @@ const DROP_IN: &str = "50-kind-wsl-crun.conf";
 pub(crate) static STAGE: Stage = Stage {
     id: "crun",
     title: "install crun",
-    from: "guide",
-    why: "kind's node runs systemd. crun before 1.9 can not start it everywhere, before 1.9.1 not on Linux 6.6 and \
-          later (`chmod run/shm: Operation not supported`, crun#1308), and podman 5 wants 1.14.3 (`unknown version \
-          specified`, podman#27272). Where the distribution's crun is new enough it is kept. Otherwise a release \
-          binary is fetched, checked against a sha256 that several public sources agree on, and named first in \
-          [engine.runtimes]: podman takes the first that exists there and does not look at PATH. The build without \
-          systemd is never taken, because podman asks it for systemd's cgroups. What counts in the end is the path \
-          and version that `podman info` reports.",
+    from: "upstream guide",
+    why: "kind's node runs systemd. crun before 1.9 cannot start it everywhere, and crun before 1.9.1 \
+          fails on Linux 6.6 and later (`chmod run/shm: Operation not supported`, crun#1308). podman 5 \
+          needs crun 1.14.3 (`unknown version specified`, podman#27272). The distribution's crun is kept \
+          if it is new enough. Otherwise a release binary is downloaded and checked against a sha256 \
+          that several public sources agree on. It becomes the first entry of [engine.runtimes]: podman \
+          runs the first entry that exists and does not search PATH. The build without systemd is never \
+          used, because podman requires systemd support for systemd's cgroups. `podman info` finally \
+          reports the path and version in use.",
     questions: &[&CRUN_VERSION, &CRUN_SHA256, &CRUN_BINARY],
     needed,
     changes,
@@ -99,12 +100,12 @@ fn choices(facts: &Facts) -> Vec<Choice> {
     choices
 }
 
-/// The lowest crun that serves here.
+/// The lowest crun version that works on this machine.
 pub(crate) fn floor(facts: &Facts) -> Version {
     crun_floor(facts.kernel.version().as_ref(), facts.podman()).version.clone()
 }
 
-/// The crun that podman would run without us, as far as it is known.
+/// The crun version that podman would run without this stage, if it is known.
 pub(crate) fn present(facts: &Facts) -> Option<Version> {
     let found = facts.tools.crun.as_ref().and_then(|c| c.version.clone());
     found.or_else(|| facts.packages.coming("crun"))
@@ -132,8 +133,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     );
     if is_too_old(facts) {
         if answer == Some("keep") {
-            let what =
-                format!("crun {} is kept as asked, but this host needs {floor} or later", present.release());
+            let what = format!(
+                "crun {} is kept as requested, but this host needs {floor} or later",
+                present.release()
+            );
             return Applicability::blocked(what, "answer with `--crun-version recommended`");
         }
         return offer(facts, answers, &floor, &said);
@@ -156,22 +159,22 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
 }
 
-/// Another version than the one that is there, if it was asked for: a crun that serves is not replaced otherwise.
+/// The requested version, if it differs from the installed one. Otherwise a crun that works is not replaced.
 fn another(facts: &Facts, answers: &Answers) -> Option<Version> {
     let asked = answers.get(&CRUN_VERSION).filter(|answer| !matches!(*answer, "keep" | "recommended"));
     asked.and_then(|answer| resolve(facts, answer)).filter(|version| Some(version) != present(facts).as_ref())
 }
 
-/// What keeps podman from running the crun that we name.
+/// A setting or variable that prevents podman from running the configured crun.
 fn is_beaten(facts: &Facts) -> Option<Applicability> {
     let file = settings::file(facts, DROP_IN);
     settings::blocked(facts, &file, &wanted(facts, &file))
 }
 
-/// The settings that name our crun.
+/// The settings with the path of kind-wsl's crun.
 fn wanted(facts: &Facts, file: &Utf8Path) -> Vec<PodmanSetting> {
     let mut settings = vec![("engine.runtimes.crun", runtimes(facts, file))];
-    // A runtime that another file names by its path: podman then looks at no list of runtimes.
+    // If another file sets the runtime by its path, podman ignores the list of runtimes.
     let runtime = if facts.containers.has_drop_ins() {
         facts.containers.value_without(file, "engine.runtime")
     } else {
@@ -183,7 +186,7 @@ fn wanted(facts: &Facts, file: &Utf8Path) -> Vec<PodmanSetting> {
     settings
 }
 
-/// The setting that names a crun by its path.
+/// The setting with the path of a crun.
 fn by_path(facts: &Facts) -> Option<Winner<'_>> {
     facts.containers.winner("engine.runtime").filter(|winner| is_path(&winner.setting.value))
 }
@@ -192,20 +195,20 @@ fn is_path(runtime: &str) -> bool {
     runtime.ends_with("/crun\"")
 }
 
-/// What makes podman run no crun at all (containers.conf(5), `[engine] runtime`).
+/// The setting that makes podman run another runtime than crun (containers.conf(5), `[engine] runtime`).
 fn is_another(facts: &Facts) -> Option<Applicability> {
     let winner = facts.containers.winner("engine.runtime")?;
     if winner.setting.value == "\"crun\"" || by_path(facts).is_some() {
         return None;
     }
-    let what = format!("{winner} has podman run {} instead of crun", winner.setting.value);
+    let what = format!("{winner} makes podman run {} instead of crun", winner.setting.value);
     Some(Applicability::blocked(
         what,
-        format!("take `runtime` out of [engine] in {}, then run the same command again", winner.path),
+        format!("remove `runtime` from [engine] in {}, then run the same command again", winner.path),
     ))
 }
 
-/// Ours in front of those that are named without us.
+/// kind-wsl's crun, then the other configured ones.
 fn runtimes(facts: &Facts, file: &Utf8Path) -> Value {
     const KEY: &str = "engine.runtimes.crun";
     let named = if facts.containers.has_drop_ins() {
@@ -221,28 +224,28 @@ fn runtimes(facts: &Facts, file: &Utf8Path) -> Value {
     Value::StrList(list)
 }
 
-/// Where the crun that we bring goes.
+/// The path of the crun that kind-wsl installs.
 fn ours(facts: &Facts) -> Utf8PathBuf {
     facts.user.home.join(".local/bin/crun")
 }
 
-/// Needed, or what keeps the wanted version from being installed.
+/// Required, or the reason why the requested version cannot be installed.
 fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Applicability {
     let wanted = answers.get(&CRUN_VERSION).unwrap_or("recommended");
     let Some(version) = resolve(facts, wanted) else {
         let arch = &facts.kernel.machine;
         return Applicability::blocked(
             format!("the catalogue has no crun for {arch}"),
-            "name a version and its checksum: `--crun-version V --crun-sha256 HASH`",
+            "specify a version and its checksum: `--crun-version V --crun-sha256 HASH`",
         );
     };
     if version < *floor {
         let what = format!("crun {version} is too old for this host, which needs {floor} or later");
-        return Applicability::blocked(what, "`kind-wsl crun list` shows which versions suit");
+        return Applicability::blocked(what, "`kind-wsl crun list` shows the supported versions");
     }
     if answers.get(&CRUN_BINARY).is_some() && answers.get(&CRUN_SHA256).is_none() {
         return Applicability::blocked(
-            "a crun binary of your own comes without a checksum",
+            "the checksum of the given crun binary is missing",
             "add `--crun-sha256 HASH`",
         );
     }
@@ -252,11 +255,11 @@ fn offer(facts: &Facts, answers: &Answers, floor: &Version, present: &str) -> Ap
             .and_then(|c| c.near_match(wanted))
             .map_or_else(String::new, |n| format!("did you mean `{n}`? "));
         let what = format!(
-            "crun {version} for {} is not in the catalogue, so its checksum is not known",
+            "crun {version} for {} is not in the catalogue, so its checksum is unknown",
             facts.kernel.machine
         );
         let hint = format!(
-            "{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature"
+            "{near}`kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`; or install `gpgv` to check its signature"
         );
         return Applicability::blocked(what, hint);
     }
@@ -298,7 +301,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     }
     let file = settings::file(facts, DROP_IN);
     let settings = settings::changes(facts, STAGE.id, &file, wanted(facts, &file));
-    // The crun that is there suits, and only its setting moves.
+    // The existing crun works, and only its setting moves.
     if settings::moved(facts, STAGE.id) && !is_too_old(facts) && another(facts, answers).is_none() {
         return settings;
     }

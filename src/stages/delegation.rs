@@ -1,4 +1,4 @@
-//! The controllers that the user manager gets.
+//! The controllers of the systemd user manager.
 
 use crate::cgroup::WANTED;
 use crate::change::{Change, PostRestartCheck, RestartRequirement, Trigger, WriteFile};
@@ -7,12 +7,12 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 
 pub(crate) static DELEGATE: Question = Question {
     id: "delegate",
-    prompt: "Which controllers should the user manager get?",
+    prompt: "Which controllers should the systemd user manager get?",
     help: "cgroup controllers to delegate to the systemd user manager: the five that kind uses, or all",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),
-            Choice::new("yes", "all that systemd supports, as on kind's page"),
+            Choice::new("yes", "all that systemd supports (kind's documentation)"),
         ]
     }),
     when: |_, _| true,
@@ -23,27 +23,28 @@ pub(crate) static DELEGATE: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "delegation",
     title: "delegate controllers to the systemd user manager",
-    from: "guide and page",
-    why: "Rootless podman can limit only what its user manager was given. kind refuses unless cpu, memory and pids are \
-          among it (kind pkg/cluster/internal/create/create.go, validateProvider) and says `Delegate=yes` whatever is \
-          missing. systemd before 252 gives memory and pids, later ones cpu as well; the guide adds cpuset and io, \
-          which the kubelet can use. `daemon-reload` is not enough: a user manager that runs keeps what it had, so \
-          this counts only after the next start.",
+    from: "guide, kind docs",
+    why: "Rootless podman can limit only the controllers that are delegated to its systemd user manager. \
+          kind requires cpu, memory and pids (kind pkg/cluster/internal/create/create.go, \
+          validateProvider) and recommends `Delegate=yes` whatever is missing. systemd before 252 \
+          delegates memory and pids, later versions also cpu. The upstream guide adds cpuset and io, \
+          which the kubelet can use. `daemon-reload` is not enough: a running systemd user manager keeps \
+          its controllers, so the change takes effect only after the next start.",
     questions: &[&DELEGATE],
     needed,
     changes,
 };
 
-/// A file of our own, beside `delegate.conf`, which kind's documentation, usernetes and lima write, and `override.conf`, which
-/// `systemctl edit` does. Drop-ins are read in the order of their names, whatever directory they are in
+/// A separate file beside `delegate.conf`, which kind's documentation, usernetes and lima write, and `override.conf`,
+/// which `systemctl edit` writes. Drop-ins are read in the order of their names, whatever directory they are in
 /// (systemd.unit(5)), and a list of controllers is added to those of the files before it (systemd
-/// `src/core/load-fragment.c`, `config_parse_delegate`): nothing that others set is lost, and a `Delegate=no` of theirs
-/// does not win.
+/// `src/core/load-fragment.c`, `config_parse_delegate`). So settings of other files are kept, and an earlier
+/// `Delegate=no` does not win.
 const PATH: &str = "/etc/systemd/system/user@.service.d/zz-kind-wsl.conf";
 
 fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let Some(manager) = facts.cgroup.manager.as_ref() else {
-        return Applicability::needed("by default, cpuset and io are not delegated");
+        return Applicability::needed("cpuset and io are not delegated by default");
     };
     let names = available(facts);
     let missing = manager.lacks(&names);

@@ -1,4 +1,4 @@
-//! A Docker daemon of the user's own.
+//! Rootless Docker.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -12,16 +12,18 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "docker",
     title: "set up rootless Docker",
-    from: "page",
-    why: "kind's page asks for Docker 20.10 or later with a daemon of the user's own. Docker's own \
-          dockerd-rootless-setuptool.sh makes it (moby contrib/): a unit in ~/.config/systemd/user, enabled and started, \
-          and a context `rootless` for the client. It needs the user manager, so it runs after the restart, and never with \
-          --force. It looks for `docker` beside dockerd-rootless.sh, and Debian and Ubuntu keep the two apart \
-          (/usr/share/docker.io/contrib), so links below ~/.local/lib/kind-wsl bring them together. The system's own \
-          daemon, which the package starts, is stopped where it came with us, and left where it was there before. On a \
-          plain host the user's services are made to outlive the last session (linger); WSL keeps one open. A rootless \
-          containerd of nerdctl's and this exclude each other (moby#52171). dockerd looks for the user's cgroup by a fixed \
-          path, which a WSL that isolates distributions does not have (moby#53531).",
+    from: "kind docs",
+    why: "kind requires Docker 20.10 or later, rootless. Docker's dockerd-rootless-setuptool.sh installs \
+          it (moby contrib/): a unit in ~/.config/systemd/user, enabled and started, and a context \
+          `rootless` for the client. It needs the systemd user manager, so it runs after the restart, \
+          and never with --force. The tool expects `docker` beside dockerd-rootless.sh. Debian and \
+          Ubuntu install the two in different directories (/usr/share/docker.io/contrib), so links below \
+          ~/.local/lib/kind-wsl point to both. If kind-wsl installed the package, the rootful daemon \
+          that the package starts is stopped. A rootful daemon that existed before keeps running. On a \
+          plain host, lingering is enabled so that the services of the user outlive the last session; \
+          WSL keeps one session open. Rootless Docker and nerdctl's rootless containerd exclude each \
+          other (moby#52171). dockerd expects the cgroup of the user at a fixed path, which does not \
+          exist if WSL isolates distributions (moby#53531).",
     questions: &[],
     needed,
     changes,
@@ -32,7 +34,7 @@ const UNIT: &str = "docker.service";
 const ROOTFUL: [(&str, &str); 3] =
     [("docker.socket", "docker.io"), (UNIT, "docker.io"), ("containerd.service", "containerd")];
 
-/// Those of the system's own daemons that came with us.
+/// The rootful daemons that kind-wsl installed.
 fn ours(facts: &Facts) -> Vec<&'static str> {
     rootless::rootful_of_ours(facts, if is_of_debian(facts) { &ROOTFUL } else { &[] })
 }
@@ -51,21 +53,21 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let engines = &facts.engines;
     if engines.rootless_containerd {
         let what = format!(
-            "a rootless containerd has {}/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)",
+            "a rootless containerd has {}/containerd-rootless, and Docker's setup tool does not run beside it (moby#52171)",
             facts.user.runtime_dir()
         );
         return Applicability::blocked(
             what,
-            "`containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`",
+            "`containerd-rootless-setuptool.sh uninstall` removes it; or use it: `--provider nerdctl`",
         );
     }
     if engines.may_use_rootful && !ours(facts).contains(&UNIT) {
         let what = format!(
-            "`{}` may use the system's own Docker (/run/docker.sock), and Docker's set-up tool then makes no other",
+            "`{}` may use rootful Docker (/run/docker.sock), so Docker's setup tool installs no rootless one",
             facts.user.name
         );
         let hint = format!(
-            "`sudo systemctl disable --now docker.service docker.socket && sudo rm /run/docker.sock`, or `sudo gpasswd -d {} docker` and a new session; or take `--provider podman`",
+            "`sudo systemctl disable --now docker.service docker.socket && sudo rm /run/docker.sock`, or `sudo gpasswd -d {} docker` and a new session; or use `--provider podman`",
             facts.user.name
         );
         return Applicability::blocked(what, hint);
@@ -77,11 +79,11 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     {
         return Applicability::blocked(
             "this Docker comes without dockerd-rootless-setuptool.sh",
-            "install docker-ce-rootless-extras, or the file of its release beside dockerd; or take `--provider podman`",
+            "install docker-ce-rootless-extras, or the file of its release beside dockerd; or use `--provider podman`",
         );
     }
     Applicability::needed(format!(
-        "Docker's own set-up tool makes a daemon of `{}`'s own{}",
+        "Docker's setup tool installs rootless Docker for `{}`{}",
         facts.user.name,
         rootless::left_alone(facts, &ours(facts))
     ))
@@ -95,7 +97,7 @@ fn is_of_debian(facts: &Facts) -> bool {
         && (has("docker.io") || facts.engines.docker.is_none())
 }
 
-/// Where the set-up tool is, or will be.
+/// The path of the setup tool after the packages are installed.
 fn tool(facts: &Facts) -> Utf8PathBuf {
     let dir = if is_of_debian(facts) { CONTRIB } else { "/usr/bin" };
     facts

@@ -19,13 +19,14 @@ pub(crate) static IDLE: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "idle",
     title: "keep WSL running after the last terminal closes",
-    from: "beyond the guide",
-    why: "WSL stops a distribution 15 s after its last Windows client has ended, and the virtual machine 60 s after its \
-          last distribution, even while services run (WSL src/windows/service/exe/Lifetime.cpp; WSL#8854). podman's \
-          nodes do not survive that (kind#3190). `instanceIdleTimeout=-1` and `vmIdleTimeout=-1` in .wslconfig keep \
-          both running until `wsl --shutdown`, at the price of their memory; they apply to all distributions. \
-          `vmIdleTimeout=-1` alone still lets the distribution stop. WSL Settings has a switch for it: \"Keep WSL alive\" \
-          (WSL#41109, MicrosoftDocs/WSL#2621).",
+    from: "kind-wsl",
+    why: "WSL stops a distribution 15 s after its last Windows client has ended, and the virtual machine \
+          60 s after its last distribution. Running services do not prevent that (WSL \
+          src/windows/service/exe/Lifetime.cpp; WSL#8854), and podman's nodes do not survive it \
+          (kind#3190). `instanceIdleTimeout=-1` and `vmIdleTimeout=-1` in .wslconfig keep both running \
+          until `wsl --shutdown`. They keep their memory, and the settings apply to all distributions. \
+          `vmIdleTimeout=-1` alone still lets the distribution stop. WSL Settings has a switch for it: \
+          \"Keep WSL alive\" (WSL#41109, MicrosoftDocs/WSL#2621).",
     questions: &[&IDLE],
     needed,
     changes,
@@ -34,7 +35,7 @@ pub(crate) static STAGE: Stage = Stage {
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if !facts.wsl.is_two() {
         return Applicability::not_applicable(format!(
-            "{}: nothing of ours stops an idle machine",
+            "{}: an idle machine is not stopped",
             facts.wsl.name()
         ));
     }

@@ -1,4 +1,4 @@
-//! Limits of inotify and of kernel keys, and what is asked for: low ports and the kernel log.
+//! Limits of inotify and of kernel keys and, on request, low ports and the kernel log.
 
 use std::fmt::Write;
 
@@ -30,13 +30,15 @@ pub(crate) static DMESG_RESTRICT: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "limits",
     title: "raise kernel limits",
-    from: "page",
-    why: "All nodes share the host's inotify limits, and pods fail with `too many open files` when they are used up \
-          (kind known-issues, kind#2586). A runtime creates a keyring per container, and a user may own only 200 keys by \
-          default, so containers fail with `create keyring: Disk quota exceeded` (kind#3806, podman#23784). Asked for: ports from 80 on for ordinary users, so that a node can publish \
-          80 and 443 (kind rootless page; without it, map 8080 and 8443), and the kernel log for everybody, by which \
-          the kubelet notices when memory ran out. A value that is better already is never worsened. inotify limits \
-          hold for the whole virtual machine, so for other distributions too.",
+    from: "kind docs",
+    why: "All nodes share the host's inotify limits, and pods fail with `too many open files` when they \
+          are used up (kind known-issues, kind#2586). A runtime creates a keyring per container, and a \
+          user may own only 200 keys by default. Containers then fail with `create keyring: Disk quota \
+          exceeded` (kind#3806, podman#23784). Optional: ports from 80 on for regular users, so that a \
+          node can publish 80 and 443 (kind rootless page; otherwise map 8080 and 8443). Also optional: \
+          read access to the kernel log for all users, from which the kubelet detects OOM events. A \
+          value that is already higher is kept. inotify limits apply to the whole virtual machine, so to \
+          other distributions too.",
     questions: &[&PRIVILEGED_PORTS, &DMESG_RESTRICT],
     needed,
     changes,
@@ -46,8 +48,8 @@ const PATH: &str = "/etc/sysctl.d/99-kind-wsl.conf";
 const PORTS: &str = "net.ipv4.ip_unprivileged_port_start";
 const DMESG: &str = "kernel.dmesg_restrict";
 
-/// The settings that are ours to make, with their present values. One that is better already is left out; one that
-/// has our value stays in, so that a resumed run writes the same file as an uninterrupted one.
+/// The settings that this stage writes, with their present values. One with a better value is skipped; one with this
+/// value stays in, so that a resumed run writes the same file as an uninterrupted one.
 fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
     let now = |name: &'static str, value| facts.kernel.settings.get(name).map(|n| (name, value, *n));
     let raise = INOTIFY
@@ -65,7 +67,7 @@ fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let settings = ours(facts, answers);
     let differ = settings.iter().filter(|(_, value, now)| value != now);
-    let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now}, not {value}")).collect();
+    let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now} (need {value})")).collect();
     if differ.is_empty() {
         let now = INOTIFY
             .iter()
@@ -73,7 +75,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             .filter_map(|(name, _)| Some(format!("{name} is {}", facts.kernel.settings.get(*name)?)));
         let now: Vec<_> = now.collect();
         if now.is_empty() {
-            return Applicability::not_applicable("this kernel shows none of them");
+            return Applicability::not_applicable("this kernel has none of these settings");
         }
         return Applicability::satisfied(now.join(", "));
     }

@@ -8,11 +8,12 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "modules",
     title: "load the iptables modules at boot",
-    from: "page",
-    why: "A rootless node may not load kernel modules, so kube-proxy and Ingress fail where the host has not loaded \
-          ip_tables and its companions (kind#3234). The page looks with lsmod, which does not show what is built into \
-          the kernel; WSL kernels up to 5.15 have all four built in. A module that does not exist is never named, \
-          because systemd-modules-load would fail and leave the system degraded.",
+    from: "kind docs",
+    why: "A rootless node cannot load kernel modules, so kube-proxy and Ingress fail unless the host has \
+          loaded ip_tables and its companions (kind#3234). lsmod, which kind's documentation uses, does \
+          not list modules that are built into the kernel; WSL kernels up to 5.15 have all four built \
+          in. A module that does not exist is never listed, because systemd-modules-load would fail and \
+          leave the system degraded.",
     questions: &[],
     needed,
     changes,
@@ -42,7 +43,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    // Also those that something else loaded this time: only this file loads them the next time.
+    // Also modules that something else loaded this time: only this file loads them at the next boot.
     let mut names = facts.kernel.modules_that_are(Module::Loadable);
     names.extend(facts.kernel.modules_that_are(Module::Loaded));
     names.sort();

@@ -1,4 +1,4 @@
-//! A containerd of the user's own, for nerdctl.
+//! Rootless containerd for nerdctl.
 
 use camino::Utf8Path;
 
@@ -11,14 +11,15 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "nerdctl",
     title: "set up rootless containerd",
-    from: "page",
-    why: "kind's page asks for nerdctl 1.7 or later with containerd 1.7 or later. nerdctl's own \
-          containerd-rootless-setuptool.sh (nerdctl extras/rootless/) makes a containerd of the user's own: a unit in \
-          ~/.config/systemd/user, enabled and started. It needs the user manager, so it runs after the restart. It does \
-          not look for sub-ids, iptables or modules, which the stages before it see to, and only warns where a controller \
-          is missing. The system's own containerd is stopped where it came with us. A rootless Docker and this exclude each \
-          other (moby#52171), and on a WSL that isolates distributions it looks for the user's cgroup in a place that is \
-          not there (nerdctl#5172).",
+    from: "kind docs",
+    why: "kind requires nerdctl 1.7 or later with containerd 1.7 or later. nerdctl's \
+          containerd-rootless-setuptool.sh (nerdctl extras/rootless/) installs a rootless containerd: a \
+          unit in ~/.config/systemd/user, enabled and started. It needs the systemd user manager, so it \
+          runs after the restart. It does not check subordinate IDs, iptables or modules, which the \
+          stages before it set up, and only warns about a missing controller. If kind-wsl installed the \
+          package, the rootful containerd is stopped. Rootless Docker and rootless containerd exclude \
+          each other (moby#52171). If WSL isolates distributions, containerd expects the cgroup of the \
+          user at a path that does not exist (nerdctl#5172).",
     questions: &[],
     needed,
     changes,
@@ -26,7 +27,7 @@ pub(crate) static STAGE: Stage = Stage {
 
 const UNIT: &str = "containerd.service";
 
-/// The system's own containerd, where it came with us.
+/// The rootful containerd, if kind-wsl installed it.
 fn ours(facts: &Facts) -> Vec<&'static str> {
     let by_hand = facts.engines.nerdctl.is_some() && !facts.packages.installed.contains_key("nerdctl");
     rootless::rootful_of_ours(facts, if by_hand { &[] } else { &[(UNIT, "containerd")] })
@@ -50,17 +51,17 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         );
         return Applicability::blocked(
             what,
-            "`dockerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider docker`",
+            "`dockerd-rootless-setuptool.sh uninstall` removes it; or use it: `--provider docker`",
         );
     }
     if facts.engines.nerdctl.is_some() && facts.engines.nerdctl_tool.is_none() {
         return Applicability::blocked(
             "this nerdctl comes without containerd-rootless-setuptool.sh",
-            "take it from a release of nerdctl-full, into the directory of nerdctl",
+            "copy it from a release of nerdctl-full into the directory of nerdctl",
         );
     }
     Applicability::needed(format!(
-        "nerdctl's own set-up tool makes a containerd of `{}`'s own{}",
+        "nerdctl's setup tool installs rootless containerd for `{}`{}",
         facts.user.name,
         rootless::left_alone(facts, &ours(facts))
     ))

@@ -1,4 +1,4 @@
-//! The provider and what it needs, from the distribution.
+//! The provider and the packages that it needs, from the distribution.
 
 use super::rootless;
 use crate::change::{Change, Manager, Package};
@@ -14,7 +14,7 @@ pub(crate) static PROVIDER: Question = Question {
     help: "container engine that runs kind's nodes",
     form: AnswerKind::Choice(|_| {
         vec![
-            Choice::new("podman", "rootless podman, as in the guide (recommended)"),
+            Choice::new("podman", "rootless podman (recommended)"),
             Choice::new("docker", "rootless Docker"),
             Choice::new("nerdctl", "rootless nerdctl (containerd)"),
         ]
@@ -45,7 +45,7 @@ pub(crate) static REMOVE_PACKAGES: Question = Question {
             }
         },
     ),
-    // The plan names them, with the command that agrees to it.
+    // The plan lists them, with the command that allows their removal.
     when: |_, _| false,
     default: |_| String::new(),
     weight: Prompting::Advanced,
@@ -54,15 +54,17 @@ pub(crate) static REMOVE_PACKAGES: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "packages",
     title: "install packages",
-    from: "guide",
-    why: "The guide installs podman alone. Rootless containers also need newuidmap (package uidmap), a network helper \
-          (slirp4netns, or pasta from podman 5 on), a D-Bus session for the user manager (dbus-user-session), and \
-          `iptables`, which netavark calls as soon as a container joins a network such as `kind` (podman#24285), or \
-          `nft` (package nftables) with podman 5 and later, whose netavark fails without it (seen on Debian 13). \
-          Debian and Ubuntu only recommend netavark and aardvark-dns, and without them podman 4 falls back to CNI. \
-          Nothing that is only recommended is installed. Docker and nerdctl need rootlesskit as well, which Debian only \
-          suggests, and from Debian 13 on Docker's client is a package of its own. kind takes Docker from 20.10 on, nerdctl \
-          from 1.7 on with containerd from 1.7 on; where the distribution has only less, the stage says what it has.",
+    from: "upstream guide",
+    why: "The upstream guide installs only podman. Rootless containers also need newuidmap (package \
+          uidmap), a network helper and a D-Bus session for the systemd user manager \
+          (dbus-user-session). The network helper is slirp4netns, or pasta from podman 5 on. netavark \
+          runs `iptables` as soon as a container joins a network such as `kind` (podman#24285). With \
+          podman 5 and later it needs `nft` instead (package nftables; observed on Debian 13). Debian \
+          and Ubuntu only recommend netavark and aardvark-dns, and without them podman 4 falls back to \
+          CNI. Other recommended packages are not installed. Docker and nerdctl also need rootlesskit, \
+          which Debian only suggests. From Debian 13 on, Docker's client is a separate package. kind \
+          requires Docker 20.10, or nerdctl 1.7 with containerd 1.7. If the distribution has only older \
+          versions, the stage reports them.",
     questions: &[&PROVIDER, &REMOVE_PACKAGES],
     needed,
     changes,
@@ -78,12 +80,12 @@ fn names(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
 
 fn podman_names(facts: &Facts, manager: Manager) -> Vec<&'static str> {
     let rules = &COMPAT.podman;
-    // A podman of an unknown version is a recent one.
+    // An unknown podman version is taken for a recent one.
     let has =
         |fact: &Fact| facts.podman().map_or(fact.since() < rules.no_iptables.since(), |v| fact.is_true_of(v));
     let firewall = if has(&rules.nftables) { "nftables" } else { iptables(manager) };
-    // A podman from elsewhere brings its own runtime and network programs, and a second one is not installed beside it; what
-    // it takes from the system is what has to be setuid, the firewall's program and the session's bus.
+    // A podman from elsewhere includes its own runtime and network programs, and no second one is installed. From the
+    // system it uses the setuid programs, the firewall's program and the bus of the session.
     if facts.tools.podman.is_some() {
         return match manager {
             Manager::Apt => vec!["uidmap", "dbus-user-session", firewall],
@@ -114,7 +116,7 @@ fn iptables(manager: Manager) -> &'static str {
     if manager == Manager::Dnf { "iptables-nft" } else { "iptables" }
 }
 
-/// Those of them that are not installed.
+/// The packages that are not installed.
 fn missing(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
     names(facts, answers, manager).into_iter().filter(|n| !facts.packages.installed.contains_key(n)).collect()
 }
@@ -122,10 +124,10 @@ fn missing(facts: &Facts, answers: &Answers, manager: Manager) -> Vec<String> {
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let provider = answers.provider();
     let Some(manager) = facts.packages.manager else {
-        let what = format!("{} has none of apt, dnf, zypper and pacman", facts.distro.name);
+        let what = format!("{} has neither apt, dnf, zypper nor pacman", facts.distro.name);
         return Applicability::blocked(
             what,
-            "install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`",
+            "install podman 4 or later with its own package manager, then run `kind-wsl setup --skip packages`",
         );
     };
     if let Some(blocked) = rootless::unfit(facts, provider) {
@@ -134,7 +136,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let missing = missing(facts, answers, manager);
     if missing.is_empty() {
         return Applicability::satisfied(format!(
-            "{} and all it needs are installed",
+            "{} and everything it needs are installed",
             present(facts, provider)
         ));
     }

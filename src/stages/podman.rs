@@ -32,29 +32,32 @@ const DROP_IN: &str = "50-kind-wsl.conf";
 pub(crate) static STAGE: Stage = Stage {
     id: "podman",
     title: "configure podman",
-    from: "guide and page",
-    why: "kind reads the node's log within 30 s (kind pkg/cluster/internal/providers/common/cgroups.go), and with the \
-          journald driver `podman logs -f` can come back empty for want of read rights or too late (podman#26910, \
-          kind's rootless page); k8s-file and the file events logger belong together. A node is one container, so \
-          podman's limit of 2048 processes applies to a whole node (kind#3451); pids_limit raises it. With the cgroupfs \
-          manager rootless podman sets no limit at all (measured: HostConfig.PidsLimit is 0 and the node's pids.max is \
-          max), so pids_limit is written only for the systemd manager. The guide writes its keys outside any \
-          table, where podman ignores them without a word, and over what was there. Here they go into a \
-          drop-in of the user's, 50-kind-wsl.conf: podman 6 reads one main file, and a new one would hide that in /etc. \
-          podman 3.0 has no drop-ins, so there they go into the user's containers.conf. podman before 4.9 falls back to the storage \
-          driver vfs, which copies every layer, unless a storage.conf sets a driver that rootless podman accepts (the \
-          user's file replaces root's; measured with seven versions). overlay is set if there is no storage yet. An \
-          existing storage keeps its driver: kind works on vfs too, but takes more time and disk space. A file that podman \
-          cannot read blocks setup: an installed podman is asked for its version, which reads every containers.conf and \
-          storage.conf. The cgroup manager is \
-          the guide's cgroupfs, but systemd with a podman before 3.3, which can not start a rootless container otherwise.",
+    from: "guide, kind docs",
+    why: "kind reads the node's log within 30 s (kind pkg/cluster/internal/providers/common/cgroups.go). \
+          With the journald driver `podman logs -f` can return nothing or too late, for lack of read \
+          permission (podman#26910, kind's rootless page). k8s-file and the file events logger belong \
+          together. A node is one container, so podman's limit of 2048 processes applies to a whole node \
+          (kind#3451); pids_limit raises it. With the cgroupfs manager rootless podman sets no limit at \
+          all, so pids_limit is written only for the systemd manager. (Measured: HostConfig.PidsLimit is \
+          0 and the node's pids.max is max.) The upstream guide writes its keys outside any table, where \
+          podman silently ignores them, and replaces the previous content. kind-wsl writes them to a \
+          drop-in of the user, 50-kind-wsl.conf: podman 6 reads one main file, and a new one would hide \
+          the one in /etc. podman 3.0 does not support drop-ins, so the settings go into the user's \
+          containers.conf there. podman before 4.9 falls back to the storage driver vfs, which copies \
+          every layer, unless a storage.conf sets a driver that rootless podman accepts. The user's file \
+          replaces root's (measured with seven versions). overlay is set if no storage exists yet. An \
+          existing storage keeps its driver: kind also works on vfs, but needs more time and disk space. \
+          A file that podman cannot read blocks setup. An installed podman is queried for its version, \
+          which makes it read every containers.conf and storage.conf. The default cgroup manager is \
+          cgroupfs. With a podman before 3.3, which cannot start a rootless container otherwise, it is \
+          systemd.",
     questions: &[&CGROUP_MANAGER],
     needed,
     changes,
 };
 
-/// Whether podman puts a rootless container of the cgroupfs manager below the root cgroup, where a user may create
-/// nothing.
+/// Whether podman puts a rootless container of the cgroupfs manager below the root cgroup, in which a user cannot
+/// create cgroups.
 fn needs_systemd(facts: &Facts) -> bool {
     facts.podman().is_some_and(|v| !COMPAT.podman.rootless_cgroupfs.is_true_of(v))
 }
@@ -63,7 +66,7 @@ fn default_manager(facts: &Facts) -> &'static str {
     if needs_systemd(facts) { "systemd" } else { "cgroupfs" }
 }
 
-/// The cgroup manager that podman shall use.
+/// The cgroup manager that podman should use.
 pub(crate) fn manager<'a>(facts: &Facts, answers: &'a Answers) -> &'a str {
     answers.get(&CGROUP_MANAGER).unwrap_or(default_manager(facts))
 }
@@ -84,7 +87,7 @@ fn wanted(facts: &Facts, answers: &Answers) -> Vec<PodmanSetting> {
     settings
 }
 
-/// Whether a setting is as kind needs it.
+/// Whether a setting meets kind's requirement.
 fn is_right(key: &str, now: &str, wanted: &Value) -> bool {
     let is_high = |now: i64| key == "containers.pids_limit" && is_enough(now);
     now == wanted.to_string() || now.parse().is_ok_and(is_high)
@@ -98,7 +101,7 @@ fn differing(facts: &Facts, answers: &Answers) -> Vec<PodmanSetting> {
     wanted(facts, answers).into_iter().filter(|setting| !has(setting)).collect()
 }
 
-/// The settings of our file: what no other file sets as kind needs it.
+/// The settings that the drop-in needs, because no other file sets them as required.
 fn ours(facts: &Facts, answers: &Answers, file: &Utf8Path) -> Vec<PodmanSetting> {
     if !facts.containers.has_drop_ins() {
         return differing(facts, answers);
@@ -116,14 +119,14 @@ fn falls_to_vfs(facts: &Facts) -> bool {
     !containers.storage_used && facts.podman().is_some_and(falls)
 }
 
-/// What keeps podman from reading its configuration.
+/// The error that prevents podman from reading its configuration.
 pub(super) fn refused(facts: &Facts) -> Option<Applicability> {
     let podman = facts.podman();
     let refused = facts.containers.refused.iter().find(|refused| refused.applies_to(podman))?;
     Some(Applicability::blocked(refused.to_string(), refused.hint()))
 }
 
-/// What keeps podman from using overlay although a file of ours would set it, or from starting at all.
+/// The setting that prevents podman from using overlay although the drop-in sets it, or from starting at all.
 fn bad_storage(facts: &Facts) -> Option<Applicability> {
     let conf = &facts.containers.storage_conf;
     if let Some((place, driver)) = conf.unknown_driver() {
@@ -135,7 +138,7 @@ fn bad_storage(facts: &Facts) -> Option<Applicability> {
     Some(Applicability::blocked(what, "set `driver = \"overlay\"` there, then run the same command again"))
 }
 
-/// The processes that a node may have, of kind's rootless page.
+/// The process limit of a node, from kind's rootless page.
 const PIDS: i64 = 65536;
 
 /// Whether a `pids_limit` suffices for a node; 0 and less mean no limit (containers.conf(5)).
@@ -143,7 +146,7 @@ pub(crate) fn is_enough(limit: i64) -> bool {
     limit >= PIDS || limit <= 0
 }
 
-/// The limit on the processes of a node that podman will create, as the files set it.
+/// The process limit of the next node, as the files set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pids {
     Enough(String),
@@ -151,7 +154,7 @@ pub(crate) enum Pids {
     TooLow(String),
 }
 
-/// What the files say about the processes of a node.
+/// Reads the process limit of a node from the files.
 pub(crate) fn pids_limit(containers: &Containers) -> Pids {
     let value = |key| containers.winner(key).map(|winner| (winner, winner.setting.value.trim_matches('"')));
     if let Some((winner, "cgroupfs")) = value("engine.cgroup_manager") {
@@ -172,19 +175,17 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         return elsewhere;
     }
     if let Some(file) = &facts.containers.overridden_by {
-        let what = format!(
-            "{file} in the environment makes podman take that file's word over every other containers.conf"
-        );
+        let what = format!("{file} in the environment makes that file override every other containers.conf");
         return Applicability::blocked(
             what,
-            "take it out of your shell's start-up files, then open a new shell",
+            "remove it from your shell's start-up files, then open a new shell",
         );
     }
     if let Some(blocked) = refused(facts).or_else(|| bad_storage(facts)) {
         return blocked;
     }
     if needs_systemd(facts) && manager(facts, answers) == "cgroupfs" {
-        let what = "podman before 3.3 can not start rootless containers with the cgroupfs manager";
+        let what = "podman before 3.3 cannot start rootless containers with the cgroupfs manager";
         return Applicability::blocked(what, "answer with `--cgroup-manager systemd`");
     }
     let file = settings::file(facts, DROP_IN);
@@ -242,7 +243,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if falls_to_vfs(facts) {
         let path = storage_conf(&facts.user);
         changes.push(entry(path.clone(), "storage.driver", Value::Str("overlay".to_owned())));
-        // fuse-overlayfs mounts what the kernel does not.
+        // fuse-overlayfs mounts what the kernel cannot.
         if !COMPAT.kernel.overlay_for_users.is_known_of(facts.kernel.version().as_ref()) {
             let program = Value::Str("/usr/bin/fuse-overlayfs".to_owned());
             changes.push(entry(path, "storage.options.overlay.mount_program", program));

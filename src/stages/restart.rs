@@ -1,10 +1,10 @@
-//! The one restart, where changes wait for one.
+//! The one restart, if changes need one.
 
 use crate::change::{Change, Restart, RestartScope, WriteFile};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stage};
 
-/// What a login shell says while a set-up waits: days later, too.
+/// The notice of a login shell while a setup waits for its restart, even days later.
 const NOTICE: &str = "/etc/profile.d/kind-wsl.sh";
 
 pub(crate) static RESTART_ALL: Question = Question {
@@ -12,7 +12,7 @@ pub(crate) static RESTART_ALL: Question = Question {
     prompt: "May the restart stop other distributions and cluster nodes?",
     help: "allow the restart to stop other distributions and cluster nodes",
     form: AnswerKind::YesNo,
-    // Asked when it is known what that would be (cli/restart.rs), and never taken for granted.
+    // Asked when the affected workloads are known (cli/restart.rs), and never assumed.
     when: |_, _| false,
     default: |_| "no".to_owned(),
     weight: Prompting::Always,
@@ -21,13 +21,15 @@ pub(crate) static RESTART_ALL: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "restart",
     title: "restart",
-    from: "guide",
-    why: "wsl.conf, fstab and delegation are read when the distribution starts (`wsl --terminate` is enough), .wslconfig \
-          when the virtual machine does (`wsl --shutdown`, which ends every distribution). A user manager that runs \
-          keeps its controllers, and WSL makes only one a start, so logging in again does not help. The least restart \
-          that serves is asked for, once, and only where something waits for it. That it took place is seen from the \
-          boot id and the start time of PID 1, that it helped from the effect itself. On WSL a program of Windows does it \
-          (windows/README.md), and until the set-up has gone on and ended, every login shell says that it waits.",
+    from: "upstream guide",
+    why: "WSL reads wsl.conf, fstab and the delegation when the distribution starts (`wsl --terminate` \
+          is enough). It reads .wslconfig when the virtual machine starts (`wsl --shutdown`, which stops \
+          every distribution). A running systemd user manager keeps its controllers, and WSL starts only \
+          one, so logging in again does not help. Setup requests the smallest restart that is \
+          sufficient, once, and only if a change waits for it. The boot ID and the start time of PID 1 \
+          show that the restart took place, and the setting itself that it helped. On WSL a Windows \
+          program restarts WSL (windows/README.md). Until setup has resumed and finished, every login \
+          shell prints a notice.",
     questions: &[&RESTART_ALL],
     needed,
     changes,

@@ -12,7 +12,7 @@ use crate::provider::Provider;
 use crate::stage::Applicability;
 use crate::version::Version;
 
-/// Which version there will be.
+/// The version that will be installed.
 enum Offer {
     Here(Version),
     Offered(Version),
@@ -38,7 +38,7 @@ fn offer(facts: &Facts, present: Option<&Version>, package: &str) -> Offer {
     }
 }
 
-/// What keeps the provider from being one that kind takes, whoever would bring it.
+/// The reason why the provider's version does not meet kind's requirement, whatever its source.
 pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> {
     let engines = &facts.engines;
     match provider {
@@ -70,8 +70,8 @@ pub(super) fn unfit(facts: &Facts, provider: Provider) -> Option<Applicability> 
     }
 }
 
-const DOCKER_ELSEWHERE: &str = "install docker-ce and docker-ce-rootless-extras from Docker's own repository (https://docs.docker.com/engine/install), then run the same command again; or take `--provider podman`";
-const NERDCTL_ELSEWHERE: &str = "unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`";
+const DOCKER_ELSEWHERE: &str = "install docker-ce and docker-ce-rootless-extras from Docker's own repository (https://docs.docker.com/engine/install), then run the same command again; or use `--provider podman`";
+const NERDCTL_ELSEWHERE: &str = "unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it contains containerd, the setup tool and the CNI plugins), then run the same command again. Or use `--provider podman`";
 
 fn too_old(facts: &Facts, name: &str, floor: &Fact, offer: &Offer, elsewhere: &str) -> Option<Applicability> {
     let floor = floor.since();
@@ -89,19 +89,19 @@ fn too_old(facts: &Facts, name: &str, floor: &Fact, offer: &Offer, elsewhere: &s
     Some(Applicability::blocked(what, elsewhere))
 }
 
-/// Distributions whose own Docker comes without its setup tool (kind `hack/ci/init-vm.sh` says it of Fedora; Arch has
-/// it in the AUR).
+/// Distributions whose Docker package lacks the setup tool (Fedora: kind `hack/ci/init-vm.sh`; Arch has it in the
+/// AUR).
 fn without_tool(facts: &Facts) -> Option<Applicability> {
     let has_none = matches!(facts.packages.manager, Some(Manager::Dnf | Manager::Pacman))
         && !facts.packages.installed.contains_key("docker-ce");
     (has_none && facts.engines.docker_tool.is_none()).then(|| {
         let what = format!("the Docker of {} comes without dockerd-rootless-setuptool.sh", facts.distro.name);
-        let aur = "install docker and, from the AUR, docker-rootless-extras, then run the same command again; or take `--provider podman`";
+        let aur = "install docker and, from the AUR, docker-rootless-extras, then run the same command again; or use `--provider podman`";
         Applicability::blocked(what, if facts.packages.manager == Some(Manager::Pacman) { aur } else { DOCKER_ELSEWHERE })
     })
 }
 
-/// The packages that make it run, but for what a person installed by hand.
+/// The packages that the provider needs, without programs that a person installed by hand.
 pub(super) fn packages(facts: &Facts, provider: Provider, manager: Manager) -> Vec<&'static str> {
     let has = |name: &str| facts.packages.installed.contains_key(name);
     let by_hand = |present: bool, names: &[&str]| present && !names.iter().any(|n| has(n));
@@ -138,7 +138,7 @@ fn has_client_apart(facts: &Facts) -> bool {
     (facts.distro.id == "debian" && is_apart) || facts.packages.coming("docker-cli").is_some()
 }
 
-/// What makes the daemon fail on this machine although all is installed.
+/// The reason why the daemon fails on this machine although everything is installed.
 pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Applicability> {
     facts.cgroup.is_isolated().then(|| {
         let what = format!("this WSL keeps the distribution below /wsl-user, and {which} looks for the user's cgroup in /sys/fs/cgroup/user.slice");
@@ -147,7 +147,7 @@ pub(super) fn isolated(facts: &Facts, which: &str) -> Option<Applicability> {
     })
 }
 
-/// Why rootlesskit gets no user namespace on this machine, and its profile.
+/// Why rootlesskit cannot create a user namespace on this machine, and its profile.
 pub(super) fn confined(facts: &Facts) -> Option<Applicability> {
     let path = facts.engines.rootlesskit.as_ref()?;
     (!facts.apparmor.allows(path.as_str()) && !facts.apparmor.allowed.is_empty()).then(|| {
@@ -162,7 +162,8 @@ pub(super) fn confined(facts: &Facts) -> Option<Applicability> {
     })
 }
 
-/// System daemons that come with packages of ours and that the user did not ask for. Those that existed before stay.
+/// Rootful daemons of packages that kind-wsl installed and the user did not request. Those that existed before keep
+/// running.
 pub(super) fn rootful_of_ours(facts: &Facts, units: &[(&'static str, &str)]) -> Vec<&'static str> {
     let is_ours = |package: &str| {
         facts.installed_by_us.contains(package) || !facts.packages.installed.contains_key(package)
@@ -170,28 +171,28 @@ pub(super) fn rootful_of_ours(facts: &Facts, units: &[(&'static str, &str)]) -> 
     units.iter().filter(|(_, package)| is_ours(package)).map(|(unit, _)| *unit).collect()
 }
 
-/// What is said of those that are not ours.
+/// The note on the daemons that existed before.
 pub(super) fn left_alone(facts: &Facts, ours: &[&str]) -> String {
     let theirs: Vec<&str> =
         facts.engines.rootful.iter().map(String::as_str).filter(|unit| !ours.contains(unit)).collect();
     if theirs.is_empty() {
         String::new()
     } else {
-        format!("; the system's own {} was there before and stays", theirs.join(" and "))
+        format!("; the rootful {} existed before and keeps running", theirs.join(" and "))
     }
 }
 
-/// A daemon of the system, stopped and not started at boot.
+/// The rootful daemon, stopped and disabled.
 pub(super) fn disabled(unit: &str) -> Change {
     SystemSetting::Disabled { unit: unit.to_owned() }.into()
 }
 
-/// The user's services start at boot and outlive the last session. WSL keeps a session open itself.
+/// Lets the services of the user start at boot and outlive the last session. WSL itself keeps a session open.
 pub(super) fn linger(facts: &Facts) -> Option<Change> {
     (!facts.wsl.is_two()).then(|| SystemSetting::Linger { user: facts.user.name.clone() }.into())
 }
 
-/// A unit of the user, created by a setup tool, and running. The tool looks for its programs in `dir`.
+/// A unit of the user, created by a setup tool, and running. The tool searches `dir` for its programs.
 pub(super) fn service(facts: &Facts, unit: &str, tool: &Utf8Path, dir: &Utf8Path) -> [Change; 2] {
     let made = SystemSetting::installed(unit, &facts.user, tool, dir);
     [made.into(), SystemSetting::Started { unit: unit.to_owned(), user: facts.user.clone() }.into()]

@@ -1,5 +1,5 @@
-//! podman's settings as a stage writes them: in a drop-in of its own, or in the user's containers.conf for a podman
-//! that has no drop-ins.
+//! podman's settings as a stage writes them: in a drop-in of that stage, or in the user's containers.conf if podman
+//! does not support drop-ins.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -29,12 +29,11 @@ pub(super) fn moved(facts: &Facts, stage: &str) -> bool {
     facts.containers.superseded.iter().any(|superseded| superseded.stage == stage)
 }
 
-/// In words.
 pub(super) fn moving(facts: &Facts, file: &Utf8Path) -> String {
     format!("kind-wsl's settings move from {} to {file}", containers_conf(&facts.user))
 }
 
-/// What keeps these settings from taking effect in this file.
+/// The reason why these settings cannot take effect in this file.
 pub(super) fn blocked(facts: &Facts, file: &Utf8Path, settings: &[PodmanSetting]) -> Option<Applicability> {
     let is_foreign =
         facts.containers.has_drop_ins() && facts.containers.file(file).is_some_and(|f| !f.is_ours);
@@ -50,16 +49,16 @@ pub(super) fn blocked(facts: &Facts, file: &Utf8Path, settings: &[PodmanSetting]
     })
 }
 
-/// A file that is read after ours.
+/// A file that is read later and overrides the drop-in.
 fn beaten(file: &Utf8Path, key: &str, winner: Winner<'_>) -> Applicability {
     let what = format!("{winner} is read after {file} and sets {key} to {}", winner.setting.value);
     Applicability::blocked(
         what,
-        format!("take {key} out of {}, then run the same command again", winner.path),
+        format!("remove {key} from {}, then run the same command again", winner.path),
     )
 }
 
-/// The changes that make these settings.
+/// The changes that write these settings.
 pub(super) fn changes(
     facts: &Facts,
     stage: &str,

@@ -1,4 +1,4 @@
-//! `/` as a shared mount.
+//! Makes `/` a shared mount.
 
 use crate::change::{Change, SystemSetting, Trigger, Unit, WriteFile};
 use crate::facts::Facts;
@@ -8,13 +8,15 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "shared-root",
     title: "make the root mount shared",
-    from: "beyond the guide",
-    why: "Without this, podman warns that \"/\" is not a shared mount (podman pkg/rootless/rootless_linux.go), and file systems \
-          that are mounted after a container started are missing in it. systemd makes `/` shared at boot, but not in what \
-          it takes for a container (systemd src/shared/mount-setup.c), and WSL is one of those (systemd src/basic/virt.c). \
-          Some versions of WSL do it themselves, so this stage looks at the mount table. It makes `/` and everything below it \
-          shared now, and a small unit does so at each start, as Rancher Desktop and podman machine do. Undo removes the \
-          unit and makes `/` private again; the mounts below it stay shared until the next start.",
+    from: "kind-wsl",
+    why: "Without this, podman warns that \"/\" is not a shared mount (podman \
+          pkg/rootless/rootless_linux.go). File systems that are mounted after a container started are \
+          then missing in it. systemd makes `/` shared at boot, except in containers (systemd \
+          src/shared/mount-setup.c), and it detects WSL as a container (systemd src/basic/virt.c). Some \
+          versions of WSL do it themselves, so this stage reads the mount table. It makes `/` and \
+          everything below it shared now, and a small unit does so at each start, as Rancher Desktop and \
+          podman machine do. Undo removes the unit and makes `/` private again; the mounts below it stay \
+          shared until the next start.",
     questions: &[],
     needed,
     changes,
@@ -36,7 +38,7 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
 fn changes(_: &Facts, _: &Answers) -> Vec<Change> {
     let unit = include_str!("../../assets/files/kind-wsl-shared-root.service");
     let file = WriteFile::config(&format!("/etc/systemd/system/{UNIT}"), unit.to_owned());
-    // The unit is for the next starts. Last of all, so that a run that was interrupted finds `/` private again.
+    // The unit is for later starts. The mount comes last, so that an interrupted run finds `/` still private.
     vec![
         Change::from(file).with_trigger(Trigger::DaemonReload),
         Unit::new(UNIT).into(),

@@ -9,7 +9,7 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "subids",
     title: "add subordinate IDs",
-    from: "beyond the guide",
+    from: "kind-wsl",
     why: "A rootless container has its own users. Their IDs come from the ranges that /etc/subuid and /etc/subgid give \
           the user. useradd adds ranges, but users of imported distributions often have none, and podman then fails \
           with `newuidmap: write to uid_map failed` (podman#2788, #12637). A range of 65536 IDs is added, more if \
@@ -24,8 +24,8 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
     let (name, ids) = (&facts.user.name, &facts.subids);
     if facts.user.uid == 0 {
         return Applicability::blocked(
-            "the user would be root, and rootless containers need an ordinary user",
-            "name one: `--user NAME`",
+            "cannot set up for root: rootless containers need a regular user",
+            "specify a user: `--user NAME`",
         );
     }
     let found =

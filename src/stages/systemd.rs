@@ -1,4 +1,4 @@
-//! `/etc/wsl.conf` `[boot] systemd=true`, and an init that is systemd.
+//! Sets `[boot] systemd=true` in `/etc/wsl.conf`, and installs systemd's init.
 
 use crate::change::{Change, Edit, EditFile, Package, PostRestartCheck, RestartRequirement};
 use crate::compat::COMPAT;
@@ -20,13 +20,13 @@ pub(crate) static REPAIR_WSL_CONF: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "systemd",
     title: "run systemd as PID 1",
-    from: "guide",
-    why: "kind's node runs systemd, and rootless podman gets its cgroup from a systemd user manager. WSL starts \
-          systemd only when /etc/wsl.conf says `systemd=true` under `[boot]` and /sbin/init can be executed \
-          (WSL src/linux/init/WslDistributionConfig.cpp:90). WSL takes the first occurrence of a key \
-          (configfile.cpp:187), so a second `systemd=true` at the end of the file changes nothing. WSL up to 2.9.12 \
-          also stops reading at the first invalid line, such as a `;` comment (configfile.cpp:807); later versions \
-          skip that line.",
+    from: "upstream guide",
+    why: "kind's node runs systemd, and rootless podman gets its cgroup from a systemd user manager. WSL \
+          starts systemd only if /etc/wsl.conf has `systemd=true` under `[boot]` and /sbin/init is \
+          executable (WSL src/linux/init/WslDistributionConfig.cpp:90). WSL uses the first occurrence of \
+          a key (configfile.cpp:187), so a second `systemd=true` at the end of the file changes nothing. \
+          WSL up to 2.9.12 also stops reading at the first invalid line, such as a `;` comment \
+          (configfile.cpp:807); later versions skip that line.",
     questions: &[&REPAIR_WSL_CONF],
     needed,
     changes,
@@ -36,8 +36,7 @@ fn is_unreadable(facts: &Facts) -> bool {
     facts.wsl.is_two() && !facts.wsl_conf.complete && !is_on(facts)
 }
 
-/// wsl.conf as this stage leaves it, for the questions of the stages after it. An answer that is still open is taken for its
-/// default.
+/// wsl.conf after this stage, for the questions of later stages. An unanswered question counts as its default.
 pub(super) fn wsl_conf_left<'f>(facts: &'f Facts, answers: &Answers) -> &'f WslConf {
     let is_repaired = is_unreadable(facts) && answers.get(&REPAIR_WSL_CONF) != Some("no");
     facts.wsl_conf.repaired.as_deref().filter(|_| is_repaired).unwrap_or(&facts.wsl_conf)
@@ -58,13 +57,11 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     if !facts.wsl.is_two() {
         if !facts.systemd.is_running() {
-            let what = format!(
-                "PID 1 is `{}`, and rootless nodes need the user manager of a systemd",
-                facts.systemd.pid1
-            );
+            let what =
+                format!("PID 1 is `{}`, and rootless nodes need a systemd user manager", facts.systemd.pid1);
             return Applicability::blocked(
                 what,
-                "start this machine with systemd; a container without it can not run kind",
+                "start this machine with systemd; kind cannot run in a container without it",
             );
         }
         return Applicability::not_applicable("not WSL, and PID 1 is systemd");
@@ -72,7 +69,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let with_systemd = &COMPAT.wsl.systemd;
     if facts.wsl.is_before(with_systemd) {
         let what =
-            format!("{} can not start systemd, which came with {}", facts.wsl.name(), with_systemd.since());
+            format!("{} cannot start systemd; need {} or later", facts.wsl.name(), with_systemd.since());
         return Applicability::blocked(what, "in Windows: `wsl --update`, then run the same command again");
     }
     if is_unreadable(facts) && answers.get(&REPAIR_WSL_CONF) == Some("no") {
@@ -98,7 +95,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     };
     let mut changes = Vec::new();
     if let Some(manager) = facts.packages.manager.filter(|_| !facts.systemd.is_init()) {
-        // Debian has /sbin/init in a package of its own; the others in systemd itself.
+        // Debian has /sbin/init in a separate package; other distributions have it in systemd's.
         let name = if facts.distro.is_debian() { "systemd-sysv" } else { "systemd" };
         changes.push(Package::new(manager, vec![name.to_owned()]).into());
     }

@@ -1,4 +1,4 @@
-//! kind and kubectl, and a `kind` that just works.
+//! kind and kubectl, and a wrapper `kind`.
 
 use camino::Utf8PathBuf;
 
@@ -47,13 +47,15 @@ pub(crate) static KIND_WRAPPER: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "tools",
     title: "install kind and kubectl",
-    from: "guide",
-    why: "The guide leaves both to the reader, and its last command forgets the provider: where Docker Desktop is \
-          around, kind picks docker (kind pkg/internal/runtime/runtime.go). Its `systemd-run --scope --user` also \
-          lacks `-p Delegate=yes`, without which the scope has only memory and pids, and kind refuses although all \
-          is delegated. `kind-wsl kind` does both. Asked for: a `kind` in ~/.local/bin that goes through it, so that \
-          plain `kind create cluster` works. A kind of your own in its place is renamed to `kind.kind-wsl-original`, is \
-          the one that the wrapper runs, and gets its name back by undo. Downloads are checked against sha256.",
+    from: "upstream guide",
+    why: "The upstream guide does not install them, and its last command does not set the provider: with \
+          Docker Desktop, kind then selects docker (kind pkg/internal/runtime/runtime.go). Its \
+          `systemd-run --scope --user` also lacks `-p Delegate=yes`. Without that the scope has only \
+          memory and pids, and kind stops although all controllers are delegated. `kind-wsl kind` does \
+          both. Optional: a wrapper `kind` in ~/.local/bin that runs `kind-wsl kind`, so that plain \
+          `kind create cluster` works. An existing ~/.local/bin/kind is renamed to \
+          `kind.kind-wsl-original`, and the wrapper runs it. Undo restores its name. Downloads are \
+          checked against sha256.",
     questions: &[&TOOLS, &KIND_WRAPPER],
     needed,
     changes,
@@ -72,7 +74,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         missing.push("kubectl");
     }
     if !facts.tools.wrapped && answers.is_true(&KIND_WRAPPER) {
-        missing.push("a kind that goes through kind-wsl");
+        missing.push("kind wrapper");
     }
     if missing.is_empty() {
         let found = |name: &str, path: &Option<Utf8PathBuf>| {
@@ -88,7 +90,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if facts.arch.is_none() {
         return Applicability::blocked(
             format!("neither kind nor kubectl is built for {}", facts.kernel.machine),
-            "leave them out: `--tools none`",
+            "skip them: `--tools none`",
         );
     }
     Applicability::needed(format!("not installed: {}", missing.join(", ")))
@@ -108,7 +110,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     if let Some(program) = facts.tools.program.as_ref().filter(|_| answers.is_true(&KIND_WRAPPER)) {
         let program = in_quotes(program.as_str());
         let text = format!(
-            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): kind with its provider set, in a cgroup that may limit its nodes.\nexec {program} kind \"$@\"\n"
+            "#!/bin/sh\n# Written by kind-wsl (`kind-wsl explain tools`): runs kind with the configured provider in a delegated cgroup scope.\nexec {program} kind \"$@\"\n"
         );
         let owner = super::user(facts);
         if facts.tools.own_kind {

@@ -1,4 +1,4 @@
-//! The guide's slices: root's own, and accounting for everybody's.
+//! The slice of root, and resource accounting for all user slices.
 
 use crate::change::{Change, RestartRequirement, Trigger, Unit, WriteFile};
 use crate::compat::COMPAT;
@@ -8,12 +8,13 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "user-slice",
     title: "enable the user slices",
-    from: "guide",
-    why: "The guide writes a slice for root's user manager and switches accounting on for all user slices. Neither \
-          decides anything for a rootless cluster: root's slice holds none of it, kind never looks at it, memory and \
-          tasks accounting are systemd's defaults since 238, cpu accounting needs no controller on cgroup v2, and \
-          the io controller comes with delegation (systemd.resource-control(5)). The guide's `Slice=user.slice` \
-          inside a slice only repeats its place. `--guide` writes both, enabled and where systemd reads them.",
+    from: "upstream guide",
+    why: "The upstream guide adds a slice for root's systemd user manager and enables accounting for all \
+          user slices. Neither affects a rootless cluster: no part of it runs in root's slice, and kind \
+          does not check it. Memory and tasks accounting are systemd's defaults since 238. cpu \
+          accounting needs no controller on cgroup v2, and the io controller comes with delegation, see \
+          systemd.resource-control(5). `Slice=user.slice` inside a slice only repeats its place. \
+          `--guide` writes both files and enables the slice.",
     questions: &[],
     needed,
     changes,
@@ -26,10 +27,12 @@ fn needed(facts: &Facts, _: &Answers) -> Applicability {
         .as_ref()
         .map_or_else(|| "systemd".to_owned(), |v| format!("systemd {}", v.release()));
     if facts.systemd.version.as_ref().is_some_and(|v| !COMPAT.systemd.accounts_by_itself.is_true_of(v)) {
-        return Applicability::needed(format!("{version} does not account memory and tasks by itself"));
+        return Applicability::needed(format!(
+            "{version} does not enable memory and tasks accounting by default"
+        ));
     }
     Applicability::redundant(format!(
-        "{version} accounts memory and tasks by itself, and the io controller comes with delegation"
+        "{version} enables memory and tasks accounting by default, and the io controller comes with delegation"
     ))
 }
 
@@ -43,7 +46,7 @@ fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
     let enabled = Change::from(Unit::new("user-0.slice"));
     let mut changes = match facts.systemd.root_slice {
         None => vec![slice(), enabled],
-        // The administrator's own stays as it is.
+        // The administrator's own file is kept.
         Some(true) => vec![enabled],
         Some(false) => Vec::new(),
     };

@@ -1,4 +1,4 @@
-//! What podman and systemd say of the result.
+//! The checks of podman and systemd after a setup.
 
 use super::rootless;
 use crate::facts::Facts;
@@ -8,11 +8,12 @@ use crate::stage::{Answers, Applicability, Stage};
 pub(crate) static STAGE: Stage = Stage {
     id: "verify",
     title: "run the checks",
-    from: "guide",
-    why: "What counts is what podman says of itself where kind asks it: inside the wrapper `systemd-run --user --scope \
-          -p Delegate=yes`. kind decides by the same `podman info` (kind pkg/cluster/internal/providers/podman/ \
-          provider.go), or `docker info` and `nerdctl info` (providers/docker/provider.go), where all limits count as missing \
-          without a cgroup driver (moby#42151). Looked at again only when something was changed.",
+    from: "upstream guide",
+    why: "kind decides by `podman info` (kind pkg/cluster/internal/providers/podman/provider.go), or by \
+          `docker info` and `nerdctl info` (providers/docker/provider.go). Without a cgroup driver those \
+          report all limits as missing (moby#42151). So the checks read the same output in the same \
+          environment: inside the wrapper `systemd-run --user --scope -p Delegate=yes`. They run again \
+          only after a change.",
     questions: &[],
     needed,
     changes: |_, _| Vec::new(),

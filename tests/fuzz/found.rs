@@ -140,7 +140,7 @@ fn a_kernel_without_inotify_limits_blocks_the_stage() {
     let limits = plan.stages.iter().find(|stage| stage.id == "limits").unwrap();
     assert_eq!(
         (limits.verdict, limits.why.as_str()),
-        (Verdict::NotApplicable, "this kernel shows none of them")
+        (Verdict::NotApplicable, "this kernel has none of these settings")
     );
 }
 

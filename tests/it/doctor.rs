@@ -192,7 +192,7 @@ fn setup_finishes_on_a_storage_with_vfs_and_nothing_in_it_is_lost() {
     let document = diagnosed(&case, 4);
     let storage = check(&document, "storage");
     assert_eq!(storage["verdict"], "doubtful", "{storage}");
-    assert!(storage["fix"].as_str().unwrap().starts_with("nothing has to be done; to change"), "{storage}");
+    assert!(storage["fix"].as_str().unwrap().starts_with("no action is required. To change"), "{storage}");
     case.run("plan").expect(0, "").says("nothing to do");
 }
 

@@ -123,7 +123,13 @@ fn a_kernel_that_rejects_netavarks_rules_is_an_error() {
 #[test]
 fn without_namespaces_a_stock_kernel_of_wsl_is_judged_by_its_version() {
     let case = with_an_old_kernel(with_podman_5(healthy())).file("/fake/kernel-lacks", "namespaces\n");
-    is_the_one(&case, "nft", "wrong", "WSL's kernel has `fib` rules from 6.6.114.1 on", "wsl.exe --update");
+    is_the_one(
+        &case,
+        "nft",
+        "wrong",
+        "WSL's kernel supports `fib` rules from 6.6.114.1 on",
+        "wsl.exe --update",
+    );
     let case = case
         .file("/proc/sys/kernel/osrelease", "6.18.40.1-microsoft-standard-WSL2\n")
         .file("/lib/modules/6.18.40.1-microsoft-standard-WSL2/modules.dep", "");
@@ -269,7 +275,7 @@ fn a_proxy_that_a_node_cannot_reach_is_a_warning() {
         &case,
         "proxy",
         "doubtful",
-        "https_proxy is 127.0.0.1:3128, which is the node itself",
+        "https_proxy is 127.0.0.1:3128, which inside a node is the node itself",
         "`ip route show default`",
     );
     assert!(!case.run("doctor").stdout.contains("secret"));

@@ -34,7 +34,7 @@ fn a_cgroup_namespace_is_recognized_by_the_files_in_its_root_and_named() {
     );
     // Not by the version: without isolation 3.0.1 has the layout of 2.7.
     let case = Case::new(Layout::Modern).file("/fake/wsl-version", "3.0.1.0\n");
-    assert_eq!(check(&case, "isolation")["evidence"], "no cgroup is between the root cgroup and systemd");
+    assert_eq!(check(&case, "isolation")["evidence"], "systemd runs directly below the root cgroup");
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn settings_below_such_a_line_count_so_the_windows_profile_is_found() {
 fn cgroup_v1_that_is_chosen_is_given_up_with_what_it_does_on_this_version() {
     let conf = "[boot]\nsystemd=true\n[automount]\ncgroups=v1\n";
     for (layout, then) in [
-        (Layout::Modern, "chooses cgroup v1 for the next start"),
-        (Layout::Generous, "keeps this distribution from starting again while WSL isolates distributions"),
-        (Layout::Namespaced, "has no effect but a message at each start while WSL isolates distributions"),
+        (Layout::Modern, "selects cgroup v1 for the next start"),
+        (Layout::Generous, "prevents the next start of this distribution while WSL isolates distributions"),
+        (Layout::Namespaced, "only causes a message at each start while WSL isolates distributions"),
     ] {
         let case = Case::new(layout).file("/etc/wsl.conf", conf);
         let planned = stage(&case, "cgroup");

@@ -34,6 +34,7 @@ const ON: &[&str] = &[
 
 /// Texts that may break a rule: file, part of the text, why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/checks/namespace.rs", "add table inet", "rules for nft"),
     ("src/redact/info.rs", "host arch buildahVersion", "a list of the fields of podman and docker info"),
     ("windows/src/rescue/mod.rs", "p=$(sed -n", "a shell script"),
 ];
@@ -110,7 +111,7 @@ fn a_planted_text_is_found_in_every_kind_of_file() {
         /// Sets up
         /// a machine.
         fn f<'a>() { g("one \
-            two\n", '"', r#"three "four" more"#, b"five"); } // trailing
+            two\n", '"', r#"three "four" more"#, b"and five"); } // trailing
         #[cfg(test)]
 mod tests {
     #[test]
@@ -124,7 +125,7 @@ mod tests {
         (2, Kind::Comment, "Sets up\na machine.\n"),
         (4, Kind::Screen, "one two\n"),
         (5, Kind::Screen, "three \"four\" more"),
-        (5, Kind::Screen, "five"),
+        (5, Kind::Screen, "and five"),
         (5, Kind::Comment, "trailing\n"),
         (9, Kind::TestName, "it works"),
     ];

@@ -75,7 +75,7 @@ fn ubuntu_22_04_needs_the_cni_package_and_a_newer_crun() {
         "podman 3.4.4+ds1-1ubuntu1.22.04.2\ncrun 0.17+dfsg-1.1\ncontainernetworking-plugins 0.9.1+ds1-1\n";
     let machine = release("ubuntu", "22.04", "249.11-0ubuntu3", archive);
     let plan = plan(&machine, &Answers::default());
-    let cni = "podman 3.4.4 writes network files of version 1.0.0, which its CNI plugins can not read";
+    let cni = "podman 3.4.4 writes network files of version 1.0.0, which its CNI plugins cannot read";
     assert_eq!(verdict(&plan, "cni"), ("needed", cni));
     assert_eq!(verdict(&plan, "crun"), ("needed", "the distribution offers crun 0.17; need 1.9.1 or later"));
     let fetched: Vec<&str> = plan.downloads().map(|a| a.file.as_str()).collect();
@@ -104,7 +104,7 @@ fn debian_11_has_a_podman_whose_plugins_read_what_it_writes() {
     let plan = plan(&machine, &Answers::default());
     assert_eq!(
         verdict(&plan, "cni"),
-        ("not needed", "podman 3.0.1 writes network files that its plugins read")
+        ("not needed", "podman 3.0.1 writes network files that its plugins support")
     );
 }
 
@@ -141,7 +141,7 @@ fn the_manual_steps_leave_a_dead_block_and_ignored_keys() {
     let plan = plan(&machine, &answers);
     assert_eq!(
         verdict(&plan, "cgroup"),
-        ("needed", "/etc/wsl.conf has a [wsl2] block, which WSL never reads there")
+        ("needed", "/etc/wsl.conf has a [wsl2] section, which WSL ignores there")
     );
     let ignored =
         "podman ignores log_driver, events_logger of /etc/containers/containers.conf, outside any table";
@@ -282,14 +282,14 @@ fn with_docker_nothing_is_done_for_podman() {
     assert_eq!(verdict(&plan, "packages"), ("needed", packages));
     assert_eq!(
         verdict(&plan, "docker"),
-        ("needed", "Docker's own set-up tool makes a daemon of `dev`'s own")
+        ("needed", "Docker's setup tool installs rootless Docker for `dev`")
     );
     let docker = plan.stages.iter().find(|s| s.id == "docker").unwrap();
     let targets: Vec<String> = docker.besides.iter().map(ToString::to_string).collect();
     let wanted = [
-        "set the system's own docker.socket: disabled",
-        "set the system's own docker.service: disabled",
-        "set the system's own containerd.service: disabled",
+        "set rootful docker.socket: disabled",
+        "set rootful docker.service: disabled",
+        "set rootful containerd.service: disabled",
         "link /home/dev/.local/lib/kind-wsl/docker/dockerd-rootless.sh: to /usr/share/docker.io/contrib/dockerd-rootless.sh",
         "link /home/dev/.local/lib/kind-wsl/docker/docker: to /usr/bin/docker",
         "link /home/dev/.local/lib/kind-wsl/docker/rootlesskit: to /usr/bin/rootlesskit",
@@ -352,7 +352,7 @@ fn docker_and_nerdctl_without_root_exclude_each_other() {
     let archive = "docker.io 26.1.5\nrootlesskit 2.0\nnerdctl 2.0.0\ncontainerd 1.7.24\n";
     let machine = release("debian", "14", "257.13", archive);
     machine.write("/run/user/1000/containerd-rootless/child_pid", "1\n");
-    let said = "a rootless containerd has /run/user/1000/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)";
+    let said = "a rootless containerd has /run/user/1000/containerd-rootless, and Docker's setup tool does not run beside it (moby#52171)";
     assert_eq!(verdict(&of_provider(&machine, "docker"), "docker"), ("blocked", said));
     assert_eq!(verdict(&of_provider(&machine, "nerdctl"), "nerdctl").0, "needed");
     std::fs::remove_dir_all(machine.path("/run/user/1000/containerd-rootless")).unwrap();
@@ -370,14 +370,15 @@ fn an_existing_system_docker_is_kept_and_reported() {
     machine.write("/usr/sbin/dockerd", "");
     machine.write("/etc/systemd/system/multi-user.target.wants/docker.service", "");
     let plan = of_provider(&machine, "docker");
-    let said = "Docker's own set-up tool makes a daemon of `dev`'s own; the system's own docker.service was there before and stays";
+    let said = "Docker's setup tool installs rootless Docker for `dev`; the rootful docker.service existed before and keeps running";
     assert_eq!(verdict(&plan, "docker"), ("needed", said));
     let docker = plan.stages.iter().find(|s| s.id == "docker").unwrap();
     assert!(docker.besides.iter().all(|t| !t.object.starts_with("the system's own")), "{:?}", docker.besides);
     // Whoever may use it gets no other from Docker's tool.
     machine.write("/run/docker.sock", "");
     machine.write("/etc/group", "docker:x:110:dev\n");
-    let said = "`dev` may use the system's own Docker (/run/docker.sock), and Docker's set-up tool then makes no other";
+    let said =
+        "`dev` may use rootful Docker (/run/docker.sock), so Docker's setup tool installs no rootless one";
     assert_eq!(verdict(&of_provider(&machine, "docker"), "docker"), ("blocked", said));
 }
 

@@ -177,7 +177,7 @@ class Story:
         runtime = host["ociRuntime"]
         facts = {
             "cgroup version": (host["cgroupVersion"], "v2"),
-            # podman 3.0 can not start a rootless container with cgroupfs.
+            # podman 3.0 cannot start a rootless container with cgroupfs.
             "cgroup manager": (host["cgroupManager"], "systemd" if self.system == "debian-11" else "cgroupfs"),
             "events logger": (host["eventLogger"], "file"),
             "log driver": (host.get("logDriver", "k8s-file"), "k8s-file"),  # podman 3 does not tell

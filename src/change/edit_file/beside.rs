@@ -1,16 +1,17 @@
-//! An entry beside the lines of others: added so that it says whose it is, taken out so that nothing of theirs goes.
+//! An entry among lines of other authors: added with a comment that names its author, removed without touching other
+//! lines.
 
 use super::{Edit, strs};
 use crate::edit::{self, EditError, lenient, note, table, toml, without_inserted};
 
 impl Edit {
-    /// Whether there is a comment of ours whose line another program removed.
+    /// Whether a comment of kind-wsl remains whose line another program removed.
     pub(super) fn has_orphaned_note(&self, bytes: &[u8]) -> bool {
         let text = if self.place().is_some() { self.parse(bytes).text() } else { lenient(bytes) };
         note::without_orphans(&text) != text
     }
 
-    /// The bytes with the entry at the value that we give it: a line that is new among those of others says whose it is.
+    /// The bytes with the entry set. A new line among those of other authors gets a comment with its author.
     pub(super) fn add(&self, bytes: &[u8], value: Option<&str>) -> Result<Vec<u8>, EditError> {
         let is_new = value.is_some() && self.get(bytes)?.is_none();
         if let (Self::Fstab { mount_point, .. }, Some(value)) = (self, value) {
@@ -34,8 +35,8 @@ impl Edit {
         Ok(new)
     }
 
-    /// The bytes with the entry as it was before us, where others wrote to the file since. With our key goes the section
-    /// that came for it, unless somebody has put something there, or the file as it was `before` is lost.
+    /// The bytes with the entry as before the setup, after other programs wrote to the file. The section that was
+    /// added for the key is removed too, unless another program added a line to it, or the file `before` is lost.
     pub(super) fn undo_all(
         &self,
         bytes: &[u8],
@@ -59,7 +60,7 @@ impl Edit {
         let ours = applied.lines_of(section, key).first().map(|line| line.to_vec());
         let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
         let theirs = before.lines_of(section, key);
-        // Our line is gone, and one counts now that stood there before us without effect.
+        // Another program removed the line, and an earlier line that had no effect now takes effect.
         if counting != ours && counting.is_some_and(|line| theirs.iter().skip(1).any(|other| *other == line))
         {
             return Ok(bytes.to_vec());
@@ -71,7 +72,7 @@ impl Edit {
         }
         now.remove_orphaned_notes();
         if value.is_none() && !before.has_section(section) {
-            // An empty section is no reason to leave our key where it is.
+            // The key is removed even if its section stays empty.
             let _ = now.remove_added_section(section, &before);
         }
         Ok(now.to_bytes())

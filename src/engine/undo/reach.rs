@@ -1,5 +1,5 @@
-//! Whether the files that setup changed can still be reached: a Windows drive may not be mounted where it was. A file that
-//! is missing for that reason looks like a change that was reverted already.
+//! Whether the changed files can still be reached. If a Windows drive is not mounted at its former place, a missing
+//! file would look like a change that was reverted already.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -13,16 +13,15 @@ use crate::journal::{JournalEntry, JournalState};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
     pub path: Utf8PathBuf,
-    /// The directory that is missing: the mount point of a drive, if it is one.
+    /// The missing directory: the mount point of a drive, if it is one.
     pub missing: Utf8PathBuf,
     /// The letter of the Windows drive.
     pub drive: Option<char>,
-    /// Where that drive is mounted now.
+    /// The present mount point of that drive.
     pub now: Option<Utf8PathBuf>,
 }
 
 impl Unreachable {
-    /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         let Self { missing, drive, now, .. } = self;
@@ -57,11 +56,11 @@ impl std::fmt::Display for Unreachable {
     }
 }
 
-/// What an undo in WSL's safe mode can do about a change.
+/// The action of an undo in WSL's safe mode for a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InSafeMode {
     Revert,
-    /// It ended with the last start of the machine.
+    /// The change ended with the last start of the machine.
     Nothing,
     /// It needs this, and waits for an undo outside of safe mode.
     Later(&'static str),
@@ -104,7 +103,7 @@ pub(super) fn in_safe_mode(system: &dyn System, entry: &JournalEntry) -> InSafeM
     }
 }
 
-/// Whether WSL or systemd reads what was changed when the distribution starts.
+/// Whether WSL or systemd reads the changed file when the distribution starts.
 pub(super) fn decides_on_start(change: &Change) -> bool {
     let is_read = |path: &Utf8Path| {
         ["/etc/wsl.conf", "/etc/fstab", "/etc/systemd"].iter().any(|read| path.starts_with(read))
@@ -114,8 +113,8 @@ pub(super) fn decides_on_start(change: &Change) -> bool {
 
 /// Returns why the file of a change cannot be reached, if it cannot.
 ///
-/// A directory that its owner has deleted is no reason: only Windows drives and the targets of links are looked for.
-/// Without a home nothing starts.
+/// A directory that its owner deleted does not count: only Windows drives and the targets of links are checked.
+/// Without a home directory nothing starts.
 pub(super) fn unreachable(system: &dyn System, entry: &JournalEntry) -> Option<Unreachable> {
     let intent = &entry.intent;
     let (path, _) = intent.change.created_path()?;
@@ -131,7 +130,7 @@ pub(super) fn unreachable(system: &dyn System, entry: &JournalEntry) -> Option<U
     Some(Unreachable { path: real.to_owned(), missing: gone?, drive: None, now: None })
 }
 
-/// Returns why a directory of ours in a Windows profile cannot be reached, if it cannot.
+/// Returns why a directory of kind-wsl in a Windows profile cannot be reached, if it cannot.
 pub(super) fn unreachable_place(system: &dyn System, place: &Utf8Path) -> Option<Unreachable> {
     drive_gone(system, place, place.parent()?)
 }
@@ -152,7 +151,7 @@ fn drive_gone(system: &dyn System, path: &Utf8Path, dir: &Utf8Path) -> Option<Un
         Some(&[letter]) if letter.is_ascii_alphabetic() => Some(char::from(letter)),
         _ => None,
     };
-    // The outermost directory that is named like a drive is its mount point.
+    // The outermost directory with the name of a drive is its mount point.
     let drive = dir.ancestors().filter_map(|dir| Some((dir, letter(dir)?))).last();
     let Some((mount, letter)) = drive else {
         return Some(Unreachable { path: path.to_owned(), missing: dir.to_owned(), drive: None, now: None });

@@ -1,4 +1,4 @@
-//! What undoing a change does, in words: for the preview, and while it is done.
+//! Describes the undo of a change, for the preview and during the undo.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::engine::Engine;
 use crate::host::System;
 use crate::journal::{Intent, JournalEntry};
 
-/// What undoing a change does.
+/// The effect of undoing a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// A file or link that did not exist is deleted.
     Delete,
-    /// A file gets back what was in it.
+    /// A file gets its former content.
     Restore,
     /// A setting gets its old value.
     Reset,
     Remove,
     Keep,
-    /// Another program changed it since: it needs a decision.
+    /// Another program changed it since, so a decision is required.
     Drifted,
 }
 
@@ -37,18 +37,18 @@ impl Way {
     }
 }
 
-/// What undoing one change does, and to what.
+/// The effect of undoing one change, and its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversal {
     pub way: Way,
     /// A path, a setting or a list of packages.
     pub object: String,
-    /// Of a setting, its value now and then.
+    /// Of a setting, its present and its former value.
     pub detail: String,
 }
 
 impl Reversal {
-    /// Of a change that is to be undone.
+    /// The reversal of a change that is not yet undone.
     #[must_use]
     pub fn of(intent: &Intent) -> Self {
         let value = |state: &State| match state {
@@ -78,7 +78,7 @@ impl Reversal {
         Self { way, object, detail }
     }
 
-    /// In the past tense.
+    /// The description in the past tense.
     #[must_use]
     pub fn done(&self) -> String {
         let Self { way, object, detail } = self;
@@ -92,8 +92,8 @@ impl Reversal {
     }
 }
 
-/// What an undo of these entries would do: their number, and by its kind to what. Of an entry that is as it was before,
-/// nothing.
+/// The effect of undoing these entries: their number, and the objects by kind. Entries in their former state are not
+/// included.
 #[must_use]
 pub fn preview<'e>(
     system: &dyn System,
@@ -101,13 +101,13 @@ pub fn preview<'e>(
     packages: bool,
 ) -> (usize, BTreeMap<Way, Vec<String>>) {
     let mut groups: BTreeMap<Way, Vec<String>> = BTreeMap::new();
-    // What was first at a path decides what is there in the end.
+    // The first change at a path decides the final state.
     let mut paths: Vec<String> = Vec::new();
     let mut count = 0;
     for entry in entries {
         let change = &entry.intent.change;
         let now = change.current(system);
-        // What cannot be read without root is taken to be as it was left.
+        // A state that cannot be read without root is taken to be unchanged.
         let standing = now.as_ref().map_or(DriftState::Unchanged, |now| Engine::drift_state(entry, now));
         if standing == DriftState::AlreadyReverted {
             continue;

@@ -1,4 +1,4 @@
-//! The places of containers.conf, and the order in which podman reads them.
+//! The paths of containers.conf, and the order in which podman reads them.
 //!
 //! Up to podman 5: `common/pkg/config/new.go`, `systemConfigs` (containers/common, later container-libs). From 6 on:
 //! `storage/pkg/configfile/parse.go` of container-libs, and containers-config(5).
@@ -13,7 +13,7 @@ use crate::compat::{COMPAT, Fact};
 use crate::host::{Account, System};
 use crate::version::Version;
 
-/// A place that podman looks in, in the order of podman up to 5.
+/// A path that podman reads, in the order of podman up to 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
@@ -28,11 +28,11 @@ pub enum Place {
     EtcRootlessUser,
     User,
     UserDropIn,
-    /// The file that `CONTAINERS_CONF_OVERRIDE` names.
+    /// The file in `CONTAINERS_CONF_OVERRIDE`.
     Override,
 }
 
-/// Whose directory it is. Of drop-ins with the same name, podman 6 reads the one of the last.
+/// The owner of a directory. Of drop-ins with the same name, podman 6 reads the one of the last base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Base {
     Usr,
@@ -40,21 +40,21 @@ enum Base {
     User,
 }
 
-/// What is in a place.
+/// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PlaceKind {
-    /// One file. podman 6 reads that of the last base alone.
+    /// One file. podman 6 reads only that of the last base.
     Main,
-    /// Files that end in `.conf`. podman 6 sorts those of all places by name and reads them after the main file.
+    /// Files that end in `.conf`. podman 6 sorts those of all directories by name and reads them after the main file.
     DropIns,
-    /// The same, in a directory named after the user's ID.
+    /// The same, in a directory with the user's ID as its name.
     DropInsOfUser,
     /// One file, read after everything else.
     Last,
 }
 
-/// Every place, in the order in which podman up to 5 reads them. Of drop-ins of one base with the same name, podman 6 reads
-/// the one in the first row.
+/// Every path, in the order in which podman up to 5 reads them. Of drop-ins of one base with the same name, podman 6
+/// reads the one in the first row.
 const PLACES: [(Place, Base, &str, PlaceKind, ReadBy); 12] = [
     (Place::Usr, Base::Usr, "containers.conf", PlaceKind::Main, ReadBy::Every),
     (Place::UsrDropIn, Base::Usr, "containers.conf.d", PlaceKind::DropIns, ReadBy::OneMainFile),
@@ -82,7 +82,7 @@ const PLACES: [(Place, Base, &str, PlaceKind, ReadBy); 12] = [
     (Place::Override, Base::User, "", PlaceKind::Last, ReadBy::Override),
 ];
 
-/// Which podman reads a place.
+/// The podman versions that read a path.
 #[derive(Clone, Copy, Debug)]
 enum ReadBy {
     Every,
@@ -108,7 +108,7 @@ impl ReadBy {
     }
 }
 
-/// What comes later wins. A main file comes before every drop-in with podman 6.
+/// The position of a file; later ones win. With podman 6, a main file comes before every drop-in.
 type ReadRank<'f> = (usize, Option<Place>, &'f str);
 
 impl Place {
@@ -117,12 +117,12 @@ impl Place {
         (base, form, reader)
     }
 
-    /// Whether this podman looks there.
+    /// Whether this podman reads it.
     fn is_read_by(self, podman: &Version) -> bool {
         self.row().2.reads(podman)
     }
 
-    /// Where a file with that name stands in the order of this podman.
+    /// The position of a file with that name in the order of this podman.
     pub(super) fn rank<'f>(self, path: &'f Utf8Path, podman: &Version) -> ReadRank<'f> {
         let name = path.file_name().unwrap_or_default();
         if !COMPAT.podman.one_main_file.is_true_of(podman) {
@@ -136,7 +136,7 @@ impl Place {
     }
 }
 
-/// The paths that some podman reads, in the order of podman up to 5.
+/// The paths that some podman version reads, in the order of podman up to 5.
 pub(super) fn paths(system: &dyn System, user: &Account) -> Vec<(Place, Utf8PathBuf)> {
     let mut paths = Vec::new();
     for (place, base, name, form, _) in PLACES {
@@ -163,7 +163,7 @@ pub(super) fn paths(system: &dyn System, user: &Account) -> Vec<(Place, Utf8Path
     paths
 }
 
-/// The files that this podman reads, the one that wins last.
+/// The files that this podman reads; the last one wins.
 pub(super) fn read_by<'f>(files: &'f [ConfFile], podman: &Version) -> Vec<&'f ConfFile> {
     let read = || files.iter().filter(|file| file.place.is_read_by(podman));
     if !COMPAT.podman.one_main_file.is_true_of(podman) {

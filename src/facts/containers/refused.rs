@@ -1,9 +1,9 @@
 //! The configuration files that podman cannot read.
 //!
-//! An installed podman is asked: `podman --version` reads every containers.conf and storage.conf that counts, ends with 1
-//! and names file and line, and creates nothing (measured with 3.0.1, 3.4.4, 4.3.1, 4.9.3, 5.4.2, 5.7.0 and 5.8.6).
-//! registries.conf is read only by commands that open the storage, `podman info` among them, and therefore always judged
-//! here; so is everything while podman is not installed.
+//! An installed podman is queried. `podman --version` reads every effective containers.conf and storage.conf, exits
+//! with 1, reports file and line, and creates nothing (measured with 3.0.1, 3.4.4, 4.3.1, 4.9.3, 5.4.2, 5.7.0 and
+//! 5.8.6). Only commands that open the storage read registries.conf, such as `podman info`, so it is always checked
+//! here. If podman is not installed, every file is checked here.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -14,18 +14,18 @@ use crate::edit::toml::{Flaw, flaws};
 use crate::host::{Account, Cmd, Output, System};
 use crate::version::Version;
 
-/// A file that podman cannot read, and why.
+/// A file that podman cannot read, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The file; `None` if podman names none.
+    /// The file; `None` if podman reports none.
     pub path: Option<Utf8PathBuf>,
     /// The line, counted from 1.
     pub line: Option<usize>,
-    /// In podman's words or ours.
+    /// The reason, from podman or from kind-wsl.
     pub why: String,
-    /// What is wrong with the file as a whole.
+    /// A fault of the file as a whole.
     pub encoding: Option<Encoding>,
-    /// Only podman before this version cannot read it; `None` if none can.
+    /// Only podman before this version cannot read it; `None` for every version.
     pub before: Option<[u64; 2]>,
 }
 
@@ -54,7 +54,7 @@ impl Encoding {
 }
 
 impl Refused {
-    /// Whether this podman cannot read it; one of an unknown version is taken for the oldest.
+    /// Whether this podman cannot read it; an unknown version is taken for the oldest.
     #[must_use]
     pub fn applies_to(&self, podman: Option<&Version>) -> bool {
         match (self.before, podman) {
@@ -63,7 +63,6 @@ impl Refused {
         }
     }
 
-    /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         let Some(path) = &self.path else {
@@ -92,14 +91,14 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// Looks at every file that podman reads for this user; `containers` are its containers.conf files.
+/// Checks every file that podman reads for this user; `containers` are its containers.conf files.
 pub(super) fn probe(system: &dyn System, user: &Account, containers: &[&ConfFile]) -> Vec<Refused> {
     let judged = || -> Vec<Refused> {
         let containers = containers.iter().flat_map(|file| judge(system, &file.path, types::CONTAINERS));
         containers.chain(storage(system, user)).collect()
     };
     let mut refused = match ask(system, user) {
-        // Of a value that it does not accept podman names neither file nor line.
+        // For an invalid value, podman reports neither file nor line.
         Some(asked) if asked.iter().any(|refused| refused.path.is_none()) => {
             Some(judged()).filter(|judged| !judged.is_empty()).unwrap_or(asked)
         }
@@ -117,7 +116,7 @@ fn ask(system: &dyn System, user: &Account) -> Option<Vec<Refused>> {
     let mut cmd = Cmd::new(podman.as_str(), ["--version"]).as_user(user);
     let config = user.config_dir();
     if !system.exists(config.as_str()) {
-        // podman 5 creates the directory unless it is named.
+        // podman 5 creates the directory unless it is configured.
         cmd = cmd.with_env("XDG_CONFIG_HOME", config.as_str());
     }
     match system.run_readonly(&cmd) {
@@ -135,9 +134,9 @@ fn ask(system: &dyn System, user: &Account) -> Option<Vec<Refused>> {
     }
 }
 
-/// What `podman --version` refused; `None` if it failed for another reason.
+/// The files that `podman --version` reported; `None` if it failed for another reason.
 ///
-/// 4.3.1 prints `Failed to read FILE …` for the user's storage.conf and ends with 0 all the same.
+/// 4.3.1 prints `Failed to read FILE …` for the user's storage.conf but exits with 0.
 fn answer(output: &Output) -> Option<Vec<Refused>> {
     let mut refused: Vec<Refused> = Vec::new();
     for line in output.stdout.lines().chain(output.stderr.lines()) {
@@ -170,7 +169,7 @@ fn message(line: &str) -> String {
     )
 }
 
-/// Takes podman's complaint apart: `toml: line 2 (last key "engine.x"): WHY`, before 4.0 `Near line 2 (last key parsed
+/// Parses podman's message: `toml: line 2 (last key "engine.x"): WHY`, before 4.0 `Near line 2 (last key parsed
 /// 'engine.x'): WHY`, or `read FILE: WHY`.
 fn flaw(path: &str, text: &str) -> Refused {
     let text = text.trim_start_matches("toml: ").trim_start_matches("Near ");
@@ -181,14 +180,14 @@ fn flaw(path: &str, text: &str) -> Refused {
     let why = if line.is_some() { text.split_once(": ").map_or(text, |(_, why)| why) } else { text };
     let key =
         text.split_once("(last key ").and_then(|(_, rest)| rest.split(['"', '\'']).nth(1)).unwrap_or("");
-    let why = if why.starts_with("type mismatch for ") { "a table is needed" } else { why };
-    // Of a wrong type the key says more than the Go types do.
+    let why = if why.starts_with("type mismatch for ") { "a table is required" } else { why };
+    // For a wrong type, the key is clearer than the Go types.
     let is_of_type = why.contains("type") && !key.is_empty();
     let why = if is_of_type { format!("`{key}`: {why}") } else { why.to_owned() };
     Refused { path: None, line, why, encoding: None, before: None }
 }
 
-/// What is wrong with a file for some podman.
+/// The faults of a file for some podman version.
 fn judge(system: &dyn System, path: &Utf8Path, types: types::Types) -> Vec<Refused> {
     let refused =
         |line, why, before| Refused { path: Some(path.to_owned()), line, why, encoding: None, before };
@@ -201,7 +200,7 @@ fn judge(system: &dyn System, path: &Utf8Path, types: types::Types) -> Vec<Refus
     if found.iter().all(|flaw| flaw.before.is_some()) {
         found.extend(types::wrong(&bytes, types));
     }
-    // What none can read comes first.
+    // Faults for every version come first.
     found.sort_by_key(|flaw| flaw.before.is_some());
     let encoding = Encoding::detect(&bytes);
     found
@@ -215,7 +214,7 @@ fn judge(system: &dyn System, path: &Utf8Path, types: types::Types) -> Vec<Refus
         .collect()
 }
 
-/// The user's storage.conf and the system's. podman 5 does not read the system's if there is one of the user's.
+/// The user's storage.conf and the system's. podman 5 does not read the system's if the user has one.
 fn storage(system: &dyn System, user: &Account) -> Vec<Refused> {
     let own = super::storage_conf(user);
     let has_own = system.exists(own.as_str());

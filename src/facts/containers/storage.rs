@@ -1,4 +1,4 @@
-//! The storage driver that rootless podman takes.
+//! The storage driver that rootless podman selects.
 //!
 //! containers/storage `types/options.go` (`getRootlessStorageOpts`, `defaultStoreOptionsIsolated`). Measured in 54 states
 //! each with podman 3.0.1, 3.4.4, 4.3.1, 4.9.3, 5.4.2, 5.7.0 and 5.8.6.
@@ -12,15 +12,15 @@ use crate::edit::toml::{Reader, Value};
 use crate::host::{Account, System};
 use crate::version::Version;
 
-/// The drivers that an older podman takes from a system's storage.conf for a user.
+/// The drivers of a system's storage.conf that an older podman accepts for a user.
 const ROOTLESS: [&str; 4] = ["btrfs", "overlay", "overlay2", "vfs"];
-/// Every driver that some podman was built with. Of another name in the user's file it says "driver not supported".
+/// Every driver of some podman build. For another name in the user's file it reports "driver not supported".
 const DRIVERS: [&str; 7] = ["aufs", "btrfs", "devicemapper", "overlay", "overlay2", "vfs", "zfs"];
 
-/// The one storage.conf that podman takes the driver from, and what is set there.
+/// The storage.conf from which podman reads the driver, and its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storage {
-    /// The file: the user's, else that in /etc, else that in /usr/share. It replaces the others.
+    /// The user's file, otherwise the one in /etc, otherwise the one in /usr/share. It replaces the others.
     pub file: Option<Utf8PathBuf>,
     /// Whether it is the user's.
     pub is_users: bool,
@@ -28,7 +28,7 @@ pub struct Storage {
     pub driver: Option<Setting>,
     /// The first of `[storage] driver_priority`.
     pub priority: Option<String>,
-    /// `STORAGE_DRIVER` in the environment, which wins over every file.
+    /// `STORAGE_DRIVER` in the environment, which overrides every file.
     pub forced: Option<String>,
     /// `CONTAINERS_STORAGE_CONF` in the environment, which replaces all of them, as `NAME=FILE`.
     pub overridden_by: Option<String>,
@@ -64,7 +64,7 @@ impl Storage {
         Self { is_users, driver, priority, forced: env("STORAGE_DRIVER"), overridden_by, file }
     }
 
-    /// The driver that this podman creates a storage with; `None` if it falls back to vfs because none is set.
+    /// The driver with which this podman creates a storage; `None` if it falls back to vfs because none is set.
     #[must_use]
     pub fn chosen(&self, podman: &Version) -> Option<&str> {
         let rules = &COMPAT.podman;
@@ -80,13 +80,13 @@ impl Storage {
         let by_itself = rules.overlay_by_itself.is_true_of(podman);
         match driver.or(self.priority.as_deref().filter(|_| by_itself)) {
             Some("overlay2") => Some("overlay"),
-            // Every podman chooses by itself where a user's file sets no driver.
+            // If a user's file sets no driver, every podman selects one itself.
             None if by_itself || self.is_users => Some("overlay"),
             driver => driver,
         }
     }
 
-    /// Where a driver is set that no podman has, and its name.
+    /// The place with a driver that no podman has, and the driver.
     #[must_use]
     pub fn unknown_driver(&self) -> Option<(String, &str)> {
         if let Some(driver) = self.forced.as_deref() {
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    /// What podman 4.3.1 and 5.4.2 reported as `.Store.GraphDriverName`; vfs without a reason is the fallback.
+    /// The value of `.Store.GraphDriverName` in podman 4.3.1 and 5.4.2; vfs without a reason is the fallback.
     #[test]
     fn the_driver_is_the_one_that_podman_reported() {
         let fallback = None;

@@ -1,13 +1,13 @@
-//! The types of the keys that podman knows: a value of another type keeps it from reading the file.
+//! The types of podman's keys: a value of another type makes a file unreadable.
 //!
-//! Each key was given a value of a wrong type in turn, and `podman --version` 5.4.2 named the type that it needs. A key
-//! that podman does not know is ignored, and so is one that is not here. Known to be refused by podman and accepted here: single values (a number
-//! out of range, a bad network address, a time zone that does not exist) and wrong types in `engine.service_destinations`
-//! and `engine.platform_to_oci_runtime`.
+//! Each key was set to a value of a wrong type in turn, and `podman --version` 5.4.2 reported the required type.
+//! podman ignores unknown keys, and keys that are not in these lists are accepted. Not detected, although podman
+//! refuses them: single values (a number out of range, a bad network address, an unknown time zone) and wrong types
+//! in `engine.service_destinations` and `engine.platform_to_oci_runtime`.
 
 use crate::edit::toml::{Flaw, Kind, Reader, Value};
 
-/// Of each table: the type, and the keys that have it; `*` stands for every key.
+/// For each table: the type, and the keys of that type; `*` stands for every key.
 pub(super) type Types = &'static [(&'static str, Kind, &'static str)];
 
 pub(super) const CONTAINERS: Types = &[
@@ -96,7 +96,7 @@ pub(super) const REGISTRIES: Types = &[
 /// Paths that podman does not expand.
 const ABSOLUTE: [&str; 3] = ["static_dir", "tmp_dir", "volume_path"];
 
-/// The first value of another type than podman needs. Go matches names in any case.
+/// The first value of a wrong type. Go matches names in any case.
 pub(super) fn wrong(bytes: &[u8], types: Types) -> Option<Flaw> {
     let read = Reader::of(bytes).ok()?;
     read.kinds().into_iter().find_map(|(path, kind)| {
@@ -108,10 +108,10 @@ pub(super) fn wrong(bytes: &[u8], types: Types) -> Option<Flaw> {
         })?;
         let why = match read.get(&path) {
             Ok(Some(Value::StrList(list))) if list.is_empty() && *needed == Kind::Tables => return None,
-            _ if kind != *needed => format!("is {kind}, but {needed} is needed"),
+            _ if kind != *needed => format!("is {kind}, but {needed} is required"),
             // common `pkg/config` (`EngineConfig.Validate`).
             Ok(Some(Value::Str(value))) if ABSOLUTE.contains(key) && !value.starts_with('/') => {
-                format!("is `{value}`, but an absolute path is needed")
+                format!("is `{value}`, but an absolute path is required")
             }
             _ => return None,
         };

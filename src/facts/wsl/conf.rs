@@ -8,20 +8,19 @@ use crate::edit::cmdline;
 use crate::edit::wslconf::{Dialect, Document, Grammar, parse_bool};
 use crate::host::System;
 
-/// Kernel parameters for cgroup v2 alone: the first is what counts, the second has no effect on WSL's systemd but does
-/// no harm.
+/// Kernel parameters that leave only cgroup v2: the first is effective, the second has no effect on WSL's systemd but
+/// is harmless.
 pub const CGROUP_WORDS: [&str; 2] = ["cgroup_no_v1=all", "systemd.unified_cgroup_hierarchy=1"];
 
-/// Where the file is inside the distribution.
 pub const WSL_CONF: &str = "/etc/wsl.conf";
 
 /// `/etc/wsl.conf`, as far as this version of WSL reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WslConf {
-    /// What WSL does with a line that it cannot read.
+    /// The handling of a line that WSL cannot read.
     #[serde(default)]
     pub grammar: Grammar,
-    /// `[boot] systemd` as WSL takes it, with the line that says so.
+    /// `[boot] systemd` as WSL reads it, with its line.
     pub systemd: Option<(bool, usize)>,
     /// `[automount] cgroups`.
     pub cgroups: Option<String>,
@@ -33,17 +32,17 @@ pub struct WslConf {
     /// The line of `[automount] mountFsTab`.
     #[serde(default)]
     pub mount_fstab_line: Option<usize>,
-    /// Whether there is a `[wsl2]` section that holds nothing but the kernel parameters that setup writes to
-    /// `.wslconfig`. WSL ignores the section here and warns about it at each start.
+    /// Whether the file has a `[wsl2]` section with only the kernel parameters that setup writes to `.wslconfig`. WSL
+    /// ignores the section here and warns about it at each start.
     pub dead_block: bool,
     /// The other keys of `[wsl2]` and their values, which WSL ignores here as well: they belong in `.wslconfig`.
     #[serde(default)]
     pub misplaced: Vec<(String, String)>,
-    /// Whether WSL reads the file to its end.
+    /// Whether WSL reads the whole file.
     pub complete: bool,
-    /// What WSL stumbles over, with line numbers.
+    /// The lines that WSL cannot read, with line numbers.
     pub problems: Vec<String>,
-    /// The same file after the repair that makes WSL read it to its end, if it needs one.
+    /// The same file after the repair that makes WSL read all of it, if it needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Box<Self>>,
 }
@@ -52,7 +51,7 @@ impl WslConf {
     fn of_bytes(bytes: &[u8], grammar: Grammar) -> Self {
         let doc = Document::parse_as(bytes, Dialect::WslConf, grammar);
         let systemd = doc.get("boot", "systemd").map(|v| {
-            // What is no bool keeps WSL's default (configfile.cpp, ParseBool; default false).
+            // An invalid boolean keeps WSL's default (configfile.cpp, ParseBool; default false).
             (parse_bool(v).unwrap_or(false), doc.line_of("boot", "systemd").unwrap_or_default())
         });
         let (keys, has_more) = doc.section("wsl2");
@@ -83,7 +82,7 @@ impl WslConf {
         }
     }
 
-    /// Reads it; a file that does not exist is empty.
+    /// Reads the file; one that does not exist is empty.
     #[must_use]
     pub fn probe(system: &dyn System, wsl: &Wsl) -> Self {
         Self::of_bytes(&bytes(system), wsl.grammar())

@@ -1,4 +1,4 @@
-//! Where Windows drives are mounted.
+//! The mount points of Windows drives.
 
 use camino::Utf8PathBuf;
 
@@ -7,8 +7,8 @@ use crate::edit::table::decode;
 use crate::edit::wslconf::{Dialect, Document, Grammar};
 use crate::host::System;
 
-/// The directory in which Windows drives are mounted, with a slash at its end: what the mount table shows; if it shows no
-/// drive, `[automount] root` of wsl.conf, which may have been set only since the start.
+/// The directory in which Windows drives are mounted, with a trailing slash, according to the mount table. If the table
+/// has no drive, `[automount] root` of wsl.conf, which may have been set only since the start.
 #[must_use]
 pub fn drives_root(system: &dyn System) -> String {
     let root_of = |mount: Utf8PathBuf| {
@@ -26,13 +26,13 @@ pub fn drives_root(system: &dyn System) -> String {
         format!("{}/", root.trim_end_matches('/'))
     };
     let roots = [root(Grammar::Skip), root(Grammar::Stop), "/mnt/".to_owned()];
-    // The directory of a drive stays when the drive is mounted elsewhere; what is on the drive does not.
+    // The directory of a drive remains if the drive is mounted elsewhere; its content does not.
     let has_drive = |root: &&String| system.exists(&format!("{root}c/Users"));
     let has_dir = |root: &&String| system.exists(&format!("{root}c"));
     roots.iter().find(has_drive).or_else(|| roots.iter().find(has_dir)).unwrap_or(&roots[1]).clone()
 }
 
-/// Where directories of Windows are mounted.
+/// The mount points of Windows directories.
 #[must_use]
 pub fn drive_mounts(system: &dyn System) -> Vec<Utf8PathBuf> {
     let table = system.text("/proc/mounts").unwrap_or_default();
@@ -49,7 +49,7 @@ fn drive_mount(line: &str) -> Option<Utf8PathBuf> {
     is_drive.then(|| decode(dir).into())
 }
 
-/// `C:\Users\dev` as the distribution mounts it; a path that is one already stays.
+/// `C:\Users\dev` as the distribution mounts it; a Linux path stays as it is.
 pub(crate) fn windows_path(path: &str, mount_root: &str) -> Option<Utf8PathBuf> {
     if path.starts_with('/') {
         return Some(path.into());

@@ -17,11 +17,11 @@ fn the_lock_is_a_file_that_only_its_owner_may_open() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(host.lock(dir).unwrap().is_none());
     drop(lock);
-    // One that others could have open is closed to them.
+    // A file that other users could have open is made private.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     drop(host.lock(dir).unwrap().unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    // Whoever locks the directory holds nothing.
+    // A lock on the directory is not a lock on the file.
     let opened = fs::File::open(&ground.top).unwrap();
     opened.lock().unwrap();
     assert!(host.lock(dir).unwrap().is_some());
@@ -33,7 +33,7 @@ fn an_erased_directory_stays_if_another_run_has_locked_it() {
     fs::create_dir(ground.top.join("own")).unwrap();
     let (host, dir) = (host_at(&ground.top), Utf8Path::new("/own"));
     let first = host.lock(dir).unwrap().unwrap();
-    // Somebody removed the file, and another run has made and locked a new one.
+    // Another program removed the file, and another run has created and locked a new one.
     fs::remove_file(ground.top.join("own/lock")).unwrap();
     let second = host.lock(dir).unwrap().unwrap();
     host.remove_locked(first, dir).unwrap();
@@ -43,7 +43,7 @@ fn an_erased_directory_stays_if_another_run_has_locked_it() {
     assert!(host.lock(dir).unwrap_err().is_absent());
 }
 
-/// A directory on the Windows side, and a distribution that has it.
+/// A directory on the Windows side, and a distribution with access to it.
 fn distribution(ground: &Ground) -> (LiveSystem, Utf8PathBuf) {
     if is_root() {
         lchown(ground.top.join("profile"), Some(1000), Some(1000)).unwrap();
@@ -53,7 +53,7 @@ fn distribution(ground: &Ground) -> (LiveSystem, Utf8PathBuf) {
     (host, Utf8PathBuf::from("/profile/.wslconfig"))
 }
 
-/// Adds a line to the file, as an edit does: reads, writes over what was read, looks again where it is another by then.
+/// Adds a line to the file, as an edit does: reads, replaces the expected content, and retries if it changed.
 fn add(host: &LiveSystem, path: &Utf8Path, line: &str) {
     loop {
         let bytes = host.read(path).unwrap().unwrap_or_default();
@@ -102,7 +102,7 @@ fn two_distributions_that_write_the_same_file_lose_nothing() {
 fn the_lock_of_a_distribution_that_was_killed_is_swept_away() {
     let ground = Ground::new();
     ground.put("profile/.wslconfig", "before\n");
-    // The process is gone since: its number is above the largest one that the kernel gives.
+    // The process has ended: its number is above the largest one that the kernel assigns.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
     let gone = format!("{} {} 4194305 77\n", boot.trim(), namespace.display());

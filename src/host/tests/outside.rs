@@ -1,4 +1,4 @@
-//! What the caller names on the command line.
+//! Files of the command line.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -35,7 +35,7 @@ fn a_linked_directory_of_a_user_does_not_choose_where_root_writes() {
         assert!(staged.is_err(), "{path}");
     }
     assert_eq!(fs::read_dir(&roots).unwrap().count(), 0, "something was written");
-    // A directory of theirs works, and what is made there is theirs; root's own links are followed.
+    // A directory of the user works, and files created there belong to the user; root's links are followed.
     for (dir, owner) in [(home.join("own"), 1000), (ground.top.join("of-roots"), 0)] {
         let path = dir.join("x.json");
         host.write_host_path(&path, b"x", 0o600).unwrap();
@@ -58,13 +58,13 @@ fn files_named_by_the_caller_are_bounded_and_of_a_known_type() {
     assert_eq!(host.read_user_arg(Utf8Path::new("/dev/null"), 1 << 20).unwrap(), "");
     let large = ground.put("large", &"x".repeat((1 << 20) + 1));
     assert_eq!(refused(&large), "it has more than 1 MiB");
-    // A pipe of the shell's works as long as it ends.
+    // A pipe of the shell works as long as it ends.
     let (from, to) = nix::unistd::pipe().unwrap();
     let path = Utf8PathBuf::from(format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&from)));
     let writer = std::thread::spawn(move || std::fs::File::from(to).write_all(b"idle = \"yes\"\n").unwrap());
     assert_eq!(host.read_user_arg(&path, 1 << 20).unwrap(), "idle = \"yes\"\n");
     writer.join().unwrap();
-    // One that does not end is read no further than the bound.
+    // A pipe that does not end is read only up to the limit.
     let (from, to) = nix::unistd::pipe().unwrap();
     let path = Utf8PathBuf::from(format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&from)));
     let writer = std::thread::spawn(move || {

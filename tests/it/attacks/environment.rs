@@ -121,7 +121,7 @@ fn programs_started_by_root_do_not_inherit_a_hostile_environment() {
             let is_known =
                 ["HOME", "LC_ALL", "LOGNAME", "PATH", "PWD", "OLDPWD", "TERM", "USER", "WSL_DISTRO_NAME"];
             let is_of_user = ["SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
-            // podman would make the directory of its configuration otherwise; it is the user's own, whatever was passed in.
+            // podman would create the directory of its configuration otherwise; it is the user's own, whatever was passed in.
             let is_configuration =
                 name == "XDG_CONFIG_HOME" && program == "podman" && value == "'/home/dev/.config'";
             let is_users = is_of_user.contains(&name) || is_configuration;

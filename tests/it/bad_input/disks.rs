@@ -129,11 +129,11 @@ fn a_refusal_of_the_kernel_comes_with_a_fix() {
             "`/etc/wsl.conf` may be immutable: `lsattr /etc/wsl.conf` shows an `i` then, \
              and `sudo chattr -i /etc/wsl.conf` takes it away",
         ),
-        (libc::EACCES, "Permission denied (os error 13)", "`ls -ld /etc/wsl.conf` shows who may use it"),
+        (libc::EACCES, "Permission denied (os error 13)", "`ls -ld /etc/wsl.conf` shows its owner and mode"),
         (
             libc::ENOTDIR,
             "Not a directory (os error 20)",
-            "a directory has to be there: move what is in its place away (`mv /etc/wsl.conf /etc/wsl.conf.old`), \
+            "a directory is required: move the file away (`mv /etc/wsl.conf /etc/wsl.conf.old`), \
              then run the same command again",
         ),
     ] {

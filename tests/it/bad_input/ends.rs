@@ -81,7 +81,7 @@ fn a_missing_offline_directory_is_refused_before_any_change() {
         "plan --offline [ROOT]/etc/fstab",
         2,
         "
-        error: `--offline`: `[ROOT]/etc/fstab` is no directory
+        error: `--offline`: `[ROOT]/etc/fstab` is not a directory
         hint: `--offline` takes a directory that holds the files under their own names
         ",
     );

@@ -48,7 +48,7 @@ fn a_loop_of_links_is_refused() {
             "
             error: stage `systemd` cannot be planned
               because: `/etc/wsl.conf` is a loop of symbolic links
-            hint: `namei -l /etc/wsl.conf` shows the links; take one of them away
+            hint: `namei -l /etc/wsl.conf` shows the links; remove one of them
             ",
         );
 }
@@ -62,7 +62,7 @@ fn a_directory_that_is_a_file_is_refused() {
         error: stage `limits` cannot be planned
           because: cannot use `/etc/sysctl.d`
           because: Not a directory
-        hint: a directory has to be there: move what is in its place away (`mv /etc/sysctl.d /etc/sysctl.d.old`), then run the same command again
+        hint: a directory is required: move the file away (`mv /etc/sysctl.d /etc/sysctl.d.old`), then run the same command again
         ",
     );
 }
@@ -77,7 +77,7 @@ fn a_file_that_may_not_be_read_is_named() {
         error: stage `systemd` cannot be planned
           because: cannot read `/etc/wsl.conf`
           because: Permission denied
-        hint: `ls -ld /etc/wsl.conf` shows who may use it
+        hint: `ls -ld /etc/wsl.conf` shows its owner and mode
         ",
     );
     assert_eq!(seen.stdout, "");
@@ -128,8 +128,8 @@ fn a_distribution_without_a_package_manager_that_we_speak_is_refused() {
         "setup --yes",
         1,
         "
-        error: stage `packages` cannot be set up: Debian GNU/Linux 12 (bookworm) has none of apt, dnf, zypper and pacman
-        hint: install podman 4 or later by its own means, then run `kind-wsl setup --skip packages`
+        error: stage `packages` cannot be set up: Debian GNU/Linux 12 (bookworm) has neither apt, dnf, zypper nor pacman
+        hint: install podman 4 or later with its own package manager, then run `kind-wsl setup --skip packages`
         ",
     );
 }

@@ -49,7 +49,7 @@ fn a_damaged_line_of_the_journal_is_named() {
             1,
             "
             error: line 2 of `/var/lib/kind-wsl/journal.jsonl` is damaged: expected value at column 1
-            hint: keep a copy of /var/lib/kind-wsl and report it: every change is still listed there in plain text
+            hint: keep a copy of /var/lib/kind-wsl and report the problem: it lists every change in plain text
             ",
         );
     }
@@ -78,7 +78,7 @@ fn a_journal_of_another_user_is_refused_with_both_ways_on() {
             1,
             "
             error: this machine is being set up for `eve`, not for `dev`
-            hint: go on with `--user eve`, or take that set-up back first: `kind-wsl undo --user eve`
+            hint: continue with `--user eve`, or first undo that setup: `kind-wsl undo --user eve`
             ",
         );
     }
@@ -92,7 +92,7 @@ fn a_journal_that_is_a_directory_is_refused() {
         "
         error: cannot read `/var/lib/kind-wsl/journal.jsonl`
           because: Is a directory
-        hint: a file has to be there: move the directory away (`mv /var/lib/kind-wsl/journal.jsonl /var/lib/kind-wsl/journal.jsonl.old`), then run the same command again
+        hint: a file is required: move the directory away (`mv /var/lib/kind-wsl/journal.jsonl /var/lib/kind-wsl/journal.jsonl.old`), then run the same command again
         ",
     );
 }
@@ -118,7 +118,7 @@ fn an_undo_shows_the_changes_of_others_in_our_file_and_stops() {
         .expect(
             4,
             "
-        error: `/etc/sysctl.d/99-kind-wsl.conf` was changed by somebody else
+        error: `/etc/sysctl.d/99-kind-wsl.conf` was changed by another program
         hint: use `--drift keep` to keep the current file, or `--drift restore` to restore the original
         ",
         )
@@ -142,7 +142,7 @@ fn an_undo_shows_which_entry_others_changed_and_stops() {
         "undo --yes",
         4,
         "
-        error: `/etc/wsl.conf` ([boot] systemd = true) was changed by somebody else
+        error: `/etc/wsl.conf` ([boot] systemd = true) was changed by another program
         hint: use `--drift keep` to keep the current file, or `--drift restore` to restore the original
         ",
     )

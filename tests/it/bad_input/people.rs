@@ -11,8 +11,8 @@ fn a_user_without_a_home_is_refused_with_the_command_that_makes_one() {
             "setup --yes",
             2,
             "
-            error: `/home/gone`, the home of `dev`, is no directory
-            hint: make it: `sudo install -d -o dev -g dev /home/gone`, or correct it with `sudo usermod -d`
+            error: `/home/gone`, the home of `dev`, is not a directory
+            hint: create it: `sudo install -d -o dev -g dev /home/gone`, or correct it with `sudo usermod -d`
             ",
         );
 }
@@ -26,8 +26,8 @@ fn a_user_whose_home_is_a_file_is_refused() {
             "setup --yes",
             2,
             "
-            error: `/home/file`, the home of `dev`, is no directory
-            hint: make it: `sudo install -d -o dev -g dev /home/file`, or correct it with `sudo usermod -d`
+            error: `/home/file`, the home of `dev`, is not a directory
+            hint: create it: `sudo install -d -o dev -g dev /home/file`, or correct it with `sudo usermod -d`
             ",
         );
 }
@@ -38,7 +38,7 @@ fn an_unknown_user_is_answered_with_the_near_match() {
         "setup --yes --user deb",
         2,
         "
-        error: there is no user `deb` on this machine
+        error: user `deb` does not exist
         hint: did you mean `--user dev`?
         ",
     );
@@ -50,7 +50,7 @@ fn an_unknown_user_without_a_near_match_gets_a_hint() {
         "plan --user somebody",
         2,
         "
-        error: there is no user `somebody` on this machine
+        error: user `somebody` does not exist
         hint: `getent passwd` lists the users
         ",
     );
@@ -63,7 +63,7 @@ fn root_as_the_target_user_is_refused_with_the_flag_that_names_another() {
         2,
         "
         error: cannot set up for root: rootless containers need a regular user
-        hint: name the user: `kind-wsl setup --user dev`
+        hint: specify the user: `kind-wsl setup --user dev`
         ",
     );
 }
@@ -75,7 +75,7 @@ fn root_as_the_only_user_is_refused_with_the_command_that_makes_one() {
         2,
         "
         error: cannot set up for root: rootless containers need a regular user
-        hint: make one with `adduser NAME`, then run `kind-wsl setup --user NAME`
+        hint: create one with `adduser NAME`, then run `kind-wsl setup --user NAME`
         ",
     );
 }

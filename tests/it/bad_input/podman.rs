@@ -29,7 +29,7 @@ fn a_table_of_containers_conf_that_is_a_number_is_named_with_its_line() {
         "setup --yes --only podman",
         1,
         "
-        error: stage `podman` cannot be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: a table is needed
+        error: stage `podman` cannot be set up: podman cannot read /home/dev/.config/containers/containers.conf: line 2: a table is required
         hint: correct line 2 of /home/dev/.config/containers/containers.conf, then run the same command again
         ",
     );
@@ -75,8 +75,8 @@ fn containers_conf_in_the_environment_is_refused_with_its_name() {
         "setup --yes",
         1,
         "
-        error: stage `podman` cannot be set up: CONTAINERS_CONF=/home/dev/other.conf in the environment makes podman take that file's word over every other containers.conf
-        hint: take it out of your shell's start-up files, then open a new shell
+        error: stage `podman` cannot be set up: CONTAINERS_CONF=/home/dev/other.conf in the environment makes that file override every other containers.conf
+        hint: remove it from your shell's start-up files, then open a new shell
         ",
     );
 }
@@ -93,7 +93,7 @@ fn a_file_that_is_read_later_and_wins_is_named() {
             1,
             "
             error: stage `podman` cannot be set up: /home/dev/.config/containers/containers.conf.d/99-mine.conf (line 2) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf and sets engine.cgroup_manager to \"systemd\"
-            hint: take engine.cgroup_manager out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
+            hint: remove engine.cgroup_manager from /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
             ",
         );
 }
@@ -106,15 +106,15 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
         1,
         "
         error: stage `crun` cannot be set up: /home/dev/.config/containers/containers.conf.d/99-mine.conf (line 3) is read after /home/dev/.config/containers/containers.conf.d/50-kind-wsl-crun.conf and sets engine.runtimes.crun to [\"/opt/crun\"]
-        hint: take engine.runtimes.crun out of /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
+        hint: remove engine.runtimes.crun from /home/dev/.config/containers/containers.conf.d/99-mine.conf, then run the same command again
         ",
     );
     Case::new(Layout::Isolated).file("/etc/containers/containers.conf", "[engine]\nruntime = \"runc\"\n").refuses(
         "setup --yes",
         1,
         "
-        error: stage `crun` cannot be set up: /etc/containers/containers.conf (line 2) has podman run \"runc\" instead of crun
-        hint: take `runtime` out of [engine] in /etc/containers/containers.conf, then run the same command again
+        error: stage `crun` cannot be set up: /etc/containers/containers.conf (line 2) makes podman run \"runc\" instead of crun
+        hint: remove `runtime` from [engine] in /etc/containers/containers.conf, then run the same command again
         ",
     );
 }

@@ -11,7 +11,7 @@ fn an_unknown_stage_in_only_is_answered_with_the_near_match() {
         "setup --yes --only systmd",
         2,
         "
-        error: there is no stage `systmd`
+        error: unknown stage `systmd`
         hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
@@ -23,7 +23,7 @@ fn an_unknown_stage_in_skip_is_answered_with_the_near_match() {
         "plan --skip limits,cgroup-mnt",
         2,
         "
-        error: there is no stage `cgroup-mnt`
+        error: unknown stage `cgroup-mnt`
         hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
@@ -35,7 +35,7 @@ fn an_unknown_stage_to_explain_is_answered_with_the_near_match() {
         "explain delegaton",
         2,
         "
-        error: there is no stage `delegaton`
+        error: unknown stage `delegaton`
         hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
@@ -47,7 +47,7 @@ fn an_unknown_stage_to_undo_without_a_near_match_lists_all_stages() {
         "undo --yes everything",
         2,
         "
-        error: there is no stage `everything`
+        error: unknown stage `everything`
         hint: the stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
         ",
     );
@@ -108,8 +108,8 @@ fn an_unknown_crun_version_is_answered_with_the_near_match() {
             asks,
             1,
             "
-            error: stage `crun` cannot be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is not known
-            hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`, or install `gpgv`, which checks its signature
+            error: stage `crun` cannot be set up: crun 1.31.9 for x86_64 is not in the catalogue, so its checksum is unknown
+            hint: did you mean `1.30.1`? `kind-wsl crun list` shows the versions; or add `--crun-sha256 HASH`; or install `gpgv` to check its signature
             ",
         ));
     }
@@ -130,7 +130,7 @@ fn a_crun_below_the_floor_of_this_machine_is_refused() {
         1,
         "
         error: stage `crun` cannot be set up: crun 1.8 is too old for this host, which needs 1.9.1 or later
-        hint: `kind-wsl crun list` shows which versions suit
+        hint: `kind-wsl crun list` shows the supported versions
         ",
     );
 }
@@ -153,7 +153,7 @@ fn keeping_a_crun_that_is_too_old_is_refused() {
         "setup --yes --crun-version keep",
         1,
         "
-        error: stage `crun` cannot be set up: crun 1.8.1 is kept as asked, but this host needs 1.9.1 or later
+        error: stage `crun` cannot be set up: crun 1.8.1 is kept as requested, but this host needs 1.9.1 or later
         hint: answer with `--crun-version recommended`
         ",
     );
@@ -177,7 +177,7 @@ fn a_crun_of_ones_own_without_its_sha256_is_refused() {
         "setup --yes --crun-binary /tmp/crun",
         1,
         "
-        error: stage `crun` cannot be set up: a crun binary of your own comes without a checksum
+        error: stage `crun` cannot be set up: the checksum of the given crun binary is missing
         hint: add `--crun-sha256 HASH`
         ",
     );
@@ -277,7 +277,7 @@ fn a_provider_that_the_distribution_does_not_have_is_refused_before_anything_is_
         1,
         "
         error: stage `packages` cannot be set up: Debian GNU/Linux 12 (bookworm) offers no nerdctl, and kind needs 1.7 or later
-        hint: unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it brings containerd, the set-up tool and the CNI plugins), then run the same command again; or take `--provider podman`
+        hint: unpack a release of nerdctl-full into /usr/local (https://github.com/containerd/nerdctl/releases; it contains containerd, the setup tool and the CNI plugins), then run the same command again. Or use `--provider podman`
         ",
     );
 }
@@ -289,8 +289,8 @@ fn docker_beside_a_rootless_containerd_is_refused_with_the_way_out() {
         "setup --yes --provider docker",
         1,
         "
-        error: stage `docker` cannot be set up: a rootless containerd has /run/user/1000/containerd-rootless, and Docker's set-up tool refuses beside it (moby#52171)
-        hint: `containerd-rootless-setuptool.sh uninstall` takes it away, or keep it: `--provider nerdctl`
+        error: stage `docker` cannot be set up: a rootless containerd has /run/user/1000/containerd-rootless, and Docker's setup tool does not run beside it (moby#52171)
+        hint: `containerd-rootless-setuptool.sh uninstall` removes it; or use it: `--provider nerdctl`
         ",
     );
 }

@@ -40,8 +40,8 @@ fn systemd_is_not_possible_with_another_init() {
         "setup --yes",
         1,
         "
-        error: stage `systemd` cannot be set up: PID 1 is `docker-init`, and rootless nodes need the user manager of a systemd
-        hint: start this machine with systemd; a container without it can not run kind
+        error: stage `systemd` cannot be set up: PID 1 is `docker-init`, and rootless nodes need a systemd user manager
+        hint: start this machine with systemd; kind cannot run in a container without it
         ",
     );
 }
@@ -52,7 +52,7 @@ fn a_wsl_before_systemd_is_refused_with_the_command_that_updates_it() {
         "setup --yes",
         1,
         "
-        error: stage `systemd` cannot be set up: WSL 0.66.2.0 can not start systemd, which came with 0.67.6
+        error: stage `systemd` cannot be set up: WSL 0.66.2.0 cannot start systemd; need 0.67.6 or later
         hint: in Windows: `wsl --update`, then run the same command again
         ",
     );
@@ -177,8 +177,8 @@ fn an_unknown_windows_profile_is_reported_with_the_flag() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup` cannot be set up: cannot tell which Windows profile holds .wslconfig
-        hint: name it: `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows
+        error: stage `cgroup` cannot be set up: cannot determine the Windows profile that contains .wslconfig
+        hint: specify it with `--windows-profile /mnt/c/Users/NAME`, the directory that %USERPROFILE% is in Windows
         ",
     );
 }
@@ -189,7 +189,7 @@ fn a_missing_windows_profile_is_a_usage_error() {
         "setup --yes --windows-profile /mnt/c/Users/dave",
         2,
         "
-        error: the Windows profile `/mnt/c/Users/dave` is no directory
+        error: the Windows profile `/mnt/c/Users/dave` is not a directory
         hint: `--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME
         ",
     );
@@ -201,7 +201,7 @@ fn a_missing_windows_profile_is_named_by_its_windows_and_linux_path() {
         r"setup --yes --windows-profile D:\dave",
         2,
         r"
-        error: the Windows profile `D:\dave`, here `/mnt/d/dave`, is no directory
+        error: the Windows profile `D:\dave`, here `/mnt/d/dave`, is not a directory
         hint: `--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME
         ",
     );
@@ -215,7 +215,7 @@ fn a_missing_windows_profile_in_the_environment_is_a_usage_error() {
             "plan",
             2,
             "
-            error: the Windows profile `/mnt/c/Users/dave` is no directory
+            error: the Windows profile `/mnt/c/Users/dave` is not a directory
             hint: `--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME
             ",
         );
@@ -235,7 +235,7 @@ fn a_wsl_conf_that_keeps_fstab_from_being_mounted_is_refused() {
         "setup --yes",
         1,
         "
-        error: stage `cgroup-mount` cannot be set up: mountFsTab=false in /etc/wsl.conf line 2 keeps WSL from mounting what /etc/fstab lists
+        error: stage `cgroup-mount` cannot be set up: mountFsTab=false in /etc/wsl.conf line 2 prevents WSL from mounting the file systems of /etc/fstab
         hint: `--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start
         ",
     );
@@ -249,7 +249,7 @@ fn fstab_that_would_stop_being_mounted_after_a_repair_is_refused_before_the_firs
         "setup --yes",
         1,
         "
-        error: stage `cgroup-mount` cannot be set up: mountFsTab=false in /etc/wsl.conf line 3 keeps WSL from mounting what /etc/fstab lists
+        error: stage `cgroup-mount` cannot be set up: mountFsTab=false in /etc/wsl.conf line 3 prevents WSL from mounting the file systems of /etc/fstab
         hint: `--mount-fstab yes` sets it to true; WSL then mounts every line of /etc/fstab at each start
         ",
     );

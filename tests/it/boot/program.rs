@@ -85,7 +85,7 @@ fn doctor_finds_that_the_present_files_keep_the_distribution_from_starting() {
         ubuntu().file("/etc/wsl.conf", "[boot]\nsystemd=true\n").link("/sbin/init", "/lib/systemd/systemd");
     let check = find(&case);
     assert_eq!(check["verdict"], "wrong", "{check}");
-    assert!(check["evidence"].as_str().unwrap().contains("would not start again"), "{check}");
+    assert!(check["evidence"].as_str().unwrap().contains("would no longer start"), "{check}");
     assert!(check["fix"].as_str().unwrap().starts_with("in Windows: `wsl --update`"), "{check}");
     assert_eq!(find(&Case::new(Layout::Modern))["verdict"], "ok");
 }

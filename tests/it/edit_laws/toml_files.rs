@@ -182,9 +182,9 @@ fn invalid_toml_and_wrong_types_are_reported_with_their_line() {
     let error = toml::set("a = 1\nb = = 2\n", &["c"], &value).expect_err("it is broken");
     assert!(matches!(error, EditError::Toml { line: 2, column: 5, .. }), "{error}");
     let error = toml::set("x = 1\nengine = 3\n", &["engine", "runtime"], &value).expect_err("no table");
-    assert_eq!(error.to_string(), "line 2: `engine` is of type integer, but a table is needed here");
+    assert_eq!(error.to_string(), "line 2: `engine` is of type integer, but a table is required here");
     let error = toml::set("[engine]\n", &["engine"], &value).expect_err("a table");
-    assert_eq!(error.to_string(), "line 1: `engine` is of type table, but a plain value is needed here");
+    assert_eq!(error.to_string(), "line 1: `engine` is of type table, but a plain value is required here");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_plain_machine_with_systemd_has_none_of_that() {
     absent(&machine, 20, "user@1000.service is active");
     absent(&machine, 7, "this machine is not WSL");
     absent(&machine, 56, "this machine is not WSL");
-    let outside = "this shell is not below user@1000.service: kind can lack controllers here, and does not with `kind-wsl kind`";
+    let outside = "this shell is not below user@1000.service, so kind can lack controllers here; `kind-wsl kind` does not";
     present(&machine, 1, outside);
     let inside = "/user.slice/user-1000.slice/user@1000.service/run-r1.scope";
     machine.write("/proc/self/cgroup", format!("0::{inside}\n"));
@@ -155,7 +155,7 @@ fn files_and_settings_decide_the_other_causes() {
     present(&machine, 50, "fs.inotify.max_user_watches is 8192, fs.inotify.max_user_instances is 128");
     present(&machine, 51, "containers.pids_limit is not set: podman's default is 2048");
     present(&machine, 62, "iptables is not installed");
-    present(&machine, 63, "ip6_tables, ip6table_nat, ip_tables, iptable_nat could be loaded, and are not");
+    present(&machine, 63, "ip6_tables, ip6table_nat, ip_tables, iptable_nat are not loaded, but available");
     absent(&machine, 38, "the kernel is 6.18.33.2-microsoft-standard-WSL2");
     unknown(&machine, 33, "/proc/self/mountinfo does not show `/`");
     machine.write("/proc/self/mountinfo", "1 0 8:32 / / rw,relatime - ext4 /dev/sdc rw\n");
@@ -177,7 +177,7 @@ fn files_and_settings_decide_the_other_causes() {
         "/home/dev/.config/containers/containers.conf (line 3) sets containers.pids_limit to 0",
     );
     machine.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\nkernelCommandLine = cgroup_no_v1=all\n");
-    present(&machine, 60, "/mnt/c/Users/dev/.wslconfig says kernelCommandLine = cgroup_no_v1=all");
+    present(&machine, 60, "kernelCommandLine in /mnt/c/Users/dev/.wslconfig is cgroup_no_v1=all");
 }
 
 #[test]

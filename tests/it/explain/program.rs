@@ -188,7 +188,7 @@ fn explain_needs_neither_a_regular_user_nor_a_supported_machine() {
     let message = "explain Failed to connect to bus: No medium found";
     Case::new(Layout::Plain).run(&format!("--user root {message}")).expect(0, "").says(
         "
-        This machine: unknown. root has no rootless containers; name the user: `--user NAME`
+        This machine: unknown. root cannot run rootless containers; specify the user: `--user NAME`
     ",
     );
     case.run(&format!("--user nobody-of-that-name {message}")).expect(0, "").says(

@@ -204,9 +204,9 @@ fn a_var_that_may_not_be_written_is_named_before_anything_is_changed() {
         "mount --bind [ROOT]/var [ROOT]/var; mount -o remount,bind,ro [ROOT]/var",
         &format!("setup {}", agreed()),
         "
-        error: cannot make the directory `/var/lib/kind-wsl`
+        error: cannot create the directory `/var/lib/kind-wsl`
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /var/lib` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck
+        hint: the file system is mounted read-only (`findmnt -T /var/lib` shows it). WSL does so after disk errors: run `wsl --shutdown` in Windows. If it stays read-only, check the disk with e2fsck
         ",
     );
 }
@@ -244,9 +244,9 @@ fn a_read_only_machine_is_refused_before_any_change() {
         &format!("setup --only limits {}", agreed()),
         1,
         "
-        error: cannot make the directory `/var/lib/kind-wsl`
+        error: cannot create the directory `/var/lib/kind-wsl`
           because: Permission denied
-        hint: `ls -ld /var/lib/kind-wsl` shows who may use it
+        hint: `ls -ld /var/lib/kind-wsl` shows its owner and mode
         ",
     );
 }

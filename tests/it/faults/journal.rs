@@ -15,7 +15,7 @@ fn a_flipped_byte_in_the_journal_is_reported_by_every_command_with_a_fix() {
     let line = text.lines().position(|l| l.contains("99-kind-wsl.conf")).unwrap() + 1;
     let said = format!(
         "error: line {line} of `/var/lib/kind-wsl/journal.jsonl` is damaged: its checksum is wrong\n\
-         hint: keep a copy of /var/lib/kind-wsl and report it: every change is still listed there in plain text\n"
+         hint: keep a copy of /var/lib/kind-wsl and report the problem: it lists every change in plain text\n"
     );
     for command in ["status", "plan", "setup --yes --only limits", "undo --yes", "report"] {
         case.refuses(command, 1, &said);
@@ -34,7 +34,7 @@ fn a_journal_line_without_a_checksum_is_refused_by_every_command() {
     let open = unsealed(text.lines().last().unwrap());
     let said = format!(
         "error: line {line} of `/var/lib/kind-wsl/journal.jsonl` is damaged: it has no checksum\n\
-         hint: keep a copy of /var/lib/kind-wsl and report it: every change is still listed there in plain text\n"
+         hint: keep a copy of /var/lib/kind-wsl and report the problem: it lists every change in plain text\n"
     );
     let all_but_last: String = text.split_inclusive('\n').take(line - 1).collect();
     let case = case.file(JOURNAL, all_but_last + &open);

@@ -29,7 +29,7 @@ fn docker_desktops_docker_is_a_warning() {
     assert_eq!(found(&case), Vec::<[String; 4]>::new());
     let dir = "/mnt/c/Program Files/Docker/Docker/resources/bin";
     let case = healthy().env("PATH", &format!("/usr/bin:{dir}")).file(&format!("{dir}/docker"), "");
-    is_the_one(&case, "docker-desktop", "doubtful", "is the one of Windows", "kind-wsl kind");
+    is_the_one(&case, "docker-desktop", "doubtful", "is the Windows program", "kind-wsl kind");
     let case = healthy().file("/usr/bin/docker", "");
     assert_eq!(found(&case), Vec::<[String; 4]>::new());
 }
@@ -164,7 +164,7 @@ fn doctor_starts_a_container_only_if_podman_has_a_storage_or_it_is_asked_for() {
     case.run("doctor --only podman,container").expect(0, "");
     assert_eq!(runs(&case), 2);
     let seen = case.run("doctor").expect(0, "").stdout;
-    assert!(seen.contains("podman has created nothing yet"), "{seen}");
+    assert!(seen.contains("no cluster exists"), "{seen}");
     assert_eq!(runs(&case), 2);
     let case = with_storage(case);
     case.run("doctor").expect(0, "");

@@ -110,7 +110,8 @@ pub fn rust(file: &str, source: &str, texts: &mut Vec<Text>) {
             at += rest.find("*/").map_or(rest.len(), |end| end + 2);
         } else if c == b'"' {
             let end = string_end(bytes, at);
-            if !is_test(at) {
+            // A single word is a key or an identifier.
+            if !is_test(at) && source[at..end].contains(' ') {
                 push(at, Kind::Screen, unescaped(&source[at + 1..end - 1]));
             }
             at = end;

@@ -125,7 +125,7 @@ fn fstab_that_a_repair_switches_off_blocks_the_plan_unless_it_is_switched_on_aga
         let blocked = plan(&machine, &given(&[]), &StageSelection::default());
         let stage = blocked.blocked().unwrap();
         let why = format!(
-            "mountFsTab=false in /etc/wsl.conf line {line} keeps WSL from mounting what /etc/fstab lists"
+            "mountFsTab=false in /etc/wsl.conf line {line} prevents WSL from mounting the file systems of /etc/fstab"
         );
         assert_eq!((stage.id, stage.why.as_str()), ("cgroup-mount", why.as_str()));
         assert!(stage.hint.as_ref().unwrap().contains("`--mount-fstab yes`"));
@@ -185,7 +185,7 @@ fn cgroup_v1_that_is_chosen_for_the_next_start_is_given_up() {
     let cgroup = plan.stages.iter().find(|stage| stage.id == "cgroup").unwrap();
     assert_eq!(
         cgroup.why,
-        "cgroups=v1 in /etc/wsl.conf line 4 keeps this distribution from starting again while WSL isolates distributions"
+        "cgroups=v1 in /etc/wsl.conf line 4 prevents the next start of this distribution while WSL isolates distributions"
     );
     assert_eq!(machine.text(CONF), "[boot]\nsystemd=true\n[automount]\n");
 }

@@ -24,7 +24,7 @@ fn file(path: &str) -> ConfFile {
     ConfFile { place, path: path.into(), is_ours: false, keys: BTreeMap::new(), ignored: Vec::new() }
 }
 
-/// What this podman reads of these files, given in the order of the table.
+/// The files that this podman reads, given in the order of the table.
 fn read<'f>(files: &'f [ConfFile], podman: &str) -> Vec<&'f str> {
     let podman: Version = podman.parse().unwrap();
     read_by(files, &podman).into_iter().map(|file| file.path.as_str()).collect()
