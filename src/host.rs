@@ -325,9 +325,7 @@ impl HostError {
         let (path, source) = match self {
             Self::File { path, source, .. } => (path, source),
             Self::Loop(path) => {
-                return Some(NextStep::Do(format!(
-                    "`namei -l {path}` shows the links; remove one of them"
-                )));
+                return Some(NextStep::Do(format!("`namei -l {path}` shows the links; remove one of them")));
             }
             Self::TimedOut { command, .. } => {
                 return Some(NextStep::ThenRerun(format!(
@@ -344,7 +342,8 @@ impl HostError {
                 )));
             }
             Self::Failed { command, .. } if command.program == "apt-get" => {
-                let hint = "`sudo apt-get update` and `sudo apt-get check` show the problem with the packages";
+                let hint =
+                    "`sudo apt-get update` and `sudo apt-get check` show the problem with the packages";
                 return Some(NextStep::Do(hint.to_owned()));
             }
             _ => return None,

@@ -197,10 +197,11 @@ impl LiveSystem {
             return error;
         }
         let text = match self.caller().and(std::env::var("SUDO_USER").ok()) {
-            Some(name) => format!("under sudo files are written as `{name}`, who has no write permission there"),
-            None => {
-                "it leads through a directory or link of another user, who has no write permission there".to_owned()
+            Some(name) => {
+                format!("under sudo files are written as `{name}`, who has no write permission there")
             }
+            None => "it leads through a directory or link of another user, who has no write permission there"
+                .to_owned(),
         };
         io::Error::new(io::ErrorKind::PermissionDenied, text)
     }

@@ -89,7 +89,10 @@ fn a_linked_directory_does_not_choose_where_root_writes_a_report() {
     }
     let called = led_astray().env("SUDO_UID", "1000").env("SUDO_GID", "1000").env("SUDO_USER", "dev");
     for (case, why) in [
-        (led_astray(), "it leads through a directory or link of another user, who has no write permission there"),
+        (
+            led_astray(),
+            "it leads through a directory or link of another user, who has no write permission there",
+        ),
         (called, "under sudo files are written as `dev`, who has no write permission there"),
     ] {
         for command in [
