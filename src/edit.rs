@@ -1,11 +1,12 @@
-//! Lossless edits of other people's configuration files: pure text in, text out.
+//! Lossless edits of configuration files of other programs: pure text in, text out.
 //!
-//! Everything here takes the bytes of a whole file and gives the bytes of a whole file; nothing here knows of disks,
-//! users or commands. Three rules hold for every format, and `tests/it/edit_laws.rs` holds the module to them:
+//! Every function takes the bytes of a whole file and returns the bytes of a whole file; disks, users and commands
+//! play no part. Three rules hold for every format, checked by `tests/it/edit_laws.rs`:
 //!
-//! 1. what was put is what is read afterwards, *by the program that reads the file*, not by our idea of the format;
-//! 2. every byte that is not the entry asked for stays: comments, blank lines, line ends, a missing final newline;
-//! 3. putting twice is putting once, and taking out what was put gives the bytes of before.
+//! 1. a value that was set is the value that the program reads from the file afterwards, by that program's own
+//!    grammar;
+//! 2. every other byte stays: comments, blank lines, line ends, a missing final newline;
+//! 3. setting twice equals setting once, and unsetting a set value restores the bytes before.
 //!
 //! | module | files | grammar |
 //! | --- | --- | --- |

@@ -41,7 +41,7 @@ use http::Address;
 /// One file that may be downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// What it is, for people: `crun 1.21`.
+    /// The name for users: `crun 1.21`.
     pub name: String,
     /// Its file name, also in an `--offline` directory: `crun-1.21-linux-amd64`.
     pub file: String,
@@ -60,7 +60,7 @@ pub struct Artifact {
     /// Whether its publisher signs it, with the built-in key ([`signature`]).
     #[serde(rename = "signed", default, skip_serializing_if = "std::ops::Not::not")]
     pub has_signature: bool,
-    /// What the program must report; `None` if the catalogue's checksum pins it already.
+    /// The required output of the program; `None` if the catalogue's checksum pins it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ProgramIdentity>,
 }
@@ -114,7 +114,7 @@ impl Default for Limits {
 }
 
 impl Source {
-    /// Where `artifact` comes from, as it may be shown: the path of a mirror may hold a token and is left out.
+    /// The origin of `artifact` for display: the path of a mirror may contain a token and is hidden.
     #[must_use]
     pub fn location(&self, artifact: &Artifact) -> String {
         match (&self.offline, &self.mirror) {
@@ -151,7 +151,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What a download reports. `Started` comes again whenever a request is answered.
+/// The progress of a download. `Started` is repeated for each response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
     /// The next byte is about to arrive.

@@ -1,16 +1,16 @@
-//! Kernel command lines: tokens apart by white space, which double quotes protect.
+//! Kernel command lines: tokens separated by white space, which double quotes protect.
 //!
-//! The rules are those of the kernel's `next_arg` and `parse_args` (Linux `lib/cmdline.c`, `kernel/params.c`): a quote
-//! may open anywhere in a token, `-` and `_` are the same in a name, the last of several values counts, and what
-//! follows a bare `--` is for init.
+//! The rules are those of the kernel's `next_arg` and `parse_args` (Linux `lib/cmdline.c`, `kernel/params.c`): a
+//! quote may open anywhere in a token, `-` and `_` are equal in a name, the last of several values wins, and tokens
+//! after a bare `--` are for init.
 
 use std::ops::Range;
 
-/// The size of the kernel's buffer on x86 (`COMMAND_LINE_SIZE` in `arch/x86/include/asm/setup.h`), its final NUL
-/// included. WSL puts its own parameters before ours into the same buffer.
+/// The size of the kernel's buffer on x86 (`COMMAND_LINE_SIZE` in `arch/x86/include/asm/setup.h`), including its
+/// final NUL. WSL puts its own parameters first into the same buffer.
 pub const LIMIT: usize = 2048;
 
-/// Whether a command line of ours fits into the kernel's buffer beside what stands there already.
+/// Whether a command line fits into the kernel's buffer in addition to the bytes already there.
 #[must_use]
 pub fn fits(text: &str, already: usize) -> bool {
     text.len().saturating_add(already) < LIMIT
@@ -22,17 +22,16 @@ pub fn tokens(text: &str) -> Vec<&str> {
     spans(text).into_iter().map(|span| &text[span]).collect()
 }
 
-/// Whether the kernel gets this very token.
+/// Whether the kernel receives this very token.
 #[must_use]
 pub fn has(text: &str, token: &str) -> bool {
     for_kernel(text).into_iter().any(|span| text[span] == *token)
 }
 
-/// The command line with these tokens in it.
+/// Returns the command line with these tokens.
 ///
-/// A token `name=value` takes the place of the last one with that name, which is the one that counts; a token that is
-/// there already stays; any other goes to the end, yet before a bare `--` and before a quote that never closes. All
-/// other bytes stay.
+/// A token `name=value` replaces the last one with that name, which is the effective one. An existing token stays.
+/// Any other is appended, but before a bare `--` and before a quote that never closes. All other bytes stay.
 #[must_use]
 pub fn merge(text: &str, tokens: &[&str]) -> String {
     tokens.iter().fold(text.to_owned(), |text, token| merge_one(&text, token))
@@ -53,7 +52,7 @@ fn merge_one(text: &str, token: &str) -> String {
         return text.to_owned();
     }
     match barrier(text) {
-        // With its one blank before it, as `remove` takes it out again.
+        // With one blank before it, as `remove` expects.
         Some(at) => match self::spans(text).into_iter().rfind(|span| span.end <= at) {
             Some(before) => format!("{} {token}{}", &text[..before.end], &text[before.end..]),
             None => format!("{token} {text}"),
@@ -63,7 +62,7 @@ fn merge_one(text: &str, token: &str) -> String {
     }
 }
 
-/// Parameters that decide about cgroups.
+/// Parameters that affect cgroups.
 const SHOWN: [&str; 5] = [
     "cgroup_no_v1",
     "cgroup_disable",
@@ -72,10 +71,10 @@ const SHOWN: [&str; 5] = [
     "systemd.legacy_systemd_cgroup_controller",
 ];
 
-/// What parameters about cgroups are set to, apart from the names of controllers.
+/// The values of parameters about cgroups, apart from the names of controllers.
 const VALUES: [&str; 8] = ["all", "named", "0", "1", "yes", "no", "true", "false"];
 
-/// The command line as it may be shown to others: every token that is not about cgroups is its length.
+/// The command line as it may be published: every token that is not about cgroups is replaced by its length.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let is_value = |value: &str| VALUES.contains(&value) || is_controller(value);
@@ -112,13 +111,13 @@ pub(crate) fn is_controller(word: &str) -> bool {
     )
 }
 
-/// The tokens that are the kernel's and not init's. One whose quote never closes is the last, and counts as well.
+/// The tokens for the kernel, not for init. One whose quote never closes is the last of them.
 fn for_kernel(text: &str) -> Vec<Range<usize>> {
     let spans = spans(text).into_iter();
     spans.take_while(|span| !is_end(&text[span.clone()])).collect()
 }
 
-/// Where a bare `--`, or else a token whose quote never closes, begins.
+/// The start of a bare `--`, or of a token whose quote never closes.
 fn barrier(text: &str) -> Option<usize> {
     spans(text)
         .into_iter()
@@ -129,7 +128,7 @@ fn barrier(text: &str) -> Option<usize> {
         .map(|span| span.start)
 }
 
-/// Whether it is the `--` behind which all is for init; the kernel takes one pair of quotes off before it looks.
+/// Whether it is the `--` before the tokens for init; the kernel removes one pair of quotes first.
 fn is_end(token: &str) -> bool {
     let bare = token.strip_prefix('"').map(|rest| rest.strip_suffix('"').unwrap_or(rest));
     bare.unwrap_or(token) == "--"
@@ -140,7 +139,7 @@ fn spans(text: &str) -> Vec<Range<usize>> {
     let mut start = None;
     let mut quoted = false;
     for (at, char) in text.char_indices() {
-        // The kernel's `isspace` knows the vertical tab as well.
+        // The kernel's `isspace` includes the vertical tab.
         if (char.is_ascii_whitespace() || char == '\x0b') && !quoted {
             spans.extend(start.take().map(|start| start..at));
             continue;
@@ -152,7 +151,8 @@ fn spans(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// The name of a token `name=value`. The kernel takes one quote off, and a `=` at the very beginning is part of the name.
+/// The name of a token `name=value`. The kernel removes one quote, and a `=` at the very beginning is part of the
+/// name.
 fn name(token: &str) -> Option<&str> {
     let bare = token.strip_prefix('"').unwrap_or(token);
     bare.match_indices('=').map(|(at, _)| at).find(|at| *at > 0).map(|at| &bare[..at])

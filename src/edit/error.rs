@@ -5,60 +5,59 @@ use camino::Utf8Path;
 use super::wslconf::{ProblemKind, Why};
 use crate::next_step::NextStep;
 
-/// Why a file was not edited. Nothing was changed when one of these comes back.
+/// Why a file was not edited. Nothing was changed.
 ///
-/// Line numbers count from one, as an editor shows them.
+/// Line numbers start at one, as in an editor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
-    /// A section or key that the format has no way to spell.
+    /// A section or key that the format cannot express.
     #[error("`{key}` cannot be a key here: {why}")]
     BadKey {
-        /// The name as it was asked for.
         key: String,
-        /// What the format asks of a name.
+        /// The format's requirement for a name.
         why: &'static str,
     },
-    /// A value that the format cannot carry, or that its reader would damage.
+    /// A value that the format cannot express, or that its reader would damage.
     #[error("the value for `{key}` cannot be written: {why}")]
     BadValue {
-        /// What was to be set.
+        /// The key to set.
         key: String,
-        /// What is wrong with the value.
+        /// The fault of the value.
         why: String,
     },
-    /// WSL stops reading above the place where the entry would stand.
+    /// WSL stops reading above the line of the entry.
     #[error(
         "line {line}: WSL stops reading here ({why}), so `{key}` would have no effect below it; repair this line first"
     )]
     Unreadable {
-        /// The line at which WSL gives up.
+        /// The line at which WSL stops.
         line: usize,
         /// Why WSL cannot read it.
         why: ProblemKind,
-        /// What was to be changed.
+        /// The key to change.
         key: String,
     },
-    /// The file is such that this edit would also change what another key means.
+    /// The edit would also change the value of another key.
     #[error("line {line}: `{key}` cannot be changed without changing {other} as well, {change}")]
     SideEffect {
         /// The line of the other key.
         line: usize,
-        /// What was to be changed.
+        /// The key to change.
         key: String,
         /// The other key whose value would change, if it is a documented one.
         other: String,
-        /// Its value before and after, as far as they may be shown.
+        /// Its value before and after, as far as it may be published.
         change: String,
     },
-    /// A value that WSL reads with other characters than it has.
+    /// A value that WSL reads with other characters.
     #[error("line {line}: `{key}` has characters outside ASCII, of which WSL keeps one byte each")]
     NotAscii {
         /// The line of the value.
         line: usize,
         key: String,
     },
-    /// The file is not text as its reader expects it.
+    /// The file is not in the encoding of its reader.
     #[error("line {line}: the text is not UTF-8")]
     NotUtf8 {
         /// The line with the first bad byte.
@@ -71,18 +70,18 @@ pub enum EditError {
         line: usize,
         /// The column of the mistake, in characters.
         column: usize,
-        /// The TOML parser's own words.
+        /// The message of the TOML parser.
         message: String,
     },
-    /// The key leads through, or to, something of another type.
+    /// The path contains, or ends at, a value of another type.
     #[error("line {line}: `{key}` is {found}, but {wanted} is required here")]
     WrongType {
-        /// The line where it is defined.
+        /// The line of its definition.
         line: usize,
-        /// The dotted path as far as it exists.
+        /// The existing part of the dotted path.
         key: String,
         found: String,
-        /// What the edit needs there.
+        /// The required type.
         wanted: &'static str,
     },
     /// A range of subordinate IDs that is taken.
@@ -90,22 +89,21 @@ pub enum EditError {
     Overlap {
         /// The line of the other range.
         line: usize,
-        /// Who was to get the range.
+        /// The new owner of the range.
         owner: String,
         other: String,
-        /// The first ID asked for.
+        /// The first requested ID.
         start: u64,
-        /// The last ID asked for.
+        /// The last requested ID.
         last: u64,
     },
 }
 
 impl EditError {
-    /// What a person can do about it, where we know.
     #[must_use]
     pub fn hint(&self, path: &Utf8Path) -> Option<NextStep> {
         Some(match self {
-            // The one thing at which WSL stops in .wslconfig, where it skips single lines.
+            // The only fault at which WSL stops in .wslconfig; it skips other invalid lines.
             Self::Unreadable {
                 why: ProblemKind::InvalidLine { why: Why::BigEndian | Why::Utf16WithoutMark },
                 ..
@@ -114,13 +112,13 @@ impl EditError {
                 "correct line {line} of {path}, or let `--repair-wsl-conf yes` make it a comment"
             )),
             Self::NotUtf8 { line } => NextStep::Do(format!(
-                "correct line {line} of {path}; `iconv` turns another encoding into UTF-8"
+                "correct line {line} of {path}; `iconv` converts it to UTF-8"
             )),
             Self::Toml { line, .. } | Self::WrongType { line, .. } => {
                 NextStep::ThenRerun(format!("correct line {line} of {path}"))
             }
             Self::Overlap { line, .. } => {
-                NextStep::Do(format!("correct line {line} of {path}: every user's ids must be their own"))
+                NextStep::Do(format!("correct line {line} of {path}: no ID may belong to two users"))
             }
             Self::SideEffect { line, .. } => {
                 NextStep::ThenRerun(format!("edit line {line} of {path} by hand"))

@@ -12,21 +12,21 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, EditError> {
     })
 }
 
-/// Characters for bytes that are no text, from the end of Unicode's last private plane.
+/// Characters for bytes that are not text, from the end of Unicode's last private plane.
 const STAND_IN: u32 = 0x10_ff00;
 
 fn stand_in(byte: u8) -> char {
     char::from_u32(STAND_IN + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// The bytes as text, whatever their encoding: a character stands for each byte that is not UTF-8, and [`bytes`] has the
-/// same bytes again.
+/// The bytes as text in any encoding: a character stands for each byte that is not UTF-8, and [`bytes`] restores the
+/// same bytes.
 pub(crate) fn lenient(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
             match u32::from(char) {
-                // The file has such a character itself.
+                // The file itself contains such a character.
                 STAND_IN.. => text.extend(char.encode_utf8(&mut [0; 4]).bytes().map(stand_in)),
                 _ => text.push(char),
             }
@@ -36,7 +36,7 @@ pub(crate) fn lenient(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes of a text that [`lenient`] made.
+/// The bytes of a text of [`lenient`].
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     for char in text.chars() {
@@ -48,8 +48,8 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// What `now` is without that which was inserted into `before` to make it `after`; `None` if it is not there any more as a
-/// whole, or more than once, or if `after` differs by more than an insertion.
+/// `now` without the text that was inserted into `before` to make `after`; `None` if that text no longer exists in
+/// one piece, or exists more than once, or if `after` differs by more than an insertion.
 pub(crate) fn without_inserted(before: &[u8], after: &[u8], now: &[u8]) -> Option<Vec<u8>> {
     let start = before.iter().zip(after).take_while(|(left, right)| left == right).count();
     let (head, tail) = before.split_at(start);
@@ -88,42 +88,42 @@ pub(super) fn number(text: &str, offset: usize) -> usize {
     1 + text[..offset].matches('\n').count()
 }
 
-/// Where the line with this offset begins.
+/// The start of the line with this offset.
 pub(super) fn start(text: &str, offset: usize) -> usize {
     text[..offset].rfind('\n').map_or(0, |at| at + 1)
 }
 
-/// Where the line with this offset ends, its line end included.
+/// The end of the line with this offset, including its line end.
 pub(super) fn end(text: &str, offset: usize) -> usize {
     text[offset..].find('\n').map_or(text.len(), |at| offset + at + 1)
 }
 
-/// Whether a comment sets an editor up (vim's `modeline`); editors look for it at the end of a file.
+/// Whether a comment configures an editor (vim's `modeline`); editors read it at the end of a file.
 pub(super) fn is_modeline(comment: &str) -> bool {
     [" vim:", " vi:", " ex:"].iter().any(|mark| comment.contains(mark))
 }
 
-/// Where the modeline begins with which a text ends.
+/// The start of the modeline at the end of a text.
 pub(super) fn modeline(text: &str) -> Option<usize> {
     let (range, line) = spans(text).filter(|(_, line)| !line.trim().is_empty()).last()?;
     (line.trim_start().starts_with('#') && is_modeline(line)).then_some(range.start)
 }
 
-/// The text with a line (or several, joined by line ends) put where a line begins or at the end. A text without a
-/// final line end stays one.
+/// The text with a line (or several, joined by line ends) inserted at the start of a line or at the end. A missing
+/// final line end stays missing.
 pub(super) fn insert(text: &str, at: usize, line: &str) -> String {
     let eol = eol(text);
     let (head, tail) = text.split_at(at);
     if head.is_empty() || head.ends_with('\n') {
         format!("{head}{line}{eol}{tail}")
     } else {
-        // A lone CR at the end stays a letter of its line only in front of a CR of ours.
+        // A lone CR at the end stays part of its line only before a new CR.
         let eol = if head.ends_with('\r') { "\r\n" } else { eol };
         format!("{head}{eol}{line}{tail}")
     }
 }
 
-/// The text with what stands in a range replaced.
+/// The text with a range replaced.
 pub(super) fn splice(text: &str, range: Range<usize>, new: &str) -> String {
     format!("{}{new}{}", &text[..range.start], &text[range.end..])
 }
@@ -135,13 +135,13 @@ pub(super) fn remove(text: &str, range: Range<usize>) -> String {
     splice(text, start..range.end, "")
 }
 
-/// The text without the lines that are doomed.
+/// The text without the doomed lines.
 pub(super) fn without(text: &str, doomed: impl Fn(&str) -> bool) -> String {
     let mut kept = text.to_owned();
     let ranges: Vec<_> =
         spans(text).filter(|(_, line)| doomed(content(line))).map(|(range, _)| range).collect();
     for range in ranges.into_iter().rev() {
-        // The last line may have taken this one's line end with it.
+        // Removing the last line may have removed the line end of this one.
         let end = range.end.min(kept.len());
         kept = remove(&kept, range.start..end);
     }

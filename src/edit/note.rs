@@ -1,10 +1,10 @@
-//! The comment above a line of ours that stands among the lines of others: whose it is, and how it goes away again.
+//! The comment above an added line among lines of other authors: its author, and how to remove it.
 
-/// A line of its own: in wsl.conf, .wslconfig, TOML and fstab alike, `#` begins a comment there.
+/// A separate line: in wsl.conf, .wslconfig, TOML and fstab, `#` begins a comment there.
 pub(crate) const NOTE: &str = "# kind-wsl: set for rootless kind; undo with \"kind-wsl undo\"";
 
-/// The lines that kind-wsl adds, without blanks: section, key, how the value begins. A file that has no other was created
-/// by kind-wsl, or might as well have been, and needs no comment.
+/// The lines that kind-wsl adds, without blanks: section, key, start of the value. A file with only such lines was
+/// created by kind-wsl, or looks like it, and needs no comment.
 const ADDED: [(&str, &str, &str); 12] = [
     ("boot", "systemd", "true"),
     ("general", "instanceIdleTimeout", "-1"),
@@ -25,8 +25,8 @@ pub(super) fn is_note(line: &str) -> bool {
     line.trim() == NOTE
 }
 
-/// Whether a new line for this key says whose it is: only a key that kind-wsl sets for itself, and only in a file that
-/// holds lines of others as well. A personal file of a single line is no place for a comment twice as long.
+/// Whether a new line for this key gets the comment: only a key that kind-wsl sets for itself, and only in a file
+/// with lines of other authors. In a personal file of a single line, the comment would be longer than the content.
 #[must_use]
 pub(crate) fn is_due(text: &str, section: &str, key: &str, is_personal: bool) -> bool {
     let is_added =
@@ -54,14 +54,14 @@ fn has_others(text: &str) -> bool {
     })
 }
 
-/// Whether a line that begins here needs no comment, as the one above the lines right above it is for all of them.
+/// Whether a line at this offset needs no comment, because the one above the preceding lines covers it.
 pub(super) fn is_covered(text: &str, at: usize) -> bool {
     let mut above = text[..at].lines().rev();
     let is_entry = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '[']);
     above.find(|line| !is_entry(line)).is_some_and(is_note)
 }
 
-/// The text with the comment above the line that begins here.
+/// The text with the comment above the line at this offset.
 pub(super) fn above(text: &str, at: usize) -> String {
     if is_covered(text, at) {
         return text.to_owned();
@@ -71,13 +71,13 @@ pub(super) fn above(text: &str, at: usize) -> String {
     super::lines::splice(text, at..at, &format!("{indent}{NOTE}{}", super::lines::eol(text)))
 }
 
-/// Where a line to be removed begins, the comment right above it included.
+/// The start of a line to remove, including the comment right above it.
 pub(super) fn start(text: &str, at: usize) -> usize {
     let above = at.checked_sub(1).map(|last| super::lines::start(text, last));
     above.filter(|&above| is_note(&text[above..at])).unwrap_or(at)
 }
 
-/// The text without comments of ours below which no line is left.
+/// The text without comments of kind-wsl whose lines are gone.
 pub(crate) fn without_orphans(text: &str) -> String {
     let spans: Vec<_> = super::lines::spans(text).collect();
     let mut kept = text.to_owned();

@@ -1,5 +1,5 @@
-//! What of a file may be shown or handed on: an allow-list for each format. A password can have any name and stand
-//! anywhere, so what is not known to be harmless is shown as its length.
+//! The part of a file that may be published: an allow-list for each format. A password can have any name and be
+//! anywhere, so everything that is not known to be harmless is replaced by its length.
 
 use std::collections::BTreeSet;
 
@@ -31,12 +31,12 @@ pub enum Form {
     Fstab,
     /// `/etc/subuid` and `/etc/subgid`.
     Subid,
-    /// A file that kind-wsl writes as a whole: of another text in its place, only the lines that both have.
+    /// A file that kind-wsl writes as a whole: of another text at its path, only the lines that both have.
     Own,
 }
 
 impl Form {
-    /// The text with the same lines, as far as it may be shown to others. `user` is the one that is set up.
+    /// The text with the same lines, as far as it may be published. `user` is the one that is set up.
     #[must_use]
     pub fn shown(self, bytes: &[u8], user: &str) -> String {
         let text = || String::from_utf8_lossy(bytes);
@@ -55,7 +55,7 @@ impl Form {
     }
 }
 
-/// What is there in the place of a text of ours, as far as it is the same.
+/// The file at the path of a text of kind-wsl, as far as both are the same.
 #[must_use]
 pub fn beside_own(bytes: &[u8], ours: &str) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -63,8 +63,7 @@ pub fn beside_own(bytes: &[u8], ours: &str) -> String {
     lines_of(&text, |_, line| if known.contains(line) { line.to_owned() } else { hidden(line) })
 }
 
-/// What of a file before and after does not show in its lines: its encoding and its line ends. `None` if they are UTF-8
-/// and LF.
+/// The differences that the lines do not show: encoding and line ends. `None` if they are UTF-8 and LF.
 #[must_use]
 pub fn encoding(before: Option<&[u8]>, after: &[u8]) -> Option<String> {
     let now = encoding_of(after);
@@ -91,7 +90,7 @@ fn encoding_of(bytes: &[u8]) -> String {
     notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// A line that is not shown, unless it is the comment of ours. In every format that is shown here this is a comment.
+/// A line that is not shown, unless it is kind-wsl's comment. In every supported format this is a comment.
 #[must_use]
 pub fn hidden(line: &str) -> String {
     if super::note::is_note(line) {
@@ -100,13 +99,13 @@ pub fn hidden(line: &str) -> String {
     if line.trim().is_empty() { line.trim().to_owned() } else { format!("# {}", length(line.as_bytes())) }
 }
 
-/// What stands for bytes that are not shown.
+/// The replacement for bytes that are not shown.
 #[must_use]
 pub fn length(bytes: &[u8]) -> String {
     format!("<{} bytes>", bytes.len())
 }
 
-/// The text with each line as `shown` gives it, by its number and without its end. Line ends stay.
+/// The text with each line replaced by `shown`, which gets its number and the line without its end. Line ends stay.
 pub(crate) fn lines_of(text: &str, mut shown: impl FnMut(usize, &str) -> String) -> String {
     let lines = text.split_inclusive('\n').enumerate();
     lines.fold(String::new(), |all, (nth, line)| {

@@ -1,7 +1,7 @@
-//! Files with one entry a line: `/etc/fstab`, whose columns white space parts, and `/etc/subuid` and `/etc/subgid`,
-//! whose columns `:` parts.
+//! Files with one entry per line: `/etc/fstab`, with columns separated by white space, and `/etc/subuid` and
+//! `/etc/subgid`, with columns separated by `:`.
 //!
-//! An edit adds, changes or takes out whole lines; all other lines keep every byte, in whatever encoding they are.
+//! An edit adds, changes or removes whole lines; all other lines keep every byte, in any encoding.
 
 mod style;
 
@@ -9,14 +9,14 @@ use std::ops::Range;
 
 use super::{EditError, lines, note};
 
-/// An entry of fstab, its columns decoded.
+/// An entry of fstab with decoded columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FstabEntry {
-    /// Its line, from one.
+    /// Its line, counted from 1.
     pub line: usize,
     /// All columns: device, mount point, type, options, dump, pass. The last ones may be missing.
     pub fields: Vec<String>,
-    /// The line as it stands, without its line end.
+    /// The line as written, without its line end.
     pub text: String,
 }
 
@@ -33,13 +33,13 @@ pub fn fstab_entry(text: &str, mount_point: &str) -> Option<FstabEntry> {
     fstab_entries(text).map(|(_, entry)| entry).find(|entry| place(&entry.fields[1]) == wanted)
 }
 
-/// The text with this line in it: in the place of the entry for the same mount point, else at the end.
+/// The text with this line: in place of the entry for the same mount point, otherwise at the end.
 ///
-/// A line whose columns are there already stays as it is written. Entries that have no mount point (`none`, `swap`)
-/// are told apart by their device.
+/// An existing line with the same columns stays as written. Entries without a mount point (`none`, `swap`) are
+/// identified by their device.
 ///
 /// # Errors
-/// When the line is not one entry with a device, a mount point and a type.
+/// The line is not one entry with a device, a mount point and a type.
 pub fn fstab_set(text: &str, line: &str) -> Result<String, EditError> {
     let fields = fields(line);
     if line.contains(['\n', '\r']) || fields.len() < 3 {
@@ -65,7 +65,7 @@ pub fn get_fstab(bytes: &[u8], mount_point: &str) -> Result<Option<String>, Edit
     Ok(fstab_entry(&lines::lenient(bytes), mount_point).map(|entry| entry.text))
 }
 
-/// Whether one of the entries has the columns of this line, however they are set apart.
+/// Whether one of the entries has the columns of this line, with any separators.
 ///
 /// # Errors
 /// None; the signature is that of its siblings for the other formats.
@@ -77,10 +77,10 @@ fn has_fields(text: &str, wanted: &[String]) -> bool {
     fstab_entries(text).any(|(_, entry)| entry.fields == wanted)
 }
 
-/// The bytes of a file with a line for a mount point, or with `None` with no entry for it.
+/// The bytes of a file with a line for a mount point; `None` removes the entry.
 ///
 /// # Errors
-/// When the line is not one entry for this mount point.
+/// The line is not one entry for this mount point.
 pub fn put_fstab(bytes: &[u8], mount_point: &str, line: Option<&str>) -> Result<Vec<u8>, EditError> {
     let text = lines::lenient(bytes);
     let is_ours = |line: &str| fields(line).get(1).is_some_and(|found| place(found) == place(mount_point));
@@ -95,11 +95,11 @@ pub fn put_fstab(bytes: &[u8], mount_point: &str, line: Option<&str>) -> Result<
     Ok(lines::bytes(&new))
 }
 
-/// The bytes of a file with a line of ours, written as its neighbors are: in the place of the entry for the same mount
-/// point, else as a group of its own with the comment that says whose it is.
+/// The bytes of a file with a new line, formatted like its neighbors: in place of the entry for the same mount point,
+/// otherwise as a separate group with the comment.
 ///
 /// # Errors
-/// When the line is not one entry for this mount point.
+/// The line is not one entry for this mount point.
 pub fn add_fstab(bytes: &[u8], mount_point: &str, line: &str) -> Result<Vec<u8>, EditError> {
     let text = lines::lenient(bytes);
     let line = if has_fields(&text, &fields(line)) { line.to_owned() } else { style::aligned(&text, line) };
@@ -109,8 +109,7 @@ pub fn add_fstab(bytes: &[u8], mount_point: &str, line: &str) -> Result<Vec<u8>,
     }
 }
 
-/// The bytes of a file with something else, or with `None` nothing, in the place of this very line of ours; the comment
-/// above it goes with it.
+/// The bytes of a file with this very line replaced, or removed for `None`, including the comment above it.
 #[must_use]
 pub fn replace_fstab(bytes: &[u8], ours: &str, new: Option<&str>) -> Vec<u8> {
     let mut text = lines::lenient(bytes);
@@ -127,7 +126,7 @@ pub fn replace_fstab(bytes: &[u8], ours: &str, new: Option<&str>) -> Vec<u8> {
     lines::bytes(&text)
 }
 
-/// An entry for the cgroup file systems as it may be shown; `None` for any other line.
+/// An entry for a cgroup file system as it may be published; `None` for any other line.
 pub(super) fn fstab_shown(line: &str) -> Option<String> {
     const WORDS: [&str; 21] = [
         "cgroup2",
@@ -172,7 +171,7 @@ fn fstab_entries(text: &str) -> impl Iterator<Item = (Range<usize>, FstabEntry)>
     })
 }
 
-/// The columns of a line, none for a comment (libmount `tab_parse.c`: `#` after blanks).
+/// The columns of a line; empty for a comment (libmount `tab_parse.c`: `#` after blanks).
 fn fields(line: &str) -> Vec<String> {
     let line = line.trim_start_matches([' ', '\t']);
     if line.starts_with('#') {
@@ -181,7 +180,7 @@ fn fields(line: &str) -> Vec<String> {
     line.split([' ', '\t']).filter(|field| !field.is_empty()).map(decode).collect()
 }
 
-/// Undoes the octal escapes of fstab and `/proc/mounts`: `\040` is a space.
+/// Decodes the octal escapes of fstab and `/proc/mounts`: `\040` is a space.
 pub(crate) fn decode(field: &str) -> String {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.as_bytes();
@@ -200,7 +199,7 @@ fn octal(digits: [u8; 3]) -> Option<u8> {
     u8::from_str_radix(digits, 8).ok()
 }
 
-/// A mount point without the slashes at its end.
+/// A mount point without trailing slashes.
 fn place(mount_point: &str) -> &str {
     match mount_point.trim_end_matches('/') {
         "" if !mount_point.is_empty() => "/",
@@ -208,7 +207,7 @@ fn place(mount_point: &str) -> &str {
     }
 }
 
-/// What tells one entry from another.
+/// The key of an entry.
 fn identity(fields: &[String]) -> Option<(&str, Option<&str>)> {
     let [device, mount_point, ..] = fields else { return None };
     let is_nowhere = !mount_point.starts_with('/');
@@ -221,10 +220,10 @@ pub fn subid_ranges(text: &str) -> Vec<(String, u64, u64)> {
     subids(text).map(|(_, range)| (range.owner.to_owned(), range.start, range.count)).collect()
 }
 
-/// The text with this range added at the end, unless it is there already. No other line changes.
+/// The text with this range added at the end, unless it exists. No other line changes.
 ///
 /// # Errors
-/// If the range is invalid, or overlaps another one.
+/// The range is invalid, or overlaps another one.
 pub fn subid_add(text: &str, owner: &str, start: u32, count: u32) -> Result<String, EditError> {
     let new = Subid::new(owner, start, count)?;
     if subid_has(text, owner, start, count) {
@@ -265,7 +264,7 @@ pub fn subid_free_start(taken: &[Range<u64>], count: u32, min: u32, max: u32) ->
     (free.saturating_add(count.into()) <= u64::from(max) + 1).then(|| u32::try_from(free).ok()).flatten()
 }
 
-/// A range as it may be shown: of other owners' names nothing. `None` for a line without a range.
+/// A range as it may be published, without the names of other owners. `None` for a line without a range.
 pub(super) fn subid_shown(line: &str, user: &str) -> Option<String> {
     let range = Subid::parse(line)?;
     let is_number = range.owner.len() <= 10 && range.owner.bytes().all(|b| b.is_ascii_digit());
@@ -296,7 +295,7 @@ impl<'a> Subid<'a> {
         Ok(Self { owner, start: start.into(), count: count.into() })
     }
 
-    /// Accepts what shadow accepts (`lib/subordinate_io.c`, `subordinate_parse`): further columns are ignored, numbers
+    /// Accepts the same as shadow (`lib/subordinate_io.c`, `subordinate_parse`): further columns are ignored, numbers
     /// have up to 64 bits and may be hexadecimal or octal. A range that shadow grants must not be granted again.
     fn parse(line: &'a str) -> Option<Self> {
         let mut columns = line.split(':');
@@ -312,8 +311,8 @@ impl<'a> Subid<'a> {
         self.start.saturating_add(self.count)
     }
 
-    /// Refuses IDs that are taken: two users who share IDs can access each other's files, and the kernel refuses a map
-    /// with the same ID twice.
+    /// Refuses IDs of another owner: two users who share IDs can access each other's files, and the kernel refuses a
+    /// map with the same ID twice.
     fn check_overlap(&self, text: &str) -> Result<(), EditError> {
         let overlaps = |other: &Subid<'_>| other.start < self.end() && self.start < other.end();
         let clash = subids(text).find(|(_, other)| other.count > 0 && overlaps(other));

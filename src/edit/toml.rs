@@ -1,7 +1,7 @@
-//! TOML files of others, `containers.conf` first of all.
+//! TOML files of other programs, mainly `containers.conf`.
 //!
-//! `toml_edit` parses and says where everything stands; the edit itself is a splice of the text. Its own printer would
-//! turn CRLF into LF, and a splice keeps every byte by construction.
+//! `toml_edit` parses the text and reports all positions; the edit itself is a splice. Its own printer would turn
+//! CRLF into LF, and a splice keeps every byte.
 
 mod excess;
 mod kind;
@@ -21,7 +21,7 @@ use place::{Position, locate};
 pub use shown::shown;
 pub(crate) use strict::{Flaw, flaws};
 
-/// A value that a file of ours may hold.
+/// A value that kind-wsl writes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -34,10 +34,10 @@ pub enum Value {
 }
 
 impl Value {
-    /// Reads a value as it would stand in a file. `key` is for the error's text.
+    /// Parses a value. `key` is for the error's text.
     ///
     /// # Errors
-    /// When the text is not TOML, or a value of another type.
+    /// The text is not TOML, or a value of another type.
     pub fn parse(text: &str, key: &str) -> Result<Self, EditError> {
         let refuse = |why: String| EditError::BadValue { key: key.to_owned(), why };
         let value: toml_edit::Value = text
@@ -62,7 +62,7 @@ impl Value {
     }
 }
 
-/// The value as it stands in a file.
+/// The value in TOML syntax.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -74,7 +74,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// A text that is parsed once, however much is asked of it.
+/// A text that is parsed once for several queries.
 #[derive(Debug)]
 pub struct Reader<'t> {
     /// Without a byte order mark.
@@ -83,10 +83,10 @@ pub struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    /// Reads the bytes of a file.
+    /// Parses the bytes of a file.
     ///
     /// # Errors
-    /// When they are not UTF-8, or not TOML.
+    /// They are not UTF-8, or not TOML.
     pub fn of(bytes: &'t [u8]) -> Result<Self, EditError> {
         Self::of_text(lines::utf8(bytes)?)
     }
@@ -96,10 +96,10 @@ impl<'t> Reader<'t> {
         Ok(Self { text, document: parse(text)? })
     }
 
-    /// The value at a path; `None` if there is nothing.
+    /// The value at a path; `None` if it is not set.
     ///
     /// # Errors
-    /// When something of another type stands at the path or on the way.
+    /// The path contains or ends at a value of another type.
     pub fn get(&self, path: &[&str]) -> Result<Option<Value>, EditError> {
         match self.place(path)? {
             Position::Found { item, key_at, .. } => match item.as_value().and_then(Value::of) {
@@ -116,10 +116,10 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The line of the value at a path, counted from 1; `None` if there is nothing.
+    /// The line of the value at a path, counted from 1; `None` if it is not set.
     ///
     /// # Errors
-    /// When something else than a table stands on the way.
+    /// The path contains something else than a table.
     pub fn line_of(&self, path: &[&str]) -> Result<Option<usize>, EditError> {
         Ok(match self.place(path)? {
             Position::Found { key_at, .. } => Some(lines::number(self.text, key_at)),
@@ -127,8 +127,8 @@ impl<'t> Reader<'t> {
         })
     }
 
-    /// The keys that stand above all tables and are no tables themselves. podman reads `containers.conf` by table and
-    /// passes over these without a word.
+    /// The keys above all tables that are not tables themselves. podman reads `containers.conf` by table and silently
+    /// ignores these.
     #[must_use]
     pub fn keys_outside_tables(&self) -> Vec<String> {
         let bare = self.document.iter().filter(|(_, item)| item.is_value() && !item.is_inline_table());
@@ -140,16 +140,16 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// The value at a path; `None` if there is nothing.
+/// The value at a path; `None` if it is not set.
 ///
 /// # Errors
-/// When the text is not TOML, or something of another type stands at the path or on the way.
+/// The text is not TOML, or the path contains or ends at a value of another type.
 pub fn get(text: &str, path: &[&str]) -> Result<Option<Value>, EditError> {
     Reader::of_text(text)?.get(path)
 }
 
-/// The text with the value at a path: in the place of the old one, else after the last key of its table, else in a new
-/// table at the end.
+/// The text with the value at a path: in place of the old one, otherwise after the last key of its table, otherwise
+/// in a new table at the end.
 ///
 /// # Errors
 /// Those of [`get`], but a plain value of any type may be replaced.
@@ -170,14 +170,13 @@ pub fn set(text: &str, path: &[&str], value: &Value) -> Result<String, EditError
         Position::Missing { gap } => gap.fill(body, value),
     };
     if get(&new, path)?.as_ref() != Some(value) {
-        let why = "it would not be read back from where it must stand".to_owned();
+        let why = "it would not be read back from its place".to_owned();
         return Err(EditError::BadValue { key: path.join("."), why });
     }
     Ok(with_mark_of(text, new))
 }
 
-/// The bytes of a file with the comment that says whose it is above a value that was added. In braces there is no room
-/// for one.
+/// The bytes of a file with the comment above a value that was added. An inline table has no room for one.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -191,11 +190,11 @@ pub fn noted(bytes: &[u8], path: &[&str]) -> Result<Vec<u8>, EditError> {
     Ok(with_mark_of(text, new).into_bytes())
 }
 
-/// The text without the value at a path, a comment behind it included. With `drop_empty`, the header of a table that
-/// is left with neither keys nor comments goes too, and the blank line above it.
+/// The text without the value at a path and without a comment after it. With `drop_empty`, the header of a table that
+/// then has neither keys nor comments is removed too, with the blank line above it.
 ///
 /// # Errors
-/// When the text is not TOML, or a table stands at the path, or something else than a table on the way.
+/// The text is not TOML, a table is at the path, or the path contains something else than a table.
 pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, EditError> {
     let body = without_mark(text);
     let document = parse(body)?;
@@ -218,15 +217,15 @@ pub fn unset(text: &str, path: &[&str], drop_empty: bool) -> Result<String, Edit
 /// The value at a path in the bytes of a file, as TOML text.
 ///
 /// # Errors
-/// When the bytes are not UTF-8, and those of [`get`].
+/// The bytes are not UTF-8, and those of [`get`].
 pub fn read(bytes: &[u8], path: &[&str]) -> Result<Option<String>, EditError> {
     Ok(get(lines::utf8(bytes)?, path)?.map(|value| value.to_string()))
 }
 
-/// The bytes of a file with a value at a path, or with `None` without it and without the table that this leaves empty.
+/// The bytes of a file with a value at a path; `None` removes it, and the table if that becomes empty.
 ///
 /// # Errors
-/// When the bytes are not UTF-8, and those of [`set`] and [`unset`].
+/// The bytes are not UTF-8, and those of [`set`] and [`unset`].
 pub fn put(bytes: &[u8], path: &[&str], value: Option<&Value>) -> Result<Vec<u8>, EditError> {
     let text = lines::utf8(bytes)?;
     let new = match value {
@@ -238,7 +237,7 @@ pub fn put(bytes: &[u8], path: &[&str], value: Option<&Value>) -> Result<Vec<u8>
 
 fn parse(text: &str) -> Result<Document<&str>, EditError> {
     if text.starts_with('\u{feff}') {
-        // `toml_edit` would pass over it, and every place in the text would be off.
+        // `toml_edit` would skip it, and every position would be wrong.
         let message = "a second byte order mark".to_owned();
         return Err(EditError::Toml { line: 1, column: 1, message });
     }
@@ -256,7 +255,7 @@ fn parse(text: &str) -> Result<Document<&str>, EditError> {
     })
 }
 
-/// Takes out the header of a table that holds nothing, where nothing but blank lines follows it.
+/// Removes the header of an empty table, if only blank lines follow it.
 fn without_empty_table(text: &str, path: &[&str]) -> Result<String, EditError> {
     let document = parse(text)?;
     let mut table = Some(document.as_item());

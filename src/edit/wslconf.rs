@@ -1,18 +1,19 @@
 //! WSL's configuration grammar, exact and lossless, for both files that use it.
 //!
-//! One parser of WSL reads `/etc/wsl.conf` and `%USERPROFILE%\.wslconfig` (WSL `src/shared/configfile/configfile.cpp`);
-//! what differs is said by [`Dialect`]. It is not an INI parser, and the differences cost people their systemd:
+//! One parser of WSL reads `/etc/wsl.conf` and `%USERPROFILE%\.wslconfig` (WSL
+//! `src/shared/configfile/configfile.cpp`); [`Dialect`] has the differences. It is not an INI parser:
 //!
-//! - a `;` line is no comment but an *invalid line*, and WSL up to 2.9.12 does not read wsl.conf past the first one
-//!   (`configfile.cpp:807`: without `CFG_SKIP_INVALID_LINES` the parser returns); see [`Grammar`];
-//! - the *first* occurrence of a key counts, even when its value is nonsense (`configfile.cpp:187`);
+//! - a `;` line is not a comment but an *invalid line*, and WSL up to 2.9.12 does not read wsl.conf past the first
+//!   one (`configfile.cpp:807`: without `CFG_SKIP_INVALID_LINES` the parser returns); see [`Grammar`];
+//! - the *first* occurrence of a key wins, even if its value is invalid (`configfile.cpp:187`);
 //! - names are letters and digits, compared without case, and a section may be opened any number of times
 //!   (`configfile.cpp:177`, `:456`, `:571`);
-//! - `#` begins a comment anywhere outside quotes, `\` escapes, `\` before a line end continues (`configfile.cpp:657`).
+//! - `#` begins a comment anywhere outside quotes, `\` escapes, `\` before a line end continues
+//!   (`configfile.cpp:657`).
 //!
-//! [`Document::parse`] never fails: what WSL would say about the bytes is data. `tests/it/wsl_config_verdicts.rs` holds it
-//! to the recorded verdicts of WSL's own parser. Editing splices bytes and reads the result again before it is believed:
-//! a change that would move any other key is refused.
+//! [`Document::parse`] never fails: WSL's errors are data. `tests/it/wsl_config_verdicts.rs` compares it with
+//! recorded verdicts of WSL's own parser. An edit splices bytes and parses the result: one that would change any
+//! other key is refused.
 
 mod chars;
 mod edit;
@@ -30,33 +31,32 @@ use chars::Chars;
 pub use repair::{Repair, RepairKind};
 use scan::{Item, Scan, What};
 
-/// Which of the two files this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// `/etc/wsl.conf`, read by init inside the distribution, byte by byte. A BOM makes the first line invalid; what that
-    /// means for the rest depends on the version ([`Grammar`]).
+    /// `/etc/wsl.conf`, read by init inside the distribution, byte by byte. A BOM makes the first line invalid; its
+    /// effect on the rest depends on the version ([`Grammar`]).
     WslConf,
     /// `%USERPROFILE%\.wslconfig`, read by the Windows service: an invalid line is skipped, and UTF-8 with or without
-    /// BOM or UTF-16LE with BOM are all read (`_wfopen(path, L"rt,ccs=UTF-8")`, WSL `WslCoreConfig.cpp:136`).
+    /// BOM and UTF-16LE with BOM are read (`_wfopen(path, L"rt,ccs=UTF-8")`, WSL `WslCoreConfig.cpp:136`).
     WslConfig,
 }
 
-/// What a version of WSL does with a line of wsl.conf that it cannot read.
+/// The handling of an invalid line of wsl.conf in a version of WSL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grammar {
     /// Up to WSL 2.9.12: reading ends there (`configfile.cpp:807`).
     #[default]
     Stop,
-    /// From WSL 2.9.13 on: that line alone is skipped (microsoft/WSL PR 41606), and a backslash before a carriage return
-    /// makes a line invalid (PR 41591).
+    /// From WSL 2.9.13 on: only that line is skipped (microsoft/WSL PR 41606), and a backslash before a carriage
+    /// return makes a line invalid (PR 41591).
     Skip,
-    /// The version is unknown: only what both grammars read alike counts. Reading ends as with [`Self::Stop`], and a line
-    /// with another value in each grammar is invalid.
+    /// The version is unknown: only values that both grammars read alike count. Reading ends as with [`Self::Stop`],
+    /// and a line with another value in each grammar is invalid.
     Unknown,
 }
 
-/// One file: its bytes, and what WSL takes from them.
+/// One file: its bytes, and the values that WSL reads from them.
 #[derive(Debug, Clone)]
 pub struct Document {
     bytes: Vec<u8>,
@@ -65,43 +65,43 @@ pub struct Document {
     scan: Scan,
 }
 
-/// Something WSL would warn about; one warning each.
+/// A warning of WSL.
 ///
-/// Keys that WSL does not know warn as well. They are not in here: which keys exist depends on WSL's version.
+/// WSL also warns about unknown keys. They are not included: the known keys depend on WSL's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line as an editor counts it. WSL's own number differs in a CRLF wsl.conf, where it counts each line twice.
+    /// The line as an editor counts it. WSL's own number differs in a CRLF wsl.conf, in which it counts each line
+    /// twice.
     pub line: usize,
     /// The text of that line, without its line end.
     pub text: String,
-    /// What is wrong with it.
     pub kind: ProblemKind,
 }
 
-/// What is wrong with a line.
+/// The fault of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// WSL cannot read the line. Up to 2.9.12 it reads wsl.conf no further.
+    /// WSL cannot read the line. Up to 2.9.12 it then stops reading wsl.conf.
     InvalidLine {
-        /// What WSL stumbles over.
+        /// The cause.
         why: Why,
     },
     /// The key was set before, so this line has no effect.
     Duplicate {
         /// `section.key` in lower case.
         key: String,
-        /// The line that counts.
+        /// The effective line.
         first_line: usize,
     },
 }
 
-/// What WSL stumbles over in an invalid line.
+/// The cause of an invalid line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
-    /// The line begins with something that begins neither a key, a section nor a comment; `;` for instance.
+    /// The line begins with something else than a key, a section or a comment; `;` for instance.
     LineStart,
-    /// The line begins with a byte order mark, which init does not know.
+    /// The line begins with a byte order mark, which init does not support.
     ByteOrderMark,
     /// A section name does not begin with a letter.
     SectionName,
@@ -115,7 +115,7 @@ pub enum Why {
     Escape,
     /// A quote is still open at the end of the line.
     OpenQuote,
-    /// The file is UTF-16 with the bytes the other way round, which the C runtime refuses to open.
+    /// The file is UTF-16 in big-endian order, which the C runtime refuses to open.
     BigEndian,
     Utf16WithoutMark,
 }
@@ -155,7 +155,7 @@ impl fmt::Display for Problem {
 }
 
 impl Document {
-    /// Reads the bytes as WSL would. Any bytes will do.
+    /// Parses the bytes as WSL does. Any bytes are accepted.
     #[must_use]
     pub fn parse(bytes: &[u8], dialect: Dialect) -> Self {
         Self::parse_as(bytes, dialect, Grammar::Stop)
@@ -174,52 +174,52 @@ impl Document {
         self.bytes.clone()
     }
 
-    /// The text, decoded as the program of WSL that reads it does.
+    /// The text, decoded like in the WSL program that reads it.
     #[must_use]
     pub fn text(&self) -> String {
         self.encoding().decode(&self.bytes)
     }
 
-    /// The value that counts, or `None` if WSL finds none.
+    /// The effective value, or `None` if WSL finds none.
     ///
-    /// Bytes that are not UTF-8 come back as replacement characters; [`values`](Self::values) has them as they are.
+    /// Bytes that are not UTF-8 become replacement characters; [`values`](Self::values) has the original bytes.
     #[must_use]
     pub fn get(&self, section: &str, key: &str) -> Option<&str> {
         self.counting(&full_name(section, key)).map(|entry| entry.text.as_str())
     }
 
-    /// The value that counts, if it is a boolean; see [`parse_bool`].
+    /// The effective value, if it is a boolean; see [`parse_bool`].
     #[must_use]
     pub fn flag(&self, section: &str, key: &str) -> Option<bool> {
         self.get(section, key).and_then(parse_bool)
     }
 
-    /// The line that sets the value that counts, as an editor counts lines.
+    /// The line of the effective value, as an editor counts lines.
     #[must_use]
     pub fn line_of(&self, section: &str, key: &str) -> Option<usize> {
         self.counting(&full_name(section, key)).map(|entry| entry.line)
     }
 
-    /// The line of the value that counts, if it has characters outside ASCII.
+    /// The line of the effective value, if it has characters outside ASCII.
     pub(crate) fn line_outside_ascii(&self, section: &str, key: &str) -> Option<usize> {
         let entry = self.counting(&full_name(section, key))?;
         (!self.encoding().decode(&self.bytes[entry.raw.clone()]).is_ascii()).then_some(entry.line)
     }
 
-    /// Every `section.key` (lower case) with the bytes of the value that counts, in the order of the file.
+    /// Every `section.key` (lower case) with the bytes of its effective value, in the order of the file.
     ///
-    /// A key above all sections has no prefix; one below a broken header may have a garbled one, as it has for WSL.
+    /// A key above all sections has no prefix; one below a broken header may have a garbled one, as in WSL.
     pub fn values(&self) -> impl Iterator<Item = (String, &[u8])> {
         self.entries().filter(|entry| entry.counts).map(|entry| (entry.name.to_owned(), entry.value))
     }
 
-    /// False if WSL stops reading before the end of the file, or takes nothing from it because it is UTF-16.
+    /// False if WSL stops reading before the end of the file, or reads nothing from it because it is UTF-16.
     #[must_use]
     pub fn complete(&self) -> bool {
         self.scan.complete && !(self.dialect == Dialect::WslConf && repair::is_utf16(&self.bytes))
     }
 
-    /// What WSL warns about, in the order of the file.
+    /// WSL's warnings, in the order of the file.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.scan.problems
@@ -231,8 +231,8 @@ impl Document {
         self.headers(section).next().is_some()
     }
 
-    /// The keys of all sections of this name as they are written, with their values, in the order of the file; and
-    /// whether there is anything else in these sections but blank lines.
+    /// The keys of all sections with this name as written, with their values, in the order of the file; and whether
+    /// these sections contain anything else except blank lines.
     #[must_use]
     pub fn section(&self, section: &str) -> (Vec<(String, String)>, bool) {
         let (mut keys, mut has_more) = (Vec::new(), false);
@@ -299,14 +299,14 @@ fn full_name(section: &str, key: &str) -> String {
 pub struct Moved {
     /// `section.key` in lower case.
     pub name: String,
-    /// The line that sets it, in the text that has it.
+    /// The line that sets it, in the text that contains it.
     pub line: usize,
     /// The value of each text.
     pub values: [Option<Vec<u8>>; 2],
 }
 
-/// The first key, other than those that were `meant` to change, whose effective value differs between two texts for any
-/// version of WSL: the law for every edit.
+/// The first key, other than those `meant` to change, whose effective value differs between two texts for any version
+/// of WSL: the rule for every edit.
 #[must_use]
 pub fn moved(before: &[u8], after: &[u8], dialect: Dialect, meant: impl Fn(&str) -> bool) -> Option<Moved> {
     [Grammar::Stop, Grammar::Skip].into_iter().find_map(|grammar| {
@@ -344,7 +344,7 @@ pub fn parse_bool(value: &str) -> Option<bool> {
     }
 }
 
-/// A whole number as WSL reads one: what `strtol` takes with base 0 (WSL `configfile.cpp`, `ParseImpl`).
+/// A whole number as WSL reads one: `strtol` with base 0 (WSL `configfile.cpp`, `ParseImpl`).
 #[must_use]
 pub fn parse_number(value: &str) -> Option<i32> {
     let value = value.trim_ascii_start();

@@ -1,10 +1,10 @@
-//! What may be downloaded: releases, their checksums with the public sources of each, and what each fixed or
-//! broke.
+//! The catalogue of downloads: releases, their checksums with the public sources of each, and the faults that each
+//! fixed or introduced.
 //!
-//! The catalogues are `assets/*.toml`, embedded and read on first use; `assets/README.md` explains their
-//! fields. They are data that a release of kind-wsl pins, so the rules are enforced on reading and not left
-//! to care: **no checksum without a source**, every checksum well formed, no `-disable-systemd` build, and
-//! nothing recommended that is known to be broken or that rests on a single source.
+//! The catalogues are `assets/*.toml`, embedded and parsed on first use; `assets/README.md` explains their fields.
+//! They are pinned by a release of kind-wsl, and the parser enforces their rules: **no checksum without a source**,
+//! every checksum well formed, no `-disable-systemd` build, and no recommended release that is known to be broken or
+//! has a single source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -50,13 +50,13 @@ pub struct Catalogue {
 #[serde(deny_unknown_fields)]
 pub struct Release {
     pub version: Version,
-    /// The day it was tagged (`2026-09-25`), where a public source tells.
+    /// The day it was tagged (`2026-09-25`), if a public source has it.
     pub date: Option<String>,
     /// Why it should not be used although it is new enough.
     pub avoid: Option<Avoid>,
     /// For kind: the Kubernetes version of its default node image.
     pub kubernetes: Option<Version>,
-    /// What it fixed or broke, as far as it matters here.
+    /// Relevant faults that it fixed or introduced.
     #[serde(default)]
     pub notes: Vec<Note>,
     /// The builds whose checksum is known.
@@ -79,13 +79,12 @@ pub struct Avoid {
 pub struct Note {
     /// For better or worse.
     pub kind: NoteKind,
-    /// What, in a few words.
     pub text: String,
     /// Where that is discussed, if anywhere public.
     pub thread: Option<String>,
 }
 
-/// What it changed, in words.
+/// The description of the change.
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.kind == NoteKind::Fixed { "fixed" } else { "broke" };
@@ -109,7 +108,7 @@ pub enum NoteKind {
 pub struct Build {
     /// sha256, 64 lower-case hexadecimal digits.
     pub sha256: String,
-    /// Size in bytes, where a public source tells.
+    /// Size in bytes, if a public source has it.
     pub size: Option<u64>,
     /// The public files in which this checksum was read.
     pub sources: Vec<String>,
@@ -145,13 +144,13 @@ pub enum CatalogueError {
     },
 }
 
-/// A checksum from the user that is none.
+/// An invalid checksum from the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a sha256: that has 64 hexadecimal digits")]
 pub struct BadSha256(String);
 
 impl Catalogue {
-    /// Reads a catalogue and enforces its rules; `name` is for messages until it tells its own.
+    /// Parses a catalogue and enforces its rules; `name` is for messages until its own name is known.
     ///
     /// # Errors
     /// [`CatalogueError`] names the entry and the rule it breaks.
@@ -189,7 +188,7 @@ impl Catalogue {
                 None => "is recommended but not in the catalogue",
                 Some(release) if release.avoid.is_some() => "is recommended and to be avoided",
                 Some(release) if !release.builds.values().any(Build::has_quorum) => {
-                    "is recommended on the word of a single source"
+                    "is recommended although its checksum has a single source"
                 }
                 Some(_) => return Ok(()),
             };
@@ -222,7 +221,7 @@ impl Catalogue {
         (distance(&nearest) <= 2.min(typed.len() / 2)).then(|| nearest.version.as_str())
     }
 
-    /// What to download for this version and architecture; `None` if no checksum is known.
+    /// The download for this version and architecture; `None` if no checksum is known.
     #[must_use]
     pub fn artifact(&self, version: &Version, arch: Arch) -> Option<Artifact> {
         let release = self.find(version)?;
@@ -235,7 +234,7 @@ impl Catalogue {
         })
     }
 
-    /// What to download for a version of which the user gives the checksum.
+    /// The download for a version whose checksum the user gives.
     ///
     /// # Errors
     /// [`BadSha256`] if that is not 64 hexadecimal digits (of either case).
@@ -248,8 +247,8 @@ impl Catalogue {
         Ok(self.describe(&version.release(), arch, &digits, ChecksumSource::User))
     }
 
-    /// What to look at for a version of which nobody gave a checksum: its publisher's signature has to stand in.
-    /// `None` where this publisher signs nothing.
+    /// The download for a version without a known checksum: its publisher's signature must verify it. `None` if this
+    /// publisher signs nothing.
     #[must_use]
     pub fn unverified(&self, version: &Version, arch: Arch) -> Option<Artifact> {
         self.signed.then(|| self.describe(&version.release(), arch, "", ChecksumSource::User))
@@ -291,7 +290,7 @@ impl Release {
     fn rules(&self) -> Result<(), (String, &'static str)> {
         // It becomes part of a file's name and of an address.
         if !self.version.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b".+~_-".contains(&b)) {
-            return Err((self.version.to_string(), "is no version that a file can be named after"));
+            return Err((self.version.to_string(), "is not a version that can be part of a file name"));
         }
         self.builds.iter().try_for_each(|(arch, build)| match build.fault() {
             Some(fault) => Err((format!("{} for {arch}", self.version), fault)),

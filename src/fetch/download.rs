@@ -11,13 +11,13 @@ use super::verify::Verifier;
 use super::{Artifact, FetchError, Origin, Source, Transfer};
 use crate::host::{DownloadDir, PartialFile};
 
-/// How often a broken connection is retried in one call, and only as long as each retry brings at least one byte.
+/// The number of retries of a broken connection in one call, as long as each retry receives at least one byte.
 const MAX_RETRIES: u32 = 5;
 /// The pause before the first retry; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How often we wait because a server asks for it.
+/// The number of waits that a server may request.
 const MAX_WAITS: u32 = 2;
-/// The longest such wait. The user may know something better to do than to wait for longer.
+/// The longest such wait. For a longer one, the user may prefer another source.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// Downloads and verifies a file into `dir`, under `name`, and returns its path. Nothing is downloaded if it is there
@@ -86,7 +86,7 @@ pub fn resume(
 enum Attempt {
     /// The part stays as it is.
     Fatal(FetchError),
-    /// What arrived is not the file, or cannot be written. The part is discarded.
+    /// The bytes are not those of the file, or cannot be written. The part is discarded.
     Corrupt(FetchError),
     /// The part is discarded, but the whole file from one response may be right.
     RangeMismatch(FetchError),
@@ -186,13 +186,13 @@ impl Download<'_> {
             Reply::Whole(response) => self.receive_whole(response),
             Reply::Rest(response) => self.receive_rest(response),
             Reply::OtherRange => Err(Attempt::NoRanges),
-            // The part is as long as the server's file, or longer: only the checksum can tell.
+            // The part is as long as the server's file, or longer: only the checksum can decide.
             Reply::NothingAfter => self.nothing_missing(),
         }
     }
 
-    /// Takes the file from its first byte on. What was kept is overwritten when the first byte is written: a response
-    /// that is refused before that, such as a login page of another size, costs nothing.
+    /// Reads the file from its first byte on. The kept bytes are overwritten only when the first byte is written, so
+    /// a response that is refused before that, such as a login page of another size, costs nothing.
     fn receive_whole(&mut self, mut response: Response) -> Result<(), Attempt> {
         let kept = self.verifier.reset();
         let mut sink = TruncateOnWrite { part: self.part, started: false };
@@ -228,7 +228,7 @@ impl Download<'_> {
         taken.map_err(|why| classify(why, received - start, true))?;
         if let Some(size) = self.verifier.size().filter(|&size| received < size) {
             // A server may send less than was requested.
-            let why = "the server sent only a piece of what was asked for".to_owned();
+            let why = "the server sent only a part of the requested range".to_owned();
             let why = FetchError::interrupted(response.from(), received, Some(size), why);
             return Err(Attempt::Interrupted { why, new_bytes: received - start });
         }
@@ -250,7 +250,7 @@ impl Download<'_> {
     }
 }
 
-/// What a failed copy means for the part; `multi_part` is whether it had bytes before.
+/// The effect of a failed copy on the part; `multi_part` is whether it had bytes before.
 fn classify(why: FetchError, new_bytes: u64, multi_part: bool) -> Attempt {
     match why {
         FetchError::Interrupted { .. } | FetchError::TimedOut { .. } => {
@@ -261,7 +261,7 @@ fn classify(why: FetchError, new_bytes: u64, multi_part: bool) -> Attempt {
     }
 }
 
-/// How long the server asks us to wait, if that is short enough. At once means a second later.
+/// The wait that the server requests, if it is short enough. Zero is taken for one second.
 fn requested_wait(why: &FetchError) -> Option<Duration> {
     match why {
         FetchError::Status { code: 429 | 503, retry_after: Some(RetryAfter::In(time)), .. }

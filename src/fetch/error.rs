@@ -1,4 +1,4 @@
-//! What can fail in a download.
+//! The errors of downloads.
 
 use std::fmt;
 use std::io;
@@ -10,17 +10,17 @@ use super::Origin;
 use super::parse::RetryAfter;
 use super::proxy::ProxyFault;
 
-/// Why a file could not be fetched. What a sink holds after any of these must not be used; what becomes of a part is
-/// described at [`resume`](super::resume()).
+/// Why a file could not be fetched. The content of a sink must not be used after any of these;
+/// [`resume`](super::resume()) describes the state of a part.
 ///
 /// `url` and `from` are addresses as they may be shown, `host` has a port unless it is 443, and `name` is an artifact's.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// An address that is not an https URL.
     #[error("`{url}` cannot be downloaded from: {why}")]
     BadAddress { url: String, why: String },
-    /// The offline directory does not hold the file; `path` is below a mirror and tells versions apart.
+    /// The offline directory does not contain the file; `path` is the one below a mirror and has the version.
     #[error("`{file}` is not in `{dir}`")]
     NotInDirectory { file: String, dir: Utf8PathBuf, path: String },
     /// A local file could not be opened or read.
@@ -158,7 +158,7 @@ impl FetchError {
         }
     }
 
-    /// What to do about it, if that is known.
+    /// The advice for the user, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -168,10 +168,10 @@ impl FetchError {
             Self::NotInDirectory { path, .. } => {
                 return Some(format!(
                     "put it there under this name (on GitHub, and below a mirror, it is `{path}`), \
-                     or leave out `--offline`"
+                     or omit `--offline`"
                 ));
             }
-            Self::Client { .. } => "install the package `ca-certificates`: it brings the root certificates",
+            Self::Client { .. } => "install the package `ca-certificates`: it contains the root certificates",
             Self::Connect { .. } => {
                 "check the network; behind a proxy set HTTPS_PROXY; \
                  without a network use `--mirror` or `--offline`"
@@ -198,7 +198,7 @@ impl FetchError {
             }
             Self::Status { retry_after: Some(RetryAfter::In(_)), .. } => "try again then, or use `--mirror`",
             Self::Status { code: 404 | 410, .. } => {
-                "the file is not there (any more): choose another version, or check the layout of the mirror"
+                "the file does not exist (anymore): choose another version, or check the layout of the mirror"
             }
             Self::Status { code: 401 | 403 | 407, .. } => {
                 "access is refused: check the proxy's or the mirror's rules and password"
@@ -255,7 +255,7 @@ fn looks(like: Option<FileType>) -> String {
     like.map(|what| format!("; it looks like {what}")).unwrap_or_default()
 }
 
-/// What a wrong file is, if that explains the mistake.
+/// The type of a wrong file, if it explains the mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileType {
     /// A login page, or an error page with status 200.

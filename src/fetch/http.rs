@@ -35,7 +35,7 @@ impl Address {
         }
     }
 
-    /// What lies at a path below a mirror.
+    /// The address of a path below a mirror.
     pub(super) fn below(mirror: &str, path: &str) -> Result<Self, FetchError> {
         let refused = |why: String| FetchError::BadAddress { url: public_address(mirror), why };
         let base = Url::parse(mirror).map_err(|why| refused(why.to_string()))?;
@@ -64,7 +64,7 @@ impl Address {
         let refused = |to: String, why: String| FetchError::Redirect { from: self.shown.clone(), to, why };
         let private = self.private;
         let url = self.url.join(location).map_err(|why| {
-            // What cannot be parsed may still hold a password or a token, and be of any length.
+            // An unparsable address may still contain a password or a token, and have any length.
             refused(public_address(location).chars().take(200).collect(), why.to_string())
         })?;
         let shown =
@@ -99,7 +99,7 @@ fn shown(url: &Url) -> String {
     url.into()
 }
 
-/// What may be shown of a mirror's URL: scheme, host and port; `/…` stands for a path.
+/// The part of a mirror's URL for display: scheme, host and port; `/…` stands for a path.
 fn origin(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
@@ -126,7 +126,7 @@ pub(super) fn public_address(text: &str) -> String {
     format!("{scheme}{host}{more}")
 }
 
-/// Whether this is the address of a mirror whose path was left out by [`public_address`].
+/// Whether this is the address of a mirror whose path [`public_address`] removed.
 pub(super) fn is_shortened(mirror: &str) -> bool {
     mirror.ends_with(HIDDEN)
 }
@@ -181,7 +181,7 @@ impl Read for Response {
     }
 }
 
-/// What a server sends when a file is requested from some byte on.
+/// The response to a request from some byte on.
 pub(super) enum Reply {
     /// The file from its first byte on.
     Whole(Response),
@@ -263,7 +263,7 @@ fn send(address: Address, limits: &Limits, start: u64) -> Result<(Address, block
 
 fn client(limits: &Limits) -> Result<blocking::Client, FetchError> {
     super::install_tls_provider();
-    // We hash the file itself, so no encoding of it may be negotiated.
+    // The file itself is hashed, so no encoding of it may be negotiated.
     let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
     blocking::Client::builder()
         .user_agent(concat!("kind-wsl/", env!("CARGO_PKG_VERSION")))

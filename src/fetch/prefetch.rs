@@ -26,7 +26,7 @@ pub struct Fetcher {
     jobs: BTreeMap<String, Receiver<Message>>,
 }
 
-/// What the thread of a download sends.
+/// The messages of a download thread.
 #[derive(Debug)]
 enum Message {
     Transfer(Transfer),
@@ -80,7 +80,7 @@ impl Fetcher {
 
     /// Removes a downloaded file that was installed, or is wrong.
     pub fn evict(&self, artifact: &Artifact) {
-        // What stays is removed with the directory, at the end of the run.
+        // A remaining file is removed with the directory, at the end of the run.
         let _ = self.dir.remove(&artifact.sha256);
     }
 
@@ -96,7 +96,7 @@ fn spawn(artifact: Artifact, source: Source, dir: DownloadDir) -> Receiver<Messa
             wait(time);
             true
         };
-        // At the end of the program there is no receiver any more.
+        // At the end of the program, the receiver no longer exists.
         let mut progress = |p| drop(messages.send(Message::Transfer(p)));
         download(&artifact, &artifact.sha256, &source, &dir, &mut pause, &mut progress)
     })
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_passed_on_until_the_download_ends() {
+    fn progress_is_reported_until_the_download_ends() {
         const END: Transfer = Transfer::Bytes { done: 6, total: Some(9) };
         let job = in_thread(|messages| {
             let _ = messages.send(Message::Transfer(Transfer::Started { total: Some(9), kept: 2 }));

@@ -1,4 +1,4 @@
-//! The proxy before a server: which one it is, and why it did not connect us.
+//! The proxy before a server: its address, and the reason of a failed connection.
 //!
 //! The HTTP client chooses the proxy, from `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Its errors state neither the
 //! proxy's address nor its response, so both are determined here after a connection failed: the address by the client's
@@ -16,12 +16,12 @@ use super::parse;
 
 /// The longest first line of a response, in bytes.
 const MAX_LINE: usize = 256;
-/// How the client's error for a proxy that did not connect us begins, and how it continues if a password is needed
+/// The start of the client's error for a failed connection through a proxy, and the rest if a password is required
 /// (hyper-util 0.1.21, `TunnelError`, a private type).
 const TUNNEL_FAILED: &str = "tunnel error: ";
 const AUTH_REQUIRED: &str = "proxy authorization required";
 
-/// Why a proxy did not connect us to a server.
+/// Why a proxy did not connect to a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyFault {
     /// It refused with this status.
@@ -30,7 +30,7 @@ pub enum ProxyFault {
     /// It requires a user and password, or other ones.
     #[error("{AUTH_REQUIRED}")]
     AuthRequired,
-    /// What it sent is not an HTTP response.
+    /// The response is not HTTP.
     #[error("it answers as no proxy does")]
     NotHttp,
     /// It accepted the connection but sent no response in this time.
@@ -77,7 +77,7 @@ impl Proxy {
         self.0.uri().port_u16().unwrap_or(default)
     }
 
-    /// Why it did not connect us to `url`, after the client failed with `why`. `None` if the proxy is not the cause.
+    /// Why it did not connect to `url`, after the client failed with `why`. `None` if the proxy is not the cause.
     pub(super) fn fault(&self, url: &Url, why: &reqwest::Error, timeout: Duration) -> Option<ProxyFault> {
         if why.is_timeout() {
             return Some(ProxyFault::NoConnection(timeout));
@@ -110,7 +110,7 @@ impl Proxy {
         request.extend(b"\r\n");
         stream.write_all(&request)?;
         let (mut line, mut chunk, end) = (Vec::new(), [0; MAX_LINE], Instant::now() + timeout);
-        // One byte now and then must not hold us up either.
+        // Slow single bytes must not block the run.
         while line.len() < MAX_LINE && !line.contains(&b'\n') {
             let left = end.saturating_duration_since(Instant::now());
             stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
@@ -137,8 +137,8 @@ impl Proxy {
     }
 }
 
-/// Why an https proxy did not connect us. Asking it again would need TLS by hand, so the text of the client's error has
-/// to do; it is read here and nowhere else.
+/// Why an https proxy did not connect. Another query would need TLS by hand, so the text of the client's error is
+/// parsed, only here.
 fn tunnel_fault(why: &reqwest::Error) -> Option<ProxyFault> {
     let texts: Vec<String> = causes(why).into_iter().map(ToString::to_string).collect();
     texts.iter().find(|text| text.starts_with(TUNNEL_FAILED))?;

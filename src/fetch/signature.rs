@@ -17,7 +17,7 @@ const HASHES: [&str; 3] = ["8", "9", "10"];
 /// line ends do not count.
 const BINARY: &str = "00";
 
-/// Whose signatures are accepted.
+/// A signer whose signatures are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signer<'k> {
     /// The public key, as gpgv takes it.
@@ -39,7 +39,6 @@ pub enum Signature {
     Good,
     /// It is not of this file, is made in a way that is not accepted, or its key may not sign any more.
     Bad {
-        /// What is wrong with it.
         why: String,
     },
     /// It is of another key.
@@ -108,7 +107,7 @@ pub fn verified_checksum(
     source: &Source,
     signer: &Signer<'_>,
 ) -> Result<(SignatureStatus, String), FetchError> {
-    // What cannot be verified is not fetched.
+    // A file that cannot be verified is not fetched.
     if !is_possible(&system()) {
         return Ok((SignatureStatus::NoGpgv, String::new()));
     }
@@ -142,7 +141,7 @@ pub fn judge(
     signature: &Utf8Path,
     file: &Utf8Path,
 ) -> Result<Signature, HostError> {
-    // No home: another keyring or configuration of the user's has no say.
+    // Without a home directory, no keyring or configuration of the user is read.
     let args = ["--homedir", "/nonexistent", "--status-fd", "1", "--keyring"];
     let paths = [key, signature, file].map(Utf8Path::as_str);
     let cmd = Cmd::new("gpgv", args.into_iter().chain(paths));
@@ -177,7 +176,7 @@ fn read(status: &str, code: i32, fingerprint: &str) -> Option<Signature> {
         let id = words.get(1).copied().unwrap_or("without an ID").to_owned();
         return Some(Signature::UnknownKey { id });
     }
-    // Of one that it cannot check at all, whatever it says of others.
+    // A signature that it cannot check at all is bad, whatever the status of others.
     if !all("ERRSIG").is_empty() {
         return bad("gpgv cannot check it");
     }

@@ -170,7 +170,7 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// Copies an open file to `sink`. What the sink holds must not be used unless this returns `Ok`.
+/// Copies an open file to `sink`, whose content must not be used unless this returns `Ok`.
 ///
 /// # Errors
 /// If the file cannot be read, has the wrong size or checksum, or the sink refuses it.
@@ -235,8 +235,8 @@ const VERSION_SECONDS: u64 = 10;
 /// User and group `nobody` of every supported distribution.
 const NOBODY: u32 = 65534;
 
-/// What a program must report if its checksum comes from a signature or from the user. Neither pins the version: the
-/// publisher signed every old release as well, so a mirror could serve one of them under a newer name.
+/// The required output of a program whose checksum comes from a signature or from the user. Neither pins the version:
+/// the publisher signed every old release too, so a mirror could serve one of them under a newer name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramIdentity {
     /// The first word that `--version` prints: `crun`.
@@ -273,7 +273,7 @@ pub fn check_program(artifact: &Artifact, bytes: &[u8]) -> Result<(), FetchError
     scratch.show("program").map_err(no_room)?;
     let cmd =
         Cmd { seconds: VERSION_SECONDS, user: Some(nobody()), ..Cmd::new(path.as_str(), ["--version"]) };
-    // crun makes its state directory there before it prints its version (crun 1.21), and in /run otherwise.
+    // crun creates its state directory there before it prints its version (crun 1.21), and in /run otherwise.
     let room = scratch.room_for("run", NOBODY).map_err(no_room)?;
     let cmd = cmd.with_env("XDG_RUNTIME_DIR", room.as_str());
     let printed =

@@ -148,7 +148,7 @@ fn a_kernel_without_inotify_limits_blocks_the_stage() {
 fn a_version_that_leads_out_of_its_directory_is_not_a_release() {
     let text = include_str!("corpus/catalogue/good").replace("version = \"1.28\"", "version = \"1.28/../x\"");
     let error = Catalogue::parse("crun", &text).unwrap_err().to_string();
-    assert_eq!(error, "catalogue `crun`: 1.28/../x is no version that a file can be named after");
+    assert_eq!(error, "catalogue `crun`: 1.28/../x is not a version that can be part of a file name");
 }
 
 #[test]

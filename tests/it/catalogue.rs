@@ -58,9 +58,9 @@ fn a_checksum_of_the_wrong_form_is_refused() {
 fn a_recommendation_must_be_sound() {
     for (line, by, words) in [
         (r#"["1.28"]"#, r#"["1.29"]"#, "1.29 is recommended but not in the catalogue"),
-        (", \"github:b/y g\"]", "]", "1.28 is recommended on the word of a single source"),
+        (", \"github:b/y g\"]", "]", "1.28 is recommended although its checksum has a single source"),
         // Two files of one owner are one witness.
-        ("github:b/y g", "github:a/z g", "1.28 is recommended on the word of a single source"),
+        ("github:b/y g", "github:a/z g", "1.28 is recommended although its checksum has a single source"),
         (
             "version = \"1.28\"",
             "version = \"1.28\"\navoid = { text = \"t\", thread = \"u\" }",

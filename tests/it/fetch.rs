@@ -137,7 +137,7 @@ fn an_offline_directory_is_verified_alike_and_never_asks_the_network() {
     let error = offline(&artifact, dir).0.unwrap_err();
     assert_eq!(error.to_string(), format!("`crun-1.21-linux-amd64` is not in `{dir}`"));
     let hint = "put it there under this name (on GitHub, and below a mirror, it is `containers/crun/crun`), \
-                or leave out `--offline`";
+                or omit `--offline`";
     assert_eq!(error.hint().unwrap(), hint);
 
     let file = dir.join("crun-1.21-linux-amd64");

@@ -1,4 +1,4 @@
-//! How a new line of fstab is written and where it goes, so that the table looks as if its owner had added it.
+//! The format and place of a new line in fstab, so that it looks like its neighbors.
 
 use std::ops::Range;
 
@@ -9,14 +9,14 @@ use crate::edit::note::NOTE;
 /// The distance of tab stops.
 const TAB: usize = 8;
 
-/// What separates two cells of a row: its text, and the columns at which the two begin.
+/// The gap between two cells of a row: its text, and the columns at which both begin.
 struct ColumnGap {
     text: String,
     from: usize,
     to: usize,
 }
 
-/// The line with its cells below those of the other entries.
+/// The line with its cells aligned to those of the other entries.
 pub(super) fn aligned(text: &str, line: &str) -> String {
     let rows = lines::spans(text).map(|(_, line)| lines::content(line));
     let rows: Vec<Vec<ColumnGap>> = rows.filter(|row| fields(row).len() > 2).map(gaps).collect();
@@ -36,7 +36,7 @@ pub(super) fn aligned(text: &str, line: &str) -> String {
     written
 }
 
-/// What comes behind a cell that begins at `start` and ends at `end`, if the other rows have these gaps there.
+/// The separator after a cell from `start` to `end`, if the other rows have these gaps there.
 fn separator(others: &[&ColumnGap], start: usize, end: usize) -> String {
     let Some(last) = others.last() else { return " ".to_owned() };
     let has_tab = last.text.contains('\t');
@@ -46,7 +46,7 @@ fn separator(others: &[&ColumnGap], start: usize, end: usize) -> String {
         return single.to_owned();
     }
     let column = most(&others.iter().map(|gap| gap.to));
-    // A cell that is longer than those above it gets the distance that they keep.
+    // A cell that is longer than those above it gets the same distance.
     let target =
         if column > end { column } else { start + most(&others.iter().map(|gap| gap.to - gap.from)) };
     if target <= end {
@@ -57,7 +57,7 @@ fn separator(others: &[&ColumnGap], start: usize, end: usize) -> String {
     "\t".repeat(stops) + &" ".repeat(target - reached)
 }
 
-/// The most frequent number, of several the last one.
+/// The most frequent number; of several, the last one.
 fn most(numbers: &(impl Iterator<Item = usize> + Clone)) -> usize {
     let count = |number: usize| numbers.clone().filter(|other| *other == number).count();
     numbers.clone().max_by_key(|number| count(*number)).unwrap_or_default()
@@ -82,13 +82,13 @@ fn cells(row: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// How many columns a text takes.
+/// The width of a text in columns.
 fn width(text: &str) -> usize {
     text.chars().fold(0, |at, c| if c == '\t' { (at / TAB + 1) * TAB } else { at + 1 })
 }
 
-/// The text with a line of ours as a group of its own: above a modeline, set apart by a blank line if the file has those,
-/// and below the comment that says whose it is if there is anything else.
+/// The text with a new line as a separate group: above a modeline, after a blank line if the file has those, and with
+/// the comment if the file has other lines.
 pub(super) fn with_group(text: &str, line: &str) -> String {
     let eol = lines::eol(text);
     let is_blank = |line: &str| line.trim().is_empty();

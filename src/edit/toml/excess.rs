@@ -1,16 +1,16 @@
-//! What the parser takes minutes and gigabytes for: keys of thousands of parts, each of which is a table in a table, and
-//! hundreds of thousands of tables and values.
+//! Detects texts for which the parser needs minutes and gigabytes: keys of thousands of parts, each of which is a
+//! nested table, and hundreds of thousands of tables and values.
 
-/// The most parts of a dotted key. The formats that are edited here have four.
+/// The maximum number of parts of a dotted key. The edited formats have four.
 const MAX_PARTS: usize = 64;
-/// The most tables, values and parts of keys in a text. The longest of these files as they are shipped has 200.
+/// The maximum number of tables, values and parts of keys in a text. The longest of these files as shipped has 200.
 const MAX_VALUES: usize = 20_000;
 
-/// Where a text has more in it than any real one, and of what.
+/// The place at which a text exceeds a limit, and the limit.
 pub(crate) fn excess(text: &str) -> Option<(usize, String)> {
     let bytes = text.as_bytes();
     let (mut at, mut dots, mut all) = (0, 0, 0);
-    // Whether a part of a key ends here, with or without blanks behind it.
+    // Whether a part of a key ends here, with or without trailing blanks.
     let (mut is_part, mut is_blank) = (false, false);
     while let Some(byte) = bytes.get(at) {
         let mut next = at + 1;
@@ -44,7 +44,7 @@ pub(crate) fn excess(text: &str) -> Option<(usize, String)> {
     None
 }
 
-/// Behind the string that begins here; a plain one ends with its line.
+/// The position after the string that begins here; a basic string ends with its line.
 pub(super) fn string_end(bytes: &[u8], start: usize) -> usize {
     let quote = bytes[start];
     let closing = [quote; 3];
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_in_strings_comments_and_values_are_no_parts() {
+    fn dots_in_strings_comments_and_values_are_not_parts() {
         let dots = "a.".repeat(1000);
         let numbers = "\"1.2.3.4\", ".repeat(1000);
         for text in [

@@ -1,4 +1,4 @@
-//! The types of values, as a program that reads a file into fixed fields tells them apart.
+//! The types of values, as seen by a program that reads a file into typed fields.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub(crate) enum Kind {
     Str,
     Int,
     Bool,
-    /// An array of strings, among which podman 5 takes a table that says whether to append.
+    /// An array of strings. podman 5 also accepts a table in it that selects whether to append.
     List,
     /// `[table]`, or a table in braces.
     Table,

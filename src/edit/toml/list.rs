@@ -1,11 +1,11 @@
-//! A list that gets or loses items at its front, and keeps what its owner wrote of the others, comments included.
+//! A list whose first items change; the others keep their formatting and comments.
 
 use toml_edit::Array;
 
 use super::Value;
 use crate::edit::lines;
 
-/// The text with this list instead of the one that stands there; `None` if they differ in more than their first items.
+/// The text with this list instead of the present one; `None` if they differ in more than their first items.
 pub(super) fn with(text: &str, old: &Array, new: &Value) -> Option<String> {
     let Value::StrList(new) = new else { return None };
     let items: Vec<&str> = old.iter().map(|item| item.as_str()).collect::<Option<_>>()?;

@@ -1,4 +1,4 @@
-//! Where a path stands in a TOML text, or where it would go.
+//! The position of a path in a TOML text, existing or new.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use toml_edit::{InlineTable, Item, Key, Table, TableLike};
 use super::{Value, wrong_type};
 use crate::edit::{EditError, lines};
 
-/// What a path leads to.
+/// The object at a path.
 pub(super) enum Position<'a> {
     Found {
         item: &'a Item,
-        /// Where the last key of the path begins.
+        /// The start of the last key of the path.
         key_at: usize,
         /// The value, without the blanks and comments around it.
         span: Range<usize>,
@@ -22,15 +22,15 @@ pub(super) enum Position<'a> {
     },
 }
 
-/// What to cut to take a value out.
+/// The range to cut for a removal.
 pub(super) enum Removal {
     Lines(Range<usize>),
     Inline(Range<usize>),
 }
 
-/// Where a new value goes.
+/// The place of a new value.
 pub(super) enum InsertPoint {
-    /// A line of its own at the start of a line, or the end.
+    /// A separate line at the start of a line, or at the end.
     Line { at: usize, indent: String, key: String, equals: &'static str },
     /// Into the braces of an inline table.
     Inline { at: usize, before: &'static str, key: String },
@@ -56,11 +56,11 @@ impl InsertPoint {
     }
 }
 
-/// The nearest table on the way that has a place of its own: the root, a `[header]` or braces. Tables that exist by
-/// dotted keys live in its lines.
+/// The nearest table on the path with its own text: the root, a `[header]` or an inline table. Tables that exist
+/// through dotted keys are part of its lines.
 struct Home<'a> {
     item: &'a Item,
-    /// How many keys of the path lead to it.
+    /// The number of keys of the path up to it.
     depth: usize,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn locate<'a>(text: &str, root: &'a Item, path: &[&str]) -> Result<Po
     Err(EditError::BadKey { key: String::new(), why })
 }
 
-/// Where `path` goes, of which `depth` keys lead to `table`, which has no next one.
+/// The place of `path`, whose first `depth` keys lead to `table`, which lacks the next one.
 fn gap(text: &str, root: &Item, home: &Home<'_>, table: &Item, path: &[&str], depth: usize) -> InsertPoint {
     let key = dotted(&path[home.depth..]);
     if let Some(braces) = home.item.as_inline_table() {
@@ -150,12 +150,12 @@ fn indent_of(text: &str, value: &Range<usize>) -> String {
     line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned()
 }
 
-/// What stands between a key and its value, as it does for a neighbor.
+/// The text between a key and its value, like that of a neighbor.
 fn equals_of(text: &str, neighbor: Option<&Range<usize>>) -> &'static str {
     if neighbor.is_some_and(|value| text[..value.start].ends_with('=')) { "=" } else { " = " }
 }
 
-/// Where the last value of all tables stands.
+/// The position of the last value of all tables.
 fn last_value(table: &Table) -> Option<Range<usize>> {
     let inner = table.iter().filter_map(|(_, item)| match item {
         Item::Table(table) => last_value(table),
@@ -164,7 +164,7 @@ fn last_value(table: &Table) -> Option<Range<usize>> {
     inner.max_by_key(|value| value.start)
 }
 
-/// The place below the comment that shows a key's default, such as `#log_driver = "k8s-file"`, in the table whose header
+/// The place below the comment with a key's default, such as `#log_driver = "k8s-file"`, in the table whose header
 /// ends here. A list may continue over several commented lines.
 fn below_default(text: &str, header_end: usize, key: &str, values: &[Range<usize>]) -> Option<usize> {
     let mut at = lines::end(text, header_end);
@@ -197,7 +197,7 @@ fn dotted(path: &[&str]) -> String {
     path.iter().map(|key| Key::new(*key).to_string()).collect::<Vec<_>>().join(".")
 }
 
-/// Where the values stand that belong to the lines or braces of a table itself, in the order of the text.
+/// The positions of the values in the lines or braces of a table itself, in the order of the text.
 pub(super) fn leaves(table: &dyn TableLike) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     collect_leaves(table, &mut found);
@@ -214,7 +214,7 @@ fn collect_leaves(table: &dyn TableLike, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// What to cut from the braces: the value with its key and one comma.
+/// The range to cut from an inline table: the value with its key and one comma.
 fn inline_removal(text: &str, braces: &InlineTable, value: &Range<usize>) -> Range<usize> {
     let leaves = leaves(braces);
     if let Some(before) = leaves.iter().rev().find(|leaf| leaf.end <= value.start) {
@@ -230,8 +230,8 @@ fn inline_removal(text: &str, braces: &InlineTable, value: &Range<usize>) -> Ran
     first_key..next_key
 }
 
-/// The place behind the comma that follows a value in braces, blank lines and comments between them; the value's own end
-/// where none follows.
+/// The position after the comma that follows a value in an inline table, with blank lines and comments in between;
+/// the value's own end if none follows.
 fn behind_comma(text: &str, value_end: usize) -> usize {
     let mut rest = text[value_end..].trim_start();
     while rest.starts_with('#') {

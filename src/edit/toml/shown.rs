@@ -1,4 +1,5 @@
-//! A TOML file as it may be shown: known tables, and the values of known keys. Everything else is a length.
+//! A TOML file as it may be published: known tables, and the values of known keys. Everything else is replaced by its
+//! length.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,8 @@ use super::{Reader, Value, place::Position, without_mark};
 use crate::edit::shown::{hidden, length, lines_of};
 use crate::edit::{EditError, lines};
 
-/// The text with the same lines, in which only these keys (dotted) and the tables that lead to them are to be seen. A
-/// file that is not TOML is none either when it is shown, for the same line.
+/// The text with the same lines, with only these keys (dotted) and the tables on their paths. A file that is not TOML
+/// stays invalid, at the same line.
 #[must_use]
 pub fn shown(bytes: &[u8], keys: &[&str]) -> String {
     let Ok(text) = lines::utf8(bytes) else { return length(bytes) };
@@ -52,7 +53,7 @@ pub fn shown(bytes: &[u8], keys: &[&str]) -> String {
     lines_of(text, |number, line| known.remove(&number).unwrap_or_else(|| hidden(line)))
 }
 
-/// A key and its value, as they are written if that shows nothing else.
+/// A key and its value, as written if that shows nothing else.
 fn entry(from: &str, key: &str, value: &Value, raw: &str) -> String {
     let line = lines::content(from.split_inclusive('\n').next().unwrap_or_default());
     let written = (!raw.contains(['\n', '#'])).then(|| line.split_once(raw)).flatten();
@@ -63,7 +64,7 @@ fn entry(from: &str, key: &str, value: &Value, raw: &str) -> String {
     }
 }
 
-/// Where the headers of all tables are, and their dotted names.
+/// The positions of the headers of all tables, and their dotted names.
 fn tables(table: &Table, path: &mut Vec<String>, headers: &mut Vec<(usize, String)>) {
     if let Some(span) =
         table.span().filter(|_| !table.is_implicit() && !table.is_dotted() && !path.is_empty())

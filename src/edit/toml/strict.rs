@@ -1,7 +1,7 @@
-//! What keeps podman from reading a TOML file that `toml_edit` reads.
+//! Detects TOML that `toml_edit` reads but podman does not.
 //!
-//! podman parses with Go's BurntSushi/toml. Measured with `podman --version` of Debian and Ubuntu: 3.0.1, 3.4.4 and 4.3.1
-//! refuse a byte order mark, 4.9.3 and later read it; all up to 5.7.0 refuse the syntax that came with TOML 1.1, 5.8.6
+//! podman parses with Go's BurntSushi/toml. Measured with `podman --version` of Debian and Ubuntu: 3.0.1, 3.4.4 and
+//! 4.3.1 refuse a byte order mark, 4.9.3 and later read it. All up to 5.7.0 refuse the syntax of TOML 1.1, 5.8.6
 //! (BurntSushi/toml 1.6) reads it. Versions in between were not measured and count as refusing.
 
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::parse;
 use crate::compat::COMPAT;
 use crate::edit::{EditError, lines};
 
-/// A place at which the reader gives up.
+/// A place at which the reader stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flaw {
     /// Counted from 1.
@@ -21,7 +21,7 @@ pub(crate) struct Flaw {
     pub(crate) before: Option<[u64; 2]>,
 }
 
-/// Everything that keeps some podman from reading these bytes.
+/// All faults for some podman version.
 pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
     let always = |line, why: &str| vec![Flaw { line, why: why.to_owned(), before: None }];
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
@@ -55,11 +55,11 @@ pub(crate) fn flaws(bytes: &[u8]) -> Vec<Flaw> {
     flaws
 }
 
-/// The first place in a valid text that only TOML 1.1 allows. Times without seconds are left out: no key of podman's takes
-/// a time.
+/// The first place in a valid text that only TOML 1.1 allows. Times without seconds are not included: no key of
+/// podman is a time.
 fn newer(text: &str) -> Option<(usize, &'static str)> {
     let bytes = text.as_bytes();
-    // What is open: arrays and inline tables. A table header opens an array that its own line closes.
+    // The open arrays and inline tables. A table header opens an array that its own line closes.
     let mut open = Vec::new();
     let (mut at, mut is_comma) = (0, false);
     while let Some(&byte) = bytes.get(at) {

@@ -1,4 +1,4 @@
-//! From bytes to the characters that WSL's parser gets from `fgetwc`, each with its place in the file.
+//! Decodes bytes to the characters that WSL's parser gets from `fgetwc`, each with its offset.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ const CTRL_Z: u16 = 0x1a;
 const LF: u16 = b'\n' as u16;
 const CR: u16 = b'\r' as u16;
 
-/// How characters are spelled in the file.
+/// The encoding of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileEncoding {
     /// One byte, one character: init is linked with musl and sets no locale, so its `fgetwc` does not decode.
@@ -23,7 +23,7 @@ pub(super) enum FileEncoding {
     Utf8,
     /// UTF-16, little endian, with its BOM skipped.
     Utf16Le,
-    /// UTF-16, big endian: the C runtime does not open it, and WSL continues as if there were no file.
+    /// UTF-16, big endian: the C runtime does not open it, and WSL continues as if the file did not exist.
     Utf16Be,
 }
 
@@ -74,8 +74,8 @@ impl Eol {
         }
     }
 
-    /// The line end to write beside this one. A lone CR ends a key but not a comment (`ParseConfigFile`, "Skip any pending
-    /// comment"), so none is ever written.
+    /// The line end to write next to this one. A lone CR ends a key but not a comment (`ParseConfigFile`, "Skip any
+    /// pending comment"), so none is ever written.
     pub(super) const fn to_write(self) -> &'static str {
         match self {
             Self::CrLf => "\r\n",
@@ -90,7 +90,7 @@ pub(super) struct Chars<'a> {
     pub(super) encoding: FileEncoding,
     /// UTF-16 units, as `wchar_t` is on Windows, with the offset of their first byte.
     units: Vec<(u16, usize)>,
-    /// Where reading ends; bytes may follow in a file with a Ctrl-Z.
+    /// The end of the readable part; bytes may follow in a file with a Ctrl-Z.
     end: usize,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Chars<'a> {
         self.units.get(index).map(|&(unit, _)| unit)
     }
 
-    /// Where the character at an index begins in the bytes.
+    /// The offset of the character at an index.
     pub(super) fn offset(&self, index: usize) -> usize {
         self.units.get(index).map_or(self.end, |&(_, at)| at)
     }
@@ -203,7 +203,7 @@ fn join_crlf(units: Vec<(u16, usize)>) -> Vec<(u16, usize)> {
     joined
 }
 
-/// What is left of a character in a value: WSL stores `static_cast<char>(ch)` (`configfile.cpp:749`).
+/// The stored byte of a character in a value: WSL stores `static_cast<char>(ch)` (`configfile.cpp:749`).
 pub(super) fn low_byte(unit: u16) -> u8 {
     unit.to_le_bytes()[0]
 }

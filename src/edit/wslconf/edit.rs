@@ -1,5 +1,5 @@
-//! Changes to a document: each splices bytes, reads the result as WSL would, and keeps it only if it says what was
-//! asked for and nothing else.
+//! Changes to a document: each splices bytes, parses the result as WSL does, and is kept only if exactly the
+//! requested key changed.
 
 use super::chars::{Chars, Eol, FileEncoding};
 use super::repair::is_unmarked_utf16;
@@ -8,14 +8,14 @@ use super::{Dialect, Document, Entry, Grammar, ProblemKind, Why, full_name};
 use crate::edit::EditError;
 
 impl Document {
-    /// Sets a key: where it counts already, its value is replaced in place; otherwise it goes after the last key of the
-    /// first section of that name, otherwise into a new section at the end.
+    /// Sets a key: an effective value is replaced in place; otherwise the key is added after the last key of the
+    /// first section with that name, otherwise in a new section at the end.
     ///
-    /// The value is quoted and escaped as it needs. A key that has the value already is left as it is written.
+    /// The value is quoted and escaped as needed. A key with that value stays as written.
     ///
     /// # Errors
-    /// When the name or the value cannot be written so that WSL reads it, when WSL stops reading above the place, or
-    /// when another key would change. The document is then as it was.
+    /// The name or the value cannot be written so that WSL reads it, WSL stops reading above the place, or another
+    /// key would change. The document is then unchanged.
     pub fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), EditError> {
         let name = full_name(section, key);
         for part in [section, key] {
@@ -72,12 +72,12 @@ impl Document {
         Self::parse_as(bytes, self.dialect, self.grammar)
     }
 
-    /// Whether quotes, escapes or continued lines spell a value.
+    /// Whether a value has quotes, escapes or continued lines.
     fn is_spelled_specially(&self, entry: &Entry<'_>) -> bool {
         self.bytes[entry.raw.clone()].iter().any(|byte| matches!(byte, b'"' | b'\\'))
     }
 
-    /// The bytes with only the part of a value replaced that changes, so that its owner's quotes and continued lines stay;
+    /// The bytes with only the changed part of a value replaced, so that the owner's quotes and continued lines stay;
     /// `None` if no such replacement is read as the value.
     fn patched(&self, entry: &Entry<'_>, name: &str, value: &str) -> Option<Vec<u8>> {
         let same = |pair: &(char, char)| pair.0 == pair.1;
@@ -92,7 +92,7 @@ impl Document {
         let new = self.encoding().encode(&self.literal(name, new).ok()?.replace('"', ""));
         let old = self.encoding().encode(old);
         let raw = &self.bytes[entry.raw.clone()];
-        // The last place first, for what is new usually comes at the end, but within the owner's quotes.
+        // The last place first: a new part is usually at the end, but within the owner's quotes.
         let within = raw
             .ends_with(&self.encoding().encode("\""))
             .then(|| raw.len() - self.encoding().encode("\"").len());
@@ -106,7 +106,7 @@ impl Document {
         candidates.find(|bytes| self.with(bytes).is_set(name, value))
     }
 
-    /// What the owner wrote behind a value with `;`, which WSL takes for a part of the value, as a comment.
+    /// The text after a value that the owner wrote as a `;` comment, which WSL reads as part of the value.
     fn note_behind(&self, raw: &std::ops::Range<usize>) -> String {
         let text = self.encoding().decode(&self.bytes[raw.clone()]);
         let note = text.split_once([' ', '\t']).map(|(_, rest)| rest.trim_start());
@@ -116,11 +116,11 @@ impl Document {
         }
     }
 
-    /// Takes a key out: every line that sets it, as the second would count once the first is gone. The section's
-    /// header stays. Lines that WSL does not read stay too. False if there was nothing to take out.
+    /// Unsets a key: removes every line that sets it, since the second would take effect once the first is gone. The
+    /// section's header stays, and so do lines that WSL does not read. False if the key was not set.
     ///
     /// # Errors
-    /// When another key would change. The document is then as it was.
+    /// Another key would change. The document is then unchanged.
     pub fn unset(&mut self, section: &str, key: &str) -> Result<bool, EditError> {
         let name = full_name(section, key);
         let doomed: Vec<bool> = self
@@ -137,7 +137,7 @@ impl Document {
         Ok(true)
     }
 
-    /// These items, and the comments of ours right above them.
+    /// These items, and kind-wsl's comments right above them.
     fn with_notes(&self, mut doomed: Vec<bool>) -> Vec<bool> {
         for at in 1..doomed.len() {
             doomed[at - 1] |= doomed[at] && self.is_note(&self.scan.items[at - 1]);
@@ -145,10 +145,10 @@ impl Document {
         doomed
     }
 
-    /// Takes out one line that sets a key, as [`Document::lines_of`] has it. False if there is no such line.
+    /// Removes one line that sets a key, as [`Document::lines_of`] returns it. False if the line does not exist.
     ///
     /// # Errors
-    /// When another key would change. The document is then as it was.
+    /// Another key would change. The document is then unchanged.
     pub fn unset_line(&mut self, section: &str, key: &str, line: &[u8]) -> Result<bool, EditError> {
         let name = full_name(section, key);
         let mut doomed = vec![false; self.scan.items.len()];
@@ -163,7 +163,7 @@ impl Document {
         Ok(true)
     }
 
-    /// The lines that set a key, without their line ends; the first is the one that counts.
+    /// The lines that set a key, without their line ends; the first is the effective one.
     #[must_use]
     pub fn lines_of(&self, section: &str, key: &str) -> Vec<&[u8]> {
         let name = full_name(section, key);
@@ -176,14 +176,14 @@ impl Document {
         &self.bytes[item.bytes.start..item.bytes.end - eol]
     }
 
-    /// Takes out every section of a name, with the lines below it up to the next header. False if there is none.
+    /// Removes every section with a name, with the lines below it up to the next header. False if none exists.
     ///
-    /// Comments right above the next header belong to that header, and stay. The blank line above a section at the end of
-    /// the file goes with it.
+    /// Comments right above the next header belong to that header, and stay. The blank line above a section at the
+    /// end of the file is removed too.
     ///
     /// # Errors
-    /// When WSL stops reading inside the section, so that its end is not known, or when a key of another section would
-    /// change. The document is then as it was.
+    /// WSL stops reading inside the section, so that its end is unknown, or a key of another section would change.
+    /// The document is then unchanged.
     pub fn remove_section(&mut self, section: &str) -> Result<bool, EditError> {
         let items = &self.scan.items;
         let mut doomed = vec![false; items.len()];
@@ -209,11 +209,11 @@ impl Document {
         Ok(true)
     }
 
-    /// Takes out the header of the section that [`Document::set`] added to the document as it was `before`, unless there is
-    /// more below it than blank lines, and comments above another header. False if nothing was taken out.
+    /// Removes the header of the section that [`Document::set`] added to the document `before`, if only blank lines,
+    /// and comments above another header, follow it. False if nothing was removed.
     ///
     /// # Errors
-    /// When a key would change. The document is then as it was.
+    /// A key would change. The document is then unchanged.
     pub fn remove_added_section(&mut self, section: &str, before: &Self) -> Result<bool, EditError> {
         let items = &self.scan.items;
         let rest = self.end_of_sections();
@@ -221,7 +221,8 @@ impl Document {
         for header in self.headers(section) {
             let is_blank = |at: &usize| matches!(items[*at].what, What::Blank);
             let next = (header + 1..items.len()).find(|at| !is_blank(at)).unwrap_or(items.len());
-            // Comments above another header belong to that; at the end of the file they may be about this section.
+            // Comments above another header belong to that header; at the end of the file they may be about this
+            // section.
             let is_note = |at: &usize| is_blank(at) || matches!(items[*at].what, What::Comment);
             let content = (next..items.len()).find(|at| !is_note(at)).unwrap_or(next);
             if next < rest && !items[content].is_header() {
@@ -241,13 +242,13 @@ impl Document {
         Ok(true)
     }
 
-    /// Where the comments right above an item begin: they belong to it.
+    /// The start of the comments right above an item, which belong to it.
     pub(super) fn start_of_comments_above(&self, item: usize, floor: usize) -> usize {
         let is_comment = |at: usize| matches!(self.scan.items[at].what, What::Comment);
         (floor + 1..item).rev().take_while(|&at| is_comment(at)).last().unwrap_or(item)
     }
 
-    /// The line end to write where no neighbour shows one: the file's first, else that of the file's home.
+    /// The line end to write if no neighbor has one: the file's first, otherwise the default of its system.
     pub(super) fn eol(&self) -> &'static str {
         match (Chars::decode(&self.bytes, self.dialect).first_eol(), self.dialect) {
             (Some(eol), _) => eol.to_write(),
@@ -256,8 +257,8 @@ impl Document {
         }
     }
 
-    /// The line end to write at the end of a file that has none there. A lone line feed behind a CR would become one
-    /// line end with it, and of a continuation, where text mode joins the two.
+    /// The line end to write at the end of a file without one. A lone line feed after a CR would join it to one line
+    /// end, and even to that of a continuation in text mode.
     pub(super) fn eol_at_end(&self) -> &'static str {
         match (Chars::decode(&self.bytes, self.dialect).ends_in_cr(), self.dialect) {
             (true, Dialect::WslConfig) => Eol::CrLf.to_write(),
@@ -265,8 +266,8 @@ impl Document {
         }
     }
 
-    /// The bytes without some items. Where the last line of the file goes, the line end before it goes too, so that a
-    /// file without a final newline stays one.
+    /// The bytes without some items. If the last line of the file is removed, so is the line end before it: a missing
+    /// final newline stays missing.
     pub(super) fn without(&self, doomed: &[bool]) -> Vec<u8> {
         let items = &self.scan.items;
         let mut bytes = self.bytes.clone();
@@ -291,7 +292,7 @@ impl Document {
         bytes
     }
 
-    /// Becomes the new bytes, if every version of WSL takes the value from them that it took before for each key except
+    /// Adopts the new bytes, if every version of WSL reads the same value from them as before for each key except
     /// those that were meant.
     pub(super) fn adopt(
         &mut self,
@@ -306,7 +307,7 @@ impl Document {
         Ok(())
     }
 
-    /// Refuses UTF-16 without its mark: Windows reads it as UTF-8, so WSL finds nothing in it, and text added to it would
+    /// Refuses UTF-16 without its mark: Windows reads it as UTF-8, so WSL finds nothing in it, and added text would
     /// be neither.
     fn check_encoding(&self, key: &str) -> Result<(), EditError> {
         if self.dialect == Dialect::WslConfig && is_unmarked_utf16(&self.bytes) {
@@ -329,7 +330,7 @@ impl Document {
         }
     }
 
-    /// A value as WSL reads it back: escaped, and in quotes if it holds a `#` or begins or ends with a space.
+    /// A value as WSL reads it back: escaped, and in quotes if it contains a `#` or begins or ends with a space.
     fn literal(&self, name: &str, value: &str) -> Result<String, EditError> {
         let refuse = |why: &str| Err(EditError::BadValue { key: name.to_owned(), why: why.to_owned() });
         if value.contains(['\0', '\r']) {
@@ -368,7 +369,7 @@ impl Document {
 }
 
 impl Item {
-    /// Whether it is a blank line such as a new section is set apart with.
+    /// Whether it is a blank line such as the one before a new section.
     pub(super) fn is_blank_line(&self) -> bool {
         matches!(self.what, What::Blank) && matches!(self.eol, Some(Eol::Lf | Eol::CrLf))
     }

@@ -1,7 +1,7 @@
-//! What WSL ignores in a file, and where it belongs.
+//! Settings that WSL ignores in a file, and the file that they belong in.
 //!
-//! WSL warns about all of this too, but only at the start of a virtual machine or distribution, to whichever window asked
-//! for it.
+//! WSL warns about all of them too, but only at the start of a virtual machine or distribution, in the window that
+//! started it.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use super::{Dialect, Document, Entry, Moved, ProblemKind, parse_bool, parse_numb
 use crate::edit::EditError;
 use crate::edit::shown::length;
 
-/// What WSL takes for the value of a key; it keeps its default for anything else.
+/// The valid values of a key; WSL keeps its default for anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ValueType {
     Text,
     /// [`parse_bool`].
     Bool,
-    /// What `strtol` reads with base 0 (`configfile.cpp`, `ParseImpl`).
+    /// A number for `strtol` with base 0 (`configfile.cpp`, `ParseImpl`).
     Number,
-    /// A number and a unit. Newer versions know more units, so only the number is looked at.
+    /// A number and a unit. Newer versions support more units, so only the number is checked.
     Memory,
     /// One of these words, in any case.
     Word(&'static [&'static str]),
@@ -124,7 +124,7 @@ const WSL_CONFIG: &[(&str, ValueType)] = &[
     ("wsl2.vmSwitch", Text),
 ];
 
-/// Keys that WSL has under two names, of which the first in the file counts (WSL `src/windows/common/WslCoreConfig.cpp`).
+/// Keys with two names in WSL, of which the first in the file wins (WSL `src/windows/common/WslCoreConfig.cpp`).
 const ALIASES: [&str; 4] = ["networkingmode", "dnstunneling", "firewall", "autoproxy"];
 
 impl Dialect {
@@ -149,7 +149,7 @@ impl Dialect {
         }
     }
 
-    /// The key of this name, as it is documented.
+    /// The key with this name, as documented.
     fn key(self, name: &str) -> Option<(&'static str, ValueType)> {
         self.keys().iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).copied()
     }
@@ -161,7 +161,7 @@ impl Dialect {
 }
 
 impl ValueType {
-    /// What WSL would take instead of a value that it cannot read.
+    /// The valid form, instead of a value that WSL cannot read.
     fn wanted(self, value: &str) -> Option<String> {
         let is_readable = match self {
             Text => true,
@@ -180,7 +180,8 @@ impl ValueType {
 }
 
 impl Moved {
-    /// The refusal of an edit of `key` that would change this one too. Names and values that may be secrets are not shown.
+    /// The refusal of an edit of `key` that would also change this one. Names and values that may be secrets are not
+    /// shown.
     pub(super) fn refused(&self, key: &str, dialect: Dialect) -> EditError {
         let known = dialect.key(&self.name);
         let other = known.map_or_else(|| "another key".to_owned(), |(name, _)| format!("`{name}`"));
@@ -196,8 +197,8 @@ impl Moved {
 }
 
 impl Document {
-    /// The settings that WSL takes from this document and did not take from `before`, except those that were `meant`; with
-    /// their line, and their value if it is of a known form.
+    /// The settings that WSL reads from this document and did not read from `before`, except those that were `meant`;
+    /// with their line, and their value if it has a known form.
     pub(crate) fn taking_effect_since(&self, before: &Self, meant: impl Fn(&str) -> bool) -> Vec<String> {
         let is_new = |entry: &Entry<'_>| {
             let then = before.counting(entry.name).map(|then| then.value);
@@ -216,13 +217,13 @@ impl Document {
         self.entries().filter(is_new).filter_map(shown).collect()
     }
 
-    /// The value that counts, by the key's full name in lower case.
+    /// The effective value, by the key's full name in lower case.
     pub(crate) fn value_of(&self, name: &str) -> Option<&[u8]> {
         self.counting(name).map(|entry| entry.value)
     }
 
-    /// What WSL does not take from this document, line by line. Names that nobody documents are not repeated: a secret may
-    /// be among them.
+    /// The settings that WSL ignores in this document, line by line. Undocumented names are not repeated: they may
+    /// contain a secret.
     pub(crate) fn ignored(&self) -> Vec<Ignored> {
         if self.is_in_another_encoding() {
             let text = format!("{} is UTF-16 in a form that WSL cannot read", self.dialect.file());
@@ -246,7 +247,7 @@ impl Document {
             let Some((name, value)) = self.dialect.key(entry.name) else {
                 match self.elsewhere(entry.name) {
                     Some(text) => found.push(Ignored { belongs_elsewhere: true, ..ignored(text) }),
-                    // Told with the header.
+                    // Reported with the header.
                     None if is_below_broken_header => {}
                     None => push(format!("not a setting that {} is known to have", self.dialect.file())),
                 }
@@ -267,7 +268,7 @@ impl Document {
         found
     }
 
-    /// Where a key belongs that this file does not have.
+    /// The file of a key that this one does not have.
     fn elsewhere(&self, name: &str) -> Option<String> {
         let other = self.dialect.other();
         let section = name.split('.').next().unwrap_or_default();
@@ -290,7 +291,7 @@ impl Document {
             }
             ProblemKind::InvalidLine { why } => {
                 let is_stop = !self.complete() && self.scan.stop() == Some(problem);
-                // Meant as a comment, and a version that skips it takes it for one.
+                // Meant as a comment, and versions that skip it treat it as one.
                 if !is_stop && problem.text.trim_start().starts_with([';', '/']) {
                     return None;
                 }
@@ -314,11 +315,11 @@ fn already(name: &str, line: usize) -> String {
     format!("{name} is set on line {line} already, which takes effect")
 }
 
-/// Something that WSL does not take from a file.
+/// A setting that WSL ignores in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ignored {
     line: usize,
-    /// The key, or the text of a line that WSL cannot read; not for showing.
+    /// The key, or the text of an invalid line; not for display.
     name: String,
     text: String,
     /// Whether it is a key of WSL's other file.
@@ -326,7 +327,7 @@ pub(crate) struct Ignored {
 }
 
 impl Ignored {
-    /// Whether both are about the same, whatever line it is on.
+    /// Whether both are about the same setting, on any line.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name
     }

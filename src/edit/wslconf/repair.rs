@@ -1,4 +1,4 @@
-//! Making a file readable to its end.
+//! Makes a file completely readable.
 
 use std::ops::Range;
 
@@ -6,19 +6,19 @@ use super::chars::{UTF8_BOM, UTF16BE_BOM, UTF16LE_BOM};
 use super::scan::{Item, What};
 use super::{Dialect, Document};
 
-/// One change that [`Document::repair`] made, for showing to a person.
+/// One change of [`Document::repair`], for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
     /// The line, as an editor counts it.
     pub line: usize,
     pub kind: RepairKind,
-    /// The text of the line before. For a change to the whole file, its first line.
+    /// The former text of the line. For a change to the whole file, its first line.
     pub before: String,
-    /// The text of the line now.
+    /// The new text of the line.
     pub after: String,
 }
 
-/// What was done to a line or to the file.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepairKind {
     /// The line became a comment.
@@ -32,15 +32,15 @@ pub enum RepairKind {
 }
 
 impl Document {
-    /// Changes as little as makes every version of WSL read the file to its end: UTF-16 becomes UTF-8, a byte order mark
-    /// goes, and in wsl.conf every invalid line becomes a comment (`;` at its beginning becomes `#`). A header that WSL
-    /// cannot read takes the keys below it along: without it they would count for the section above.
+    /// Makes the smallest change after which every version of WSL reads the whole file: UTF-16 becomes UTF-8, a byte
+    /// order mark is removed, and in wsl.conf every invalid line becomes a comment (`;` at its beginning becomes
+    /// `#`). So do the keys below a header that WSL cannot read: otherwise they would apply to the section above.
     ///
-    /// Keys below the place where WSL used to stop take effect. In a .wslconfig, of which WSL reads all but the invalid
+    /// Keys below the place where WSL stopped take effect. In a .wslconfig, of which WSL reads all but the invalid
     /// lines anyway, those lines stay. Afterwards the document is [`complete`](Self::complete).
     pub fn repair(&mut self) -> Vec<Repair> {
         let mut repairs = Vec::new();
-        // One may hide the other.
+        // One fault may hide the other.
         while let Some(repair) = self.reencode().or_else(|| self.drop_mark()) {
             repairs.push(repair);
         }
@@ -54,7 +54,7 @@ impl Document {
         repairs
     }
 
-    /// The line and the bytes of the next item that has to become a comment, and whether it was meant as a header.
+    /// The line and the bytes of the next item to comment out, and whether it was meant as a header.
     fn next_to_comment_out(&self, broken_header: Option<usize>) -> Option<(usize, Range<usize>, bool)> {
         let below = |item: &&Item| broken_header.is_some_and(|header| item.bytes.start >= header);
         let items = || self.scan.items.iter();
@@ -88,7 +88,7 @@ impl Document {
         Some(Repair { line: 1, kind: RepairKind::Reencoded, before, after })
     }
 
-    /// Windows knows the mark.
+    /// Windows supports the mark.
     fn drop_mark(&mut self) -> Option<Repair> {
         let rest = self.bytes.strip_prefix(UTF8_BOM).filter(|_| self.dialect == Dialect::WslConf)?.to_vec();
         let after = String::from_utf8_lossy(&rest).lines().next().unwrap_or_default().to_owned();
@@ -96,14 +96,14 @@ impl Document {
         Some(Repair { line: 1, kind: RepairKind::DroppedMark, before: format!("\u{feff}{after}"), after })
     }
 
-    /// Comments out the lines of an item that ends where WSL stumbled.
+    /// Comments out the lines of an item that ends at WSL's error.
     fn comment_out(&mut self, line: usize, item: Range<usize>) -> Vec<Repair> {
         let is_eol = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let tail = &self.bytes[item.end..];
         let end = item.end + tail.iter().position(is_eol).unwrap_or(tail.len());
         let mut repairs = Vec::new();
         let mut new = self.bytes[..item.start].to_vec();
-        // What `\` joined, this parts. A comment reaches over a lone CR.
+        // Separates lines that `\` joined. A comment continues over a lone CR.
         for (nth, before) in self.bytes[item.start..end].split(|&byte| byte == b'\n').enumerate() {
             if nth > 0 {
                 new.push(b'\n');
@@ -155,7 +155,7 @@ pub(super) fn is_unmarked_utf16(bytes: &[u8]) -> bool {
     Utf16::detect(bytes).is_some_and(|utf16| !utf16.marked)
 }
 
-/// UTF-16 text, known by its mark or, when it is all ASCII, by every other byte being NUL.
+/// UTF-16 text, detected by its mark or, if it is all ASCII, by a NUL in every other byte.
 #[derive(PartialEq, Eq)]
 struct Utf16 {
     marked: bool,

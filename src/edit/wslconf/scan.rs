@@ -1,8 +1,8 @@
-//! What WSL takes from a file: a port of `ParseConfigFile` that remembers where everything stood.
+//! Scans a file as WSL does: a port of `ParseConfigFile` that records all positions.
 //!
-//! WSL's function is a state machine of labels (`NewLine`, `ParseSection`, `ParseKeyValue`, `ValueDone`, `InvalidLine`);
-//! here each label is a method. The port keeps its accidents: what a broken header leaves behind garbles the names of
-//! the keys below it, and a NUL ends a name or a value, because both are handed on as C strings.
+//! WSL's function is a state machine of labels (`NewLine`, `ParseSection`, `ParseKeyValue`, `ValueDone`,
+//! `InvalidLine`); here each label is a method. The port keeps its quirks: the remains of a broken header garble the
+//! names of the keys below it, and a NUL ends a name or a value, because both are C strings.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::chars::{Chars, Eol, FileEncoding, low_byte};
 use super::{Grammar, Problem, ProblemKind, Why};
 
-/// The file as a list of items that cover it, and what WSL would warn about.
+/// The file as a list of items that cover it, and WSL's warnings.
 #[derive(Debug, Clone)]
 pub(super) struct Scan {
     pub(super) items: Vec<Item>,
@@ -44,14 +44,14 @@ pub(super) enum What {
         value: Vec<u8>,
         /// The value as text.
         text: String,
-        /// The bytes that spell the value, quotes and escapes included, outer blanks not.
+        /// The bytes of the value, including quotes and escapes, without outer blanks.
         raw: Range<usize>,
         /// Whether the line end follows a `\` that needs it: without it, WSL cannot read the line.
         escaped_eol: bool,
         /// False for all but the first occurrence.
         counts: bool,
     },
-    /// A line that WSL cannot read; in wsl.conf the last item, which then ends where WSL stumbled.
+    /// A line that WSL cannot read; in wsl.conf the last item, which ends at the error.
     Invalid {
         /// Whether it was meant as a header.
         header: bool,
@@ -84,7 +84,8 @@ impl Scan {
         scanner.scan
     }
 
-    /// Without the values that the newer grammar does not read: only a backslash before a carriage return makes them.
+    /// Without the values that the newer grammar does not read: only a backslash before a carriage return creates
+    /// them.
     fn agreed(mut self, newer: &Self) -> Self {
         let counting = |item: &Item| match &item.what {
             What::Entry { name, value, counts: true, .. } => Some((name.clone(), value.clone())),
@@ -111,21 +112,21 @@ impl Scan {
         self
     }
 
-    /// The first invalid line, if WSL does not read the file to its end because of it.
+    /// The first invalid line, if WSL stops reading the file there.
     pub(super) fn stop(&self) -> Option<&Problem> {
         let is_invalid = |problem: &&Problem| matches!(problem.kind, ProblemKind::InvalidLine { .. });
         if self.complete { None } else { self.problems.iter().find(is_invalid) }
     }
 }
 
-/// A line that cannot be read: where WSL stood when it found out, and why.
+/// An invalid line: the position of the error, and its cause.
 struct Invalid {
     at: usize,
     why: Why,
     header: bool,
 }
 
-/// What a readable line is, the index after its line end, and that line end.
+/// A readable line, the index after its line end, and that line end.
 type Read = (What, usize, Option<Eol>);
 
 struct Scanner<'a> {
@@ -135,8 +136,8 @@ struct Scanner<'a> {
     line: usize,
     /// WSL's one buffer for the section and the key: `section`, then `section.key`.
     key: Vec<u8>,
-    /// How much of `key` is the section; only a valid header changes it, and each key cuts the buffer back to
-    /// it (`configfile.cpp:565`).
+    /// The length of the section in `key`. Only a valid header changes it, and each key truncates the buffer to it
+    /// (`configfile.cpp:565`).
     section_len: usize,
     /// The line that first set each name.
     seen: HashMap<String, usize>,
@@ -144,7 +145,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// Takes one item; false at the end of the text.
+    /// Reads one item; false at the end of the text.
     fn item(&mut self) -> bool {
         let start = self.at;
         let (text_at, first) = self.skip_blanks(start);
@@ -186,7 +187,7 @@ impl Scanner<'_> {
         if !self.is_letter(name_at) {
             return Err(invalid(name_at, Why::SectionName));
         }
-        // From here on the buffer holds this name, valid or not, while the section's length is still the old one.
+        // From here on the buffer contains this name, valid or not, while the section's length is still the old one.
         self.key.clear();
         let close = self.take_name(name_at);
         if self.byte(close) != Some(b']') {
@@ -236,7 +237,7 @@ impl Scanner<'_> {
                         Some(b'\r') if self.grammar == Grammar::Skip => {
                             return Err(invalid(start, Why::Escape));
                         }
-                        // WSL skips `\` and one character, so of CRLF the LF is left, and that ends the value.
+                        // WSL skips `\` and one character, so the LF of a CRLF remains and ends the value.
                         Some(b'\r') if matches!(self.chars.eol(at), Some((Eol::CrLf, _))) => {
                             (trimmed_len, raw_end, escaped_eol) = (value.len(), at, true);
                             break;
@@ -261,7 +262,7 @@ impl Scanner<'_> {
         Ok(self.end_of_line(entry, at))
     }
 
-    /// `SetConfig` and `ConfigKey::Parse`: the first occurrence counts, whatever its value.
+    /// `SetConfig` and `ConfigKey::Parse`: the first occurrence wins, whatever its value.
     fn entry(&mut self, value: Vec<u8>, raw: Range<usize>, escaped_eol: bool) -> What {
         let name = String::from_utf8_lossy(&until_nul(self.key.clone())).to_ascii_lowercase();
         let first_line = self.seen.get(&name).copied();
@@ -284,7 +285,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A comment ends at a line feed and nowhere else: a lone CR is part of it.
+    /// A comment ends only at a line feed: a lone CR is part of it.
     fn comment(&self, what: What, at: usize) -> Read {
         let (end, eol) = self.to_line_feed(at);
         (what, end, eol)
@@ -315,7 +316,7 @@ impl Scanner<'_> {
         self.scan.problems.push(Problem { line: self.line, text, kind });
     }
 
-    /// Appends the letters and digits from an index on to the buffer; gives the index after them.
+    /// Appends the letters and digits from an index on to the buffer; returns the index after them.
     fn take_name(&mut self, from: usize) -> usize {
         let name: Vec<u8> =
             (from..).map_while(|at| self.byte(at)).take_while(u8::is_ascii_alphanumeric).collect();
@@ -352,7 +353,7 @@ impl Scanner<'_> {
     }
 }
 
-/// A character that WSL's `isalpha`, `isalnum` and comparisons can know; they are false for all others.
+/// A character for WSL's `isalpha`, `isalnum` and comparisons; they are false for all others.
 fn ascii(unit: u16) -> Option<u8> {
     u8::try_from(unit).ok().filter(u8::is_ascii)
 }

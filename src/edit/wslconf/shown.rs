@@ -1,4 +1,5 @@
-//! A file as it may be shown: the keys that WSL documents, with values of a known form. Everything else is a length.
+//! A file as it may be published: documented keys, with values of a known form. Everything else is replaced by its
+//! length.
 
 use super::chars::{Eol, UTF8_BOM, UTF16BE_BOM, UTF16LE_BOM};
 use super::scan::{Item, What};
@@ -71,8 +72,8 @@ const WORDS: &[&str] = &[
 ];
 
 impl Document {
-    /// The text with the same lines, in which only documented keys and values of a known form are to be seen. WSL takes
-    /// the same from it, as far as it is shown.
+    /// The text with the same lines, with only documented keys and values of a known form. WSL reads the same from
+    /// it, as far as it is shown.
     #[must_use]
     pub fn shown(&self) -> String {
         // A repair lets WSL read past the line at which it stops, so all lines are examined.
@@ -136,7 +137,7 @@ impl Document {
             What::Invalid { .. } => {
                 let length = length(raw.as_bytes());
                 let why = self.problems().iter().find(|p| p.line == item.line).map(|p| &p.kind);
-                // What WSL stumbles over stays the same.
+                // WSL's error stays the same.
                 match why {
                     Some(ProblemKind::InvalidLine { why: Why::SectionName }) => format!("[{length}]"),
                     Some(ProblemKind::InvalidLine { why: Why::SectionEnd }) => format!("[hidden {length}]"),
@@ -151,7 +152,7 @@ impl Document {
     }
 }
 
-/// What follows a value or a header: blanks or a comment.
+/// The text after a value or a header: blanks or a comment.
 fn behind(rest: &str) -> String {
     let comment = rest.trim();
     if comment.is_empty() { String::new() } else { format!(" {}", hidden(comment)) }
@@ -162,7 +163,7 @@ pub(super) fn value_shown(name: &str, value: &str) -> Option<String> {
     let number =
         value.trim_start_matches('-').trim_end_matches(|c: char| "KMGTB".contains(c.to_ascii_uppercase()));
     let is_number = !number.is_empty() && number.len() <= 12 && number.bytes().all(|b| b.is_ascii_digit());
-    // As short as a mount point of Windows drives is.
+    // Short, like a mount point of Windows drives.
     let is_root = name == "automount.root"
         && value.len() <= 32
         && value.starts_with('/')

@@ -1,4 +1,4 @@
-//! How a new line is written: as its neighbors are, so that the diff looks as if the file's owner had made it.
+//! The format of a new line: like its neighbors, so that the diff looks as if the file's owner had written it.
 
 use super::chars::{Chars, Eol};
 use super::scan::{Item, What};
@@ -7,7 +7,7 @@ use crate::edit::lines::is_modeline;
 use crate::edit::note::{NOTE, is_covered, is_note};
 
 impl Document {
-    /// The bytes with a line for a new key, written as its neighbors are.
+    /// The bytes with a line for a new key, formatted like its neighbors.
     pub(super) fn with_entry(&self, section: &str, key: &str, literal: &str) -> Vec<u8> {
         let items = &self.scan.items;
         let entry = self.line(section, key, literal);
@@ -42,7 +42,7 @@ impl Document {
         self.spliced(end..end, &format!("{before}[{section}]{eol}{entry}{after}"))
     }
 
-    /// Puts the comment above a key that was added: whose line it is. Where that would change anything, there is none.
+    /// Adds the comment above an added key, unless that would change a value.
     pub fn add_note(&mut self, section: &str, key: &str) {
         let name = full_name(section, key);
         let is_added = |item: &&Item| matches!(&item.what, What::Entry { name: other, counts: true, .. } if *other == name);
@@ -58,13 +58,13 @@ impl Document {
         let _ = self.adopt(&new, &name, |_| false);
     }
 
-    /// Whether an item is the comment of ours.
+    /// Whether an item is kind-wsl's comment.
     pub(super) fn is_note(&self, item: &Item) -> bool {
         matches!(item.what, What::Comment)
             && is_note(&self.encoding().decode(&self.bytes[item.bytes.clone()]))
     }
 
-    /// Takes the comments out below which no line of ours is left.
+    /// Removes kind-wsl's comments whose lines are gone.
     pub fn remove_orphaned_notes(&mut self) {
         let items = &self.scan.items;
         let is_orphan = |at: usize| {
@@ -78,8 +78,8 @@ impl Document {
         }
     }
 
-    /// The item before which a new section goes: a modeline at the end of the file, which editors look for there
-    /// (vim's `modeline`), else the end.
+    /// The item before which a new section is added: a modeline at the end of the file, which editors read there
+    /// (vim's `modeline`), otherwise the end.
     pub(super) fn end_of_sections(&self) -> usize {
         let items = &self.scan.items;
         let last = items.iter().rposition(|item| !matches!(item.what, What::Blank));
@@ -90,12 +90,12 @@ impl Document {
         last.filter(|&at| is_modeline(&items[at])).unwrap_or(items.len())
     }
 
-    /// Whether a section before this item has to be set apart from what stands above.
+    /// Whether a section before this item needs a blank line above it.
     pub(super) fn needs_blank_above(&self, at: usize) -> bool {
         at.checked_sub(1).is_some_and(|above| !self.scan.items[above].is_blank_line())
     }
 
-    /// Whether it is a comment that shows this key, such as `#systemd = false`.
+    /// Whether it is a comment with this key, such as `#systemd = false`.
     fn is_commented_default(&self, item: &Item, key: &str) -> bool {
         let text = self.encoding().decode(&self.bytes[item.bytes.clone()]);
         let text = text.trim_start_matches(['#', ' ', '\t']);
@@ -103,8 +103,8 @@ impl Document {
         matches!(item.what, What::Comment) && name.is_some_and(|name| name.eq_ignore_ascii_case(key))
     }
 
-    /// The line for a key, with the indent and the blanks around `=` of its neighbors: the keys of the same section, else
-    /// the last one of the file.
+    /// The line for a key, with the indent and the blanks around `=` of its neighbors: the keys of the same section,
+    /// otherwise the last key of the file.
     fn line(&self, section: &str, key: &str, literal: &str) -> String {
         let styles = |name: &str| -> Vec<Style> {
             let prefix = full_name(name, "");
@@ -128,7 +128,7 @@ impl Document {
         format!("{}{key}{before}={}{literal}", style.indent, style.after)
     }
 
-    /// How an entry whose name begins so is written.
+    /// The format of an entry whose name begins with `prefix`.
     fn style(&self, item: &Item, prefix: &str) -> Option<Style> {
         let What::Entry { name, raw, .. } = &item.what else { return None };
         if !name.starts_with(prefix.trim_start_matches('.')) {
@@ -142,21 +142,21 @@ impl Document {
             column: left.chars().count(),
             key_len: key.len(),
             is_spaced: left.ends_with([' ', '\t']),
-            // More blanks stand before values that are aligned among each other.
+            // Aligned values have more blanks before them.
             after: if after.is_empty() { "" } else { " " },
             indent,
         })
     }
 }
 
-/// How a line that sets a key is written.
+/// The format of a line that sets a key.
 struct Style {
     indent: String,
-    /// Where its `=` stands, in characters.
+    /// The position of its `=`, in characters.
     column: usize,
     key_len: usize,
     /// Whether a blank stands before the `=`.
     is_spaced: bool,
-    /// What stands behind the `=`.
+    /// The text after the `=`.
     after: &'static str,
 }

@@ -42,7 +42,7 @@ fn a_read_only_file_system_is_named() {
         "
         error: stage `subids` failed: edit /etc/subuid: dev:165536:65536
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck
+        hint: the file system is mounted read-only (`findmnt -T /etc` shows it). WSL does so after disk errors: run `wsl --shutdown` in Windows. If it stays read-only, check the disk with e2fsck
         0 of 2 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );

@@ -47,8 +47,8 @@ fn a_restart_that_did_not_apply_the_change_is_reported_with_the_observed_state()
     case.run(&setup).expect(
         1,
         "
-        error: the restart did not apply the change: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service does not run
-        hint: WSL did start a new kernel: a policy of your organisation (AllowKernelCommandLineUserSetting) may drop kernelCommandLine, which WSL says when it starts; or .wslconfig lies in another account's profile than the one whose WSL this is (`kind-wsl.exe profile` in Windows names the right one, `--windows-profile` takes it)
+        error: the restart did not apply the change: the kernel was started without `cgroup_no_v1=all`; /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu); user@1000.service is not running
+        hint: WSL did start a new kernel. A policy of your organization (AllowKernelCommandLineUserSetting) may block kernelCommandLine; WSL prints that at its start. Or .wslconfig is in the profile of another Windows account: `kind-wsl.exe profile` in Windows prints the right one for `--windows-profile`
         16 of 16 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
@@ -139,7 +139,7 @@ fn an_apt_that_fails_is_quoted_and_the_next_run_resumes() {
         "
         error: stage `packages` failed: install packages: podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns
           because: `apt-get -y -q -o APT::Status-Fd=30 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 install --no-remove --no-install-recommends podman crun uidmap slirp4netns fuse-overlayfs dbus-user-session iptables netavark aardvark-dns` ended with exit code 100: E: Unable to locate package uidmap
-        hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here
+        hint: `sudo apt-get update` and `sudo apt-get check` show the problem with the packages
         0 of 1 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );

@@ -113,7 +113,7 @@ fn a_file_that_is_immutable_is_named_with_the_command_that_frees_it() {
         "
         error: stage `systemd` failed: edit /etc/wsl.conf: [boot] systemd = true
           because: Operation not permitted
-        hint: `/etc/wsl.conf` may be immutable: `lsattr /etc/wsl.conf` shows an `i` then, and `sudo chattr -i /etc/wsl.conf` takes it away
+        hint: `/etc/wsl.conf` may be immutable: `lsattr /etc/wsl.conf` then shows an `i`, and `sudo chattr -i /etc/wsl.conf` removes it
         1 of 2 changes was applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );

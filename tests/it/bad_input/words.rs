@@ -118,7 +118,7 @@ fn an_unknown_crun_version_is_answered_with_the_near_match() {
         1,
         "
         error: `crun-1.31.9-linux-amd64` is not in `[ROOT]/offline`
-        hint: did you mean `1.30.1`? Otherwise: put it there under this name (on GitHub, and below a mirror, it is `containers/crun/releases/download/1.31.9/crun-1.31.9-linux-amd64`), or leave out `--offline`
+        hint: did you mean `1.30.1`? Otherwise: put it there under this name (on GitHub, and below a mirror, it is `containers/crun/releases/download/1.31.9/crun-1.31.9-linux-amd64`), or omit `--offline`
         ",
     );
 }

@@ -192,7 +192,7 @@ fn a_home_that_may_not_be_written_is_named() {
         "
         error: stage `podman` failed: write /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /home/dev` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck
+        hint: the file system is mounted read-only (`findmnt -T /home/dev` shows it). WSL does so after disk errors: run `wsl --shutdown` in Windows. If it stays read-only, check the disk with e2fsck
         10 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
@@ -224,7 +224,7 @@ fn an_undo_on_a_read_only_file_system_is_reported_and_resumes() {
         "
         error: stage `subids` failed: edit /etc/subgid: dev:165536:65536
           because: Read-only file system
-        hint: the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck
+        hint: the file system is mounted read-only (`findmnt -T /etc` shows it). WSL does so after disk errors: run `wsl --shutdown` in Windows. If it stays read-only, check the disk with e2fsck
         4 of 14 changes were reverted. Resume: kind-wsl undo
         ",
     );
@@ -268,7 +268,7 @@ fn an_immutable_file_is_named_and_the_next_run_resumes() {
         "
         error: stage `subids` failed: edit /etc/subuid: dev:165536:65536
           because: Operation not permitted
-        hint: `/etc/subuid` may be immutable: `lsattr /etc/subuid` shows an `i` then, and `sudo chattr -i /etc/subuid` takes it away
+        hint: `/etc/subuid` may be immutable: `lsattr /etc/subuid` then shows an `i`, and `sudo chattr -i /etc/subuid` removes it
         8 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );

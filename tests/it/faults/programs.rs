@@ -23,7 +23,7 @@ fn a_systemctl_that_hangs_is_ended_after_half_a_minute_and_named() {
         "
         error: a follow-up command failed
           because: `systemctl daemon-reload` did not end within 30 s
-        hint: run `systemctl daemon-reload` yourself to see what it waits for (`systemctl list-jobs` shows what systemd is at), then run the same command again
+        hint: run `systemctl daemon-reload` yourself to see why it does not end (`systemctl list-jobs` shows pending jobs), then run the same command again
         0 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo
         ",
     );
@@ -137,7 +137,7 @@ fn an_apt_that_fails_half_way_is_quoted_and_the_setup_resumes_and_is_undone() {
             "error: stage `packages` failed: install packages: {NAMES}\n  \
                because: `{APT} install --no-remove --no-install-recommends {NAMES}` ended with exit code 100: dpkg: error processing archive uidmap_4.13.deb (--unpack): cannot copy extracted data: unexpected end of file\n\
              \x20          E: Sub-process /usr/bin/dpkg returned an error code (1)\n\
-             hint: `sudo apt-get update` and `sudo apt-get check` show what is wrong with the packages here\n7 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo\n"
+             hint: `sudo apt-get update` and `sudo apt-get check` show the problem with the packages\n7 of 14 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo\n"
         );
         case.run(&format!("setup {}", agreed())).expect(1, &said);
         let has = case.machine.text("/fake/packages");

@@ -40,7 +40,7 @@ fn http_statuses_are_reported_by_name_with_a_hint() {
         for (line, hint) in [
             (
                 "404 Not Found",
-                "the file is not there (any more): choose another version, or check the layout of the mirror",
+                "the file does not exist (anymore): choose another version, or check the layout of the mirror",
             ),
             ("503 Service Unavailable", "try again in a while, or use `--mirror`"),
             ("429 Too Many Requests", "try again in a while, or use `--mirror`"),
@@ -93,7 +93,7 @@ fn a_system_without_root_certificates_is_reported_with_the_missing_package() {
         let (error, _) = attempt(&artifact("https://localhost:1/crun"), &Source::default()).unwrap_err();
         let words = "cannot set up https: unexpected error: No CA certificates were loaded from the system";
         assert_eq!(error.to_string(), words);
-        let hint = "install the package `ca-certificates`: it brings the root certificates";
+        let hint = "install the package `ca-certificates`: it contains the root certificates";
         assert_eq!(error.hint().unwrap(), hint);
     });
 }
