@@ -111,9 +111,9 @@ impl EditError {
             Self::Unreadable { line, .. } => NextStep::Do(format!(
                 "correct line {line} of {path}, or let `--repair-wsl-conf yes` make it a comment"
             )),
-            Self::NotUtf8 { line } => NextStep::Do(format!(
-                "correct line {line} of {path}; `iconv` converts it to UTF-8"
-            )),
+            Self::NotUtf8 { line } => {
+                NextStep::Do(format!("correct line {line} of {path}; `iconv` converts it to UTF-8"))
+            }
             Self::Toml { line, .. } | Self::WrongType { line, .. } => {
                 NextStep::ThenRerun(format!("correct line {line} of {path}"))
             }

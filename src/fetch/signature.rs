@@ -38,9 +38,7 @@ pub enum Signature {
     /// It is good, and of the expected primary key.
     Good,
     /// It is not of this file, is made in a way that is not accepted, or its key may not sign any more.
-    Bad {
-        why: String,
-    },
+    Bad { why: String },
     /// It is of another key.
     UnknownKey {
         /// Its ID, as the signature names it, or the fingerprint of its primary key.
