@@ -14,6 +14,7 @@ mod inspect;
 mod issue;
 mod kind;
 mod kubeconfig;
+mod logon;
 mod plan;
 mod prepare;
 mod report;

@@ -336,6 +336,10 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     };
     facts.pending = journal_state.active().filter_map(pending_of).collect();
     facts.verified.clone_from(&journal_state.verified);
+    facts.windows.logon = journal_state.active().find_map(|e| match &e.intent.change.kind {
+        ChangeKind::Logon(logon) => Some(logon.program.clone()),
+        _ => None,
+    });
     facts.installed_by_us = journal_state.active().flat_map(installed_by_us).collect();
     facts.containers.superseded = superseded::superseded(journal_state, facts);
     let is_over = journal_state.finished.is_some();

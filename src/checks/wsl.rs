@@ -1,6 +1,8 @@
 //! WSL, and its interfaces to Windows.
 
 use camino::Utf8Path;
+use kind_wsl_windows::logon::Verdict;
+use kind_wsl_windows::names::same;
 
 use super::docker_desktop::{DEFAULT, DISTRIBUTION};
 use super::{Check, CheckContext, Outcome, Scope, all, check};
@@ -11,6 +13,7 @@ use crate::facts::Wsl;
 use crate::facts::wsl::WSL_CONF;
 use crate::fix::{Fix, command, windows};
 use crate::host::Cmd;
+use crate::windows::{Interop, logon_entries};
 
 pub(super) static CHECKS: &[&Check] = &[
     &DISTRIBUTION,
@@ -20,6 +23,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &INTEROP,
     &DEFAULT,
     &NETWORKING,
+    &LOGON,
     &KERNEL_PARAMETERS,
     &CLOCK,
     &CONFIG,
@@ -191,6 +195,49 @@ pub(crate) static CONFIG: Check =
         Outcome::warning(found.join("; "), effect, fix)
     })
     .scope(&[Scope::Wsl]);
+
+static LOGON: Check = check("logon", "the logon entry starts this distribution", |c| {
+    let Some(program) = &c.facts.windows.logon else {
+        return Outcome::skipped("kind-wsl made no logon entry");
+    };
+    let effect = "this distribution does not start when you sign in to Windows";
+    let again = command("kind-wsl cluster logon on");
+    if !c.system.exists(program.as_str()) {
+        return Outcome::warning(format!("the program of the entry, {program}, does not exist"), effect, again);
+    }
+    let asked =
+        Interop::new(c.system, &c.facts.user).and_then(|interop| logon_entries(&interop, program));
+    let Ok(entries) = asked else {
+        return Outcome::unknown("the logon entries cannot be read: Windows programs cannot be started from here");
+    };
+    let name = c.facts.wsl.distro();
+    match entries.iter().find(|(other, _)| same(other, name)).map(|(_, verdict)| *verdict) {
+        None => return Outcome::warning("the entry was removed", effect, again),
+        Some(Verdict::Works) => {}
+        Some(Verdict::Disabled) => {
+            let fix = "enable `kind-wsl-helper` in Task Manager, Startup apps";
+            return Outcome::warning("the entry is disabled in Task Manager", effect, fix);
+        }
+        Some(Verdict::Foreign) => {
+            let fix = format!("remove `kind-wsl {name}` in regedit, then run `kind-wsl cluster logon on`");
+            return Outcome::warning("another program changed the entry", effect, fix);
+        }
+        Some(Verdict::NoProgram | Verdict::NoDistribution) => {
+            return Outcome::warning("the entry names a program or distribution that does not exist", effect, again);
+        }
+    }
+    let is_stale =
+        |verdict: Verdict| matches!(verdict, Verdict::NoProgram | Verdict::NoDistribution);
+    match entries.iter().find(|(_, verdict)| is_stale(*verdict)) {
+        Some((other, _)) => Outcome::warning(
+            format!("{name} starts at logon; the entry of {other} names a program or distribution that does not exist"),
+            "Windows starts a program for nothing at each logon",
+            windows(format!("%LOCALAPPDATA%\\kind-wsl\\kind-wsl-helper.exe logon remove --distro {other}")),
+        ),
+        None => Outcome::ok(format!("{name} starts when you sign in to Windows")),
+    }
+})
+.scope(&[Scope::Wsl]);
 
 pub(crate) static STARTS: Check =
     check("starts", "this distribution can start with its present files", |c| {

@@ -5,6 +5,7 @@ mod list;
 use clap::{Args, Subcommand};
 
 use super::Global;
+use super::logon::Logon;
 use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::host::System;
@@ -26,12 +27,16 @@ pub(crate) struct ClusterCommand {
 enum Action {
     /// List the clusters: nodes, state, age, API port, autostart
     List(ClusterList),
+    /// Start this distribution when you sign in to Windows, or stop doing so
+    #[command(subcommand)]
+    Logon(Logon),
 }
 
 impl ClusterCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         match &self.action {
             Action::List(list) => list.run(global),
+            Action::Logon(switch) => switch.run(global),
         }
     }
 }

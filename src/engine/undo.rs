@@ -12,7 +12,6 @@ use camino::Utf8PathBuf;
 
 use crate::change::{
     Change, ChangeError, ChangeKind, Context, FileSource, RestartScope, State, Target, WriteFile, binary,
-    user_owner,
 };
 use crate::edit::shown::beside_own;
 use crate::host::{BootInstance, System, is_aborted};
@@ -254,11 +253,12 @@ impl Engine<'_> {
     /// helper, while its window is open.
     fn clear_places(&mut self, places: &[Utf8PathBuf]) {
         for place in places {
-            if let Err(e) = windows::clear(self.host, place, user_owner(self.user)) {
-                self.reporter.event(&Event::Warn(&format!(
-                    "`{place}` cannot be removed: {e}; remove it after every program in it has ended"
-                )));
-            }
+            let why = match windows::clear(self.host, place, self.user) {
+                Ok(users) if users.is_empty() => continue,
+                Ok(users) => format!("the logon entry of {} starts its program", users.join(", ")),
+                Err(e) => format!("{e}; remove it after every program in it has ended"),
+            };
+            self.reporter.event(&Event::Warn(&format!("`{place}` cannot be removed: {why}")));
         }
     }
 

@@ -143,6 +143,9 @@ pub struct Windows {
     /// The settings that a policy of Windows disables, if that was queried.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<Policy>,
+    /// The program that the logon entry of this distribution starts, by the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logon: Option<Utf8PathBuf>,
     /// The keys of `[wsl2]` in `.wslconfig`, in lower case, and their effective values.
     #[serde(default)]
     pub wsl2: BTreeMap<String, String>,
@@ -178,6 +181,7 @@ impl Windows {
             evidence,
             is_guess,
             interop,
+            logon: None,
         }
     }
 

@@ -12,7 +12,7 @@ use kind_wsl_windows::result::{RestartResult, State, StopResult};
 
 use super::{Interop, InteropError};
 use crate::host::{
-    Account, Cmd, FileKind, HostError, LiveSystem, Owner, PROGRAM_ENV, Stat, System, TempDir, is_roots_own,
+    Account, Cmd, FileKind, HostError, LiveSystem, PROGRAM_ENV, Stat, System, TempDir, is_roots_own,
 };
 
 const NAME: &str = "kind-wsl-helper.exe";
@@ -151,6 +151,12 @@ impl Helper {
         dir.is_absolute() && dir.file_name() == own && dir.components().all(plain)
     }
 
+    /// The installed helper in a Windows profile.
+    #[must_use]
+    pub fn path_in(profile: &Utf8Path) -> Utf8PathBuf {
+        Self::dir_in(profile).join(NAME)
+    }
+
     /// kind-wsl's directory in a Windows profile.
     #[must_use]
     pub fn dir_in(profile: &Utf8Path) -> Utf8PathBuf {
@@ -259,20 +265,35 @@ pub fn clear_stale_files(
 }
 
 /// Removes the files of kind-wsl and of the helper from a directory on the Windows side, and the directory. A file that
-/// cannot be removed does not keep the others.
+/// cannot be removed does not keep the others. Programs stay if a logon entry starts them; returns the distributions that
+/// have such an entry.
 ///
 /// # Errors
 /// If the drive refuses: Windows keeps the file of a program that runs.
-pub fn clear(host: &LiveSystem, dir: &Utf8Path, owner: Owner) -> Result<(), HostError> {
+pub fn clear(host: &LiveSystem, dir: &Utf8Path, user: &Account) -> Result<Vec<String>, HostError> {
     if !Helper::is_own_dir(dir) {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let owner = crate::change::user_owner(user);
+    let users = logon_users(host, &dir.join(NAME), user);
     let mut cleared = Ok(());
     for name in host.list(dir)? {
-        if SUFFIXES.iter().any(|suffix| name.trim_end_matches(".kind-wsl").ends_with(suffix)) {
+        let is_kept = !users.is_empty() && [NAME, DRIVER].contains(&name.as_str());
+        if !is_kept && SUFFIXES.iter().any(|suffix| name.trim_end_matches(".kind-wsl").ends_with(suffix)) {
             cleared = cleared.and(host.remove(&dir.join(name), owner));
         }
     }
     cleared?;
-    if host.stat(dir)?.is_some() { host.remove_dir(dir, owner) } else { Ok(()) }
+    if users.is_empty() && host.stat(dir)?.is_some() {
+        host.remove_dir(dir, owner)?;
+    }
+    Ok(users)
+}
+
+/// The distributions, other ones than this, that the helper at `path` starts at logon.
+fn logon_users(host: &LiveSystem, path: &Utf8Path, user: &Account) -> Vec<String> {
+    let interop = Interop::new(host, user).ok().filter(|_| host.exists(path.as_str()));
+    let entries = interop.and_then(|interop| logon_entries(&interop, path).ok()).unwrap_or_default();
+    let works = |(_, verdict): &(String, Verdict)| matches!(verdict, Verdict::Works | Verdict::Disabled);
+    entries.into_iter().filter(works).map(|(name, _)| name).collect()
 }

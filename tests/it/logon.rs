@@ -6,6 +6,7 @@ use kind_wsl::engine::{DriftPolicy, EngineError};
 use kind_wsl::host::{FaultInjector, LiveSystem};
 use kind_wsl::stages::LOGON;
 
+use crate::support::cli::Case;
 use crate::support::{Layout, Machine, same};
 
 const HELPER: &str = "/mnt/c/Users/dev/AppData/Local/kind-wsl/kind-wsl-helper.exe";
@@ -105,4 +106,91 @@ fn a_journal_cannot_name_another_program_or_distribution() {
         assert!(Change::from(forged).current(&host).is_err());
     }
     assert!(!machine.path("/fake/commands").exists(), "a program was started");
+}
+
+/// A session of wsl.exe in Debian, with the helper beside the program.
+fn case() -> Case {
+    Case::new(Layout::Classic)
+        .dir("/mnt/c/Users/dev/AppData/Local")
+        .env("WSL_INTEROP", "/run/WSL/7_interop")
+        .program("/opt/kind-wsl-helper.exe")
+        .env("KIND_WSL_HELPER", "[ROOT]/opt/kind-wsl-helper.exe")
+}
+
+#[test]
+fn the_command_installs_the_program_and_makes_the_entry_and_undo_removes_both() {
+    let case = case();
+    let before = case.machine.snapshot();
+    case.run("cluster logon on")
+        .expect(0, "")
+        .says("Debian starts when you sign in to Windows.\n")
+        .says("To keep it running: kind-wsl setup --idle\n");
+    assert!(case.machine.path(HELPER).exists());
+    assert_eq!(case.machine.text(VALUE), "dev");
+    let doctor = case.run("doctor --only logon -v");
+    assert!(
+        doctor.code == 0 && doctor.stdout.contains("Debian starts when you sign in to Windows"),
+        "{doctor:?}"
+    );
+    case.run("undo --yes").expect(0, "");
+    same(&before, &case.machine.snapshot(), "undone");
+    assert!(!case.machine.has_journal());
+}
+
+#[test]
+fn the_command_removes_the_entry_alone() {
+    let case = case();
+    case.run("cluster logon off").expect(0, "").says("Nothing to undo: kind-wsl made no logon entry.\n");
+    case.run("cluster logon on").expect(0, "");
+    case.run("cluster logon off").expect(0, "");
+    assert!(!case.machine.path(VALUE).exists());
+}
+
+#[test]
+fn the_program_stays_if_another_distribution_has_an_entry() {
+    let case = case();
+    case.run("cluster logon on").expect(0, "");
+    let case = case.file("/fake/run-key/Ubuntu", "eve");
+    let seen = case.run("undo --yes");
+    assert!(
+        seen.code == 0 && seen.stderr.contains("the logon entry of Ubuntu starts its program"),
+        "{seen:?}"
+    );
+    assert!(case.machine.path(HELPER).exists() && !case.machine.path(VALUE).exists());
+}
+
+#[test]
+fn doctor_reports_an_entry_that_starts_nothing() {
+    for (spoil, line) in [
+        (&|case: &Case| std::fs::remove_file(case.machine.path(VALUE)).unwrap(), "the entry was removed"),
+        (&|case: &Case| std::fs::remove_file(case.machine.path(HELPER)).unwrap(), "does not exist"),
+    ] as [(&dyn Fn(&Case), &str); 2]
+    {
+        let case = case();
+        case.run("cluster logon on").expect(0, "");
+        spoil(&case);
+        let seen = case.run("doctor --only logon");
+        let text = seen.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(line) && text.contains("kind-wsl cluster logon on"), "{line}: {seen:?}");
+    }
+}
+
+#[test]
+fn without_windows_no_entry_is_made() {
+    Case::new(Layout::Classic).refuses(
+        "cluster logon on",
+        2,
+        "
+        error: Windows programs cannot be started from this shell
+        hint: run the same command in a terminal that Windows opened for this distribution
+        ",
+    );
+    Case::new(Layout::Plain).refuses(
+        "cluster logon on",
+        2,
+        "
+        error: a logon entry requires WSL 2
+        hint: run it in a distribution of WSL 2
+        ",
+    );
 }

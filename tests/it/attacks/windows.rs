@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use camino::Utf8Path;
-use kind_wsl::host::{FaultInjector, Owner};
+use kind_wsl::host::{Account, FaultInjector};
 use kind_wsl::windows::{Helper, clear, describe, read_result};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -57,9 +57,10 @@ fn a_directory_of_another_program_is_neither_written_nor_cleared() {
 fn a_foreign_path_in_the_journal_is_not_changed() {
     let case = Case::new(Layout::Classic).file("/mnt/c/Users/dev/Desktop/thesis.log", "years of work\n");
     let host = case.machine.host(FaultInjector::default());
+    let root = Account { uid: 0, gid: 0, ..case.machine.user() };
     for place in ["/mnt/c/Users/dev/Desktop", "/", "/mnt/c/x/../Users/dev/Desktop", "relative/kind-wsl"] {
         assert!(!Helper::is_own_dir(Utf8Path::new(place)), "{place}");
-        clear(&host, Utf8Path::new(place), Owner::Root).unwrap();
+        clear(&host, Utf8Path::new(place), &root).unwrap();
     }
     assert!(Helper::is_own_dir(Utf8Path::new(PLACE)));
     assert!(case.machine.path("/mnt/c/Users/dev/Desktop/thesis.log").exists());

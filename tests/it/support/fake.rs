@@ -176,6 +176,11 @@ pub(crate) fn is_hooked(root: &Path, hook: &str, program: &str, args: &[String])
 /// A Windows program: what a test put into `/fake/windows/PROGRAM COMMAND`, the exit code in its first line; what is
 /// not 0 says the rest on standard error. The helper's `restart` also leaves `/fake/windows/result` as its result.
 fn windows(root: &Path, program: &str, args: &[&str]) -> Answer {
+    if let ("kind-wsl-helper.exe", ["logon", "list"]) = (program, args) {
+        let values = fs::read_dir(root.join("fake/run-key")).into_iter().flatten().flatten();
+        let line = |value: fs::DirEntry| format!("entry={} works\n", value.file_name().to_string_lossy());
+        return Answer::said(values.map(line).collect::<String>());
+    }
     if let ("kind-wsl-helper.exe", ["logon", action, "--distro", name, rest @ ..]) = (program, args) {
         return logon(&root.join("fake/run-key"), action, name, rest);
     }
