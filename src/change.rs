@@ -34,7 +34,7 @@ pub use files::SAVED;
 pub(crate) use files::{binary, expect_file, regular, restore, saved, seen, write_all};
 pub use kubeconfig::{Kubeconfig, Merged};
 pub use link::Link;
-pub use logon::Logon;
+pub use logon::LogonEntry;
 pub use manager::Manager;
 pub use move_aside::MoveAside;
 pub use package::{Package, PackageFile};
@@ -86,7 +86,7 @@ pub enum ChangeKind {
     /// A kubeconfig on the Windows side.
     Kubeconfig(Kubeconfig),
     /// What Windows starts when its account signs in.
-    Logon(Logon),
+    Logon(LogonEntry),
 }
 
 macro_rules! changes_from {
@@ -109,7 +109,7 @@ changes_from!(
     Setting(SystemSetting),
     Restart(Restart),
     Kubeconfig(Kubeconfig),
-    Logon(Logon)
+    Logon(LogonEntry)
 );
 
 /// The environment of `set`.

@@ -43,23 +43,23 @@ impl MergeError {
 
 /// The kubeconfig of a cluster, as kind prints it.
 #[derive(Clone)]
-pub struct Cluster {
+pub struct ClusterConfig {
     pub text: String,
     pub context: String,
     /// The port of the API server on this machine.
     pub port: Option<u16>,
 }
 
-impl std::fmt::Debug for Cluster {
+impl std::fmt::Debug for ClusterConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster")
+        f.debug_struct("ClusterConfig")
             .field("context", &self.context)
             .field("port", &self.port)
             .finish_non_exhaustive()
     }
 }
 
-impl Cluster {
+impl ClusterConfig {
     /// Reads what kind printed; `None` if that is not the kubeconfig of one cluster.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -103,7 +103,7 @@ pub fn merge(
     user: &Account,
     kubectl: &Utf8Path,
     path: Utf8PathBuf,
-    cluster: &Cluster,
+    cluster: &ClusterConfig,
 ) -> Result<Merge, MergeError> {
     let change = Kubeconfig { path, context: cluster.context.clone(), owner: user_owner(user), merged: None };
     let old = change.read(host)?;
@@ -170,14 +170,14 @@ fn keys(text: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cluster, keys};
+    use super::{ClusterConfig, keys};
 
     #[test]
     fn the_context_and_the_port_are_read_from_what_kind_prints() {
         let text = "clusters:\n- cluster:\n    server: https://127.0.0.1:40001\n  name: kind-dev\ncurrent-context: kind-dev\n";
-        let cluster = Cluster::parse(text).unwrap();
+        let cluster = ClusterConfig::parse(text).unwrap();
         assert_eq!((cluster.context.as_str(), cluster.port), ("kind-dev", Some(40001)));
-        assert!(Cluster::parse("No kind clusters found.\n").is_none());
+        assert!(ClusterConfig::parse("No kind clusters found.\n").is_none());
     }
 
     #[test]

@@ -16,7 +16,7 @@ const PROGRAM: &str = "/kind-wsl/kind-wsl-helper.exe";
 
 /// An entry in the `Run` key of the account, made, read and removed by kind-wsl-helper.exe (`windows/README.md`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Logon {
+pub struct LogonEntry {
     /// kind-wsl-helper.exe on its Windows drive, which the entry starts.
     pub program: Utf8PathBuf,
     pub distribution: String,
@@ -24,7 +24,7 @@ pub struct Logon {
     pub user: Account,
 }
 
-impl Logon {
+impl LogonEntry {
     /// Returns the command, unless a name could be taken for something else.
     fn command(&self, system: &dyn System, action: &str, user: Option<&str>) -> Result<Cmd, ChangeError> {
         let is_valid = self.program.as_str().ends_with(PROGRAM)
@@ -41,7 +41,7 @@ impl Logon {
     }
 }
 
-impl Primitive for Logon {
+impl Primitive for LogonEntry {
     fn target(&self) -> Target {
         let object = format!("logon entry of {}", self.distribution);
         Target { verb: "set".to_owned(), object, detail: format!("starts it for {}", self.user.name) }
@@ -72,7 +72,7 @@ impl Primitive for Logon {
     }
 }
 
-impl Logon {
+impl LogonEntry {
     /// The directory of the program.
     #[must_use]
     pub fn dir(&self) -> &Utf8Path {

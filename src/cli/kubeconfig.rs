@@ -1,4 +1,4 @@
-//! `kind-wsl kubeconfig [NAME] [--windows]`: the kubeconfig of a cluster, for this shell or for Windows.
+//! `kind-wsl kubeconfig`: the kubeconfig of a cluster, for this shell or for Windows.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -15,7 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::fetch::{Fetcher, Source};
 use crate::host::System;
-use crate::kubeconfig::{Cluster, Merge, MergeError, merge};
+use crate::kubeconfig::{ClusterConfig, Merge, MergeError, merge};
 use crate::stage::Answers;
 use crate::stages::KUBECONFIG;
 use crate::ui::{self, DIM, GREEN, YELLOW, columns, out, styled};
@@ -80,14 +80,14 @@ impl KubeconfigCommand {
     }
 
     /// The kubeconfig of the cluster, from kind.
-    fn cluster(&self, session: &Session, global: &Global, facts: &Facts) -> Result<Cluster, Failure> {
+    fn cluster(&self, session: &Session, global: &Global, facts: &Facts) -> Result<ClusterConfig, Failure> {
         let Some(kind) = &facts.tools.kind else {
             return Err(Failure::new("kind is not installed", Some(INSTALL.to_owned())));
         };
         let args = self.kind_args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = session.host.run_readonly(&kind::command(session, global, kind.as_str(), &args))?;
-        let found = (output.code == 0).then(|| Cluster::parse(&output.stdout)).flatten();
+        let found = (output.code == 0).then(|| ClusterConfig::parse(&output.stdout)).flatten();
         found.ok_or_else(|| {
             let name = self.cluster.as_deref().unwrap_or("kind");
             let hint = "`kind-wsl kind get clusters` lists the clusters; the cluster must run";
@@ -98,7 +98,7 @@ impl KubeconfigCommand {
         })
     }
 
-    fn merge(session: &Session, facts: &Facts, cluster: &Cluster) -> Result<Merge, Failure> {
+    fn merge(session: &Session, facts: &Facts, cluster: &ClusterConfig) -> Result<Merge, Failure> {
         if !facts.wsl.is_two() {
             return Err(Failure::usage(
                 format!("`--windows` requires WSL 2; this machine is {}", facts.wsl.name()),
@@ -155,7 +155,7 @@ impl KubeconfigCommand {
         Ok(())
     }
 
-    fn report(merge: &Merge, cluster: &Cluster) {
+    fn report(merge: &Merge, cluster: &ClusterConfig) {
         let (path, context) = (&merge.change.path, &cluster.context);
         out(&styled(GREEN.bold(), &format!("Merged the context `{context}` into `{path}`.")));
         let text = match &merge.current_context {
@@ -176,7 +176,7 @@ impl From<MergeError> for Failure {
 }
 
 /// Reports whether Windows reaches the API server.
-fn reachable(session: &Session, facts: &Facts, cluster: &Cluster) -> Exit {
+fn reachable(session: &Session, facts: &Facts, cluster: &ClusterConfig) -> Exit {
     let Some(port) = cluster.port else { return Exit::Done };
     let asked = ask(session, port);
     let Some(answer) = asked else {

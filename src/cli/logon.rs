@@ -84,7 +84,7 @@ fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failur
 }
 
 /// The entry for this distribution, and the program that it starts.
-fn entry(session: &Session, facts: &Facts) -> Result<(change::Logon, Helper), Failure> {
+fn entry(session: &Session, facts: &Facts) -> Result<(change::LogonEntry, Helper), Failure> {
     let refused = |what: &str, hint: &str| Err(Failure::usage(what, hint));
     if !facts.wsl.is_two() {
         return refused("a logon entry requires WSL 2", "run it in a distribution of WSL 2");
@@ -104,7 +104,7 @@ fn entry(session: &Session, facts: &Facts) -> Result<(change::Logon, Helper), Fa
         return refused("this kind-wsl has no Windows helper", "install kind-wsl from a release");
     };
     let (program, distribution) = (Helper::path_in(profile), facts.wsl.distro().to_owned());
-    Ok((change::Logon { program, distribution, user: session.user.clone() }, helper))
+    Ok((change::LogonEntry { program, distribution, user: session.user.clone() }, helper))
 }
 
 /// What [`crate::facts::Wsl::distro`] returns for a distribution whose name is unknown.

@@ -180,7 +180,7 @@ pub fn port(interop: &Interop<'_>, path: &Utf8Path, port: u16) -> Result<Option<
     Ok(Answer::parse(&interop.ask(path, &["port", &port.to_string()])?))
 }
 
-/// The distributions that an entry starts when this account signs in to Windows, and what becomes of each.
+/// The distributions that an entry starts when this account signs in to Windows, with the verdict on each.
 ///
 /// # Errors
 /// As [`ask`].

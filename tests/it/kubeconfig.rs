@@ -189,7 +189,7 @@ fn comments_are_dropped_only_with_consent() {
 }
 
 #[test]
-fn what_kubectl_would_lose_or_misread_is_refused() {
+fn a_file_that_kubectl_loses_or_misreads_is_refused() {
     let utf16: Vec<u8> =
         [0xff, 0xfe].into_iter().chain(MINIKUBE.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     for (bytes, why) in [
@@ -275,7 +275,7 @@ fn a_cluster_that_does_not_run_is_reported_in_the_words_of_kind() {
 }
 
 #[test]
-fn the_report_says_whether_windows_reaches_the_port_and_why_not() {
+fn the_report_names_the_reasons_if_windows_does_not_reach_the_port() {
     let open = asked(case(), "yes");
     merged(&open).says("Windows reaches the API server at 127.0.0.1:40001.\n");
     let wslconfig = "/mnt/c/Users/dev/.wslconfig";

@@ -1,7 +1,7 @@
 //! The entry that starts the distribution when its account signs in to Windows, as the engine makes and reverts it. The real
 //! helper and the registry of wine are in `tests/windows/logon_checks.py`.
 
-use kind_wsl::change::{Change, Logon};
+use kind_wsl::change::{Change, LogonEntry};
 use kind_wsl::engine::{DriftPolicy, EngineError};
 use kind_wsl::host::{FaultInjector, LiveSystem};
 use kind_wsl::stages::LOGON;
@@ -19,7 +19,7 @@ fn machine() -> Machine {
 }
 
 fn entry(machine: &Machine) -> Change {
-    Logon { program: HELPER.into(), distribution: "Debian".to_owned(), user: machine.user() }.into()
+    LogonEntry { program: HELPER.into(), distribution: "Debian".to_owned(), user: machine.user() }.into()
 }
 
 fn make(machine: &Machine, host: &LiveSystem) -> Result<usize, EngineError> {
@@ -96,12 +96,12 @@ fn without_windows_an_undo_stops_unless_it_may_leave_the_entry() {
 fn a_journal_cannot_name_another_program_or_distribution() {
     let machine = machine();
     let host = machine.host(FaultInjector::default());
-    let logon = Logon { program: HELPER.into(), distribution: "Debian".to_owned(), user: machine.user() };
+    let logon = LogonEntry { program: HELPER.into(), distribution: "Debian".to_owned(), user: machine.user() };
     let root = kind_wsl::host::Account { uid: 0, ..machine.user() };
     for forged in [
-        Logon { program: "/tmp/x.exe".into(), ..logon.clone() },
-        Logon { distribution: "--shutdown".to_owned(), ..logon.clone() },
-        Logon { user: root, ..logon },
+        LogonEntry { program: "/tmp/x.exe".into(), ..logon.clone() },
+        LogonEntry { distribution: "--shutdown".to_owned(), ..logon.clone() },
+        LogonEntry { user: root, ..logon },
     ] {
         assert!(Change::from(forged).current(&host).is_err());
     }
@@ -153,7 +153,7 @@ fn the_program_stays_if_another_distribution_has_an_entry() {
     let case = case.file("/fake/run-key/Ubuntu", "eve");
     let seen = case.run("undo --yes");
     assert!(
-        seen.code == 0 && seen.stderr.contains("the logon entry of Ubuntu starts its program"),
+        seen.code == 0 && seen.stdout.contains("the logon entry of Ubuntu starts its program"),
         "{seen:?}"
     );
     assert!(case.machine.path(HELPER).exists() && !case.machine.path(VALUE).exists());

@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-/// What becomes of an entry at the next logon.
+/// The effect of an entry at the next logon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Works,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_of_another_program_is_no_entry() {
+    fn the_command_of_another_program_is_not_an_entry() {
         for foreign in [
             "",
             r"C:\x\other.exe start --distro Debian --user dev",

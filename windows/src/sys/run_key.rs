@@ -1,4 +1,4 @@
-//! The `Run` key of this account, and what Task Manager notes about its values.
+//! The `Run` key of this account, and the approval of its values in Task Manager.
 
 use super::{Handle, wide};
 use std::ffi::OsStr;
@@ -103,7 +103,7 @@ pub fn get(name: &str) -> io::Result<Option<String>> {
     Ok(read(RUN, name)?.map(text))
 }
 
-/// What Task Manager notes about a value.
+/// The value by which Task Manager enables or disables an entry.
 pub fn approval(name: &str) -> io::Result<Option<Vec<u8>>> {
     read(APPROVED, name)
 }
