@@ -96,7 +96,8 @@ fn without_windows_an_undo_stops_unless_it_may_leave_the_entry() {
 fn a_journal_cannot_name_another_program_or_distribution() {
     let machine = machine();
     let host = machine.host(FaultInjector::default());
-    let logon = LogonEntry { program: HELPER.into(), distribution: "Debian".to_owned(), user: machine.user() };
+    let logon =
+        LogonEntry { program: HELPER.into(), distribution: "Debian".to_owned(), user: machine.user() };
     let root = kind_wsl::host::Account { uid: 0, ..machine.user() };
     for forged in [
         LogonEntry { program: "/tmp/x.exe".into(), ..logon.clone() },
