@@ -1,7 +1,7 @@
 //! A machine with versions of programs that are assumed: what an update changes, before it is made.
 //!
-//! [`Assumed`] answers as the machine will after the update, so that facts, plan and checks follow by themselves. What only
-//! the updated machine can show, such as the state of its units, it does not answer ([`System::take_unanswered`]).
+//! [`Assumed`] answers like the machine after the update, so that facts, plan and checks follow by themselves. Facts that only
+//! the updated machine can show, such as the state of its units, are unanswered ([`System::take_unanswered`]).
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ impl<'s> Assumed<'s> {
         &self.versions
     }
 
-    /// Whether the virtual machine or the host starts again for the update.
+    /// Whether the update restarts the virtual machine or the host.
     #[must_use]
     pub fn restarts(&self) -> bool {
         ["wsl", "kernel"].iter().any(|program| self.versions.contains_key(program))
@@ -106,7 +106,7 @@ impl<'s> Assumed<'s> {
         self.files.insert(path.into(), text.into());
     }
 
-    /// A WSL brings its kernel, unless .wslconfig names another one.
+    /// A WSL includes its kernel, unless .wslconfig sets another one.
     fn update_kernel(&mut self, facts: &Facts) {
         let is_custom =
             facts.windows.wsl2.contains_key("kernel") && !facts.windows.denied.contains(&Policy::Kernel);
@@ -132,7 +132,7 @@ impl<'s> Assumed<'s> {
 
     fn update_wsl(&mut self, facts: &Facts) {
         let Some(version) = self.versions.get("wsl").cloned() else { return };
-        // What is observed counts more than what a version is known for.
+        // Observations are more reliable than facts about a version.
         if matches!(&facts.wsl, Wsl::Two { version: Some(running), .. } if *running == version) {
             self.is_new_wsl = false;
             return;
@@ -142,7 +142,7 @@ impl<'s> Assumed<'s> {
         let mut future = FutureState::present(self.base, facts);
         let conf = Document::parse_as(&future.wsl_conf, Dialect::WslConf, wsl.grammar());
         let config = Document::parse(&future.wslconfig, Dialect::WslConfig);
-        // What this WSL mounted says nothing about that one.
+        // The mounts of the present WSL do not apply to the assumed one.
         future.mounts = cgroup::Mounts::default();
         future.wsl = wsl.clone();
         if let Some(systemd) = self.versions.get("systemd") {
@@ -214,7 +214,7 @@ impl<'s> Assumed<'s> {
         }
     }
 
-    /// Whether what is at a path on the base says nothing about the assumed machine.
+    /// Whether a path on the base is meaningless for the assumed machine.
     fn is_replaced(&self, path: &Utf8Path) -> bool {
         // The cgroups are those of the assumed layout alone.
         self.files.contains_key(path) || self.is_new_wsl && path.starts_with(ROOT) && path != ROOT
@@ -228,7 +228,7 @@ impl<'s> Assumed<'s> {
         moved.unwrap_or_else(|| path.to_owned())
     }
 
-    /// What a command prints on the updated machine; `None` if that is the same.
+    /// The output of a command on the updated machine; `None` if it is the same.
     fn said(&self, cmd: &Cmd, said: &str) -> Option<String> {
         let program = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
         let first = cmd.args.first().map_or("", String::as_str);

@@ -295,7 +295,7 @@ impl Change {
                 edit: Edit::Wslconfig { .. } | Edit::KernelParams { .. },
                 ..
             }) => path.parent(),
-            // The profile: the directory of the file itself may be ours.
+            // The profile: kind-wsl may have created the directory of the file itself.
             ChangeKind::Kubeconfig(Kubeconfig { path, .. }) => path.parent()?.parent(),
             ChangeKind::Logon(logon) => Some(logon.dir()),
             _ => None,

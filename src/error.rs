@@ -37,7 +37,7 @@ pub struct Failure {
     /// Why, from the outside in.
     pub causes: Vec<String>,
     pub hint: Option<String>,
-    /// What stands after a failure in the middle, and the ways on.
+    /// The state after a failure in the middle of a run, and the next steps.
     pub after: Option<String>,
     pub exit: Exit,
 }

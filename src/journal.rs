@@ -126,7 +126,7 @@ fn parse(bytes: &[u8]) -> Result<(JournalState, usize), JournalError> {
             return Err(JournalError::Damaged { line: index + 1, why: why.to_owned() });
         }
         let damaged = |e: serde_json::Error| {
-            // The parser counts from the beginning of the line without its start.
+            // The parser's columns start after the beginning of the line.
             let message = e.to_string();
             let place = format!(" at line {} column {}", e.line(), e.column());
             let what = message.strip_suffix(&place).unwrap_or(&message);

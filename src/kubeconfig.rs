@@ -25,7 +25,6 @@ pub enum MergeError {
 }
 
 impl MergeError {
-    /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -78,7 +77,7 @@ pub fn current_context(text: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// What a merge does, and what it does to the file besides.
+/// The result of a merge, and its effect on the file.
 #[derive(Debug)]
 pub struct Merge {
     pub change: Kubeconfig,

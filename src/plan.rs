@@ -1,4 +1,4 @@
-//! What set-up would do, as data: stages × facts × answers, folded over a view of the machine.
+//! The changes of a setup, as data: stages × facts × answers, applied to an overlay of the machine.
 
 mod notes;
 mod overlay;
@@ -38,9 +38,9 @@ pub enum Verdict {
     /// It is about another kind of machine, or was not asked for.
     #[serde(rename = "not-here")]
     NotApplicable,
-    /// It was left out.
+    /// The user skips it.
     Skipped,
-    /// It stands in the way of the whole set-up.
+    /// It blocks the whole setup.
     Blocked,
 }
 
@@ -61,14 +61,13 @@ impl Verdict {
 #[derive(Clone, Debug, Serialize)]
 pub struct Planned {
     pub id: &'static str,
-    /// What it makes true.
     pub title: &'static str,
     pub verdict: Verdict,
     pub why: String,
-    /// What to do, where it is blocked.
+    /// How to unblock it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// What it will change, where it is needed.
+    /// Its changes, if it is required.
     pub changes: Vec<Change>,
     /// All that it makes true, also what is so already.
     #[serde(skip)]
@@ -90,23 +89,23 @@ pub struct FileDiff {
     pub encoding: Option<String>,
 }
 
-/// What set-up would do.
+/// The changes of a setup.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     pub stages: Vec<Planned>,
     /// Every file whose bytes are known beforehand.
     pub files: Vec<FileDiff>,
-    /// What else the user should know of WSL's files: settings that will take effect, settings that WSL ignores.
+    /// Notes on WSL's files: settings that will take effect, settings that WSL ignores.
     pub notes: Vec<String>,
     pub restart: Option<RestartScope>,
-    /// A restart that changes wait for although the stage that asks for it was left out.
+    /// A restart that changes require although its stage is skipped.
     pub left_to_you: Option<RestartScope>,
     /// Where downloads come from.
     #[serde(skip)]
     pub source: Source,
 }
 
-/// A change that can not even be looked at.
+/// A change whose state cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("stage `{stage}` cannot be planned")]
 pub struct PlanError {
@@ -115,7 +114,6 @@ pub struct PlanError {
 }
 
 impl PlanError {
-    /// What a person can do about it, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         self.source.hint().map(|step| step.to_string())
@@ -123,10 +121,11 @@ impl PlanError {
 }
 
 impl Plan {
-    /// Folds the stages over a view of `system`. A stage that would keep the distribution from starting is blocked.
+    /// Applies the stages to an overlay of `system`. A stage that would prevent the start of the distribution is
+    /// blocked.
     ///
     /// # Errors
-    /// When the target of a change can not be read, or is not what a change can be made to.
+    /// The target of a change cannot be read, or is unsuitable for the change.
     pub fn make(
         system: &dyn System,
         facts: &Facts,
@@ -239,7 +238,7 @@ impl Plan {
     }
 }
 
-/// What the stages after a change will find.
+/// Updates the facts to the state after a change.
 fn foresee(facts: &mut Facts, change: &Change) {
     facts.verified = None;
     let ChangeKind::Package(package) = &change.kind else { return };
@@ -326,7 +325,7 @@ fn plan_stage(
     Ok(planned)
 }
 
-/// The line of the plan for a program: what is in its place is replaced, until an undo brings it back.
+/// The line of the plan for a program: it replaces an existing file, until an undo restores that.
 fn over(target: Target, change: &Change, now: &State) -> Target {
     match (&change.kind, now) {
         (ChangeKind::WriteFile(_), State::File(_)) => {
@@ -337,8 +336,8 @@ fn over(target: Target, change: &Change, now: &State) -> Target {
     }
 }
 
-/// Whether the changes of a stage are looked at. What an interrupted setup began looks satisfied to the stage itself as
-/// soon as its first change is made.
+/// Whether the changes of a stage are computed. A stage that an interrupted setup began looks satisfied as soon as
+/// its first change is made.
 #[must_use]
 pub fn is_due(stage: &Stage, verdict: Verdict, facts: &Facts) -> bool {
     let resumes = || verdict == Verdict::Satisfied && facts.begun.contains(stage.id);

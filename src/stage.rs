@@ -1,6 +1,6 @@
-//! The vocabulary of a stage: what it is, what it asks, whether it is needed, what it changes, what must hold after.
+//! The vocabulary of a stage: its title, questions, applicability and changes.
 //!
-//! A stage is one `static` in one file. Plan, set-up, undo, `explain`, prompts, flags, environment variables and
+//! A stage is one `static` in one file. Plan, setup, undo, `explain`, prompts, flags, environment variables and
 //! answers-file keys are all made from it.
 
 use std::collections::BTreeMap;
@@ -11,21 +11,21 @@ use crate::change::Change;
 use crate::facts::Facts;
 use crate::provider::Provider;
 
-/// One step of the guide or of kind's page.
+/// One step of a setup.
 #[derive(Debug)]
 pub struct Stage {
     /// Its name: in `--only`, `--skip`, `undo` and the journal.
     pub id: &'static str,
-    /// What it makes true, in a few words.
+    /// Its effect, in a few words.
     pub title: &'static str,
-    /// Where it comes from: the guide, kind's page, or neither.
+    /// Its source: the upstream guide, kind's documentation, or kind-wsl.
     pub from: &'static str,
     /// Why, with sources: what `explain` prints.
     pub why: &'static str,
     pub questions: &'static [&'static Question],
     /// Whether it matters on this machine.
     pub needed: fn(&Facts, &Answers) -> Applicability,
-    /// What it changes; pure, so that a preview needs no machine.
+    /// Its changes; pure, so that a preview needs no machine.
     pub changes: fn(&Facts, &Answers) -> Vec<Change>,
 }
 
@@ -34,17 +34,15 @@ pub struct Stage {
 pub enum Applicability {
     /// Its changes have an effect here. Where all of them are there already, the stage counts as satisfied.
     Required(String),
-    /// What it makes true is true by other means.
+    /// Its effect is present by other means.
     Satisfied(String),
     /// This WSL or systemd does it anyway; `--guide` writes it nevertheless.
     Redundant(String),
     /// It is about another kind of machine.
     NotApplicable(String),
-    /// It can not be done here, and so the set-up can not start.
+    /// It cannot be done here, so setup cannot start.
     Blocked {
-        /// What stands in the way.
         what: String,
-        /// What a person can do about it.
         hint: String,
     },
 }
@@ -80,26 +78,26 @@ pub struct Question {
     pub id: &'static str,
     /// The prompt: a question.
     pub prompt: &'static str,
-    /// What hangs on it: one line of help.
+    /// One line of help.
     pub help: &'static str,
-    /// What counts as an answer.
+    /// The valid answers.
     pub form: AnswerKind,
     /// When it is asked.
     pub when: fn(&Facts, &Answers) -> bool,
-    /// What Enter means, and `--yes`.
+    /// The answer of Enter and of `--yes`.
     pub default: fn(&Facts) -> String,
-    /// Whether it is put to everybody or only to who wants to change something.
+    /// Whether it is always asked, or only on request.
     pub weight: Prompting,
 }
 
-/// What counts as an answer.
+/// The valid answers to a question.
 #[derive(Clone, Copy, Debug)]
 pub enum AnswerKind {
     /// `yes` or `no`.
     YesNo,
-    /// One of these values, each with a line that says what it is.
+    /// One of these values, each with a label.
     Choice(fn(&Facts) -> Vec<Choice>),
-    /// One of the values, or anything else that the second function accepts; it says what it takes otherwise.
+    /// One of the values, or anything else that the second function accepts; its error describes the valid form.
     Open(fn(&Facts) -> Vec<Choice>, fn(&str) -> Result<(), String>),
 }
 
@@ -119,9 +117,9 @@ impl Choice {
 /// How much a question matters.
 #[derive(Clone, Copy, Debug)]
 pub enum Prompting {
-    /// Put to everybody on a terminal; without one it needs an answer or `--yes`.
+    /// Always asked on a terminal; without one it needs an answer or `--yes`.
     Always,
-    /// Has a default that suits nearly everybody; put to who chooses to change the answers.
+    /// Has a default that works for nearly all users; asked if the user chooses to change answers.
     Advanced,
     /// The first where this holds, the second elsewhere.
     If(fn(&Facts) -> bool),
@@ -139,7 +137,7 @@ impl Question {
         format!("KIND_WSL_{}", self.id.to_uppercase())
     }
 
-    /// Whether it is put to everybody on this machine.
+    /// Whether it is always asked on this machine.
     #[must_use]
     pub fn is_always_asked(&self, facts: &Facts) -> bool {
         match self.weight {
@@ -158,10 +156,10 @@ impl Question {
         }
     }
 
-    /// Turns what a person wrote into an answer.
+    /// Turns the user's text into an answer.
     ///
     /// # Errors
-    /// When it is none; the text says what would be.
+    /// The answer is invalid; the error has the valid ones.
     pub fn accept(&self, said: &str, facts: &Facts) -> Result<String, AnswerError> {
         let wrong = |allowed: Vec<String>| AnswerError {
             place: format!("`--{}`", self.flag()),
@@ -192,27 +190,27 @@ impl Question {
     }
 }
 
-/// What was said is no answer.
+/// An invalid answer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("invalid value `{said}` for {place}")]
 pub struct AnswerError {
     /// The flag, variable or key of a file.
     pub place: String,
     pub said: String,
-    /// What may have been meant.
+    /// The nearest valid answer.
     pub near: Option<String>,
-    /// What would be one.
+    /// The valid answers.
     pub allowed: String,
 }
 
 impl AnswerError {
-    /// The same, said elsewhere than by flag.
+    /// The same error, for another source than a flag.
     #[must_use]
     pub fn at(self, place: String) -> Self {
         Self { place, ..self }
     }
 
-    /// What to say instead.
+    /// The valid answers, or the nearest one.
     #[must_use]
     pub fn hint(&self) -> String {
         match &self.near {
@@ -222,7 +220,7 @@ impl AnswerError {
     }
 }
 
-/// Why a text is no file of answers.
+/// Why a text is not an answers file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoAnswers {
     /// The line, counted from 1.
@@ -231,10 +229,10 @@ pub struct NoAnswers {
     pub why: String,
 }
 
-/// What a file of answers says, by key: TOML, one answer a line. Which keys and values are answers, the questions say.
+/// Reads an answers file, by key: TOML, one answer per line. The questions define the valid keys and values.
 ///
 /// # Errors
-/// When it is no TOML.
+/// The text is not TOML.
 pub fn answers_in(text: &str) -> Result<BTreeMap<String, String>, NoAnswers> {
     let refuse = |at: usize, why: &str| {
         let before = text.get(..at).unwrap_or_default();
@@ -257,7 +255,7 @@ pub fn answers_in(text: &str) -> Result<BTreeMap<String, String>, NoAnswers> {
 pub struct Answers(pub BTreeMap<String, String>);
 
 impl Answers {
-    /// The answer to a question, where there is one.
+    /// The answer to a question, if it has one.
     #[must_use]
     pub fn get(&self, question: &Question) -> Option<&str> {
         self.0.get(question.id).map(String::as_str)
@@ -269,7 +267,7 @@ impl Answers {
         self.get(question) == Some("yes")
     }
 
-    /// The provider that was chosen; podman where nobody was asked.
+    /// The chosen provider; podman by default.
     #[must_use]
     pub fn provider(&self) -> Provider {
         self.0.get(Provider::QUESTION).and_then(|answer| answer.parse().ok()).unwrap_or_default()
@@ -283,7 +281,7 @@ impl Answers {
 /// Which stages, and how much of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSelection {
-    /// These alone, where it is not empty.
+    /// Only these, unless it is empty.
     pub only: Vec<String>,
     pub skip: Vec<String>,
     /// Also what has no effect here.
@@ -291,7 +289,7 @@ pub struct StageSelection {
 }
 
 impl StageSelection {
-    /// Whether a stage was left out by the user.
+    /// Whether the user skips a stage.
     #[must_use]
     pub fn skips(&self, stage: &Stage) -> bool {
         let named = |list: &[String]| list.iter().any(|s| s == stage.id);

@@ -68,7 +68,7 @@ pub fn by_id(id: &str) -> Result<&'static Stage, UnknownStage> {
     })
 }
 
-/// What other commands than setup change, by the names under which the journal has it; `undo` takes them like stages.
+/// Changes of commands other than setup, by their names in the journal; `undo` accepts them like stages.
 pub const OTHERS: [&str; 2] = [KUBECONFIG, LOGON];
 /// `kubeconfig --windows`.
 pub const KUBECONFIG: &str = "kubeconfig";

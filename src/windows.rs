@@ -1,5 +1,4 @@
-//! The Windows side, as far as a restart needs it: the session that we are in, what Windows says when it is asked,
-//! and the program that restarts WSL for us.
+//! The Windows side of a restart: the present session, queries of Windows, and the program that restarts WSL.
 //!
 //! Nothing is concluded from files: interop can be off while its entry in `binfmt_misc` is there (WSL
 //! `src/linux/init/config.cpp:375`), so a program is started, with a time limit, and what it answers counts.

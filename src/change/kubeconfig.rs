@@ -20,7 +20,7 @@ pub struct Kubeconfig {
     pub merged: Option<Merged>,
 }
 
-/// What kubectl merged.
+/// The result of kubectl's merge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Merged {
     /// The hash of the file from which it was made; `None` if there was none.

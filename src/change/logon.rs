@@ -20,7 +20,7 @@ pub struct LogonEntry {
     /// kind-wsl-helper.exe on its Windows drive, which the entry starts.
     pub program: Utf8PathBuf,
     pub distribution: String,
-    /// Whose session is opened.
+    /// The owner of the session.
     pub user: Account,
 }
 
@@ -47,7 +47,7 @@ impl Primitive for LogonEntry {
         Target { verb: "set".to_owned(), object, detail: format!("starts it for {}", self.user.name) }
     }
 
-    /// The user for whom it starts the distribution, the command of an entry that is not ours, or nothing.
+    /// The user for whom it starts the distribution, the command of another program's entry, or nothing.
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         let text = system.output_checked(&self.command(system, "get", None)?).map_err(|source| {
             ChangeError::NoWindows { entry: self.target().object, source: source.into() }

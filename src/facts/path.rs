@@ -63,7 +63,7 @@ pub fn path_hint(system: &dyn System, facts: &Facts) -> Option<PathHint> {
     let user = &facts.user;
     let bin = user.home.join(".local/bin");
     let has_bin = |path: &str| path.split(':').any(|dir| dir.trim_end_matches('/') == bin);
-    // Of another user, PATH means nothing. sudo passes ours on (`is_carried` in `cli::session`).
+    // PATH is meaningless for another user. sudo passes the caller's PATH (`is_carried` in `cli::session`).
     let is_own =
         ["SUDO_USER", "USER"].iter().find_map(|name| system.env(name)).is_none_or(|name| name == user.name);
     let in_terminal = !is_own || system.env("PATH").is_some_and(|path| has_bin(&path));

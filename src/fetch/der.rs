@@ -3,7 +3,7 @@
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OID: u8 = 0x06;
-/// The explicit tag of the certificate's version, which is left out in version 1.
+/// The explicit tag of the certificate's version, which version 1 omits.
 const VERSION: u8 = 0xa0;
 /// The object identifiers of a common name (2.5.4.3) and of an organization (2.5.4.10).
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];

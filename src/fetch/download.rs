@@ -50,14 +50,14 @@ pub fn download(
     }
 }
 
-/// Completes `part` from the mirror or the publisher. The checksum is taken over every byte that it then holds.
+/// Completes `part` from the mirror or the publisher. The checksum covers every byte of the completed part.
 ///
 /// * What is kept is hashed, and only the rest is requested. If nothing is missing, no request is sent.
 /// * If the server sends the whole file instead, the part is overwritten with it.
 /// * If the bytes do not fit together (another range or size than expected, nothing after what is kept, a wrong checksum
 ///   of a file that came in several pieces), the part is discarded and the whole file requested, once.
-/// * A connection that breaks or stalls is retried, up to five times, as long as each retry brings something.
-/// * 429 and 503 are waited for as `Retry-After` says: twice, and for 60 s at most.
+/// * A connection that breaks or stalls is retried, up to five times, as long as each retry receives something.
+/// * 429 and 503 are waited for as `Retry-After` requests: twice, and for 60 s at most.
 ///
 /// `pause` waits that long and returns whether to continue; `false` ends the call with the error that led to the wait.
 /// (The HTTP client parks this thread and may leave a token: a single `thread::park_timeout` may not wait at all.)

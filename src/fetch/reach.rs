@@ -10,7 +10,7 @@ use super::der::issuer;
 use super::http::{bad_certificate, causes, describe};
 use super::proxy::Proxy;
 
-/// How long one request may take; podman waits longer, but a registry that is this slow is no use.
+/// The time limit of one request; podman waits longer, but such a slow registry is unusable.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a registry cannot be used.

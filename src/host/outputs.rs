@@ -37,7 +37,7 @@ enum OutputSource {
 pub(super) struct Printed {
     source: Option<OutputSource>,
     bytes: Vec<u8>,
-    /// Start of the first line that was not passed on, and how far its end was searched for.
+    /// Start of the first line that was not reported, and how far its end was searched for.
     begin: usize,
     searched: usize,
 }
@@ -132,7 +132,7 @@ impl Printed {
         }
     }
 
-    /// Passes on the complete lines.
+    /// Reports the complete lines.
     pub(super) fn lines(&mut self, out: &mut dyn FnMut(&str)) {
         while let Some(at) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') {
             let end = self.searched + at + 1;
@@ -142,7 +142,7 @@ impl Printed {
         self.searched = self.bytes.len();
     }
 
-    /// Reads the rest of the output of a program that exited, and passes on the lines, including one without an end.
+    /// Reads the rest of the output of a program that exited, and reports its lines, including one without an end.
     pub(super) fn finish(&mut self, out: &mut dyn FnMut(&str)) {
         while self.take() {}
         self.lines(out);

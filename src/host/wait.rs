@@ -1,4 +1,4 @@
-//! What the program waits for, announced to whoever draws the screen.
+//! Announces waits of the program to the reporter.
 
 use std::sync::OnceLock;
 

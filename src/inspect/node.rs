@@ -35,10 +35,10 @@ pub struct Node {
     /// When the container was created, in seconds since 1970.
     #[serde(skip)]
     pub created: Option<i64>,
-    /// What the container publishes. docker and nerdctl list the ports of a running container only.
+    /// The published ports. docker and nerdctl list those of a running container only.
     #[serde(skip)]
     pub ports: Vec<PublishedPort>,
-    /// What it requires; empty if it does not run.
+    /// Its requirements; empty if it is not running.
     pub conditions: Vec<Condition>,
 }
 
@@ -50,7 +50,7 @@ pub struct PublishedPort {
     pub container_port: u16,
 }
 
-/// What kind's entrypoint and the kubelet require in a node.
+/// The requirements of kind's entrypoint and the kubelet in a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {

@@ -1,4 +1,4 @@
-//! What a person should know about a cgroup.
+//! Notes on a cgroup.
 
 use super::node::Node;
 use super::tree::{CgroupNode, CgroupType, Memory, Tree, Usage};

@@ -45,7 +45,7 @@ impl Pods {
                 cmd = cmd.with_env("DOCKER_HOST", &docker_host(user));
             }
             let said = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
-                // What it printed before it failed counts too.
+                // Its output before the failure counts too.
                 Ok(output) if pods.learn(&output.stdout).is_some() && output.code == 0 => continue,
                 Ok(output) => why(&output),
                 Err(e) => e.to_string(),

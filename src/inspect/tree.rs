@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::process::{ProcessInfo, UserMap};
 use crate::host::System;
 
-/// What processes a cgroup may hold: `cgroup.type`.
+/// The processes that a cgroup may contain: `cgroup.type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CgroupType {
     /// The root of the hierarchy, which has no `cgroup.type`.
@@ -60,8 +60,8 @@ pub struct Memory {
     pub current: u64,
     /// The limit; `None` if there is none.
     pub max: Option<u64>,
-    /// What the kubelet counts and `kubectl top` shows: `memory.current` without `inactive_file`, the page cache that
-    /// the kernel drops first (cAdvisor `container/libcontainer/handler.go`, `setMemoryStats`).
+    /// The memory that the kubelet counts and `kubectl top` shows: `memory.current` without `inactive_file`, the page
+    /// cache that the kernel drops first (cAdvisor `container/libcontainer/handler.go`, `setMemoryStats`).
     pub working_set: u64,
 }
 
@@ -88,7 +88,7 @@ pub struct MemoryEvents {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cpu {
     pub usage_usec: u64,
-    /// What it may use in a period; `None` if there is no limit.
+    /// The CPU time in a period; `None` if there is no limit.
     pub quota_usec: Option<u64>,
     /// 0 without the controller.
     pub period_usec: u64,
@@ -128,7 +128,7 @@ pub struct CgroupNode {
     pub populated: bool,
     pub frozen: bool,
     pub memory_events: MemoryEvents,
-    /// What `cgroup.procs` lists; 0 is a process that is not visible in this pid namespace.
+    /// The processes in `cgroup.procs`; 0 is one that is not visible in this PID namespace.
     #[serde(skip)]
     pub pids: Vec<u32>,
     /// Those of them that could be read.

@@ -79,7 +79,7 @@ pub struct Row {
     pub stem: String,
     /// The name of a cgroup, or the whole text of another row.
     pub name: String,
-    /// What the cgroup is.
+    /// The type of the cgroup.
     pub label: String,
     pub usage: [String; 3],
     pub processes: String,
@@ -193,7 +193,7 @@ impl TreeView<'_> {
         Row { kind: RowKind::Cgroup(at), stem, name, label, usage, processes }
     }
 
-    /// What a cgroup is: a node, a pod, a container.
+    /// The type of a cgroup: a node, a pod, a container.
     #[must_use]
     pub(super) fn label(&self, at: usize) -> String {
         let cgroup = &self.tree.cgroups[at];

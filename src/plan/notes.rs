@@ -1,4 +1,4 @@
-//! What a plan tells of WSL's two files besides their diff.
+//! Notes of a plan on WSL's two files, in addition to their diff.
 
 use camino::Utf8Path;
 

@@ -41,7 +41,7 @@ pub(crate) static STAGE: Stage = Stage {
           all, so pids_limit is written only for the systemd manager. (Measured: HostConfig.PidsLimit is \
           0 and the node's pids.max is max.) The upstream guide writes its keys outside any table, where \
           podman silently ignores them, and replaces the previous content. kind-wsl writes them to a \
-          drop-in of the user, 50-kind-wsl.conf: podman 6 reads one main file, and a new one would hide \
+          drop-in of the user, 50-kind-wsl.conf. podman 6 reads one main file, and a new one would hide \
           the one in /etc. podman 3.0 does not support drop-ins, so the settings go into the user's \
           containers.conf there. podman before 4.9 falls back to the storage driver vfs, which copies \
           every layer, unless a storage.conf sets a driver that rootless podman accepts. The user's file \

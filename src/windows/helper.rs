@@ -16,7 +16,7 @@ use crate::host::{
 };
 
 const NAME: &str = "kind-wsl-helper.exe";
-/// What a person starts in Windows if the distribution does not start anymore.
+/// The program to start in Windows if the distribution does not start anymore.
 const DRIVER: &str = "kind-wsl.exe";
 /// Below a Windows profile, on its drive: a program on `\\wsl.localhost` would lose its file when the distribution stops.
 const DIR: &str = "AppData/Local/kind-wsl";
@@ -223,7 +223,7 @@ pub fn describe(result: &RestartResult) -> String {
         (Some(StopResult::Hung), _) => "wsl.exe did not answer and was ended by the helper".to_owned(),
         (Some(StopResult::Failed), _) => "wsl.exe refused to stop it".to_owned(),
         (None, _) if result.state == Some(State::Abandoned) => {
-            "the helper was never told to begin".to_owned()
+            "the helper never received the start signal".to_owned()
         }
         (None, _) => "the helper did not come to an end".to_owned(),
     };

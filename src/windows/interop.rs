@@ -15,15 +15,15 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Why Windows could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum InteropError {
-    /// This is no session with interop, and none of our ancestors is in one.
+    /// Neither this process nor an ancestor belongs to a session with interop.
     #[error(
-        "Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe"
+        "Windows programs cannot be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe"
     )]
     NoSession,
     /// The program could not be run, or did not answer.
-    #[error("Windows programs can not be started from here")]
+    #[error("Windows programs cannot be started from here")]
     Unanswered(#[source] HostError),
-    /// It ran and said no.
+    /// It ran and failed.
     #[error("`{program}` ended with exit code {code}: {said}")]
     Refused { program: String, code: i32, said: String },
 }
@@ -43,10 +43,10 @@ impl std::fmt::Debug for Interop<'_> {
 }
 
 impl<'w> Interop<'w> {
-    /// This session's.
+    /// Finds the interop socket of this session.
     ///
     /// # Errors
-    /// [`InteropError::NoSession`] where it can not be one: WSL starts what it likes for such a caller in a job
+    /// [`InteropError::NoSession`] if it cannot be used: WSL starts programs of such a caller in a job
     /// that ends with the virtual machine (WSL `src/windows/service/exe/WslCoreInstance.cpp:430`).
     pub fn new(system: &'w dyn System, user: &Account) -> Result<Self, InteropError> {
         system.env("WSL_INTEROP").filter(|v| !v.is_empty()).ok_or(InteropError::NoSession)?;
@@ -65,10 +65,10 @@ impl<'w> Interop<'w> {
         cmd.with_env("WSLENV", &format!("{crossing}WSL_UTF8/w"))
     }
 
-    /// Runs a Windows program and answers its standard output.
+    /// Runs a Windows program and returns its standard output.
     ///
     /// # Errors
-    /// When it can not be started, does not end in time, or ends with another exit code than 0.
+    /// It cannot be started, does not end in time, or exits with another code than 0.
     pub fn ask(&self, program: &Utf8Path, args: &[&str]) -> Result<String, InteropError> {
         let cmd = self.command(program, args.iter().copied());
         let Output { code, stdout, stderr } =
@@ -95,7 +95,7 @@ impl<'w> Interop<'w> {
         Ok(names(&self.ask_wsl(&["--list", "--running", "--quiet"])?))
     }
 
-    /// What `wsl.exe` answers.
+    /// The output of `wsl.exe`.
     fn ask_wsl(&self, args: &[&str]) -> Result<String, InteropError> {
         let said = self.ask(&self.system("wsl.exe"), args)?;
         // A wsl.exe that does not know WSL_UTF8 writes UTF-16: of a name, ASCII as it is, the zeros are too many.
@@ -120,7 +120,7 @@ impl<'w> Interop<'w> {
         Ok(lines.find_map(|line| line.split_ascii_whitespace().next()).map(ToOwned::to_owned))
     }
 
-    /// A path as Windows writes it, as this distribution sees it: as `wslpath` says, or by its drive letter.
+    /// The Linux path of a Windows path, from `wslpath` or by its drive letter.
     #[must_use]
     pub fn path(&self, windows: &str) -> Option<Utf8PathBuf> {
         let asked = self.system.stdout_if_ok(&Cmd::new("wslpath", ["-u", windows]).as_user(&self.user));

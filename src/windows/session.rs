@@ -1,4 +1,4 @@
-//! The session that a person opened with `wsl.exe`, and whether a program of Windows drives us.
+//! The session that a person opened with `wsl.exe`, and the Windows program that controls it.
 
 use kind_wsl_windows::wslenv;
 
@@ -8,7 +8,7 @@ use crate::host::{LiveSystem, System, ancestors};
 const OF_THE_SESSION: [&str; 2] = ["WSL_INTEROP", "WSL_DISTRO_NAME"];
 /// The variables with which `kind-wsl.exe` starts this program (windows/README.md).
 pub const DRIVER_ENV: [&str; 2] = [wslenv::DRIVER, wslenv::RUNNING];
-/// How many ancestors are looked at: a shell in a multiplexer in an editor in a shell is far below that.
+/// The maximum number of ancestors to check: more than a shell in a multiplexer in an editor in a shell has.
 const MAX_DEPTH: usize = 64;
 
 /// Takes the session's variables from an ancestor where our own environment has lost them: sudo and su reset it,
@@ -34,15 +34,15 @@ pub fn inherit(host: &mut LiveSystem) {
     }
 }
 
-/// `kind-wsl.exe`, when it started us: it does the restart itself, in its own window.
+/// `kind-wsl.exe`, if it started this process: it does the restart itself, in its own window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
-    /// Distributions that run, but for this one, as it said when it started us.
+    /// The other running distributions, according to it.
     pub others: Vec<String>,
 }
 
 impl Driver {
-    /// The one that started us, if any.
+    /// The one that started this process, if any.
     #[must_use]
     pub fn probe(system: &dyn System) -> Option<Self> {
         let [driver, running] = DRIVER_ENV;

@@ -63,7 +63,7 @@ impl Kind {
 }
 
 impl Reader<'_> {
-    /// Every key of every table that is no element of an array, and its type.
+    /// Every key of every table that is not an element of an array, and its type.
     pub(crate) fn kinds(&self) -> Vec<(Vec<&str>, Kind)> {
         let mut found = Vec::new();
         walk(self.document.as_table(), &mut Vec::new(), &mut found);

@@ -19,7 +19,7 @@ impl Document {
             let end = items[anchor].bytes.end;
             let text = match items[anchor].eol {
                 Some(eol) => format!("{entry}{}", eol.to_write()),
-                // At the end of the file, where the last character may even be the line end of a continuation.
+                // At the end of the file; its last character may even be the line end of a continuation.
                 None => format!("{}{entry}", self.eol_at_end()),
             };
             return self.spliced(end..end, &text);

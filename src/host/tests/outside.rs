@@ -77,7 +77,7 @@ fn files_named_by_the_caller_are_bounded_and_of_a_known_type() {
 }
 
 #[test]
-fn an_offline_file_is_read_with_the_rights_of_whoever_owns_the_directory() {
+fn an_offline_file_is_read_with_the_rights_of_the_owner_of_the_directory() {
     if !is_root() {
         println!("root alone can be led astray: nothing was tried");
         return;

@@ -139,12 +139,12 @@ fn a_leaf_that_enables_controllers_can_be_the_top_of_a_threaded_subtree() {
 }
 
 #[test]
-fn a_missing_tree_is_empty_and_a_cgroup_that_was_removed_meanwhile_or_is_a_link_is_left_out() {
+fn a_missing_tree_is_empty_and_a_cgroup_that_was_removed_meanwhile_or_is_a_link_is_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(dir.path()).unwrap();
     assert!(read(root).cgroups.is_empty());
     cgroup(root, "m", &[("cgroup.controllers", "pids"), ("cgroup.subtree_control", "pids")]);
-    // Of a cgroup that is removed while the tree is read, the name alone is left.
+    // Of a cgroup that is removed while the tree is read, only the name remains.
     cgroup(root, "m/gone", &[]);
     std::os::unix::fs::symlink("..", root.join("sys/fs/cgroup/m/loop")).unwrap();
     assert_eq!(read(root).cgroups.len(), 1);

@@ -25,7 +25,7 @@ fn a_restart_that_did_not_happen_is_asked_for_again() {
         "
         WSL was not restarted yet. It must restart to apply: systemd, cgroup, cgroup-mount, delegation
           Stops:          Debian (this terminal closes)
-        Automatic restart is not available: Windows programs can not be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
+        Automatic restart is not available: Windows programs cannot be started from this shell: interop is off (`[interop] enabled=false` in /etc/wsl.conf), or it was not opened by wsl.exe.
         Run this in PowerShell; setup then finishes by itself:
           wsl.exe --shutdown
           wsl.exe -d Debian --cd ~ --exec [BIN] setup

@@ -90,7 +90,7 @@ fn a_ca_that_podman_trusts_for_one_registry_is_enough_for_it() {
 }
 
 #[test]
-fn other_faults_of_a_registry_are_told_apart() {
+fn other_faults_of_a_registry_are_distinguished() {
     let (case, pki) = machine();
     for (leaf, why) in [("expired", "it has expired"), ("elsewhere", "it belongs to another name")] {
         let host = host(&registry(pki.path(), leaf, "200 OK"));
