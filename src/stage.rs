@@ -41,10 +41,7 @@ pub enum Applicability {
     /// It is about another kind of machine.
     NotApplicable(String),
     /// It cannot be done here, so setup cannot start.
-    Blocked {
-        what: String,
-        hint: String,
-    },
+    Blocked { what: String, hint: String },
 }
 
 impl Applicability {
