@@ -61,7 +61,7 @@ fn a_mirror_without_https_is_refused_before_anything_is_changed() {
         &format!("setup --yes {mirror}"),
         2,
         "
-        error: `--mirror`: `http://mirror.test/…` cannot be downloaded from: only https is accepted
+        error: `--mirror`: `http://mirror.test/...` cannot be downloaded from: only https is accepted
         hint: give a mirror as `https://host/path`; docs/how-to/downloads.md shows its layout
         ",
     );
@@ -104,8 +104,8 @@ fn an_offline_directory_that_lacks_a_file_is_refused_before_anything_is_changed(
         "
         Done: 5 changes applied.
 
-          Finish setup       kind-wsl setup
-          Undo               kind-wsl undo
+          Finish setup  kind-wsl setup
+          Undo          kind-wsl undo
         ",
     );
     assert!(case.machine.path("/home/dev/.local/bin/crun").exists());
@@ -221,8 +221,8 @@ fn sigterm_ends_the_run_between_two_changes_and_the_next_run_resumes() {
         [1/12]  systemd       stopped installed systemd-sysv
 
         Stopped between two changes; nothing is half done.
-          Resume             kind-wsl setup
-          Revert             kind-wsl undo
+          Resume  kind-wsl setup
+          Revert  kind-wsl undo
         ",
     );
     let case = finished(case);
