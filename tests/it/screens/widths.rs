@@ -120,7 +120,8 @@ fn a_command_that_takes_long_is_named_by_a_spinner() {
         is_seen |= String::from_utf8_lossy(printed).contains("podman ");
         if is_seen {
             // Fails while no podman waits.
-            let hold = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(machine.root.join("hold"));
+            let hold =
+                OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(machine.root.join("hold"));
             let _ = hold.and_then(|mut hold| hold.write_all(b"go\n"));
         }
         false
