@@ -243,6 +243,53 @@ impl Change {
         self.primitive().created_path()
     }
 
+    /// Whether it changes the machine for every user, and not only what one user has.
+    #[must_use]
+    pub fn is_machine_wide(&self) -> bool {
+        let owner = match &self.kind {
+            ChangeKind::Package(_) | ChangeKind::Unit(_) | ChangeKind::Restart(_) => return true,
+            ChangeKind::Setting(setting) => return setting.is_machine_wide(),
+            ChangeKind::EditFile(file) => match &file.edit {
+                // The profile is one user's, but every distribution of the Windows account reads the file.
+                Edit::Wslconfig { .. } | Edit::KernelParams { .. } => return true,
+                Edit::Subid { .. } => return false,
+                _ => file.owner,
+            },
+            ChangeKind::WriteFile(file) => file.owner,
+            ChangeKind::Link(link) => link.owner,
+            ChangeKind::MoveAside(aside) => aside.owner,
+            ChangeKind::Kubeconfig(file) => file.owner,
+            ChangeKind::Logon(_) => return false,
+        };
+        owner == Owner::Root
+    }
+
+    /// Whether it is one that its user can revert without root: a file of theirs, or their own units.
+    #[must_use]
+    pub fn is_in_home(&self) -> bool {
+        let is_theirs = |(_, owner): (_, Owner)| matches!(owner, Owner::User { .. });
+        match &self.kind {
+            ChangeKind::Setting(setting) => {
+                matches!(**setting, SystemSetting::Installed { .. } | SystemSetting::Started { .. })
+            }
+            _ => !self.is_machine_wide() && self.created_path().is_some_and(is_theirs),
+        }
+    }
+
+    /// Whether an older change cannot be reverted before this one: both set the same thing, or the older one can only be
+    /// reverted with the whole file.
+    #[must_use]
+    pub fn covers(&self, older: &Self) -> bool {
+        match (&self.kind, &older.kind) {
+            (ChangeKind::Package(_), _) | (_, ChangeKind::Package(_)) => false,
+            (ChangeKind::EditFile(new), ChangeKind::EditFile(old)) => {
+                let is_same = new.edit.place().is_some() && new.edit.place() == old.edit.place();
+                new.path == old.path && (is_same || !old.edit.is_reversible())
+            }
+            _ => self.target().object == older.target().object,
+        }
+    }
+
     /// Whether the machine can only be in the state before it, in the state after it, or changed by another program.
     /// An interrupted write of a file leaves no partial state; an interrupted installation does.
     #[must_use]

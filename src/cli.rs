@@ -148,7 +148,7 @@ impl Global {
 }
 
 /// Everything that holds for every command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Global {
     pub(crate) verbose: bool,
     pub(crate) quiet: bool,
@@ -163,11 +163,18 @@ pub(crate) struct Global {
 }
 
 /// An answer as somebody gave it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Given {
     question: &'static Question,
     said: String,
     by_variable: bool,
+}
+
+impl Global {
+    /// The same command line for another user.
+    pub(crate) fn for_user(&self, user: &str) -> Self {
+        Self { user: Some(user.to_owned()), ..self.clone() }
+    }
 }
 
 impl Given {

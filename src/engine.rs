@@ -12,7 +12,7 @@ mod undo;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::change::{Change, ChangeKind, Restart, RestartScope, State};
+use crate::change::{Change, ChangeKind, PostRestartCheck, Restart, RestartScope, State};
 use crate::checks::{self, CheckContext};
 use crate::doctor::CheckReport;
 use crate::facts::Facts;
@@ -28,7 +28,8 @@ use apply::{Batch, MAX_ATTEMPTS, failed};
 pub use error::EngineError;
 pub use event::{Event, Reporter, StageEnd};
 pub use undo::{
-    Drift, DriftPolicy, Reversal, UndoOptions, Undone, Unreachable, Way, preview, refuse_unreachable,
+    Drift, DriftPolicy, Reach, Reversal, UndoOptions, Undone, Unreachable, Way, preview, refuse_unreachable,
+    shared,
 };
 
 /// The dependencies of a run.
@@ -196,6 +197,9 @@ impl Engine<'_> {
                     hint: hint.unwrap_or_default(),
                 });
             }
+            if !matches!(verdict, Verdict::NotApplicable | Verdict::Skipped) {
+                Self::rely(&mut journal, stage)?;
+            }
             if !is_due(stage, verdict, &facts) {
                 self.reporter.event(&Event::Passed { stage, verdict, why: &why });
                 continue;
@@ -213,7 +217,8 @@ impl Engine<'_> {
                 self.steps.announce(self.reporter, stage, &why);
                 verified += self.verify(&mut journal, &facts, answers)?;
             } else if made == 0 {
-                self.reporter.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why: &why });
+                let why = facts.set_up_for.get(stage.id).unwrap_or(&why);
+                self.reporter.event(&Event::Passed { stage, verdict: Verdict::Satisfied, why });
             }
             self.end_stage(StageEnd::Done);
             if made > 0 {
@@ -223,11 +228,26 @@ impl Engine<'_> {
         }
         self.revert_ephemeral(&mut journal)?;
         self.clear_downloads();
-        if journal.state.finished.is_none() {
+        if journal.state.finished.is_none() || journal.state.taken_back {
             let at = self.host.now();
             journal.append(Record::Finished { at })?;
         }
         Ok(RunOutcome::Done { changed, verified })
+    }
+
+    /// Records that the user relies on what the stage changed of the machine for other users.
+    fn rely(journal: &mut Journal<'_>, stage: &Stage) -> Result<(), EngineError> {
+        if journal.state.users().len() < 2 {
+            return Ok(());
+        }
+        let of_stage = |e: &&JournalEntry| {
+            e.intent.stage == stage.id && e.intent.change.is_machine_wide() && !journal.state.is_relied_on(e)
+        };
+        let ids: Vec<u64> = journal.state.active().filter(of_stage).map(|e| e.intent.id).collect();
+        for id in ids {
+            journal.append(Record::Relies { id })?;
+        }
+        Ok(())
     }
 
     /// Reports the stage of the batch before its first change.
@@ -334,7 +354,14 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
         }
         _ => None,
     };
-    facts.pending = journal_state.active().filter_map(pending_of).collect();
+    let mut all: Vec<_> = journal_state.active().filter_map(pending_of).collect();
+    // The systemd user manager of another user need not run.
+    for check in all.iter_mut().filter_map(|pending| pending.due.verify.as_mut()) {
+        if let PostRestartCheck::Controllers { uid, .. } = check {
+            *uid = facts.user.uid;
+        }
+    }
+    facts.pending = all;
     facts.verified.clone_from(&journal_state.verified);
     facts.windows.logon = journal_state.active().find_map(|e| match &e.intent.change.kind {
         ChangeKind::Logon(logon) => Some(logon.program.clone()),
@@ -342,8 +369,17 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     });
     facts.installed_by_us = journal_state.active().flat_map(installed_by_us).collect();
     facts.containers.superseded = superseded::superseded(journal_state, facts);
-    let is_over = journal_state.finished.is_some();
-    facts.begun = journal_state.active().filter(|_| !is_over).map(|e| e.intent.stage.clone()).collect();
+    facts.begun = journal_state.begun().map(ToOwned::to_owned).collect();
+    facts.set_up_for = journal_state.active().filter_map(|e| set_up_for(journal_state, e)).collect();
+}
+
+/// The stage of a change to the machine that was made for another user, and for whom and when.
+fn set_up_for(journal_state: &JournalState, entry: &JournalEntry) -> Option<(String, String)> {
+    let user = journal_state.others_relying(entry).into_iter().next()?;
+    let finished = journal_state.state_of(user)?.finished.as_ref()?;
+    let is_done = matches!(entry.phase, Phase::Done(_)) && !journal_state.is_made_for(entry);
+    let date = finished.get(..10)?;
+    is_done.then(|| (entry.intent.stage.clone(), format!("set up for {user} on {date}")))
 }
 
 /// The packages that an entry requested and that were not installed before it.

@@ -14,7 +14,7 @@ pub mod tools;
 pub mod user;
 pub mod wsl;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,9 @@ pub struct Facts {
     pub begun: BTreeSet<String>,
     /// kind, kubectl, crun and kind-wsl.
     pub tools: Tools,
+    /// The stages that changed the machine for other users, with for whom and when.
+    #[serde(skip)]
+    pub set_up_for: BTreeMap<String, String>,
     /// The present boot of the machine.
     #[serde(rename = "witness")]
     pub boot_instance: BootInstance,
@@ -122,6 +125,7 @@ impl Facts {
             apparmor: AppArmor::probe(system),
             installed_by_us: BTreeSet::new(),
             begun: BTreeSet::new(),
+            set_up_for: BTreeMap::new(),
             tools: Tools::probe(system, &user, &containers, podman),
             boot_instance: BootInstance::probe(system),
             pending: Vec::new(),

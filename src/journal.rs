@@ -24,11 +24,13 @@ use crate::next_step::NextStep;
 pub use agreement::Agreement;
 use checksum::{ChecksumStatus, checksum_status, continues_after_its_end};
 pub use record::{Intent, Record, RunOptions};
-pub use state::{JournalEntry, JournalState, Phase, Waiting};
+pub use state::{JournalEntry, JournalState, Phase, UserState, Waiting};
 
 /// The version of this form of the journal. A reader refuses a newer one.
-pub const VERSION: u32 = 1;
-/// The directory of everything that kind-wsl keeps beside the setup itself.
+pub const VERSION: u32 = 2;
+/// The version of a journal of one user, which earlier programs read too.
+const OF_ONE_USER: u32 = 1;
+/// Where everything of ours is that is not part of the set-up.
 pub const DIR: &str = "/var/lib/kind-wsl";
 pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 
@@ -37,10 +39,10 @@ pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 pub enum JournalError {
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Another run holds the lock.
-    #[error("another kind-wsl is at work: {} the lock in `{DIR}`", .0.as_ref().map_or_else(|| "it holds".to_owned(), |h| format!("process {} (`{}`) holds", h.pid, h.name)))]
-    Locked(Option<Holder>),
-    /// A newer program wrote it.
+    /// Another run has it: the process, and the user whose run it is.
+    #[error("another kind-wsl is at work{}: {}", of_user(.user.as_ref()), held(.holder.as_ref()))]
+    Locked { holder: Option<Holder>, user: Option<String> },
+    /// A later program wrote it.
     #[error("`{PATH}` has version {found}, written by {tool}; this program reads up to version {VERSION}")]
     Newer { found: u32, tool: String },
     /// Another user can change it, and thus the actions of an undo as root.
@@ -58,8 +60,9 @@ pub enum JournalError {
         /// The message of the parser.
         why: String,
     },
-    #[error("this machine is being set up for `{theirs}`, not for `{yours}`")]
-    OtherUser { theirs: String, yours: String },
+    /// A change to the machine is half done, which only the run that began it can complete.
+    #[error("the run for `{user}` was interrupted while it changed the machine: {what}")]
+    Unfinished { user: String, what: String },
 }
 
 impl JournalError {
@@ -68,10 +71,10 @@ impl JournalError {
     pub fn hint(&self) -> Option<NextStep> {
         Some(match self {
             Self::Host(e) => return e.hint(),
-            Self::Locked(Some(holder)) => {
+            Self::Locked { holder: Some(holder), .. } => {
                 NextStep::Do(format!("wait until it has ended; `ps -fp {}` shows it", holder.pid))
             }
-            Self::Locked(None) => {
+            Self::Locked { holder: None, .. } => {
                 NextStep::Do("wait until it has ended; `ps -C kind-wsl` shows it".to_owned())
             }
             Self::Newer { tool, .. } => NextStep::Do(format!("use {tool} or later")),
@@ -82,11 +85,21 @@ impl JournalError {
             Self::Damaged { .. } => NextStep::Do(format!(
                 "keep a copy of {DIR} and report the problem: it lists every change in plain text"
             )),
-            Self::OtherUser { theirs, .. } => NextStep::Do(format!(
-                "continue with `--user {theirs}`, or first undo that setup: `kind-wsl undo --user {theirs}`"
+            Self::Unfinished { user, .. } => NextStep::Do(format!(
+                "resume it with `kind-wsl setup --user {user}`, or revert it with `kind-wsl undo --user {user}`"
             )),
         })
     }
+}
+
+fn of_user(user: Option<&String>) -> String {
+    user.map_or_else(String::new, |user| format!(" for `{user}`"))
+}
+
+fn held(holder: Option<&Holder>) -> String {
+    let Some(Holder { pid, name, since }) = holder else { return format!("it holds the lock in `{DIR}`") };
+    let since = since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
+    format!("process {pid} (`{name}`) holds the lock in `{DIR}`{since}")
 }
 
 /// The open journal, locked.
@@ -188,14 +201,15 @@ fn take_lock(host: &LiveSystem) -> Result<Lock, JournalError> {
             _ => {}
         }
     }
-    Err(JournalError::Locked(host.directory_holder(dir)))
+    let user = read(host).ok().and_then(|state| state.user);
+    Err(JournalError::Locked { holder: host.directory_holder(dir), user })
 }
 
 impl<'h> Journal<'h> {
     /// Opens the journal for writing, creates it if needed, and removes an incomplete last line.
     ///
     /// # Errors
-    /// As [`read`]; also if another run holds the lock, or the journal belongs to another user.
+    /// As [`read`]; also if another run holds it, or another user's run left a change to the machine half done.
     pub fn open(host: &'h LiveSystem, user: &str) -> Result<Self, JournalError> {
         let lock = take_lock(host)?;
         let path = Utf8Path::new(PATH);
@@ -204,15 +218,21 @@ impl<'h> Journal<'h> {
         if whole < bytes.len() {
             host.truncate(path, u64::try_from(whole).unwrap_or(u64::MAX))?;
         }
-        if let Some(theirs) = state.user.as_ref().filter(|u| *u != user) {
-            return Err(JournalError::OtherUser { theirs: theirs.clone(), yours: user.to_owned() });
-        }
         let mut journal = Self { host, state, lock };
-        if journal.state.user.is_none() {
-            let tool = concat!("kind-wsl ", env!("CARGO_PKG_VERSION")).to_owned();
-            let user = user.to_owned();
-            let program = host.env(PROGRAM_ENV);
-            journal.append(Record::Begin { version: VERSION, tool, at: host.now(), user, program })?;
+        let last = journal.state.user.clone();
+        journal.state.view_as(user);
+        journal.state.refuse_unfinished()?;
+        let (tool, at) = (concat!("kind-wsl ", env!("CARGO_PKG_VERSION")).to_owned(), host.now());
+        let name = user.to_owned();
+        match last {
+            None => {
+                let program = host.env(PROGRAM_ENV);
+                journal.append(Record::Begin { version: OF_ONE_USER, tool, at, user: name, program })?;
+            }
+            Some(last) if last != user => {
+                journal.append(Record::User { version: VERSION, tool, at, user: name })?;
+            }
+            Some(_) => {}
         }
         Ok(journal)
     }
@@ -316,10 +336,10 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_refused_with_a_message_even_if_its_form_is_unknown() {
-        let found = parse(b"{\"entirely\":\"new\",\"version\":2,\"tool\":\"kind-wsl 3.0.0\"}\n").unwrap_err();
+        let found = parse(b"{\"entirely\":\"new\",\"version\":3,\"tool\":\"kind-wsl 3.0.0\"}\n").unwrap_err();
         assert_eq!(
             found.to_string(),
-            "`/var/lib/kind-wsl/journal.jsonl` has version 2, written by kind-wsl 3.0.0; this program reads up to version 1"
+            "`/var/lib/kind-wsl/journal.jsonl` has version 3, written by kind-wsl 3.0.0; this program reads up to version 2"
         );
     }
 

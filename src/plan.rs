@@ -319,7 +319,7 @@ fn plan_stage(
         planned.why = if waits {
             "written; takes effect after the restart".to_owned()
         } else {
-            "already configured".to_owned()
+            facts.set_up_for.get(stage.id).cloned().unwrap_or_else(|| "already configured".to_owned())
         };
     }
     Ok(planned)
@@ -361,7 +361,9 @@ pub fn judge(
             (Verdict::Required, format!("will run {checks} checks at the end"), None)
         }
         Applicability::Required(why) => (Verdict::Required, why, None),
-        Applicability::Satisfied(why) => (Verdict::Satisfied, why, None),
+        Applicability::Satisfied(why) => {
+            (Verdict::Satisfied, facts.set_up_for.get(stage.id).cloned().unwrap_or(why), None)
+        }
         Applicability::Redundant(why) if selection.guide => {
             (Verdict::Required, format!("{why}; written because of --guide"), None)
         }

@@ -212,8 +212,8 @@ impl Edit {
         }
     }
 
-    /// Whether only kind-wsl's part can be removed after other programs wrote to the file.
-    fn is_reversible(&self) -> bool {
+    /// Whether taking out only our part, when others wrote to the file since, is possible.
+    pub(super) fn is_reversible(&self) -> bool {
         !matches!(self, Self::DropSection { .. } | Self::Repair { .. })
     }
 }

@@ -166,6 +166,15 @@ impl SystemSetting {
         !matches!(self, Self::Sysctl { .. })
     }
 
+    /// Returns whether it is a setting of the machine, and not of one user.
+    #[must_use]
+    pub fn is_machine_wide(&self) -> bool {
+        match self {
+            Self::Sysctl { .. } | Self::SharedRoot | Self::Disabled { .. } => true,
+            Self::Linger { .. } | Self::Installed { .. } | Self::Started { .. } => false,
+        }
+    }
+
     /// Returns the setting with these commands, without comparing all of them.
     fn guess(commands: &SettingCommands) -> Option<Self> {
         let last = |cmd: &Cmd| cmd.args.last().cloned();

@@ -51,7 +51,7 @@ impl KubeconfigCommand {
             return KindCommand { args }.run(global);
         }
         let session = Session::new(global, self.windows_profile.as_ref())?;
-        session.refuse_other_user()?;
+        session.journal_state.refuse_unfinished()?;
         let facts = session.facts();
         let cluster = self.cluster(&session, global, &facts)?;
         let merge = Self::merge(&session, &facts, &cluster)?;

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::Global;
 use super::session::{Session, switches};
 use crate::change::{self, Change};
-use crate::engine::{DriftPolicy, Engine, Steps, UndoOptions};
+use crate::engine::{DriftPolicy, Engine, Reach, Steps, UndoOptions};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::fetch::{Fetcher, Source};
@@ -33,7 +33,7 @@ impl Logon {
 /// Makes the entry, or removes it. `command` is the command line that does so, for the run as root.
 fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failure> {
     let session = Session::new(global, None)?;
-    session.refuse_other_user()?;
+    session.journal_state.refuse_unfinished()?;
     let facts = session.facts();
     if !is_on && facts.windows.logon.is_none() {
         out("Nothing to undo: kind-wsl made no logon entry.");
@@ -63,6 +63,7 @@ fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failur
             packages: false,
             drift: DriftPolicy::Stop,
             safe_mode: false,
+            reach: Reach::User,
         })?;
         out("This distribution does not start when you sign in to Windows anymore.");
         return Ok(Exit::Done);

@@ -15,7 +15,7 @@ use crate::engine::with_journal;
 use crate::error::{Exit, Failure};
 use crate::facts::{Facts, SCHEMA};
 use crate::host::{Account, LiveSystem, Process, Recorder, Recording, Replay, System};
-use crate::journal::{self, Phase};
+use crate::journal::{self, JournalEntry, Phase};
 use crate::plan::{Plan, StageSelection};
 use crate::redact::{self, Names};
 use crate::stage::Answers;
@@ -57,7 +57,8 @@ impl Report {
             return self.hand_over(&machine.session.host, &issue::text(project, &machine));
         }
         let recorder = Recorder::new(&session.host);
-        let journal_state = journal::read(&recorder)?;
+        let mut journal_state = journal::read(&recorder)?;
+        journal_state.view_as(&session.user.name);
         let mut facts = Facts::probe(&recorder, session.user.clone());
         with_journal(&mut facts, &journal_state);
         // Everything that any plan would look at, so that it can be made elsewhere.
@@ -78,8 +79,11 @@ impl Report {
         let replay = Replay::new(recording);
         let mut facts = Facts::probe(&replay, user.clone());
         with_journal(&mut facts, &journal_state);
+        // The names of other users are not for a report.
+        facts.set_up_for.clear();
         let plan = Plan::make(&replay, &facts, &answers, &StageSelection::default());
-        let made: Vec<Value> = journal_state.active().map(|e| json!({
+        let is_shown = |e: &&JournalEntry| journal_state.is_made_for(e) || e.intent.change.is_machine_wide();
+        let made: Vec<Value> = journal_state.active().filter(is_shown).map(|e| json!({
             "stage": e.intent.stage, "target": e.intent.change.target(), "before": json!(e.intent.before)["is"],
             "open": e.phase == Phase::Open
         })).collect();

@@ -1,6 +1,7 @@
 //! The restart in the middle of a set-up: whom it ends and who agrees to that, who does it, what is said.
 
 mod hands;
+mod nodes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,7 +55,9 @@ impl Bystanders {
         others.retain(|name| !name.eq_ignore_ascii_case(own));
         let (others, kept) =
             if scope == RestartScope::Distro { (Vec::new(), others) } else { (others, Vec::new()) };
-        Self { others, nodes: nodes(session, Nodes::Running), kept }
+        let mut all = nodes(session, Nodes::Running);
+        all.extend(nodes::of_others(&session.host, session.user.uid));
+        Self { others, nodes: all, kept }
     }
 
     fn is_empty(&self) -> bool {

@@ -11,10 +11,11 @@ use crate::error::Failure;
 use crate::facts::{self, Facts};
 use crate::fetch::public_address;
 use crate::host::{
-    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, FileKind, HANDOFF_PID, Interrupt, LiveSystem, PROGRAM_ENV,
-    PROXY_ENV, Process, SESSION_ENV, System, ancestors, directory, program, replace, sudo, watch,
+    ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, FileKind, HANDOFF_PID, Interrupt, LiveSystem, Owner,
+    PROGRAM_ENV, PROXY_ENV, Process, SESSION_ENV, System, ancestors, directory, program, replace, sudo,
+    watch,
 };
-use crate::journal::{self, JournalError, JournalState, RunOptions};
+use crate::journal::{self, JournalState, RunOptions};
 use crate::ui;
 use crate::windows::{self, Helper, Interop};
 
@@ -64,9 +65,18 @@ impl Session {
         if let Some(profile) = facts::wsl::profile(&self.host) {
             self.host.mark_windows_owned(&self.user, &profile);
         }
-        // An earlier run may have found it elsewhere.
-        for dir in self.journal_state.active().filter_map(|entry| entry.intent.change.windows_dir()) {
-            self.host.mark_windows_owned(&self.user, dir);
+        // An earlier run, perhaps another user's, may have found it elsewhere.
+        for entry in self.journal_state.active() {
+            let change = &entry.intent.change;
+            let Some(dir) = change.windows_dir() else { continue };
+            let user = match change.created_path() {
+                Some((_, Owner::User { uid, gid })) => {
+                    Account { name: entry.user.clone(), uid, gid, ..self.user.clone() }
+                }
+                _ if self.journal_state.is_made_for(entry) => self.user.clone(),
+                _ => continue,
+            };
+            self.host.mark_windows_owned(&user, dir);
         }
     }
 
@@ -82,14 +92,13 @@ impl Session {
         let env = env.chain(program);
         let mut host = LiveSystem::new(&root, Box::new(Process::new(&root)), env);
         windows::inherit(&mut host);
-        let journal_state = journal::read(&host)?;
+        let mut journal_state = journal::read(&host)?;
+        let user = Self::find_user(global, &host, &journal_state)?;
+        journal_state.view_as(&user.name);
         let kept = journal_state.chosen.windows_profile.as_ref().filter(|_| journal_state.is_interrupted());
         if let Some(profile) = windows_profile.or(kept) {
             host.set_env(PROFILE, profile.as_str());
         }
-        // Whoever types the command again goes on with the same user's set-up.
-        let named = global.user.as_deref().or(journal_state.user.as_deref().filter(|_| host.uid() == 0));
-        let user = facts::user::find(&host, named, host.uid())?;
         let config_home = config_home(&host, &user, &journal_state);
         let user = user.with_config_home(config_home);
         ui::set_home(user.home.as_str());
@@ -100,6 +109,19 @@ impl Session {
             host.mark_user_owned(&user, place);
         }
         Ok(Self { host, user, journal_state })
+    }
+
+    /// The user whose state this is: the one that was named or who calls; for root without sudo the last one that was set up.
+    fn find_user(
+        global: &Global,
+        host: &LiveSystem,
+        journal_state: &JournalState,
+    ) -> Result<Account, Failure> {
+        let last = || {
+            let calls_sudo = host.env("SUDO_USER").is_some_and(|user| journal_state.users().contains(&*user));
+            journal_state.user.as_deref().filter(|_| host.uid() == 0 && !calls_sudo)
+        };
+        Ok(facts::user::find(host, global.user.as_deref().or_else(last), host.uid())?)
     }
 
     /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the current change is finished first.
@@ -134,16 +156,6 @@ impl Session {
             format!("the Windows profile `{told}`{here} is not a directory"),
             "`--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME",
         ))
-    }
-
-    /// Refuses to change what is being set up for somebody else.
-    pub(crate) fn refuse_other_user(&self) -> Result<(), JournalError> {
-        match self.journal_state.user.as_ref().filter(|theirs| **theirs != self.user.name) {
-            Some(theirs) => {
-                Err(JournalError::OtherUser { theirs: theirs.clone(), yours: self.user.name.clone() })
-            }
-            None => Ok(()),
-        }
     }
 
     /// Facts, with what the journal knows.

@@ -60,7 +60,7 @@ impl Setup {
         let mut session = Session::new(global, self.choosing.windows_profile.as_ref())?;
         self.choosing.make_assumptions(&mut session)?;
         refuse_root(&session.host, &session.user)?;
-        session.refuse_other_user()?;
+        session.journal_state.refuse_unfinished()?;
         self.take_note_of_the_restart(&session)?;
         let facts = session.facts();
         let mut answers = self.choosing.answers(global, &session, &facts)?;

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::prepare::with_defaults;
 use super::session::Session;
 use super::{Global, StageArgs};
+use crate::change::ChangeKind;
 use crate::error::{Exit, Failure};
 use crate::host::BootInstance;
-use crate::journal::{JournalState, Phase};
+use crate::journal::{JournalEntry, JournalState, Phase};
 use crate::plan::{Plan, StageSelection};
 use crate::ui::{BOLD, Detail, json_line, out, render, styled};
 use crate::windows;
@@ -59,15 +60,16 @@ enum SetupState {
 }
 
 impl SetupState {
-    fn of(journal_state: &JournalState, boot_instance: &BootInstance, plan: &Plan) -> Self {
+    fn of(journal_state: &JournalState, boot_instance: &BootInstance, plan_is_empty: bool) -> Self {
         match &journal_state.waiting {
             Some(waiting) if !waiting.took_place(boot_instance) => return Self::WaitingForRestart,
             Some(_) => return Self::Restarted,
             None if journal_state.is_interrupted() => return Self::Interrupted,
-            None if journal_state.taken_back => return Self::PackagesLeft,
+            None if journal_state.taken_back && has_packages(journal_state) => return Self::PackagesLeft,
             None => {}
         }
-        match (journal_state.finished.is_some(), plan.is_empty()) {
+        let is_finished = journal_state.finished.is_some() && !journal_state.taken_back;
+        match (is_finished, plan_is_empty) {
             (true, true) => Self::SetUp,
             (true, false) => Self::Drifted,
             (false, true) => Self::AlreadySatisfied,
@@ -130,7 +132,8 @@ impl StatusCommand {
         let answers = with_defaults(&facts, &answers);
         let plan = Plan::make(&session.host, &facts, &answers, &StageSelection::default())?;
         let journal_state = &session.journal_state;
-        let state = SetupState::of(journal_state, &BootInstance::probe(&session.host), &plan);
+        let boot_instance = BootInstance::probe(&session.host);
+        let state = SetupState::of(journal_state, &boot_instance, plan.is_empty());
         let mut summary = state.summary(journal_state);
         let handed = journal_state.waiting.as_ref().filter(|w| w.handed);
         if let Some(outcome) =
@@ -139,7 +142,7 @@ impl StatusCommand {
             summary = format!("{summary}; {}", windows::describe(&outcome));
         }
         if self.json {
-            let made: Vec<_> = journal_state.active().map(|e| json!({
+            let made: Vec<_> = journal_state.active().filter(|e| journal_state.is_own(e)).map(|e| json!({
                 "stage": e.intent.stage, "target": e.intent.change.target(), "open": e.phase == Phase::Open
             })).collect();
             json_line(json!({
@@ -148,7 +151,15 @@ impl StatusCommand {
             }));
             return Ok(Exit::Done);
         }
-        out(&styled(BOLD, &summary));
+        let others = if session.host.is_root() { others(journal_state, &boot_instance) } else { Vec::new() };
+        if others.is_empty() {
+            out(&styled(BOLD, &summary));
+        } else {
+            out(&styled(BOLD, &format!("{}: {summary}", session.user.name)));
+        }
+        for (user, summary) in others {
+            out(&format!("{user}: {summary}"));
+        }
         let detail = global.detail();
         if detail == Detail::Brief {
             return Ok(Exit::Done);
@@ -164,9 +175,25 @@ impl StatusCommand {
     }
 }
 
+fn has_packages(journal_state: &JournalState) -> bool {
+    let is_package = |e: &JournalEntry| matches!(e.intent.change.kind, ChangeKind::Package(_));
+    journal_state.active().any(|e| is_package(e) && journal_state.is_own(e))
+}
+
+/// The other users, with what the journal says of each.
+fn others(journal_state: &JournalState, boot_instance: &BootInstance) -> Vec<(String, String)> {
+    let users = journal_state.users().into_iter().filter(|user| journal_state.user.as_deref() != Some(user));
+    let summary = |user: &str| {
+        let mut theirs = journal_state.clone();
+        theirs.view_as(user);
+        (user.to_owned(), SetupState::of(&theirs, boot_instance, true).summary(&theirs))
+    };
+    users.map(summary).collect()
+}
+
 /// What kind-wsl changed on this machine and did not undo.
 fn show_changes(journal_state: &JournalState) {
-    let mut changes = journal_state.active().peekable();
+    let mut changes = journal_state.active().filter(|e| journal_state.is_own(e)).peekable();
     if changes.peek().is_some() {
         out(&format!("\n{}", styled(BOLD, "changes by kind-wsl")));
     }

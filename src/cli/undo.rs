@@ -10,10 +10,12 @@ use super::restart::{Nodes, nodes};
 use super::session::{Session, switches};
 use crate::change::{ChangeError, RestartScope};
 use crate::engine::{
-    DriftPolicy, Engine, EngineError, Steps, UndoOptions, Undone, Way, preview, refuse_unreachable,
+    DriftPolicy, Engine, EngineError, Reach, Steps, UndoOptions, Undone, Way, preview, refuse_unreachable,
+    shared,
 };
 use crate::error::{Exit, Failure};
 use crate::fetch::{Fetcher, Source};
+use crate::host::by_name;
 use crate::journal::{self, JournalState};
 use crate::stages;
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, render, styled};
@@ -26,7 +28,7 @@ const HARMLESS: [&str; 9] =
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kind-wsl undo              everything except the packages\n  kind-wsl undo --packages   also remove the packages that kind-wsl installed\n  \
-                  kind-wsl undo --last       only what the last setup changed\n  kind-wsl undo limits idle  only these stages\n\n\
+                  kind-wsl undo --all-users  for every user of this machine\n  kind-wsl undo --last       only what the last setup changed\n  kind-wsl undo limits idle  only these stages\n\n\
                   If the distribution does not start anymore, run in Windows: kind-wsl.exe rescue -d NAME"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "one per flag")]
@@ -43,6 +45,12 @@ pub(crate) struct Undo {
     /// Also remove the packages that kind-wsl installed
     #[arg(long)]
     packages: bool,
+    /// For all users, with everything that kind-wsl changed on this machine
+    #[arg(long, conflicts_with_all = ["last", "stages", "safe_mode", "home"])]
+    all_users: bool,
+    /// Only what lies in your home; needs no root
+    #[arg(long, conflicts_with_all = ["packages", "safe_mode"])]
+    home: bool,
     /// In WSL's safe mode: leave what needs systemd or Windows for the next undo, and exit with code 3 if anything is left
     #[arg(long, conflicts_with = "packages")]
     safe_mode: bool,
@@ -70,7 +78,9 @@ impl Undo {
             stages::refuse_unknown(id)?;
         }
         let session = Session::new(global, None)?;
-        session.refuse_other_user()?;
+        if !self.safe_mode && !self.home && !self.all_users {
+            session.journal_state.refuse_unfinished()?;
+        }
         if !journal::exists(&session.host) {
             if self.json {
                 ui::json_line(json!({ "event": "end", "undone": 0 }));
@@ -79,16 +89,25 @@ impl Undo {
             }
             return Ok(Exit::Done);
         }
+        if self.all_users {
+            return self.undo_all_users(global, &session);
+        }
         let options = self.options(&session);
         if self.drift != OnDrift::Keep && !self.safe_mode {
-            let chosen = session.journal_state.active().filter(|e| options.includes(e));
+            let shared = shared(&session.journal_state, &options);
+            let chosen = session.journal_state.active().filter(|e| {
+                options.includes(&session.journal_state, e) && !shared.contains_key(&e.intent.id)
+            });
             refuse_unreachable(&session.host, &session.journal_state, options.is_whole(), chosen)?;
         }
         if !self.yes && !self.is_agreed(&session, &options, global.verbose)? {
             out("Nothing was changed.");
             return Ok(Exit::Interrupted);
         }
-        if session.host.is_live() && !session.host.is_root() {
+        if self.home && session.host.is_live() && session.host.is_root() {
+            return Err(Failure::usage("`--home` is for a user without root", "run it without sudo"));
+        }
+        if session.host.is_live() && !session.host.is_root() && !self.home {
             return Err(session.become_root(global, self.args(global, &session, &options), None));
         }
         self.work(global, &session, &options)
@@ -103,7 +122,49 @@ impl Undo {
         let last = || session.journal_state.last_setup(self.packages);
         let since = if self.last { last() } else { self.since };
         let (stages, packages, safe_mode) = (self.stages.clone(), self.packages, self.safe_mode);
-        UndoOptions { stages, since, packages, drift, safe_mode }
+        let reach = if self.home { Reach::Home } else { Reach::User };
+        UndoOptions { stages, since, packages, drift, safe_mode, reach }
+    }
+
+    /// Undoes for one user after the other; the last time with what is left of the machine.
+    fn undo_all_users(&self, global: &Global, session: &Session) -> Result<Exit, Failure> {
+        let users = session.journal_state.users_to_undo();
+        if !self.yes {
+            if self.json || !ui::is_interactive() {
+                return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
+            }
+            let names = users.iter().map(|user| format!("`{user}`")).collect::<Vec<_>>().join(", ");
+            let text = format!("This reverts every change of kind-wsl, for {names}.");
+            out(&ui::wrap(&text, ui::width()).join("\n"));
+            if !ui::confirm("Proceed?")? {
+                out("Nothing was changed.");
+                return Ok(Exit::Interrupted);
+            }
+        }
+        if session.host.is_live() && !session.host.is_root() {
+            let mut args = self.args(global, session, &self.options(session));
+            args.push("--all-users".to_owned());
+            return Err(session.become_root(global, args, None));
+        }
+        let has_account = |user: &&String| by_name(&session.host, user).is_some();
+        let users: Vec<&String> = users.iter().filter(has_account).collect();
+        for user in &users {
+            let session = Session::new(&global.for_user(user), None)?;
+            if !self.json {
+                out(&styled(BOLD, &format!("\n{user}")));
+            }
+            match self.work(global, &session, &self.options(&session))? {
+                Exit::Done => {}
+                other => return Ok(other),
+            }
+        }
+        let last = users.last().map_or("root", |user| user.as_str());
+        let session = Session::new(&global.for_user(last), None)?;
+        if !session.journal_state.active().any(|e| !session.journal_state.is_made_for(e) || self.packages) {
+            return Ok(Exit::Done);
+        }
+        let options = UndoOptions { reach: Reach::Machine, ..self.options(&session) };
+        self.work(global, &session, &options)
     }
 
     /// Shows what it would do and asks for consent.
@@ -111,8 +172,7 @@ impl Undo {
         if self.json || !ui::is_interactive() {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
         }
-        let entries = session.journal_state.active().filter(|e| options.includes(e));
-        let (count, groups) = preview(&session.host, entries, self.packages);
+        let (count, groups) = preview(&session.host, &session.journal_state, options);
         out(&self.shown(count, &groups, verbose));
         let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());
         if count > 0 && (self.stages.is_empty() || self.stages.iter().any(breaks)) {
@@ -136,6 +196,7 @@ impl Undo {
         for (way, objects) in groups {
             let (note, packages) = match (way, self.drift) {
                 (Way::Keep, _) => (" (`--packages` removes them)", true),
+                (Way::KeepShared, _) => (": other users rely on this", false),
                 (Way::Remove, _) => ("", true),
                 (Way::Drifted, OnDrift::Stop) => (": changed by another program; see `--drift`", false),
                 (Way::Drifted, OnDrift::Keep) => (": changed by another program; will be kept", false),
@@ -213,6 +274,15 @@ impl Undo {
                 count => format!("{count} changes were reverted."),
             };
             out(&styled(GREEN.bold(), &format!("\n{text}")));
+            if !undone.kept_for.is_empty() {
+                let users: Vec<String> = undone.kept_for.iter().map(|user| format!("`{user}`")).collect();
+                let text = format!(
+                    "Changes to the machine stay, because {} {} on them.",
+                    users.join(" and "),
+                    if users.len() == 1 { "relies" } else { "rely" }
+                );
+                out(&ui::wrap(&text, ui::width()).join("\n"));
+            }
             if undone.kept_packages {
                 out("The packages stay installed. To remove them: kind-wsl undo --packages");
             }
@@ -261,9 +331,11 @@ fn failure(error: EngineError, session: &Session, options: &UndoOptions) -> Fail
     if !stays {
         return error.into();
     }
-    let left = |state: &JournalState| state.active().filter(|e| options.includes(e)).count();
+    let left = |state: &JournalState| state.active().filter(|e| options.includes(state, e)).count();
     let all = left(&session.journal_state);
-    let reverted = all.saturating_sub(left(&journal::read(&session.host).unwrap_or_default()));
+    let mut now = journal::read(&session.host).unwrap_or_default();
+    now.view_as(&session.user.name);
+    let reverted = all.saturating_sub(left(&now));
     let count =
         format!("{reverted} of {all} changes {} reverted.", if reverted == 1 { "was" } else { "were" });
     Failure { after: Some(format!("{count} Resume: kind-wsl undo")), ..error.into() }

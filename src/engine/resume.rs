@@ -24,7 +24,9 @@ const MANAGER_GRACE: u32 = 10;
 impl Engine<'_> {
     /// Removes temporary files of an interrupted write.
     pub(super) fn sweep(&self, journal_state: &JournalState) -> Result<(), EngineError> {
-        for entry in journal_state.active() {
+        let is_anothers =
+            |e: &&JournalEntry| !journal_state.is_made_for(e) && !e.intent.change.is_machine_wide();
+        for entry in journal_state.active().filter(|e| !is_anothers(e)) {
             let change = &entry.intent.change;
             let fail = |e: crate::host::HostError| failed(&entry.intent.stage, change, e.into());
             let mut left = change.leftovers();
@@ -72,11 +74,17 @@ impl Engine<'_> {
     /// Reverts the changes that end with the run, and interrupted changes that an answer or a selection no longer
     /// requires.
     pub(super) fn revert_ephemeral(&mut self, journal: &mut Journal<'_>) -> Result<(), EngineError> {
-        let leftover = |e: &&JournalEntry| e.phase == Phase::Open || e.intent.change.ephemeral;
+        let leftover = |e: &&JournalEntry| {
+            journal.state.is_own(e) && (e.phase == Phase::Open || e.intent.change.ephemeral)
+        };
         let leftovers: Vec<_> = journal.state.active().filter(leftover).cloned().collect();
         let mut batch = Batch::default();
         for entry in leftovers.into_iter().rev() {
             let intent = &entry.intent;
+            if intent.change.ephemeral && !journal.state.others_relying(&entry).is_empty() {
+                journal.append(Record::Released { id: intent.id })?;
+                continue;
+            }
             let fail = |e| failed(&intent.stage, &intent.change, e);
             let now = intent.change.current(self.host).map_err(fail)?;
             match Self::drift_state(&entry, &now) {

@@ -1,7 +1,10 @@
 //! Reverts changes: to the exact bytes if no other program wrote to the file since.
 
+mod home;
+mod options;
 mod reach;
 mod reversal;
+mod shared;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -18,70 +21,11 @@ use crate::host::{BootInstance, System, is_aborted};
 use crate::journal::{Intent, Journal, JournalEntry, Phase, Record};
 use crate::windows;
 
+pub use options::{DriftPolicy, Reach, UndoOptions, Undone};
 use reach::{InSafeMode, decides_on_start, in_safe_mode, unreachable, unreachable_place};
 pub use reach::{Unreachable, refuse_unreachable};
 pub use reversal::{Reversal, Way, preview};
-
-/// The policy for files that another program changed since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DriftPolicy {
-    /// Stop, and show the difference.
-    Stop,
-    /// Leave the file, and mark the change as undone.
-    Keep,
-    /// Restore the state before the change.
-    Restore,
-}
-
-/// How much to undo.
-#[derive(Clone, Debug)]
-pub struct UndoOptions {
-    /// Only these stages; all if it is empty.
-    pub stages: Vec<String>,
-    /// The change with this number and those after it.
-    pub since: Option<u64>,
-    /// Also remove the packages that kind-wsl installed.
-    pub packages: bool,
-    pub drift: DriftPolicy,
-    /// Skip changes that cannot be reverted in WSL's safe mode.
-    pub safe_mode: bool,
-}
-
-impl UndoOptions {
-    /// Whether a change is to be undone.
-    #[must_use]
-    pub fn includes(&self, entry: &JournalEntry) -> bool {
-        let Intent { id, stage, .. } = &entry.intent;
-        (self.stages.is_empty() || self.stages.contains(stage)) && self.since.is_none_or(|since| *id >= since)
-    }
-
-    /// Whether it is an undo of everything.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.stages.is_empty() && self.since.is_none()
-    }
-}
-
-/// The result of an undo.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Undone {
-    pub changes: usize,
-    /// Packages, unless their removal was requested, and files that another program changed.
-    pub kept: Vec<String>,
-    pub kept_packages: bool,
-    /// Changes for an undo outside of WSL's safe mode.
-    pub left: Vec<String>,
-    /// The restart that the undo requires to take effect.
-    pub restart: Option<RestartScope>,
-    pub interrupted: bool,
-}
-
-impl Undone {
-    fn keep(&mut self, change: &Change) {
-        self.kept.push(change.target().to_string());
-        self.kept_packages |= is_package(change);
-    }
-}
+pub use shared::shared;
 
 /// A file or setting that is neither as kind-wsl left it nor as it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,16 +60,20 @@ impl Engine<'_> {
         if !crate::journal::exists(self.host) {
             return Ok(Undone::default());
         }
+        if options.reach == Reach::Home {
+            return self.undo_home(options);
+        }
         let mut journal = Journal::open(self.host, &self.user.name)?;
-        let chosen = |e: &&JournalEntry| options.includes(e);
+        let shared = shared(&journal.state, options);
+        let chosen =
+            |e: &&JournalEntry| options.includes(&journal.state, e) && !shared.contains_key(&e.intent.id);
+        let entries: Vec<JournalEntry> = journal.state.active().filter(chosen).rev().cloned().collect();
         if options.drift != DriftPolicy::Keep && !options.safe_mode {
-            let entries = journal.state.active().filter(chosen);
-            refuse_unreachable(self.host, &journal.state, options.is_whole(), entries)?;
+            refuse_unreachable(self.host, &journal.state, options.is_whole(), entries.iter())?;
         }
         self.sweep(&journal.state)?;
-        let entries: Vec<JournalEntry> = journal.state.active().filter(chosen).rev().cloned().collect();
         let boot_instance = BootInstance::probe(self.host);
-        let mut undone = Undone::default();
+        let mut undone = self.release(&mut journal, &shared)?;
         let mut waits_for_systemd = false;
         let mut batch = Batch::default();
         for entry in entries {
@@ -136,12 +84,7 @@ impl Engine<'_> {
             let intent = &entry.intent;
             let target = intent.change.target();
             let reversal = Reversal::of(intent);
-            let is_there = || {
-                let now = intent.change.current(self.host);
-                now.is_err()
-                    || now.is_ok_and(|now| Self::drift_state(&entry, &now) != DriftState::AlreadyReverted)
-            };
-            if is_package(&intent.change) && !options.packages && is_there() {
+            if is_package(&intent.change) && !options.packages && self.is_standing(&entry) {
                 let why = "`--packages` removes them";
                 self.reporter.event(&Event::Kept { target: &target, reversal: &reversal, why });
                 undone.keep(&intent.change);
@@ -223,23 +166,29 @@ impl Engine<'_> {
         options: &UndoOptions,
         undone: &mut Undone,
     ) -> Result<(), EngineError> {
+        if options.reach == Reach::Machine {
+            self.give_up(&mut journal, undone)?;
+        }
         let places = &journal.state.places;
         let is_empty = journal.state.active().next().is_none();
         if options.is_whole() || is_empty {
             // A change that a drop-in replaced may have created the directories of other changes.
             for entry in journal.state.entries.iter().rev().filter(|entry| entry.phase == Phase::Closed) {
                 let JournalEntry { intent, .. } = entry;
-                self.remove_dirs(intent).map_err(|e| failed(&intent.stage, &intent.change, e))?;
+                if journal.state.is_made_for(entry) || intent.change.is_machine_wide() {
+                    self.remove_dirs(intent).map_err(|e| failed(&intent.stage, &intent.change, e))?;
+                }
             }
             let is_away = |place: &Utf8PathBuf| unreachable_place(self.host, place).is_some();
             if options.safe_mode && places.iter().any(is_away) {
                 undone.left.extend(places.iter().map(|place| format!("delete {place}")));
-            } else {
+            } else if journal.state.active().all(|e| journal.state.is_own(e)) {
                 self.clear_places(places);
             }
         }
         if is_empty && undone.left.is_empty() {
             self.clear_downloads();
+            self.restore_shared_files(&journal.state)?;
             journal.erase()?;
         } else {
             let at = self.host.now();
@@ -307,8 +256,14 @@ impl Engine<'_> {
         Ok(if standing == DriftState::AlreadyReverted { Reverted::Nothing } else { Reverted::Back })
     }
 
+    /// Whether a change is not as before, as far as can be read.
+    fn is_standing(&self, entry: &JournalEntry) -> bool {
+        let now = entry.intent.change.current(self.host);
+        now.map_or(true, |now| Self::drift_state(entry, &now) != DriftState::AlreadyReverted)
+    }
+
     pub(super) fn drift_state(entry: &JournalEntry, now: &State) -> DriftState {
-        let JournalEntry { intent, phase } = entry;
+        let JournalEntry { intent, phase, .. } = entry;
         let change = &intent.change;
         // The state has only the requested packages, not those that were installed with them.
         if is_package(change) {
@@ -339,6 +294,12 @@ impl Engine<'_> {
         let mut context =
             Context { host, fetcher: &mut *self.fetcher, stop, progress: &mut progress, seen: now };
         intent.change.set(&mut context, &intent.before, Some(left))
+    }
+
+    /// Restores the bytes of the file before a change, whatever is in it now.
+    fn restore_whole_file(&mut self, intent: &Intent, now: &State) -> Result<(), ChangeError> {
+        let left = Intent { after: now.clone(), ..intent.clone() };
+        self.restore_before(&left, now)
     }
 
     fn drift(&self, intent: &Intent, now: &State) -> Drift {

@@ -10,41 +10,44 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid};
 
 use super::{Account, LiveSystem, Owner};
 
-/// The user, and the paths that belong to the user.
+/// The users, and where their files are.
 #[derive(Debug, Default)]
 pub(super) struct UserPaths {
-    owner: Option<FsIdentity>,
-    /// Directories, with everything below them.
-    places: Vec<Utf8PathBuf>,
-    /// Those that other distributions write to too.
+    /// Directories, with all that is below them, and whose they are.
+    places: Vec<(Utf8PathBuf, FsIdentity)>,
+    /// Those among them that other distributions write to as well.
     shared: Vec<Utf8PathBuf>,
     /// Targets of links that do not belong to root, with the owner of the link: they are also accessed as that user.
     link_targets: BTreeMap<Utf8PathBuf, FsIdentity>,
 }
 
 impl UserPaths {
-    /// The owner of a path, unless it belongs to the system.
+    /// Who a path belongs to, if not to the system: the owner of the innermost place.
     fn of(&self, path: &Utf8Path) -> Option<&FsIdentity> {
-        let place = self.places.iter().any(|place| path.starts_with(place));
-        self.owner.as_ref().filter(|_| place).or_else(|| self.link_targets.get(path))
+        let places = self.places.iter().filter(|(place, _)| path.starts_with(place));
+        let innermost = places.max_by_key(|(place, _)| place.as_str().len());
+        innermost.map(|(_, owner)| owner).or_else(|| self.link_targets.get(path))
+    }
+
+    fn known(&self, uid: u32, gid: u32) -> Option<&FsIdentity> {
+        self.places.iter().map(|(_, owner)| owner).find(|owner| (owner.uid, owner.gid) == (uid, gid))
     }
 }
 
 impl LiveSystem {
-    /// Marks everything below `place` as this user's: from now on it is accessed with the user's identity.
+    /// What is below `place` is this user's: from now on it is looked at as they would. The first user of a place stays.
     pub fn mark_user_owned(&self, user: &Account, place: &Utf8Path) {
         let mut user_paths = self.user_paths.borrow_mut();
-        if self.uid != 0 || user.uid == 0 || place == "/" {
+        let is_marked = user_paths.places.iter().any(|(marked, _)| marked == place);
+        if self.uid != 0 || user.uid == 0 || place == "/" || is_marked {
             return;
         }
-        if user_paths.owner.as_ref().map(|o| (o.uid, o.gid)) != Some((user.uid, user.gid)) {
-            // The names in another tree are unrelated to this system's groups.
+        let owner = user_paths.known(user.uid, user.gid).cloned().unwrap_or_else(|| {
+            // Another tree's names say nothing about this system's groups.
             let groups = if self.is_live() { groups(&user.name, user.gid) } else { Vec::new() };
-            user_paths.owner = Some(FsIdentity { uid: user.uid, gid: user.gid, groups });
-        }
-        if !user_paths.places.iter().any(|p| p == place) {
-            user_paths.places.push(place.to_owned());
-        }
+            FsIdentity { uid: user.uid, gid: user.gid, groups }
+        });
+        user_paths.places.push((place.to_owned(), owner));
     }
 
     /// Marks everything below `place` as the user's and as shared with other distributions of the same Windows
@@ -90,7 +93,7 @@ impl LiveSystem {
 
     fn identity(&self, uid: u32, gid: u32) -> FsIdentity {
         let user_paths = self.user_paths.borrow();
-        let known = user_paths.owner.as_ref().filter(|o| o.uid == uid);
+        let known = user_paths.places.iter().map(|(_, owner)| owner).find(|owner| owner.uid == uid);
         FsIdentity { uid, gid, groups: known.map_or_else(Vec::new, |o| o.groups.clone()) }
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::fs::{failed, is_absent};
 use super::identity::{FsIdentity, FsIdentityGuard};
@@ -51,6 +52,8 @@ pub struct Holder {
     pub pid: i32,
     /// Its name, from `/proc/PID/comm`.
     pub name: String,
+    /// When it was started, UTC.
+    pub since: Option<String>,
 }
 
 impl LiveSystem {
@@ -174,7 +177,16 @@ impl LiveSystem {
 
 fn holder(pid: i32) -> Holder {
     let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Holder { pid, name: comm.trim().to_owned() }
+    Holder { pid, name: comm.trim().to_owned(), since: u32::try_from(pid).ok().and_then(started) }
+}
+
+/// When a process was started, UTC: the start of the kernel and the ticks since then (`proc_stat(5)`, `proc_pid_stat(5)`).
+fn started(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let boot: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let ticks: i64 = start_of(pid)?.parse().ok()?;
+    let per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
+    Some(jiff::Timestamp::from_second(boot + ticks / per_second).ok()?.to_string())
 }
 
 /// The lock on a directory that several distributions of one Windows account write to; released when dropped. It is a

@@ -28,6 +28,21 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         program: Option<String>,
     },
+    /// The records that follow are of a run for this user. A journal of one user has none; its version is one that a
+    /// program that knows one user refuses.
+    User {
+        /// [`VERSION`](super::VERSION).
+        version: u32,
+        /// The program that wrote it.
+        tool: String,
+        /// When, UTC.
+        at: String,
+        user: String,
+    },
+    /// The user also relies on a change to the machine that was made for another user.
+    Relies { id: u64 },
+    /// The user no longer relies on a change to the machine, which stays for other users.
+    Released { id: u64 },
     /// Answers of the user, so that a resumed run does not ask again.
     Answers { answers: BTreeMap<String, String> },
     /// The options of the command line, so that a resumed run needs no flags.

@@ -1,10 +1,11 @@
 //! The state after the journal's records: active changes, pending restarts, answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 
 use camino::Utf8PathBuf;
 
-use super::{Intent, Record, RunOptions};
+use super::{Intent, JournalError, Record, RunOptions};
 use crate::change::{ChangeKind, PostRestartCheck, RestartScope};
 use crate::host::BootInstance;
 
@@ -19,12 +20,16 @@ pub enum Phase {
     Closed,
 }
 
-/// A change and its phase.
+/// A change, its phase, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// The intent; once it is done, `after` is the observed state.
     pub intent: Intent,
     pub phase: Phase,
+    /// The user for whom it was made.
+    pub user: String,
+    /// The users who rely on it, as long as their setup is not undone.
+    users: BTreeSet<String>,
 }
 
 /// A pending restart.
@@ -49,21 +54,17 @@ impl Waiting {
     }
 }
 
+/// What the journal knows of one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JournalState {
-    /// The user who is set up.
-    pub user: Option<String>,
+pub struct UserState {
+    /// When the first setup of this user began.
     pub began: Option<String>,
-    /// The changes in their order.
-    pub entries: Vec<JournalEntry>,
     pub answers: BTreeMap<String, String>,
     /// The options of the command line.
     pub chosen: RunOptions,
     /// The pending restart.
     pub waiting: Option<Waiting>,
-    /// kind-wsl's directories on the Windows side.
-    pub places: Vec<Utf8PathBuf>,
-    /// The number of changes of the present setup, in all its runs.
+    /// How many changes the present setup made, in all its runs.
     pub made: usize,
     /// The time at which all checks passed, unless something changed since.
     pub verified: Option<String>,
@@ -77,6 +78,33 @@ pub struct JournalState {
     undoing: Option<u64>,
 }
 
+/// The journal as one user sees it: of the machine all, of the users' own states this user's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalState {
+    /// The user who is set up: the last one, unless [`Self::view_as`] chose another.
+    pub user: Option<String>,
+    /// The changes of all users in their order.
+    pub entries: Vec<JournalEntry>,
+    /// Our directories on the Windows side.
+    pub places: Vec<Utf8PathBuf>,
+    own: UserState,
+    others: BTreeMap<String, UserState>,
+}
+
+impl Deref for JournalState {
+    type Target = UserState;
+
+    fn deref(&self) -> &UserState {
+        &self.own
+    }
+}
+
+impl DerefMut for JournalState {
+    fn deref_mut(&mut self) -> &mut UserState {
+        &mut self.own
+    }
+}
+
 impl JournalState {
     pub(super) fn replay(records: impl IntoIterator<Item = Record>) -> Self {
         let mut journal_state = Self::default();
@@ -84,6 +112,78 @@ impl JournalState {
             journal_state.apply(record);
         }
         journal_state
+    }
+
+    /// Makes this user the one of whom the state is.
+    pub fn view_as(&mut self, user: &str) {
+        if self.user.as_deref() == Some(user) {
+            return;
+        }
+        let theirs = self.others.remove(user);
+        if let Some(before) = self.user.replace(user.to_owned()) {
+            let before_state = std::mem::replace(&mut self.own, theirs.unwrap_or_default());
+            self.others.insert(before, before_state);
+        }
+    }
+
+    /// The users for whom a setup began, by name.
+    #[must_use]
+    pub fn users(&self) -> BTreeSet<&str> {
+        let own = self.user.as_deref().map(|user| (user, &self.own));
+        let all = self.others.iter().map(|(user, state)| (user.as_str(), state)).chain(own);
+        all.filter(|(_, state)| state.began.is_some()).map(|(user, _)| user).collect()
+    }
+
+    /// The same users, first those whose run left a change half done: it blocks the others.
+    #[must_use]
+    pub fn users_to_undo(&self) -> Vec<String> {
+        let mut users: Vec<String> = self.users().into_iter().map(ToOwned::to_owned).collect();
+        users.sort_by_key(|user| !self.entries.iter().any(|e| e.phase == Phase::Open && e.user == *user));
+        users
+    }
+
+    /// What the journal knows of a user.
+    #[must_use]
+    pub fn state_of(&self, user: &str) -> Option<&UserState> {
+        if self.user.as_deref() == Some(user) { Some(&self.own) } else { self.others.get(user) }
+    }
+
+    fn is_user(&self, user: &str) -> bool {
+        self.user.as_deref().unwrap_or_default() == user
+    }
+
+    fn relies(&self, user: &str, entry: &JournalEntry) -> bool {
+        entry.users.contains(user) && self.state_of(user).is_none_or(|state| !state.taken_back)
+    }
+
+    /// Whether this user relies on a change.
+    #[must_use]
+    pub fn is_relied_on(&self, entry: &JournalEntry) -> bool {
+        self.relies(self.user.as_deref().unwrap_or_default(), entry)
+    }
+
+    /// The other users who rely on a change to the machine.
+    #[must_use]
+    pub fn others_relying<'s>(&'s self, entry: &'s JournalEntry) -> Vec<&'s str> {
+        let is_other = |user: &&str| !self.is_user(user) && self.relies(user, entry);
+        let users = entry.users.iter().map(String::as_str).filter(is_other);
+        users.filter(|_| entry.intent.change.is_machine_wide()).collect()
+    }
+
+    /// Whether a change is this user's to undo: what was made for them, and of the machine what they rely on or no one does.
+    #[must_use]
+    pub fn is_own(&self, entry: &JournalEntry) -> bool {
+        if entry.intent.change.is_machine_wide() {
+            self.is_relied_on(entry) || self.others_relying(entry).is_empty()
+        } else {
+            self.is_made_for(entry)
+        }
+    }
+
+    /// Whether a change was made for this user.
+    #[must_use]
+    pub fn is_made_for(&self, entry: &JournalEntry) -> bool {
+        self.is_user(&entry.user)
     }
 
     fn entry(&mut self, id: u64) -> Option<&mut JournalEntry> {
@@ -113,16 +213,42 @@ impl JournalState {
             self.verified = None;
             self.finished = None;
             self.taken_back = false;
+            let is_machine_wide = match &record {
+                Record::Undone { id } => self.entry(*id).is_some_and(|e| e.intent.change.is_machine_wide()),
+                Record::Intent(intent) => intent.change.is_machine_wide(),
+                _ => false,
+            };
+            for state in self.others.values_mut().filter(|_| is_machine_wide) {
+                state.verified = None;
+            }
         }
         match record {
-            Record::Begin { user, at, .. } => (self.user, self.began) = (Some(user), Some(at)),
+            Record::Begin { user, at, .. } | Record::User { user, at, .. } => {
+                self.view_as(&user);
+                self.began.get_or_insert(at);
+            }
+            Record::Relies { id } => {
+                let user = self.user.clone().unwrap_or_default();
+                if let Some(entry) = self.entry(id) {
+                    entry.users.insert(user);
+                }
+            }
+            Record::Released { id } => {
+                let user = self.user.clone().unwrap_or_default();
+                if let Some(entry) = self.entry(id) {
+                    entry.users.remove(&user);
+                }
+            }
             Record::Answers { answers } => self.answers.extend(answers),
             Record::RunOptions(chosen) => self.chosen = chosen,
             Record::Intent(intent) => {
+                let user = self.user.clone().unwrap_or_default();
+                let mut users = BTreeSet::from([user.clone()]);
                 if let Some(old) = intent.replaces.and_then(|id| self.entry(id)) {
                     old.phase = Phase::Closed;
+                    users.extend(old.users.iter().cloned());
                 }
-                self.entries.push(JournalEntry { intent: *intent, phase: Phase::Open });
+                self.entries.push(JournalEntry { intent: *intent, phase: Phase::Open, user, users });
             }
             Record::Done { id, after, boot_instance } => {
                 if let Some(entry) = self.entry(id) {
@@ -176,7 +302,8 @@ impl JournalState {
     #[must_use]
     pub fn last_setup(&self, packages: bool) -> Option<u64> {
         let counts = |e: &&JournalEntry| packages || !matches!(e.intent.change.kind, ChangeKind::Package(_));
-        let last = || self.active().filter(counts).map(|e| e.intent.id).max();
+        let is_own = |e: &&JournalEntry| self.is_user(&e.user);
+        let last = || self.active().filter(counts).filter(is_own).map(|e| e.intent.id).max();
         self.undoing.or_else(|| self.setup_of(last()?))
     }
 
@@ -187,6 +314,7 @@ impl JournalState {
     }
 
     fn setup_of(&self, id: u64) -> Option<u64> {
+        self.entries.iter().find(|e| e.intent.id == id && self.is_user(&e.user))?;
         self.setups.iter().copied().filter(|first| *first <= id).max()
     }
 
@@ -194,12 +322,37 @@ impl JournalState {
     #[must_use]
     pub fn is_only(&self, name: &str) -> bool {
         let first = self.setups.last().copied().unwrap_or_default();
-        self.entries.iter().filter(|e| e.intent.id >= first).all(|e| e.intent.stage == name)
+        self.entries
+            .iter()
+            .filter(|e| e.intent.id >= first && self.is_user(&e.user))
+            .all(|e| e.intent.stage == name)
     }
 
-    /// The changes that a crash interrupted.
+    /// The changes of this user that a crash interrupted.
     pub fn in_progress(&self) -> impl Iterator<Item = &JournalEntry> {
-        self.entries.iter().filter(|e| e.phase == Phase::Open)
+        self.entries.iter().filter(|e| e.phase == Phase::Open && self.is_user(&e.user))
+    }
+
+    /// Refuses to go beyond a change to the machine that another user's run began and did not complete.
+    ///
+    /// # Errors
+    /// [`JournalError::Unfinished`].
+    pub fn refuse_unfinished(&self) -> Result<(), JournalError> {
+        let is_open = |e: &&JournalEntry| e.phase == Phase::Open && !self.is_made_for(e);
+        let mut open = self.entries.iter().filter(is_open);
+        match open.find(|e| e.intent.change.is_machine_wide()) {
+            Some(JournalEntry { user, intent, .. }) => {
+                let what = format!("stage `{}`, {}", intent.stage, intent.change.target());
+                Err(JournalError::Unfinished { user: user.clone(), what })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The stages that an unfinished run of any user began.
+    pub fn begun(&self) -> impl Iterator<Item = &str> {
+        let is_over = |user: &str| self.state_of(user).is_some_and(|state| state.finished.is_some());
+        self.active().filter(move |e| !is_over(&e.user)).map(|e| e.intent.stage.as_str())
     }
 
     /// Whether a run began and did not end.
@@ -207,6 +360,7 @@ impl JournalState {
     pub fn is_interrupted(&self) -> bool {
         self.began.is_some()
             && self.finished.is_none()
-            && (self.active().next().is_some() || self.waiting.is_some())
+            && (self.waiting.is_some()
+                || self.active().any(|e| self.is_user(&e.user) || self.is_relied_on(e)))
     }
 }

@@ -3,6 +3,7 @@
 
 mod journals;
 mod machines;
+mod users;
 
 use std::time::Instant;
 

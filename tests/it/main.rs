@@ -56,6 +56,7 @@ mod structure;
 mod style;
 mod support;
 mod taste;
+mod users;
 mod verdicts;
 mod wsl_config_verdicts;
 mod wslconfig;

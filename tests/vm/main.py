@@ -17,6 +17,7 @@ import images
 import poor
 import providers
 import rescue
+import users
 import whole
 import windows
 from checks import NODE, Subject, tell
@@ -31,12 +32,13 @@ VERDICTS = PROJECT / "tests/data/wsl-config-verdicts.jsonl"
 # One starts with an empty apt cache.
 STORIES = {
     "debian-12": [("classic", False, True, Typed), ("namespaced", True, True, ByHand), ("isolated-poor", True, False, FromWindows), ("modern", True, False, Typed),
-                  ("namespaced-poor", True, False, None), ("isolated", True, False, ByHand), ("rescue", True, False, None)],
+                  ("namespaced-poor", True, False, None), ("isolated", True, False, ByHand), ("rescue", True, False, None),
+                  ("two-users", True, False, None)],
     "debian-11": [("modern", True, True, ByHand)],
     "debian-13": [("modern", True, True, Typed)],
 }
 # Machines with a story of their own.
-OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell}
+OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell, "two-users": users.tell}
 
 
 def program(system):
@@ -204,7 +206,7 @@ def shell(system, layout):
 def main():
     parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
     parser.add_argument("system", nargs="?", default="debian-12", choices=list(images.SUITES))
-    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join([*LAYOUTS, 'rescue'])}")
+    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join([*LAYOUTS, 'rescue', 'two-users'])}")
     parser.add_argument("--demo", action="store_true", help="show the setup on this terminal, as its user sees it")
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")

@@ -19,9 +19,9 @@ EXCUSED = [
 
 
 class Snapshot:
-    def __init__(self, machine):
-        paths = " ".join(f"$(ls -d {p} 2>/dev/null)" for p in WATCHED)
-        prune = "-path /home/dev/.local/share/containers -prune -o"
+    def __init__(self, machine, watched=WATCHED):
+        paths = " ".join(f"$(ls -d {p} 2>/dev/null)" for p in watched)
+        prune = "-path '/home/*/.local/share/containers' -prune -o"
         script = f"find {paths} -xdev {prune} -printf '%y\\0%m\\0%U\\0%G\\0%l\\0%p\\0'; echo; find {paths} -xdev {prune} -type f -print0 | sort -z | xargs -0 sha256sum -z"
         listing, hashes = machine.root(script, timeout=120).out.split("\0\n", 1)
         fields = listing.split("\0")

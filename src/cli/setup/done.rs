@@ -72,7 +72,8 @@ impl Setup {
 
     fn done(&self, session: &Session, (changed, verified): (usize, usize), begun: Instant) {
         // The journal knows what the runs before the restart did.
-        let journal_state = journal::read(&session.host).unwrap_or_default();
+        let mut journal_state = journal::read(&session.host).unwrap_or_default();
+        journal_state.view_as(&session.user.name);
         let total = if session.journal_state.is_interrupted() { journal_state.made } else { changed };
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let passed = format!(", {} passed", count(verified, "check"));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{DriftState, is_package, packages_installed_by_us};
+use super::{DriftState, UndoOptions, is_package, packages_installed_by_us, shared};
 use crate::change::{ChangeKind, State, Unit};
 use crate::engine::Engine;
 use crate::host::System;
-use crate::journal::{Intent, JournalEntry};
+use crate::journal::{Intent, JournalState};
 
 /// The effect of undoing a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,8 @@ pub enum Way {
     Reset,
     Remove,
     Keep,
+    /// Another user relies on it.
+    KeepShared,
     /// Another program changed it since, so a decision is required.
     Drifted,
 }
@@ -31,7 +33,7 @@ impl Way {
             Self::Restore => "restore",
             Self::Reset => "reset",
             Self::Remove => "remove",
-            Self::Keep => "keep",
+            Self::Keep | Self::KeepShared => "keep",
             Self::Drifted => "decide",
         }
     }
@@ -87,19 +89,20 @@ impl Reversal {
             Way::Restore => format!("restored {object}"),
             Way::Reset => format!("reset {object}: {detail}"),
             Way::Remove => format!("removed packages: {object}"),
-            Way::Keep | Way::Drifted => format!("kept {object}"),
+            Way::Keep | Way::KeepShared | Way::Drifted => format!("kept {object}"),
         }
     }
 }
 
-/// The effect of undoing these entries: their number, and the objects by kind. Entries in their former state are not
-/// included.
+/// What an undo would do: the number of changes, and by its kind to what. Of an entry that is as it was before, nothing.
 #[must_use]
-pub fn preview<'e>(
+pub fn preview(
     system: &dyn System,
-    entries: impl DoubleEndedIterator<Item = &'e JournalEntry>,
-    packages: bool,
+    state: &JournalState,
+    options: &UndoOptions,
 ) -> (usize, BTreeMap<Way, Vec<String>>) {
+    let shared = shared(state, options);
+    let entries = state.active().filter(|e| options.includes(state, e));
     let mut groups: BTreeMap<Way, Vec<String>> = BTreeMap::new();
     // The first change at a path decides the final state.
     let mut paths: Vec<String> = Vec::new();
@@ -113,21 +116,24 @@ pub fn preview<'e>(
             continue;
         }
         let mut reversal = Reversal::of(&entry.intent);
-        if is_package(change) {
+        if shared.contains_key(&entry.intent.id) {
+            reversal.way = Way::KeepShared;
+            reversal.detail.clear();
+        } else if is_package(change) {
             if let Ok(now) = &now {
                 reversal.object = packages_installed_by_us(&entry.intent, now).join(", ");
             }
-            if !packages {
+            if !options.packages {
                 reversal.way = Way::Keep;
             }
         } else if standing == DriftState::Modified {
             reversal.way = Way::Drifted;
         }
-        if reversal.way != Way::Keep {
+        if !matches!(reversal.way, Way::Keep | Way::KeepShared) {
             count += 1;
         }
         let Reversal { way, object, detail } = reversal;
-        let is_path = matches!(way, Way::Delete | Way::Restore | Way::Drifted);
+        let is_path = matches!(way, Way::Delete | Way::Restore | Way::Drifted | Way::KeepShared);
         if is_path && paths.contains(&object) {
             continue;
         }

@@ -74,9 +74,9 @@ fn a_journal_of_a_newer_version_is_left_for_the_newer_program() {
     let case = Case::new(Layout::Modern);
     case.run("setup --yes --only limits").expect(0, "");
     let text = case.machine.text(JOURNAL);
-    let newer = r#"{"record":"begin","version":2,"tool":"kind-wsl 3.1.0","era":"later"}"#;
+    let newer = r#"{"record":"begin","version":3,"tool":"kind-wsl 3.1.0","era":"later"}"#;
     let case = case.file(JOURNAL, format!("{newer}\n{text}"));
-    let said = "error: `/var/lib/kind-wsl/journal.jsonl` has version 2, written by kind-wsl 3.1.0; this program reads up to version 1\n\
+    let said = "error: `/var/lib/kind-wsl/journal.jsonl` has version 3, written by kind-wsl 3.1.0; this program reads up to version 2\n\
                 hint: use kind-wsl 3.1.0 or later\n";
     for command in ["setup --yes", "plan", "status", "undo --yes"] {
         case.refuses(command, 1, said);

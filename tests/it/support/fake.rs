@@ -683,6 +683,17 @@ fn sysctl(root: &Path, args: &[&str]) -> Answer {
     }
 }
 
+thread_local! {
+    /// The home of the user as whom a program runs that is no process of its own.
+    pub static HOME: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
+}
+
+/// The home of the user as whom a program runs.
+fn home() -> String {
+    let of_process = || std::env::var("HOME").ok().filter(|home| home.starts_with("/home/"));
+    HOME.with_borrow(Clone::clone).or_else(of_process).unwrap_or_else(|| "/home/dev".to_owned())
+}
+
 /// podman as it would be with the configuration that is there.
 fn podman_info(root: &Path) -> Answer {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
@@ -695,12 +706,15 @@ fn podman_info(root: &Path) -> Answer {
     let running = said.unwrap_or(if podman.is_empty() { "4.3.1" } else { &podman });
     let is_set =
         |key: &str, value: &str| podman::setting(root, running, key).is_some_and(|now| now.contains(value));
-    let (path, version) = if is_set("engine.runtimes.crun", "/home/dev/.local/bin/crun") {
-        ("/home/dev/.local/bin/crun", "1.30.1")
+    let home = home();
+    let own = format!("{home}/.local/bin/crun");
+    let (path, version) = if is_set("engine.runtimes.crun", &own) {
+        (own.as_str(), "1.30.1")
     } else {
         ("/usr/bin/crun", crun.split('-').next().unwrap_or_default())
     };
-    let storage = read("home/dev/.config/containers/storage.conf");
+    let home = home.trim_start_matches('/');
+    let storage = read(&format!("{home}/.config/containers/storage.conf"));
     Answer::said(format!(
         r#"{{"host":{{"cgroupVersion":"v2","cgroupControllers":{controllers},"databaseBackend":"{}","eventLogger":"{}","logDriver":"{}","cgroupManager":"{}",
         "ociRuntime":{{"name":"crun","path":"{path}","version":"crun version {version}\ncommit: 0\n"}}}},"store":{{"graphDriverName":"{}"}}}}"#,
@@ -709,7 +723,7 @@ fn podman_info(root: &Path) -> Answer {
         if is_set("containers.log_driver", "\"k8s-file\"") { "k8s-file" } else { "journald" },
         if is_set("engine.cgroup_manager", "\"cgroupfs\"") { "cgroupfs" } else { "systemd" },
         // An existing storage keeps its driver; podman 4.9 and later take overlay by themselves.
-        if root.join("home/dev/.local/share/containers/storage/vfs-images").exists() {
+        if root.join(home).join(".local/share/containers/storage/vfs-images").exists() {
             "vfs"
         } else if storage.contains("overlay")
             || ["4.9.", "5.", "6."].iter().any(|version| podman.starts_with(version))

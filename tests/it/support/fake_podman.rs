@@ -69,7 +69,7 @@ fn storage(Complaint { path, line, why }: &Complaint, is_old: bool, code: i32, s
 
 /// The directory of the user's own files.
 fn own() -> String {
-    let config = std::env::var("XDG_CONFIG_HOME").unwrap_or_else(|_| "/home/dev/.config".to_owned());
+    let config = std::env::var("XDG_CONFIG_HOME").unwrap_or_else(|_| format!("{}/.config", super::home()));
     format!("{config}/containers")
 }
 

@@ -33,7 +33,7 @@ use std::sync::atomic::AtomicBool;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kind_wsl::engine::{
-    DriftPolicy, Engine, EngineError, Event, Reporter, RunOutcome, Steps, UndoOptions, Undone,
+    DriftPolicy, Engine, EngineError, Event, Reach, Reporter, RunOutcome, Steps, UndoOptions, Undone,
 };
 use kind_wsl::facts::{self, Facts};
 use kind_wsl::fetch::{Fetcher, Source};
@@ -297,11 +297,10 @@ impl Machine {
                 vec!["cpu", "memory", "pids"]
             };
             given.retain(|c| passed.split(' ').any(|p| p == *c));
-            level(
-                &format!("{base}/user.slice/user-1000.slice/user@1000.service"),
-                &given.join(" "),
-                "memory pids",
-            );
+            for uid in [1000, 1001] {
+                let manager = format!("{base}/user.slice/user-{uid}.slice/user@{uid}.service");
+                level(&manager, &given.join(" "), "memory pids");
+            }
         }
     }
 
@@ -314,7 +313,21 @@ impl Machine {
     }
 
     pub fn user(&self) -> Account {
-        facts::user::find(&self.host(FaultInjector::default()), Some("dev"), 0).unwrap()
+        self.account("dev")
+    }
+
+    pub fn account(&self, name: &str) -> Account {
+        facts::user::find(&self.host(FaultInjector::default()), Some(name), 0).unwrap()
+    }
+
+    /// Adds the user `anna` beside `dev`.
+    pub fn add_anna(&self) {
+        let line = "anna:x:1001:1001::/home/anna:/bin/bash\n";
+        self.write("/etc/passwd", self.text("/etc/passwd") + line);
+        fs::create_dir_all(self.path("/home/anna")).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            chown(self.path("/home/anna"), Some(1001), Some(1001)).unwrap();
+        }
     }
 
     pub fn facts(&self) -> Facts {
@@ -365,10 +378,15 @@ impl Machine {
     }
 
     pub fn engine<T>(&self, host: &LiveSystem, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
+        self.engine_for("dev", host, work)
+    }
+
+    pub fn engine_for<T>(&self, user: &str, host: &LiveSystem, work: impl FnOnce(&mut Engine<'_>) -> T) -> T {
         let source = Source { offline: Some(self.path("/offline")), ..Source::default() };
         let stop = AtomicBool::new(false);
         let mut fetcher = Fetcher::new(host, source, Vec::new());
-        let (user, steps) = (self.user(), Steps::default());
+        let (user, steps) = (self.account(user), Steps::default());
+        host.mark_user_owned(&user, &user.home);
         work(&mut Engine {
             host,
             fetcher: &mut fetcher,
@@ -379,7 +397,6 @@ impl Machine {
         })
     }
 
-    /// Resumes a setup until it is done, restarting the machine whenever it is asked for.
     pub fn finish(&self, setup: impl Fn(&LiveSystem) -> Result<RunOutcome, EngineError>) {
         for boot in 10..13 {
             match setup(&self.host(FaultInjector::default())).unwrap() {
@@ -481,6 +498,7 @@ struct InProcess(Utf8PathBuf);
 impl Runner for InProcess {
     fn run(&self, cmd: &Cmd, out: &mut dyn FnMut(&str)) -> io::Result<Output> {
         let name = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
+        fake::HOME.set(cmd.user.as_ref().map(|user| user.home.to_string()));
         let own = cmd.program.starts_with('/') && self.0.join(cmd.program.trim_start_matches('/')).exists();
         let answer = if own && name == "crun" {
             fake::Answer { stdout: "crun version 1.30.1\n".to_owned(), ..fake::Answer::default() }
@@ -503,5 +521,12 @@ impl Reporter for Silent {
 
 /// An undo of everything, packages included.
 pub fn everything(drift: DriftPolicy) -> UndoOptions {
-    UndoOptions { stages: Vec::new(), since: None, packages: true, drift, safe_mode: false }
+    UndoOptions {
+        stages: Vec::new(),
+        since: None,
+        packages: true,
+        drift,
+        safe_mode: false,
+        reach: Reach::User,
+    }
 }
