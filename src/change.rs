@@ -85,7 +85,7 @@ pub enum ChangeKind {
     Restart(Restart),
     /// A kubeconfig on the Windows side.
     Kubeconfig(Kubeconfig),
-    /// What Windows starts when its account signs in.
+    /// A program that Windows starts at the sign-in of its account.
     Logon(LogonEntry),
 }
 

@@ -118,16 +118,16 @@ fn a_refusal_of_the_kernel_comes_with_a_fix() {
         (
             libc::EROFS,
             "Read-only file system (os error 30)",
-            "the file system is mounted read-only (`findmnt -T /etc` shows it); WSL does so after disk errors: \
-             `wsl --shutdown` in Windows, and if it stays so, repair the disk with e2fsck",
+            "the file system is mounted read-only (`findmnt -T /etc` shows it). WSL does so after disk errors: \
+             run `wsl --shutdown` in Windows. If it stays read-only, check the disk with e2fsck",
         ),
         (libc::ENOSPC, "No space left on device (os error 28)", full),
         (libc::EDQUOT, "Disk quota exceeded (os error 122)", full),
         (
             libc::EPERM,
             "Operation not permitted (os error 1)",
-            "`/etc/wsl.conf` may be immutable: `lsattr /etc/wsl.conf` shows an `i` then, \
-             and `sudo chattr -i /etc/wsl.conf` takes it away",
+            "`/etc/wsl.conf` may be immutable: `lsattr /etc/wsl.conf` then shows an `i`, \
+             and `sudo chattr -i /etc/wsl.conf` removes it",
         ),
         (libc::EACCES, "Permission denied (os error 13)", "`ls -ld /etc/wsl.conf` shows its owner and mode"),
         (
