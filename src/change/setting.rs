@@ -131,7 +131,8 @@ impl SystemSetting {
                 // Not started: its package is removed next, or it starts at the next boot.
                 let unset = Cmd::new("systemctl", ["--quiet", "enable", unit]);
                 let set = set.timeout(Duration::from_mins(2));
-                commands(format!("rootful {unit}"), get, "disabled", set, Some(unset))
+                // The name of the first release: journals have it.
+                commands(format!("the system's own {unit}"), get, "disabled", set, Some(unset))
             }
             Self::Linger { user } => {
                 let get = Cmd::new("loginctl", ["show-user", "--value", "-p", "Linger"]).operand(user);
@@ -246,6 +247,7 @@ impl TryFrom<SettingCommands> for SystemSetting {
 impl Primitive for SystemSetting {
     fn target(&self) -> Target {
         let SettingCommands { name, value, .. } = self.commands();
+        let name = if let Self::Disabled { unit } = self { format!("rootful {unit}") } else { name };
         Target { verb: "set".to_owned(), object: name, detail: value }
     }
 
