@@ -30,7 +30,7 @@ pub use state::{JournalEntry, JournalState, Phase, UserState, Waiting};
 pub const VERSION: u32 = 2;
 /// The version of a journal of one user, which earlier programs read too.
 const OF_ONE_USER: u32 = 1;
-/// Where everything of ours is that is not part of the set-up.
+/// The directory of everything that kind-wsl keeps beside the setup itself.
 pub const DIR: &str = "/var/lib/kind-wsl";
 pub const PATH: &str = "/var/lib/kind-wsl/journal.jsonl";
 

@@ -35,7 +35,8 @@ impl UserPaths {
 }
 
 impl LiveSystem {
-    /// What is below `place` is this user's: from now on it is looked at as they would. The first user of a place stays.
+    /// Marks everything below `place` as this user's: from now on it is accessed with the user's identity. The first user
+    /// of a place stays.
     pub fn mark_user_owned(&self, user: &Account, place: &Utf8Path) {
         let mut user_paths = self.user_paths.borrow_mut();
         let is_marked = user_paths.places.iter().any(|(marked, _)| marked == place);
@@ -43,7 +44,7 @@ impl LiveSystem {
             return;
         }
         let owner = user_paths.known(user.uid, user.gid).cloned().unwrap_or_else(|| {
-            // Another tree's names say nothing about this system's groups.
+            // The names in another tree are unrelated to this system's groups.
             let groups = if self.is_live() { groups(&user.name, user.gid) } else { Vec::new() };
             FsIdentity { uid: user.uid, gid: user.gid, groups }
         });

@@ -28,8 +28,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         program: Option<String>,
     },
-    /// The records that follow are of a run for this user. A journal of one user has none; its version is one that a
-    /// program that knows one user refuses.
+    /// The records that follow are of a run for this user. A journal of one user has none. Programs that
+    /// support one user refuse its version.
     User {
         /// [`VERSION`](super::VERSION).
         version: u32,

@@ -54,7 +54,7 @@ impl Waiting {
     }
 }
 
-/// What the journal knows of one user.
+/// The state of one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserState {
     /// When the first setup of this user began.
@@ -78,7 +78,7 @@ pub struct UserState {
     undoing: Option<u64>,
 }
 
-/// The journal as one user sees it: of the machine all, of the users' own states this user's.
+/// The journal from the point of view of one user: all changes, and the state of this user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalState {
     /// The user who is set up: the last one, unless [`Self::view_as`] chose another.
@@ -114,7 +114,7 @@ impl JournalState {
         journal_state
     }
 
-    /// Makes this user the one of whom the state is.
+    /// Chooses the user whose state this is.
     pub fn view_as(&mut self, user: &str) {
         if self.user.as_deref() == Some(user) {
             return;
@@ -142,7 +142,7 @@ impl JournalState {
         users
     }
 
-    /// What the journal knows of a user.
+    /// The state of a user.
     #[must_use]
     pub fn state_of(&self, user: &str) -> Option<&UserState> {
         if self.user.as_deref() == Some(user) { Some(&self.own) } else { self.others.get(user) }

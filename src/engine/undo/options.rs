@@ -1,4 +1,4 @@
-//! What an undo is asked for, and what it did.
+//! The options of an undo and its result.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::is_package;
 use crate::change::{Change, RestartScope};
 use crate::journal::{Intent, JournalEntry, JournalState};
 
-/// What to do with files that another program changed since.
+/// The policy for files that another program changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftPolicy {
     /// Stop, and show the difference.
@@ -29,19 +29,19 @@ pub struct UndoOptions {
     pub drift: DriftPolicy,
     /// Skip changes that cannot be reverted in WSL's safe mode.
     pub safe_mode: bool,
-    /// Whose changes.
+    /// The changes that it may revert.
     pub reach: Reach,
 }
 
-/// Whose changes an undo reverts.
+/// The changes that an undo may revert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// The user's own, and of the machine what no other user relies on.
+    /// Those of the user, and those of the machine on which no other user relies.
     #[default]
     User,
-    /// The user's own, and everything of the machine. What is left of users without an account is given up.
+    /// Those of the user, and all of the machine. Changes of users without an account are given up.
     Machine,
-    /// What lies in the user's home: that needs no root.
+    /// Those in the user's home, without root.
     Home,
 }
 
@@ -70,7 +70,7 @@ impl UndoOptions {
     }
 }
 
-/// What an undo did.
+/// The result of an undo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
     pub changes: usize,
@@ -81,7 +81,7 @@ pub struct Undone {
     pub kept_for: BTreeSet<String>,
     /// Changes for an undo outside of WSL's safe mode.
     pub left: Vec<String>,
-    /// What must restart for the undo to take effect.
+    /// The restart that the undo requires to take effect.
     pub restart: Option<RestartScope>,
     pub interrupted: bool,
 }

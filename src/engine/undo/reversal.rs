@@ -94,7 +94,8 @@ impl Reversal {
     }
 }
 
-/// What an undo would do: the number of changes, and by its kind to what. Of an entry that is as it was before, nothing.
+/// The effect of an undo: the number of changes, and the objects by kind. Entries in their former state are not
+/// included.
 #[must_use]
 pub fn preview(
     system: &dyn System,
