@@ -85,7 +85,7 @@ pub enum ChangeKind {
     Restart(Restart),
     /// A kubeconfig on the Windows side.
     Kubeconfig(Kubeconfig),
-    /// A program that Windows starts at the sign-in of its account.
+    /// A program that Windows runs when its account signs in.
     Logon(LogonEntry),
 }
 

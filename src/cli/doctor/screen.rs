@@ -7,7 +7,7 @@ use crate::doctor::{CheckReport, CreationForecast, Diagnosis};
 use crate::ui::{BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, marks, out, rows, styled, width};
 
 /// A row of `ui::rows`.
-type Row = (String, String);
+type LabeledRow = (String, String);
 
 /// Prints the line of a group, and below it what failed, or with `-v` every check.
 pub(super) fn show_group(group: &Group, reports: &[CheckReport], detail: Detail) {
@@ -65,12 +65,12 @@ fn summary(group: &Group, reports: &[CheckReport]) -> String {
 }
 
 /// What failed: first what others need, then errors, then warnings, then what was skipped because of an error.
-fn failed(reports: &[CheckReport]) -> Vec<Row> {
+fn failed(reports: &[CheckReport]) -> Vec<LabeledRow> {
     let is_failure = |report: &&CheckReport| matches!(report.status, Status::Error | Status::Warning);
     let mut failures: Vec<&CheckReport> = reports.iter().filter(is_failure).collect();
     let is_cause = |id: &str| reports.iter().any(|report| report.blocked_by == Some(id));
     failures.sort_by_key(|report| (!is_cause(report.id), report.status != Status::Error));
-    let mut rows: Vec<Row> = failures.into_iter().flat_map(lines).collect();
+    let mut rows: Vec<LabeledRow> = failures.into_iter().flat_map(lines).collect();
     let mut causes: Vec<&str> = reports.iter().filter_map(|report| report.blocked_by).collect();
     causes.dedup();
     for cause in causes {
@@ -82,12 +82,12 @@ fn failed(reports: &[CheckReport]) -> Vec<Row> {
     rows
 }
 
-fn every(reports: &[CheckReport]) -> Vec<Row> {
+fn every(reports: &[CheckReport]) -> Vec<LabeledRow> {
     reports.iter().flat_map(lines).collect()
 }
 
 /// What a check found, and if it failed the effect and the fix.
-fn lines(report: &CheckReport) -> Vec<Row> {
+fn lines(report: &CheckReport) -> Vec<LabeledRow> {
     let found = match (report.status, report.blocked_by) {
         (Status::Skipped, Some(cause)) => format!("skipped ({cause})"),
         (Status::Skipped, None) => format!("skipped ({})", report.details),
