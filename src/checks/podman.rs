@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::cgroup::{SYSTEMD, delegate, to_v2};
 use super::kind::{RunContext, ask};
+use super::network::BRIDGE;
 use super::{Check, CheckContext, Cost, Outcome, Run, Scope, all, check};
 use crate::cgroup::ESSENTIAL;
 use crate::compat::{COMPAT, crun_floor};
@@ -97,6 +98,10 @@ fn with_info(c: &CheckContext<'_>, judge: impl FnOnce(&Value) -> Outcome) -> Out
     match ask(c, RunContext::Wrapper, Provider::Podman) {
         Ok(info) => judge(&info),
         Err(said) => {
+            // Without the program of its networks podman reports nothing.
+            if let Some(outcome) = c.blocked_by(&BRIDGE) {
+                return outcome;
+            }
             let user = &c.facts.user.name;
             let fix = format!(
                 "run `podman info` as {user} to see the error; `kind-wsl explain` explains many messages"

@@ -320,3 +320,35 @@ fn a_kernel_setting_that_disables_ipv6_is_a_warning() {
     let case = healthy().file("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1\n");
     is_the_one(&case, "ipv6", "doubtful", "net.ipv6.conf.all.disable_ipv6 is 1", "sudo sysctl -w");
 }
+
+#[test]
+fn without_netavark_podmans_network_is_the_first_error() {
+    let case = healthy();
+    fs::remove_file(case.machine.path("/usr/libexec/podman/netavark")).unwrap();
+    let case =
+        case.file("/fake/info-fails", "Error: could not find \"netavark\" in one of [/usr/libexec/podman]\n");
+    let found = found(&case);
+    let first = found.iter().find(|found| found[1] == "wrong").unwrap();
+    assert_eq!(
+        [&first[0], &first[2]],
+        ["network", "neither netavark nor the CNI plugin `bridge` is installed"]
+    );
+}
+
+#[test]
+fn inotify_instances_that_are_too_few_for_one_node_are_an_error() {
+    let path = "/proc/sys/fs/inotify/max_user_instances";
+    let case = healthy().file(path, "3\n");
+    is_the_one(&case, "inotify", "wrong", "fs.inotify.max_user_instances is 3", "--only limits");
+    let case = case.file(path, "128\n");
+    is_the_one(&case, "inotify", "doubtful", "fs.inotify.max_user_instances is 128", "--only limits");
+}
+
+#[test]
+fn podman_needs_dev_fuse_only_on_a_kernel_that_does_not_mount_overlayfs_for_a_user() {
+    let case = healthy();
+    fs::remove_file(case.machine.path("/dev/fuse")).unwrap();
+    is_the_one(&case, "fuse", "doubtful", "/dev/fuse does not exist", "sudo modprobe fuse");
+    let case = case.file("/proc/sys/kernel/osrelease", "5.10.102.1-microsoft-standard-WSL2\n");
+    assert!(found(&case).iter().any(|found| found[0] == "fuse" && found[1] == "wrong"));
+}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import deep_dive
 import disk
+import faults
 import fleet
 import images
 import poor
@@ -33,12 +34,12 @@ VERDICTS = PROJECT / "tests/data/wsl-config-verdicts.jsonl"
 STORIES = {
     "debian-12": [("classic", False, True, Typed), ("namespaced", True, True, ByHand), ("isolated-poor", True, False, FromWindows), ("modern", True, False, Typed),
                   ("namespaced-poor", True, False, None), ("isolated", True, False, ByHand), ("rescue", True, False, None),
-                  ("two-users", True, False, None)],
+                  ("two-users", True, False, None), ("faults", True, False, None)],
     "debian-11": [("modern", True, True, ByHand)],
     "debian-13": [("modern", True, True, Typed)],
 }
 # Machines with a story of their own.
-OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell, "two-users": users.tell}
+OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell, "two-users": users.tell, "faults": faults.tell}
 
 
 def program(system):
@@ -206,7 +207,7 @@ def shell(system, layout):
 def main():
     parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
     parser.add_argument("system", nargs="?", default="debian-12", choices=list(images.SUITES))
-    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join([*LAYOUTS, 'rescue', 'two-users'])}")
+    parser.add_argument("layouts", nargs="*", metavar="LAYOUT", help=f"only these: {', '.join([*LAYOUTS, 'rescue', 'two-users', 'faults'])}")
     parser.add_argument("--demo", action="store_true", help="show the setup on this terminal, as its user sees it")
     parser.add_argument("--shell", action="store_true", help="a shell of the user in such a machine")
     parser.add_argument("--build", action="store_true", help="build what the machines are made of, and nothing more")

@@ -694,8 +694,11 @@ fn home() -> String {
     HOME.with_borrow(Clone::clone).or_else(of_process).unwrap_or_else(|| "/home/dev".to_owned())
 }
 
-/// podman as it would be with the configuration that is there.
+/// podman as it would be with the configuration that is there; it fails with what a test puts into `/fake/info-fails`.
 fn podman_info(root: &Path) -> Answer {
+    if let Ok(text) = fs::read_to_string(root.join("fake/info-fails")) {
+        return Answer::failed(125, text);
+    }
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let controllers =
         if delegates(root) { r#"["cpuset","cpu","io","memory","pids"]"# } else { r#"["memory","pids"]"# };
