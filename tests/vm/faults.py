@@ -41,7 +41,7 @@ FAULTS = [
     Fault("iptables is not installed", *aside("/usr/sbin/iptables"), "iptables", "KW062"),
     Fault("netavark is not installed", *aside("/usr/lib/podman/netavark"), "network", "KW114"),
     Fault("slirp4netns is not installed", *aside(SLIRP), "network", "KW048"),
-    Fault("XDG_RUNTIME_DIR is another user's", env="XDG_RUNTIME_DIR=/run/user/9 ", doctor="runtime-dir", symptom="KW023"),
+    Fault("XDG_RUNTIME_DIR is another user's and does not exist", env="XDG_RUNTIME_DIR=/run/user/9 ", doctor="runtime-dir", symptom="KW080"),
     Fault("newuidmap may not map IDs", "chmod u-s /usr/bin/newuidmap", "chmod u+s /usr/bin/newuidmap", "subids", "KW034"),
     Fault("user namespaces are used up", *setting("/proc/sys/user/max_user_namespaces", 0), "user-namespaces", "KW036"),
     Fault("a user has too few inotify instances", *setting("/proc/sys/fs/inotify/max_user_instances", 3), "inotify", "KW049"),
