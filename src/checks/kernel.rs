@@ -120,7 +120,7 @@ pub(super) static MODULES_DIR: Check = check("modules-dir", "/lib/modules exists
     Outcome::of(c.exists("/lib/modules"), effect, command("sudo mkdir /lib/modules"))
 });
 
-/// What lets a user mount overlayfs here, if the kernel does.
+/// The reason why a user can mount overlayfs here; `None` if the kernel refuses it.
 fn mounts_overlay(c: &CheckContext<'_>) -> Option<String> {
     let kernel = format!("the kernel is {}", c.facts.kernel.release);
     if COMPAT.kernel.overlay_for_users.is_true_of(&c.facts.kernel.version()?) {

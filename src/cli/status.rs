@@ -12,7 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::host::BootInstance;
 use crate::journal::{JournalEntry, JournalState, Phase};
 use crate::plan::{Plan, StageSelection};
-use crate::ui::{BOLD, Detail, json_line, out, render, styled};
+use crate::ui::{BOLD, Detail, json_line, one_line, out, render, styled};
 use crate::windows;
 use kind_wsl_windows::waiting::Waiting;
 
@@ -155,10 +155,10 @@ impl StatusCommand {
         if others.is_empty() {
             out(&styled(BOLD, &summary));
         } else {
-            out(&styled(BOLD, &format!("{}: {summary}", session.user.name)));
+            out(&styled(BOLD, &format!("{}: {summary}", one_line(&session.user.name))));
         }
         for (user, summary) in others {
-            out(&format!("{user}: {summary}"));
+            out(&format!("{}: {summary}", one_line(&user)));
         }
         let detail = global.detail();
         if detail == Detail::Brief {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{out, safe};
+use super::safe;
 use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 use crate::plan::Verdict;
@@ -21,7 +21,10 @@ pub fn line(mut object: Value) {
     if let Some(map) = object.as_object_mut() {
         map.insert("v".to_owned(), VERSION.into());
     }
-    out(&safe::json(&object.to_string()));
+    // Not by `out`: a locale without UTF-8 changes no character of a string of JSON.
+    super::busy::clear();
+    let mut stream = std::io::stdout().lock();
+    let _ = writeln!(stream, "{}", safe::json(&object.to_string())).and_then(|()| stream.flush());
 }
 
 /// A text of JSON as it may be printed.

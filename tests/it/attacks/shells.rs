@@ -3,11 +3,16 @@
 use std::path::{Path, PathBuf};
 
 /// Where a shell is named in the program, and why that is none of data. docs/dev/attacks.md lists the same.
-const NAMED: [(&str, &str); 7] = [
+const NAMED: [(&str, &str); 10] = [
     // The wrapper script: our own path in single quotes, with `'\''` for a quote in it.
     ("src/stages/tools.rs", "#!/bin/sh"),
     // The user's login shell prints its PATH, as the user: a constant.
-    ("src/cli/setup/done.rs", "\"-l\", \"-i\", \"-c\", print"),
+    ("src/facts/path.rs", "\"-l\", \"-i\", \"-c\", "),
+    // Names of shells and their start files, in texts for the user.
+    ("src/facts/path.rs", "\"bash\" if exists"),
+    ("src/facts/path.rs", "\"bash\" | \"sh\" | \"dash\" | \"ksh\" => Some"),
+    // A command that the user may run, in a bug form.
+    ("src/cli/issue.rs", "<!-- Run `cmd.exe /c ver`. -->"),
     // The shell that a report gives to an account whose own would tell who it is; nothing starts it.
     ("src/redact/names.rs", "/bin/sh"),
     // The shell of an account whose entry names none.

@@ -108,7 +108,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
         2,
         "
         error: there is no file `[ROOT]/other.log`
-        hint: `-` reads standard input: `… 2>&1 | kind-wsl explain -`
+        hint: `-` reads standard input: `... 2>&1 | kind-wsl explain -`
         ",
     );
     case.refuses(
@@ -116,7 +116,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
         1,
         "
         error: cannot read `[ROOT]/etc`: Is a directory
-        hint: a command's output can be piped in: `… 2>&1 | kind-wsl explain -`
+        hint: a command's output can be piped in: `... 2>&1 | kind-wsl explain -`
         ",
     );
 }
@@ -135,7 +135,7 @@ fn an_unknown_message_is_reported_as_unknown() {
         1,
         "
         error: there is nothing to explain: the text is empty
-        hint: a command's output can be piped in: `… 2>&1 | kind-wsl explain -`
+        hint: a command's output can be piped in: `... 2>&1 | kind-wsl explain -`
         ",
     );
 }
