@@ -1,5 +1,6 @@
 //! The command line: one command a file.
 
+mod answers;
 mod assume;
 mod cluster;
 mod completions;
@@ -10,6 +11,8 @@ mod explain_stage;
 mod explain_text;
 mod export;
 mod fetch;
+mod flags;
+mod help;
 mod inspect;
 mod issue;
 mod kind;
@@ -25,14 +28,18 @@ mod sources;
 mod status;
 mod trust;
 mod undo;
+mod version;
 
+pub use answers::template as answers_template;
 pub use completions::script as completions;
+pub use flags::command;
+pub use help::topic as help_topic;
 
 use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::assume::Assumption;
 use crate::error::{Exit, Failure};
@@ -40,36 +47,48 @@ use crate::facts::Facts;
 use crate::host::{
     environment, forget_untrusted_files, import_env_from_parent, is_aborted, set_umask, settle_signals, words,
 };
-use crate::stage::{AnswerError, AnswerKind, Answers, Question};
+use crate::stage::{AnswerError, Answers, Question};
 use crate::{stages, ui};
+use flags::{ASKING, in_short};
 
-/// Makes this distribution ready for Kubernetes in rootless containers with kind.
+/// The section of the help with the options of every command.
+const GLOBAL: &str = "Global options";
+
+/// Set up a WSL distribution for rootless Kubernetes with kind
 #[derive(Debug, Parser)]
 #[command(
     name = "kind-wsl",
     version,
-    max_term_width = 100,
-    after_help = "Exit codes: 0 success, 1 failure, 2 usage error or missing answer, 3 restart required, 4 checks failed, \
-                  130 interrupted.\n\nExamples:\n  kind-wsl plan                 show what setup would do; changes nothing\n  \
-                  kind-wsl setup                set up this machine\n  kind-wsl kind create cluster  create a cluster\n  kind-wsl undo                 \
-                  revert everything"
+    max_term_width = 80,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// When to use color; auto: on a terminal, unless `NO_COLOR` is set
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// Use color: auto, always or never [default: auto]
+    #[arg(
+        long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_default_value = true,
+        hide_possible_values = true, help_heading = GLOBAL
+    )]
     color: ui::Color,
-    /// Show more: every stage, details, and the output of commands
-    #[arg(short, long, global = true)]
+    /// Show more, such as every stage and the output of commands
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     verbose: bool,
     /// Show only what is needed or wrong
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     quiet: bool,
-    /// Operate on the root file system in DIR instead of the running system
-    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    /// Work on the system in DIR [default: /]
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true, help_heading = GLOBAL)]
     root: Utf8PathBuf,
-    /// User to set up for (default: the calling user)
-    #[arg(long, global = true, value_name = "NAME")]
+    /// User to set up for [default: the calling user]
+    #[arg(long, global = true, value_name = "NAME", help_heading = GLOBAL)]
     user: Option<String>,
+    /// Print help
+    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = GLOBAL)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -80,31 +99,37 @@ enum Command {
     Setup(setup::Setup),
     /// Show what setup would do, without changing anything
     Plan(plan::PlanCommand),
-    /// Export the setup for many machines: shell, Ansible, cloud-init or image
-    Export(export::ExportCommand),
     /// Show whether this machine is set up, and what to do next
     Status(status::StatusCommand),
-    /// Check this machine and predict whether kind will accept it
-    Doctor(doctor::Doctor),
     /// Undo the setup and restore every changed file
     Undo(undo::Undo),
+    /// Check this machine and predict whether kind will accept it
+    Doctor(doctor::Doctor),
     /// Explain a setup stage or diagnose an error message
     Explain(explain::Explain),
-    /// Show the cgroup tree, delegated controllers and user mapping of a cluster
+    /// Show cgroups, controllers and user mapping of a cluster
     Inspect(inspect::Inspect),
     /// Write a redacted report for bug reports and `plan --facts`
     Report(report::Report),
-    /// Run kind in a delegated scope, with the provider that was set up
+    /// Run kind in a delegated scope, with the right provider
     Kind(kind::KindCommand),
     /// List, start and stop the clusters that kind created
     Cluster(cluster::ClusterCommand),
-    /// Print the kubeconfig of a cluster, or merge it into the one of Windows
+    /// Print a kubeconfig, or merge it into the one of Windows
     Kubeconfig(kubeconfig::KubeconfigCommand),
-    /// Generate shell completion scripts
-    Completions(completions::Completions),
+    /// Export the setup as a shell script, playbook, user-data or image
+    Export(export::ExportCommand),
+    /// Print a file of answers with every question and its default
+    Answers(answers::AnswersCommand),
     /// List or download crun versions
     #[command(subcommand)]
     Crun(crun::CrunCommand),
+    /// Generate shell completion scripts
+    Completions(completions::Completions),
+    /// Show version, commit, date, target and catalogue date
+    Version(version::VersionCommand),
+    /// Show the help of a command or a topic
+    Help(help::Help),
 }
 
 /// Which stages, for whom, and where downloads come from.
@@ -116,22 +141,22 @@ pub(crate) struct StageArgs {
     /// Skip these stages (comma-separated)
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     skip: Vec<String>,
-    /// Also apply steps that are not needed on this machine
+    /// Also apply steps that are not needed here
     #[arg(long)]
     guide: bool,
-    /// Read answers from a TOML file (`idle = "yes"`)
+    /// Read answers from a TOML file
     #[arg(long, value_name = "FILE")]
     answers: Option<Utf8PathBuf>,
-    /// Download from this https mirror (layout: docs/how-to/downloads.md)
-    #[arg(long, value_name = "URL", env = session::MIRROR, hide_env_values = true)]
+    /// Download from this https mirror
+    #[arg(long, value_name = "URL", env = session::MIRROR, hide_env = true, hide_env_values = true)]
     mirror: Option<String>,
-    /// Use files from this directory instead of downloading
+    /// Use files from DIR instead of downloading
     #[arg(long, value_name = "DIR", conflicts_with = "mirror")]
     offline: Option<Utf8PathBuf>,
-    /// Windows profile directory that holds .wslconfig
-    #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env_values = true)]
+    /// Windows directory with .wslconfig
+    #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env = true, hide_env_values = true)]
     windows_profile: Option<Utf8PathBuf>,
-    /// Versions to assume, such as wsl=3.0.1,podman=6.1: `plan` shows what they change; with --root, the WSL that the system is for
+    /// Assume versions, such as wsl=3.0.1
     #[arg(long, value_name = "PROGRAM=VERSION", value_delimiter = ',')]
     assume: Vec<Assumption>,
 }
@@ -188,39 +213,6 @@ impl Given {
     }
 }
 
-/// The commands that take answers.
-const ASKING: [&str; 3] = ["setup", "plan", "export"];
-
-/// The whole command line, with the flags that the stages' questions bring.
-#[must_use]
-pub fn command() -> clap::Command {
-    ASKING.iter().fold(Cli::command(), |cli, name| {
-        cli.mut_subcommand(name, |command| {
-            stages::questions().fold(command, |command, q| command.arg(flag(q)))
-        })
-    })
-}
-
-/// The flag of a question.
-fn flag(question: &'static Question) -> clap::Arg {
-    let value = match question.form {
-        AnswerKind::YesNo => "yes|no",
-        AnswerKind::Choice(_) => "CHOICE",
-        AnswerKind::Open(..) => "VALUE",
-    };
-    // `--idle` alone says yes.
-    let alone = matches!(question.form, AnswerKind::YesNo).then_some("yes");
-    clap::Arg::new(question.id)
-        .long(question.flag())
-        .num_args(usize::from(alone.is_none())..=1)
-        .default_missing_values(alone)
-        .env(question.variable())
-        .hide_env_values(true)
-        .value_name(value)
-        .help(question.help)
-        .help_heading("Answers")
-}
-
 /// Parses, runs, reports.
 #[must_use]
 pub fn main() -> Exit {
@@ -230,6 +222,7 @@ pub fn main() -> Exit {
     set_umask();
     let command = command();
     let line = leave_to_kind(&command, std::env::args_os().collect());
+    let command = if line.iter().any(|word| word == "-h") { in_short(command) } else { command };
     let matches = match command.try_get_matches_from(line) {
         Ok(matches) => matches,
         Err(e) => {
@@ -319,6 +312,9 @@ fn run(command: Command, global: &Global) -> Result<Exit, Failure> {
         Command::Cluster(command) => command.run(global),
         Command::Kubeconfig(command) => command.run(global),
         Command::Completions(command) => Ok(command.run()),
+        Command::Answers(command) => Ok(command.run()),
+        Command::Version(command) => Ok(command.run()),
+        Command::Help(command) => command.run(),
         Command::Crun(command) => command.run(global),
     }
 }

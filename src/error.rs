@@ -16,18 +16,30 @@ use crate::stages::UnknownStage;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, or nothing to do.
     Done = 0,
-    /// Something failed.
     Failed = 1,
-    /// The command line is wrong, or a question has no answer.
     Usage = 2,
-    /// The machine must be restarted.
     Restart = 3,
-    /// A check failed, or another program changed something.
     Found = 4,
-    /// Ctrl-C.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Every code, in the order of the help.
+    pub const ALL: [Self; 6] =
+        [Self::Done, Self::Failed, Self::Usage, Self::Restart, Self::Found, Self::Interrupted];
+
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "Success, or nothing to do",
+            Self::Failed => "Something failed",
+            Self::Usage => "The command line is wrong, or a question has no answer",
+            Self::Restart => "A restart is required",
+            Self::Found => "A check failed, or another program changed a file since",
+            Self::Interrupted => "Interrupted with Ctrl-C",
+        }
+    }
 }
 
 /// A failure: what failed on which object, why, what to do.

@@ -13,13 +13,9 @@ use crate::version::Version;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A POSIX shell script
     Sh,
-    /// An Ansible playbook
     Ansible,
-    /// User-data for cloud-init
     CloudInit,
-    /// A shell script that makes an image for `wsl.exe --import`
     WslImage,
 }
 

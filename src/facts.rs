@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup;
 use crate::change::{RestartRequirement, RestartScope};
 use crate::fetch::catalogue::Arch;
-use crate::host::{ASSUMED_WSL, Account, BootInstance, System};
+use crate::host::{ASSUMED_WSL, Account, BootInstance, Recording, Replay, System};
 use crate::version::Version;
 
 pub use crate::cgroup::Cgroup;
@@ -96,6 +96,14 @@ pub struct Pending {
 }
 
 impl Facts {
+    /// A machine of which nothing is known: what a question offers if it does not depend on the machine.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let (name, home, shell) = (String::new(), "/".into(), String::new());
+        let user = Account { name, uid: 1000, gid: 1000, home, shell, config_home: None };
+        Self::probe(&Replay::new(Recording::default()), user)
+    }
+
     /// Reads the machine for this user.
     ///
     /// Creates nothing. In particular, podman is not run before it is configured, because its first command

@@ -47,12 +47,10 @@ pub const CYAN: Style = AnsiColor::Cyan.on_default();
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    // On a terminal, unless NO_COLOR is set. As documentation it would make each help a long one.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
@@ -115,6 +113,11 @@ pub fn usage(said: &clap::Error) {
     } else {
         out(&plain);
     }
+}
+
+/// Shows a help, in its own colors.
+pub fn help(text: &clap::builder::StyledStr) {
+    let _ = writeln!(anstream::stdout().lock(), "{}", text.ansi().to_string().trim_end());
 }
 
 /// Text as a picture, for a bug report.

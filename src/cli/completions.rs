@@ -9,11 +9,12 @@ use crate::ui::out;
 /// The flags of `completions`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl completions bash > ~/.local/share/bash-completion/completions/kind-wsl\n  \
-                  kind-wsl completions zsh > ~/.zfunc/_kind-wsl       a directory of $fpath\n  kind-wsl completions fish > ~/.config/fish/completions/kind-wsl.fish"
+    after_help = "Examples:\n  eval \"$(kind-wsl completions bash)\"             (in ~/.bashrc)\n  \
+                  kind-wsl completions zsh > ~/.zfunc/_kind-wsl (a directory of $fpath)\n  \
+                  kind-wsl completions fish > ~/.config/fish/completions/kind-wsl.fish"
 )]
 pub(crate) struct Completions {
-    /// Which shell.
+    /// Shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

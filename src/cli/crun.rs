@@ -15,16 +15,16 @@ use crate::version::Version;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CrunCommand {
-    /// Show the versions: dates, which suit this machine, why not the others.
+    /// Show the versions, and which of them this machine supports
     List(List),
-    /// Fill a directory for `setup --offline DIR` on another machine.
+    /// Fill a directory for `setup --offline` on another machine
     Fetch(Fetch),
 }
 
 /// The flags of `crun list`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "-v also shows each checksum; -q shows only the versions that this machine supports, one per line.\n\n\
+    after_help = "-v also shows each checksum. -q shows only the supported versions, one per line.\n\n\
                   Examples:\n  kind-wsl crun list\n  kind-wsl crun list -q | head -n 1   the newest supported version"
 )]
 pub(crate) struct List {

@@ -24,27 +24,29 @@ use crate::ui::{self, BOLD, Detail, json_line, out, styled};
 /// The flags of `doctor`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "-q shows only the checks that warn or fail.\n\nExit code: 4 if a check fails, otherwise 0; warnings do not count.\n\nExamples:\n  kind-wsl \
-                  doctor                      all checks\n  kind-wsl doctor --only kind-wrapper  what kind will say\n  kind-wsl doctor --json              for programs\n  kind-wsl doctor --registry          also whether images can be pulled\n  kind-wsl doctor --facts report.json  the machine of a `kind-wsl report`\n  \
-                  kind-wsl doctor --assume wsl=3.0.1   what an update of WSL changes"
+    after_help = "-q shows only warnings and errors. The exit code is 4 if a check fails.\n\n\
+                  Examples:\n  kind-wsl doctor                      run every check\n  \
+                  kind-wsl doctor --only kind-wrapper  predict what kind reports\n  \
+                  kind-wsl doctor --registry           also check that images can be pulled\n  \
+                  kind-wsl doctor --assume wsl=3.0.1   show what an update of WSL changes"
 )]
 pub(crate) struct Doctor {
-    /// These checks alone.
+    /// Run only these checks (comma-separated)
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     only: Vec<String>,
-    /// Examine the machine that a report describes
+    /// Check the machine of a report
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
-    /// Also ask the registry of kind's node image, or this one, without a download
+    /// Also ask this registry [default: of kind's node image]
     #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = checks::NODE_IMAGES, conflicts_with_all = ["facts", "assume"], value_parser = registry)]
     registry: Option<String>,
-    /// Show what other versions change, such as wsl=3.0.1,podman=6.1,systemd=259,kernel=6.18
+    /// Assume versions, such as wsl=3.0.1
     #[arg(long, value_name = "PROGRAM=VERSION", value_delimiter = ',')]
     assume: Vec<Assumption>,
-    /// List the checks.
+    /// List the checks
     #[arg(long)]
     list: bool,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -16,20 +16,19 @@ use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out};
 /// The flags of `explain`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "For a stage, -v also shows the possible answers; -q shows only its status on this machine. For a message, -v \
-                  shows every symptom in full; -q shows only what it is and the fix.\n\n\
-                  Exit codes: 0 explained, 1 unknown message (with --json 0 and an empty list), 2 unknown stage or ID.\n\n\
-                  Examples:\n  kind-wsl explain                                    list the topics\n  kind-wsl explain limits idle                        \
-                  what stages are for\n  kind-wsl explain KW027                              a known error by its ID\n  kind-wsl explain \
-                  'crun: unknown version specified'  what a message means\n  \
-                  kind-wsl explain build.log                          a file\n  kind-wsl kind create cluster 2>&1 | kind-wsl explain"
+    after_help = "-v shows more, and -q only the status or the fix. Exit codes: 0 explained,\n1 unknown message (0 with --json), \
+                  2 unknown stage or ID.\n\n\
+                  Examples:\n  kind-wsl explain limits idle            what stages are for\n  \
+                  kind-wsl explain KW027                  a known error\n  \
+                  kind-wsl explain 'unknown version'      a message\n  \
+                  kind-wsl kind create cluster 2>&1 | kind-wsl explain"
 )]
 pub(crate) struct Explain {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// A stage, an ID (KW027), an error message (in quotes), a file, or `-` for standard input; without it, list the topics
-    #[arg(value_name = "STAGE|ID|TEXT|FILE|-")]
+    /// Stage, ID, error message, file or - for standard input [default: list the stages]
+    #[arg(value_name = "WHAT")]
     words: Vec<String>,
 }
 

@@ -27,13 +27,10 @@ static LOCAL_ANSWERS: [&Question; 3] = [&CRUN_BINARY, &REMOVE_PACKAGES, &RESTART
 /// The flags of `export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every machine gets this kind-wsl, checked by its sha256, and runs `kind-wsl setup --yes` with your answers.\n\n\
-                  Examples:\n  kind-wsl export --format sh -o kind.sh                    a script; put kind-wsl beside it\n  \
-                  kind-wsl export --format ansible -o kind.yml              a playbook; put kind-wsl beside it\n  \
-                  kind-wsl export --format cloud-init --binary https://example.com/kind-wsl\n                                                            \
-                  user-data for cloud-init\n  \
-                  kind-wsl export --format wsl-image --assume wsl=2.6.1 -o image.sh\n                                                            \
-                  makes a distribution to import"
+    after_help = "Every machine gets this kind-wsl, checked by its sha256, and runs\n`kind-wsl setup --yes` with your answers.\n\n\
+                  Examples:\n  kind-wsl export --format sh -o kind.sh        a script\n  \
+                  kind-wsl export --format ansible -o kind.yml  a playbook\n\n\
+                  Put kind-wsl beside the file, or use --binary. More: docs/how-to/fleet.md"
 )]
 pub(crate) struct ExportCommand {
     #[command(flatten)]
@@ -41,11 +38,10 @@ pub(crate) struct ExportCommand {
     /// Output format
     #[arg(long, value_enum)]
     format: Format,
-    /// Where machines get kind-wsl: an https URL, an absolute path there, or a file beside the export
-    /// [default: `kind-wsl` beside the export]
+    /// URL or path of kind-wsl on the machines [default: beside the export]
     #[arg(long, value_name = "URL|PATH")]
     binary: Option<String>,
-    /// The sha256 of that binary [default: of the file at PATH, otherwise of this kind-wsl]
+    /// sha256 of that binary [default: of this kind-wsl]
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
     /// Output file [default: standard output]

@@ -18,23 +18,23 @@ use crate::version::Version;
 /// The flags of `crun fetch`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl crun fetch --to /media/usb          the recommended crun\n  kind-wsl crun fetch --to usb --all 1.28      \
-                  crun 1.28, and the recommended kind and kubectl\n  kind-wsl setup --offline /media/usb          on the other machine"
+    after_help = "Examples:\n  kind-wsl crun fetch --to /media/usb --all\n  \
+                  kind-wsl setup --offline /media/usb       on the other machine"
 )]
 pub(crate) struct Fetch {
-    /// The version; the recommended one where none is named.
+    /// Version [default: the recommended one]
     version: Option<String>,
-    /// Where to; made if need be.
+    /// Output directory (created if missing)
     #[arg(long, value_name = "DIR")]
     to: Utf8PathBuf,
-    /// For this architecture: amd64, arm64 …; this machine's where none is named.
+    /// amd64, arm64, ppc64le, riscv64 or s390x [default: of this machine]
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
-    /// Also kind, kubectl and the CNI plugins, the recommended ones.
+    /// Also fetch kind, kubectl and the CNI plugins
     #[arg(long)]
     all: bool,
-    /// Download from this https mirror (layout: docs/how-to/downloads.md)
-    #[arg(long, value_name = "URL", env = super::session::MIRROR, hide_env_values = true)]
+    /// Download from this https mirror
+    #[arg(long, value_name = "URL", env = super::session::MIRROR, hide_env = true, hide_env_values = true)]
     mirror: Option<String>,
 }
 

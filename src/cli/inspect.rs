@@ -27,34 +27,34 @@ const SVG_WIDTH: usize = 150;
 /// The flags of `inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 4 if a node is missing a requirement of Kubernetes or the cgroup tree cannot be read\n\n\
+    after_help = "The exit code is 4 if a node lacks what Kubernetes needs, or if the cgroup tree\ncannot be read.\n\n\
                   Examples:\n  kind-wsl inspect                   every cluster\n  kind-wsl inspect dev --processes   one cluster, with its processes and users\n  \
                   kind-wsl inspect --watch           refreshed until you press q\n  kind-wsl inspect --svg tree.svg    an SVG for a bug report"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct Inspect {
-    /// Only this cluster or node.
+    /// Only this cluster or node
     #[arg(value_name = "CLUSTER")]
     cluster: Option<String>,
-    /// Refresh every two seconds, with keys to move, fold and sort.
+    /// Refresh every two seconds, with keys to move, fold and sort
     #[arg(long, conflicts_with_all = ["json", "svg"])]
     watch: bool,
-    /// Show the path and the controllers of each cgroup.
+    /// Show the path and the controllers of each cgroup
     #[arg(long)]
     cgroups: bool,
-    /// Show this many levels below a node.
+    /// Show this many levels below a node
     #[arg(long, value_name = "LEVELS")]
     depth: Option<usize>,
-    /// Show each process: PID, user and command line, outside and inside.
+    /// Show each process: PID, user and command line, outside and inside
     #[arg(long)]
     processes: bool,
-    /// Show every cgroup, not only those of nodes and their ancestors.
+    /// Show every cgroup, not only those of nodes and their ancestors
     #[arg(long)]
     all: bool,
-    /// Also write an SVG to this file.
+    /// Also write an SVG to this file
     #[arg(long, value_name = "FILE")]
     svg: Option<Utf8PathBuf>,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long, conflicts_with = "svg")]
     json: bool,
 }

@@ -24,8 +24,7 @@ use crate::ui::{self, Detail, json_line, out};
 /// The flags of `plan`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes with --exit-code: 0 nothing to do, 1 changes, 4 blocked. Without it: 0.\n\n\
-                  Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan --diff               \
+    after_help = "Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan --diff               \
                   show every file before and after\n  kind-wsl plan -q --exit-code       for scripts\n  \
                   kind-wsl plan --facts report.json  plan for the machine of a `kind-wsl report`\n  \
                   kind-wsl plan --assume wsl=3.0.1   what an update of WSL changes"
@@ -34,19 +33,19 @@ use crate::ui::{self, Detail, json_line, out};
 pub(crate) struct PlanCommand {
     #[command(flatten)]
     choosing: StageArgs,
-    /// Plan for the machine that a report describes
+    /// Plan for the machine of a report
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
-    /// Show every stage with its reason, also those that change nothing
+    /// Show every stage with its reason
     #[arg(long)]
     all: bool,
-    /// Show every file before and after, and what else changes
+    /// Show every file before and after
     #[arg(long)]
     diff: bool,
-    /// Show every download with its size, address and sha256
+    /// Show every download with its sha256
     #[arg(long)]
     downloads: bool,
-    /// Exit with 0 if there is nothing to do, 1 if there are changes, 4 if setup is blocked
+    /// Exit with 1 on changes and 4 if blocked
     #[arg(long)]
     exit_code: bool,
     /// Print JSON
@@ -55,6 +54,12 @@ pub(crate) struct PlanCommand {
 }
 
 impl PlanCommand {
+    /// The plan of a setup with these flags.
+    pub(super) fn of(choosing: &StageArgs, json: bool) -> Self {
+        let choosing = choosing.clone();
+        Self { choosing, facts: None, all: false, diff: false, downloads: false, exit_code: false, json }
+    }
+
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let selection = self.choosing.selection()?;
         self.choosing.check_source()?;

@@ -1,9 +1,8 @@
 //! What a command works on: the machine with its facts, and the answers to the questions of its stages.
 
-use std::collections::BTreeMap;
+use camino::Utf8PathBuf;
 
-use camino::{Utf8Path, Utf8PathBuf};
-
+use super::answers::{read_named, read_own};
 use super::session::Session;
 use super::{Global, StageArgs};
 use crate::checks::docker_desktop::{FOREIGN, USE_ANOTHER};
@@ -13,11 +12,8 @@ use crate::fetch::{FetchError, Source, check_mirror};
 use crate::host::{ASSUMED_WSL, directory};
 use crate::journal::{JournalState, RunOptions};
 use crate::plan::{Plan, StageSelection};
-use crate::stage::{Answers, Question, Stage, answers_in};
+use crate::stage::{Answers, Question, Stage};
 use crate::{stages, ui};
-
-/// The most bytes that a file of answers has.
-const MOST_ANSWERS: u64 = 1 << 20;
 
 /// What `--offline` takes.
 const OFFLINE: &str = "`--offline` takes a directory that holds the files under their own names";
@@ -117,7 +113,8 @@ impl StageArgs {
         })
     }
 
-    /// The answers that need no asking: flag or environment, then file, then journal.
+    /// The answers that need no asking: flag, environment, file of `--answers`, the user's own file, journal. An interrupted
+    /// setup keeps its answers, so that it resumes what was agreed to.
     pub(crate) fn answers(
         &self,
         global: &Global,
@@ -125,12 +122,13 @@ impl StageArgs {
         facts: &Facts,
     ) -> Result<Answers, Failure> {
         let mut answers = self.earlier_answers(global, &session.journal_state, facts);
+        let mut own = Answers::default();
+        read_own(session, facts, &mut own)?;
+        let is_interrupted = session.journal_state.is_interrupted();
+        own.0.retain(|id, _| !is_interrupted || !answers.0.contains_key(id));
+        answers.0.extend(own.0);
         if let Some(path) = &self.answers {
-            for (key, said) in Self::read(session, path)? {
-                let question = by_key(&key, path)?;
-                let said = question.accept(&said, facts);
-                answers.set(question.id, said.map_err(|e| e.at(format!("`{key}` in `{path}`")))?);
-            }
+            read_named(session, facts, path, &mut answers)?;
         }
         for given in &global.given {
             given.accept(&mut answers, facts)?;
@@ -162,19 +160,6 @@ impl StageArgs {
         }
         answers
     }
-
-    fn read(session: &Session, path: &Utf8Path) -> Result<BTreeMap<String, String>, Failure> {
-        let text = session.host.read_user_arg(path, MOST_ANSWERS).map_err(|e| {
-            Failure::usage(
-                format!("cannot read the answers in `{path}`: {e}"),
-                "`--answers` takes a TOML file",
-            )
-        })?;
-        answers_in(&text).map_err(|e| {
-            let text = format!("line {} of the answers in `{path}` is no TOML: {}", e.line, e.why);
-            Failure::usage(text, "one answer a line: `idle = \"yes\"`")
-        })
-    }
 }
 
 /// Where downloads come from.
@@ -194,17 +179,6 @@ pub(crate) fn args(chosen: &RunOptions) -> Vec<String> {
     ];
     let options = options.into_iter().filter_map(|(flag, value)| Some(format!("--{flag}={}", value?)));
     options.chain(chosen.selection.guide.then(|| "--guide".to_owned())).collect()
-}
-
-fn by_key(key: &str, path: &Utf8Path) -> Result<&'static Question, Failure> {
-    let keys = || stages::questions().map(|q| q.id);
-    stages::questions().find(|q| q.id == key).ok_or_else(|| {
-        let near = crate::suggest::did_you_mean(key, keys());
-        let known = keys().collect::<Vec<_>>().join(", ");
-        let hint =
-            near.map_or_else(|| format!("the keys are: {known}"), |near| format!("did you mean `{near}`?"));
-        Failure::usage(format!("unknown key `{key}` in `{path}`"), hint)
-    })
 }
 
 /// The questions that matter here and have no answer yet.

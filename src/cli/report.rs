@@ -27,16 +27,14 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The flags of `report`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Of your files, the report contains only the settings that kind-wsl reads; everything else is shown \
-                  as its length. Your name, your Windows name and the name of this machine are replaced. Read the \
-                  report before you send it: it is one JSON file.\n\nWith `--for`, it is Markdown with the fields of \
-                  that project's bug form. Replace the comments in it with what you did and saw."
+    after_help = "The report contains only the settings that kind-wsl reads, and the length of\nother files. User names and the \
+                  host name are replaced. It is one JSON file: read\nit before you send it. With --for, it is Markdown; fill in its comments."
 )]
 pub(crate) struct Report {
-    /// Where to write it; standard output without this.
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
-    /// Write what the bug form of this project asks for
+    /// Fill in the bug form of this project
     #[arg(long = "for", value_name = "PROJECT")]
     project: Option<Project>,
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::plan::PlanCommand;
 use super::prepare;
 use super::prepare::{args as args_of, source, with_defaults};
 use super::restart::{Bystanders, Restarting};
@@ -30,21 +31,25 @@ use consent::Proposal;
 /// The flags of `setup`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl setup                       show the plan, ask, set up\n  kind-wsl setup --yes                 use the recommended answers\n  kind-wsl setup --only systemd,cgroup undo only these stages"
+    after_help = "Examples:\n  kind-wsl setup              show the plan, ask, set up\n  \
+                  kind-wsl setup --yes        use the recommended answers"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Setup {
     #[command(flatten)]
     choosing: StageArgs,
-    /// Do not prompt; use the recommended answers
+    /// Use the recommended answers; do not prompt
     #[arg(short, long)]
     yes: bool,
-    /// Do not restart WSL; exit with code 3 if a restart is required
+    /// Exit with code 3 instead of restarting WSL
     #[arg(long)]
     no_restart: bool,
     /// Go on after this restart, for whoever did it.
     #[arg(long, value_name = "ID", hide = true)]
     resume: Option<String>,
+    /// Show the plan; change nothing
+    #[arg(long, conflicts_with_all = ["resume", "agreed"])]
+    dry_run: bool,
     /// Print events as JSON lines
     #[arg(long)]
     json: bool,
@@ -55,6 +60,9 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        if self.dry_run {
+            return PlanCommand::of(&self.choosing, self.json).run(global);
+        }
         self.choosing.selection()?;
         self.choosing.check_source()?;
         let mut session = Session::new(global, self.choosing.windows_profile.as_ref())?;

@@ -29,7 +29,7 @@ const HARMLESS: [&str; 9] =
 #[command(
     after_help = "Examples:\n  kind-wsl undo              everything except the packages\n  kind-wsl undo --packages   also remove the packages that kind-wsl installed\n  \
                   kind-wsl undo --all-users  for every user of this machine\n  kind-wsl undo --last       only what the last setup changed\n  kind-wsl undo limits idle  only these stages\n\n\
-                  If the distribution does not start anymore, run in Windows: kind-wsl.exe rescue -d NAME"
+                  If the distribution does not start, run this in Windows:\n  kind-wsl.exe rescue -d NAME"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct Undo {
@@ -46,12 +46,12 @@ pub(crate) struct Undo {
     #[arg(long)]
     packages: bool,
     /// For all users, with everything that kind-wsl changed on this machine
-    #[arg(long, conflicts_with_all = ["last", "stages", "safe_mode", "home"])]
+    #[arg(long, conflicts_with_all = ["last", "stages", "safe_mode", "home", "dry_run"])]
     all_users: bool,
     /// Only what lies in your home; needs no root
     #[arg(long, conflicts_with_all = ["packages", "safe_mode"])]
     home: bool,
-    /// In WSL's safe mode: leave what needs systemd or Windows for the next undo, and exit with code 3 if anything is left
+    /// In WSL's safe mode, leave for later what needs systemd or Windows
     #[arg(long, conflicts_with = "packages")]
     safe_mode: bool,
     /// What to do with files that changed since setup
@@ -60,6 +60,9 @@ pub(crate) struct Undo {
     /// Do not prompt
     #[arg(short, long)]
     yes: bool,
+    /// Show what would be undone and change nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print events as JSON lines
     #[arg(long)]
     json: bool,
@@ -99,6 +102,10 @@ impl Undo {
                 options.includes(&session.journal_state, e) && !shared.contains_key(&e.intent.id)
             });
             refuse_unreachable(&session.host, &session.journal_state, options.is_whole(), chosen)?;
+        }
+        if self.dry_run {
+            self.show(&session, &options, global.verbose);
+            return Ok(Exit::Done);
         }
         if !self.yes && !self.is_agreed(&session, &options, global.verbose)? {
             out("Nothing was changed.");
@@ -172,7 +179,19 @@ impl Undo {
         if self.json || !ui::is_interactive() {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
         }
+        self.show(session, options, verbose);
+        ui::confirm("Proceed?")
+    }
+
+    /// Shows what it would do.
+    fn show(&self, session: &Session, options: &UndoOptions, verbose: bool) {
         let (count, groups) = preview(&session.host, &session.journal_state, options);
+        if self.json {
+            let group = |(way, objects): (&Way, &Vec<String>)| json!({ "verb": way.verb(), "objects": objects });
+            let groups: Vec<_> = groups.iter().map(group).collect();
+            ui::json_line(json!({ "event": "preview", "changes": count, "groups": groups }));
+            return;
+        }
         out(&self.shown(count, &groups, verbose));
         let breaks = |stage: &String| !HARMLESS.contains(&stage.as_str());
         if count > 0 && (self.stages.is_empty() || self.stages.iter().any(breaks)) {
@@ -186,7 +205,9 @@ impl Undo {
                 out(&columns(&[("Warning: ", 9, YELLOW)], &text, ui::width()));
             }
         }
-        ui::confirm("Proceed?")
+        if self.dry_run {
+            out("\nNothing was changed. Undo it: kind-wsl undo");
+        }
     }
 
     /// What it would do, grouped; with `-v` every object.

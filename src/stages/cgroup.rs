@@ -11,7 +11,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 pub(crate) static REMOVE_DEAD_BLOCK: Question = Question {
     id: "remove_dead_block",
     prompt: "Remove [wsl2] from /etc/wsl.conf? (WSL ignores it there.)",
-    help: "remove a [wsl2] section with nothing but kernel parameters from /etc/wsl.conf, where WSL ignores it",
+    help: "Remove a [wsl2] section that WSL ignores in wsl.conf",
     form: AnswerKind::YesNo,
     when: |facts, answers| facts.wsl.is_two() && wsl_conf_left(facts, answers).dead_block,
     default: |_| "yes".to_owned(),
@@ -21,7 +21,7 @@ pub(crate) static REMOVE_DEAD_BLOCK: Question = Question {
 pub(crate) static MOVE_WSL2: Question = Question {
     id: "move_wsl2",
     prompt: "Settings in [wsl2] of /etc/wsl.conf (WSL ignores them)",
-    help: "what to do with settings in [wsl2] of /etc/wsl.conf, which WSL ignores there",
+    help: "What to do with [wsl2] settings that WSL ignores",
     form: AnswerKind::Choice(|facts| {
         let conf = wsl_conf_left(facts, &Answers::default());
         let settings = movable(facts, conf).map(|(key, value)| format!("{key}={value}"));

@@ -12,7 +12,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 pub(crate) static MOUNT_FSTAB: Question = Question {
     id: "mount_fstab",
     prompt: "Set mountFsTab=true? (WSL mounts all of /etc/fstab.)",
-    help: "set mountFsTab=true in /etc/wsl.conf, so that WSL mounts /etc/fstab with the line for cgroup v2",
+    help: "Let WSL mount /etc/fstab (mountFsTab=true)",
     form: AnswerKind::YesNo,
     when: |facts, answers| {
         let conf = wsl_conf_left(facts, answers);

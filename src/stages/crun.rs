@@ -18,7 +18,7 @@ use crate::version::Version;
 pub(crate) static CRUN_VERSION: Question = Question {
     id: "crun_version",
     prompt: "Which crun version should podman use?",
-    help: "crun to install: a version, `recommended`, `latest` or `keep`",
+    help: "crun version, `recommended`, `latest` or `keep`",
     form: AnswerKind::Open(choices, |said| match said {
         "keep" | "recommended" | "latest" => Ok(()),
         _ => {
@@ -49,7 +49,7 @@ pub(crate) static CRUN_SHA256: Question = Question {
 pub(crate) static CRUN_BINARY: Question = Question {
     id: "crun_binary",
     prompt: "Path of the crun binary to install?",
-    help: "path of a crun binary to install (requires --crun-sha256)",
+    help: "Path of a crun to install (with --crun-sha256)",
     form: AnswerKind::Open(
         |_| Vec::new(),
         |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },

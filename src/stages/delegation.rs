@@ -8,7 +8,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 pub(crate) static DELEGATE: Question = Question {
     id: "delegate",
     prompt: "Which controllers should the systemd user manager get?",
-    help: "cgroup controllers to delegate to the systemd user manager: the five that kind uses, or all",
+    help: "Delegate kind's five controllers (guide) or all (yes)",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("guide", "cpu, cpuset, io, memory, pids (recommended)"),

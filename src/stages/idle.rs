@@ -7,7 +7,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 pub(crate) static IDLE: Question = Question {
     id: "idle",
     prompt: "Keep WSL running after the last terminal closes?",
-    help: "keep WSL running after the last terminal closes (uses the memory of all distributions)",
+    help: "Keep WSL running after the last terminal closes",
     form: AnswerKind::YesNo,
     when: |facts, _| {
         facts.wsl.is_two() && facts.windows.profile.is_some() && facts.windows.never_idle().is_none()

@@ -10,7 +10,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 pub(crate) static PRIVILEGED_PORTS: Question = Question {
     id: "privileged_ports",
     prompt: "Allow rootless nodes to use ports 80 and 443?",
-    help: "allow ports 80 and 443 for rootless nodes (otherwise map 8080 and 8443)",
+    help: "Allow rootless nodes to use ports 80 and 443",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.kernel.settings.get(PORTS).is_some_and(|v| *v > 80),
     default: |_| "no".to_owned(),
@@ -20,7 +20,7 @@ pub(crate) static PRIVILEGED_PORTS: Question = Question {
 pub(crate) static DMESG_RESTRICT: Question = Question {
     id: "dmesg",
     prompt: "Allow regular users to read the kernel log?",
-    help: "allow regular users to read the kernel log (the kubelet reads OOM events from it)",
+    help: "Allow regular users to read the kernel log",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.kernel.settings.get(DMESG) == Some(&1),
     default: |_| "no".to_owned(),

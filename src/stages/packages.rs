@@ -11,7 +11,7 @@ use crate::version::Version;
 pub(crate) static PROVIDER: Question = Question {
     id: Provider::QUESTION,
     prompt: "Which provider should run the nodes?",
-    help: "container engine that runs kind's nodes",
+    help: "Container engine that runs the nodes",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("podman", "rootless podman (recommended)"),
@@ -27,7 +27,7 @@ pub(crate) static PROVIDER: Question = Question {
 pub(crate) static REMOVE_PACKAGES: Question = Question {
     id: "remove_packages",
     prompt: "Which conflicting packages may be removed?",
-    help: "conflicting packages that may be removed, comma-separated",
+    help: "Conflicting packages to remove, comma-separated",
     form: AnswerKind::Open(
         |_| Vec::new(),
         |said| {

@@ -14,7 +14,7 @@ use crate::version::Version;
 pub(crate) static CGROUP_MANAGER: Question = Question {
     id: "cgroup_manager",
     prompt: "Which cgroup manager should podman use?",
-    help: "podman's cgroup manager",
+    help: "Cgroup manager of podman",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("cgroupfs", "recommended; works without a D-Bus session"),

@@ -10,7 +10,7 @@ const NOTICE: &str = "/etc/profile.d/kind-wsl.sh";
 pub(crate) static RESTART_ALL: Question = Question {
     id: "restart_all",
     prompt: "May the restart stop other distributions and cluster nodes?",
-    help: "allow the restart to stop other distributions and cluster nodes",
+    help: "Allow the restart to stop other distributions and nodes",
     form: AnswerKind::YesNo,
     // Asked when the affected workloads are known (cli/restart.rs), and never assumed.
     when: |_, _| false,

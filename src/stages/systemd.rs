@@ -10,7 +10,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Prompting, Question, Stag
 pub(crate) static REPAIR_WSL_CONF: Question = Question {
     id: "repair_wsl_conf",
     prompt: "Comment out the lines at which WSL stops reading?",
-    help: "comment out the lines at which WSL stops reading /etc/wsl.conf",
+    help: "Comment out lines at which WSL stops reading wsl.conf",
     form: AnswerKind::YesNo,
     when: |facts, _| is_unreadable(facts),
     default: |_| "yes".to_owned(),

@@ -12,7 +12,7 @@ use crate::stage::{AnswerKind, Answers, Applicability, Choice, Prompting, Questi
 pub(crate) static TOOLS: Question = Question {
     id: "tools",
     prompt: "Install kind and kubectl in ~/.local?",
-    help: "programs to install in ~/.local",
+    help: "Programs to install in ~/.local",
     form: AnswerKind::Choice(|_| {
         vec![
             Choice::new("both", "kind and kubectl"),
@@ -37,7 +37,7 @@ pub(crate) static TOOLS: Question = Question {
 pub(crate) static KIND_WRAPPER: Question = Question {
     id: "kind_wrapper",
     prompt: "Run plain `kind` through kind-wsl?",
-    help: "install a `kind` in ~/.local/bin that runs `kind-wsl kind`",
+    help: "Install a `kind` that runs `kind-wsl kind`",
     form: AnswerKind::YesNo,
     when: |facts, _| facts.tools.program.is_some() && !facts.tools.wrapped,
     default: |_| "yes".to_owned(),

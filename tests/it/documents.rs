@@ -36,6 +36,33 @@ fn stages() -> String {
     text
 }
 
+/// The help of every command that is shown.
+fn commands() -> String {
+    let mut text = "# Commands\n\nGenerated from `kind-wsl help COMMAND`.\n".to_owned();
+    let mut command = kind_wsl::cli::command();
+    command.build();
+    let mut helps = vec![("kind-wsl".to_owned(), command.render_help().to_string())];
+    for sub in command.get_subcommands_mut() {
+        let name = format!("kind-wsl {}", sub.get_name());
+        helps.push((name.clone(), sub.render_help().to_string()));
+        for sub in sub.get_subcommands_mut() {
+            helps.push((format!("{name} {}", sub.get_name()), sub.render_help().to_string()));
+        }
+    }
+    for (name, help) in helps {
+        let lines: Vec<_> = help.trim_end().lines().map(str::trim_end).collect();
+        write!(text, "\n## {name}\n\n```text\n{}\n```\n", lines.join("\n")).unwrap();
+    }
+    text
+}
+
+/// A topic of the help as a page.
+fn topic(name: &str) -> String {
+    let text = kind_wsl::cli::help_topic(name).unwrap();
+    let (title, text) = text.split_once("\n\n").unwrap();
+    format!("# {title}\n\nGenerated from `kind-wsl help {name}`.\n\n```text\n{}\n```\n", text.trim_end())
+}
+
 /// The message that a pattern stands for, as a person reads it.
 fn shown(pattern: &str) -> String {
     let parts: Vec<_> = pattern.split(" && ").map(|part| format!("`{part}`")).collect();
@@ -131,6 +158,18 @@ fn is_up_to_date(name: &str, wanted: &str) {
 #[test]
 fn the_document_of_the_stages_is_up_to_date() {
     is_up_to_date("reference/stages.md", &stages());
+}
+
+#[test]
+fn the_document_of_the_commands_is_up_to_date() {
+    is_up_to_date("reference/commands.md", &commands());
+}
+
+#[test]
+fn the_documents_of_the_help_topics_are_up_to_date() {
+    for name in ["answers", "environment", "exit-codes"] {
+        is_up_to_date(&format!("reference/{name}.md"), &topic(name));
+    }
 }
 
 #[test]

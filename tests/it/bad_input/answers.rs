@@ -25,7 +25,7 @@ fn an_answers_file_that_is_not_toml_is_named_with_the_line() {
         "setup --yes --answers [ROOT]/answers.toml",
         2,
         r#"
-        error: line 2 of the answers in `[ROOT]/answers.toml` is no TOML: key with no value, expected `=`
+        error: line 2 of the answers in `[ROOT]/answers.toml` is not valid TOML: key with no value, expected `=`
         hint: one answer a line: `idle = "yes"`
         "#,
     );
