@@ -154,7 +154,13 @@ pub(crate) struct StageArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "mirror")]
     offline: Option<Utf8PathBuf>,
     /// Windows directory with .wslconfig
-    #[arg(long, value_name = "DIR", env = "KIND_WSL_WINDOWS_PROFILE", hide_env = true, hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KIND_WSL_WINDOWS_PROFILE",
+        hide_env = true,
+        hide_env_values = true
+    )]
     windows_profile: Option<Utf8PathBuf>,
     /// Assume versions, such as wsl=3.0.1
     #[arg(long, value_name = "PROGRAM=VERSION", value_delimiter = ',')]

@@ -12,10 +12,10 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::{Account, FileKind, System};
 use crate::stage::{AnswerKind, Answers, Question, answers_in};
+use crate::stages;
 use crate::stages::crun::CRUN_BINARY;
 use crate::stages::packages::REMOVE_PACKAGES;
 use crate::stages::restart::RESTART_ALL;
-use crate::stages;
 use crate::ui::{self, json_line, out, wrap};
 
 /// The most bytes that a file of answers has.
@@ -72,7 +72,7 @@ pub(super) fn values(question: &Question, unknown: &Facts) -> String {
 #[must_use]
 pub fn template() -> String {
     let unknown = Facts::unknown();
-    let comment = |text: &str| wrap(text, Some(78)).into_iter().map(|line| format!("# {line}\n")).collect::<String>();
+    let comment = |text: &str| format!("# {}\n", wrap(text, Some(78)).join("\n# "));
     let mut text = comment("Answers for `kind-wsl setup`. Remove the # before a key to set it.");
     text.push_str(&comment(PRECEDENCE));
     for question in stages::questions() {
@@ -157,7 +157,10 @@ pub(super) fn read_own(session: &Session, facts: &Facts, answers: &mut Answers) 
     }
     let Some(bytes) = host.read(&real)? else { return Ok(()) };
     let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::usage(format!("cannot read the answers in `{path}`: it is not UTF-8 text"), "correct or delete it")
+        Failure::usage(
+            format!("cannot read the answers in `{path}`: it is not UTF-8 text"),
+            "correct or delete it",
+        )
     })?;
     accept(&text, &path, facts, answers, &NAMED_ONLY)
 }

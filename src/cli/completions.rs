@@ -8,11 +8,9 @@ use crate::ui::out;
 
 /// The flags of `completions`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  eval \"$(kind-wsl completions bash)\"             (in ~/.bashrc)\n  \
+#[command(after_help = "Examples:\n  eval \"$(kind-wsl completions bash)\"             (in ~/.bashrc)\n  \
                   kind-wsl completions zsh > ~/.zfunc/_kind-wsl (a directory of $fpath)\n  \
-                  kind-wsl completions fish > ~/.config/fish/completions/kind-wsl.fish"
-)]
+                  kind-wsl completions fish > ~/.config/fish/completions/kind-wsl.fish")]
 pub(crate) struct Completions {
     /// Shell
     #[arg(value_name = "SHELL")]

@@ -23,13 +23,11 @@ use crate::ui::{self, BOLD, Detail, json_line, out, styled};
 
 /// The flags of `doctor`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "-q shows only warnings and errors. The exit code is 4 if a check fails.\n\n\
+#[command(after_help = "-q shows only warnings and errors. The exit code is 4 if a check fails.\n\n\
                   Examples:\n  kind-wsl doctor                      run every check\n  \
                   kind-wsl doctor --only kind-wrapper  predict what kind reports\n  \
                   kind-wsl doctor --registry           also check that images can be pulled\n  \
-                  kind-wsl doctor --assume wsl=3.0.1   show what an update of WSL changes"
-)]
+                  kind-wsl doctor --assume wsl=3.0.1   show what an update of WSL changes")]
 pub(crate) struct Doctor {
     /// Run only these checks (comma-separated)
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]

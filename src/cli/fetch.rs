@@ -17,10 +17,8 @@ use crate::version::Version;
 
 /// The flags of `crun fetch`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  kind-wsl crun fetch --to /media/usb --all\n  \
-                  kind-wsl setup --offline /media/usb       on the other machine"
-)]
+#[command(after_help = "Examples:\n  kind-wsl crun fetch --to /media/usb --all\n  \
+                  kind-wsl setup --offline /media/usb       on the other machine")]
 pub(crate) struct Fetch {
     /// Version [default: the recommended one]
     version: Option<String>,

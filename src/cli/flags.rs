@@ -3,8 +3,8 @@
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
-use super::help::{footer, template};
 use super::Cli;
+use super::help::{footer, template};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Question};
 use crate::stages;
@@ -36,7 +36,9 @@ pub(super) fn in_short(command: Command) -> Command {
         if is_answer { arg.hide(true) } else { arg }
     };
     ASKING.iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |command| command.mut_args(hidden).after_help("More: --help shows the answers"))
+        command.mut_subcommand(name, |command| {
+            command.mut_args(hidden).after_help("More: --help shows the answers")
+        })
     })
 }
 
@@ -44,7 +46,9 @@ pub(super) fn in_short(command: Command) -> Command {
 fn with_output(command: Command) -> Command {
     let Some(json) = command.get_arguments().find(|arg| arg.get_id() == "json") else { return command };
     // Either of the two can have declared the conflict.
-    let conflict = |of: &Arg, with: &Arg| command.get_arg_conflicts_with(of).iter().any(|arg| arg.get_id() == with.get_id());
+    let conflict = |of: &Arg, with: &Arg| {
+        command.get_arg_conflicts_with(of).iter().any(|arg| arg.get_id() == with.get_id())
+    };
     let conflicts = command.get_arguments().filter(|arg| conflict(json, arg) || conflict(arg, json));
     let conflicts: Vec<_> = conflicts.map(|arg| arg.get_id().clone()).collect();
     let output = Arg::new("output")
@@ -61,7 +65,8 @@ fn with_output(command: Command) -> Command {
 
 /// The flag of a question. Which values it takes is decided by the question, which knows this machine.
 fn flag(question: &'static Question, unknown: &Facts) -> Arg {
-    let values = question.choices(unknown).into_iter().map(|choice| choice.value).collect::<Vec<_>>().join("|");
+    let values =
+        question.choices(unknown).into_iter().map(|choice| choice.value).collect::<Vec<_>>().join("|");
     // `crun_sha256` takes a SHA256.
     let value = match question.form {
         AnswerKind::Open(..) => question.id.rsplit('_').next().unwrap_or(question.id).to_uppercase(),

@@ -23,16 +23,20 @@ pub(super) const GROUPS: [(&str, &[&str]); 4] = [
 const WIDTH: usize = 80;
 
 /// A help on something that is no command.
-struct Topic {
+struct HelpTopic {
     name: &'static str,
     about: &'static str,
     text: fn() -> String,
 }
 
-const TOPICS: [Topic; 3] = [
-    Topic { name: "answers", about: "Questions of setup, and every way to answer them", text: answers::topic },
-    Topic { name: "environment", about: "Environment variables", text: environment },
-    Topic { name: "exit-codes", about: "Exit codes", text: exit_codes },
+const TOPICS: [HelpTopic; 3] = [
+    HelpTopic {
+        name: "answers",
+        about: "Questions of setup, and every way to answer them",
+        text: answers::topic,
+    },
+    HelpTopic { name: "environment", about: "Environment variables", text: environment },
+    HelpTopic { name: "exit-codes", about: "Exit codes", text: exit_codes },
 ];
 
 /// Variables that no flag declares.
@@ -121,7 +125,9 @@ pub(super) fn footer() -> String {
     let more = "More help: kind-wsl help COMMAND, environment, exit-codes or answers";
     // One declaration in Cargo.toml.
     match env!("CARGO_PKG_REPOSITORY") {
-        "" => format!("{more}\nDocumentation: docs/ in the source\nProblems: kind-wsl report collects what a bug report needs"),
+        "" => format!(
+            "{more}\nDocumentation: docs/ in the source\nProblems: kind-wsl report collects what a bug report needs"
+        ),
         url => format!("{more}\nDocumentation: {url}\nProblems: {url}/issues"),
     }
 }

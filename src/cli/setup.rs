@@ -30,10 +30,8 @@ use consent::Proposal;
 
 /// The flags of `setup`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  kind-wsl setup              show the plan, ask, set up\n  \
-                  kind-wsl setup --yes        use the recommended answers"
-)]
+#[command(after_help = "Examples:\n  kind-wsl setup              show the plan, ask, set up\n  \
+                  kind-wsl setup --yes        use the recommended answers")]
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Setup {
     #[command(flatten)]

@@ -18,10 +18,8 @@ use kind_wsl_windows::waiting::Waiting;
 
 /// The flags of `status`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "-v also shows every stage and every change. -q shows only the answer.\n\n\
-                  Examples:\n  kind-wsl status\n  kind-wsl status --json    the values of `state` are in docs/reference/json.md"
-)]
+#[command(after_help = "-v also shows every stage and every change. -q shows only the answer.\n\n\
+                  Examples:\n  kind-wsl status\n  kind-wsl status --json    the values of `state` are in docs/reference/json.md")]
 pub(crate) struct StatusCommand {
     /// Print the restart that was agreed to and is waited for, one `key=value` a line, and nothing where there is none:
     /// for kind-wsl.exe.

@@ -187,7 +187,8 @@ impl Undo {
     fn show(&self, session: &Session, options: &UndoOptions, verbose: bool) {
         let (count, groups) = preview(&session.host, &session.journal_state, options);
         if self.json {
-            let group = |(way, objects): (&Way, &Vec<String>)| json!({ "verb": way.verb(), "objects": objects });
+            let group =
+                |(way, objects): (&Way, &Vec<String>)| json!({ "verb": way.verb(), "objects": objects });
             let groups: Vec<_> = groups.iter().map(group).collect();
             ui::json_line(json!({ "event": "preview", "changes": count, "groups": groups }));
             return;

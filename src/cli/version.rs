@@ -17,7 +17,7 @@ pub(crate) struct VersionCommand {
 
 /// In JSON, what is not known is null.
 #[derive(Debug, Serialize)]
-struct Build {
+struct BuildInfo {
     version: &'static str,
     commit: Option<&'static str>,
     date: Option<String>,
@@ -25,7 +25,7 @@ struct Build {
     catalogue: Option<&'static str>,
 }
 
-impl Build {
+impl BuildInfo {
     fn this() -> Self {
         let is_set = |text: &&str| !text.is_empty();
         // When the newest of the catalogues was collected.
@@ -49,7 +49,7 @@ fn date(seconds: &str) -> Option<String> {
 
 impl VersionCommand {
     pub(crate) fn run(&self) -> Exit {
-        let build = Build::this();
+        let build = BuildInfo::this();
         if self.json {
             json_line(serde_json::json!(build));
             return Exit::Done;

@@ -51,7 +51,8 @@ fn the_users_own_file_comes_after_flag_variable_and_named_file() {
         .file("/team.toml", "delegate = \"guide\"\n")
         .env("KIND_WSL_DMESG", "no");
     let args = "--answers [ROOT]/team.toml --privileged-ports no";
-    for (key, value) in [("idle", "yes"), ("delegate", "guide"), ("dmesg", "no"), ("privileged_ports", "no")] {
+    for (key, value) in [("idle", "yes"), ("delegate", "guide"), ("dmesg", "no"), ("privileged_ports", "no")]
+    {
         assert_eq!(exports(&case, args, key, Some(value)), "", "{key}");
     }
 }
@@ -82,9 +83,11 @@ fn a_consent_takes_effect_only_in_a_file_that_is_named() {
     let text = "remove_packages = \"buildah\"\nrestart-all = \"yes\"\ncrun_binary = \"/etc/shadow\"\n";
     let case = modern().file(OWN, text).file("/team.toml", text.replace("/etc/shadow", "/opt/crun"));
     let errors = exports(&case, "", "remove_packages", None);
-    for (key, flag) in
-        [("remove_packages", "remove-packages"), ("restart-all", "restart-all"), ("crun_binary", "crun-binary")]
-    {
+    for (key, flag) in [
+        ("remove_packages", "remove-packages"),
+        ("restart-all", "restart-all"),
+        ("crun_binary", "crun-binary"),
+    ] {
         let warning = format!("warning: ignoring `{key}` in `{OWN}`: use `--{flag}`\n");
         assert!(errors.contains(&warning), "{errors}");
     }

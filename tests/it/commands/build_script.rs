@@ -45,7 +45,10 @@ fn noted(source: &Path, env: &[(&str, &str)]) -> Noted {
         text.lines().filter_map(|line| line.strip_prefix(&key).map(str::to_owned)).collect::<Vec<_>>()
     };
     let pair = |line: String| line.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned()));
-    Noted { env: lines("rustc-env").into_iter().filter_map(pair).collect(), watched: lines("rerun-if-changed") }
+    Noted {
+        env: lines("rustc-env").into_iter().filter_map(pair).collect(),
+        watched: lines("rerun-if-changed"),
+    }
 }
 
 /// A repository with one commit, and the commit's name.

@@ -36,15 +36,26 @@ fn the_short_help_of_setup_is_shorter() {
 fn the_help_groups_the_commands_and_ends_with_where_to_read_on() {
     let (_, text, _) = kind_wsl(&["--help"]);
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
-    let order = ["Set up:", "Diagnose:", "Use:", "Advanced:", "Global options:", "More help:", "Documentation:", "Problems:"];
+    let order = [
+        "Set up:",
+        "Diagnose:",
+        "Use:",
+        "Advanced:",
+        "Global options:",
+        "More help:",
+        "Documentation:",
+        "Problems:",
+    ];
     assert!(order.map(at).is_sorted(), "{text}");
 }
 
 #[test]
 fn a_topic_is_shown_and_a_typo_of_one_is_corrected() {
-    for (topic, part) in
-        [("exit-codes", "130"), ("environment", "KIND_WSL_MIRROR"), ("answers", "~/.config/kind-wsl/answers.toml")]
-    {
+    for (topic, part) in [
+        ("exit-codes", "130"),
+        ("environment", "KIND_WSL_MIRROR"),
+        ("answers", "~/.config/kind-wsl/answers.toml"),
+    ] {
         let (code, text, _) = kind_wsl(&["help", topic]);
         assert!(code == 0 && text.contains(part), "{text}");
     }
@@ -105,7 +116,10 @@ fn a_dry_run_of_setup_is_the_plan() {
         let plan = case.run(&format!("plan {flags}"));
         let dry = case.refuses(&format!("setup --dry-run {flags}"), plan.code, "");
         assert_eq!(dry.stdout, plan.stdout, "{flags}");
-        assert_eq!(case.refuses(&format!("setup --yes --dry-run {flags}"), plan.code, "").stdout, plan.stdout);
+        assert_eq!(
+            case.refuses(&format!("setup --yes --dry-run {flags}"), plan.code, "").stdout,
+            plan.stdout
+        );
     }
 }
 
@@ -116,8 +130,13 @@ fn a_dry_run_of_undo_shows_what_it_would_do() {
     case.run(&format!("setup {} --no-restart", agreed())).expect(3, "");
     for flags in ["", "--yes "] {
         let seen = case.refuses(&format!("undo {flags}--dry-run"), 0, "");
-        assert!(seen.stdout.contains("/etc/wsl.conf") && seen.stdout.contains("Nothing was changed."), "{seen:?}");
+        assert!(
+            seen.stdout.contains("/etc/wsl.conf") && seen.stdout.contains("Nothing was changed."),
+            "{seen:?}"
+        );
     }
+    // It has no preview for all users yet, and must not be taken for an undo.
+    assert_eq!(case.run("undo --all-users --yes --dry-run").code, 2);
     let seen = case.refuses("undo --dry-run -o json", 0, "");
     let json: Value = serde_json::from_str(&seen.stdout).unwrap();
     assert!(json["event"] == "preview" && json["changes"].as_u64().unwrap() > 5, "{json}");
