@@ -312,7 +312,7 @@ pub static GROUPS: [Group; 8] = [
         "session",
         "User session",
         const { &[session::CHECKS] },
-        const { &[&session::MANAGER, &session::MAPPING] },
+        const { &[&session::MANAGER] },
     ),
     group(
         "engine",

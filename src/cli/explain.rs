@@ -135,7 +135,7 @@ impl Explain {
         for stage in stages {
             match detail {
                 Detail::Brief => out(stage.id),
-                _ => out(&columns(&[(stage.id, 15, BOLD), (stage.from, 18, DIM)], stage.title, ui::width())),
+                _ => out(&columns(&[(stage.id, 15, BOLD)], stage.title, ui::width())),
             }
             if detail == Detail::Full {
                 out(&columns(&[("", 2, DIM)], stage.why, ui::width()));
@@ -143,14 +143,11 @@ impl Explain {
         }
         if detail != Detail::Brief {
             let rows = [
-                ("a stage", "kind-wsl explain cgroup"),
-                ("a message", "kind-wsl kind create cluster 2>&1 | kind-wsl explain"),
-                ("a known error", "kind-wsl explain KW001"),
+                ("a stage", "`kind-wsl explain cgroup`"),
+                ("a message", "`kind-wsl kind create cluster 2>&1 | kind-wsl explain`"),
+                ("a known error", "`kind-wsl explain KW001`"),
             ];
-            out("");
-            for (what, line) in rows {
-                out(&columns(&[(what, 15, BOLD)], line, ui::width()));
-            }
+            out(&format!("\n{}", ui::rows(0, &rows)));
         }
         Exit::Done
     }

@@ -18,7 +18,7 @@ pub(super) fn as_json(stages: &[&Stage]) -> Value {
 
 /// A row with a label.
 pub(super) fn row(label: &str, text: &str) {
-    out(&columns(&[(label, 9, BOLD)], text, ui::width()));
+    out(&ui::rows(0, &[(styled(BOLD, &format!("{label:7}")), text)]));
 }
 
 /// Prints a stage for people.
@@ -46,8 +46,8 @@ pub(super) fn show(stage: &Stage, global: &Global) -> Result<(), Failure> {
         changes(plan, stage, detail);
     }
     let facts = prepared.as_ref().ok().map(|prepared| &prepared.facts);
-    questions(stage, facts.filter(|_| detail == Detail::Full));
-    row("Source", stage.from);
+    questions(stage, facts, detail);
+    row("Source", source(stage));
     Ok(())
 }
 
@@ -59,6 +59,18 @@ fn plan(prepared: &Prepared, stage: &Stage) -> Result<Plan, Failure> {
 
 fn status(planned: &Planned) -> String {
     format!("{}: {}", planned.verdict.name(), planned.why)
+}
+
+/// Where a stage comes from, as an address or a file.
+fn source(stage: &Stage) -> &'static str {
+    const KIND: &str = "https://kind.sigs.k8s.io/docs/user/rootless/";
+    const ARTICLE: &str = "docs/explanation/deep-dive.md";
+    match stage.from {
+        "page" | "guide and page" => KIND,
+        "guide" => ARTICLE,
+        "beyond the guide" => "kind-wsl",
+        other => other,
+    }
 }
 
 /// What the stage would change on this machine; with `-v` as diffs.
@@ -77,31 +89,26 @@ fn changes(plan: &Plan, stage: &Stage, detail: Detail) {
             out(&render::diff(file));
         }
     } else {
-        row("", &format!("(show: kind-wsl plan --only {})", stage.id));
+        row("", &format!("(show: kind-wsl plan --only {} --diff)", stage.id));
     }
 }
 
-/// The questions of a stage; with facts also their possible answers and the default on that machine.
-fn questions(stage: &Stage, facts: Option<&Facts>) {
+/// The questions of a stage, with the default on that machine; with `-v` also the variable and the possible answers.
+fn questions(stage: &Stage, facts: Option<&Facts>, detail: Detail) {
     for (number, question) in stage.questions.iter().enumerate() {
         let values = match question.form {
             AnswerKind::YesNo => " yes|no",
             AnswerKind::Choice(_) | AnswerKind::Open(..) => " VALUE",
         };
         let flag = format!("--{}{values}", question.flag());
-        row(if number == 0 { "Options" } else { "" }, &styled(BOLD, &flag));
-        out(&columns(
-            &[("", 13, DIM)],
-            &format!("{} (or {})", question.help, question.variable()),
-            ui::width(),
-        ));
-        let Some(facts) = facts else { continue };
-        let default = (question.default)(facts);
+        let default = facts.map(|facts| (question.default)(facts)).filter(|default| !default.is_empty());
+        let shown = default.as_ref().map_or_else(String::new, |default| format!(" (default: {default})"));
+        row(if number == 0 { "Options" } else { "" }, &format!("{}{shown}", styled(BOLD, &flag)));
+        out(&columns(&[("", 13, DIM)], question.help, ui::width()));
+        let (Some(facts), Detail::Full) = (facts, detail) else { continue };
+        out(&columns(&[("", 13, DIM), ("variable", 24, DIM)], &question.variable(), ui::width()));
         for Choice { value, label } in question.choices(facts) {
-            let mark = if value == default { "default" } else { "" };
-            let text =
-                [label.as_str(), mark].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
-            out(&columns(&[("", 13, DIM), (&value, 24, DIM)], &text, ui::width()));
+            out(&columns(&[("", 13, DIM), (&value, 24, DIM)], &label, ui::width()));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::explain::{self, EntryKind, Match, MatchStrength, Presence, Symptom, p
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::ui::{
-    self, BOLD, CYAN, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled,
+    self, BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled,
 };
 
 /// How many further symptoms are named.
@@ -310,7 +310,7 @@ fn show(
 
 fn show_fix(symptom: &Symptom, here: &Here) {
     let (command, more) = here.answer(symptom);
-    let command = command.map(|line| styled(CYAN, &line));
+    let command = command.map(|line| format!("`{line}`"));
     for (number, text) in command.into_iter().chain(Some(more).filter(|text| !text.is_empty())).enumerate() {
         row(if number == 0 { "Fix" } else { "" }, &text);
     }

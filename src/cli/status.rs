@@ -7,12 +7,13 @@ use serde_json::json;
 use super::prepare::with_defaults;
 use super::session::Session;
 use super::{Global, StageArgs};
-use crate::change::ChangeKind;
+use crate::change::{ChangeKind, RestartScope};
 use crate::error::{Exit, Failure};
+use crate::facts::Facts;
 use crate::host::BootInstance;
 use crate::journal::{JournalEntry, JournalState, Phase};
 use crate::plan::{Plan, StageSelection};
-use crate::ui::{BOLD, Detail, json_line, one_line, out, render, styled};
+use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, one_line, out, render, rows, styled};
 use crate::windows;
 use kind_wsl_windows::waiting::Waiting;
 
@@ -73,38 +74,71 @@ impl SetupState {
         }
     }
 
-    /// In a sentence.
+    /// The answer, in one sentence.
     fn summary(self, journal_state: &JournalState) -> String {
-        let at = |time: &Option<String>| time.clone().unwrap_or_default();
+        let at = |time: &Option<String>| {
+            let time = time.as_deref().unwrap_or_default();
+            time.trim_end_matches('Z').replace('T', " ") + " UTC"
+        };
         match self {
-            Self::NotSetUp => "not set up".to_owned(),
+            Self::NotSetUp => "Not set up".to_owned(),
             Self::AlreadySatisfied => {
-                "not set up by kind-wsl, but this machine already meets every requirement".to_owned()
+                "Ready: this machine meets every requirement without kind-wsl".to_owned()
             }
             Self::Interrupted => {
-                format!("the setup that began at {} was interrupted", at(&journal_state.began))
+                format!("Setup is unfinished (started {})", at(&journal_state.began))
             }
-            Self::WaitingForRestart => "setup is waiting for a restart".to_owned(),
-            Self::Restarted => "the restart is done; setup can resume".to_owned(),
-            Self::SetUp => format!("set up at {}", at(&journal_state.finished)),
+            Self::WaitingForRestart => {
+                format!("Setup is waiting for a restart (started {})", at(&journal_state.began))
+            }
+            Self::Restarted => "The restart is done; setup can resume".to_owned(),
+            Self::SetUp => format!("Ready: set up at {}", at(&journal_state.finished)),
             Self::Drifted => {
-                format!("set up at {}, but something has changed since", at(&journal_state.finished))
+                format!("Set up at {}, but something has changed since", at(&journal_state.finished))
             }
-            Self::PackagesLeft => "undone, except for the packages".to_owned(),
+            Self::PackagesLeft => "Undone, except for the packages".to_owned(),
         }
     }
 
-    /// The next command, and what it does.
-    fn advice(self) -> Option<(&'static str, &'static str)> {
+    /// The next command.
+    fn advice(self) -> Option<&'static str> {
         match self {
-            Self::NotSetUp => {
-                Some(("kind-wsl setup", "sets this machine up (`kind-wsl plan` shows what it would do)"))
+            Self::NotSetUp | Self::Interrupted | Self::Restarted | Self::WaitingForRestart => {
+                Some("kind-wsl setup")
             }
-            Self::Interrupted | Self::Restarted => Some(("kind-wsl setup", "resumes the setup")),
-            Self::WaitingForRestart => Some(("kind-wsl setup", "shows how to restart")),
-            Self::Drifted => Some(("kind-wsl plan", "shows what has changed")),
-            Self::PackagesLeft => Some(("kind-wsl undo --packages", "removes the packages")),
+            Self::Drifted => Some("kind-wsl plan"),
+            Self::PackagesLeft => Some("kind-wsl undo --packages"),
             Self::SetUp | Self::AlreadySatisfied => None,
+        }
+    }
+
+    /// What to do next, as rows of `ui::rows`.
+    fn next(self, journal_state: &JournalState, facts: &Facts) -> Vec<(&'static str, String)> {
+        let command = |label, line: &str| (label, format!("`{line}`"));
+        match self {
+            Self::NotSetUp => vec![command("Next", "kind-wsl setup"), command("Preview", "kind-wsl plan")],
+            Self::Interrupted | Self::Restarted => {
+                vec![command("Resume", "kind-wsl setup"), command("Revert", "kind-wsl undo")]
+            }
+            Self::WaitingForRestart => {
+                let restart = match journal_state.waiting.as_ref().map(|waiting| waiting.scope) {
+                    Some(RestartScope::Distro) => {
+                        format!("in PowerShell: wsl --terminate {}", facts.wsl.distro())
+                    }
+                    Some(RestartScope::Vm) => "in PowerShell: wsl --shutdown".to_owned(),
+                    Some(RestartScope::Machine) | None => "restart this machine".to_owned(),
+                };
+                vec![("Next", restart), command("Then", "kind-wsl setup")]
+            }
+            Self::Drifted => {
+                vec![command("Show changes", "kind-wsl plan"), command("Apply", "kind-wsl setup")]
+            }
+            Self::PackagesLeft => {
+                vec![command("Remove them", "kind-wsl undo --packages"), command("Set up", "kind-wsl setup")]
+            }
+            Self::SetUp | Self::AlreadySatisfied => {
+                vec![command("Check", "kind-wsl doctor")]
+            }
         }
     }
 }
@@ -142,17 +176,15 @@ impl StatusCommand {
                 "stage": e.intent.stage, "target": e.intent.change.target(), "open": e.phase == Phase::Open
             })).collect();
             json_line(json!({
-                "state": state, "summary": summary, "advice": state.advice().map(|(command, _)| command),
+                "state": state, "summary": summary, "advice": state.advice(),
                 "began": journal_state.began, "finished": journal_state.finished, "stages": plan.stages, "made": made
             }));
             return Ok(Exit::Done);
         }
         let others = if session.host.is_root() { others(journal_state, &boot_instance) } else { Vec::new() };
-        if others.is_empty() {
-            out(&styled(BOLD, &summary));
-        } else {
-            out(&styled(BOLD, &format!("{}: {summary}", one_line(&session.user.name))));
-        }
+        let own = if others.is_empty() { String::new() } else { format!("{}: ", one_line(&session.user.name)) };
+        let lines = ui::wrap(&format!("{own}{summary}"), ui::width());
+        out(&lines.iter().map(|line| styled(BOLD, line)).collect::<Vec<_>>().join("\n"));
         for (user, summary) in others {
             out(&format!("{}: {summary}", one_line(&user)));
         }
@@ -160,9 +192,13 @@ impl StatusCommand {
         if detail == Detail::Brief {
             return Ok(Exit::Done);
         }
-        if let Some((command, what)) = state.advice() {
-            out(&format!("`{command}` {what}"));
+        let mut next = state.next(journal_state, &facts);
+        let count = journal_state.active().filter(|e| journal_state.is_own(e)).count();
+        if count > 0 && detail == Detail::Normal {
+            let plural = if count == 1 { "" } else { "s" };
+            next.push(("Applied", format!("{count} change{plural} (list: kind-wsl status -v)")));
         }
+        out(&rows(2, &next));
         if detail == Detail::Full {
             out(&format!("\n{}", render::table(&plan.stages)));
             show_changes(journal_state);
@@ -191,11 +227,12 @@ fn others(journal_state: &JournalState, boot_instance: &BootInstance) -> Vec<(St
 fn show_changes(journal_state: &JournalState) {
     let mut changes = journal_state.active().filter(|e| journal_state.is_own(e)).peekable();
     if changes.peek().is_some() {
-        out(&format!("\n{}", styled(BOLD, "changes by kind-wsl")));
+        out(&format!("\n{}", styled(BOLD, "Applied changes")));
     }
     for entry in changes {
         let open = if entry.phase == Phase::Open { " (interrupted)" } else { "" };
-        out(&format!("  {}: {}{open}", entry.intent.stage, entry.intent.change.target()));
+        let text = format!("{}{open}", entry.intent.change.target());
+        out(&columns(&[("  ", 2, DIM), (&entry.intent.stage, 15, DIM)], &text, ui::width()));
     }
 }
 

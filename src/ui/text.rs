@@ -172,7 +172,9 @@ pub fn short_paths(text: &str) -> String {
         let is_unit = |name: &&str| [".service", ".scope", ".slice"].iter().any(|end| name.ends_with(end));
         unit.filter(is_unit).map_or_else(|| word.to_owned(), |unit| format!("{unit}{rest}"))
     };
-    text.split(' ').map(short).collect::<Vec<_>>().join(" ")
+    let text = text.split(' ').map(short).collect::<Vec<_>>().join(" ");
+    // The one other character in texts of ours.
+    if marks::is_ascii() { text.replace('…', marks::ellipsis()) } else { text }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod widths;
 
 use std::fs;
 
-use crate::screens::terminal::{COLUMNS, Row, picture};
+use crate::screens::terminal::{COLUMNS, Row, Terminal, on, picture};
 
 /// More than that is too much to wait for in a document.
 const LARGEST: usize = 60 * 1024;
@@ -65,6 +65,59 @@ fn the_screen_of_undo_is_up_to_date() {
 }
 
 #[test]
+fn the_screen_of_doctor_with_nothing_wrong_is_up_to_date_and_takes_12_lines() {
+    let rows = scenes::healthy();
+    let shown: String = rows.iter().flat_map(|row| [&row.text, "\n"]).collect();
+    assert!(rows.len() <= 1 + 12, "{} lines below the prompt\n{shown}", rows.len() - 1);
+    is_up_to_date("doctor-healthy", &rows);
+}
+
+#[test]
+fn the_plan_of_a_new_ubuntu_24_04_takes_at_most_30_lines_and_ends_with_the_next_steps() {
+    let rows = scenes::plan_of_ubuntu();
+    let text: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+    let shown = text.join("\n");
+    assert!(rows.len() <= 1 + 30, "{} lines below the prompt\n{shown}", rows.len() - 1);
+    assert_eq!(text[text.len() - 2].split_whitespace().next(), Some("Apply"), "{shown}");
+    assert_eq!(text[text.len() - 1].split_whitespace().next(), Some("Details"), "{shown}");
+}
+
+#[test]
+fn the_screen_of_status_is_up_to_date_in_every_state() {
+    is_up_to_date("status", &scenes::status());
+}
+
+#[test]
+fn the_screen_of_explain_for_a_stage_is_up_to_date() {
+    is_up_to_date("explain-stage", &scenes::explain_stage());
+}
+
+#[test]
+fn screens_fit_80_and_120_columns_with_and_without_color_and_utf8() {
+    let screens: [fn() -> Vec<Row>; 8] = [
+        scenes::plan,
+        scenes::plan_of_ubuntu,
+        scenes::doctor,
+        scenes::healthy,
+        scenes::explain,
+        scenes::explain_stage,
+        scenes::explain_topics,
+        scenes::status,
+    ];
+    for columns in [80, 120] {
+        for (is_utf8, has_color) in [(true, false), (false, true)] {
+            let terminal = Terminal { columns, is_utf8, has_color };
+            for row in screens.iter().flat_map(|scene| on(terminal, scene)).filter(|row| row.is_printed) {
+                let text = &row.text;
+                assert!(text.chars().count() <= usize::from(columns), "too wide on {terminal:?}: {text}");
+                assert!(has_color || !row.styled.contains('\x1b'), "colored on {terminal:?}: {text}");
+                assert!(is_utf8 || text.is_ascii(), "not ASCII on {terminal:?}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_screen_is_the_same_when_it_is_drawn_again() {
     assert_eq!(scenes::setup(), scenes::setup());
 }
@@ -79,5 +132,5 @@ fn every_screen_is_shown_in_the_documents() {
         assert!(page.contains(&format!("](screens/{name})")), "docs/quick-start.md does not show {name}");
         count += 1;
     }
-    assert_eq!(count, 6, "a picture of each scene, and nothing else");
+    assert_eq!(count, 9, "a picture of each scene, and nothing else");
 }

@@ -6,9 +6,6 @@ use crate::checks::{Group, Status};
 use crate::doctor::{CheckReport, CreationForecast, Diagnosis};
 use crate::ui::{BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, marks, out, rows, styled, width};
 
-/// A row of `ui::rows`.
-type LabeledRow = (String, String);
-
 /// Prints the line of a group, and below it what failed, or with `-v` every check.
 pub(super) fn show_group(group: &Group, reports: &[CheckReport], detail: Detail) {
     let has = |status| reports.iter().any(|report| report.status == status);
@@ -65,12 +62,12 @@ fn summary(group: &Group, reports: &[CheckReport]) -> String {
 }
 
 /// What failed: first what others need, then errors, then warnings, then what was skipped because of an error.
-fn failed(reports: &[CheckReport]) -> Vec<LabeledRow> {
+fn failed(reports: &[CheckReport]) -> Vec<(String, String)> {
     let is_failure = |report: &&CheckReport| matches!(report.status, Status::Error | Status::Warning);
     let mut failures: Vec<&CheckReport> = reports.iter().filter(is_failure).collect();
     let is_cause = |id: &str| reports.iter().any(|report| report.blocked_by == Some(id));
     failures.sort_by_key(|report| (!is_cause(report.id), report.status != Status::Error));
-    let mut rows: Vec<LabeledRow> = failures.into_iter().flat_map(lines).collect();
+    let mut rows: Vec<(String, String)> = failures.into_iter().flat_map(lines).collect();
     let mut causes: Vec<&str> = reports.iter().filter_map(|report| report.blocked_by).collect();
     causes.dedup();
     for cause in causes {
@@ -82,12 +79,12 @@ fn failed(reports: &[CheckReport]) -> Vec<LabeledRow> {
     rows
 }
 
-fn every(reports: &[CheckReport]) -> Vec<LabeledRow> {
+fn every(reports: &[CheckReport]) -> Vec<(String, String)> {
     reports.iter().flat_map(lines).collect()
 }
 
 /// What a check found, and if it failed the effect and the fix.
-fn lines(report: &CheckReport) -> Vec<LabeledRow> {
+fn lines(report: &CheckReport) -> Vec<(String, String)> {
     let found = match (report.status, report.blocked_by) {
         (Status::Skipped, Some(cause)) => format!("skipped ({cause})"),
         (Status::Skipped, None) => format!("skipped ({})", report.details),

@@ -60,12 +60,7 @@ fn a_clock_that_went_back_changes_nothing_but_the_date_that_is_shown() {
     let text = unsealed(&case.machine.text(JOURNAL)).replace(&format!("\"at\":\"{year}"), "\"at\":\"2099");
     let case = case.file(JOURNAL, text.lines().map(with_checksum).collect::<String>());
     let seen = case.run("status").expect(0, "");
-    let line = seen.stdout.lines().rev().nth(1).unwrap();
-    assert!(
-        line.starts_with("the setup that began at 2099-") && line.ends_with(" was interrupted"),
-        "{}",
-        seen.stdout
-    );
+    assert!(seen.stdout.contains("Setup is unfinished (started 2099-"), "{}", seen.stdout);
     recovers(&case, &calm);
 }
 

@@ -31,7 +31,7 @@ fn a_second_run_names_the_running_process_and_continues_when_it_has_ended() {
         case.run(command).without_start().expect(1, &said);
     }
     // A look needs no lock.
-    case.run("status").expect(0, "").says("`kind-wsl setup` resumes the setup\n");
+    case.run("status").expect(0, "").says("  Resume   kind-wsl setup\n");
     let child = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGKILL).unwrap();
     for child in child.split_ascii_whitespace() {

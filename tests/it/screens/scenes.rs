@@ -79,6 +79,31 @@ fn new() -> Case {
     case
 }
 
+/// Ubuntu 24.04 as WSL 3 installs it.
+fn ubuntu() -> Case {
+    let packages = "libc6 2.39-0ubuntu8.6\nsystemd 255.4-1ubuntu8.11\nsystemd-sysv 255.4-1ubuntu8.11\n";
+    let archive = "podman 4.9.3+ds1-1ubuntu0.2\ncrun 1.14.1-1\nnetavark 1.4.0-4\naardvark-dns 1.4.0-5\nuidmap 1:4.13\nslirp4netns 1.2.1\npasst 0.0\nfuse-overlayfs 1.13\ndbus-user-session 1.14\niptables 1.8.10\n";
+    let case = furnished(Layout::Namespaced)
+        .file(
+            "/etc/os-release",
+            "PRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\"\n",
+        )
+        .file("/fake/packages", packages)
+        .file("/fake/archive", archive)
+        .file("/etc/wsl.conf", "[boot]\nsystemd=true\n")
+        .file("/etc/subuid", "dev:100000:65536\n")
+        .file("/etc/subgid", "dev:100000:65536\n")
+        .link("/sbin/init", "/lib/systemd/systemd")
+        .env("WSL_DISTRO_NAME", "Ubuntu");
+    case.machine.boot(1);
+    case
+}
+
+pub(crate) fn plan_of_ubuntu() -> Vec<Row> {
+    let case = ubuntu();
+    typed("kind-wsl plan", screen(&case, case.command("plan"), 0))
+}
+
 pub(crate) fn plan() -> Vec<Row> {
     let case = new();
     typed("kind-wsl plan", screen(&case, case.command("plan"), 0))
@@ -204,4 +229,58 @@ pub(crate) fn inspect() -> Vec<Row> {
     let (rows, code) = run(command, None, &[(machine.root.as_str(), "")]);
     assert_eq!(code, Some(0));
     typed("kind-wsl inspect", rows)
+}
+
+/// The same machine as in `doctor`, with what was missing there.
+pub(crate) fn healthy() -> Vec<Row> {
+    let case = set_up()
+        .file("/etc/containers/policy.json", "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}\n")
+        .file("/run/user/1000/bus", "")
+        .file("/run/user/1000/systemd/private", "");
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(case.machine.path("/run/user/1000"), Some(1000), Some(1000)).unwrap();
+    }
+    fs::set_permissions(case.machine.path("/run/user/1000"), fs::Permissions::from_mode(0o700)).unwrap();
+    typed("kind-wsl doctor", screen(&case, case.command("doctor"), 0))
+}
+
+/// `status` from before the setup to after the undo. The times are those of the picture.
+pub(crate) fn status() -> Vec<Row> {
+    let case = new();
+    let mut rows = Vec::new();
+    let mut status = |case: &Case, state: &str| {
+        if !rows.is_empty() {
+            rows.push(remark(""));
+        }
+        rows.push(remark(&format!("# {state}")));
+        rows.extend(typed("kind-wsl status", screen(case, case.command("status"), 0)));
+    };
+    status(&case, "before the setup");
+    case.signal_at("kill-after", "=600 install --no-remove --no-install-recommends podman");
+    assert_eq!(case.run(&format!("setup {}", agreed())).code, 137);
+    status(&case, "after a setup that did not finish");
+    case.run(&format!("setup {}", agreed())).expect(3, "");
+    status(&case, "before the restart");
+    case.machine.boot(2);
+    status(&case, "after the restart");
+    case.run("setup").expect(0, "");
+    status(&case, "after the setup");
+    let subuid = case.machine.text("/etc/subuid");
+    case.machine.write("/etc/subuid", "");
+    status(&case, "after a file was changed");
+    case.machine.write("/etc/subuid", subuid);
+    case.run("undo --yes").expect(0, "");
+    status(&case, "after the undo");
+    rows.into_iter().map(Row::without_time).collect()
+}
+
+/// A stage that has something to do.
+pub(crate) fn explain_stage() -> Vec<Row> {
+    let case = ubuntu();
+    typed("kind-wsl explain limits", screen(&case, case.command("explain limits"), 0))
+}
+
+pub(crate) fn explain_topics() -> Vec<Row> {
+    let case = ubuntu();
+    typed("kind-wsl explain", screen(&case, case.command("explain"), 0))
 }

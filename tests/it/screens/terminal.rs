@@ -1,5 +1,6 @@
 //! A terminal of a fixed size: what a program leaves on its screen, and a picture of it.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -52,13 +53,25 @@ pub(crate) const FAINT: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) text: String,
-    styled: String,
+    pub(crate) styled: String,
+    /// Whether a program printed it.
+    pub(crate) is_printed: bool,
 }
 
 impl Row {
     /// A row that no program printed.
     pub(crate) fn new(style: Style, text: &str) -> Self {
-        Self { text: text.to_owned(), styled: format!("{style}{text}{style:#}") }
+        Self { text: text.to_owned(), styled: format!("{style}{text}{style:#}"), is_printed: false }
+    }
+
+    /// The row with a fixed time in place of the present.
+    pub(crate) fn without_time(self) -> Self {
+        const FIXED: &str = "2026-11-28 09:30:00";
+        let fixed = |text: &str| match text.find(" UTC") {
+            Some(end) => format!("{}{FIXED}{}", &text[..end - FIXED.len()], &text[end..]),
+            None => text.to_owned(),
+        };
+        Self { text: fixed(&self.text), styled: fixed(&self.styled), ..self }
     }
 
     /// A typed command, wrapped over its rows.
@@ -68,10 +81,33 @@ impl Row {
         let (first, rest) = typed.split_at(typed.len().min(usize::from(COLUMNS) - 2));
         let first: String = first.iter().collect();
         let first =
-            Self { text: format!("$ {first}"), styled: format!("{sign}${sign:#} {bold}{first}{bold:#}") };
+            Self { text: format!("$ {first}"), styled: format!("{sign}${sign:#} {bold}{first}{bold:#}"), is_printed: false };
         let rest = rest.chunks(usize::from(COLUMNS));
         [first].into_iter().chain(rest.map(|row| Self::new(bold, &row.iter().collect::<String>()))).collect()
     }
+}
+
+/// A kind of terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terminal {
+    pub(crate) columns: u16,
+    pub(crate) is_utf8: bool,
+    pub(crate) has_color: bool,
+}
+
+/// The terminal of the pictures.
+pub(crate) const PICTURED: Terminal = Terminal { columns: COLUMNS, is_utf8: true, has_color: true };
+
+thread_local! {
+    static TERMINAL: Cell<Terminal> = const { Cell::new(PICTURED) };
+}
+
+/// Plays a scene on another terminal.
+pub(crate) fn on(terminal: Terminal, scene: impl FnOnce() -> Vec<Row>) -> Vec<Row> {
+    TERMINAL.set(terminal);
+    let rows = scene();
+    TERMINAL.set(PICTURED);
+    rows
 }
 
 /// Runs a program on a terminal, to its end, or until this is so while it shows that it waits: then it is killed, as it
@@ -82,8 +118,12 @@ pub(crate) fn run(
     until: Option<&dyn Fn() -> bool>,
     paths: &[(&str, &str)],
 ) -> (Vec<Row>, Option<i32>) {
-    command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
-    run_at(COLUMNS, command, &mut |_| until.is_some_and(|is_so| is_so()), paths)
+    let terminal = TERMINAL.get();
+    command.env("TERM", "xterm-256color").env("LANG", if terminal.is_utf8 { "C.UTF-8" } else { "C" });
+    if !terminal.has_color {
+        command.env("NO_COLOR", "1");
+    }
+    run_at(terminal.columns, command, &mut |_| until.is_some_and(|is_so| is_so()), paths)
 }
 
 /// The same on a terminal so many columns wide. `until` gets the bytes that were printed so far.
@@ -154,7 +194,7 @@ fn read(screen: &vt100::Screen, row: u16, paths: &[(&str, &str)]) -> Row {
     for (style, run) in &runs {
         let _ = write!(line, "{style}{run}{style:#}");
     }
-    Row { text: runs.into_iter().map(|(_, run)| run).collect(), styled: line }
+    Row { text: runs.into_iter().map(|(_, run)| run).collect(), styled: line, is_printed: true }
 }
 
 /// A picture of rows, on a ground of its own, so that it reads the same on a light page and a dark one.
