@@ -7,6 +7,7 @@ pub(crate) mod cgroup;
 mod container;
 pub(crate) mod docker_desktop;
 pub(crate) mod engine;
+mod groups;
 pub(crate) mod images;
 pub(crate) mod kernel;
 pub(crate) mod kind;
@@ -29,6 +30,7 @@ use crate::provider::Provider;
 use crate::stage::Answers;
 
 pub(crate) use engine::DOCKER_COMMAND;
+pub use groups::{CLUSTERS, GROUPS, Group};
 pub(crate) use kind::PODMAN_LABELS;
 pub use kind::{Prediction, RunContext, predict};
 pub use outcome::{Outcome, Status};
@@ -274,74 +276,6 @@ impl<'c> CheckContext<'c> {
             .min_by_key(|outcome| Reverse(rank(outcome)))
             .unwrap_or_else(|| Outcome::skipped("it has no parts"))
     }
-}
-
-/// A group of checks: a line of `doctor`.
-#[derive(Debug)]
-pub struct Group {
-    /// Its name in JSON.
-    pub id: &'static str,
-    pub title: &'static str,
-    lists: &'static [&'static [&'static Check]],
-    /// The checks whose details describe it if all checks pass.
-    summary: &'static [&'static Check],
-}
-
-impl Group {
-    pub fn checks(&self) -> impl Iterator<Item = &'static Check> {
-        self.lists.iter().flat_map(|checks| *checks).copied()
-    }
-
-    /// Whether the details of this check describe the group.
-    #[must_use]
-    pub fn is_summary(&self, id: &str) -> bool {
-        self.summary.iter().any(|check| check.id == id)
-    }
-}
-
-/// The checks of `doctor` by subject, in the order in which a failure causes the next.
-pub static GROUPS: [Group; 8] = [
-    group("wsl", "WSL", const { &[wsl::CHECKS] }, const { &[&wsl::WSL] }),
-    group(
-        "kernel",
-        "Kernel and cgroups",
-        const { &[cgroup::CHECKS, kernel::CHECKS] },
-        const { &[&cgroup::SYSTEMD, &cgroup::V2] },
-    ),
-    group(
-        "session",
-        "User session",
-        const { &[session::CHECKS] },
-        const { &[&session::MANAGER] },
-    ),
-    group(
-        "engine",
-        "Container engine",
-        const { &[podman::CHECKS, engine::CHECKS] },
-        const { &[&podman::PODMAN, &podman::ALL_OF_CRUN, &engine::DOCKER, &engine::NERDCTL] },
-    ),
-    group("network", "Network", const { &[network::CHECKS] }, const { &[&network::IPTABLES_AND_MODULES] }),
-    group(
-        "images",
-        "Images",
-        const { &[images::CHECKS, registry::CHECKS] },
-        const { &[&images::PROXY, &registry::REGISTRY] },
-    ),
-    CLUSTERS,
-    group("kind", "kind", const { &[kind::CHECKS] }, const { &[&kind::KIND] }),
-];
-
-/// The clusters that exist.
-pub const CLUSTERS: Group =
-    group("clusters", "Clusters", const { &[node::CHECKS] }, const { &[&node::CLUSTERS] });
-
-const fn group(
-    id: &'static str,
-    title: &'static str,
-    lists: &'static [&'static [&'static Check]],
-    summary: &'static [&'static Check],
-) -> Group {
-    Group { id, title, lists, summary }
 }
 
 /// Every check of `doctor` in its order.

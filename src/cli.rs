@@ -113,7 +113,7 @@ enum Command {
     Report(report::Report),
     /// Run kind in a delegated scope, with the right provider
     Kind(kind::KindCommand),
-    /// List, start and stop the clusters that kind created
+    /// List the clusters that kind created
     Cluster(cluster::ClusterCommand),
     /// Print a kubeconfig, or merge it into the one of Windows
     Kubeconfig(kubeconfig::KubeconfigCommand),

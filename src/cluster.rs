@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::host::{Account, FileKind, System};
+use crate::host::{Account, System};
 use crate::inspect::{Node, PublishedPort, node};
 use crate::provider::Provider;
 
@@ -122,28 +122,6 @@ pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<V
 fn is_container_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(allowed)
-}
-
-/// Where the systemd user manager finds the units that it starts (systemd.unit(5)).
-const WANTS: &str = ".config/systemd/user/default.target.wants";
-/// The unit that starts every cluster.
-pub const ALL_CLUSTERS: &str = "kind-wsl-clusters.service";
-
-/// The unit that starts one cluster.
-#[must_use]
-pub fn unit(cluster: &str) -> String {
-    format!("kind-wsl-cluster@{cluster}.service")
-}
-
-/// Whether the systemd user manager starts this cluster.
-#[must_use]
-pub fn starts_by_itself(system: &dyn System, user: &Account, cluster: &str) -> bool {
-    let wants = user.home.join(WANTS);
-    let is_linked = |unit: &str| {
-        let stat = system.stat(&wants.join(unit));
-        stat.ok().flatten().is_some_and(|stat| matches!(stat.kind, FileKind::Link(_)))
-    };
-    is_linked(ALL_CLUSTERS) || is_linked(&unit(cluster))
 }
 
 #[cfg(test)]

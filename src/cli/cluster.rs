@@ -25,7 +25,7 @@ pub(crate) struct ClusterCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the clusters: nodes, state, age, API port, autostart
+    /// List the clusters: nodes, state, age, API server
     List(ClusterList),
     /// Start this distribution when you sign in to Windows, or stop doing so
     #[command(subcommand)]

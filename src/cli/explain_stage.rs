@@ -66,9 +66,8 @@ fn source(stage: &Stage) -> &'static str {
     const KIND: &str = "https://kind.sigs.k8s.io/docs/user/rootless/";
     const ARTICLE: &str = "docs/explanation/deep-dive.md";
     match stage.from {
-        "page" | "guide and page" => KIND,
-        "guide" => ARTICLE,
-        "beyond the guide" => "kind-wsl",
+        "kind docs" | "guide, kind docs" => KIND,
+        "upstream guide" => ARTICLE,
         other => other,
     }
 }

@@ -18,9 +18,7 @@ use crate::explain::table::{Table, address};
 use crate::explain::{self, EntryKind, Match, MatchStrength, Presence, Symptom, presence};
 use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
-use crate::ui::{
-    self, BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled,
-};
+use crate::ui::{self, BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled};
 
 /// How many further symptoms are named.
 const MAX_SHOWN: usize = 5;

@@ -182,7 +182,8 @@ impl StatusCommand {
             return Ok(Exit::Done);
         }
         let others = if session.host.is_root() { others(journal_state, &boot_instance) } else { Vec::new() };
-        let own = if others.is_empty() { String::new() } else { format!("{}: ", one_line(&session.user.name)) };
+        let own =
+            if others.is_empty() { String::new() } else { format!("{}: ", one_line(&session.user.name)) };
         let lines = ui::wrap(&format!("{own}{summary}"), ui::width());
         out(&lines.iter().map(|line| styled(BOLD, line)).collect::<Vec<_>>().join("\n"));
         for (user, summary) in others {

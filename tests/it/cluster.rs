@@ -25,7 +25,7 @@ fn machine(nodes: &[Value]) -> Machine {
 }
 
 #[test]
-fn clusters_are_listed_with_their_state_port_and_autostart() {
+fn clusters_are_listed_with_their_state_and_api_server() {
     let machine = machine(&[
         listed("ha-worker", "ha", "worker", "exited", None),
         listed("ha-control-plane2", "ha", "control-plane", "exited", Some(7002)),
@@ -33,31 +33,20 @@ fn clusters_are_listed_with_their_state_port_and_autostart() {
         listed("ha-external-load-balancer", "ha", "external-load-balancer", "exited", Some(7000)),
         listed("dev-control-plane", "dev", "control-plane", "running", Some(38173)),
     ]);
-    let wants = machine.root.join("home/dev/.config/systemd/user/default.target.wants");
-    fs::create_dir_all(&wants).unwrap();
-    std::os::unix::fs::symlink(
-        "/etc/systemd/user/kind-wsl-cluster@.service",
-        wants.join("kind-wsl-cluster@dev.service"),
-    )
-    .unwrap();
     let seen = machine.run(&["cluster", "list"]);
     assert_eq!((seen.code, seen.stderr.as_str()), (0, ""));
     let rows: Vec<Vec<&str>> = seen.stdout.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(rows[1][..3], ["dev", "1", "running"], "{}", seen.stdout);
-    assert_eq!(rows[1][4..], ["127.0.0.1:38173", "on"], "{}", seen.stdout);
+    assert_eq!(rows[1][4..], ["127.0.0.1:38173"], "{}", seen.stdout);
     assert_eq!(rows[2][..7], ["ha", "4", "1", "of", "4", "nodes", "run"], "{}", seen.stdout);
-    assert_eq!(rows[2][8..], ["127.0.0.1:7000", "off"], "{}", seen.stdout);
-    assert!(seen.stdout.ends_with("Start it: kind-wsl cluster start ha\n"), "{}", seen.stdout);
+    assert_eq!(rows[2][8..], ["127.0.0.1:7000"], "{}", seen.stdout);
     assert!(seen.stdout.lines().all(|line| line.chars().count() <= 80), "{}", seen.stdout);
 
     let document: Value = serde_json::from_str(&machine.run(&["cluster", "list", "--json"]).stdout).unwrap();
     assert_eq!(document["provider"], "podman");
     let [dev, ha] = document["clusters"].as_array().unwrap().as_slice() else { panic!("{document}") };
-    assert_eq!(
-        (&dev["state"], &dev["autostart"], &dev["api"]["host_port"]),
-        (&json!("running"), &json!(true), &json!(38173))
-    );
-    assert_eq!((&ha["state"], &ha["autostart"]), (&json!("partial"), &json!(false)));
+    assert_eq!((&dev["state"], &dev["api"]["host_port"]), (&json!("running"), &json!(38173)));
+    assert_eq!(ha["state"], "partial");
     let order: Vec<&Value> = ha["nodes"].as_array().unwrap().iter().map(|node| &node["name"]).collect();
     assert_eq!(order, ["ha-external-load-balancer", "ha-control-plane", "ha-control-plane2", "ha-worker"]);
     assert_eq!(machine.run(&["-q", "cluster", "list"]).stdout, "dev\nha\n");

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::Global;
 use super::super::session::Session;
 use super::{cannot_list, provider};
-use crate::cluster::{self, Cluster, ClusterState, starts_by_itself};
+use crate::cluster::{self, Cluster, ClusterState};
 use crate::error::{Exit, Failure};
 use crate::host::LiveSystem;
 use crate::ui::{BOLD, DIM, GREEN, YELLOW, columns, json_line, out, styled};
@@ -24,9 +24,8 @@ impl ClusterList {
         let session = Session::local(global, None)?;
         let provider = provider(&session);
         let clusters = cluster::list(&session.host, &session.user, provider).map_err(cannot_list)?;
-        let autostart = |cluster: &Cluster| starts_by_itself(&session.host, &session.user, &cluster.name);
         if self.json {
-            let clusters: Vec<_> = clusters.iter().map(|c| document(c, autostart(c))).collect();
+            let clusters: Vec<_> = clusters.iter().map(document).collect();
             json_line(json!({ "provider": provider, "clusters": clusters }));
             return Ok(Exit::Done);
         }
@@ -44,13 +43,12 @@ impl ClusterList {
             return Ok(Exit::Done);
         }
         let size = clusters.iter().map(|c| c.name.chars().count()).max().unwrap_or_default().max(7) + 2;
-        let row = |name: &str, cells: [&str; 4], last: &str, style| {
-            let [nodes, state, age, api] = cells;
-            let cells =
-                [(name, size, BOLD), (nodes, 7, DIM), (state, 20, style), (age, 6, DIM), (api, 17, DIM)];
+        let row = |name: &str, cells: [&str; 3], last: &str, style| {
+            let [nodes, state, age] = cells;
+            let cells = [(name, size, BOLD), (nodes, 7, DIM), (state, 20, style), (age, 6, DIM)];
             out(&columns(&cells, last, None));
         };
-        row("cluster", ["nodes", "state", "age", "API server"], "autostart", DIM);
+        row("cluster", ["nodes", "state", "age"], "API server", DIM);
         for cluster in &clusters {
             let (state, style) = match cluster.state() {
                 ClusterState::Running => ("running".to_owned(), GREEN),
@@ -64,21 +62,13 @@ impl ClusterList {
                 cluster.api().map_or_else(|| "-".to_owned(), |p| format!("{}:{}", p.host_ip, p.host_port));
             let nodes = cluster.nodes.len().to_string();
             let age = age(&session.host, cluster.created());
-            let on = if autostart(cluster) { "on" } else { "off" };
-            row(&cluster.name, [&nodes, &state, &age, &api], on, style);
-        }
-        let stopped = clusters.iter().find(|cluster| cluster.state() != ClusterState::Running);
-        if let Some(stopped) = stopped {
-            out(&format!(
-                "\nStart it: {}",
-                styled(BOLD, &format!("kind-wsl cluster start {}", stopped.name))
-            ));
+            row(&cluster.name, [&nodes, &state, &age], &api, style);
         }
         Ok(Exit::Done)
     }
 }
 
-fn document(cluster: &Cluster, autostart: bool) -> serde_json::Value {
+fn document(cluster: &Cluster) -> serde_json::Value {
     let time = |seconds| jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string());
     let nodes: Vec<_> = cluster
         .nodes
@@ -92,7 +82,7 @@ fn document(cluster: &Cluster, autostart: bool) -> serde_json::Value {
         .collect();
     json!({
         "name": cluster.name, "state": cluster.state(), "created": cluster.created().and_then(time),
-        "api": cluster.api(), "autostart": autostart, "nodes": nodes
+        "api": cluster.api(), "nodes": nodes
     })
 }
 

@@ -80,8 +80,11 @@ impl Row {
         let typed: Vec<char> = typed.chars().collect();
         let (first, rest) = typed.split_at(typed.len().min(usize::from(COLUMNS) - 2));
         let first: String = first.iter().collect();
-        let first =
-            Self { text: format!("$ {first}"), styled: format!("{sign}${sign:#} {bold}{first}{bold:#}"), is_printed: false };
+        let first = Self {
+            text: format!("$ {first}"),
+            styled: format!("{sign}${sign:#} {bold}{first}{bold:#}"),
+            is_printed: false,
+        };
         let rest = rest.chunks(usize::from(COLUMNS));
         [first].into_iter().chain(rest.map(|row| Self::new(bold, &row.iter().collect::<String>()))).collect()
     }
