@@ -332,7 +332,7 @@ mod tests {
         );
         assert!(broken("theme = \"cgroup\"", "theme = \"weather\"").contains("there is no theme `weather`"));
         assert!(broken("component = \"kind\"", "component = \"x\"").contains("there is no component `x`"));
-        assert!(broken("stages = [\"cgroup\",", "stages = [\"moon\",").contains("there is no stage `moon`"));
+        assert!(broken("stages = [\"cgroup\",", "stages = [\"moon\",").contains("unknown stage `moon`"));
         assert!(broken("kubernetes-sigs/kind#3936", "kind#3936").contains("neither owner/repo#N"));
         assert!(broken("schema = 1", "schema = 2").contains("schema 2"));
     }

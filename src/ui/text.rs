@@ -59,7 +59,7 @@ pub fn list(items: &[String], room: Option<usize>) -> String {
     fits.unwrap_or_else(|| {
         let Some(first) = items.first() else { return String::new() };
         let more = if all > 1 { format!(", and {} more", all - 1) } else { String::new() };
-        format!("{}{more}", shorten(first, room.saturating_sub(more.len())))
+        shorten(&format!("{}{more}", shorten(first, room.saturating_sub(more.len()))), room)
     })
 }
 

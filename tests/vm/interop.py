@@ -68,7 +68,7 @@ class ByHand:
                 own_namespace(machine)
         with self.check("status reports a finished setup, and shells show no reminder"):
             status = self.subject.call("status").out
-            expect(re.search(r"^(set up|Set up)", status, re.M), f"status:\n{status[-800:]}")
+            expect(re.search(r"^(Ready|Set up)", status, re.M), f"status:\n{status[-800:]}")
             shell = machine.run("bash -lic true </dev/null 2>&1").text
             expect("waits to go on" not in shell, shell)
         with self.check("wsl.exe got exactly one stop, of the right kind"):
@@ -125,6 +125,8 @@ class Typed(ByHand):
             if asked:
                 terminal.expect("assword", 60)
                 terminal.type(PASSWORD + "\r")
+            terminal.expect("Restart now?", 900)  # Enter takes the default, yes
+            terminal.type("\r")
             shown = terminal.finish(900)
             expect(terminal.cut, f"it ended by itself with {terminal.code}:\n{shown[-2500:]}")
             expect(not re.search(ASKS, shown), f"it asked again:\n{shown[-2500:]}")

@@ -29,7 +29,7 @@ fn a_linked_directory_of_a_user_does_not_choose_where_root_writes() {
     for dir in ["reports", "chain", "own/../reports"] {
         let path = home.join(dir);
         let said = host.write_host_path(&path.join("x.json"), b"x", 0o600).unwrap_err().to_string();
-        assert!(said.contains("another user, who may not write there"), "{said}");
+        assert!(said.contains("another user, who has no write permission there"), "{said}");
         assert!(host.download_dir_at_host_path(&path.join("made")).is_err(), "{path}");
         let staged = host.download_dir_at_host_path(&path).and_then(|download_dir| download_dir.part("file"));
         assert!(staged.is_err(), "{path}");
