@@ -66,12 +66,12 @@ fn status_reports_the_calling_user_and_to_root_all_users() {
     }
     let (case, _) = both(Layout::Generous);
     let text = case.run("status").expect(0, "").stdout;
-    assert!(text.contains("dev: set up at ") && text.contains("anna: set up at "), "{text}");
+    assert!(text.contains("dev: Ready: set up at ") && text.contains("anna: Ready: set up at "), "{text}");
     case.run("undo --yes").expect(0, "");
     let text = case.run("status").expect(0, "").stdout;
-    assert!(text.contains("dev: not set up") && text.contains("anna: set up at "), "{text}");
+    assert!(text.contains("dev: Not set up") && text.contains("anna: Ready: set up at "), "{text}");
     let text = typed_by_anna(case).run("status --user anna").expect(0, "").stdout;
-    assert!(text.starts_with("set up at ") && !text.contains("dev"), "{text}");
+    assert!(text.starts_with("Set up at ") && !text.contains("dev"), "{text}");
 }
 
 #[test]
