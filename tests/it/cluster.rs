@@ -1,6 +1,5 @@
 //! `kind-wsl cluster`, the real program, with a podman that answers as podman 4.3 and 5.4 do.
 
-
 use serde_json::{Value, json};
 
 use crate::support::cluster::Machine;
