@@ -126,7 +126,7 @@ const NAT: &str =
 
 /// Checks the networking mode: `nat`, `mirrored`, `virtioproxy`, `bridged` or `none`.
 fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outcome {
-    // Before 2.0.4 there is no wslinfo, and the mode is what .wslconfig asked for when WSL started.
+    // WSL before 2.0.4 has no wslinfo. The mode is that of .wslconfig when WSL started.
     let running = c.system.stdout_if_ok(&Cmd::parse("wslinfo --networking-mode").as_user(&c.facts.user));
     let requested = || Some(c.facts.windows.wsl2.get("networkingmode")?.to_ascii_lowercase());
     match running.or_else(requested) {

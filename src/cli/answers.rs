@@ -134,7 +134,7 @@ fn own_path(user: &Account) -> Utf8PathBuf {
 
 /// Reads the user's own file of answers, if there is one, with the user's rights.
 ///
-/// A file of another user, or one that anybody can write, is ignored with a warning: it would decide what root does.
+/// Ignores, with a warning, a file that another user owns or can write: it would decide what root does.
 pub(super) fn read_own(session: &Session, facts: &Facts, answers: &mut Answers) -> Result<(), Failure> {
     let (host, user) = (&session.host, &session.user);
     let path = own_path(user);
@@ -189,7 +189,7 @@ fn accept(
             ui::err(&format!("warning: ignoring `{key}` in `{path}`: use `--{}`", question.flag()));
             continue;
         }
-        // The template has an empty value where there is no default.
+        // A question without a default has an empty value in the template.
         if value.is_empty() && (question.default)(facts).is_empty() {
             continue;
         }

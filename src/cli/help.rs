@@ -22,7 +22,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 4] = [
 /// The width of a help, in columns.
 const WIDTH: usize = 80;
 
-/// A help on something that is no command.
+/// A help topic that is not a command.
 struct HelpTopic {
     name: &'static str,
     about: &'static str,

@@ -10,10 +10,8 @@ use super::session::{Session, switches};
 use crate::change::Change;
 use crate::checks::{CheckContext, network, wsl};
 use crate::doctor::CheckReport;
-use crate::engine::{Engine, Steps};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::fetch::{Fetcher, Source};
 use crate::host::System;
 use crate::kubeconfig::{ClusterConfig, Merge, MergeError, merge};
 use crate::stage::Answers;
@@ -69,7 +67,9 @@ impl KubeconfigCommand {
         if session.host.is_live() && !session.host.is_root() {
             return Err(session.become_root(global, self.args(global, &session), None));
         }
-        Self::work(global, &session, change)?;
+        session.with_local_engine(ui::reporter(false, global.verbose, true), |engine| {
+            engine.make(KUBECONFIG, &[change])
+        })?;
         Self::report(&merge, &cluster);
         Ok(reachable(&session, &facts, &cluster))
     }
@@ -137,22 +137,6 @@ impl KubeconfigCommand {
         args.extend(switches(global, &[]));
         args.extend(self.cluster.iter().flat_map(|name| ["--".to_owned(), name.clone()]));
         args
-    }
-
-    fn work(global: &Global, session: &Session, change: Change) -> Result<(), Failure> {
-        let stop = Session::stop();
-        let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
-        let mut reporter = ui::reporter(false, global.verbose, true);
-        let mut engine = Engine {
-            host: &session.host,
-            fetcher: &mut fetcher,
-            user: &session.user,
-            reporter: &mut *reporter,
-            stop: &stop,
-            steps: Steps::default(),
-        };
-        engine.make(KUBECONFIG, &[change])?;
-        Ok(())
     }
 
     fn report(merge: &Merge, cluster: &ClusterConfig) {

@@ -4,11 +4,10 @@ use clap::Subcommand;
 
 use super::Global;
 use super::session::{Session, switches};
-use crate::change::{self, Change};
-use crate::engine::{DriftPolicy, Engine, Reach, Steps, UndoOptions};
+use crate::change::{Change, LogonEntry};
+use crate::engine::{DriftPolicy, Engine, Reach, UndoOptions};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
-use crate::fetch::{Fetcher, Source};
 use crate::journal::{Journal, Record};
 use crate::stages::LOGON;
 use crate::ui::{self, GREEN, out, styled};
@@ -45,29 +44,33 @@ fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failur
         let args = command.iter().map(|word| (*word).to_owned()).chain([user]).chain(switches(global, &[]));
         return Err(session.become_root(global, args.collect(), None));
     }
-    let stop = Session::stop();
-    let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
-    let mut reporter = ui::reporter(false, global.verbose, true);
-    let mut engine = Engine {
-        host: &session.host,
-        fetcher: &mut fetcher,
-        user: &session.user,
-        reporter: &mut *reporter,
-        stop: &stop,
-        steps: Steps::default(),
-    };
-    let Some((entry, helper)) = entry else {
-        engine.undo(&UndoOptions {
-            stages: vec![LOGON.to_owned()],
-            since: None,
-            packages: false,
-            drift: DriftPolicy::Stop,
-            safe_mode: false,
-            reach: Reach::User,
-        })?;
-        out("This distribution does not start when you sign in to Windows anymore.");
-        return Ok(Exit::Done);
-    };
+    session.with_local_engine(ui::reporter(false, global.verbose, true), |engine| match entry {
+        Some((entry, helper)) => add(&session, &facts, engine, entry, &helper),
+        None => remove(engine),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn remove(engine: &mut Engine<'_>) -> Result<(), Failure> {
+    engine.undo(&UndoOptions {
+        stages: vec![LOGON.to_owned()],
+        since: None,
+        packages: false,
+        drift: DriftPolicy::Stop,
+        safe_mode: false,
+        reach: Reach::User,
+    })?;
+    out("This distribution does not start when you sign in to Windows anymore.");
+    Ok(())
+}
+
+fn add(
+    session: &Session,
+    facts: &Facts,
+    engine: &mut Engine<'_>,
+    entry: LogonEntry,
+    helper: &Helper,
+) -> Result<(), Failure> {
     let place = entry.dir().to_owned();
     let mut journal = Journal::open(&session.host, &session.user.name)?;
     if !journal.state.places.contains(&place) {
@@ -81,11 +84,11 @@ fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failur
     if facts.windows.never_idle().is_none() {
         out("WSL stops it 15 s later, unless a terminal is open. To keep it running: kind-wsl setup --idle");
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// The entry for this distribution, and the program that it starts.
-fn entry(session: &Session, facts: &Facts) -> Result<(change::LogonEntry, Helper), Failure> {
+fn entry(session: &Session, facts: &Facts) -> Result<(LogonEntry, Helper), Failure> {
     let refused = |what: &str, hint: &str| Err(Failure::usage(what, hint));
     if !facts.wsl.is_two() {
         return refused("a logon entry requires WSL 2", "run it in a distribution of WSL 2");
@@ -105,7 +108,7 @@ fn entry(session: &Session, facts: &Facts) -> Result<(change::LogonEntry, Helper
         return refused("this kind-wsl has no Windows helper", "install kind-wsl from a release");
     };
     let (program, distribution) = (Helper::path_in(profile), facts.wsl.distro().to_owned());
-    Ok((change::LogonEntry { program, distribution, user: session.user.clone() }, helper))
+    Ok((LogonEntry { program, distribution, user: session.user.clone() }, helper))
 }
 
 /// What [`crate::facts::Wsl::distro`] returns for a distribution whose name is unknown.

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Global;
-use crate::engine::with_journal;
+use crate::engine::{Engine, Reporter, Steps, with_journal};
 use crate::error::Failure;
 use crate::facts::{self, Facts};
-use crate::fetch::public_address;
+use crate::fetch::{Fetcher, Source, public_address};
 use crate::host::{
     ASSUMED_WSL, Account, BECOMES_ROOT, Cmd, FileKind, HANDOFF_PID, Interrupt, LiveSystem, Owner,
     PROGRAM_ENV, PROXY_ENV, Process, SESSION_ENV, System, ancestors, directory, program, replace, sudo,
@@ -137,6 +137,35 @@ impl Session {
             });
         });
         stop
+    }
+
+    /// Calls `work` with an engine for the user of this session. Drops `reporter` before it returns.
+    pub(crate) fn with_engine<T>(
+        &self,
+        mut fetcher: Fetcher,
+        mut reporter: Box<dyn Reporter>,
+        stop: &AtomicBool,
+        steps: Steps,
+        work: impl FnOnce(&mut Engine<'_>) -> T,
+    ) -> T {
+        work(&mut Engine {
+            host: &self.host,
+            fetcher: &mut fetcher,
+            user: &self.user,
+            reporter: &mut *reporter,
+            stop,
+            steps,
+        })
+    }
+
+    /// The same for work without downloads and steps.
+    pub(crate) fn with_local_engine<T>(
+        &self,
+        reporter: Box<dyn Reporter>,
+        work: impl FnOnce(&mut Engine<'_>) -> T,
+    ) -> T {
+        let fetcher = Fetcher::new(&self.host, Source::default(), Vec::new());
+        self.with_engine(fetcher, reporter, &Self::stop(), Steps::default(), work)
     }
 
     /// The absolute path of this program, as one can start it again.

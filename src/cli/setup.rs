@@ -16,7 +16,7 @@ use super::sources::check_downloads;
 use super::trust::settle_crun;
 use super::{Global, StageArgs};
 use crate::change::{Change, ChangeKind};
-use crate::engine::{Engine, EngineError, RunOutcome, Steps};
+use crate::engine::{EngineError, RunOutcome, Steps};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::user::refuse_root;
@@ -147,19 +147,11 @@ impl Setup {
     ) -> Result<Exit, Failure> {
         let begun = Instant::now();
         let stop = Session::stop();
-        let mut fetcher = Fetcher::new(&session.host, source(chosen), plan.downloads().cloned().collect());
-        let ended = {
-            let mut reporter = ui::reporter(self.json, global.verbose, global.quiet);
-            let mut engine = Engine {
-                host: &session.host,
-                fetcher: &mut fetcher,
-                user: &session.user,
-                reporter: &mut *reporter,
-                stop: &stop,
-                steps: Steps::of(plan),
-            };
-            engine.setup(answers, chosen).map_err(|error| failure(error, session, plan))?
-        };
+        let fetcher = Fetcher::new(&session.host, source(chosen), plan.downloads().cloned().collect());
+        let reporter = ui::reporter(self.json, global.verbose, global.quiet);
+        let ended = session
+            .with_engine(fetcher, reporter, &stop, Steps::of(plan), |engine| engine.setup(answers, chosen))
+            .map_err(|error| failure(error, session, plan))?;
         let RunOutcome::Restart(awaited) = &ended else {
             return Ok(self.end(session, &ended, begun));
         };

@@ -10,11 +10,9 @@ use super::restart::{Nodes, nodes};
 use super::session::{Session, switches};
 use crate::change::{ChangeError, RestartScope};
 use crate::engine::{
-    DriftPolicy, Engine, EngineError, Reach, Steps, UndoOptions, Undone, Way, preview, refuse_unreachable,
-    shared,
+    DriftPolicy, EngineError, Reach, UndoOptions, Undone, Way, preview, refuse_unreachable, shared,
 };
 use crate::error::{Exit, Failure};
-use crate::fetch::{Fetcher, Source};
 use crate::host::by_name;
 use crate::journal::{self, JournalState};
 use crate::stages;
@@ -257,20 +255,8 @@ impl Undo {
     }
 
     fn work(&self, global: &Global, session: &Session, options: &UndoOptions) -> Result<Exit, Failure> {
-        let stop = Session::stop();
-        let mut fetcher = Fetcher::new(&session.host, Source::default(), Vec::new());
-        let result = {
-            let mut reporter = ui::reporter(self.json, global.verbose, global.quiet);
-            let mut engine = Engine {
-                host: &session.host,
-                fetcher: &mut fetcher,
-                user: &session.user,
-                reporter: &mut *reporter,
-                stop: &stop,
-                steps: Steps::default(),
-            };
-            engine.undo(options)
-        };
+        let reporter = ui::reporter(self.json, global.verbose, global.quiet);
+        let result = session.with_local_engine(reporter, |engine| engine.undo(options));
         let shown = result.inspect_err(|error| {
             if let EngineError::Drift(drift) = error
                 && let (Some(left), Some(now)) = (&drift.left, &drift.now)

@@ -1,5 +1,5 @@
 """A disk that fails, for real: the journal lies on a device mapper's target that refuses every write, from the beginning or
-from the middle of a set-up on; healed, the set-up goes on where it was, and an undo restores the original tree."""
+from the middle of a setup on; repaired, the setup resumes, and an undo restores the original tree."""
 from checks import Subject
 from report import StoryEnds, expect
 from snapshot import Snapshot, sort_out

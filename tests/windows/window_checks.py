@@ -1,4 +1,4 @@
-"""The console window of the resumed set-up, on a virtual screen."""
+"""The console window of the resumed setup, on a virtual screen."""
 import fake
 from report import equal, expect, until
 from stage import lines_of
