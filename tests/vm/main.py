@@ -112,10 +112,11 @@ def test(system, layouts, keep):
                 throw_away(machine.folder)
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(one, story) for story in stories]:
-            if done.exception():
-                report.failed += 1
-                traceback.print_exception(done.exception())
+        for story, done in [(story, pool.submit(one, story)) for story in stories]:
+            error = done.exception()
+            if error:
+                report.fail(f"{system} {story[0]}", "".join(traceback.format_exception(error)).rstrip())
+                traceback.print_exception(error)
     if keep:
         report.line("", f"the machines' disks and consoles are in {folder}")
     else:

@@ -12,7 +12,8 @@ class StoryEnds(Exception):
 
 class Report:
     def __init__(self):
-        self.begin, self.passed, self.failed, self.lock = time.time(), 0, 0, threading.Lock()
+        self.begin, self.passed, self.lock = time.time(), 0, threading.Lock()
+        self.failures = []
 
     def line(self, story, text):
         with self.lock:
@@ -21,9 +22,16 @@ class Report:
     def story(self, name):
         return Story(self, name)
 
+    def fail(self, story, why):
+        with self.lock:
+            self.failures.append(f"{story}: {why}")
+
     def close(self):
-        print(f"{self.passed} passed, {self.failed} failed", flush=True)
-        return 1 if self.failed or not self.passed else 0
+        """The failures once more, since often only the end of a log is kept, and the closing line."""
+        for failure in self.failures:
+            print(f"FAILED {failure}", flush=True)
+        print(f"{self.passed} passed, {len(self.failures)} failed", flush=True)
+        return 1 if self.failures or not self.passed else 0
 
 
 class Story:
@@ -44,10 +52,10 @@ class Story:
         try:
             yield
         except Exception as error:  # a check's own mistake counts as a failed check, and shows
-            with self.report.lock:
-                self.report.failed += 1
+            why = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+            self.report.fail(self.name, f"{what}\n{why.rstrip()}")
             self.report.line(self.name, f"FAILED {what} ({time.time() - begin:.1f} s)")
-            self.say(str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
+            self.say(why)
             if needed:
                 raise StoryEnds(what) from error
         else:
