@@ -111,13 +111,13 @@ impl<'s> Assumed<'s> {
         let is_custom =
             facts.windows.wsl2.contains_key("kernel") && !facts.windows.denied.contains(&Policy::Kernel);
         let running = facts.kernel.release.parse::<Version>().ok();
-        let brought = self
+        let installed = self
             .versions
             .get("wsl")
             .filter(|_| !is_custom)
             .and_then(|wsl| newest_carried("wsl", wsl, "kernel"));
         if let Some(kernel) =
-            brought.filter(|kernel| running.as_ref().is_none_or(|running| *kernel > running))
+            installed.filter(|kernel| running.as_ref().is_none_or(|running| *kernel > running))
         {
             self.versions.entry("kernel").or_insert_with(|| kernel.clone());
         }
@@ -229,7 +229,7 @@ impl<'s> Assumed<'s> {
     }
 
     /// The output of a command on the updated machine; `None` if it is the same.
-    fn said(&self, cmd: &Cmd, said: &str) -> Option<String> {
+    fn emulated(&self, cmd: &Cmd, stdout: &str) -> Option<String> {
         let program = Utf8Path::new(&cmd.program).file_name().unwrap_or_default();
         let first = cmd.args.first().map_or("", String::as_str);
         let version = |name: &str| self.versions.get(name);
@@ -240,7 +240,8 @@ impl<'s> Assumed<'s> {
             ("kind", "version" | "--version") => {
                 let version = version("kind")?;
                 Some(
-                    said.split_ascii_whitespace()
+                    stdout
+                        .split_ascii_whitespace()
                         .map(|word| {
                             let is_version =
                                 word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
@@ -250,8 +251,8 @@ impl<'s> Assumed<'s> {
                         .join(" "),
                 )
             }
-            ("dpkg-query" | "rpm" | "pacman", _) => Some(self.with_packages(said)),
-            ("apt-cache", "policy") => Some(self.with_candidates(said)),
+            ("dpkg-query" | "rpm" | "pacman", _) => Some(self.with_packages(stdout)),
+            ("apt-cache", "policy") => Some(self.with_candidates(stdout)),
             _ => None,
         }
     }
@@ -334,7 +335,7 @@ impl System for Assumed<'_> {
             self.unanswered.set(true);
         }
         let output = self.base.run_readonly(cmd)?;
-        Ok(match self.said(cmd, &output.stdout) {
+        Ok(match self.emulated(cmd, &output.stdout) {
             Some(stdout) if output.code == 0 => Output { stdout, ..output },
             _ => output,
         })

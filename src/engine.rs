@@ -228,7 +228,7 @@ impl Engine<'_> {
         }
         self.revert_ephemeral(&mut journal)?;
         self.clear_downloads();
-        if journal.state.finished.is_none() || journal.state.taken_back {
+        if journal.state.finished.is_none() || journal.state.is_undone {
             let at = self.host.now();
             journal.append(Record::Finished { at })?;
         }
@@ -369,7 +369,7 @@ pub fn with_journal(facts: &mut Facts, journal_state: &JournalState) {
     });
     facts.installed_by_us = journal_state.active().flat_map(installed_by_us).collect();
     facts.containers.superseded = superseded::superseded(journal_state, facts);
-    facts.begun = journal_state.begun().map(ToOwned::to_owned).collect();
+    facts.started_stages = journal_state.started_stages().map(ToOwned::to_owned).collect();
     facts.set_up_for = journal_state.active().filter_map(|e| set_up_for(journal_state, e)).collect();
 }
 

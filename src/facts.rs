@@ -71,7 +71,7 @@ pub struct Facts {
     /// Stages that an interrupted setup started. It resumes them, even if they look satisfied after their first
     /// change.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub begun: BTreeSet<String>,
+    pub started_stages: BTreeSet<String>,
     /// kind, kubectl, crun and kind-wsl.
     pub tools: Tools,
     /// The stages that changed the machine for other users, with for whom and when.
@@ -132,7 +132,7 @@ impl Facts {
             engines: Engines::probe(system, &user),
             apparmor: AppArmor::probe(system),
             installed_by_us: BTreeSet::new(),
-            begun: BTreeSet::new(),
+            started_stages: BTreeSet::new(),
             set_up_for: BTreeMap::new(),
             tools: Tools::probe(system, &user, &containers, podman),
             boot_instance: BootInstance::probe(system),

@@ -340,7 +340,7 @@ fn over(target: Target, change: &Change, now: &State) -> Target {
 /// its first change is made.
 #[must_use]
 pub fn is_due(stage: &Stage, verdict: Verdict, facts: &Facts) -> bool {
-    let resumes = || verdict == Verdict::Satisfied && facts.begun.contains(stage.id);
+    let resumes = || verdict == Verdict::Satisfied && facts.started_stages.contains(stage.id);
     verdict == Verdict::Required || resumes()
 }
 

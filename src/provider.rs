@@ -66,9 +66,9 @@ pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction
         return Vec::new();
     }
     let real = |path: &str| system.resolve(Utf8Path::new(path)).unwrap_or_else(|_| path.into());
-    let said = |name: &str| system.env(name).filter(|value| !value.is_empty());
+    let value = |name: &str| system.env(name).filter(|value| !value.is_empty());
     let mut wrong = Vec::new();
-    if let Some(dir) = said("XDG_RUNTIME_DIR").filter(|dir| real(dir) != real(&run)) {
+    if let Some(dir) = value("XDG_RUNTIME_DIR").filter(|dir| real(dir) != real(&run)) {
         let why = match system.stat(&real(&dir)) {
             Ok(Some(stat)) if stat.kind != FileKind::Dir => "is not a directory",
             Ok(Some(stat)) if stat.uid != user.uid => "belongs to another user",
@@ -87,7 +87,7 @@ pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction
         let first = address.split([';', ',']).next().and_then(|a| a.strip_prefix("unix:path="));
         first.is_some_and(|path| real(path) == real(&bus))
     };
-    if let Some(address) = said("DBUS_SESSION_BUS_ADDRESS").filter(|a| system.exists(&bus) && !is_bus(a)) {
+    if let Some(address) = value("DBUS_SESSION_BUS_ADDRESS").filter(|a| system.exists(&bus) && !is_bus(a)) {
         wrong.push(Correction {
             name: "DBUS_SESSION_BUS_ADDRESS",
             fault: format!("DBUS_SESSION_BUS_ADDRESS={address} is not the user's session bus"),
@@ -131,7 +131,7 @@ pub struct UnknownProvider(String);
 impl FromStr for Provider {
     type Err = UnknownProvider;
 
-    fn from_str(said: &str) -> Result<Self, UnknownProvider> {
-        Self::ALL.into_iter().find(|p| p.name() == said).ok_or_else(|| UnknownProvider(said.to_owned()))
+    fn from_str(value: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL.into_iter().find(|p| p.name() == value).ok_or_else(|| UnknownProvider(value.to_owned()))
     }
 }

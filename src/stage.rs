@@ -157,29 +157,29 @@ impl Question {
     ///
     /// # Errors
     /// The answer is invalid; the error has the valid ones.
-    pub fn accept(&self, said: &str, facts: &Facts) -> Result<String, AnswerError> {
+    pub fn accept(&self, value: &str, facts: &Facts) -> Result<String, AnswerError> {
         let wrong = |allowed: Vec<String>| AnswerError {
             place: format!("`--{}`", self.flag()),
-            said: said.to_owned(),
-            near: crate::suggest::did_you_mean(said, allowed.iter().map(String::as_str)),
+            value: value.to_owned(),
+            near: crate::suggest::did_you_mean(value, allowed.iter().map(String::as_str)),
             allowed: allowed.join(", "),
         };
         match self.form {
-            AnswerKind::YesNo => match said.to_ascii_lowercase().as_str() {
+            AnswerKind::YesNo => match value.to_ascii_lowercase().as_str() {
                 "yes" | "y" | "true" | "1" => Ok("yes".to_owned()),
                 "no" | "n" | "false" | "0" => Ok("no".to_owned()),
                 _ => Err(wrong(vec!["yes".to_owned(), "no".to_owned()])),
             },
             AnswerKind::Choice(choices) => {
                 let choices = choices(facts);
-                let found = choices.iter().find(|c| c.value.eq_ignore_ascii_case(said));
+                let found = choices.iter().find(|c| c.value.eq_ignore_ascii_case(value));
                 let values = || choices.iter().map(|c| c.value.clone()).collect();
                 found.map(|c| c.value.clone()).ok_or_else(|| wrong(values()))
             }
             AnswerKind::Open(choices, check) => {
-                let known = choices(facts).into_iter().find(|c| c.value.eq_ignore_ascii_case(said));
+                let known = choices(facts).into_iter().find(|c| c.value.eq_ignore_ascii_case(value));
                 known.map_or_else(
-                    || check(said).map(|()| said.to_owned()).map_err(|allowed| wrong(vec![allowed])),
+                    || check(value).map(|()| value.to_owned()).map_err(|allowed| wrong(vec![allowed])),
                     |c| Ok(c.value),
                 )
             }
@@ -189,11 +189,11 @@ impl Question {
 
 /// An invalid answer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("invalid value `{said}` for {place}")]
+#[error("invalid value `{value}` for {place}")]
 pub struct AnswerError {
     /// The flag, variable or key of a file.
     pub place: String,
-    pub said: String,
+    pub value: String,
     /// The nearest valid answer.
     pub near: Option<String>,
     /// The valid answers.
@@ -240,11 +240,11 @@ pub fn answers_in(text: &str) -> Result<BTreeMap<String, String>, NoAnswers> {
     }
     let table: toml::Table =
         toml::from_str(text).map_err(|e| refuse(e.span().map_or(0, |span| span.start), e.message()))?;
-    let said = |value: toml::Value| match value {
+    let text = |value: toml::Value| match value {
         toml::Value::String(text) => text,
         other => other.to_string(),
     };
-    Ok(table.into_iter().map(|(key, value)| (key, said(value))).collect())
+    Ok(table.into_iter().map(|(key, value)| (key, text(value))).collect())
 }
 
 /// The answers of this run, by question.

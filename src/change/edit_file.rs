@@ -164,8 +164,8 @@ impl Edit {
             Self::Fstab { mount_point, .. } => table::put_fstab(bytes, mount_point, value),
             Self::Subid { user, start, count } => {
                 let text = &lenient(bytes);
-                let ours = format!("{start}:{count}");
-                let new = match value.and_then(|value| value.split_once(':').filter(|_| value != ours)) {
+                let own = format!("{start}:{count}");
+                let new = match value.and_then(|value| value.split_once(':').filter(|_| value != own)) {
                     None if value.is_some() => table::subid_add(text, user, *start, *count)?,
                     None => table::subid_remove(text, user, *start, *count),
                     // Undoes a change of an older version, which replaced the user's first range.

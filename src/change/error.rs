@@ -49,9 +49,9 @@ pub enum ChangeError {
         sha256: String,
     },
     /// Removing packages would break others, and the ones that those need cannot be determined.
-    #[error("cannot remove {ours}: {others} need some of these packages")]
+    #[error("cannot remove {packages}: {others} need some of these packages")]
     Entangled {
-        ours: String,
+        packages: String,
         /// The packages that depend on it.
         others: String,
     },

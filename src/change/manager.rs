@@ -74,9 +74,13 @@ impl Manager {
             return Simulated::default();
         }
         let args = ["-s", "-q", "install", "--no-install-recommends"].into_iter();
-        let said = system.stdout_if_ok(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
-        let said = said.unwrap_or_default();
-        Simulated { installs: listed(&said, &["Inst "]), removes: listed(&said, &["Remv ", "Purg "]) }
+        let simulated =
+            system.stdout_if_ok(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
+        let simulated = simulated.unwrap_or_default();
+        Simulated {
+            installs: listed(&simulated, &["Inst "]),
+            removes: listed(&simulated, &["Remv ", "Purg "]),
+        }
     }
 
     /// The installed packages whose dependencies would be missing if `names` were removed.
@@ -89,8 +93,8 @@ impl Manager {
                 .collect::<Vec<_>>()
         };
         if self == Self::Apt {
-            let said = system.output_checked(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
-            let gone = listed(&said, &["Purg ", "Remv "]);
+            let simulated = system.output_checked(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
+            let gone = listed(&simulated, &["Purg ", "Remv "]);
             return Ok(gone.into_iter().filter(|n| !names.contains(n)).collect());
         }
         // rpm checks the same dependencies as dnf and zypper, with the same output in every version.
@@ -98,18 +102,18 @@ impl Manager {
             Self::Pacman => (Cmd::new("pacman", words(&["-R", "--print"])), " required by "),
             _ => (Cmd::new("rpm", words(&["-e", "--test", "--allmatches"])), " is needed by (installed) "),
         };
-        let said = system.run_readonly(&cmd)?;
-        if said.code == 0 {
+        let simulated = system.run_readonly(&cmd)?;
+        if simulated.code == 0 {
             return Ok(Vec::new());
         }
         // rpm(8): `podman is needed by (installed) toolbox-0.1-1.x86_64`; pacman: `removing podman breaks dependency 'podman'
         // required by podman-compose`.
-        let all = format!("{}\n{}", said.stdout, said.stderr);
+        let all = format!("{}\n{}", simulated.stdout, simulated.stderr);
         let needed = |line: &str| Some(line.split_once(between)?.1.trim().to_owned());
         let needed: Vec<String> = all.lines().filter_map(needed).collect();
         if needed.is_empty() {
-            let detail = said.stderr.trim().to_owned();
-            return Err(HostError::Failed { command: Box::new(cmd), code: said.code, detail });
+            let detail = simulated.stderr.trim().to_owned();
+            return Err(HostError::Failed { command: Box::new(cmd), code: simulated.code, detail });
         }
         Ok(needed)
     }
@@ -192,13 +196,13 @@ pub(super) fn apt_progress(line: &str) -> Option<(f32, String)> {
 }
 
 /// The names in the lines of a simulation with one of these verbs, without their architecture.
-fn listed(said: &str, verbs: &[&str]) -> Vec<String> {
+fn listed(stdout: &str, verbs: &[&str]) -> Vec<String> {
     let name = |line: &str| {
         let rest = verbs.iter().find_map(|verb| line.strip_prefix(verb))?;
         let name = rest.split_ascii_whitespace().next()?;
         Some(name.split(':').next().unwrap_or(name).to_owned())
     };
-    let names: BTreeSet<String> = said.lines().filter_map(name).collect();
+    let names: BTreeSet<String> = stdout.lines().filter_map(name).collect();
     names.into_iter().collect()
 }
 

@@ -143,50 +143,53 @@ impl Package {
     ) -> Result<(), ChangeError> {
         let before: BTreeSet<&String> = before.iter().collect();
         let now = self.manager.installed(context.host)?;
-        let mut ours: Vec<String> =
+        let mut removable: Vec<String> =
             left.iter().filter(|n| !before.contains(n) && now.contains_key(*n)).cloned().collect();
-        if ours.is_empty() {
+        if removable.is_empty() {
             return Ok(());
         }
         if self.manager == Manager::Apt {
             wait_for_lock(context)?;
         }
-        let (kept, others) = self.set_aside(context.host, &mut ours)?;
+        let (kept, others) = self.set_aside(context.host, &mut removable)?;
         if !kept.is_empty() {
             let note = format!("kept {}: needed by {}", kept.join(" "), others.join(" "));
             (context.progress)(Progress::Note(note));
         }
-        if ours.is_empty() {
+        if removable.is_empty() {
             return Ok(());
         }
-        self.command(context, &self.manager.remove(&ours))
+        self.command(context, &self.manager.remove(&removable))
     }
 
     /// Splits `ours` into the packages that remaining packages depend on, and the others.
     fn set_aside(
         &self,
         host: &LiveSystem,
-        ours: &mut Vec<String>,
+        removable: &mut Vec<String>,
     ) -> Result<(Vec<String>, Vec<String>), ChangeError> {
         let (mut kept, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-        while !ours.is_empty() {
-            let dependents = self.manager.dependents(host, ours)?;
+        while !removable.is_empty() {
+            let dependents = self.manager.dependents(host, removable)?;
             if dependents.is_empty() {
                 break;
             }
             let mut needed = Vec::new();
-            for name in &*ours {
+            for name in &*removable {
                 let alone = self.manager.dependents(host, std::slice::from_ref(name))?;
                 if alone.iter().any(|other| dependents.contains(other)) {
                     needed.push(name.clone());
                 }
             }
             if needed.is_empty() {
-                return Err(ChangeError::Entangled { ours: ours.join(" "), others: dependents.join(" ") });
+                return Err(ChangeError::Entangled {
+                    packages: removable.join(" "),
+                    others: dependents.join(" "),
+                });
             }
             // In the second round, the remaining packages depend on more of the rest.
             others.extend(dependents.into_iter().filter(|_| kept.is_empty()));
-            ours.retain(|n| !needed.contains(n));
+            removable.retain(|n| !needed.contains(n));
             kept.extend(needed);
         }
         others.sort();
@@ -219,18 +222,18 @@ impl Package {
 /// Waits until no other package manager runs, and reports which one does. apt itself can wait too, but it reports
 /// only a number, and Ctrl-C would interrupt it in the middle of its work.
 fn wait_for_lock(context: &mut Context<'_>) -> Result<(), ChangeError> {
-    let mut told = None;
+    let mut last = None;
     for _ in 0..LOCK_SECONDS {
         let Some(holder) = context.host.lock_holder(Utf8Path::new(LOCK)) else { return Ok(()) };
         if context.stop.load(Ordering::Relaxed) {
             return Err(ChangeError::Stopped(format!("`{}` (process {})", holder.name, holder.pid)));
         }
-        if told.as_ref() != Some(&holder) {
+        if last.as_ref() != Some(&holder) {
             (context.progress)(Progress::Waiting(format!(
                 "waiting for `{}` (process {}), which holds {LOCK}",
                 holder.name, holder.pid
             )));
-            told = Some(holder);
+            last = Some(holder);
         }
         context.host.pause(Duration::from_secs(1));
     }

@@ -253,9 +253,9 @@ impl Primitive for SystemSetting {
 
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         match system.run_readonly(&self.commands().get) {
-            Ok(said) => {
-                Ok(State::CommandOutput { value: (said.code == 0).then(|| said.stdout.trim().to_owned()) })
-            }
+            Ok(output) => Ok(State::CommandOutput {
+                value: (output.code == 0).then(|| output.stdout.trim().to_owned()),
+            }),
             // No answer does not mean that the value is not set: the previous value could not be restored.
             Err(e) if e.is_unanswered() => Err(e.into()),
             Err(_) => Ok(State::CommandOutput { value: None }),

@@ -27,8 +27,8 @@ impl Primitive for Unit {
     // (systemd src/systemctl/systemctl-util.c, install_client_side), so this works before the restart.
     fn current(&self, system: &dyn System) -> Result<State, ChangeError> {
         let cmd = Cmd::new("systemctl", ["is-enabled", &self.name]);
-        let said = match system.run_readonly(&cmd) {
-            Ok(said) => said,
+        let output = match system.run_readonly(&cmd) {
+            Ok(output) => output,
             // Without systemctl, no unit can be enabled.
             Err(HostError::Start { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(State::Unit { enabled: false });
@@ -39,12 +39,12 @@ impl Primitive for Unit {
         };
         // Without a state in the output, either the unit does not exist, which systemctl up to 253 reports like this,
         // or the query failed. If that counted as "disabled", an undo would leave the unit enabled.
-        let knows = said.code == 0 || !said.stdout.trim().is_empty();
-        if !knows && !said.stderr.contains("No such file or directory") {
-            let detail = said.stderr.trim().to_owned();
-            return Err(HostError::Failed { command: Box::new(cmd), code: said.code, detail }.into());
+        let has_state = output.code == 0 || !output.stdout.trim().is_empty();
+        if !has_state && !output.stderr.contains("No such file or directory") {
+            let detail = output.stderr.trim().to_owned();
+            return Err(HostError::Failed { command: Box::new(cmd), code: output.code, detail }.into());
         }
-        Ok(State::Unit { enabled: said.stdout.trim() == "enabled" })
+        Ok(State::Unit { enabled: output.stdout.trim() == "enabled" })
     }
 
     fn desired(&self, _world: &dyn System) -> Result<Desired, ChangeError> {

@@ -96,10 +96,10 @@ pub(super) static CONTAINER: Check = check("container", "a container starts on a
         TIMED_OUT => Outcome::unknown("no container had started after 8 s"),
         KILLED => Outcome::unknown("the container was killed, or had not ended after 9 s"),
         code => {
-            let said = complaint(&output).map_or_else(|| format!("exit code {code}"), ToOwned::to_owned);
-            let fix = command(format!("kind-wsl explain {}", quote(&said)));
+            let message = complaint(&output).map_or_else(|| format!("exit code {code}"), ToOwned::to_owned);
+            let fix = command(format!("kind-wsl explain {}", quote(&message)));
             Outcome::error(
-                format!("podman cannot start a container: {said}"),
+                format!("podman cannot start a container: {message}"),
                 "a node does not start either",
                 fix,
             )

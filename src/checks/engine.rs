@@ -61,12 +61,12 @@ fn engine(c: &CheckContext<'_>, provider: Provider) -> Outcome {
         );
     }
     if other {
-        let (theirs, tool) = match provider {
+        let (other, tool) = match provider {
             Provider::Docker => ("containerd", "containerd-rootless-setuptool.sh"),
             _ => ("Docker", "dockerd-rootless-setuptool.sh"),
         };
         return Outcome::error(
-            format!("a rootless {theirs} is set up as well"),
+            format!("a rootless {other} is set up as well"),
             "a rootless Docker and a rootless containerd exclude each other (moby#52171)",
             command(format!("{tool} uninstall")),
         );
@@ -79,7 +79,7 @@ fn engine(c: &CheckContext<'_>, provider: Provider) -> Outcome {
     };
     let info = match ask(c, RunContext::Wrapper, provider) {
         Ok(info) => Info::of(&info),
-        Err(said) => return broken(said),
+        Err(message) => return broken(message),
     };
     if !info.is_rootless {
         return broken(format!("{provider} runs as root"));

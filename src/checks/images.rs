@@ -58,8 +58,8 @@ fn restore_policy(c: &CheckContext<'_>) -> Fix {
     command(match manager {
         Manager::Apt => {
             let owner = c.system.stdout_if_ok(&Cmd::new("dpkg-query", ["--search", SYSTEM_POLICY]));
-            let owner =
-                owner.and_then(|said| Some(said.strip_suffix(SYSTEM_POLICY)?.strip_suffix(": ")?.to_owned()));
+            let owner = owner
+                .and_then(|policy| Some(policy.strip_suffix(SYSTEM_POLICY)?.strip_suffix(": ")?.to_owned()));
             let package = owner.unwrap_or_else(|| "golang-github-containers-common".to_owned());
             format!("sudo apt-get install --reinstall -o Dpkg::Options::=--force-confmiss {package}")
         }

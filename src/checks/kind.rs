@@ -51,13 +51,13 @@ pub enum Prediction {
         at: String,
     },
     /// "failed to get podman info": the provider fails.
-    NoInfo { provider: Provider, said: String },
+    NoInfo { provider: Provider, message: String },
     /// "failed to detect any supported node provider", or the chosen provider is not installed.
     NoProvider { provider: Provider },
     /// It selects another provider than the chosen one.
     AnotherProvider { name: &'static str, wanted: Provider },
     /// systemd cannot create the scope of the wrapper.
-    NoWrapper { said: String },
+    NoWrapper { message: String },
 }
 
 impl fmt::Display for Prediction {
@@ -72,12 +72,12 @@ impl fmt::Display for Prediction {
                 "kind refuses: \"running kind with rootless provider requires setting systemd property \"Delegate=yes\"\"; {} missing in {at}",
                 missing.join(", ")
             ),
-            Self::NoInfo { provider, said } => {
-                write!(f, "kind fails: \"failed to get {provider} info\"; {provider} reports: {said}")
+            Self::NoInfo { provider, message } => {
+                write!(f, "kind fails: \"failed to get {provider} info\"; {provider} reports: {message}")
             }
             Self::NoProvider { provider } => write!(f, "{provider} is not installed, so kind cannot run"),
             Self::AnotherProvider { name, wanted } => write!(f, "kind uses {name}, not {wanted}"),
-            Self::NoWrapper { said } => write!(f, "the scope of the wrapper cannot be created: {said}"),
+            Self::NoWrapper { message } => write!(f, "the scope of the wrapper cannot be created: {message}"),
         }
     }
 }
@@ -96,10 +96,10 @@ pub fn predict(c: &CheckContext<'_>, run: RunContext) -> Prediction {
     let info = match ask(c, run, provider) {
         Ok(info) => info,
         // systemd-run's own message, before the provider was started.
-        Err(said) if run == RunContext::Wrapper && said.starts_with("Failed to ") => {
-            return Prediction::NoWrapper { said };
+        Err(message) if run == RunContext::Wrapper && message.starts_with("Failed to ") => {
+            return Prediction::NoWrapper { message };
         }
-        Err(said) => return Prediction::NoInfo { provider, said },
+        Err(message) => return Prediction::NoInfo { provider, message },
     };
     match provider {
         Provider::Podman => match podman_version(c) {
@@ -122,8 +122,8 @@ pub(crate) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> 
         RunContext::Wrapper if can_be_wrapped(c.system, &c.facts.user) => in_wrapper(words.iter().copied()),
         RunContext::Shell | RunContext::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
     };
-    let told = c.system.env("DOCKER_HOST").filter(|host| !host.is_empty());
-    if provider == Provider::Docker && run == RunContext::Wrapper && told.is_none() {
+    let inherited = c.system.env("DOCKER_HOST").filter(|host| !host.is_empty());
+    if provider == Provider::Docker && run == RunContext::Wrapper && inherited.is_none() {
         cmd = cmd.with_env("DOCKER_HOST", &docker_host(&c.facts.user));
     }
     let cmd = cmd.as_user(&c.facts.user).timeout(Duration::from_mins(2));
@@ -220,7 +220,7 @@ fn answers_as(c: &CheckContext<'_>, provider: Provider) -> bool {
         Provider::Nerdctl => ("nerdctl version", "-v"),
     };
     let cmd = Cmd::new(provider.name(), [flag]).as_user(&c.facts.user);
-    c.system.stdout_if_ok(&cmd).is_some_and(|said| said.starts_with(begin))
+    c.system.stdout_if_ok(&cmd).is_some_and(|stdout| stdout.starts_with(begin))
 }
 
 pub(crate) static IN_SHELL: Check =
@@ -286,8 +286,8 @@ pub(crate) static KIND_VERSION: Check = check("kind-version", "kind is installed
 
 /// `kind v0.33.0 go1.26 linux/amd64`
 fn kind_version(c: &CheckContext<'_>, path: &str) -> Option<Version> {
-    let said = c.system.stdout_if_ok(&Cmd::new(path, ["version"]).as_user(&c.facts.user))?;
-    said.split_ascii_whitespace().nth(1)?.trim_start_matches('v').parse().ok()
+    let stdout = c.system.stdout_if_ok(&Cmd::new(path, ["version"]).as_user(&c.facts.user))?;
+    stdout.split_ascii_whitespace().nth(1)?.trim_start_matches('v').parse().ok()
 }
 
 /// The setup that installs kind.

@@ -68,7 +68,9 @@ fn judge(c: &CheckContext<'_>, trial: Trial, what: &str, module: &str, effect: &
     let kernel = &c.facts.kernel.release;
     match trial {
         Trial::Works => Outcome::ok(format!("{what} works on kernel {kernel}")),
-        Trial::Fails(said) => Outcome::error(format!("{what} fails on kernel {kernel}: {said}"), effect, fix),
+        Trial::Fails(message) => {
+            Outcome::error(format!("{what} fails on kernel {kernel}: {message}"), effect, fix)
+        }
         Trial::Unknown(why) => match has_module(c, module) {
             Some(true) => Outcome::ok(format!("the kernel {kernel} has {module}")),
             Some(false) => Outcome::error(format!("the kernel {kernel} has no {module}"), effect, fix),
@@ -110,8 +112,8 @@ fn firewall(c: &CheckContext<'_>, podman: &Version) -> String {
         }
     }
     let built_with = helper(c, "netavark").and_then(|path| {
-        let said = c.system.stdout_if_ok(&Cmd::new(&path, ["version"]).as_user(&c.facts.user))?;
-        let info: Value = serde_json::from_str(&said).ok()?;
+        let stdout = c.system.stdout_if_ok(&Cmd::new(&path, ["version"]).as_user(&c.facts.user))?;
+        let info: Value = serde_json::from_str(&stdout).ok()?;
         Some(info.get("default_fw_driver")?.as_str()?.to_owned())
     });
     let usual = if COMPAT.podman.nftables.is_true_of(podman) { "nftables" } else { "iptables" };
@@ -168,7 +170,9 @@ pub(crate) static TUN: Check = check("tun", "/dev/net/tun opens", |c| {
     let trial = attempt(c, &words, &["open: ", "ioctl"]);
     let effect = "a rootless container has no network: pasta and slirp4netns open /dev/net/tun";
     let fix = match &trial {
-        Trial::Fails(said) if said.contains("Permission denied") => command("sudo chmod 0666 /dev/net/tun"),
+        Trial::Fails(message) if message.contains("Permission denied") => {
+            command("sudo chmod 0666 /dev/net/tun")
+        }
         _ => kernel_with(c, "tun"),
     };
     judge(c, trial, "opening /dev/net/tun", "tun", effect, fix)

@@ -101,15 +101,15 @@ const NO_NETWORK: &str = "a node's network cannot be set up";
 fn iptables(c: &CheckContext<'_>) -> Option<(&'static str, String)> {
     let paths = ["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"];
     let path = paths.into_iter().find(|path| c.system.exists(path))?;
-    let said = c.system.stdout_if_ok(&Cmd::new(path, ["--version"]));
-    Some((path, said.filter(|said| !said.is_empty()).unwrap_or_else(|| "installed".to_owned())))
+    let stdout = c.system.stdout_if_ok(&Cmd::new(path, ["--version"]));
+    Some((path, stdout.filter(|stdout| !stdout.is_empty()).unwrap_or_else(|| "installed".to_owned())))
 }
 
 pub(crate) static IPTABLES: Check = check("iptables-program", "iptables is installed", |c| {
     if super::podman::version(c).is_some_and(|podman| uses_nftables(c, &podman)) {
         return Outcome::ok("netavark uses nftables and does not need iptables");
     }
-    let found = iptables(c).map(|(path, said)| format!("{path} is {said}"));
+    let found = iptables(c).map(|(path, version)| format!("{path} is {version}"));
     let seen = found.ok_or_else(|| "iptables is not installed".to_owned());
     Outcome::of(seen, NO_NETWORK, setup([&packages::STAGE]))
 });
@@ -129,7 +129,7 @@ pub(crate) static IPTABLES_MODULES: Check = check("iptables-modules", "its modul
         return Outcome::ok("all of them are loaded or built in");
     }
     let lacks = format!("the kernel has no {}", missing.join(", "));
-    let seen = match iptables(c).filter(|(_, said)| said.contains("nf_tables")) {
+    let seen = match iptables(c).filter(|(_, version)| version.contains("nf_tables")) {
         Some((path, _)) => Ok(format!("{lacks}; {path} uses nf_tables and does not need them")),
         None if super::podman::version(c).is_some_and(|podman| uses_nftables(c, &podman)) => {
             Ok(format!("{lacks}; netavark uses nftables and does not need them"))

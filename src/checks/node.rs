@@ -80,8 +80,8 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
     match kubectl(c, node, &["--raw", "/readyz"]) {
         Ok(Output { code: 0, .. }) => {}
         Ok(output) => {
-            let said = output.complaint().unwrap_or("nothing");
-            let details = format!("the API server of cluster {} is not ready: {said}", node.cluster);
+            let message = output.complaint().unwrap_or("nothing");
+            let details = format!("the API server of cluster {} is not ready: {message}", node.cluster);
             let fix =
                 format!("find the container of {name} that stops with {list}, then the reason with {logs}");
             return Outcome::error(

@@ -61,8 +61,9 @@ pub(crate) static PODMAN: Check = of_podman("podman", "podman is installed and n
 /// The version of the running podman, which can differ from that of the package.
 pub(super) fn version(c: &CheckContext<'_>) -> Option<Version> {
     // podman prints this before it opens its storage.
-    let said = c.system.stdout_if_ok(&Cmd::parse("podman --version").as_user(&c.facts.user));
-    let reported = said.as_deref().and_then(|said| said.strip_prefix("podman version ")?.trim().parse().ok());
+    let stdout = c.system.stdout_if_ok(&Cmd::parse("podman --version").as_user(&c.facts.user));
+    let reported =
+        stdout.as_deref().and_then(|stdout| stdout.strip_prefix("podman version ")?.trim().parse().ok());
     reported.or_else(|| c.facts.packages.version("podman"))
 }
 
@@ -97,7 +98,7 @@ pub(super) static CONF: Check =
 fn with_info(c: &CheckContext<'_>, judge: impl FnOnce(&Value) -> Outcome) -> Outcome {
     match ask(c, RunContext::Wrapper, Provider::Podman) {
         Ok(info) => judge(&info),
-        Err(said) => {
+        Err(message) => {
             // Without the program of its networks podman reports nothing.
             if let Some(outcome) = c.blocked_by(&BRIDGE) {
                 return outcome;
@@ -107,7 +108,7 @@ fn with_info(c: &CheckContext<'_>, judge: impl FnOnce(&Value) -> Outcome) -> Out
                 "run `podman info` as {user} to see the error; `kind-wsl explain` explains many messages"
             );
             let effect = "kind fails: \"failed to get podman info\"";
-            Outcome::error(format!("podman info failed: {said}"), effect, fix)
+            Outcome::error(format!("podman info failed: {message}"), effect, fix)
         }
     }
 }
@@ -206,13 +207,13 @@ const NO_NODE: &str =
 pub(crate) static CRUN: Check = reported("crun-reported", "podman runs a crun that is new enough", |c| {
     with_info(c, |info| {
         let path = text(info, "/host/ociRuntime/path");
-        let said = text(info, "/host/ociRuntime/version").lines().next().unwrap_or_default();
-        let number: Option<Version> = said.rsplit(' ').next().and_then(|v| v.parse().ok());
+        let found = text(info, "/host/ociRuntime/version").lines().next().unwrap_or_default();
+        let number: Option<Version> = found.rsplit(' ').next().and_then(|v| v.parse().ok());
         let floor = stages::crun_floor_here(c.facts);
-        if said.starts_with("crun ") && number.is_some_and(|number| number >= floor) {
-            return Outcome::ok(format!("{path} is {said}"));
+        if found.starts_with("crun ") && number.is_some_and(|number| number >= floor) {
+            return Outcome::ok(format!("{path} is {found}"));
         }
-        let details = format!("podman runs {path}, which is `{said}`; crun {floor} or later is needed");
+        let details = format!("podman runs {path}, which is `{found}`; crun {floor} or later is needed");
         Outcome::error(details, NO_NODE, set_by(c, "engine.runtimes.crun", &crun::STAGE))
     })
 });

@@ -64,8 +64,8 @@ pub(crate) static REFUSED: Check = check("manager-refused", "the systemd user ma
 
 pub(crate) static ACTIVE: Check = of_user("manager-active", "the user's unit is active", |c| {
     let unit = unit(c.facts);
-    let said = c.system.run_readonly(&Cmd::new("systemctl", ["is-active", &unit]));
-    let state = match said.as_ref().map_or("", |output| output.stdout.trim()) {
+    let reported = c.system.run_readonly(&Cmd::new("systemctl", ["is-active", &unit]));
+    let state = match reported.as_ref().map_or("", |output| output.stdout.trim()) {
         "" if c.facts.cgroup.manager.is_some() => "active",
         "" => return Outcome::unknown(format!("{unit} has no cgroup, and systemd does not report its state")),
         state => state,
@@ -281,7 +281,7 @@ pub(crate) static SETUID: Check = check("newuidmap-setuid", "newuidmap may map I
     }
     // A file capability is sufficient.
     match c.system.stdout_if_ok(&Cmd::new("getcap", [path.as_str()])) {
-        Some(said) if said.contains("cap_setuid") => Outcome::ok(format!("{path} has cap_setuid")),
+        Some(found) if found.contains("cap_setuid") => Outcome::ok(format!("{path} has cap_setuid")),
         Some(_) => {
             let details = format!("{path} has neither the setuid bit nor cap_setuid");
             let fix = command("sudo chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap");

@@ -140,7 +140,7 @@ fn with_mode(c: &CheckContext<'_>, judge: impl FnOnce(&str) -> Outcome) -> Outco
 pub(crate) static KERNEL_PARAMETERS: Check =
     check("kernel-options", ".wslconfig keeps cgroup v1 for other distributions", |c| {
         let windows = &c.facts.windows;
-        if let Some(words) = windows.kernel_words.as_ref().filter(|w| w.contains("cgroup_no_v1")) {
+        if let Some(words) = windows.kernel_command_line.as_ref().filter(|w| w.contains("cgroup_no_v1")) {
             let file = windows.wslconfig().map_or_else(|| ".wslconfig".to_owned(), |path| path.to_string());
             return Outcome::limited(format!("kernelCommandLine in {file} is {words}"));
         }

@@ -32,7 +32,7 @@ impl StageArgs {
 pub(super) fn facts_after(assumed: &Assumed<'_>, now: &Facts) -> Facts {
     let mut facts = Facts::probe(assumed, now.user.clone());
     facts.installed_by_us.clone_from(&now.installed_by_us);
-    facts.begun.clone_from(&now.begun);
+    facts.started_stages.clone_from(&now.started_stages);
     if !assumed.restarts() {
         facts.pending.clone_from(&now.pending);
     }

@@ -62,10 +62,10 @@ impl SetupState {
             Some(waiting) if !waiting.took_place(boot_instance) => return Self::WaitingForRestart,
             Some(_) => return Self::Restarted,
             None if journal_state.is_interrupted() => return Self::Interrupted,
-            None if journal_state.taken_back && has_packages(journal_state) => return Self::PackagesLeft,
+            None if journal_state.is_undone && has_packages(journal_state) => return Self::PackagesLeft,
             None => {}
         }
-        let is_finished = journal_state.finished.is_some() && !journal_state.taken_back;
+        let is_finished = journal_state.finished.is_some() && !journal_state.is_undone;
         match (is_finished, plan_is_empty) {
             (true, true) => Self::SetUp,
             (true, false) => Self::Drifted,

@@ -57,9 +57,9 @@ impl Form {
 
 /// The file at the path of a text of kind-wsl, as far as both are the same.
 #[must_use]
-pub fn beside_own(bytes: &[u8], ours: &str) -> String {
+pub fn beside_own(bytes: &[u8], own: &str) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let known: BTreeSet<&str> = ours.lines().collect();
+    let known: BTreeSet<&str> = own.lines().collect();
     lines_of(&text, |_, line| if known.contains(line) { line.to_owned() } else { hidden(line) })
 }
 

@@ -111,9 +111,9 @@ pub fn add_fstab(bytes: &[u8], mount_point: &str, line: &str) -> Result<Vec<u8>,
 
 /// The bytes of a file with this very line replaced, or removed for `None`, including the comment above it.
 #[must_use]
-pub fn replace_fstab(bytes: &[u8], ours: &str, new: Option<&str>) -> Vec<u8> {
+pub fn replace_fstab(bytes: &[u8], own_line: &str, new: Option<&str>) -> Vec<u8> {
     let mut text = lines::lenient(bytes);
-    let wanted = fields(ours);
+    let wanted = fields(own_line);
     let found: Vec<_> = fstab_entries(&text).filter(|(_, entry)| entry.fields == wanted).collect();
     for (range, _) in found.into_iter().rev() {
         text = if let Some(new) = new {
@@ -243,8 +243,8 @@ pub fn subid_has(text: &str, owner: &str, start: u32, count: u32) -> bool {
 /// The text without this very range. No other line changes.
 #[must_use]
 pub fn subid_remove(text: &str, owner: &str, start: u32, count: u32) -> String {
-    let ours = subid_line(owner, start, count);
-    lines::without(text, |line| line == ours)
+    let own_line = subid_line(owner, start, count);
+    lines::without(text, |line| line == own_line)
 }
 
 /// The first start from `min` on of `count` IDs that are at most `max` and overlap none of these ranges.

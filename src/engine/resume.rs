@@ -193,12 +193,12 @@ impl Engine<'_> {
             if self.is_stopped() {
                 return;
             }
-            let said =
+            let reported =
                 self.host.run_readonly(&active).map(|o| o.stdout.trim().to_owned()).unwrap_or_default();
-            if matches!(said.as_str(), "active" | "failed") {
+            if matches!(reported.as_str(), "active" | "failed") {
                 return;
             }
-            if tried == MANAGER_GRACE && said == "inactive" && self.host.is_root() {
+            if tried == MANAGER_GRACE && reported == "inactive" && self.host.is_root() {
                 // The next iteration shows whether it helped.
                 let _ = self.host.run_readonly(&Cmd::new("systemctl", ["start", &unit]));
             }

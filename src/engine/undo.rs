@@ -303,7 +303,7 @@ impl Engine<'_> {
     }
 
     fn drift(&self, intent: &Intent, now: &State) -> Drift {
-        let ours = match &intent.change.kind {
+        let written = match &intent.change.kind {
             ChangeKind::WriteFile(WriteFile { source: FileSource::Inline(text), .. }) => text.as_str(),
             _ => "",
         };
@@ -312,7 +312,7 @@ impl Engine<'_> {
             let bytes = self.host.read(&file.path).ok().flatten();
             // Only the bytes that were hashed are shown: another program may have put a link there since.
             let seen = bytes.filter(|b| crate::host::digest(b) == file.sha256);
-            seen.map(|b| binary(&b).unwrap_or_else(|| beside_own(&b, ours)))
+            seen.map(|b| binary(&b).unwrap_or_else(|| beside_own(&b, written)))
         };
         let shown = |state: &State| match state {
             State::Absent => Some(String::new()),

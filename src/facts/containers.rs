@@ -175,11 +175,11 @@ impl Containers {
 
     /// The setting that is read after a file of the user, whether the file exists or not, and has another value.
     #[must_use]
-    pub fn beaten_by(&self, ours: &Utf8Path, key: &str, value: &str) -> Option<Winner<'_>> {
-        let is_main = ours.file_name() == Some(MAIN);
+    pub fn beaten_by(&self, own: &Utf8Path, key: &str, value: &str) -> Option<Winner<'_>> {
+        let is_main = own.file_name() == Some(MAIN);
         let place = if is_main { Place::User } else { Place::UserDropIn };
-        let rank = place.rank(ours, self.reader());
-        let is_later = |f: &&ConfFile| f.path != ours && f.place.rank(&f.path, self.reader()) > rank;
+        let rank = place.rank(own, self.reader());
+        let is_later = |f: &&ConfFile| f.path != own && f.place.rank(&f.path, self.reader()) > rank;
         let later = self.read().into_iter().filter(is_later).collect();
         winner_of(later, key).filter(|winner| winner.setting.value != value)
     }

@@ -73,8 +73,8 @@ impl Systemd {
         let init = system.resolve("/sbin/init".into()).ok();
         let init = init.filter(|p| system.stat(p).ok().flatten().is_some()).map(Into::into);
         let version = packages.version("systemd").or_else(|| {
-            let said = system.stdout_if_ok(&Cmd::parse("systemctl --version"))?;
-            said.split_ascii_whitespace().nth(1)?.parse().ok()
+            let stdout = system.stdout_if_ok(&Cmd::parse("systemctl --version"))?;
+            stdout.split_ascii_whitespace().nth(1)?.parse().ok()
         });
         let slice =
             system.text("/etc/systemd/system/user-0.slice").filter(|t| !t.contains("Written by kind-wsl"));

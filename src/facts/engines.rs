@@ -49,8 +49,8 @@ impl Engines {
             places.into_iter().find(|path| system.exists(path))
         };
         let version = |name: &str, word: usize| {
-            let said = system.stdout_if_ok(&Cmd::new(&find(name, &[])?, ["--version"]).as_user(user))?;
-            version(&said, word)
+            let stdout = system.stdout_if_ok(&Cmd::new(&find(name, &[])?, ["--version"]).as_user(user))?;
+            version(&stdout, word)
         };
         let run = user.runtime_dir();
         let is_enabled = |(unit, by): &&(&str, &str)| {
@@ -77,8 +77,8 @@ impl Engines {
 
 /// `Docker version 20.10.24+dfsg1, build 5d6db84`, `nerdctl version 1.7.7`, `containerd
 /// github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+b1` (with a `v` in upstream builds).
-fn version(said: &str, word: usize) -> Option<Version> {
-    let word = said.split_ascii_whitespace().nth(word)?;
+fn version(stdout: &str, word: usize) -> Option<Version> {
+    let word = stdout.split_ascii_whitespace().nth(word)?;
     word.trim_start_matches('v').trim_end_matches(',').parse().ok()
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_version_of_each_program_is_parsed() {
-        let said = [
+        let stdout = [
             ("Docker version 20.10.24+dfsg1, build 5d6db84", "20.10.24"),
             ("nerdctl version 1.7.7", "1.7.7"),
             ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3", "1.6.20"),
@@ -140,8 +140,8 @@ mod tests {
                 "2.1.3",
             ),
         ];
-        for (said, wanted) in said {
-            assert_eq!(version(said, 2).map(|v| v.release().clone()), Some(wanted.to_owned()), "{said}");
+        for (stdout, wanted) in stdout {
+            assert_eq!(version(stdout, 2).map(|v| v.release().clone()), Some(wanted.to_owned()), "{stdout}");
         }
     }
 

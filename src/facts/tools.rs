@@ -117,8 +117,9 @@ pub(super) fn podman(system: &dyn System, user: &Account) -> Option<Podman> {
     let dirs = [user.home.join(".local/bin"), user.home.join("bin"), "/usr/local/bin".into()];
     let path = dirs.iter().map(|d| d.join("podman")).find(|p| is_program(system, p))?;
     // podman prints this before it opens its storage. As the user: it may be a file of the user.
-    let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
-    let version = said.strip_prefix("podman version ").and_then(|v| v.trim().parse().ok());
+    let stdout =
+        system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
+    let version = stdout.strip_prefix("podman version ").and_then(|v| v.trim().parse().ok());
     Some(Podman { path, version })
 }
 
@@ -137,13 +138,14 @@ fn crun(
         runtime.into_iter().chain(configured.iter().map(String::as_str)).chain(CRUN).map(Utf8PathBuf::from);
     let path = paths.into_iter().find(|p| is_file(p))?;
     // As the user: it may be a file of the user.
-    let said = system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
-    Some(Crun { version: crun_version(&said), path })
+    let stdout =
+        system.stdout_if_ok(&Cmd::new(path.as_str(), ["--version"]).as_user(user)).unwrap_or_default();
+    Some(Crun { version: crun_version(&stdout), path })
 }
 
 /// `crun version 1.21` is its first line.
-fn crun_version(said: &str) -> Option<Version> {
-    said.lines().next()?.strip_prefix("crun version ")?.parse().ok()
+fn crun_version(stdout: &str) -> Option<Version> {
+    stdout.lines().next()?.strip_prefix("crun version ")?.parse().ok()
 }
 
 /// The strings of a TOML array of strings.
@@ -157,8 +159,8 @@ mod tests {
 
     #[test]
     fn the_version_of_crun_is_in_its_first_line() {
-        let said = "crun version 1.14.1\ncommit: de537a7965bfbe9992e2cfae0baeb56a08128171\nspec: 1.0.0\n";
-        assert_eq!(crun_version(said).unwrap().to_string(), "1.14.1");
+        let stdout = "crun version 1.14.1\ncommit: de537a7965bfbe9992e2cfae0baeb56a08128171\nspec: 1.0.0\n";
+        assert_eq!(crun_version(stdout).unwrap().to_string(), "1.14.1");
     }
 
     #[test]

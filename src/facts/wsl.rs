@@ -137,7 +137,7 @@ pub struct Windows {
     /// Whether Windows programs can be started from this session.
     pub interop: bool,
     /// `[wsl2] kernelCommandLine` of `.wslconfig`.
-    pub kernel_words: Option<String>,
+    pub kernel_command_line: Option<String>,
     /// `[general] instanceIdleTimeout` of `.wslconfig`, in milliseconds.
     pub instance_idle: Option<String>,
     /// The settings that a policy of Windows disables, if that was queried.
@@ -173,7 +173,7 @@ impl Windows {
         let doc = Document::parse(&bytes, Dialect::WslConfig);
         let value = |section, key| doc.get(section, key).map(ToOwned::to_owned);
         Self {
-            kernel_words: value("wsl2", "kernelCommandLine"),
+            kernel_command_line: value("wsl2", "kernelCommandLine"),
             instance_idle: value("general", "instanceIdleTimeout"),
             wsl2: doc.section("wsl2").0.into_iter().rev().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect(),
             denied: policies(system, interop.then_some(user), &doc),
@@ -278,11 +278,11 @@ struct Profile {
 impl Profile {
     fn probe(system: &dyn System, mount_root: &str) -> Option<Self> {
         let sure = |path, evidence: &str| Some(Self { path, evidence: evidence.to_owned(), is_guess: false });
-        if let Some(told) = told_profile(system) {
-            return sure(told, "from --windows-profile");
+        if let Some(value) = told_profile(system) {
+            return sure(value, "from --windows-profile");
         }
-        if let Some(said) = system.env(ASKED).filter(|said| !said.is_empty()) {
-            return sure(said.into(), "from Windows");
+        if let Some(value) = system.env(ASKED).filter(|value| !value.is_empty()) {
+            return sure(value.into(), "from Windows");
         }
         let is_dir = |p: &Utf8PathBuf| system.exists(p.as_str());
         // WSL appends the PATH of Windows, which contains a directory of that profile.
@@ -295,8 +295,8 @@ impl Profile {
         // WSL's init has it in its environment, which root can read (WSL src/linux/init/main.cpp:1575).
         for pid in ["1", "2"] {
             let environ = system.text(&format!("/proc/{pid}/environ")).unwrap_or_default();
-            let said = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE="));
-            if let Some(p) = said.and_then(|p| windows_path(p, mount_root)).filter(is_dir) {
+            let value = environ.split('\0').find_map(|v| v.strip_prefix("WSL2_USER_PROFILE="));
+            if let Some(p) = value.and_then(|p| windows_path(p, mount_root)).filter(is_dir) {
                 return sure(p, "from the environment of WSL's init");
             }
         }
@@ -331,8 +331,8 @@ pub fn is_profile_unsure(system: &dyn System) -> bool {
 /// The profile that the user specified, as a Linux or Windows path.
 #[must_use]
 pub fn told_profile(system: &dyn System) -> Option<Utf8PathBuf> {
-    let told = system.env(kind_wsl_windows::wslenv::PROFILE).filter(|told| !told.is_empty())?;
-    windows_path(&told, &drives_root(system)).or_else(|| Some(told.into()))
+    let value = system.env(kind_wsl_windows::wslenv::PROFILE).filter(|value| !value.is_empty())?;
+    windows_path(&value, &drives_root(system)).or_else(|| Some(value.into()))
 }
 
 #[cfg(test)]

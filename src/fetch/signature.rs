@@ -206,17 +206,17 @@ mod tests {
     const VALID: &str = "[GNUPG:] VALIDSIG AF60FCA3CDAA6DEAD157EA3A67E38F7A8BA21772 2026-09-25 1790000000 0 4 0 1 10 00 AC404C1C0BF735C63FF4D562263D6DF2E163E1EA\n";
     const GOOD: &str = "[GNUPG:] GOODSIG 67E38F7A8BA21772 G S\n";
 
-    fn read(said: &str, code: i32) -> Option<Signature> {
-        judged(said, code, CRUN.fingerprint)
+    fn read(status: &str, code: i32) -> Option<Signature> {
+        judged(status, code, CRUN.fingerprint)
     }
 
     #[test]
     fn a_good_signature_is_of_the_expected_primary_key() {
-        let said = format!("[GNUPG:] NEWSIG\n{GOOD}{VALID}");
-        assert_eq!(read(&said, 0), Some(Signature::Good));
+        let status = format!("[GNUPG:] NEWSIG\n{GOOD}{VALID}");
+        assert_eq!(read(&status, 0), Some(Signature::Good));
         let other = "0".repeat(40);
         let id = CRUN.fingerprint.to_owned();
-        assert_eq!(judged(&said, 0, &other), Some(Signature::UnknownKey { id }));
+        assert_eq!(judged(&status, 0, &other), Some(Signature::UnknownKey { id }));
     }
 
     #[test]
@@ -230,26 +230,26 @@ mod tests {
     #[test]
     fn weak_hashes_and_text_mode_are_refused() {
         for hash in ["1", "2", "3", "11", "0", "x"] {
-            let said = format!("{GOOD}{}", VALID.replace(" 10 00 ", &format!(" {hash} 00 ")));
-            assert!(matches!(read(&said, 0), Some(Signature::Bad { .. })), "hash {hash}");
+            let status = format!("{GOOD}{}", VALID.replace(" 10 00 ", &format!(" {hash} 00 ")));
+            assert!(matches!(read(&status, 0), Some(Signature::Bad { .. })), "hash {hash}");
         }
         for class in ["01", "02", "10", "0"] {
-            let said = format!("{GOOD}{}", VALID.replace(" 10 00 ", &format!(" 10 {class} ")));
-            assert!(matches!(read(&said, 0), Some(Signature::Bad { .. })), "class {class}");
+            let status = format!("{GOOD}{}", VALID.replace(" 10 00 ", &format!(" 10 {class} ")));
+            assert!(matches!(read(&status, 0), Some(Signature::Bad { .. })), "class {class}");
         }
     }
 
     #[test]
     fn one_good_signature_does_not_stand_for_another() {
         for other in ["[GNUPG:] ERRSIG 67E38F7A8BA21772 99 10 00 1 4 -\n", VALID, GOOD] {
-            let said = format!("{GOOD}{VALID}{other}");
-            assert!(matches!(read(&said, 0), Some(Signature::Bad { .. })), "{other}");
+            let status = format!("{GOOD}{VALID}{other}");
+            assert!(matches!(read(&status, 0), Some(Signature::Bad { .. })), "{other}");
         }
     }
 
     #[test]
     fn a_key_that_was_revoked_is_bad_however_valid_its_signature() {
-        let said = format!("[GNUPG:] REVKEYSIG 67E38F7A8BA21772 G S\n{VALID}");
-        assert_eq!(read(&said, 0), Some(Signature::Bad { why: "its key was revoked".to_owned() }));
+        let status = format!("[GNUPG:] REVKEYSIG 67E38F7A8BA21772 G S\n{VALID}");
+        assert_eq!(read(&status, 0), Some(Signature::Bad { why: "its key was revoked".to_owned() }));
     }
 }

@@ -69,9 +69,9 @@ pub fn forget_untrusted_files(names: &[&'static str]) -> Vec<(&'static str, Stri
 fn is_sudo(pid: &str) -> bool {
     use std::os::unix::fs::MetadataExt;
     let file = |path: &str| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino(), meta.uid()));
-    let ours = sudo().and_then(|path| file(path.as_str()));
+    let own = sudo().and_then(|path| file(path.as_str()));
     let runs = file(&format!("/proc/{pid}/exe"));
-    runs.is_some_and(|(.., owner)| owner == 0) && runs == ours
+    runs.is_some_and(|(.., owner)| owner == 0) && runs == own
 }
 
 /// The wanted variables of the parent sudo; empty if that is not one that kind-wsl became.
@@ -86,8 +86,8 @@ fn env_handoff(
         let pairs = || environ.split('\0').filter_map(|pair| pair.split_once('='));
         let is_marked = pairs().any(|(name, value)| name == HANDOFF_PID && value == parent);
         if is_marked && line.split('\0').skip(1).take(BECOMES_ROOT.len()).eq(BECOMES_ROOT) {
-            let ours = pairs().filter(|(name, _)| wanted.contains(name));
-            return ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let own = pairs().filter(|(name, _)| wanted.contains(name));
+            return own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         }
     }
     Vec::new()

@@ -168,8 +168,8 @@ impl LiveSystem {
         let pid = |line: &str| {
             // `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`; a waiting process has an arrow in the second place.
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            let ours = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
-            words.get(4).filter(|_| ours)?.parse().ok().filter(|pid| *pid > 0)
+            let matches = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
+            words.get(4).filter(|_| matches)?.parse().ok().filter(|pid| *pid > 0)
         };
         locks.lines().find_map(pid).map(holder)
     }

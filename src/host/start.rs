@@ -234,9 +234,9 @@ mod tests {
             config_home: None,
         };
         let cmd = Cmd::new("sh", ["-c", "echo \"$XDG_RUNTIME_DIR|$HOME\""]).as_user(&account);
-        let said = |cmd: &Cmd| Process::new(Utf8Path::new("/")).run(cmd, &mut |_| {}).unwrap().stdout;
-        assert_eq!(said(&cmd), format!("/run/user/{uid}|/\n"));
-        assert_eq!(said(&cmd.with_env("XDG_RUNTIME_DIR", "")), "|/\n");
+        let stdout_of = |cmd: &Cmd| Process::new(Utf8Path::new("/")).run(cmd, &mut |_| {}).unwrap().stdout;
+        assert_eq!(stdout_of(&cmd), format!("/run/user/{uid}|/\n"));
+        assert_eq!(stdout_of(&cmd.with_env("XDG_RUNTIME_DIR", "")), "|/\n");
     }
 
     /// The tree lacks the libraries and interpreters of its programs: started there they cannot run, started here they

@@ -26,16 +26,16 @@ pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<V
     let args = ["ps", "--all", "--no-trunc", "--filter", &label, "--format", format];
     let mut cmd = Cmd::new(provider.name(), args).as_user(user).timeout(TIMEOUT);
     if provider == Provider::Docker {
-        let told = system.env("DOCKER_HOST").filter(|host| !host.is_empty());
-        cmd = cmd.with_env("DOCKER_HOST", &told.unwrap_or_else(|| docker_host(user)));
+        let inherited = system.env("DOCKER_HOST").filter(|host| !host.is_empty());
+        cmd = cmd.with_env("DOCKER_HOST", &inherited.unwrap_or_else(|| docker_host(user)));
     }
     match system.run_readonly(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => {
             parse(&stdout).ok_or_else(|| format!("{provider} ps printed no JSON"))
         }
         Ok(output) => {
-            let said = output.complaint().unwrap_or("nothing");
-            Err(format!("{provider} ps ended with exit code {}: {said}", output.code))
+            let stdout = output.complaint().unwrap_or("nothing");
+            Err(format!("{provider} ps ended with exit code {}: {stdout}", output.code))
         }
         Err(HostError::TimedOut { seconds, .. }) => {
             Err(format!("{provider} did not answer within {seconds} s"))
@@ -49,9 +49,9 @@ pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<V
 }
 
 /// One array of objects (podman), or an object a line (docker, nerdctl).
-fn parse(said: &str) -> Option<Vec<Node>> {
+fn parse(stdout: &str) -> Option<Vec<Node>> {
     let mut nodes = Vec::new();
-    for value in serde_json::Deserializer::from_str(said).into_iter::<Value>() {
+    for value in serde_json::Deserializer::from_str(stdout).into_iter::<Value>() {
         match value.ok()? {
             Value::Array(all) => nodes.extend(all.iter().map(node)),
             Value::Null => {}
@@ -139,9 +139,9 @@ fn ports(value: Option<&Value>) -> Vec<PublishedPort> {
 mod tests {
     use super::{Node, PublishedPort, parse};
 
-    fn summary(said: &str) -> Vec<(String, String, String, String, bool)> {
+    fn summary(stdout: &str) -> Vec<(String, String, String, String, bool)> {
         let of = |n: &Node| (n.name.clone(), n.cluster.clone(), n.role.clone(), n.id.clone(), n.is_running());
-        parse(said).unwrap().iter().map(of).collect()
+        parse(stdout).unwrap().iter().map(of).collect()
     }
 
     #[test]

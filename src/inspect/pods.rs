@@ -44,14 +44,14 @@ impl Pods {
             if provider == Provider::Docker {
                 cmd = cmd.with_env("DOCKER_HOST", &docker_host(user));
             }
-            let said = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
+            let stdout = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
                 // Its output before the failure counts too.
                 Ok(output) if pods.learn(&output.stdout).is_some() && output.code == 0 => continue,
                 Ok(output) => why(&output),
                 Err(e) => e.to_string(),
             };
             silent.push(format!(
-                "cannot list the pods of node {}: {said}; pods without a name are shown by ID",
+                "cannot list the pods of node {}: {stdout}; pods without a name are shown by ID",
                 node.name
             ));
         }
@@ -59,8 +59,8 @@ impl Pods {
     }
 
     /// Adds what crictl printed (CRI `ListPodSandboxResponse`, `ListContainersResponse` as JSON).
-    fn learn(&mut self, said: &str) -> Option<()> {
-        for value in serde_json::Deserializer::from_str(said).into_iter::<Value>() {
+    fn learn(&mut self, stdout: &str) -> Option<()> {
+        for value in serde_json::Deserializer::from_str(stdout).into_iter::<Value>() {
             let value = value.ok()?;
             for pod in items(&value, "items") {
                 let name = format!("{}/{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
@@ -136,14 +136,14 @@ fn uid_of(name: &str) -> Option<String> {
 /// Why crictl did not answer, without its log line: `time="…" level=fatal msg="listing pod sandboxes: rpc error: …"`, in
 /// older versions `FATA[0002] listing …` (cri-tools `cmd/crictl`, logrus).
 fn why(output: &Output) -> String {
-    let said = output.complaint().unwrap_or("it printed no JSON");
-    if said.contains("DeadlineExceeded") || said.contains("deadline exceeded") {
+    let stdout = output.complaint().unwrap_or("it printed no JSON");
+    if stdout.contains("DeadlineExceeded") || stdout.contains("deadline exceeded") {
         return "crictl got no answer within 10 s".to_owned();
     }
     if output.code == 127 || output.code == 126 {
         return "crictl is not installed in it".to_owned();
     }
-    let text = said.split_once("msg=\"").map_or(said, |(_, text)| text.strip_suffix('"').unwrap_or(text));
+    let text = stdout.split_once("msg=\"").map_or(stdout, |(_, text)| text.strip_suffix('"').unwrap_or(text));
     let text =
         if text.starts_with("FATA[") { text.split_once(' ').map_or(text, |(_, text)| text) } else { text };
     format!("crictl failed: {}", text.replace("\\\"", "\""))

@@ -71,7 +71,7 @@ pub struct UserState {
     /// The time at which the run ended, unless another began since.
     pub finished: Option<String>,
     /// Whether that run was an undo of everything but the packages.
-    pub taken_back: bool,
+    pub is_undone: bool,
     /// The number of the first change of each setup; a resumed run belongs to the setup that it resumes.
     setups: Vec<u64>,
     /// The setup that an undo which did not end was reverting.
@@ -119,9 +119,9 @@ impl JournalState {
         if self.user.as_deref() == Some(user) {
             return;
         }
-        let theirs = self.others.remove(user);
+        let entry = self.others.remove(user);
         if let Some(before) = self.user.replace(user.to_owned()) {
-            let before_state = std::mem::replace(&mut self.own, theirs.unwrap_or_default());
+            let before_state = std::mem::replace(&mut self.own, entry.unwrap_or_default());
             self.others.insert(before, before_state);
         }
     }
@@ -153,7 +153,7 @@ impl JournalState {
     }
 
     fn relies(&self, user: &str, entry: &JournalEntry) -> bool {
-        entry.users.contains(user) && self.state_of(user).is_none_or(|state| !state.taken_back)
+        entry.users.contains(user) && self.state_of(user).is_none_or(|state| !state.is_undone)
     }
 
     /// Whether this user relies on a change.
@@ -212,7 +212,7 @@ impl JournalState {
             }
             self.verified = None;
             self.finished = None;
-            self.taken_back = false;
+            self.is_undone = false;
             let is_machine_wide = match &record {
                 Record::Undone { id } => self.entry(*id).is_some_and(|e| e.intent.change.is_machine_wide()),
                 Record::Intent(intent) => intent.change.is_machine_wide(),
@@ -285,7 +285,7 @@ impl JournalState {
                 }
                 self.waiting = None;
                 self.finished = Some(at);
-                self.taken_back = whole;
+                self.is_undone = whole;
             }
             Record::Finished { at } => self.finished = Some(at),
         }
@@ -350,7 +350,7 @@ impl JournalState {
     }
 
     /// The stages that an unfinished run of any user began.
-    pub fn begun(&self) -> impl Iterator<Item = &str> {
+    pub fn started_stages(&self) -> impl Iterator<Item = &str> {
         let is_over = |user: &str| self.state_of(user).is_some_and(|state| state.finished.is_some());
         self.active().filter(move |e| !is_over(&e.user)).map(|e| e.intent.stage.as_str())
     }

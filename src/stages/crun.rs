@@ -19,11 +19,12 @@ pub(crate) static CRUN_VERSION: Question = Question {
     id: "crun_version",
     prompt: "Which crun version should podman use?",
     help: "crun version, `recommended`, `latest` or `keep`",
-    form: AnswerKind::Open(choices, |said| match said {
+    form: AnswerKind::Open(choices, |value| match value {
         "keep" | "recommended" | "latest" => Ok(()),
-        _ => {
-            said.parse::<Version>().map(|_| ()).map_err(|_| "a version, recommended, latest, keep".to_owned())
-        }
+        _ => value
+            .parse::<Version>()
+            .map(|_| ())
+            .map_err(|_| "a version, recommended, latest, keep".to_owned()),
     }),
     when: |facts, answers| facts.arch.is_some() && super::not_podman(answers).is_none(),
     default: |_| "recommended".to_owned(),
@@ -36,8 +37,8 @@ pub(crate) static CRUN_SHA256: Question = Question {
     help: "sha256 of a crun that is not in the catalogue",
     form: AnswerKind::Open(
         |_| Vec::new(),
-        |said| {
-            let hex = said.len() == 64 && said.bytes().all(|b| b.is_ascii_hexdigit());
+        |value| {
+            let hex = value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
             if hex { Ok(()) } else { Err("64 hexadecimal digits".to_owned()) }
         },
     ),
@@ -52,7 +53,7 @@ pub(crate) static CRUN_BINARY: Question = Question {
     help: "Path of a crun to install (with --crun-sha256)",
     form: AnswerKind::Open(
         |_| Vec::new(),
-        |said| if said.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
+        |value| if value.starts_with('/') { Ok(()) } else { Err("an absolute path".to_owned()) },
     ),
     when: |_, _| false,
     default: |_| String::new(),
@@ -126,7 +127,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     let answer = answers.get(&CRUN_VERSION);
     let Some(present) = present(facts) else { return offer(facts, answers, &floor, "no crun is installed") };
     let is_installed = facts.tools.crun.is_some();
-    let said = format!(
+    let value = format!(
         "{} crun {}",
         if is_installed { "found" } else { "the distribution offers" },
         present.release()
@@ -139,10 +140,10 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             );
             return Applicability::blocked(what, "answer with `--crun-version recommended`");
         }
-        return offer(facts, answers, &floor, &said);
+        return offer(facts, answers, &floor, &value);
     }
     if another(facts, answers).is_some() {
-        return offer(facts, answers, &floor, &said);
+        return offer(facts, answers, &floor, &value);
     }
     if settings::moved(facts, STAGE.id) {
         let file = settings::file(facts, DROP_IN);
@@ -216,16 +217,16 @@ fn runtimes(facts: &Facts, file: &Utf8Path) -> Value {
     } else {
         facts.containers.file(file).and_then(|f| f.keys.get(KEY)).map(|setting| setting.value.clone())
     };
-    let ours = ours(facts).to_string();
+    let installed = installed(facts).to_string();
     let named = named.map(|list| strings(&list)).filter(|list| !list.is_empty());
     let mut list = named.unwrap_or_else(|| vec!["/usr/bin/crun".to_owned()]);
-    list.retain(|path| *path != ours);
-    list.insert(0, ours);
+    list.retain(|path| *path != installed);
+    list.insert(0, installed);
     Value::StrList(list)
 }
 
 /// The path of the crun that kind-wsl installs.
-fn ours(facts: &Facts) -> Utf8PathBuf {
+fn installed(facts: &Facts) -> Utf8PathBuf {
     facts.user.home.join(".local/bin/crun")
 }
 
@@ -293,7 +294,7 @@ fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let asked = answers.get(&CRUN_VERSION).unwrap_or("recommended");
     let artifact = resolve(facts, asked).and_then(|v| artifact(facts, answers, &v));
     let Some(artifact) = artifact else { return Vec::new() };
-    let path = ours(facts);
+    let path = installed(facts);
     let owner = super::user(facts);
     let mut program = WriteFile::program(path, artifact, owner);
     if let (Some(local), FileSource::Download(artifact)) = (answers.get(&CRUN_BINARY), &program.source) {

@@ -35,7 +35,7 @@ const ROOTFUL: [(&str, &str); 3] =
     [("docker.socket", "docker.io"), (UNIT, "docker.io"), ("containerd.service", "containerd")];
 
 /// The rootful daemons that kind-wsl installed.
-fn ours(facts: &Facts) -> Vec<&'static str> {
+fn own_units(facts: &Facts) -> Vec<&'static str> {
     rootless::rootful_of_ours(facts, if is_of_debian(facts) { &ROOTFUL } else { &[] })
 }
 
@@ -61,7 +61,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
             "`containerd-rootless-setuptool.sh uninstall` removes it; or use it: `--provider nerdctl`",
         );
     }
-    if engines.may_use_rootful && !ours(facts).contains(&UNIT) {
+    if engines.may_use_rootful && !own_units(facts).contains(&UNIT) {
         let what = format!(
             "`{}` may use rootful Docker (/run/docker.sock), so Docker's setup tool installs no rootless one",
             facts.user.name
@@ -85,7 +85,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     Applicability::needed(format!(
         "Docker's setup tool installs rootless Docker for `{}`{}",
         facts.user.name,
-        rootless::left_alone(facts, &ours(facts))
+        rootless::left_alone(facts, &own_units(facts))
     ))
 }
 
@@ -108,7 +108,7 @@ fn tool(facts: &Facts) -> Utf8PathBuf {
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    let mut changes: Vec<Change> = ours(facts).into_iter().map(rootless::disabled).collect();
+    let mut changes: Vec<Change> = own_units(facts).into_iter().map(rootless::disabled).collect();
     let tool = tool(facts);
     let mut dir = tool.parent().unwrap_or(Utf8Path::new("/usr/bin")).to_owned();
     if dir == CONTRIB {

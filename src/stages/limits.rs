@@ -50,7 +50,7 @@ const DMESG: &str = "kernel.dmesg_restrict";
 
 /// The settings that this stage writes, with their present values. One with a better value is skipped; one with this
 /// value stays in, so that a resumed run writes the same file as an uninterrupted one.
-fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
+fn desired(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
     let now = |name: &'static str, value| facts.kernel.settings.get(name).map(|n| (name, value, *n));
     let raise = INOTIFY
         .into_iter()
@@ -65,7 +65,7 @@ fn ours(facts: &Facts, answers: &Answers) -> Vec<(&'static str, u64, u64)> {
 }
 
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
-    let settings = ours(facts, answers);
+    let settings = desired(facts, answers);
     let differ = settings.iter().filter(|(_, value, now)| value != now);
     let differ: Vec<_> = differ.map(|(name, value, now)| format!("{name} is {now} (need {value})")).collect();
     if differ.is_empty() {
@@ -85,7 +85,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let mut text = "# Written by kind-wsl (`kind-wsl explain limits`).\n".to_owned();
     let mut now = Vec::new();
-    for (name, value, _) in ours(facts, answers) {
+    for (name, value, _) in desired(facts, answers) {
         let _ = writeln!(text, "{name} = {value}");
         now.push(SystemSetting::Sysctl { name: name.to_owned(), value }.into());
     }

@@ -28,7 +28,7 @@ pub(crate) static STAGE: Stage = Stage {
 const UNIT: &str = "containerd.service";
 
 /// The rootful containerd, if kind-wsl installed it.
-fn ours(facts: &Facts) -> Vec<&'static str> {
+fn own_units(facts: &Facts) -> Vec<&'static str> {
     let by_hand = facts.engines.nerdctl.is_some() && !facts.packages.installed.contains_key("nerdctl");
     rootless::rootful_of_ours(facts, if by_hand { &[] } else { &[(UNIT, "containerd")] })
 }
@@ -63,12 +63,12 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     Applicability::needed(format!(
         "nerdctl's setup tool installs rootless containerd for `{}`{}",
         facts.user.name,
-        rootless::left_alone(facts, &ours(facts))
+        rootless::left_alone(facts, &own_units(facts))
     ))
 }
 
 fn changes(facts: &Facts, _: &Answers) -> Vec<Change> {
-    let mut changes: Vec<Change> = ours(facts).into_iter().map(rootless::disabled).collect();
+    let mut changes: Vec<Change> = own_units(facts).into_iter().map(rootless::disabled).collect();
     let tool = facts
         .engines
         .nerdctl_tool

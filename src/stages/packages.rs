@@ -30,7 +30,7 @@ pub(crate) static REMOVE_PACKAGES: Question = Question {
     help: "Conflicting packages to remove, comma-separated",
     form: AnswerKind::Open(
         |_| Vec::new(),
-        |said| {
+        |value| {
             let is_name = |name: &str| {
                 !name.is_empty()
                     && name
@@ -38,7 +38,7 @@ pub(crate) static REMOVE_PACKAGES: Question = Question {
                         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
                     && !name.starts_with('-')
             };
-            if said.split(',').all(is_name) {
+            if value.split(',').all(is_name) {
                 Ok(())
             } else {
                 Err("names of packages, separated by commas".to_owned())

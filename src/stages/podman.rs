@@ -102,7 +102,7 @@ fn differing(facts: &Facts, answers: &Answers) -> Vec<PodmanSetting> {
 }
 
 /// The settings that the drop-in needs, because no other file sets them as required.
-fn ours(facts: &Facts, answers: &Answers, file: &Utf8Path) -> Vec<PodmanSetting> {
+fn desired_settings(facts: &Facts, answers: &Answers, file: &Utf8Path) -> Vec<PodmanSetting> {
     if !facts.containers.has_drop_ins() {
         return differing(facts, answers);
     }
@@ -200,7 +200,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     }
     let is_moved = settings::moved(facts, STAGE.id);
     if is_moved {
-        if let Some(blocked) = settings::blocked(facts, &file, &ours(facts, answers, &file)) {
+        if let Some(blocked) = settings::blocked(facts, &file, &desired_settings(facts, answers, &file)) {
             return blocked;
         }
         why.push(settings::moving(facts, &file));
@@ -235,7 +235,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
 
 fn changes(facts: &Facts, answers: &Answers) -> Vec<Change> {
     let file = settings::file(facts, DROP_IN);
-    let mut changes = settings::changes(facts, STAGE.id, &file, ours(facts, answers, &file));
+    let mut changes = settings::changes(facts, STAGE.id, &file, desired_settings(facts, answers, &file));
     let entry = |path, key: &str, value| {
         let edit = Edit::Toml { path: key.split('.').map(ToOwned::to_owned).collect(), value };
         Change::from(EditFile::new(path, edit, super::user(facts)))

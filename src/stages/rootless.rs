@@ -172,13 +172,13 @@ pub(super) fn rootful_of_ours(facts: &Facts, units: &[(&'static str, &str)]) -> 
 }
 
 /// The note on the daemons that existed before.
-pub(super) fn left_alone(facts: &Facts, ours: &[&str]) -> String {
-    let theirs: Vec<&str> =
-        facts.engines.rootful.iter().map(String::as_str).filter(|unit| !ours.contains(unit)).collect();
-    if theirs.is_empty() {
+pub(super) fn left_alone(facts: &Facts, own_units: &[&str]) -> String {
+    let others: Vec<&str> =
+        facts.engines.rootful.iter().map(String::as_str).filter(|unit| !own_units.contains(unit)).collect();
+    if others.is_empty() {
         String::new()
     } else {
-        format!("; the rootful {} existed before and keeps running", theirs.join(" and "))
+        format!("; the rootful {} existed before and keeps running", others.join(" and "))
     }
 }
 

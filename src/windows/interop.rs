@@ -24,8 +24,8 @@ pub enum InteropError {
     #[error("Windows programs cannot be started from here")]
     Unanswered(#[source] HostError),
     /// It ran and failed.
-    #[error("`{program}` ended with exit code {code}: {said}")]
-    Refused { program: String, code: i32, said: String },
+    #[error("`{program}` ended with exit code {code}: {message}")]
+    Refused { program: String, code: i32, message: String },
 }
 
 /// Starts Windows programs, always as the user: the caller's environment chooses what `WSL_INTEROP` leads to, and a
@@ -76,9 +76,9 @@ impl<'w> Interop<'w> {
         if code == 0 {
             return Ok(stdout);
         }
-        let said = if stderr.trim().is_empty() { stdout } else { stderr };
+        let message = if stderr.trim().is_empty() { stdout } else { stderr };
         let program = program.file_name().unwrap_or_default().to_owned();
-        Err(InteropError::Refused { program, code, said: said.trim().to_owned() })
+        Err(InteropError::Refused { program, code, message: message.trim().to_owned() })
     }
 
     /// A program of Windows' own. By its full path: what is called so in PATH may be another.
@@ -97,9 +97,9 @@ impl<'w> Interop<'w> {
 
     /// The output of `wsl.exe`.
     fn ask_wsl(&self, args: &[&str]) -> Result<String, InteropError> {
-        let said = self.ask(&self.system("wsl.exe"), args)?;
+        let message = self.ask(&self.system("wsl.exe"), args)?;
         // A wsl.exe that does not know WSL_UTF8 writes UTF-16: of a name, ASCII as it is, the zeros are too many.
-        Ok(said.replace(['\0', '\u{feff}', '\u{fffd}'], ""))
+        Ok(message.replace(['\0', '\u{feff}', '\u{fffd}'], ""))
     }
 
     /// The versions of WSL, its parts and Windows, one a line with its name in the language of Windows.
@@ -115,8 +115,8 @@ impl<'w> Interop<'w> {
     /// # Errors
     /// As [`Interop::ask`].
     pub fn default_distribution(&self) -> Result<Option<String>, InteropError> {
-        let said = self.ask_wsl(&["--list", "--verbose"])?;
-        let mut lines = said.lines().filter_map(|line| line.trim_start().strip_prefix('*'));
+        let message = self.ask_wsl(&["--list", "--verbose"])?;
+        let mut lines = message.lines().filter_map(|line| line.trim_start().strip_prefix('*'));
         Ok(lines.find_map(|line| line.split_ascii_whitespace().next()).map(ToOwned::to_owned))
     }
 

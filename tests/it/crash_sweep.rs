@@ -267,7 +267,7 @@ fn an_undo_that_keeps_the_packages_is_not_interrupted() {
     finish(&machines::CLASSIC, &machine);
     machine.undo_but_packages(&machine.host(FaultInjector::default())).unwrap();
     let journal_state = kind_wsl::journal::read(&machine.host(FaultInjector::default())).unwrap();
-    assert!(!journal_state.is_interrupted() && journal_state.taken_back, "{journal_state:?}");
+    assert!(!journal_state.is_interrupted() && journal_state.is_undone, "{journal_state:?}");
     assert!(journal_state.answers.is_empty(), "the answers are asked for again");
     assert!(journal_state.active().all(|e| e.intent.stage == "packages" || e.intent.stage == "systemd"));
 }

@@ -8,6 +8,7 @@ mod faults;
 mod parts;
 mod pieces;
 mod proxies;
+mod ranges;
 pub(crate) mod server;
 mod waits;
 

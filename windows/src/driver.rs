@@ -140,12 +140,12 @@ impl Session {
     fn restart(&mut self, request: &RestartRequest) -> Result<i32, ExitCode> {
         say(&format!("kind-wsl: {} …", request.scope.stop_command(&request.distribution)));
         let stop = restart::stop(&mut self.wsl, request, &self.timeouts);
-        let said = messages::stopped(request, stop.result, stop.took.as_secs_f32(), stop.detail.as_deref());
+        let message = messages::stopped(request, stop.result, stop.took.as_secs_f32(), stop.detail.as_deref());
         if !stop.result.can_resume() {
-            complain(&format!("kind-wsl: {said}\n\n{}", messages::by_hand(request)));
+            complain(&format!("kind-wsl: {message}\n\n{}", messages::by_hand(request)));
             return Err(ExitCode(exit::RESTART));
         }
-        say(&format!("kind-wsl: {said}"));
+        say(&format!("kind-wsl: {message}"));
         say(&format!("kind-wsl: {} starts, with a session of {} …", request.distribution, request.user));
         restart::open_session(&mut self.wsl, request, &self.timeouts);
         say(messages::resuming(request).trim_end());

@@ -321,16 +321,16 @@ impl Work {
         }
         self.enter(State::Stopping, None);
         let stop = restart::stop(&mut wsl, &self.request, &self.timeouts);
-        let said = messages::stopped(&self.request, stop.result, stop.took.as_secs_f32(), stop.detail.as_deref());
+        let message = messages::stopped(&self.request, stop.result, stop.took.as_secs_f32(), stop.detail.as_deref());
         self.result.stopped(
             stop.result,
             u64::try_from(stop.took.as_millis()).unwrap_or(u64::MAX),
             stop.detail.as_deref(),
         );
-        self.publish(&said);
+        self.publish(&message);
         let mut window = Window::open(&self.log);
         if !stop.result.can_resume() {
-            window.say(&format!("{said}\n\n{}", messages::by_hand(&self.request)));
+            window.say(&format!("{message}\n\n{}", messages::by_hand(&self.request)));
             window.wait_for_enter();
             return 1;
         }
@@ -384,10 +384,10 @@ impl Work {
                 exit::WSL_FAILED
             }
         };
-        let said = messages::resumed(&self.request, code);
-        self.enter(State::Ended(code), if code == 0 { None } else { said.lines().next() });
+        let message = messages::resumed(&self.request, code);
+        self.enter(State::Ended(code), if code == 0 { None } else { message.lines().next() });
         self.log.line(&format!("{line}: exit code {code}"));
-        window.say(&said);
+        window.say(&message);
         let driver =
             std::env::current_exe().map(|exe| exe.with_file_name("kind-wsl.exe")).ok().filter(|exe| exe.is_file());
         if let (exit::WSL_FAILED, Some(driver)) = (code, driver) {

@@ -39,9 +39,9 @@ impl Answer {
     pub fn describe(&self) -> String {
         match self {
             Answer::Ended { code, out, err } => {
-                let said = text::one_line(&format!("{out} {err}"));
-                let colon = if said.is_empty() { "" } else { ": " };
-                format!("exit code {code}{colon}{said}")
+                let output = text::one_line(&format!("{out} {err}"));
+                let colon = if output.is_empty() { "" } else { ": " };
+                format!("exit code {code}{colon}{output}")
             }
             Answer::Hung => "no answer in time".into(),
             Answer::NotStarted(why) => format!("not started: {why}"),

@@ -11,10 +11,10 @@ pub const RUNNING: &str = "KIND_WSL_RUNNING";
 /// (src/linux/init/util.cpp:2133-2287).
 #[must_use]
 pub fn with_ours(before: &str) -> String {
-    let ours = [DRIVER, PROFILE, RUNNING];
+    let own = [DRIVER, PROFILE, RUNNING];
     let name = |entry: &str| entry.split('/').next().unwrap_or_default().to_string();
-    let kept = before.split(':').filter(|e| !e.is_empty() && !ours.contains(&name(e).as_str())).map(String::from);
-    kept.chain(ours.iter().map(|n| format!("{n}/u"))).collect::<Vec<_>>().join(":")
+    let kept = before.split(':').filter(|e| !e.is_empty() && !own.contains(&name(e).as_str())).map(String::from);
+    kept.chain(own.iter().map(|n| format!("{n}/u"))).collect::<Vec<_>>().join(":")
 }
 
 #[cfg(test)]
@@ -23,9 +23,9 @@ mod tests {
 
     #[test]
     fn existing_entries_of_wslenv_are_kept() {
-        let ours = "KIND_WSL_DRIVER/u:KIND_WSL_WINDOWS_PROFILE/u:KIND_WSL_RUNNING/u";
-        assert_eq!(with_ours(""), ours);
-        assert_eq!(with_ours("GOPATH/p:WT_SESSION::"), format!("GOPATH/p:WT_SESSION:{ours}"));
-        assert_eq!(with_ours("KIND_WSL_DRIVER/w:A:KIND_WSL_RUNNING"), format!("A:{ours}"));
+        let own = "KIND_WSL_DRIVER/u:KIND_WSL_WINDOWS_PROFILE/u:KIND_WSL_RUNNING/u";
+        assert_eq!(with_ours(""), own);
+        assert_eq!(with_ours("GOPATH/p:WT_SESSION::"), format!("GOPATH/p:WT_SESSION:{own}"));
+        assert_eq!(with_ours("KIND_WSL_DRIVER/w:A:KIND_WSL_RUNNING"), format!("A:{own}"));
     }
 }

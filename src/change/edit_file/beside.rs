@@ -57,16 +57,16 @@ impl Edit {
         let applied = self.parse(&applied.unwrap_or_default());
         let before = self.parse(before);
         let mut now = self.parse(bytes);
-        let ours = applied.lines_of(section, key).first().map(|line| line.to_vec());
+        let own = applied.lines_of(section, key).first().map(|line| line.to_vec());
         let counting = now.lines_of(section, key).first().map(|line| line.to_vec());
-        let theirs = before.lines_of(section, key);
+        let original = before.lines_of(section, key);
         // Another program removed the line, and an earlier line that had no effect now takes effect.
-        if counting != ours && counting.is_some_and(|line| theirs.iter().skip(1).any(|other| *other == line))
+        if counting != own && counting.is_some_and(|line| original.iter().skip(1).any(|other| *other == line))
         {
             return Ok(bytes.to_vec());
         }
-        let ours = ours.filter(|_| value.is_none());
-        let is_out = ours.map_or(Ok(false), |line| now.unset_line(section, key, &line))?;
+        let own = own.filter(|_| value.is_none());
+        let is_out = own.map_or(Ok(false), |line| now.unset_line(section, key, &line))?;
         if !is_out {
             now = self.parse(&self.put(bytes, value)?);
         }

@@ -250,7 +250,7 @@ mod tests {
     const CONF: &str = "/etc/containers/containers.conf";
     const STORAGE: &str = "/etc/containers/storage.conf";
 
-    fn said(code: i32, stdout: &str, stderr: &str) -> Option<Vec<Parts>> {
+    fn refusals(code: i32, stdout: &str, stderr: &str) -> Option<Vec<Parts>> {
         let output = Output { code, stdout: stdout.to_owned(), stderr: stderr.to_owned() };
         let taken = |r: Refused| (r.path.map(String::from).unwrap_or_default(), r.line, r.why);
         answer(&output).map(|refused| refused.into_iter().map(taken).collect())
@@ -274,7 +274,7 @@ mod tests {
             "Failed to obtain podman configuration: reading system config \"{CONF}\": decode configuration {CONF}: toml: line 1: {why}"
         );
         for text in [old, middle, new] {
-            assert_eq!(said(1, "", &text), Some(one(CONF, 1, why)), "{text}");
+            assert_eq!(refusals(1, "", &text), Some(one(CONF, 1, why)), "{text}");
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
             "Failed to obtain podman configuration: reading system config \"{CONF}\": decode configuration {CONF}: toml: line 2 (last key \"containers.pids_limit\"): incompatible types: TOML value has type string; destination has type integer"
         );
         let why = "`containers.pids_limit`: incompatible types: TOML value has type string; destination has type integer";
-        assert_eq!(said(1, "", &text), Some(one(CONF, 2, why)));
+        assert_eq!(refusals(1, "", &text), Some(one(CONF, 2, why)));
     }
 
     #[test]
@@ -293,23 +293,26 @@ mod tests {
         let tail = format!("toml: line 2 (last key \"engine.x\"): {why}");
         // 4.3.1 with the user's file ends with 0.
         let stdout = format!("Failed to read {STORAGE} {tail}\npodman version 4.3.1\n");
-        assert_eq!(said(0, &stdout, ""), Some(one(STORAGE, 2, why)));
+        assert_eq!(refusals(0, &stdout, ""), Some(one(STORAGE, 2, why)));
         let quoted = tail.replace('"', "\\\"");
         let stderr = format!(
             "time=\"2026\" level=warning msg=\"Failed to read {STORAGE} {quoted}\\n\"\nFailed to obtain podman configuration: {tail}\n"
         );
-        assert_eq!(said(1, "", &stderr), Some(one(STORAGE, 2, why)));
+        assert_eq!(refusals(1, "", &stderr), Some(one(STORAGE, 2, why)));
     }
 
     #[test]
     fn a_value_that_podman_does_not_accept_has_no_file() {
         let stderr = "time=\"2026\" level=error msg=\"validating containers config: not a valid umask 9\"\n";
-        assert_eq!(said(1, "", stderr), Some(vec![(String::new(), None, "not a valid umask 9".to_owned())]));
+        assert_eq!(
+            refusals(1, "", stderr),
+            Some(vec![(String::new(), None, "not a valid umask 9".to_owned())])
+        );
     }
 
     #[test]
     fn a_podman_that_fails_for_another_reason_has_refused_nothing() {
-        assert_eq!(said(127, "", "podman: error while loading shared libraries: libgpgme.so.11\n"), None);
-        assert_eq!(said(0, "podman version 4.3.1\n", ""), Some(Vec::new()));
+        assert_eq!(refusals(127, "", "podman: error while loading shared libraries: libgpgme.so.11\n"), None);
+        assert_eq!(refusals(0, "podman version 4.3.1\n", ""), Some(Vec::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! Files that arrive in pieces: resumed after a broken line, a killed program, or a server that counts otherwise.
+//! Files that arrive in pieces: resumed after an interrupted connection or a killed program.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc::channel;
@@ -15,15 +15,15 @@ use crate::fetch::{BODY, artifact, attempt};
 use crate::support::child::{again, trusting};
 
 /// Resumes from `kept`, with every wait.
-fn go_on(server: &Server, kept: &[u8]) -> (Ran, Part) {
+pub(super) fn resume(server: &Server, kept: &[u8]) -> (Ran, Part) {
     let mut part = Part::of(kept);
     (run(&server.artifact(), &Source::default(), &mut part, usize::MAX), part)
 }
 
-/// Resuming from `kept` gives the right file, with exactly these requests.
+/// Asserts that resuming from `kept` gives the right file, with exactly these requests.
 #[track_caller]
-fn comes_right(server: &Server, kept: &[u8], given: &[Given], restarts: usize) {
-    let (ran, part) = go_on(server, kept);
+pub(super) fn assert_resumes(server: &Server, kept: &[u8], given: &[Given], restarts: usize) {
+    let (ran, part) = resume(server, kept);
     ran.outcome.unwrap();
     assert_eq!((&part.bytes()[..], server.given(), part.restarts), (BODY, given.to_owned(), restarts));
 }
@@ -123,7 +123,7 @@ fn a_line_that_breaks_again_and_again_is_taken_up_as_long_as_something_comes() {
             let cut = whole.len() - (BODY.len() - start).saturating_sub(3);
             (whole[..cut].to_owned(), Then::Reset)
         });
-        let (ran, part) = go_on(&server, &BODY[..2]);
+        let (ran, part) = resume(&server, &BODY[..2]);
         ran.outcome.unwrap();
         assert_eq!(part.bytes(), BODY);
         assert_eq!(ran.waits, [1, 2, 4, 8, 16]);
@@ -131,7 +131,7 @@ fn a_line_that_breaks_again_and_again_is_taken_up_as_long_as_something_comes() {
         assert_eq!(server.given(), given);
 
         // From nothing it takes one time more, which is one too many; the next run has the rest.
-        let (ran, mut part) = go_on(&server, b"");
+        let (ran, mut part) = resume(&server, b"");
         let words = "the download of `https://localhost:PORT/crun` broke off after 18 of 20 bytes: \
                      Connection reset by peer (os error 104)";
         server.says(&ran.outcome.unwrap_err(), words);
@@ -146,13 +146,13 @@ fn a_line_without_new_text_is_not_added() {
     trusting(|pki| {
         let half = || partial("bytes 5-19/20", b"");
         let server = serve_then(pki, "good", move |_| (half(), Then::Reset));
-        let (ran, part) = go_on(&server, &BODY[..5]);
+        let (ran, part) = resume(&server, &BODY[..5]);
         assert!(ran.outcome.is_err());
         assert_eq!((ran.waits, &part.bytes()[..], server.given().len()), (vec![], &BODY[..5], 1));
 
         // No answer at all says nothing against what is kept.
         let server = serve(pki, "good", |_| Vec::new());
-        let (ran, part) = go_on(&server, &BODY[..5]);
+        let (ran, part) = resume(&server, &BODY[..5]);
         let error = ran.outcome.unwrap_err();
         let words = "the download of `https://localhost:PORT/crun` broke off after 5 bytes: \
                      connection closed before message completed";
@@ -183,7 +183,7 @@ fn a_stalled_download_resumes_at_the_same_byte() {
 fn a_server_that_ignores_the_range_is_taken_from_its_first_byte() {
     trusting(|pki| {
         let server = serve(pki, "good", |_| ok(BODY));
-        let (ran, part) = go_on(&server, &BODY[..5]);
+        let (ran, part) = resume(&server, &BODY[..5]);
         ran.outcome.unwrap();
         assert_eq!((&part.bytes()[..], part.restarts, server.given()), (BODY, 1, vec![(Some(5), 20)]));
         let told = [
@@ -211,94 +211,10 @@ fn a_refused_answer_costs_nothing_of_what_is_kept() {
             ),
         ] {
             let server = serve(pki, "good", move |_| bytes.clone());
-            let (ran, part) = go_on(&server, &BODY[..5]);
+            let (ran, part) = resume(&server, &BODY[..5]);
             assert!(ran.outcome.is_err());
             assert_eq!((&part.bytes()[..], part.restarts, server.given().len()), (&BODY[..5], 0, 1));
         }
-    });
-}
-
-#[test]
-fn a_range_that_was_not_asked_for_is_not_taken() {
-    trusting(|pki| {
-        for range in [
-            "bytes 4-19/20",
-            "bytes 6-19/20",
-            "bytes 5-20/20",
-            "bytes 5-3/20",
-            "bytes 5-/20",
-            "lines 5-19/20",
-            "bytes */20",
-            "",
-        ] {
-            let server = serve(pki, "good", move |request| match request.start() {
-                Some(_) => partial(range, &BODY[5..]),
-                None => ok(BODY),
-            });
-            comes_right(&server, &BODY[..5], &[(Some(5), 15), (None, 20)], 1);
-        }
-        // Ranges are then not asked for any more, even where the line breaks.
-        let server = serve(pki, "good", |request| match (request.start(), request.number) {
-            (Some(_), _) => partial("bytes 0-19/20", BODY),
-            (None, 1) => short(),
-            (None, _) => ok(BODY),
-        });
-        comes_right(&server, &BODY[..5], &[(Some(5), 20), (None, 10), (None, 20)], 2);
-    });
-}
-
-#[test]
-fn a_range_of_a_file_of_another_size_is_not_taken() {
-    trusting(|pki| {
-        let server = serve(pki, "good", |request| match request.start() {
-            Some(_) => partial("bytes 5-20/21", &BODY[4..]),
-            None => ok(BODY),
-        });
-        comes_right(&server, &BODY[..5], &[(Some(5), 16), (None, 20)], 1);
-
-        // The same where only the first answer told the size.
-        let server = serve(pki, "good", |request| match request.number {
-            0 => short(),
-            1 => partial("bytes 10-20/21", &BODY[9..]),
-            _ => ok(BODY),
-        });
-        let artifact = Artifact { size: None, ..server.artifact() };
-        let mut part = Part::default();
-        run(&artifact, &Source::default(), &mut part, 1).outcome.unwrap();
-        assert_eq!(part.bytes(), BODY);
-        assert_eq!(server.given(), [(None, 10), (Some(10), 11), (None, 20)]);
-        assert_eq!(part.written, 30);
-    });
-}
-
-#[test]
-fn a_smaller_range_than_requested_is_kept_and_the_rest_requested() {
-    trusting(|pki| {
-        let server = serve(pki, "good", |request| match request.start() {
-            Some(start) if start < 12 => partial("bytes 5-11/20", &BODY[5..12]),
-            _ => ranged(request, BODY),
-        });
-        comes_right(&server, &BODY[..5], &[(Some(5), 7), (Some(12), 8)], 0);
-    });
-}
-
-#[test]
-fn a_range_of_unknown_total_is_taken() {
-    trusting(|pki| {
-        let server = serve(pki, "good", |_| partial("bytes 5-19/*", &BODY[5..]));
-        comes_right(&server, &BODY[..5], &[(Some(5), 15)], 0);
-
-        // What an earlier answer told of the size still holds.
-        let server = serve(pki, "good", |request| match request.start() {
-            None => short(),
-            Some(10) => partial("bytes 10-14/*", &BODY[10..15]),
-            Some(start) => partial("bytes 15-19/*", &BODY[start..]),
-        });
-        let artifact = Artifact { size: None, ..server.artifact() };
-        let mut part = Part::default();
-        run(&artifact, &Source::default(), &mut part, 2).outcome.unwrap();
-        assert_eq!(part.bytes(), BODY);
-        assert_eq!(server.given(), [(None, 10), (Some(10), 5), (Some(15), 5)]);
     });
 }
 
@@ -307,9 +223,9 @@ fn a_part_that_is_as_long_as_the_file_or_longer_is_judged_by_its_checksum() {
     trusting(|pki| {
         let good = || serve(pki, "good", |request| ranged(request, BODY));
         // Its size is known: no request, or one for the whole file.
-        comes_right(&good(), BODY, &[], 0);
-        comes_right(&good(), b"twenty bytes of CRUN", &[(None, 20)], 1);
-        comes_right(&good(), &BODY.repeat(2), &[(None, 20)], 1);
+        assert_resumes(&good(), BODY, &[], 0);
+        assert_resumes(&good(), b"twenty bytes of CRUN", &[(None, 20)], 1);
+        assert_resumes(&good(), &BODY.repeat(2), &[(None, 20)], 1);
         // It is not: the server answers 416.
         for (kept, given, restarts) in [
             (BODY.to_owned(), vec![(Some(20), 0)], 0),
@@ -345,18 +261,18 @@ fn a_file_that_changed_between_two_ranges_is_downloaded_again_once() {
     trusting(|pki| {
         // What is kept is of another file.
         let server = serve(pki, "good", |request| ranged(request, BODY));
-        comes_right(&server, &OTHER[..5], &[(Some(5), 15), (None, 20)], 1);
+        assert_resumes(&server, &OTHER[..5], &[(Some(5), 15), (None, 20)], 1);
 
         // It changes in one call, between a reset and what follows it.
         let server = serve_then(pki, "good", |request| match request.number {
             0 => (bare("Content-Length: 20\r\n", &OTHER[..10]), Then::Reset),
             _ => (ranged(request, BODY), Then::Close),
         });
-        comes_right(&server, b"", &[(None, 10), (Some(10), 10), (None, 20)], 1);
+        assert_resumes(&server, b"", &[(None, 10), (Some(10), 10), (None, 20)], 1);
 
         // It stays changed: one whole download, and no more.
         let server = serve(pki, "good", |request| ranged(request, OTHER));
-        let (ran, part) = go_on(&server, &BODY[..5]);
+        let (ran, part) = resume(&server, &BODY[..5]);
         let words = format!(
             "`https://localhost:PORT/crun` is not crun 1.21: its sha256 is {} instead of {}",
             digest(OTHER),
@@ -370,7 +286,7 @@ fn a_file_that_changed_between_two_ranges_is_downloaded_again_once() {
             None => short(),
             Some(_) => ranged(request, OTHER),
         });
-        let (ran, part) = go_on(&server, b"");
+        let (ran, part) = resume(&server, b"");
         assert!(ran.outcome.unwrap_err().to_string().contains("its sha256 is "));
         let given = [(None, 10), (Some(10), 10), (None, 10), (Some(10), 10)];
         assert_eq!((&part.bytes()[..], &server.given()[..]), (&b""[..], &given[..]));
@@ -386,7 +302,7 @@ fn a_complete_file_with_a_wrong_checksum_is_not_requested_again() {
         assert_eq!((&part.bytes()[..], server.given().len()), (&b""[..], 1));
 
         // Not even where a part was given up for it.
-        let (ran, part) = go_on(&server, &BODY[..5]);
+        let (ran, part) = resume(&server, &BODY[..5]);
         assert!(ran.outcome.unwrap_err().to_string().contains("is not crun 1.21"));
         assert_eq!((&part.bytes()[..], server.given().len()), (&b""[..], 2));
     });

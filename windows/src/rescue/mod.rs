@@ -250,8 +250,8 @@ impl<M: Machine> Rescuer<'_, M> {
     fn last_setup(&mut self, name: &str, program: &str) -> Result<u64, String> {
         let ask = ["-d", name, "-u", "root", "--exec", program, "status", "--last"];
         let answer = self.machine.call(&ask, self.timeouts.question);
-        let said = answer.good().ok_or_else(|| answer.describe())?;
-        match text::value_of(said, "since") {
+        let stdout = answer.good().ok_or_else(|| answer.describe())?;
+        match text::value_of(stdout, "since") {
             Some(since) => since.parse().map_err(|_| answer.describe()),
             None => Ok(u64::MAX), // there was no setup, so nothing is undone
         }
