@@ -1,5 +1,5 @@
-//! The checks that confirm or rule out the cause of each entry, by the number in its ID; for a family, the checks of its
-//! component. Without a check, the presence of the cause is unknown.
+//! Which checks confirm or rule out the cause of each entry, by the number in its ID; of a family, the checks of its
+//! component. Without one the machine cannot tell.
 
 use super::Id;
 use crate::checks::{Check, CheckContext, DOCKER_COMMAND, PODMAN_LABELS, Scope, Status};
@@ -105,25 +105,25 @@ static COMPONENTS: &[(&[u16], &[&Check])] = &[
     (&[248], &[&wsl::STARTS]),
 ];
 
-/// Returns the checks of an entry. The cause is present if any of them fails, and ruled out if all pass.
+/// The checks of an entry. The cause of a symptom is present if one of them fails, and ruled out if all of them pass.
 #[must_use]
 pub fn checks(id: Id) -> &'static [&'static Check] {
     let mut all = CAUSES.iter().chain(COMPONENTS);
     all.find(|(numbers, _)| numbers.contains(&id.0)).map_or(&[], |(_, checks)| checks)
 }
 
-/// Whether the cause of a symptom is present on this machine, with the details of the check.
+/// Whether the cause of a symptom is present on this machine, and what shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// A check confirms it.
     Present(String),
     /// Every check rules it out.
     Absent(String),
-    /// No check could decide.
+    /// It cannot be seen.
     Unknown(String),
 }
 
-/// Returns whether the cause of a symptom is present; `None` if it has no check.
+/// Whether the cause of a symptom is present; `None` if no check can tell.
 #[must_use]
 pub fn presence(id: Id, context: &CheckContext<'_>) -> Option<Presence> {
     let (mut passed, mut unknown) = (None, None);
@@ -136,7 +136,7 @@ pub fn presence(id: Id, context: &CheckContext<'_>) -> Option<Presence> {
             // Another program's change can wait for a restart, too.
             Status::Ok if check.id == wsl::RESTART.id => unknown = Some(outcome.details),
             Status::Ok => passed = passed.or(Some(outcome.details)),
-            // A cause that exists only on WSL is ruled out on other systems.
+            // What only WSL can cause is ruled out elsewhere.
             Status::Skipped if matches!(check.excluded(context.facts, None), Some((Scope::Wsl, _))) => {
                 passed = passed.or(Some(outcome.details));
             }

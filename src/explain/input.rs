@@ -1,25 +1,25 @@
-//! Reads a log of any encoding, up to a size limit.
+//! The text of a log, however it was written: bounded, in whatever encoding.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-/// The bytes kept of the beginning, and also of the end.
+/// How much is kept of the beginning, and how much of the end.
 const KEPT: usize = 8 << 20;
-/// The bytes after which reading stops.
+/// Where reading ends altogether.
 const MAX_BYTES: u64 = 1 << 30;
-/// Separates beginning and end; the empty lines end a message.
+/// What stands between beginning and end; the empty lines part the messages.
 const GAP: &str = "\n\n";
 
 /// A text, and whether all of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub text: String,
-    /// The number of bytes skipped in the middle.
-    pub skipped: u64,
+    /// How many bytes in the middle were left out.
+    pub left_out: u64,
 }
 
 impl Input {
-    /// Reads a log. Only the first and the last 8 MiB of a long log are kept: that is where errors are.
+    /// Reads a log. Of a long one the first and the last 8 MiB count: that is where errors are.
     pub fn read(mut source: &mut dyn Read) -> io::Result<Self> {
         let mut head = Vec::new();
         Read::take(&mut source, KEPT as u64).read_to_end(&mut head)?;
@@ -58,13 +58,13 @@ impl Input {
 /// The mark of UTF-16, little-endian, as `PowerShell` writes it.
 const MARK: &[u8] = b"\xff\xfe";
 
-/// Decodes UTF-16 with or without a byte order mark, otherwise UTF-8 (lossy).
+/// The text of some bytes: UTF-16 where they say so or where wsl.exe forgot to, otherwise UTF-8 as far as it is.
 fn decoded(bytes: &[u8]) -> String {
     if let Some(rest) = bytes.strip_prefix(MARK) {
         return utf16(rest);
     }
-    // wsl.exe writes UTF-16 without a byte order mark, and its output is mixed with the output of Linux programs in
-    // UTF-8. Zero bytes at odd offsets identify UTF-16, even if only part of the text has them.
+    // wsl.exe writes UTF-16 without a mark, and mixes it with what Linux programs write: so half of the letters are
+    // not taken for the whole, and the zero bytes are what tells.
     let sample = &bytes[..bytes.len().min(4096)];
     let zeros = sample.iter().skip(1).step_by(2).filter(|b| **b == 0).count();
     if zeros * 5 > sample.len() * 2 && zeros > 0 {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_and_the_end_of_a_long_text_are_kept() {
+    fn of_a_long_text_the_beginning_and_the_end_count() {
         let mut bytes = vec![b'x'; 3 * KEPT];
         bytes[..5].copy_from_slice(b"first");
         bytes.extend(b"last");

@@ -1,14 +1,14 @@
-//! Normalizes text, so that all copies of a message become equal.
+//! A text without what differs from one copy of a message to the next.
 //!
 //! A terminal breaks lines in the middle of a word, a logger escapes quotes, a shell or a web page changes them, and
-//! color sequences separate letters. The normalized text has only ASCII letters in lower case, digits, and the few signs
-//! of paths and messages. Patterns are normalized the same way, so the two can be compared byte by byte. It takes one
-//! pass, and the text is copied at most once.
+//! colors lie between the letters. What is left here is what all copies share: ASCII letters in lower case, digits, and
+//! the few signs that paths and messages are made of. Patterns go through the same press, so the two can be compared
+//! byte by byte. It is one pass, and the text is never copied more than once.
 
-/// Separates messages: a message may be wrapped, but does not continue after this.
+/// Stands where one message ends and another begins: a message may be wrapped, but does not go on behind this.
 pub(super) const BREAK: u8 = b'\n';
 
-/// A normalized text.
+/// What is left of a text.
 #[derive(Debug, Default)]
 pub(super) struct Normalized {
     pub(super) bytes: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Normalized {
 }
 
 impl Normalized {
-    /// Normalizes the first 4 GiB of a text.
+    /// Normalizes a text, which must be shorter than 4 GiB; the rest of a longer one is left out.
     pub(super) fn of(text: &str) -> Self {
         let text = text.as_bytes();
         let text = &text[..text.len().min(u32::MAX as usize)];
@@ -111,7 +111,7 @@ impl Normalized {
     }
 }
 
-/// Returns the text without color sequences and control characters.
+/// The text as a person shall see it: without colors and other control characters.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -120,13 +120,13 @@ pub(super) fn plain(text: &str) -> String {
             plain.extend(Some(letter).filter(|c| !c.is_control() && !('\u{80}'..'\u{a0}').contains(c)));
             letter.len_utf8()
         });
-        // A color sequence is ASCII, so the rest begins at a character boundary.
+        // A color is ASCII, so what is left begins with a whole letter.
         rest = rest.get(skip..).unwrap_or_default();
     }
     plain
 }
 
-/// The spellings of ESC, including those of programs that escape it.
+/// The ways in which ESC is written, also by programs that show it instead of sending it.
 const ESCAPES: [&[u8]; 8] = [b"\x1b", b"^[", b"\\x1b", b"\\x1B", b"\\u001b", b"\\e", b"\\033", b"#033"];
 
 /// The length of the color, or of another sequence for terminals (ECMA-48), that begins here.
@@ -152,7 +152,7 @@ fn ansi_sequence(text: &[u8]) -> Option<usize> {
             };
             Some((escape.len() + length).min(text.len()))
         }
-        // A color sequence whose ESC was lost.
+        // What is left of a color whose ESC was lost on the way.
         b'[' if text.get(1).is_some_and(u8::is_ascii_digit) => {
             sequence(text).filter(|n| text[*n - 1] == b'm' && *n <= 12)
         }

@@ -1,22 +1,23 @@
-//! Patterns of messages, and a search for all of them in one pass.
+//! Patterns of messages, and the search for all of them at once.
 //!
-//! A pattern is the message with `…` for its variable parts (`open … cgroup.controllers: no such file`), and ` && `
-//! between parts that may occur anywhere in the text. Blanks, quotes, case, line breaks and most signs are ignored
-//! ([`super::normalize`]). Regular expressions would have to allow for a line break and a quote between any two letters.
+//! A pattern is the message with `…` for what differs (`open … cgroup.controllers: no such file`), and ` && ` between
+//! parts that stand anywhere in the text. Blanks, quotes, case, line breaks and most signs play no role
+//! ([`super::normalize`]). That is all that is needed, so there are no regular expressions here: they would have to allow
+//! for a line break and a quote between any two letters.
 //!
-//! The search finds eight bytes of the longest literal of each part and compares the rest only there. The length of a
-//! comparison is bounded, so the time is linear in the length of the text.
+//! The search looks for eight bytes of the longest literal of each part, in one pass, and compares the rest only there.
+//! What is compared is bounded, so the time grows with the text and nothing else.
 
 use std::collections::HashMap;
 
 use super::normalize::{BREAK, Normalized};
 
-/// The most normalized bytes that `…` matches: a cgroup path with two IDs in it.
+/// How far `…` reaches, in bytes that are left after squeezing: a cgroup's path with two ids in it.
 const MAX_GAP: usize = 400;
-/// The bytes of a literal that the search looks for.
+/// How much of a literal the search looks for.
 const ANCHOR: usize = 8;
 
-/// A pattern matches if all of its parts are found.
+/// One pattern: its parts, all of which have to be found.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     parts: Vec<Part>,
@@ -26,7 +27,7 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug)]
 struct Part {
     literals: Vec<Vec<u8>>,
-    /// The number of the literal that the search looks for, and the offset in it.
+    /// Which of them the search looks for, and from which byte on.
     anchor: (usize, usize),
 }
 
@@ -38,7 +39,7 @@ impl Pattern {
         Ok(Self { parts })
     }
 
-    /// The number of literal bytes.
+    /// How much of a text it pins down.
     pub(super) fn weight(&self) -> usize {
         self.parts.iter().flat_map(|p| &p.literals).map(Vec::len).sum()
     }
@@ -63,7 +64,7 @@ impl Part {
         self.literals[index][offset..offset + ANCHOR].iter().fold(0, |key, byte| key << 8 | u64::from(*byte))
     }
 
-    /// The start of the part whose anchor is at `at`, if all of it matches.
+    /// Where the part begins when its anchor was found at `at`.
     fn begin(&self, text: &Normalized, at: usize) -> Option<usize> {
         let bytes = &text.bytes;
         let (index, offset) = self.anchor;
@@ -87,11 +88,11 @@ impl Part {
     }
 }
 
-/// A search index of many patterns.
+/// Many patterns, ready to be looked for.
 #[derive(Debug)]
 pub(super) struct Index {
     patterns: Vec<Pattern>,
-    /// A bit for the hash of every anchor: rules out most positions of a text with one lookup.
+    /// A bit for the hash of every anchor, so that most places of a text cost one look.
     bits: Vec<u64>,
     /// The parts with this anchor: pattern and part.
     anchors: HashMap<u64, Vec<(usize, usize)>>,
@@ -121,7 +122,7 @@ impl Index {
         index
     }
 
-    /// Returns the patterns in the text, each with the first position of its first part.
+    /// The patterns that are in the text, and where each begins: at the first place of its first part.
     pub(super) fn find(&self, text: &Normalized) -> Vec<(usize, usize)> {
         let mut places: Vec<Option<usize>> = vec![None; self.parts];
         let mut key = 0_u64;
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_may_occur_anywhere() {
+    fn parts_may_stand_anywhere() {
         assert!(is_in("refused it && networkingMode=mirrored", "networkingMode=mirrored\n\n\nrefused it."));
         assert!(!is_in("refused it && networkingMode=mirrored", "refused it. networkingMode=nat"));
     }
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_match_does_not_hide_a_later_match() {
+    fn a_place_that_does_not_fit_does_not_hide_one_that_does() {
         assert!(is_in("open … is missing here", "is missing here\n\nopen x is missing here"));
     }
 }

@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// The kind of an entry, best first.
+/// What kind of entry it is, best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryKind {
@@ -88,7 +88,7 @@ pub struct Table {
     harmless: Vec<Symptom>,
 }
 
-/// A heading for several symptoms.
+/// What several symptoms are about.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Theme {
@@ -108,7 +108,7 @@ pub struct Symptom {
     pub theme: String,
     /// The component that failed, which may be another than the one that reports it.
     pub component: String,
-    /// The symptom in one line.
+    /// What is seen, in a line.
     pub title: String,
     /// Messages of this cause and no other; of a family, messages of this component.
     #[serde(default)]
@@ -125,19 +125,19 @@ pub struct Symptom {
     #[serde(default)]
     pub follows: Vec<Id>,
     pub cause: String,
-    /// How to check for the cause.
+    /// How one sees whether that is so.
     pub check: String,
     /// The stages of the setup that fixes it, if one does.
     #[serde(default, deserialize_with = "by_id")]
     pub stages: Vec<&'static Stage>,
     /// Another command that fixes it, if one does.
     pub run: Option<String>,
-    /// Instructions, or notes about the command; may be empty if `stages` or `run` is set.
+    /// What else to do, or to know about the command; may be empty if there is a command.
     #[serde(default)]
     pub fix: String,
     /// Where it was reported, the best source first: `owner/repo#N` or an address.
     pub thread: Vec<String>,
-    /// Where it occurs: `wsl`, `kind`, `linux`.
+    /// Where it was seen: `wsl`, `kind`, `linux`.
     pub tags: Vec<String>,
 }
 
@@ -192,12 +192,12 @@ impl Table {
     /// The table that this program was built with.
     ///
     /// # Errors
-    /// If it breaks a rule, which a test rules out.
+    /// When it breaks a rule; a test sees to it that it does not.
     pub fn embedded() -> Result<Self, String> {
         Self::parse([SYMPTOMS, FAMILIES])
     }
 
-    /// Parses a table and checks the rules of `assets/README.md`.
+    /// Reads the parts of a table and holds it to the rules of `assets/README.md`.
     ///
     /// # Errors
     /// The first rule that it breaks, with the ID.
@@ -205,7 +205,7 @@ impl Table {
         let [table, families] = parts.map(|part| toml::from_str::<Self>(part).map_err(|e| e.to_string()));
         let (mut table, mut others) = (table?, families?);
         if let Some(schema) = [table.schema, others.schema].iter().find(|schema| **schema != 1) {
-            return Err(format!("unknown schema {schema}"));
+            return Err(format!("schema {schema} is not known"));
         }
         table.themes.append(&mut others.themes);
         table.components.append(&mut others.components);
@@ -218,11 +218,11 @@ impl Table {
         for symptom in &table.symptoms {
             table.check(symptom).map_err(|rule| format!("{}: {rule}", symptom.id))?;
             if !seen.insert(symptom.id) {
-                return Err(format!("duplicate ID {}", symptom.id));
+                return Err(format!("{} is there twice", symptom.id));
             }
         }
         let mut settled = BTreeSet::new();
-        // Entries that stay unsettled form a cycle, or follow an unknown entry.
+        // Whatever is left when nothing more can be settled goes in a circle, or begins at an entry that is not there.
         while let Some(id) = table.symptoms.iter().find_map(|s| {
             let is_next = !settled.contains(&s.id) && s.follows.iter().all(|id| settled.contains(id));
             is_next.then_some(s.id)
@@ -230,7 +230,7 @@ impl Table {
             settled.insert(id);
         }
         match table.symptoms.iter().find(|s| !settled.contains(&s.id)) {
-            Some(s) => Err(format!("{}: `follows` has a cycle or an unknown ID", s.id)),
+            Some(s) => Err(format!("{}: what it follows leads nowhere", s.id)),
             None => Ok(table),
         }
     }
@@ -250,25 +250,25 @@ impl Table {
 
     fn check(&self, symptom: &Symptom) -> Result<(), String> {
         if !self.themes.iter().any(|t| t.id == symptom.theme) {
-            return Err(format!("unknown theme `{}`", symptom.theme));
+            return Err(format!("there is no theme `{}`", symptom.theme));
         }
         if !self.components.iter().any(|c| c.id == symptom.component) {
-            return Err(format!("unknown component `{}`", symptom.component));
+            return Err(format!("there is no component `{}`", symptom.component));
         }
         if !symptom.kind.ids().contains(&symptom.id.0) {
-            return Err("the ID belongs to another kind of entry".to_owned());
+            return Err("its ID is one of another kind".to_owned());
         }
         let filled = [&symptom.title, &symptom.cause, &symptom.check];
         let has_fix = symptom.remedy().is_some() || !symptom.fix.trim().is_empty();
         if filled.iter().any(|text| text.trim().is_empty()) || !has_fix {
-            return Err("title, cause, check and fix must not be empty".to_owned());
+            return Err("title, cause, check and fix have to say something".to_owned());
         }
         if symptom.fits().next().is_none() {
             return Err("it has no pattern".to_owned());
         }
         let needs_own = symptom.kind == EntryKind::Symptom;
         if needs_own && symptom.patterns.is_empty() && symptom.no_message.is_none() {
-            return Err("`patterns` or `no_message` is required".to_owned());
+            return Err("without a message of its own it has to say why in `no_message`".to_owned());
         }
         for (pattern, _) in symptom.fits() {
             Pattern::parse(pattern)?;

@@ -1,4 +1,4 @@
-//! A spinner for waits that nothing else on the screen shows.
+//! A spinner for what the program waits for while nothing else on the screen shows it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{marks, one_line, term};
 use crate::host::observe_waits;
 
-/// The time without output after which the spinner appears.
+/// How long the screen may stay the same during a wait.
 const DELAY: Duration = Duration::from_millis(150);
 
 struct Busy {
-    /// The number of current waits, and the description of the latest.
+    /// How many waits there are now, and the last that began.
     waits: usize,
     what: String,
-    /// The time of the last output.
+    /// When the screen changed last.
     since: Instant,
     spinner: Option<ProgressBar>,
 }
@@ -27,20 +27,20 @@ fn lock() -> MutexGuard<'static, Option<Busy>> {
     BUSY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts showing waits.
+/// Shows waits from now on.
 pub(super) fn show() {
     *lock() = Some(Busy { waits: 0, what: String::new(), since: Instant::now(), spinner: None });
     observe_waits(observe);
     std::thread::spawn(draw);
 }
 
-/// Stops showing waits, for a full-screen display.
+/// Shows no more waits: something else takes the whole screen over.
 pub(super) fn hide() {
     clear();
     *lock() = None;
 }
 
-/// Removes the spinner before other output. It reappears if a wait continues.
+/// Removes the spinner before something else is printed. It appears again if a wait then takes long.
 pub fn clear() {
     if let Some(busy) = &mut *lock() {
         busy.since = Instant::now();

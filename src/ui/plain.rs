@@ -15,7 +15,7 @@ fn out(text: &str) {
 #[derive(Debug)]
 pub struct Plain {
     verbose: bool,
-    /// Show only problems.
+    /// Only what is wrong.
     quiet: bool,
     stage: Option<StageLine>,
 }

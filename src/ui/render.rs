@@ -1,4 +1,4 @@
-//! Plans on the screen: the summary, then file diffs, downloads and commands.
+//! A plan as a person reads it: a table, then what it would write, fetch and run.
 
 mod diff;
 
@@ -26,14 +26,14 @@ fn style(verdict: Verdict) -> Style {
     }
 }
 
-/// The parts of a plan to show after its summary.
+/// What of a plan is shown besides its summary.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanParts {
-    /// Every stage with its reason, including those without changes.
+    /// Every stage with its reason, also those that change nothing.
     pub all: bool,
-    /// The diff of every file, and the other changes.
+    /// Every file before and after, and what else changes.
     pub diff: bool,
-    /// Every download with its size, URL and checksum.
+    /// Every download with its size, address and checksum.
     pub downloads: bool,
 }
 
@@ -41,7 +41,7 @@ impl PlanParts {
     pub const ALL: Self = Self { all: true, diff: true, downloads: true };
 }
 
-/// Describes the machine in one line.
+/// One line about the machine.
 #[must_use]
 pub fn machine(facts: &Facts) -> String {
     let systemd = match (&facts.systemd.version, facts.systemd.is_running()) {
@@ -62,7 +62,7 @@ pub fn machine(facts: &Facts) -> String {
     parts.join(&format!(" {} ", marks::dot()))
 }
 
-/// One row per stage, with its verdict and the reason.
+/// A line for each stage, with its verdict and the reason.
 #[must_use]
 pub fn table(stages: &[Planned]) -> String {
     let heading = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width());
@@ -73,7 +73,7 @@ pub fn table(stages: &[Planned]) -> String {
     std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-/// Summarizes a plan: the actions, the stages without changes, and the blocked stage.
+/// The plan in a few lines: what changes and why, how many stages change nothing, what is blocked.
 #[must_use]
 pub fn summary(plan: &Plan, facts: &Facts) -> String {
     let mut text = format!("{}\n\n", super::wrap(&machine(facts), width()).join("\n"));
@@ -100,14 +100,14 @@ pub fn summary(plan: &Plan, facts: &Facts) -> String {
     text
 }
 
-/// The summary for `-q`: the actions, blocked stages and the total.
+/// With `-q`: the stages that change something or are blocked, and what the plan amounts to.
 #[must_use]
 pub fn brief(plan: &Plan, facts: &Facts) -> String {
     let rows = changing(plan).into_iter().chain([ending(plan, facts)]);
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// The options of a plan with their values.
+/// The questions that a plan took the answers of, each with its answer.
 #[must_use]
 pub fn options(questions: &[&Question], answers: &Answers, facts: &Facts) -> String {
     let size = questions.iter().map(|q| q.flag().len()).max().unwrap_or_default() + 2;
@@ -125,7 +125,7 @@ pub fn options(questions: &[&Question], answers: &Answers, facts: &Facts) -> Str
     questions.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// One row per stage with changes, with its actions, or per blocked stage, with the reason.
+/// A row for each stage that changes something or is blocked.
 fn changing(plan: &Plan) -> Vec<String> {
     let due = plan.stages.iter().filter(|s| {
         s.verdict == Verdict::Blocked || (s.verdict == Verdict::Required && !s.changes.is_empty())
@@ -144,7 +144,7 @@ fn changing(plan: &Plan) -> Vec<String> {
     due.map(row).collect()
 }
 
-/// The stages without changes, counted and named.
+/// The stages that change nothing, counted and named.
 fn others(plan: &Plan) -> Vec<String> {
     let groups = [
         ("already done", &[Verdict::Satisfied][..]),
@@ -160,7 +160,7 @@ fn others(plan: &Plan) -> Vec<String> {
     groups.into_iter().filter_map(row).collect()
 }
 
-/// The details of a plan: stages, file diffs, other changes, downloads.
+/// What a plan writes, fetches and runs.
 #[must_use]
 pub fn details(plan: &Plan, facts: &Facts, parts: PlanParts) -> String {
     let mut text = String::new();
@@ -201,7 +201,7 @@ pub fn details(plan: &Plan, facts: &Facts, parts: PlanParts) -> String {
     text
 }
 
-/// The last line of a plan: the number of changes and the restart, or the reason why it is blocked.
+/// What the plan amounts to: the number of changes and the restart, or what blocks it.
 #[must_use]
 pub fn ending(plan: &Plan, facts: &Facts) -> String {
     if let Some(blocked) = plan.blocked() {

@@ -1,4 +1,4 @@
-//! Text layout: wrapping, columns, short paths.
+//! Text that fits its screen.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use super::safe::{is_styled, size};
 use super::{BOLD, DIM, marks, styled};
 use crate::fix::Advice;
 
-/// The wrap width: the terminal's, at most 100; `None` (no wrapping) if the output is not a terminal.
+/// The width to wrap at: the terminal's, at most 100; `None` if the output is not a terminal, and lines stay whole.
 #[must_use]
 pub fn width() -> Option<usize> {
     let term = dialoguer::console::Term::stdout();
@@ -36,7 +36,7 @@ pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// Cuts the text to `room` columns, with an ellipsis.
+/// The text, or as much of it as fits, with a sign that there is more.
 #[must_use]
 pub fn shorten(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
@@ -46,7 +46,7 @@ pub fn shorten(text: &str, room: usize) -> String {
     text.chars().take(room.saturating_sub(end.chars().count())).chain(end.chars()).collect()
 }
 
-/// Joins as many items as fit, with the number of the others.
+/// As many of the items as fit, and the number of the others.
 #[must_use]
 pub fn list(items: &[String], room: Option<usize>) -> String {
     let all = items.len();
@@ -63,14 +63,14 @@ pub fn list(items: &[String], room: Option<usize>) -> String {
     })
 }
 
-/// Text after a label; continuation lines are indented.
+/// Text after a label, later lines indented to it.
 pub(super) fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
     let indent = label.chars().count() + 1;
     let lines = wrap(text, width.map(|w| w.saturating_sub(indent)));
     format!("{} {}", styled(style, label), lines.join(&format!("\n{:indent$}", "")))
 }
 
-/// A row of cells padded to their widths; the last cell is wrapped.
+/// A row: cells padded to their widths, the last one wrapped in what is left.
 #[must_use]
 pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>) -> String {
     let mut row = String::new();
@@ -87,16 +87,16 @@ pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>)
     row
 }
 
-/// The home directory, shown as `~`.
+/// The home directory that the screen shows as `~`.
 static HOME: OnceLock<String> = OnceLock::new();
 
-/// Sets the home directory to show as `~`.
+/// Sets the home directory that the screen shows as `~`.
 pub fn set_home(home: &str) {
     let _ = HOME.set(format!("{}/", home.trim_end_matches('/')));
 }
 
-/// Rows of a label and a text: labels in one column, each text wrapped beside it. A text that is entirely in backticks is
-/// a command. An empty label continues the row above.
+/// Rows of a label and a text: the labels in one column, each text wrapped beside it. A text in backticks from end to end is
+/// one command. An empty label continues the row above.
 #[must_use]
 pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> String {
     rows_within(width(), indent, rows)
@@ -157,7 +157,8 @@ fn wrap_command(line: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// Shortens the home directory to `~`, and the cgroup path of a unit to the unit name, as `systemctl status` takes it.
+/// The text with `~` for the home directory and the unit's name, which is what `systemctl status` takes, for the path of
+/// its cgroup.
 #[must_use]
 pub fn short_paths(text: &str) -> String {
     let home = HOME.get().map_or("", String::as_str);
@@ -172,7 +173,7 @@ pub fn short_paths(text: &str) -> String {
         unit.filter(is_unit).map_or_else(|| word.to_owned(), |unit| format!("{unit}{rest}"))
     };
     let text = text.split(' ').map(short).collect::<Vec<_>>().join(" ");
-    // A cell must have its final width here.
+    // The one other character in texts of ours.
     if marks::is_ascii() { text.replace('…', marks::ellipsis()) } else { text }
 }
 
@@ -182,7 +183,7 @@ mod tests {
     use crate::ui::safe::shown;
 
     #[test]
-    fn the_cgroup_of_a_unit_is_shown_as_the_unit_name() {
+    fn the_cgroup_of_a_unit_is_shown_by_the_name_of_the_unit() {
         let text =
             "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has cpu; /sys/fs/cgroup is v2";
         assert_eq!(short_paths(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_in_one_column_and_texts_are_wrapped_beside_it() {
+    fn labels_stand_in_one_column_and_texts_are_wrapped_beside_it() {
         let text = |rows: &[(&str, &str)]| {
             anstream::adapter::strip_str(&shown(&rows_within(Some(30), 2, rows))).to_string()
         };
