@@ -5,6 +5,7 @@ mod names;
 mod watch;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Answer, companions, keep, listing, packages};
+use super::Answer;
+use super::debian::{companions, keep, listing, packages};
 
 /// The installed packages that conflict with these: `/fake/conflicts` has two names a line.
 pub(super) fn conflicting(root: &Path, names: &[&str]) -> Vec<String> {

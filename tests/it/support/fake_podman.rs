@@ -69,7 +69,8 @@ fn storage(Complaint { path, line, why }: &Complaint, is_old: bool, code: i32, s
 
 /// The directory of the user's own files.
 fn own() -> String {
-    let config = std::env::var("XDG_CONFIG_HOME").unwrap_or_else(|_| format!("{}/.config", super::home()));
+    let config =
+        std::env::var("XDG_CONFIG_HOME").unwrap_or_else(|_| format!("{}/.config", super::engines::home()));
     format!("{config}/containers")
 }
 

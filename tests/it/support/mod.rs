@@ -1,11 +1,15 @@
 //! A fake machine for tests: a tree with what a distribution, its kernel and WSL show, and programs that answer.
 
+mod boot;
 pub mod child;
 pub mod cli;
 pub mod cluster;
 pub mod elf;
 pub mod fake;
 pub mod signer;
+mod tree;
+
+pub use tree::{Tree, changes, differing, same};
 
 /// Returns every how many cases of a large table one is taken: `cargo test` takes a sample, CI many
 /// (`KIND_WSL_SWEEP=many tests/kill/run`), and `KIND_WSL_SWEEP=all` every one.
@@ -22,10 +26,9 @@ pub fn all() -> bool {
     step(0, 0) == 1
 }
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -140,168 +143,6 @@ impl Machine {
 
     pub fn text(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-    }
-
-    fn furnish(&self) {
-        self.write(
-            "/etc/os-release",
-            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n",
-        );
-        self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndev:x:1000:1000::/home/dev:/bin/bash\n");
-        self.write("/etc/fstab", "# nothing here");
-        self.write("/etc/subuid", "");
-        self.write("/etc/subgid", "other:100000:65536\n");
-        fs::create_dir_all(self.path("/home/dev")).unwrap();
-        for dir in ["/etc/systemd/system", "/var/lib/dpkg/updates", "/sbin", "/run", "/lib/systemd"] {
-            fs::create_dir_all(self.path(dir)).unwrap();
-        }
-        self.write("/lib/systemd/systemd", "");
-        let (wsl, kernel) = self.layout.versions();
-        self.write("/proc/sys/kernel/osrelease", format!("{kernel}\n"));
-        self.write("/proc/modules", "overlay 1 0 - Live 0x0\n");
-        self.write(
-            &format!("/lib/modules/{kernel}/modules.dep"),
-            "kernel/ip_tables.ko:\nkernel/iptable_nat.ko:\nkernel/ip6_tables.ko:\nkernel/ip6table_nat.ko:\n",
-        );
-        self.write("/proc/sys/fs/inotify/max_user_watches", "8192\n");
-        self.write("/proc/sys/fs/inotify/max_user_instances", "128\n");
-        self.write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "1024\n");
-        self.write("/proc/sys/kernel/dmesg_restrict", "1\n");
-        self.write("/fake/packages", "libc6 2.36\nsystemd 252.39-1\n");
-        self.write(
-            "/fake/archive",
-            "podman 4.3.1+ds1-8\ncrun 1.8.1-1\nuidmap 4.13\nslirp4netns 1.2\nfuse-overlayfs 1.10\ndbus-user-session 1.14\n\
-             iptables 1.8.9\nnetavark 1.4.0\naardvark-dns 1.4.0\npasst 0.0\nsystemd-sysv 252.39-1\n\
-             docker.io 20.10.24+dfsg1-1+deb12u1\nrootlesskit 1.1.0-1\ncontainerd 1.6.20~ds1-1+deb12u3\n",
-        );
-        self.write("/offline/crun-1.30.1-linux-amd64", &*CRUN);
-        if self.layout != Layout::Plain {
-            fs::create_dir_all(self.path("/run/WSL")).unwrap();
-            self.write("/etc/wsl.conf", "# by the distribution\n[automount]\nenabled=true\n");
-            fs::create_dir_all(self.path("/mnt/c/Users/dev")).unwrap();
-            self.write("/mnt/c/Users/dev/.wslconfig", "[wsl2]\r\nmemory=4GB\r\n");
-        }
-        self.write("/fake/wsl-version", format!("{wsl}\n"));
-        for program in fake::PROGRAMS {
-            self.write(&format!("/usr/bin/{program}"), "");
-            fs::set_permissions(self.path(&format!("/usr/bin/{program}")), fs::Permissions::from_mode(0o755))
-                .unwrap();
-        }
-        fs::remove_file(self.path("/usr/bin/crun")).unwrap();
-        if !matches!(self.layout, Layout::Classic | Layout::Modern) {
-            symlink("/lib/systemd/systemd", self.path("/sbin/init")).unwrap();
-            if self.layout != Layout::Plain {
-                self.write("/etc/wsl.conf", "[boot]\nsystemd=true\n");
-            }
-        }
-        self.boot(1);
-    }
-
-    /// Boots the machine: what WSL, the kernel and systemd then show follows from what the files say.
-    pub fn boot(&self, number: u32) {
-        let wslconfig = fs::read_to_string(self.path("/mnt/c/Users/dev/.wslconfig")).unwrap_or_default();
-        let no_v1 = wslconfig.contains("cgroup_no_v1=all");
-        self.write("/proc/sys/kernel/random/boot_id", format!("boot-{number}\n"));
-        self.write("/proc/cmdline", if no_v1 { "console=hvc0 cgroup_no_v1=all" } else { "console=hvc0" });
-        self.start_distro(number);
-    }
-
-    /// Starts the distribution alone, as after `wsl --terminate`: the kernel, its boot ID and its command line stay.
-    pub fn start_distro(&self, number: u32) {
-        let conf = fs::read_to_string(self.path("/etc/wsl.conf")).unwrap_or_default();
-        let fstab = self.text("/etc/fstab");
-        let has_init = self.path("/sbin/init").is_symlink();
-        let systemd = self.layout == Layout::Plain || (has_init && conf.contains("systemd=true"));
-        let no_v1 = self.text("/proc/cmdline").contains("cgroup_no_v1=all");
-        let v2 = self.layout != Layout::Classic || (no_v1 && fstab.contains("cgroup2 /sys/fs/cgroup "));
-        self.write("/proc/1/stat", format!("1 (init) S 0 {} {number} 0 0", "0 ".repeat(17)));
-        self.write("/proc/1/comm", if systemd { "systemd\n" } else { "init\n" });
-        let mounts = match (v2, no_v1) {
-            (true, _) => "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
-            (false, true) => {
-                "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
-            }
-            (false, false) => {
-                "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
-            }
-        };
-        self.write("/proc/mounts", mounts);
-        if self.path("/fake/private-root").exists() {
-            let unit = "/etc/systemd/system/multi-user.target.wants/kind-wsl-shared-root.service";
-            let tag = if systemd && self.path(unit).is_symlink() { " shared:1" } else { "" };
-            self.write(
-                "/proc/self/mountinfo",
-                format!("22 1 8:32 / / rw,relatime{tag} - ext4 /dev/sdc rw\n"),
-            );
-        }
-        let _ = fs::remove_dir_all(self.path("/sys"));
-        let (base, own) = match self.layout {
-            layout if layout.is_isolated() => {
-                ("/wsl-user/distro-2/systemd", "/wsl-user/distro-2/non-systemd")
-            }
-            layout if layout.is_namespaced() => ("", "/non-systemd"),
-            _ => ("", "/init.scope"),
-        };
-        self.write("/proc/self/cgroup", format!("0::{own}\n"));
-        let init = match (systemd, self.layout.is_namespaced()) {
-            (true, _) => "/init.scope",
-            (false, true) => "/non-systemd",
-            (false, false) => "",
-        };
-        self.write("/proc/1/cgroup", format!("0::{base}{init}\n"));
-        let _ = fs::remove_dir_all(self.path("/run/systemd"));
-        if systemd {
-            fs::create_dir_all(self.path("/run/systemd/system")).unwrap();
-        }
-        if v2 {
-            self.cgroups(base, systemd);
-        }
-    }
-
-    fn cgroups(&self, base: &str, systemd: bool) {
-        let all = "cpuset cpu io memory hugetlb pids";
-        let unit = "etc/systemd/system/multi-user.target.wants/kind-wsl-controllers.service";
-        let poor = self.layout == Layout::Isolated && !self.root.join(unit).is_symlink();
-        let level = |path: &str, offered: &str, enabled: &str| {
-            self.write(&format!("/sys/fs/cgroup{path}/cgroup.controllers"), offered);
-            self.write(&format!("/sys/fs/cgroup{path}/cgroup.subtree_control"), enabled);
-        };
-        let poor = poor || self.layout == Layout::NamespacedPoor;
-        let passed = if poor { "cpu memory" } else { all };
-        let at_root = if self.layout.is_namespaced() { passed } else { all };
-        level("", at_root, at_root);
-        if self.layout.is_namespaced() {
-            // A real root has none of these.
-            for (file, text) in [
-                ("cgroup.type", "domain\n"),
-                ("cgroup.events", "populated 1\nfrozen 0\n"),
-                ("memory.current", "41943040\n"),
-                ("memory.high", "max\n"),
-                ("memory.max", "max\n"),
-                ("cpu.max", "max 100000\n"),
-            ] {
-                self.write(&format!("/sys/fs/cgroup/{file}"), text);
-            }
-            level("/init.scope", passed, "");
-            level("/non-systemd", passed, "");
-        }
-        if !base.is_empty() {
-            level("/wsl-user", all, all);
-            level("/wsl-user/distro-2", all, passed);
-            level(base, passed, passed);
-        }
-        if systemd {
-            let mut given: Vec<&str> = if fake::delegates(self.root.as_std_path()) {
-                vec!["cpuset", "cpu", "io", "memory", "pids"]
-            } else {
-                vec!["cpu", "memory", "pids"]
-            };
-            given.retain(|c| passed.split(' ').any(|p| p == *c));
-            for uid in [1000, 1001] {
-                let manager = format!("{base}/user.slice/user-{uid}.slice/user@{uid}.service");
-                level(&manager, &given.join(" "), "memory pids");
-            }
-        }
     }
 
     /// The machine as our program sees it, ended by the fuse.
@@ -419,7 +260,7 @@ impl Machine {
         for dir in
             ["etc", "home", "mnt", "sbin", "usr", "var", "fake", "root", "proc/sys/fs", "proc/self/mountinfo"]
         {
-            walk(&self.root, &self.root.join(dir), &mut seen);
+            tree::walk(&self.root, &self.root.join(dir), &mut seen);
         }
         // What our own journal is made of, and the fake's notes of what was run, are no part of the machine.
         seen.retain(|path, _| path != "fake/commands" && !path.starts_with("var/lib/kind-wsl"));
@@ -429,46 +270,6 @@ impl Machine {
     /// Whether anything of the journal is left.
     pub fn has_journal(&self) -> bool {
         self.path("/var/lib/kind-wsl").exists()
-    }
-}
-
-/// A machine's files by path.
-pub type Tree = BTreeMap<String, String>;
-
-/// What differs between two trees: path, before, after.
-pub fn changes(before: &Tree, after: &Tree) -> Vec<String> {
-    let line = |path: &String| format!("{path}: {:?} / {:?}", before.get(path), after.get(path));
-    differing(before, after).iter().map(line).collect()
-}
-
-/// The paths in which two trees differ.
-pub fn differing(before: &Tree, after: &Tree) -> Vec<String> {
-    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-    paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
-}
-
-#[track_caller]
-pub fn same(wanted: &Tree, seen: &Tree, when: &str) {
-    assert_eq!(changes(wanted, seen), Vec::<String>::new(), "{when}");
-}
-
-fn walk(root: &Utf8Path, path: &Utf8Path, seen: &mut Tree) {
-    let Ok(meta) = fs::symlink_metadata(path) else { return };
-    let what = if meta.is_symlink() {
-        format!("link {}", fs::read_link(path).unwrap().display())
-    } else if meta.is_dir() {
-        "dir".to_owned()
-    } else {
-        digest(&fs::read(path).unwrap())
-    };
-    let name = path.strip_prefix(root).unwrap().to_string();
-    // The modes of links mean nothing.
-    let mode = if meta.is_symlink() { 0 } else { meta.mode() & 0o7777 };
-    seen.insert(name, format!("{what} {mode:o} {}:{}", meta.uid(), meta.gid()));
-    if meta.is_dir() {
-        for entry in path.read_dir_utf8().unwrap() {
-            walk(root, entry.unwrap().path(), seen);
-        }
     }
 }
 
