@@ -18,6 +18,11 @@ EXCUSED = [
 ]
 
 
+def of_home(home):
+    """The excuses for the home of another user."""
+    return [(pattern.replace("/home/dev", home), why) for pattern, why in EXCUSED if "/home/dev" in pattern]
+
+
 class Snapshot:
     def __init__(self, machine, watched=WATCHED):
         paths = " ".join(f"$(ls -d {p} 2>/dev/null)" for p in watched)

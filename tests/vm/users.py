@@ -4,11 +4,11 @@ import re
 from checks import NODE, SCRIPTS_MADE, Subject
 from nodes import WRAPPER
 from report import StoryEnds, expect
-from snapshot import EXCUSED, WATCHED, Snapshot, sort_out, summary
+from snapshot import WATCHED, Snapshot, of_home, sort_out, summary
 
 HOMES = "/home/dev", "/home/anna"
 CLUSTER_NODE = "kind-control-plane"
-EXCUSES = [*SCRIPTS_MADE, *((pattern.replace("/home/dev", "/home/anna"), why) for pattern, why in EXCUSED if "/home/dev" in pattern)]
+EXCUSES = [*SCRIPTS_MADE, *of_home("/home/anna")]
 
 
 def tell(machine, releases, binary, story):
@@ -60,15 +60,15 @@ class Users:
             self.story.say(f"{result.seconds:.0f} s")
             expect(subject.packages() == self.packages, f"packages: {subject.packages() ^ self.packages}")
         with check("it changes nothing but anna's home, subordinate IDs and the journal"):
-            allowed = [(r"/home/anna(/.*)?", ""), (r"/etc/sub[ug]id-?", ""), (r"/var/lib/kind-wsl(/.*)?", "")]
+            allowed = [(r"/home/anna(/.*)?|/etc/sub[ug]id-?|/var/lib/kind-wsl(/.*)?", "anna's own")]
             unexplained, _ = sort_out(self.with_dev.differences(self.snapshot()), allowed)
             expect(not unexplained, f"changed: {unexplained[:20]}")
         with check("status reports each user's own state, and root's status both"):
             for user in ("dev", "anna"):
                 text = subject.call("status", user=user).out
-                expect(text.startswith("set up at "), f"{user}: {text}")
+                expect(text.startswith("Ready: set up at "), f"{user}: {text}")
             text = subject.call("status", user="root").out
-            expect("dev: set up at " in text and "anna: set up at " in text, text)
+            expect("dev: Ready: set up at " in text and "anna: Ready: set up at " in text, text)
 
     def clusters(self):
         machine, subject, check = self.machine, self.subject, self.story.check
