@@ -19,7 +19,7 @@ use crate::facts::Facts;
 use crate::host::{Recorder, System};
 use crate::stage::Answers;
 use crate::suggest::did_you_mean;
-use crate::ui::{self, BOLD, Detail, json_line, out, styled};
+use crate::ui::{self, BOLD, Detail, json_line, one_line, out, styled};
 
 /// The flags of `doctor`.
 #[derive(Debug, Args)]
@@ -65,6 +65,9 @@ impl Doctor {
             return Ok(self.examine(&replay, &facts, &answers, &checks, global));
         }
         let Prepared { session, facts, answers } = Prepared::new(Session::new(global, None)?);
+        if !self.json && session.host.is_root() {
+            show_users(&session);
+        }
         Ok(self.examine(&session.host, &facts, &answers, &checks, global))
     }
 
@@ -156,6 +159,18 @@ impl Doctor {
             Cost::Read | Cost::Probe => self.only.is_empty(),
         };
         Ok(all.into_iter().filter(wanted).collect())
+    }
+}
+
+/// Shows root the user for whom the checks run, and the command for another one.
+fn show_users(session: &Session) {
+    let name = session.user.name.as_str();
+    let others = session.journal_state.users().into_iter().filter(|user| *user != name);
+    let commands: Vec<String> =
+        others.map(|user| format!("kind-wsl doctor --user {}", one_line(user))).collect();
+    if !commands.is_empty() {
+        let text = format!("Checks for {}. Other users: {}", one_line(name), commands.join(", "));
+        out(&ui::wrap(&text, ui::width()).join("\n"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! `kind-wsl undo`: back to the state before.
 
+mod start;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
@@ -14,7 +16,7 @@ use crate::engine::{
 };
 use crate::error::{Exit, Failure};
 use crate::host::by_name;
-use crate::journal::{self, JournalState};
+use crate::journal::{self, JournalEntry, JournalState};
 use crate::stages;
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, render, styled};
 
@@ -44,7 +46,7 @@ pub(crate) struct Undo {
     #[arg(long)]
     packages: bool,
     /// For all users, with everything that kind-wsl changed on this machine
-    #[arg(long, conflicts_with_all = ["last", "stages", "safe_mode", "home", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["last", "stages", "safe_mode", "home"])]
     all_users: bool,
     /// Only what lies in your home; needs no root
     #[arg(long, conflicts_with_all = ["packages", "safe_mode"])]
@@ -91,15 +93,19 @@ impl Undo {
             return Ok(Exit::Done);
         }
         if self.all_users {
-            return self.undo_all_users(global, &session);
+            return self.undo_all_users(global, session);
         }
         let options = self.options(&session);
-        if self.drift != OnDrift::Keep && !self.safe_mode {
-            let shared = shared(&session.journal_state, &options);
-            let chosen = session.journal_state.active().filter(|e| {
-                options.includes(&session.journal_state, e) && !shared.contains_key(&e.intent.id)
-            });
-            refuse_unreachable(&session.host, &session.journal_state, options.is_whole(), chosen)?;
+        if !self.safe_mode {
+            let state = &session.journal_state;
+            let shared = shared(state, &options);
+            let is_chosen =
+                |e: &JournalEntry| options.includes(state, e) && !shared.contains_key(&e.intent.id);
+            if self.drift != OnDrift::Keep {
+                let chosen = state.active().filter(|e| is_chosen(e));
+                refuse_unreachable(&session.host, state, options.is_whole(), chosen)?;
+            }
+            start::refuse_v1(|| session.facts(), state.active(), is_chosen)?;
         }
         if self.dry_run {
             self.show(&session, &options, global.verbose);
@@ -113,7 +119,11 @@ impl Undo {
             return Err(Failure::usage("`--home` is for a user without root", "run it without sudo"));
         }
         if session.host.is_live() && !session.host.is_root() && !self.home {
-            return Err(session.become_root(global, self.args(global, &session, &options), None));
+            let failure = session.become_root(global, self.args(global, &session, &options), None);
+            let hint = failure
+                .hint
+                .map(|hint| format!("{hint}, or revert only what is in your home: `kind-wsl undo --home`"));
+            return Err(Failure { hint, ..failure });
         }
         self.work(global, &session, &options)
     }
@@ -132,8 +142,18 @@ impl Undo {
     }
 
     /// Undoes for one user after the other; the last time with what is left of the machine.
-    fn undo_all_users(&self, global: &Global, session: &Session) -> Result<Exit, Failure> {
+    fn undo_all_users(&self, global: &Global, mut session: Session) -> Result<Exit, Failure> {
         let users = session.journal_state.users_to_undo();
+        if self.dry_run {
+            // The files of a user without an account stay.
+            let Session { host, journal_state, .. } = &mut session;
+            let has_account = |e: &JournalEntry| by_name(host, &e.user).is_some();
+            journal_state.entries.retain(|e| e.intent.change.is_machine_wide() || has_account(e));
+            let options = UndoOptions { reach: Reach::Everyone, ..self.options(&session) };
+            self.show(&session, &options, global.verbose);
+            return Ok(Exit::Done);
+        }
+        let session = &session;
         if !self.yes {
             if self.json || !ui::is_interactive() {
                 return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
@@ -205,7 +225,8 @@ impl Undo {
             }
         }
         if self.dry_run {
-            out("\nNothing was changed. Undo it: kind-wsl undo");
+            let all = if self.all_users { " --all-users" } else { "" };
+            out(&format!("\nNothing was changed. Undo it: kind-wsl undo{all}"));
         }
     }
 
@@ -223,7 +244,10 @@ impl Undo {
                 (Way::Drifted, OnDrift::Restore) => (": changed by another program; will be restored", false),
                 _ => ("", false),
             };
-            let names: Vec<String> = if packages {
+            let names: Vec<String> = if self.all_users && !packages {
+                // `~` would be one user's home.
+                objects.clone()
+            } else if packages {
                 objects.iter().flat_map(|o| o.split(", ")).filter(|n| !n.is_empty()).map(Into::into).collect()
             } else {
                 objects.iter().map(|object| ui::short_paths(object)).collect()

@@ -112,6 +112,58 @@ fn undo_for_all_users_restores_the_machine() {
 }
 
 #[test]
+fn a_dry_run_for_all_users_shows_the_changes_of_each() {
+    let (case, _) = both(Layout::Generous);
+    let seen = case.refuses("undo --all-users --dry-run", 0, "").stdout;
+    for path in ["/home/dev/.config", "/home/anna/.config", "/etc/sysctl.d/99-kind-wsl.conf"] {
+        assert!(seen.contains(path), "{path}: {seen}");
+    }
+    assert!(!seen.contains("rely on") && seen.ends_with("Undo it: kind-wsl undo --all-users\n"), "{seen}");
+    let json = case.refuses("undo --all-users --dry-run --json", 0, "").stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    case.run("undo --all-users --yes").expect(0, "");
+    let passwd = case.machine.text("/etc/passwd");
+    let (case, _) = both(Layout::Generous);
+    case.machine.write("/etc/passwd", passwd.replace("dev:x:1000:1000::/home/dev:/bin/bash\n", ""));
+    let seen = case.refuses("undo --user anna --all-users --dry-run", 0, "").stdout;
+    assert!(seen.contains("/home/anna/.config") && !seen.contains("/home/dev/"), "no account: {seen}");
+    assert!(json["changes"].as_u64().unwrap() > 8, "{json}");
+}
+
+#[test]
+fn doctor_shows_root_the_checked_user_and_the_command_for_each_other_one() {
+    if !is_root() {
+        return;
+    }
+    let (case, _) = both(Layout::Generous);
+    let line = "Checks for dev. Other users: kind-wsl doctor --user anna\n";
+    assert!(case.run("doctor --user dev").stdout.starts_with(line));
+    let seen = case.run("doctor --user anna").stdout;
+    assert!(seen.starts_with("Checks for anna. Other users: kind-wsl doctor --user dev\n"), "{seen}");
+    assert!(case.run("doctor --json").stdout.starts_with('{'));
+    assert!(!typed_by_anna(case).run("doctor --user anna").stdout.contains("Checks for"));
+}
+
+#[test]
+fn undo_never_leaves_systemd_258_on_cgroup_v1() {
+    let case = Case::new(Layout::Classic);
+    set_up(&case, "dev");
+    let refused = "
+        error: this distribution would not start: without stage `cgroup`, WSL 2.2.4.0 mounts cgroup v1, on which systemd 258.39-1 does not run
+        hint: undo them together: `kind-wsl undo cgroup cgroup-mount systemd`
+        ";
+    for stage in ["cgroup", "cgroup-mount"] {
+        case.run(&format!("undo --dry-run {stage}")).expect(0, "");
+    }
+    let packages = case.machine.text("/fake/packages");
+    case.machine.write("/fake/packages", packages.replace("systemd 252", "systemd 258"));
+    for stage in ["cgroup", "cgroup-mount"] {
+        case.refuses(&format!("undo --yes {stage}"), 1, refused);
+    }
+    case.run("undo --yes cgroup cgroup-mount systemd").expect(0, "");
+}
+
+#[test]
 fn undo_for_all_users_gives_up_the_files_of_a_user_without_an_account() {
     let (case, before) = both(Layout::Generous);
     let passwd = case.machine.text("/etc/passwd");

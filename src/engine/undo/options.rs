@@ -41,6 +41,8 @@ pub enum Reach {
     User,
     /// Those of the user, and all of the machine. Changes of users without an account are given up.
     Machine,
+    /// All of all users, for a preview.
+    Everyone,
     /// Those in the user's home, without root.
     Home,
 }
@@ -52,6 +54,7 @@ impl UndoOptions {
     pub fn includes(&self, state: &JournalState, entry: &JournalEntry) -> bool {
         let Intent { id, stage, change, .. } = &entry.intent;
         let is_own = match self.since {
+            _ if self.reach == Reach::Everyone => true,
             _ if self.reach == Reach::Home => state.is_made_for(entry) && change.is_in_home(),
             _ if self.safe_mode || self.reach == Reach::Machine => {
                 change.is_machine_wide() || state.is_made_for(entry)

@@ -135,8 +135,8 @@ fn a_dry_run_of_undo_shows_what_it_would_do() {
             "{seen:?}"
         );
     }
-    // It has no preview for all users yet, and must not be taken for an undo.
-    assert_eq!(case.run("undo --all-users --yes --dry-run").code, 2);
+    let seen = case.refuses("undo --all-users --yes --dry-run", 0, "");
+    assert!(seen.stdout.contains("/etc/wsl.conf"), "{seen:?}");
     let seen = case.refuses("undo --dry-run -o json", 0, "");
     let json: Value = serde_json::from_str(&seen.stdout).unwrap();
     assert!(json["event"] == "preview" && json["changes"].as_u64().unwrap() > 5, "{json}");

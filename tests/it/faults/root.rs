@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::Layout;
-use crate::support::cli::{Case, is_root};
+use crate::support::cli::{Case, agreed, is_root};
 
 /// `kind-wsl` typed by `dev` on a machine that is its whole world: only on the running system does it become root.
 fn typed_by_dev(sudo: Option<&str>) -> Option<Case> {
@@ -89,4 +89,14 @@ fn without_sudo_the_command_for_root_is_printed_and_nothing_is_changed() {
     let hint = "hint: run this as root: `kind-wsl setup --yes --only limits --user=dev`";
     assert_eq!(lines.next(), Some(hint), "{}", seen.stderr);
     is_untouched(&case, &before);
+}
+
+#[test]
+fn without_sudo_undo_names_the_part_that_needs_no_root() {
+    let Some(case) = typed_by_dev(None) else { return };
+    case.run(&format!("setup --only modules {}", agreed())).expect(0, "");
+    let (seen, _) = run(case, "undo --yes");
+    let wanted = "error: cannot become root: sudo is not installed\n\
+                  hint: run this as root: `kind-wsl undo --yes --user=dev`, or revert only what is in your home: `kind-wsl undo --home`\n";
+    assert_eq!((seen.code, seen.stderr.as_str()), (1, wanted), "{}", seen.stdout);
 }
