@@ -16,6 +16,7 @@ mod help;
 mod inspect;
 mod issue;
 mod kind;
+mod kind_load;
 mod kubeconfig;
 mod logon;
 mod plan;

@@ -104,6 +104,7 @@ pub(crate) struct CrunRules {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct KindRules {
     pub(crate) podman_6: Fact,
+    pub(crate) loads_from_docker: Fact,
 }
 
 #[derive(Debug, Deserialize)]

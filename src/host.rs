@@ -53,7 +53,7 @@ pub use outside::directory;
 pub use process::{Process, environment, program, replace, set_umask, words};
 pub use record::{Bytes, Recorder, Recording, Replay};
 pub use start::{PROGRAM_ENV, PROXY_ENV, SESSION_ENV, sudo};
-pub use temp_dir::TempDir;
+pub use temp_dir::{TempDir, free_space};
 pub use time::{ASSUMED_WSL, BootInstance};
 pub use trusted::is_roots_own;
 pub use wait::{Wait, observe_waits, wait_for};

@@ -135,3 +135,20 @@ impl FromStr for Provider {
         Self::ALL.into_iter().find(|p| p.name() == value).ok_or_else(|| UnknownProvider(value.to_owned()))
     }
 }
+
+/// The path with the directories of iptables and nsenter, which a user's shell on Debian lacks and nerdctl needs.
+pub(crate) fn with_sbin(path: &str) -> String {
+    let missing = ["/usr/sbin", "/sbin"].into_iter().filter(|dir| !path.split(':').any(|p| p == *dir));
+    std::iter::once(path).chain(missing).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_sbin;
+
+    #[test]
+    fn a_directory_that_is_in_the_path_is_not_added_again() {
+        assert_eq!(with_sbin("/usr/bin:/bin"), "/usr/bin:/bin:/usr/sbin:/sbin");
+        assert_eq!(with_sbin("/usr/sbin:/sbin"), "/usr/sbin:/sbin");
+    }
+}

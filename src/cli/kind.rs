@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::Global;
+use super::cluster::provider;
+use super::kind_load::{Load, is_needed};
 use super::session::Session;
 use crate::error::{Exit, Failure};
 use crate::facts::UserError;
 use crate::facts::user::refuse_root;
 use crate::host::{Cmd, System, replace};
 use crate::provider::{
-    Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of,
+    Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of, with_sbin,
 };
 use crate::stage::Answers;
 use crate::ui::{clear_spinner, err};
@@ -47,8 +49,16 @@ impl KindCommand {
         if global.verbose {
             err(&format!("running `{}`", typed(&program, &args)));
         }
+        let environment = environment(&session, global, wrong);
+        let is_podman = environment.iter().all(|(name, value)| name != PROVIDER || value == "podman");
+        let load = Load::parse(&self.args).filter(|_| is_podman && provider(&session) == Provider::Podman);
+        if let Some(load) = load.filter(|_| is_needed(&session, kind.as_str())) {
+            let (program, before) = line(&session, kind.as_str(), &[]);
+            let before: Vec<String> = before.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            return load.run(&session, global, (&program, &before), &environment);
+        }
         clear_spinner();
-        let error = replace(&program, &args, &environment(&session, global, wrong));
+        let error = replace(&program, &args, &environment);
         Err(Failure::new(format!("cannot run `{program}`: {error}"), Some("kind-wsl doctor".to_owned())))
     }
 
@@ -83,6 +93,9 @@ pub(super) fn command(session: &Session, global: &Global, kind: &str, args: &[&s
     let wrong = corrections(&session.host, &session.user);
     environment(session, global, wrong).iter().fold(cmd, |cmd, (name, value)| cmd.with_env(name, value))
 }
+
+/// The variable that chooses kind's provider.
+const PROVIDER: &str = "KIND_EXPERIMENTAL_PROVIDER";
 
 /// What installs kind, even where an earlier answer was to install nothing.
 pub(super) const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
@@ -119,9 +132,9 @@ fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Ve
     let said =
         |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
     let ours = Answers(session.journal_state.answers.clone()).provider();
-    let mut wanted = vec![("KIND_EXPERIMENTAL_PROVIDER", ours.name().to_owned())];
+    let mut wanted = vec![(PROVIDER, ours.name().to_owned())];
     // Another Docker than the one that we set up has an address of its own.
-    let is_ours = said("KIND_EXPERIMENTAL_PROVIDER").is_none_or(|theirs| theirs == ours.name());
+    let is_ours = said(PROVIDER).is_none_or(|theirs| theirs == ours.name());
     if ours == Provider::Docker && is_ours {
         wanted.push(("DOCKER_HOST", docker_host(&session.user)));
     }
@@ -135,21 +148,4 @@ fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Ve
         wanted.push(("PATH", with_sbin(said("PATH").unwrap_or_default())));
     }
     wanted.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The path with the directories of iptables and nsenter, which a user's shell on Debian lacks and nerdctl needs.
-fn with_sbin(path: &str) -> String {
-    let missing = ["/usr/sbin", "/sbin"].into_iter().filter(|dir| !path.split(':').any(|p| p == *dir));
-    std::iter::once(path).chain(missing).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(":")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_sbin;
-
-    #[test]
-    fn a_directory_that_is_in_the_path_is_not_added_again() {
-        assert_eq!(with_sbin("/usr/bin:/bin"), "/usr/bin:/bin:/usr/sbin:/sbin");
-        assert_eq!(with_sbin("/usr/sbin:/sbin"), "/usr/sbin:/sbin");
-    }
 }

@@ -8,6 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8PathBuf;
 
+/// Returns the bytes that the caller can write to the file system of a directory.
+pub fn free_space(dir: &str) -> io::Result<u64> {
+    let fs = nix::sys::statvfs::statvfs(dir)?;
+    Ok(fs.blocks_available().saturating_mul(fs.fragment_size()))
+}
+
 /// A directory below `/tmp` that only its owner can enter; it is removed with its files when it is dropped.
 #[derive(Debug)]
 pub struct TempDir {
@@ -16,7 +22,12 @@ pub struct TempDir {
 
 impl TempDir {
     pub fn new() -> io::Result<Self> {
-        let dir = nix::unistd::mkdtemp("/tmp/kind-wsl.XXXXXX")?;
+        Self::within("/tmp")
+    }
+
+    /// The same in another directory than `/tmp`.
+    pub fn within(parent: &str) -> io::Result<Self> {
+        let dir = nix::unistd::mkdtemp(format!("{parent}/kind-wsl.XXXXXX").as_str())?;
         let dir = Utf8PathBuf::from_path_buf(dir);
         Ok(Self { dir: dir.map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))? })
     }

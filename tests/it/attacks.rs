@@ -8,6 +8,7 @@ mod caller;
 mod environment;
 mod jail;
 mod journal;
+mod load;
 mod modes;
 mod paths;
 mod races;
