@@ -174,12 +174,13 @@ fn the_hint_for_a_wrong_file_depends_on_where_it_was_read() {
 
 #[test]
 fn every_fault_in_the_documents_names_its_test() {
-    const TESTS: [&str; 6] = [
+    const TESTS: [&str; 7] = [
         include_str!("fetch.rs"),
         include_str!("fetch/disks.rs"),
         include_str!("fetch/faults.rs"),
         include_str!("fetch/pieces.rs"),
         include_str!("fetch/proxies.rs"),
+        include_str!("fetch/ranges.rs"),
         include_str!("fetch/waits.rs"),
     ];
     let document = include_str!("../../docs/how-to/downloads.md");
