@@ -155,7 +155,7 @@ impl Release {
         }
         let word = if is_recommended { "recommended" } else { "supported" };
         match self.notes.first() {
-            Some(Note { kind: NoteKind::Fixed, text, .. }) => format!("{word}: {}", few(text)),
+            Some(Note { kind: NoteKind::Fixed, text, .. }) => format!("{word}: fixes {}", few(text)),
             Some(Note { text, .. }) if !is_recommended => format!("known issue: {}", few(text)),
             _ => word.to_owned(),
         }

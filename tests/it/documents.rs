@@ -1,5 +1,5 @@
-//! docs/reference/stages.md is what the declarations of the stages say, docs/reference/known-errors.md what assets/symptoms.toml does.
-//! `UPDATE_DOCS=1 cargo test --test it documents::` writes both.
+//! The pages in docs/reference match their sources, and links lead to files.
+//! `UPDATE_DOCS=1 cargo test --test it documents::` writes these pages.
 
 use std::fmt::Write;
 
@@ -12,18 +12,18 @@ use kind_wsl::provider::Provider;
 use kind_wsl::stages::STAGES;
 
 fn stages() -> String {
-    let mut text = "# The stages\n\nGenerated from `src/stages/` by `UPDATE_DOCS=1 cargo test --test it documents::`; in the order in which they are set up.\n".to_owned();
+    let mut text = "# Stages\n\nSetup applies these stages in this order. `kind-wsl explain STAGE` shows why a stage is needed on your machine.\n".to_owned();
     for stage in STAGES {
         write!(text, "\n## {}: {}\nFrom: {}.\n\n{}\n", stage.id, stage.title, stage.from, stage.why).unwrap();
         if !stage.questions.is_empty() {
-            text.push_str("\n| flag | variable | what |\n| --- | --- | --- |\n");
+            text.push_str("\n| option | variable | effect |\n| --- | --- | --- |\n");
         }
         for question in stage.questions {
             writeln!(text, "| `--{}` | `{}` | {} |", question.flag(), question.variable(), question.help)
                 .unwrap();
         }
         if stage.id == "verify" {
-            text.push_str("\nAfterwards must hold:\n\n");
+            text.push_str("\nRequirements after setup:\n\n");
             let mut titles = Vec::new();
             for check in Provider::ALL.into_iter().flat_map(verify) {
                 if !titles.contains(&check.title) {
@@ -38,7 +38,7 @@ fn stages() -> String {
 
 /// The help of every command that is shown.
 fn commands() -> String {
-    let mut text = "# Commands\n\nGenerated from `kind-wsl help COMMAND`.\n".to_owned();
+    let mut text = "# Commands\n\n`kind-wsl help COMMAND` prints the same text.\n".to_owned();
     let mut command = kind_wsl::cli::command();
     command.build();
     let mut helps = vec![("kind-wsl".to_owned(), command.render_help().to_string())];
@@ -60,7 +60,10 @@ fn commands() -> String {
 fn topic(name: &str) -> String {
     let text = kind_wsl::cli::help_topic(name).unwrap();
     let (title, text) = text.split_once("\n\n").unwrap();
-    format!("# {title}\n\nGenerated from `kind-wsl help {name}`.\n\n```text\n{}\n```\n", text.trim_end())
+    format!(
+        "# {title}\n\n`kind-wsl help {name}` prints the same text.\n\n```text\n{}\n```\n",
+        text.trim_end()
+    )
 }
 
 /// The message that a pattern stands for, as a person reads it.
@@ -99,13 +102,13 @@ fn troubleshooting() -> String {
     let table = table().unwrap();
     let mut text = format!(
         "# Known errors\n\n\
-         Generated from `assets/symptoms.toml` and `assets/families.toml` by `UPDATE_DOCS=1 cargo test --test it documents::`; \
-         collected {}.\n\n\
-         `kind-wsl explain` finds the entry for a message, and reports whether its cause is on your machine:\n\n    \
+         `kind-wsl explain` finds the entry for a message, and reports whether your machine is affected:\n\n    \
          kind-wsl kind create cluster 2>&1 | kind-wsl explain\n\n\
-         `kind-wsl explain KW001` prints one entry. `…` stands for what differs. An ID never changes its meaning. KW001 to KW199 are \
-         messages with a known cause, KW200 to KW299 families (which component failed, and where to look), and KW300 to KW399 are \
-         harmless.\n",
+         `kind-wsl explain KW001` prints one entry. In a message, `…` stands for any text. An ID never changes its meaning:\n\n\
+         * KW001 to KW199: a message with a known cause.\n\
+         * KW200 to KW299: a family of messages, with the component that failed and its checks.\n\
+         * KW300 to KW399: a harmless message.\n\n\
+         The messages were collected on {}.\n",
         table.collected
     );
     for theme in &table.themes {
@@ -113,19 +116,19 @@ fn troubleshooting() -> String {
         for symptom in table.symptoms.iter().filter(|s| s.theme == theme.id) {
             writeln!(text, "\n### {}: {}\n", symptom.id, symptom.title).unwrap();
             if symptom.kind == EntryKind::Family {
-                writeln!(text, "A family: messages of {}.\n", table.component(symptom)).unwrap();
+                writeln!(text, "Messages of {}.\n", table.component(symptom)).unwrap();
             }
             for pattern in &symptom.patterns {
                 writeln!(text, "* {}", shown(pattern)).unwrap();
             }
             for pattern in &symptom.outer {
-                writeln!(text, "* {} (has other causes, too)", shown(pattern)).unwrap();
+                writeln!(text, "* {} (also has other causes)", shown(pattern)).unwrap();
             }
             for pattern in &symptom.boilerplate {
-                writeln!(text, "* {} (fixed text, whatever the cause is)", shown(pattern)).unwrap();
+                writeln!(text, "* {} (the same text for every cause)", shown(pattern)).unwrap();
             }
             if let Some(why) = &symptom.no_message {
-                writeln!(text, "\nIt has no message of its own: {why}.").unwrap();
+                writeln!(text, "\nNo message of its own: {why}.").unwrap();
             }
             // A block of its own, to be copied as it is.
             let command = symptom.remedy().map(|fix| Advice::from(&[fix][..]));
@@ -177,7 +180,7 @@ fn the_document_of_known_errors_is_up_to_date() {
     is_up_to_date("reference/known-errors.md", &troubleshooting());
 }
 
-/// Every document of ours, by its path in the repository.
+/// Every document of the project.
 fn documents() -> Vec<std::path::PathBuf> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let markdown = |dir: &std::path::Path| {
@@ -215,4 +218,65 @@ fn every_document_is_in_the_table_of_contents() {
         let is_named = name == "SUMMARY.md" || contents.contains(&link);
         assert!(is_named, "docs/{name} is not in docs/SUMMARY.md");
     }
+}
+
+/// Paths of the examples in docs/dev/design.md and docs/CONTRIBUTING.md.
+const EXAMPLES: [&str; 6] = [
+    "src/stages/maps.rs",
+    "src/change/run.rs",
+    "tests/stages/maps.rs",
+    "tests/stages/ID.rs",
+    "tests/bench/NAME.py",
+    "tests/it/NAME.rs",
+];
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for word in text.split('`').skip(1).step_by(2).flat_map(str::split_ascii_whitespace) {
+            let path = word.trim_end_matches(['.', ',', ':', ';']).split('#').next().unwrap();
+            let is_ours = ["src/", "tests/", "docs/", "assets/", "windows/", ".ci/"]
+                .iter()
+                .any(|dir| path.starts_with(dir));
+            // Sources of other programs have a line behind their name.
+            if is_ours && !path.contains(['*', '{', '…', ':']) && !EXAMPLES.contains(&path) {
+                count += 1;
+                assert!(root.join(path).exists(), "{}: `{path}`", document.display());
+            }
+        }
+    }
+    assert!(count > 50, "{count}");
+}
+
+#[test]
+fn every_type_in_the_glossary_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut source = String::new();
+    let mut dirs = vec![root.join("src")];
+    while let Some(dir) = dirs.pop() {
+        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                source += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let design = std::fs::read_to_string(root.join("docs/dev/design.md")).unwrap();
+    let (_, glossary) = design.split_once("## Glossary").unwrap();
+    let (glossary, _) = glossary.split_once("\n## ").unwrap();
+    let names = glossary.split('`').skip(1).step_by(2).filter(|name| {
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(char::is_alphanumeric)
+    });
+    let mut count = 0;
+    for name in names {
+        count += 1;
+        let is_declared =
+            ["struct", "enum", "trait"].iter().any(|kind| source.contains(&format!("{kind} {name}")));
+        assert!(is_declared, "docs/dev/design.md: `{name}`");
+    }
+    assert!(count > 15, "{count}");
 }

@@ -14,8 +14,9 @@ use extract::{Kind, Text};
 
 /// The parts that follow the rules.
 const ON: &[&str] = &[
-    "docs/SECURITY.md",
-    "docs/dev",
+    "assets",
+    "README.md",
+    "docs",
     "src/assume",
     "src/boot",
     "src/cgroup",

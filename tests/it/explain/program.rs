@@ -25,14 +25,14 @@ const V2: &str = "ERROR: failed to create cluster: running kind with rootless pr
 fn a_piped_message_is_explained_to_the_letter() {
     let seen = piped(&Case::new(Layout::Classic), "explain -", V2.as_bytes());
     assert_eq!(seen.stdout, "\
-KW002: kind asks for cgroup v2
+KW002: kind requires cgroup v2
 
 This machine: AFFECTED. /sys/fs/cgroup is a tmpfs with cgroup v1 (cpu)
 
 Fix      kind-wsl setup --only cgroup,cgroup-mount,restart
          By hand: add `kernelCommandLine = cgroup_no_v1=all` under `[wsl2]` of .wslconfig in the Windows profile, then run `wsl --shutdown` in Windows.
-Why      cgroup v1 is mounted, alone or beside v2, as WSL up to 2.4 does it, and a newer WSL where wsl.conf says `[automount] cgroups=v1`. Rootless containers can be limited with v2 only.
-Verify   `stat -fc %T /sys/fs/cgroup` says `tmpfs` with v1 and `cgroup2fs` with v2; `grep cgroup /proc/mounts` shows what is mounted
+Why      cgroup v1 is mounted, alone or beside v2. WSL before 2.5.7 mounts it by default, later versions if /etc/wsl.conf sets `cgroups=v1` under `[automount]`. Rootless containers can only be limited with cgroup v2.
+Verify   `stat -fc %T /sys/fs/cgroup` prints `tmpfs` for v1 and `cgroup2fs` for v2; `grep cgroup /proc/mounts` lists the mounts
 More     https://github.com/kubernetes-sigs/kind/issues/3433
 ");
     seen.expect(0, "");
@@ -64,7 +64,7 @@ fn in_a_log_the_line_is_shown_and_others_are_named() {
     let seen = piped(&Case::new(Layout::Plain), "explain -", log.as_bytes()).expect(0, "");
     let seen = seen.says(&format!(
         "
-        KW002: kind asks for cgroup v2  (line {line} of {lines})
+        KW002: kind requires cgroup v2  (line {line} of {lines})
     "
     ));
     seen.says(
@@ -92,7 +92,7 @@ fn a_message_may_be_typed_with_and_without_quotes() {
     );
     case.run("explain --color always x509: certificate has expired or is not yet valid")
         .expect(0, "")
-        .says("\u{1b}[1mKW055: certificates are not valid yet: the clock stood still\u{1b}[0m\n");
+        .says("\u{1b}[1mKW055: certificates are not valid yet: the clock is behind\u{1b}[0m\n");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
     let case = Case::new(Layout::Plain).file("/build.log", ORDINARY.to_owned() + V2);
     case.run("explain [ROOT]/build.log").expect(0, "").says(
         "
-        KW002: kind asks for cgroup v2  (line 131 of 131)
+        KW002: kind requires cgroup v2  (line 131 of 131)
     ",
     );
     case.refuses(
@@ -206,7 +206,7 @@ fn a_very_long_log_is_read_at_both_ends() {
     let seen = seen.expect(0, "note: this is long: the 8 MiB in its middle were not read\n");
     seen.says(
         "
-        KW002: kind asks for cgroup v2
+        KW002: kind requires cgroup v2
     ",
     );
 }
@@ -245,7 +245,7 @@ fn an_id_and_several_topics_are_explained() {
 #[test]
 fn a_pipe_needs_no_dash_and_without_one_the_topics_are_listed() {
     let case = Case::new(Layout::Plain);
-    piped(&case, "explain", V2.as_bytes()).expect(0, "").says("KW002: kind asks for cgroup v2\n");
+    piped(&case, "explain", V2.as_bytes()).expect(0, "").says("KW002: kind requires cgroup v2\n");
     for seen in [piped(&case, "explain", b""), case.run("explain")] {
         let seen = seen.expect(0, "");
         assert!(seen.stdout.contains("kind-wsl explain KW001"), "{}", seen.stdout);
