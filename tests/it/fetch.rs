@@ -1,7 +1,7 @@
 //! Downloads against a real TLS server that misbehaves in every way we know.
 //!
 //! Each test asserts the whole message, that a file which is not the right one was never called done, and what
-//! is left to resume from. `docs/how-to/downloads.md` names the test of every fault.
+//! is left to resume from. `docs/dev/downloads.md` names the test of every fault.
 
 mod disks;
 mod faults;
@@ -183,8 +183,8 @@ fn every_fault_in_the_documents_names_its_test() {
         include_str!("fetch/ranges.rs"),
         include_str!("fetch/waits.rs"),
     ];
-    let document = include_str!("../../docs/how-to/downloads.md");
-    let (_, faults) = document.split_once("## When it goes wrong").unwrap();
+    let document = include_str!("../../docs/dev/downloads.md");
+    let (_, faults) = document.split_once("## Faults").unwrap();
     let rows: Vec<&str> = faults.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
     assert!(rows.len() > 30, "the table was not found");
     for row in rows {

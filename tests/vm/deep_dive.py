@@ -21,7 +21,7 @@ TYPED = {
     "crictl": [f"systemd-run --user --scope -q -p Delegate=yes podman exec {NODE} crictl ps -o json | grep -o '\"io.kubernetes.pod.name\":\"[^\"]*\"'"],
     "nginx": ["kind-wsl inspect --cgroups --processes | grep nginx", "ps -C nginx -o user -o args n"],
     "users": ["lsns --type user", f"cat /proc/$(podman inspect -f '{{{{.State.Pid}}}}' {NODE})/uid_map"],
-    "limits": ["kind-wsl inspect --cgroups | grep -E '^NAME  |limited'"],
+    "limits": ["kind-wsl inspect --cgroups | grep -E '^cgroup  |limited'"],
     "paused": [f"podman pause {NODE}", "kind-wsl inspect --cgroups | grep -B1 -A2 'frozen:'", f"podman unpause {NODE}"],
     "stopped": [f"podman stop -t 20 {NODE}", "kind-wsl inspect --cgroups", "echo $?"],
 }
