@@ -305,7 +305,7 @@ class Nodes:
         self.story.say(f"stopped: state {node['state']}, exit {result.code}")
         expect(node["state"] in ("exited", "stopped") and not node.get("cgroup") and node["conditions"] == [], f"{node}")
         text = self.machine.run("kind-wsl inspect").out
-        expect("it has no processes and no cgroup" in text, text)
+        expect("no processes and no cgroup" in text, text)
         begin = time.time()
         self.machine.must(f"{WRAPPER}podman start {NODE}")
         pods = self.machine.run(f"for i in $(seq 120); do [ $({WRAPPER}podman exec {NODE} crictl ps -q 2>/dev/null | wc -l) = {len(PODS)} ] && break; sleep 1; done")
