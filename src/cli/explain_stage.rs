@@ -66,7 +66,7 @@ fn source(stage: &Stage) -> &'static str {
     const KIND: &str = "https://kind.sigs.k8s.io/docs/user/rootless/";
     const ARTICLE: &str = "docs/explanation/deep-dive.md";
     match stage.from {
-        "kind docs" | "guide, kind docs" => KIND,
+        "kind docs" | "upstream guide, kind docs" => KIND,
         "upstream guide" => ARTICLE,
         other => other,
     }

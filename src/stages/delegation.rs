@@ -23,7 +23,7 @@ pub(crate) static DELEGATE: Question = Question {
 pub(crate) static STAGE: Stage = Stage {
     id: "delegation",
     title: "delegate controllers to the systemd user manager",
-    from: "guide, kind docs",
+    from: "upstream guide, kind docs",
     why: "Rootless podman can limit only the controllers that are delegated to its systemd user manager. \
           kind requires cpu, memory and pids (kind pkg/cluster/internal/create/create.go, \
           validateProvider) and recommends `Delegate=yes` whatever is missing. systemd before 252 \

@@ -32,7 +32,7 @@ const DROP_IN: &str = "50-kind-wsl.conf";
 pub(crate) static STAGE: Stage = Stage {
     id: "podman",
     title: "configure podman",
-    from: "guide, kind docs",
+    from: "upstream guide, kind docs",
     why: "kind reads the node's log within 30 s (kind pkg/cluster/internal/providers/common/cgroups.go). \
           With the journald driver `podman logs -f` can return nothing or too late, for lack of read \
           permission (podman#26910, kind's rootless page). k8s-file and the file events logger belong \

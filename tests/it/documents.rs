@@ -12,9 +12,10 @@ use kind_wsl::provider::Provider;
 use kind_wsl::stages::STAGES;
 
 fn stages() -> String {
-    let mut text = "# Stages\n\nSetup applies these stages in this order. `kind-wsl explain STAGE` shows why a stage is needed on your machine.\n".to_owned();
+    let mut text = "# Stages\n\nSetup applies these stages in this order. `kind-wsl explain STAGE` shows why a stage is needed on your machine.\n\nThe *upstream guide* is the article that [Where a cluster lives](../explanation/deep-dive.md#the-upstream-guide) describes. *kind docs* is kind's page [Rootless](https://kind.sigs.k8s.io/docs/user/rootless/).\n".to_owned();
     for stage in STAGES {
-        write!(text, "\n## {}: {}\nFrom: {}.\n\n{}\n", stage.id, stage.title, stage.from, stage.why).unwrap();
+        write!(text, "\n## {}: {}\n\nSource: {}.\n\n{}\n", stage.id, stage.title, stage.from, stage.why)
+            .unwrap();
         if !stage.questions.is_empty() {
             text.push_str("\n| option | variable | effect |\n| --- | --- | --- |\n");
         }
@@ -279,4 +280,16 @@ fn every_type_in_the_glossary_exists() {
         assert!(is_declared, "docs/dev/design.md: `{name}`");
     }
     assert!(count > 15, "{count}");
+}
+
+#[test]
+fn the_readme_is_short_and_links_every_how_to() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 90, "{}", readme.lines().count());
+    for path in documents() {
+        let Ok(name) = path.strip_prefix(root) else { continue };
+        let link = format!("]({})", name.display());
+        assert!(!name.starts_with("docs/how-to") || readme.contains(&link), "README.md: {link}");
+    }
 }
