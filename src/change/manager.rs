@@ -31,6 +31,9 @@ pub(super) struct Simulated {
 /// The time limit of an installation, in seconds: 30 MB and some hundred packages over a slow line.
 pub(super) const INSTALL_SECONDS: u64 = 3600;
 
+/// The time limit of a simulation by apt, in seconds: on a slow disk apt needs more than 30 s to read its lists.
+const SIMULATE_SECONDS: u64 = 300;
+
 impl Manager {
     /// Prints `name version` of each installed package, one per line.
     #[must_use]
@@ -73,10 +76,8 @@ impl Manager {
         if self != Self::Apt {
             return Simulated::default();
         }
-        let args = ["-s", "-q", "install", "--no-install-recommends"].into_iter();
-        let simulated =
-            system.stdout_if_ok(&Cmd::new("apt-get", args.chain(names.iter().map(String::as_str))));
-        let simulated = simulated.unwrap_or_default();
+        let cmd = apt_simulation(&["install", "--no-install-recommends"], names);
+        let simulated = system.stdout_if_ok(&cmd).unwrap_or_default();
         Simulated {
             installs: listed(&simulated, &["Inst "]),
             removes: listed(&simulated, &["Remv ", "Purg "]),
@@ -93,7 +94,7 @@ impl Manager {
                 .collect::<Vec<_>>()
         };
         if self == Self::Apt {
-            let simulated = system.output_checked(&Cmd::new("apt-get", words(&["-s", "-q", "purge"])))?;
+            let simulated = system.output_checked(&apt_simulation(&["purge"], names))?;
             let gone = listed(&simulated, &["Purg ", "Remv "]);
             return Ok(gone.into_iter().filter(|n| !names.contains(n)).collect());
         }
@@ -162,6 +163,12 @@ impl Manager {
     }
 }
 
+fn apt_simulation(args: &[&str], names: &[String]) -> Cmd {
+    let names = names.iter().map(String::as_str);
+    Cmd::new("apt-get", ["-s", "-q"].iter().chain(args).copied().chain(names))
+        .timeout(Duration::from_secs(SIMULATE_SECONDS))
+}
+
 /// apt-get without prompts, with its progress lines on standard output (apt README.progress-reporting). Configuration
 /// files that the user changed are kept. dpkg does not inherit the descriptor of the progress lines, so it must not
 /// be standard output itself: package scripts that print something fail without one (docker.io's addgroup prints
@@ -208,7 +215,13 @@ fn listed(stdout: &str, verbs: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::apt_progress;
+    use super::{apt_progress, apt_simulation};
+
+    #[test]
+    fn a_simulation_of_apt_has_more_time_than_a_query() {
+        let cmd = apt_simulation(&["purge"], &["podman".to_owned()]);
+        assert_eq!((cmd.to_string().as_str(), cmd.seconds), ("apt-get -s -q purge podman", 300));
+    }
 
     #[test]
     fn a_percentage_of_apt_is_read_and_its_other_lines_are_left_alone() {
