@@ -195,16 +195,34 @@ fn documents() -> Vec<std::path::PathBuf> {
     dirs.flat_map(|dir| markdown(&dir)).collect()
 }
 
+/// The name by which a link leads to a heading, as GitHub and mdBook build it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
 #[test]
-fn every_link_in_the_documents_leads_to_a_file() {
+fn every_link_in_the_documents_leads_to_a_file_and_a_heading() {
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            let file = link.split('#').next().unwrap();
-            if file.is_empty() || file.contains("://") {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            if file.contains("://") {
                 continue;
             }
-            assert!(document.parent().unwrap().join(file).exists(), "{}: {link}", document.display());
+            let path = match file {
+                "" => document.clone(),
+                _ => document.parent().unwrap().join(file),
+            };
+            assert!(path.exists(), "{}: {link}", document.display());
+            if !heading.is_empty() {
+                let target = std::fs::read_to_string(&path).unwrap();
+                let is_there = target.lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+                assert!(is_there, "{}: {link}", document.display());
+            }
         }
     }
 }
