@@ -225,7 +225,7 @@ pub(crate) static SHELL: Check =
 
 const IN_LOGIN: &str = "~/.local/bin is not in PATH of the login shell";
 
-static LOCAL_BIN: Check = of_user("local-bin", "~/.local/bin is in PATH", |c| {
+pub(crate) static LOCAL_BIN: Check = of_user("local-bin", "~/.local/bin is in PATH", |c| {
     if !needs_local_bin(c.facts) {
         return Outcome::skipped("kind and kubectl are not in ~/.local/bin");
     }

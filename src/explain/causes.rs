@@ -103,6 +103,7 @@ static COMPONENTS: &[(&[u16], &[&Check])] = &[
     (&[245], &[&kernel::KEYRINGS, &kernel::INOTIFY_LIMITS, &kernel::OPEN_FILES_LIMIT]),
     (&[246], &[&engine::DOCKER]),
     (&[248], &[&wsl::STARTS]),
+    (&[252], &[&session::LOCAL_BIN]),
 ];
 
 /// The checks of an entry. The cause of a symptom is present if one of them fails, and ruled out if all of them pass.
