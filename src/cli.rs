@@ -1,4 +1,4 @@
-//! The command line: one command a file.
+//! The command line: one file per command.
 
 mod answers;
 mod assume;
@@ -179,7 +179,7 @@ impl Global {
     }
 }
 
-/// Everything that holds for every command.
+/// The options and the environment of every command.
 #[derive(Clone, Debug)]
 pub(crate) struct Global {
     pub(crate) verbose: bool,
@@ -189,16 +189,16 @@ pub(crate) struct Global {
     pub(crate) words: Vec<String>,
     pub(crate) root: Utf8PathBuf,
     pub(crate) user: Option<String>,
-    /// Answers by flag and environment, before they are looked at.
+    /// Answers from flags and the environment, not validated yet.
     pub(crate) given: Vec<Given>,
     pub(crate) env: Vec<(String, String)>,
 }
 
-/// An answer as somebody gave it.
+/// An answer from the command line or the environment, not validated yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
     question: &'static Question,
-    said: String,
+    value: String,
     by_variable: bool,
 }
 
@@ -210,17 +210,17 @@ impl Global {
 }
 
 impl Given {
-    /// Looks whether it is one, and notes it.
+    /// Validates the answer and adds it to `answers`.
     fn accept(&self, answers: &mut Answers, facts: &Facts) -> Result<(), AnswerError> {
-        let Self { question, said, by_variable } = self;
+        let Self { question, value, by_variable } = self;
         let named =
             |e: AnswerError| if *by_variable { e.at(format!("`{}`", question.variable())) } else { e };
-        answers.set(question.id, question.accept(said, facts).map_err(named)?);
+        answers.set(question.id, question.accept(value, facts).map_err(named)?);
         Ok(())
     }
 }
 
-/// Parses, runs, reports.
+/// Parses the command line, runs the command and reports a failure.
 #[must_use]
 pub fn main() -> Exit {
     settle_signals();
@@ -271,8 +271,8 @@ pub fn main() -> Exit {
     exit
 }
 
-/// Puts `--` behind the word `kind`: everything after it is then kind's, whatever it looks like. Options of our own are
-/// global, so clap would take `-v` and `--root` for ours anywhere.
+/// Inserts `--` after the word `kind`, so that everything after it is passed to kind. Otherwise clap would parse `-v` and
+/// `--root` as global options of kind-wsl.
 fn leave_to_kind(command: &clap::Command, mut line: Vec<OsString>) -> Vec<OsString> {
     let takes_value = |word: &str| {
         let mut options = command.get_arguments().filter(|a| a.get_action().takes_values());
@@ -299,7 +299,7 @@ fn given(matches: &ArgMatches) -> Vec<Given> {
     debug_assert!(ASKING.contains(&name));
     let given = |question: &'static Question| {
         let by_variable = matches.value_source(question.id) == Some(ValueSource::EnvVariable);
-        Some(Given { question, said: matches.get_one::<String>(question.id)?.clone(), by_variable })
+        Some(Given { question, value: matches.get_one::<String>(question.id)?.clone(), by_variable })
     };
     stages::questions().filter_map(given).collect()
 }
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn options_before_the_word_kind_are_ours() {
+    fn options_before_the_word_kind_are_global_options() {
         let words = ["-v", "--root", "kind", "--user=dev", "--color", "never", "kind", "-q"];
         let cli = parse(words.map(Into::into));
         let Command::Kind(kind) = &cli.command else { panic!("{cli:?}") };
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_kind_after_another_command_is_that_commands() {
+    fn the_word_kind_after_another_command_is_its_argument() {
         let cli = parse(["explain", "kind", "--json"].map(Into::into));
         assert!(matches!(cli.command, Command::Explain(_)), "{cli:?}");
     }

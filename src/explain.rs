@@ -1,7 +1,7 @@
-//! What a pasted message means: known symptoms, their causes and what helps; behind them families of messages.
+//! Explains error messages: known symptoms with causes and fixes, and families of messages as a fallback.
 //!
-//! [`diagnose`] is pure: a text goes in, what is known of it comes out, the best first. Whether the cause is present on
-//! this machine is asked separately ([`presence`]), because a message often comes from another one.
+//! [`diagnose`] is pure: it maps a text to the matching entries, best first. [`presence`] checks whether a cause exists on
+//! this machine, because a message often comes from another one.
 
 pub mod causes;
 pub mod input;
@@ -18,17 +18,17 @@ pub use table::{EntryKind, Id, MatchStrength, Symptom, Table};
 use normalize::Normalized;
 use pattern::{Index, Pattern};
 
-/// A known symptom that a text shows.
+/// A known symptom found in a text.
 #[derive(Clone, Debug)]
 pub struct Match {
     pub symptom: &'static Symptom,
-    /// Where the line begins in which it shows, as an offset in the text.
+    /// The byte offset of the matching line in the text.
     pub at: usize,
     pub fit: MatchStrength,
 }
 
 impl Match {
-    /// The line in which it shows, fit for a screen.
+    /// The matching line without control characters.
     #[must_use]
     pub fn line<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
         let rest = text.get(self.at..).unwrap_or_default();
@@ -36,7 +36,7 @@ impl Match {
         normalize::plain(line.trim()).into()
     }
 
-    /// The number of that line, from 1 on.
+    /// The number of the matching line, from 1.
     #[must_use]
     pub fn line_number(&self, text: &str) -> usize {
         let before = text.as_bytes().get(..self.at).unwrap_or_default();
@@ -44,11 +44,11 @@ impl Match {
     }
 }
 
-/// What a text is compared with.
+/// The table and the index of its patterns.
 struct Known {
     table: Table,
     index: Index,
-    /// For each pattern of the index: which symptom's, how well it fits, how much it pins down.
+    /// For each pattern of the index: the number of its symptom, its strength, its weight.
     owners: Vec<(usize, MatchStrength, usize)>,
 }
 
@@ -65,21 +65,21 @@ static KNOWN: LazyLock<Result<Known, String>> = LazyLock::new(|| {
     Ok(Known { table, index: Index::new(patterns), owners })
 });
 
-/// The table.
+/// Returns the table.
 ///
 /// # Errors
-/// When it breaks one of its rules; a test sees to it that it does not.
+/// If it breaks one of its rules, which a test rules out.
 pub fn table() -> Result<&'static Table, &'static str> {
     KNOWN.as_ref().map(|known| &known.table).map_err(String::as_str)
 }
 
-/// The known symptoms that a text shows, best first.
+/// Returns the known symptoms in a text, best first.
 ///
-/// A message that has one cause comes before one that has several, and both before fixed text; a cause before what it
-/// brings about, a longer match before a shorter one, and what stands first in the text before what stands later.
+/// The order: a message with one cause before one with several, both before fixed text; a cause before its effects; a
+/// longer match before a shorter one; an earlier line before a later one.
 #[must_use]
 pub fn diagnose(text: &str) -> Vec<Match> {
-    // Nothing is known without a table; `table` says why there is none.
+    // `table` returns the error.
     let Ok(known) = &*KNOWN else { return Vec::new() };
     let normalized = Normalized::of(text);
     let mut best: Vec<Option<Rank>> = vec![None; known.table.symptoms.len()];
@@ -103,17 +103,16 @@ pub fn diagnose(text: &str) -> Vec<Match> {
         .collect()
 }
 
-/// How well a symptom fits, the smaller the better: what kind of pattern fits, how much of the text is pinned down, where
-/// it begins.
+/// The rank of a match, best first: strength of the pattern, matched length, position.
 type Rank = (MatchStrength, Reverse<usize>, usize);
 
-/// How far each symptom is from its first cause among those that were found.
+/// The distance of each symptom from its root cause among those found.
 fn depths(found: &[(&Symptom, Rank)]) -> Vec<usize> {
     let mut depths = vec![0; found.len()];
-    // The longest way has as many steps as there are symptoms; the table has no circles.
+    // The longest path has at most one step per symptom; the table has no cycles.
     for _ in found {
         for (this, (symptom, _)) in found.iter().enumerate() {
-            // A message that has several causes is no proof of any.
+            // A message with several causes does not prove any of them.
             let is_above = |other: &(&Symptom, Rank)| {
                 other.1.0 == MatchStrength::Exact && symptom.follows.contains(&other.0.id)
             };

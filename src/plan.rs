@@ -1,5 +1,6 @@
 //! The changes of a setup, as data: stages × facts × answers, applied to an overlay of the machine.
 
+mod actions;
 mod notes;
 mod overlay;
 mod start;
@@ -69,7 +70,10 @@ pub struct Planned {
     pub hint: Option<String>,
     /// Its changes, if it is required.
     pub changes: Vec<Change>,
-    /// All that it makes true, also what is so already.
+    /// The effects of its changes, without the verb of the title.
+    #[serde(skip)]
+    pub actions: Vec<String>,
+    /// All desired changes, including those that are satisfied already.
     #[serde(skip)]
     pub wanted: Vec<Change>,
     /// Those of them that do not show in the diff of a file.
@@ -271,6 +275,7 @@ fn plan_stage(
         why,
         hint,
         changes: Vec::new(),
+        actions: Vec::new(),
         wanted: Vec::new(),
         besides: Vec::new(),
     };
@@ -305,6 +310,7 @@ fn plan_stage(
             planned.changes.push(change);
         }
     }
+    planned.actions = actions::actions(&planned.changes, facts);
     if verdict == Verdict::Satisfied {
         if !planned.changes.is_empty() {
             planned.verdict = Verdict::Required;

@@ -1,4 +1,4 @@
-//! The screen: the only place that prints, asks or draws a bar.
+//! Terminal output: the only module that prints, prompts or draws a progress bar.
 
 mod ask;
 mod busy;
@@ -33,18 +33,18 @@ pub use text::{columns, list, rows, set_home, short_paths, shorten, width, wrap}
 
 /// Headings.
 pub const BOLD: Style = Style::new().bold();
-/// What is less important.
+/// Less important text.
 pub const DIM: Style = Style::new().dimmed();
-/// Well.
+/// Success.
 pub const GREEN: Style = AnsiColor::Green.on_default();
-/// Wrong.
+/// Errors.
 pub const RED: Style = AnsiColor::Red.on_default();
-/// To be noticed.
+/// Warnings.
 pub const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Hints.
 pub const CYAN: Style = AnsiColor::Cyan.on_default();
 
-/// When to colour.
+/// When to use color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Color {
     // On a terminal, unless NO_COLOR is set. As documentation it would make each help a long one.
@@ -54,10 +54,10 @@ pub enum Color {
     Never,
 }
 
-/// How much a command that only shows something shows.
+/// How much a read-only command shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// `-q`: what is wrong or needed.
+    /// `-q`: only problems and required changes.
     Brief,
     /// Neither flag.
     Normal,
@@ -65,7 +65,7 @@ pub enum Detail {
     Full,
 }
 
-/// Settles colours for the whole program.
+/// Turns color on or off for the whole program.
 pub fn set_color_choice(color: Color) {
     let choice = match color {
         Color::Auto => return,
@@ -77,13 +77,13 @@ pub fn set_color_choice(color: Color) {
     dialoguer::console::set_colors_enabled_stderr(color == Color::Always);
 }
 
-/// Text in a style, for [`out`] and [`err`].
+/// Returns text in a style, for [`out`] and [`err`].
 #[must_use]
 pub fn styled(style: Style, text: &str) -> String {
     safe::marked(style, text)
 }
 
-/// Writes to standard output, what moves a terminal made visible; a reader that closed its end is no failure of ours.
+/// Writes to standard output with control characters escaped. A closed pipe is not an error.
 pub fn out(text: &str) {
     busy::clear();
     let mut stream = anstream::stdout().lock();
@@ -102,49 +102,49 @@ pub fn notice(text: &str) {
     term::above_bar(|| err(text));
 }
 
-/// Shows what the parser of the command line says. It quotes what was typed, which may hold anything.
-pub fn usage(said: &clap::Error) {
-    let plain = said.to_string();
+/// Prints a usage error of clap. It quotes the arguments, which may contain control characters.
+pub fn usage(error: &clap::Error) {
+    let plain = error.to_string();
     if safe::shown(&plain) == plain {
-        // In its own colours.
-        let _ = said.print();
-    } else if said.use_stderr() {
+        // With clap's colors.
+        let _ = error.print();
+    } else if error.use_stderr() {
         err(&plain);
     } else {
         out(&plain);
     }
 }
 
-/// Shows a help, in its own colors.
+/// Prints a help text with clap's colors.
 pub fn help(text: &clap::builder::StyledStr) {
     let _ = writeln!(anstream::stdout().lock(), "{}", text.ansi().to_string().trim_end());
 }
 
-/// Text as a picture, for a bug report.
+/// Renders text as an SVG picture, for bug reports.
 #[must_use]
 pub fn picture(text: &str) -> String {
     anstyle_svg::Term::new().render_svg(&safe::shown(text))
 }
 
-/// Whether a person can be asked.
+/// Whether a prompt can be answered: standard input and standard error are terminals.
 #[must_use]
 pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Whether a line can be drawn again: on a terminal, and not on one that has no cursor to move.
+/// Whether a line can be redrawn: on a terminal with a movable cursor.
 fn can_redraw() -> bool {
     std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !marks::is_dumb()
 }
 
-/// Shows what the program waits for, from now on, if the terminal can.
+/// Starts showing a spinner during waits, if the terminal supports it.
 pub fn show_waits() {
     if can_redraw() {
         busy::show();
     }
 }
 
-/// The face that suits where the output goes.
+/// Returns the reporter for this kind of output: JSON, terminal or plain lines.
 #[must_use]
 pub fn reporter(json: bool, verbose: bool, quiet: bool) -> Box<dyn Reporter> {
     if json {
@@ -156,7 +156,7 @@ pub fn reporter(json: bool, verbose: bool, quiet: bool) -> Box<dyn Reporter> {
     }
 }
 
-/// Shows a failure: what, why, what to do. It reads the same without colour.
+/// Prints a failure: what failed, why, and what to do. It is readable without color.
 pub fn fail(failure: &Failure) {
     let width = text::width();
     let mut lines = vec![text::labelled(RED.bold(), "error:", &failure.text, width)];

@@ -1,4 +1,4 @@
-# Written by kind-wsl while a set-up waits to go on; taken back when it ends.
+# Written by kind-wsl while setup is unfinished; removed when setup ends.
 case $- in
-*i*) printf 'kind-wsl: a set-up waits to go on; `kind-wsl setup` goes on, `kind-wsl status` says where it stands\n' ;;
+*i*) printf 'kind-wsl: setup is not finished. Resume: kind-wsl setup   Details: kind-wsl status\n' ;;
 esac

@@ -1,4 +1,4 @@
-//! Files of answers: the one of `--answers`, the user's own, and the template that `kind-wsl answers` prints.
+//! Answers files: `--answers`, `~/.config/kind-wsl/answers.toml`, and the template that `kind-wsl answers` prints.
 
 use std::fmt::Write as _;
 
@@ -18,16 +18,16 @@ use crate::stages::packages::REMOVE_PACKAGES;
 use crate::stages::restart::RESTART_ALL;
 use crate::ui::{self, json_line, out, wrap};
 
-/// The most bytes that a file of answers has.
+/// The size limit of an answers file.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Consents, and a path that root reads: never taken from a file that is read without being named.
+/// Consents, and a path that root reads: ignored in the answers file that is read by default.
 static NAMED_ONLY: [&Question; 3] = [&CRUN_BINARY, &REMOVE_PACKAGES, &RESTART_ALL];
 
 /// The order of precedence.
-const PRECEDENCE: &str = "Precedence: flag, environment variable, file of --answers, ~/.config/kind-wsl/answers.toml, \
-                          answer of an earlier setup, default. An interrupted setup keeps its answers: its own come \
-                          before ~/.config/kind-wsl/answers.toml.";
+const PRECEDENCE: &str = "Precedence: flag, environment variable, --answers file, ~/.config/kind-wsl/answers.toml, \
+                          answer of an earlier setup, default. The answers of an interrupted setup override \
+                          ~/.config/kind-wsl/answers.toml.";
 
 /// The flags of `answers`.
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ impl AnswersCommand {
     }
 }
 
-/// What a question takes, in words.
+/// Describes the valid answers to a question.
 pub(super) fn values(question: &Question, unknown: &Facts) -> String {
     match question.form {
         AnswerKind::Open(_, check) => check("").err().unwrap_or_default(),
@@ -68,7 +68,7 @@ pub(super) fn values(question: &Question, unknown: &Facts) -> String {
     }
 }
 
-/// Every question with its values and its default, as comments of a file of answers.
+/// Returns an answers file with every question, its values and its default as comments.
 #[must_use]
 pub fn template() -> String {
     let unknown = Facts::unknown();
@@ -89,10 +89,10 @@ pub(super) fn topic() -> String {
     let unknown = Facts::unknown();
     let mut text = "Answers of setup, plan and export\n\n".to_owned();
     let intro = format!(
-        "A file of answers is TOML, one answer per line, such as idle = \"yes\". Keys may have dashes or underscores. \
-         `kind-wsl answers` prints one with every key. {PRECEDENCE} The defaults below are those of a machine with \
-         nothing installed. The keys {} are ignored in ~/.config/kind-wsl/answers.toml: name that file with --answers, or \
-         use a flag.",
+        "An answers file is TOML, one answer per line, such as idle = \"yes\". Keys may have dashes or underscores. \
+         `kind-wsl answers` prints a file with every key. {PRECEDENCE} The defaults below are for a machine with \
+         nothing installed. The keys {} are ignored in ~/.config/kind-wsl/answers.toml unless you pass that file to \
+         --answers.",
         NAMED_ONLY.map(|question| question.id).join(", ")
     );
     text.push_str(&wrap(&intro, Some(80)).join("\n"));
@@ -114,7 +114,7 @@ pub(super) fn topic() -> String {
     text
 }
 
-/// Reads the file of `--answers` into the answers.
+/// Reads the `--answers` file into `answers`.
 pub(super) fn read_named(
     session: &Session,
     facts: &Facts,
@@ -127,14 +127,14 @@ pub(super) fn read_named(
     accept(&text, path, facts, answers, &[])
 }
 
-/// The user's own file of answers.
+/// The path of the user's answers file.
 fn own_path(user: &Account) -> Utf8PathBuf {
     user.config_dir().join("kind-wsl/answers.toml")
 }
 
-/// Reads the user's own file of answers, if there is one, with the user's rights.
+/// Reads the user's answers file, if it exists, with the permissions of the user.
 ///
-/// Ignores, with a warning, a file that another user owns or can write: it would decide what root does.
+/// Ignores a file that another user owns or can write, with a warning: its answers control what root does.
 pub(super) fn read_own(session: &Session, facts: &Facts, answers: &mut Answers) -> Result<(), Failure> {
     let (host, user) = (&session.host, &session.user);
     let path = own_path(user);
@@ -165,7 +165,7 @@ pub(super) fn read_own(session: &Session, facts: &Facts, answers: &mut Answers) 
     accept(&text, &path, facts, answers, &NAMED_ONLY)
 }
 
-/// Notes the answers of a file, without those to some questions.
+/// Adds the answers of a file, except the answers to some questions.
 fn accept(
     text: &str,
     path: &Utf8Path,
@@ -175,7 +175,7 @@ fn accept(
 ) -> Result<(), Failure> {
     let given = answers_in(text).map_err(|e| {
         let text = format!("line {} of the answers in `{path}` is not valid TOML: {}", e.line, e.why);
-        Failure::usage(text, "one answer a line: `idle = \"yes\"`")
+        Failure::usage(text, "write one answer per line: `idle = \"yes\"`")
     })?;
     let mut seen = Vec::new();
     for (key, value) in given {
@@ -219,7 +219,7 @@ mod tests {
     use crate::stages;
 
     #[test]
-    fn every_key_of_the_template_is_an_answer_once_its_comment_sign_is_removed() {
+    fn every_uncommented_key_of_the_template_is_a_valid_answer() {
         let unknown = Facts::unknown();
         for dashes in [false, true] {
             let line = |line: &str| match line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')) {

@@ -18,17 +18,20 @@ use crate::ui::{BOLD, DIM, GREEN, RED, YELLOW, columns, json_line, out, styled, 
 use crate::version::Version;
 
 impl StageArgs {
-    /// The WSL of a system that does not run; nothing else can be assumed of one.
+    /// The assumed WSL version of a system that is not running; other programs cannot be assumed there.
     pub(super) fn assumed_wsl(&self) -> Result<Option<&Version>, Failure> {
         if let Some(other) = self.assume.iter().find(|assumption| assumption.program != "wsl") {
-            let hint = "`kind-wsl plan --assume` shows what other versions change on a system that runs";
-            return Err(Failure::usage(format!("`--assume {}` takes only wsl here", other.program), hint));
+            let hint = "use `kind-wsl plan --assume` on the running system for other programs";
+            return Err(Failure::usage(
+                format!("`--assume {}`: only wsl is supported here", other.program),
+                hint,
+            ));
         }
         Ok(self.assume.last().map(|assumption| &assumption.version))
     }
 }
 
-/// The facts after the update, with what the journal knows.
+/// The facts after the update, with the entries of the journal.
 pub(super) fn facts_after(assumed: &Assumed<'_>, now: &Facts) -> Facts {
     let mut facts = Facts::probe(assumed, now.user.clone());
     facts.installed_by_us.clone_from(&now.installed_by_us);
@@ -43,12 +46,12 @@ pub(super) fn facts_after(assumed: &Assumed<'_>, now: &Facts) -> Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum DifferenceKind {
-    /// It becomes necessary, or fails.
+    /// A stage becomes required, or a check fails.
     New,
     Blocked,
-    /// It becomes unnecessary, or passes.
+    /// A stage is no longer required, or a check passes.
     NoLonger,
-    /// It does something else, or for another reason.
+    /// Its changes or its reason differ.
     Changed,
 }
 
@@ -91,7 +94,7 @@ fn stage_difference(before: &Planned, after: &Planned) -> Option<Difference> {
     Some(Difference { id: after.id, effect, before, after: side })
 }
 
-/// Plans for the machine after the update as well, and shows what is different then.
+/// Plans for the machine after the update and shows the differences.
 pub(super) fn compare(
     assumed: &Assumed<'_>,
     plan: &Plan,
@@ -136,7 +139,7 @@ fn show_plan(assumed: &Assumed<'_>, plans: [&Plan; 2], facts: [&Facts; 2], now: 
         out(&columns(&[("start", 12, GREEN)], &format!("no longer: {}", reason.what), width()));
     }
     let same = plans[1].stages.len() - differences.len();
-    out(&format!("\n{same} of {} stages stay as they are.", plans[1].stages.len()));
+    out(&format!("\n{same} of {} stages do not change.", plans[1].stages.len()));
 }
 
 /// Shows how the checks differ after the update.
@@ -166,11 +169,8 @@ pub(super) fn show_checks(assumed: &Assumed<'_>, before: &[CheckReport], after: 
     heading(assumed);
     show(&differences, "checks");
     let same = after.len() - differences.len() - unpredicted.len();
-    let text = format!(
-        "{same} of {} checks stay as they are; {} cannot be predicted.",
-        after.len(),
-        unpredicted.len()
-    );
+    let text =
+        format!("{same} of {} checks do not change; {} cannot be predicted.", after.len(), unpredicted.len());
     out(&format!("\n{text}"));
 }
 

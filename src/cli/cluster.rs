@@ -27,7 +27,7 @@ pub(crate) struct ClusterCommand {
 enum Action {
     /// List the clusters: nodes, state, age, API server
     List(ClusterList),
-    /// Start this distribution when you sign in to Windows, or stop doing so
+    /// Start this distribution when you sign in to Windows (on, off)
     #[command(subcommand)]
     Logon(Logon),
 }
@@ -41,7 +41,7 @@ impl ClusterCommand {
     }
 }
 
-/// The provider that kind would use: from the environment, otherwise from the setup.
+/// The provider that kind uses: from the environment, otherwise from the setup.
 pub(super) fn provider(session: &Session) -> Provider {
     let set = session.host.env("KIND_EXPERIMENTAL_PROVIDER").and_then(|name| name.parse().ok());
     set.unwrap_or_else(|| Answers(session.journal_state.answers.clone()).provider())

@@ -1,4 +1,4 @@
-//! `kind-wsl completions SHELL`: what a shell needs to complete our words.
+//! `kind-wsl completions SHELL`: completion scripts.
 
 use clap::Args;
 use clap_complete::{Shell, generate};
@@ -30,7 +30,7 @@ pub fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     generate(shell, &mut super::command(), "kind-wsl", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    // clap_complete writes the hyphen of our name in two ways, and bash then completes nothing behind a command
-    // (clap#6421, open in 2026-11). Once that is fixed, there is nothing to replace.
+    // clap_complete writes the hyphen of `kind-wsl` in two ways, and bash then completes nothing after a command
+    // (clap#6421, open in 2026-11).
     script.replace("kind__subcmd__wsl", "kind__wsl")
 }

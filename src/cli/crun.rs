@@ -1,4 +1,4 @@
-//! `kind-wsl crun`: the catalogue, and its files for machines without a network.
+//! `kind-wsl crun`: lists the catalogue and downloads files for machines without a network.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -28,7 +28,7 @@ pub(crate) enum CrunCommand {
                   Examples:\n  kind-wsl crun list\n  kind-wsl crun list -q | head -n 1   the newest supported version"
 )]
 pub(crate) struct List {
-    /// Show every version, also those that this machine does not support
+    /// Show every version, including unsupported ones
     #[arg(long)]
     all: bool,
     /// Print JSON
@@ -80,7 +80,7 @@ impl List {
         }
         if let Some(present) = facts.as_ref().and_then(present) {
             let (style, why) = if present < floor { (YELLOW, "too old") } else { (GREEN, "supported") };
-            let what = format!("{} of the distribution: {why}", present.release());
+            let what = format!("{} from the distribution: {why}", present.release());
             out(&columns(&[("  ", 2, DIM), ("keep", 9, style), ("", 12, DIM)], &what, width()));
         }
         let others = catalogue.releases.len() - shown.len();

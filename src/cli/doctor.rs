@@ -1,4 +1,4 @@
-//! `kind-wsl doctor`: what is wrong, what it means for kind, what to do.
+//! `kind-wsl doctor`: checks the machine and shows errors, their effect on kind, and fixes.
 
 mod screen;
 
@@ -35,7 +35,7 @@ pub(crate) struct Doctor {
     /// Check the machine of a report
     #[arg(long, value_name = "FILE")]
     facts: Option<Utf8PathBuf>,
-    /// Also ask this registry [default: of kind's node image]
+    /// Also check this registry [default: of kind's node image]
     #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = checks::NODE_IMAGES, conflicts_with_all = ["facts", "assume"], value_parser = registry)]
     registry: Option<String>,
     /// Assume versions, such as wsl=3.0.1
@@ -79,7 +79,7 @@ impl Doctor {
         checks: &[&'static Check],
         global: &Global,
     ) -> Exit {
-        // Several checks ask podman the same; it is asked once.
+        // Several checks run the same podman commands; the recorder runs each once.
         let memo = Recorder::new(system);
         let mut context = CheckContext::new(&memo, facts, answers);
         if let Some(assume) = assume::given(&self.assume) {
@@ -149,8 +149,8 @@ impl Doctor {
                 let ids = || all.iter().map(|e| e.id);
                 let near = did_you_mean(id, ids())
                     .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-                let hint = format!("{near}The checks are: {}", ids().collect::<Vec<_>>().join(", "));
-                return Err(Failure::usage(format!("there is no check `{id}`"), hint));
+                let hint = format!("{near}the checks are: {}", ids().collect::<Vec<_>>().join(", "));
+                return Err(Failure::usage(format!("unknown check `{id}`"), hint));
             }
         }
         let wanted = |e: &&Check| match e.cost {
@@ -162,7 +162,7 @@ impl Doctor {
     }
 }
 
-/// Shows root the user for whom the checks run, and the command for another one.
+/// Prints the user that root checks, and the commands for other users.
 fn show_users(session: &Session) {
     let name = session.user.name.as_str();
     let others = session.journal_state.users().into_iter().filter(|user| *user != name);
@@ -174,13 +174,13 @@ fn show_users(session: &Session) {
     }
 }
 
-/// The host and port of a registry, also out of its address.
+/// Parses the host and port of a registry, with or without `https://`.
 fn registry(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-.:[]_".contains(c);
     // A label of a name has 63 characters at most (RFC 1035).
     if host.is_empty() || !host.chars().all(is_host) || host.split('.').any(|label| label.len() > 63) {
-        return Err("give HOST or HOST:PORT, such as registry.example.com:5000".to_owned());
+        return Err("expected HOST or HOST:PORT, such as registry.example.com:5000".to_owned());
     }
     Ok(host.to_owned())
 }

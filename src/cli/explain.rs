@@ -1,4 +1,4 @@
-//! `kind-wsl explain`: what a stage is for, or what a message means.
+//! `kind-wsl explain`: explains a stage, a known error or an error message.
 
 use camino::Utf8Path;
 use clap::Args;
@@ -18,9 +18,9 @@ use crate::ui::{self, BOLD, DIM, Detail, columns, json_line, out};
 #[command(
     after_help = "-v shows more, and -q only the status or the fix. Exit codes: 0 explained,\n1 unknown message (0 with --json), \
                   2 unknown stage or ID.\n\n\
-                  Examples:\n  kind-wsl explain limits idle            what stages are for\n  \
-                  kind-wsl explain KW027                  a known error\n  \
-                  kind-wsl explain 'unknown version'      a message\n  \
+                  Examples:\n  kind-wsl explain limits idle            explain two stages\n  \
+                  kind-wsl explain KW027                  explain a known error\n  \
+                  kind-wsl explain 'unknown version'      explain an error message\n  \
                   kind-wsl kind create cluster 2>&1 | kind-wsl explain"
 )]
 pub(crate) struct Explain {
@@ -32,7 +32,7 @@ pub(crate) struct Explain {
     words: Vec<String>,
 }
 
-/// What a word names.
+/// The topic of an argument.
 enum Topic {
     Stage(&'static Stage),
     Symptom(&'static Symptom),
@@ -46,7 +46,7 @@ impl Topic {
         let Ok(id) = word.parse::<Id>() else { return Ok(None) };
         let unknown = || {
             let hint = "docs/reference/known-errors.md lists every ID";
-            Failure::usage(format!("there is no known error `{id}`"), hint)
+            Failure::usage(format!("unknown error ID `{id}`"), hint)
         };
         explain_text::table()?.by_id(id).map(|symptom| Some(Self::Symptom(symptom))).ok_or_else(unknown)
     }
@@ -69,7 +69,7 @@ impl Explain {
                         Some(input) => input,
                         None => self.one_word(word)?,
                     },
-                    words => Input { text: words.join(" "), left_out: 0 },
+                    words => Input { text: words.join(" "), skipped: 0 },
                 },
             },
         };
@@ -111,9 +111,9 @@ impl Explain {
         Ok(Exit::Done)
     }
 
-    /// What is neither a topic nor a file: a message, unless it looks like the name of either.
+    /// Treats an argument that is neither a topic nor a file as a message, unless it looks like a mistyped name.
     fn one_word(&self, word: &str) -> Result<Input, Failure> {
-        let input = Input { text: word.to_owned(), left_out: 0 };
+        let input = Input { text: word.to_owned(), skipped: 0 };
         let is_name = !word.trim().is_empty() && !word.contains(char::is_whitespace);
         if !is_name || self.json || !explain_text::matches(word)?.is_empty() {
             return Ok(input);
@@ -121,7 +121,7 @@ impl Explain {
         let is_log = matches!(Utf8Path::new(word).extension(), Some("log" | "txt" | "out"));
         if word.contains('/') || is_log {
             let hint = "`-` reads standard input: `… 2>&1 | kind-wsl explain -`";
-            return Err(Failure::usage(format!("there is no file `{word}`"), hint));
+            return Err(Failure::usage(format!("the file `{word}` does not exist"), hint));
         }
         stages::by_id(word)?;
         Ok(input)

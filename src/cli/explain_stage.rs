@@ -1,4 +1,4 @@
-//! What `kind-wsl explain` prints of a stage.
+//! The output of `kind-wsl explain` for a stage.
 
 use serde_json::{Value, json};
 
@@ -11,20 +11,20 @@ use crate::plan::{Plan, Planned, StageSelection};
 use crate::stage::{AnswerKind, Choice, Stage};
 use crate::ui::{self, BOLD, DIM, Detail, columns, out, render, styled};
 
-/// The stages for programs.
+/// Returns the stages as JSON.
 pub(super) fn as_json(stages: &[&Stage]) -> Value {
     stages.iter().map(|s| json!({ "id": s.id, "title": s.title, "from": s.from, "why": s.why })).collect()
 }
 
-/// A row with a label.
+/// Prints a row with a label.
 pub(super) fn row(label: &str, text: &str) {
     out(&ui::rows(0, &[(styled(BOLD, &format!("{label:7}")), text)]));
 }
 
-/// Prints a stage for people.
+/// Prints a stage.
 pub(super) fn show(stage: &Stage, global: &Global) -> Result<(), Failure> {
     let detail = global.detail();
-    // Without a user, this machine cannot be planned; the stage is explained anyway.
+    // Without a regular user no plan is possible; the stage is explained anyway.
     let prepared = Session::new(global, None).map(Prepared::new);
     if detail == Detail::Brief {
         let plan = plan(&prepared?, stage)?;
@@ -61,7 +61,7 @@ fn status(planned: &Planned) -> String {
     format!("{}: {}", planned.verdict.name(), planned.why)
 }
 
-/// Where a stage comes from, as an address or a file.
+/// The source of a stage: a URL or a file.
 fn source(stage: &Stage) -> &'static str {
     const KIND: &str = "https://kind.sigs.k8s.io/docs/user/rootless/";
     const ARTICLE: &str = "docs/explanation/deep-dive.md";
@@ -72,7 +72,7 @@ fn source(stage: &Stage) -> &'static str {
     }
 }
 
-/// What the stage would change on this machine; with `-v` as diffs.
+/// Prints the planned changes of the stage; with `-v` as diffs.
 fn changes(plan: &Plan, stage: &Stage, detail: Detail) {
     let planned = plan.stages.iter().filter(|s| s.id == stage.id);
     let files = plan.files.iter().map(|file| file.path.to_string());
@@ -92,7 +92,7 @@ fn changes(plan: &Plan, stage: &Stage, detail: Detail) {
     }
 }
 
-/// The questions of a stage, with the default on that machine; with `-v` also the variable and the possible answers.
+/// Prints the options of a stage with their defaults on this machine; with `-v` also the variables and the values.
 fn questions(stage: &Stage, facts: Option<&Facts>, detail: Detail) {
     for (number, question) in stage.questions.iter().enumerate() {
         let values = match question.form {

@@ -1,4 +1,4 @@
-//! What `kind-wsl explain` prints of a pasted message.
+//! The output of `kind-wsl explain` for an error message.
 
 use std::io::{ErrorKind, Read};
 
@@ -20,10 +20,10 @@ use crate::fix::{Advice, Fix};
 use crate::host::{LiveSystem, Process, standard_input};
 use crate::ui::{self, BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, err, json_line, out, shorten, styled};
 
-/// How many further symptoms are named.
+/// The number of further symptoms that are listed.
 const MAX_SHOWN: usize = 5;
 
-/// Reads what the caller pipes in.
+/// Reads standard input.
 pub(super) fn from_input() -> Result<Input, Failure> {
     if ui::is_interactive() {
         err("paste the message, then press Enter and Ctrl-D");
@@ -31,13 +31,13 @@ pub(super) fn from_input() -> Result<Input, Failure> {
     read(&mut *standard_input(), "standard input")
 }
 
-/// Reads a file that the caller named; `None` where there is none of that name, so that it may be a message.
+/// Reads a file; `None` if it does not exist, so that the name may be a message.
 pub(super) fn from_file(name: &str) -> Result<Option<Input>, Failure> {
     let host = LiveSystem::new("/".into(), Box::new(Process::new("/".into())), []);
     match host.open_user_arg(Utf8Path::new(name)) {
         Ok(mut file) => read(&mut *file, name).map(Some),
         Err(e) => match e.kind() {
-            // A message is no good name for a file: too long, or with a slash behind what is no directory.
+            // A message can be an invalid file name: too long, or with a slash after a regular file.
             ErrorKind::NotFound
             | ErrorKind::NotADirectory
             | ErrorKind::InvalidFilename
@@ -47,8 +47,8 @@ pub(super) fn from_file(name: &str) -> Result<Option<Input>, Failure> {
     }
 }
 
-/// What helps where a file can not be read.
-const PIPE: &str = "a command's output can be piped in: `… 2>&1 | kind-wsl explain -`";
+/// The hint if a file cannot be read.
+const PIPE: &str = "pipe the output of a command: `… 2>&1 | kind-wsl explain -`";
 
 fn read(source: &mut dyn Read, name: &str) -> Result<Input, Failure> {
     Input::read(source).map_err(|e| Failure::new(format!("cannot read `{name}`: {e}"), Some(PIPE.to_owned())))
@@ -59,21 +59,21 @@ pub(super) fn table() -> Result<&'static Table, Failure> {
     explain::table().map_err(|e| Failure::new(format!("the table of known messages is broken: {e}"), None))
 }
 
-/// What is known of a text, best first.
+/// The known symptoms in a text, best first.
 pub(super) fn matches(text: &str) -> Result<Vec<Match>, Failure> {
     table().map(|_| explain::diagnose(text))
 }
 
-/// The machine on which causes are looked for; none if no check was written for what was found, or without a user.
+/// The machine to check for causes; none if the symptoms have no checks, or without a regular user.
 struct Machine(Option<Prepared>);
 
-/// What this machine has to do with an entry.
+/// The state of an entry on this machine.
 struct Here {
-    /// Whether it has the cause; `None` if no check can tell.
+    /// Whether the cause is present; `None` if the entry has no check.
     cause: Option<Presence>,
     /// The checks that ran.
     checks: Vec<CheckReport>,
-    /// What fixes it: here if the cause is present, otherwise where it is.
+    /// The fix for this machine if the cause is present, otherwise the general one.
     advice: Option<Advice>,
 }
 
@@ -89,7 +89,7 @@ impl Machine {
         let fixes: Vec<Fix> = symptom.remedy().into_iter().collect();
         let general = || symptom.remedy().map(|fix| Advice::from(&[fix][..]));
         let Some(Prepared { session, facts, answers }) = &self.0 else {
-            let no_user = "there is no ordinary user to look for; `--user NAME` names one";
+            let no_user = "no regular user to check; select one with `--user NAME`";
             let has_checks = !checks(symptom.id).is_empty();
             let cause = has_checks.then(|| Presence::Unknown(no_user.to_owned()));
             return Here { cause, checks: Vec::new(), advice: general() };
@@ -100,7 +100,7 @@ impl Machine {
             checks(symptom.id).iter().map(|check| CheckReport::of(&context, check)).collect();
         let is_present = matches!(cause, Some(Presence::Present(_)));
         let advice = match symptom.kind {
-            // The check that failed knows what to do better than the family.
+            // The fix of the failed check is more specific than that of the family.
             EntryKind::Family if is_present => {
                 let failed = |report: &&CheckReport| matches!(report.status, Status::Error | Status::Warning);
                 reports.iter().find(failed).map(|report| report.fix.clone()).or_else(general)
@@ -111,7 +111,7 @@ impl Machine {
         Here { cause, checks: reports, advice }
     }
 
-    /// The matches with what this machine says of each; one whose cause is here comes before one that is ruled out.
+    /// Checks each match on this machine. A match whose cause is present comes before one that is ruled out.
     fn judge(&self, matches: Vec<Match>) -> Vec<(Match, Here)> {
         let mut judged: Vec<(Match, Here)> = matches
             .into_iter()
@@ -136,8 +136,7 @@ impl Machine {
 }
 
 impl Here {
-    /// What to do: one command if that is all, and what else there is to do or to know. A fix is not the answer on a
-    /// machine that does not have the cause.
+    /// The fix: a command, and instructions. If the machine does not have the cause, there is no command.
     fn answer(&self, symptom: &Symptom) -> (Option<String>, String) {
         let command = self.advice.as_ref().and_then(Advice::command).map(ToOwned::to_owned);
         let sentence = self.advice.as_ref().filter(|advice| advice.command().is_none()).map(Advice::text);
@@ -153,7 +152,7 @@ impl Here {
         (None, join(&["This machine does not have the cause. On a machine that has it:", &run, &symptom.fix]))
     }
 
-    /// Whether the cause is here, as a word for programs.
+    /// Whether the cause is present, for JSON.
     fn status(&self) -> &'static str {
         match self.cause {
             Some(Presence::Present(_)) => "affected",
@@ -183,7 +182,7 @@ impl Here {
     }
 }
 
-/// Prints it for programs.
+/// Prints the diagnosis as JSON.
 pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
     let matches = matches(&input.text)?;
     let machine = Machine::for_the(&symptoms(&matches), global);
@@ -192,18 +191,18 @@ pub(super) fn as_json(input: &Input, global: &Global) -> Result<Exit, Failure> {
         let line = shorten(&m.line(&input.text), 400);
         here.as_json(m.symptom, m.fit, Some(&line))
     });
-    json_line(json!({ "symptoms": symptoms.collect::<Vec<_>>(), "left_out": input.left_out }));
+    json_line(json!({ "symptoms": symptoms.collect::<Vec<_>>(), "skipped_bytes": input.skipped }));
     Ok(Exit::Done)
 }
 
-/// Entries that the caller chose by their IDs, for programs.
+/// Returns entries that were selected by ID as JSON.
 pub(super) fn known_as_json(symptoms: &[&Symptom], global: &Global) -> Result<Value, Failure> {
     table()?;
     let machine = Machine::for_the(symptoms, global);
     Ok(symptoms.iter().map(|s| machine.look(s).as_json(s, MatchStrength::Exact, None)).collect())
 }
 
-/// Prints an entry that the caller chose by its ID.
+/// Prints an entry that was selected by ID.
 pub(super) fn known(symptom: &Symptom, global: &Global) -> Result<(), Failure> {
     let here = Machine::for_the(&[symptom], global).look(symptom);
     show(symptom, &here, false, None, global.detail())
@@ -213,11 +212,11 @@ fn symptoms(matches: &[Match]) -> Vec<&'static Symptom> {
     matches.iter().map(|m| m.symptom).collect()
 }
 
-/// Prints it for people: the best fully, others in a line each.
+/// Prints the diagnosis: the best match in full, the others in one line each.
 pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure> {
-    if input.left_out > 0 {
-        let size = input.left_out >> 20;
-        err(&format!("note: this is long: the {size} MiB in its middle were not read"));
+    if input.skipped > 0 {
+        let size = input.skipped >> 20;
+        err(&format!("note: the input is long: skipped {size} MiB in the middle"));
     }
     let matches = matches(&input.text)?;
     let machine = Machine::for_the(&symptoms(&matches), global);
@@ -225,12 +224,12 @@ pub(super) fn for_people(input: &Input, global: &Global) -> Result<Exit, Failure
     let Some(((best, here), others)) = judged.split_first() else { return Ok(unknown(&input.text)) };
     let detail = global.detail();
     let lines = input.text.trim_end().lines().count();
-    let place = (lines > 1 && input.left_out == 0)
+    let place = (lines > 1 && input.skipped == 0)
         .then(|| format!("(line {} of {lines})", best.line_number(&input.text).min(lines)));
     show(best.symptom, here, best.fit == MatchStrength::Outer, place, detail)?;
     match detail {
         Detail::Brief => {}
-        // What a family says of the same line is said better by the headline.
+        // A family on the line of the best match adds nothing.
         Detail::Normal => further(
             &others
                 .iter()
@@ -261,7 +260,7 @@ fn headline(symptom: &Symptom, place: Option<String>) -> String {
     format!("{}{:gap$}{}", styled(BOLD, &title), "", styled(DIM, &place))
 }
 
-/// One entry: with `-q` what it is and what to do, with `-v` every source.
+/// Prints an entry: with `-q` only the headline and the fix, with `-v` every source.
 fn show(
     symptom: &Symptom,
     here: &Here,
@@ -292,12 +291,12 @@ fn show(
     }
     if is_family {
         row("Failed", table()?.component(symptom));
-        row("Look at", &symptom.check);
+        row("Check", &symptom.check);
     }
     show_fix(symptom, here);
     row("Why", &symptom.cause);
     if has_other_causes {
-        row("", "The same message has other causes, too.");
+        row("", "This message also has other causes.");
     }
     if !is_family {
         row("Verify", &symptom.check);
@@ -314,7 +313,7 @@ fn show_fix(symptom: &Symptom, here: &Here) {
     }
 }
 
-/// The first source as an address, the others in short: `kind#3936`. With `-v` every address.
+/// The first source as a URL, the others in short form: `kind#3936`. With `-v` every URL.
 fn more(symptom: &Symptom, detail: Detail) -> String {
     let mut threads = symptom.thread.iter();
     if detail == Detail::Full {
@@ -333,23 +332,24 @@ fn further(others: &[&Match]) {
     if others.is_empty() {
         return;
     }
-    out(&format!("\n{}", styled(BOLD, "It also shows")));
+    out(&format!("\n{}", styled(BOLD, "Also found")));
     for other in others.iter().take(MAX_SHOWN) {
         let id = format!("  {}", other.symptom.id);
         out(&columns(&[(&id, 9, DIM)], &other.symptom.title, ui::width()));
     }
     if let Some(rest) = others.len().checked_sub(MAX_SHOWN).filter(|rest| *rest > 0) {
-        out(&format!("  and {rest} more: `-v` shows all of them"));
+        out(&format!("  and {rest} more (show all: -v)"));
     }
 }
 
-/// Says that nothing is known, and where to go.
+/// Reports that no entry matches, with the next steps.
 fn unknown(text: &str) -> Exit {
     let failure = if text.trim().is_empty() {
-        Failure::new("there is nothing to explain: the text is empty", Some(PIPE.to_owned()))
+        Failure::new("nothing to explain: the text is empty", Some(PIPE.to_owned()))
     } else {
         let what = "no known cause matches this message";
-        let hint = "`kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report";
+        let hint =
+            "check this machine with `kind-wsl doctor`; `kind-wsl report` collects data for a bug report";
         Failure::new(what, Some(hint.to_owned()))
     };
     ui::fail(&failure);

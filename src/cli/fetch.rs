@@ -1,4 +1,4 @@
-//! `kind-wsl crun fetch --to DIR`: what `setup --offline DIR` takes, fetched and checked on another machine.
+//! `kind-wsl crun fetch --to DIR`: downloads and verifies the files for `setup --offline DIR`.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -49,7 +49,7 @@ impl Fetch {
         let staging = self.directory(&session.host)?;
         for artifact in wanted {
             let done = fetch(&session.host, &artifact, &source, &staging, global.quiet)?;
-            let style = if done.is_doubtful { YELLOW } else { GREEN };
+            let style = if done.is_unsigned { YELLOW } else { GREEN };
             out(&columns(&[(&artifact.name, 24, BOLD)], &styled(style, &done.text), width()));
             out(&styled(DIM, &format!("  sha256 {}", artifact.sha256)));
         }
@@ -69,7 +69,7 @@ impl Fetch {
         }
     }
 
-    /// What there is to be fetched, every checksum of it known.
+    /// The files to download. All have a known checksum.
     fn wanted(&self, arch: Arch) -> Result<Vec<Artifact>, Failure> {
         let refused = |e: CatalogueError| Failure::new(e.to_string(), None);
         let crun = catalogue::crun().map_err(refused)?;
@@ -107,16 +107,17 @@ impl Fetch {
         host.download_dir_at_host_path(&self.to).map_err(|e| {
             Failure::usage(
                 format!("cannot use `{}`: {e}", self.to),
-                "`--to` takes a directory, which is made if need be",
+                "`--to` takes a directory; it is created if missing",
             )
         })
     }
 }
 
-/// What became of a file, in words.
+/// The result for a file.
 struct Fetched {
     text: String,
-    is_doubtful: bool,
+    /// Whether its signature is missing or was not checked.
+    is_unsigned: bool,
 }
 
 fn fetch(
@@ -130,15 +131,15 @@ fn fetch(
     let had = staging.open(&artifact.file).ok().map(|mut file| sha256_in(&mut file));
     match had.transpose() {
         Ok(Some(sha256)) if sha256 == artifact.sha256 => {
-            return Ok(Fetched { text: format!("{path} is there already"), is_doubtful: false });
+            return Ok(Fetched { text: format!("{path} already exists"), is_unsigned: false });
         }
         Ok(None) => {}
         _ => {
             let hint = format!(
-                "move it away, or take another directory: one holds one version of {}",
+                "move it, or use another directory: a directory holds one version of {}",
                 artifact.file
             );
-            return Err(Failure::new(format!("`{path}` is another file than {}", artifact.name), Some(hint)));
+            return Err(Failure::new(format!("`{path}` exists and is not {}", artifact.name), Some(hint)));
         }
     }
     let mut reporter = ui::reporter(false, false, quiet);
@@ -154,11 +155,11 @@ fn fetch(
     download(artifact, &artifact.file, source, staging, &mut pause, &mut progress)?;
     drop(reporter);
     if !artifact.has_signature {
-        return Ok(Fetched { text: path.to_string(), is_doubtful: false });
+        return Ok(Fetched { text: path.to_string(), is_unsigned: false });
     }
-    let (text, is_doubtful) = match signature::verify(artifact, source, &signature::CRUN, &path) {
+    let (text, is_unsigned) = match signature::verify(artifact, source, &signature::CRUN, &path) {
         Ok(SignatureStatus::Good { fingerprint }) => {
-            // The other machine looks at it again.
+            // The other machine verifies it again.
             let bytes = fetch_signature(artifact, source)?;
             let kept = staging.put(&format!("{}.asc", artifact.file), &bytes);
             kept.map_err(|why| FetchError::Unwritable {
@@ -168,12 +169,12 @@ fn fetch(
             })?;
             (format!("signed by {fingerprint}"), false)
         }
-        Ok(SignatureStatus::Missing) => ("its publisher offers no signature of it".to_owned(), true),
-        Ok(SignatureStatus::NoGpgv) => ("without `gpgv` its signature was not looked at".to_owned(), true),
+        Ok(SignatureStatus::Missing) => ("not signed by its publisher".to_owned(), true),
+        Ok(SignatureStatus::NoGpgv) => ("signature not checked: gpgv is not installed".to_owned(), true),
         Err(e) => {
             let _ = staging.remove(&artifact.file);
             return Err(e.into());
         }
     };
-    Ok(Fetched { text: format!("{path}, {text}"), is_doubtful })
+    Ok(Fetched { text: format!("{path}, {text}"), is_unsigned })
 }

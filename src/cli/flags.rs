@@ -1,5 +1,4 @@
-//! The whole command line: the declarations of the commands, the flags that the stages' questions bring, and what all
-//! commands have in common.
+//! The whole command line: the declared commands, the flags of the questions, and the options of all commands.
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
@@ -15,7 +14,7 @@ pub(super) const ASKING: [&str; 3] = ["setup", "plan", "export"];
 /// The section of the help with the questions of the stages.
 const ANSWERS: &str = "Answers";
 
-/// The whole command line, with the flags that the stages' questions bring.
+/// The whole command line, with the flags of the questions of all stages.
 #[must_use]
 pub fn command() -> Command {
     let unknown = Facts::unknown();
@@ -29,7 +28,7 @@ pub fn command() -> Command {
     command.help_template(help).after_help(footer())
 }
 
-/// The command line whose help leaves out the answers: that of `-h`.
+/// The command line for `-h`, whose help omits the answers.
 pub(super) fn in_short(command: Command) -> Command {
     let hidden = |arg: Arg| {
         let is_answer = arg.get_help_heading() == Some(ANSWERS);
@@ -42,10 +41,10 @@ pub(super) fn in_short(command: Command) -> Command {
     })
 }
 
-/// `-o json` means `--json`. `report` and `export` have a file there.
+/// Adds `-o json` for `--json`. In `report` and `export`, `-o` takes a file.
 fn with_output(command: Command) -> Command {
     let Some(json) = command.get_arguments().find(|arg| arg.get_id() == "json") else { return command };
-    // Either of the two can have declared the conflict.
+    // Either of the two arguments can declare the conflict.
     let conflict = |of: &Arg, with: &Arg| {
         command.get_arg_conflicts_with(of).iter().any(|arg| arg.get_id() == with.get_id())
     };
@@ -63,7 +62,7 @@ fn with_output(command: Command) -> Command {
     command.mut_arg("json", |json| json.default_value_if("output", "json", "true")).arg(output)
 }
 
-/// The flag of a question. Which values it takes is decided by the question, which knows this machine.
+/// The flag of a question. The question validates its value, because the valid values depend on the machine.
 fn flag(question: &'static Question, unknown: &Facts) -> Arg {
     let values =
         question.choices(unknown).into_iter().map(|choice| choice.value).collect::<Vec<_>>().join("|");
@@ -74,7 +73,7 @@ fn flag(question: &'static Question, unknown: &Facts) -> Arg {
     };
     let default = (question.default)(unknown);
     let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
-    // `--idle` alone says yes.
+    // `--idle` alone means yes.
     let alone = matches!(question.form, AnswerKind::YesNo).then_some("yes");
     Arg::new(question.id)
         .long(question.flag())
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_with_values_shows_them_or_what_they_are() {
+    fn every_option_shows_its_values_or_their_kind() {
         for (name, text) in helps(command()) {
             assert!(!text.contains("<CHOICE>") && !text.contains("<VALUE>"), "{name}: {text}");
         }
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_short_help_leaves_the_answers_out() {
+    fn only_the_short_help_omits_the_answers() {
         for name in ASKING {
             let name = format!("kind-wsl {name}");
             assert!(help_of(command(), &name).contains("--idle"));

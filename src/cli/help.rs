@@ -1,4 +1,4 @@
-//! `kind-wsl help`: the commands by what they are for, and topics that are no command.
+//! `kind-wsl help`: the commands in groups, and help topics.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::suggest::did_you_mean;
 use crate::ui::{self, columns, out};
 
-/// The commands by what they are for. `cluster` and `kubeconfig` are left out if this program does not have them.
+/// The commands in groups. `cluster` and `kubeconfig` are omitted if this program does not have them.
 pub(super) const GROUPS: [(&str, &[&str]); 4] = [
     ("Set up", &["setup", "plan", "status", "undo"]),
     ("Diagnose", &["doctor", "explain", "inspect", "report"]),
@@ -42,10 +42,10 @@ const TOPICS: [HelpTopic; 3] = [
 /// Variables that no flag declares.
 const VARIABLES: [(&str, &str); 7] = [
     ("HTTPS_PROXY, ALL_PROXY", "Proxy for downloads, also in lower case"),
-    ("NO_PROXY", "Hosts that are reached without the proxy, also in lower case"),
+    ("NO_PROXY", "Hosts to connect to without the proxy, also in lower case"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "Root certificates to use instead of the system's"),
-    ("NO_COLOR", "Print no color if it is set"),
-    ("LC_ALL, LC_CTYPE, LANG", "Print only ASCII unless the first that is set names UTF-8"),
+    ("NO_COLOR", "Disable color if set"),
+    ("LC_ALL, LC_CTYPE, LANG", "The first that is set selects UTF-8; otherwise output is ASCII"),
     ("XDG_CONFIG_HOME", "Directory of your settings (default: ~/.config)"),
     ("KIND_EXPERIMENTAL_PROVIDER", "Provider that `kind-wsl kind` uses (default: the one that was set up)"),
 ];
@@ -97,7 +97,7 @@ pub(super) fn row(indent: usize, name: &str, width: usize, text: &str) -> String
     columns(&[("", indent, style), (name, width, style)], text, Some(WIDTH))
 }
 
-/// The topics with what they are about.
+/// The list of topics.
 fn topics() -> String {
     let rows = TOPICS.map(|topic| row(2, topic.name, 13, topic.about));
     format!("Topics:\n{}", rows.join("\n"))

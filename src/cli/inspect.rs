@@ -1,4 +1,4 @@
-//! `kind-wsl inspect`: where a cluster's processes are, what is delegated to them, and who they are outside.
+//! `kind-wsl inspect`: the cgroups of a cluster, their controllers, and the user mapping.
 
 mod watch;
 
@@ -59,11 +59,11 @@ pub(crate) struct Inspect {
     json: bool,
 }
 
-/// What was read once.
+/// One reading of the clusters and the cgroup tree.
 struct Snapshot {
     inspection: Inspection,
     pods: Pods,
-    /// Sentences on what did not answer.
+    /// The programs that did not respond, as sentences.
     silent: Vec<String>,
 }
 
@@ -161,14 +161,14 @@ struct User<'s> {
     map: UserMap,
 }
 
-/// The whole terminal: the tree may be wider than sentences should be.
+/// The width of the terminal. The tree may be wider than text, which is limited to 100 columns.
 fn width_of_screen() -> Option<usize> {
     let term = dialoguer::console::Term::stdout();
     term.is_term().then(|| usize::from(term.size().1).max(60))
 }
 
 impl Snapshot {
-    /// Asks the provider and the nodes, and reads the tree, for one cluster or for all.
+    /// Queries the provider and the nodes and reads the tree, for one cluster or for all.
     fn take(session: &Session, provider: Provider, cluster: Option<&str>) -> Result<Self, Failure> {
         let (host, user) = (&session.host, &session.user);
         let mut nodes = node::list(host, user, provider);
@@ -178,7 +178,7 @@ impl Snapshot {
                 if let Some(cluster) = cluster {
                     choose(nodes, cluster, provider)?;
                 }
-                // A paused node would answer when it is thawed.
+                // A paused node responds only after it is resumed.
                 let answers = |node: &&Node| node.is_running() && !node.state.starts_with("paused");
                 (pods, silent) = Pods::ask(host, user, provider, nodes.iter().filter(answers));
             }
@@ -202,7 +202,7 @@ impl Snapshot {
         tree.is_none() || nodes.as_ref().map_or(true, |nodes| nodes.iter().any(has_fatal))
     }
 
-    /// What the tree shows, and the state of each node.
+    /// The table of nodes and the rows of the tree.
     fn heading(
         &self,
         session: &Session,
@@ -217,7 +217,7 @@ impl Snapshot {
         let Inspection { tree, nodes, mounts, at_manager } = &self.inspection;
         let Some(tree) = tree else {
             add(RED, &format!("/sys/fs/cgroup is {mounts}; inspect needs cgroup v2 there"));
-            add(DIM, "run `kind-wsl plan` to see how this machine gets it");
+            add(DIM, "run `kind-wsl plan` to show how to enable it");
             return lines;
         };
         let user = &session.user.name;
@@ -320,7 +320,7 @@ fn choose(nodes: &mut Vec<Node>, wanted: &str, provider: Provider) -> Result<(),
     Err(Failure::usage(format!("unknown cluster `{wanted}`"), hint))
 }
 
-/// Below the tree: the requirements that are not met, and the user IDs of the nodes.
+/// The notes below the tree: unmet requirements, and the user IDs of the nodes.
 fn footing(nodes: &[Node], accounts: &[Account], width: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
     for node in nodes {

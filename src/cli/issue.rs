@@ -1,5 +1,5 @@
-//! `kind-wsl report --for`: the fields of a project's bug form, as far as the machine shows them. Only the person can fill
-//! the others: they are comments.
+//! `kind-wsl report --for`: fills in the bug form of a project from the machine. The fields that only the reporter can fill
+//! in are comments.
 //!
 //! The forms: kind `.github/ISSUE_TEMPLATE/bug-report.md`, podman `.github/ISSUE_TEMPLATE/bug_report.yaml`, WSL
 //! `.github/ISSUE_TEMPLATE/Bug_Report.yaml`.
@@ -35,10 +35,10 @@ const SETTINGS: [&str; 4] =
 
 const NEVER_USED: &str = "podman has not been used here, and its first command chooses the storage driver";
 
-/// The form with what the machine shows, as Markdown.
+/// Returns the form as Markdown.
 pub(crate) fn text(project: Project, machine: &Prepared) -> String {
     let Prepared { session, facts, answers } = machine;
-    // The checks and the fields ask the same; it is asked once.
+    // The checks and the fields run the same commands; the recorder runs each once.
     let memo = Recorder::new(&session.host);
     let context = CheckContext::new(&memo, facts, answers).of_any_provider();
     let versions = Interop::new(&memo, &facts.user).and_then(|interop| interop.versions()).ok();
@@ -55,7 +55,7 @@ struct Issue<'i> {
     facts: &'i Facts,
     context: CheckContext<'i>,
     names: Names,
-    /// What `wsl.exe --version` prints.
+    /// The output of `wsl.exe --version`.
     versions: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl Issue<'_> {
         let windows = self.windows().map_or("<!-- Run `cmd.exe /c ver`. -->".into(), |v| self.span(&v));
         let version = match &self.facts.wsl {
             Wsl::Two { version: Some(version), .. } => self.span(version.as_str()),
-            _ => "<!-- Run `wsl.exe --version`; without an answer it is 0.0.0.0. -->".into(),
+            _ => "<!-- Run `wsl.exe --version`; enter 0.0.0.0 if it prints nothing. -->".into(),
         };
         let mark = |is: bool| if is { 'x' } else { ' ' };
         let (one, two) = (matches!(self.facts.wsl, Wsl::One { .. }), self.facts.wsl.is_two());
@@ -147,7 +147,7 @@ impl Issue<'_> {
         ])
     }
 
-    /// How many of the checks that a setup ends with pass, and what the others found.
+    /// The number of setup checks that pass, and the details of the others.
     fn checks(&self) -> String {
         let provider = self.context.answers.provider();
         let may_ask = self.may_ask(provider);
@@ -170,7 +170,7 @@ impl Issue<'_> {
         text
     }
 
-    /// The versions of everything that takes part.
+    /// The versions of all involved programs.
     fn data(&self) -> String {
         let Facts { cgroup, distro, engines, kernel, systemd, tools, wsl, .. } = self.facts;
         let mode =
@@ -225,7 +225,7 @@ impl Issue<'_> {
         version.starts_with("10.").then(|| version.to_owned())
     }
 
-    /// What a provider reports to kind.
+    /// The output of `PROVIDER info`, which kind reads.
     fn info(&self, provider: Provider) -> String {
         if !self.may_ask(provider) {
             return format!("<!-- Run `podman info`. It was not run here: {NEVER_USED}. -->");
@@ -239,12 +239,12 @@ impl Issue<'_> {
         }
     }
 
-    /// Whether asking a provider creates nothing.
+    /// Whether querying the provider has no side effects.
     fn may_ask(&self, provider: Provider) -> bool {
         provider != Provider::Podman || self.facts.containers.storage_used
     }
 
-    /// A file of settings, as far as it may be handed on.
+    /// A redacted settings file.
     fn settings(&self, path: &Utf8Path, form: Form) -> Option<String> {
         let bytes = self.system.resolve(path).and_then(|path| self.system.read(&path)).ok()??;
         let text = form.shown(&bytes, &self.facts.user.name);
@@ -280,7 +280,7 @@ fn form(fields: &[(&str, String)]) -> String {
     fields.iter().map(|(label, value)| format!("### {label}\n\n{value}\n")).collect::<Vec<_>>().join("\n")
 }
 
-/// The most backticks that stand side by side.
+/// The longest run of backticks.
 fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
 }

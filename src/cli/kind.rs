@@ -1,4 +1,4 @@
-//! `kind-wsl kind ARGS…`: runs kind in a delegated scope, with the provider that was set up.
+//! `kind-wsl kind ARGS…`: runs kind with the configured provider in a delegated scope.
 
 use std::ffi::OsString;
 
@@ -28,7 +28,7 @@ use crate::ui::{clear_spinner, err};
                   kind-wsl -v kind version  also shows the command line"
 )]
 pub(crate) struct KindCommand {
-    /// Arguments for kind, passed on unchanged
+    /// Arguments for kind
     #[arg(value_name = "ARGS", allow_hyphen_values = true)]
     pub(super) args: Vec<OsString>,
 }
@@ -62,7 +62,7 @@ impl KindCommand {
         Err(Failure::new(format!("cannot run `{program}`: {error}"), Some("kind-wsl doctor".to_owned())))
     }
 
-    /// Refuses another tree than the running system, and another user than the caller: kind works on neither.
+    /// Refuses `--root` and another user: kind supports neither.
     fn refuse_others(&self, session: &Session, global: &Global) -> Result<(), Failure> {
         let (host, user) = (&session.host, &session.user);
         let again = typed("kind-wsl", &[&["kind".into()], self.args.as_slice()].concat());
@@ -84,7 +84,7 @@ impl KindCommand {
     }
 }
 
-/// kind as [`KindCommand`] runs it, as a command whose output is read.
+/// The command that runs kind as [`KindCommand`] does, to read its output.
 pub(super) fn command(session: &Session, global: &Global, kind: &str, args: &[&str]) -> Cmd {
     let args: Vec<OsString> = args.iter().map(OsString::from).collect();
     let (program, args) = line(session, kind, &args);
@@ -94,10 +94,10 @@ pub(super) fn command(session: &Session, global: &Global, kind: &str, args: &[&s
     environment(session, global, wrong).iter().fold(cmd, |cmd, (name, value)| cmd.with_env(name, value))
 }
 
-/// The variable that chooses kind's provider.
+/// The variable that selects the provider of kind.
 const PROVIDER: &str = "KIND_EXPERIMENTAL_PROVIDER";
 
-/// What installs kind, even where an earlier answer was to install nothing.
+/// The command that installs kind, also if an earlier answer was to install nothing.
 pub(super) const INSTALL: &str = "kind-wsl setup --only tools --tools kind";
 
 fn other_user(name: &str, again: &str) -> Failure {
@@ -105,18 +105,18 @@ fn other_user(name: &str, again: &str) -> Failure {
     Failure::usage(format!("kind has to run as `{name}`, who owns the cluster"), hint)
 }
 
-/// A command line as one would type it.
+/// A command line with quotes for a shell.
 fn typed(program: &str, args: &[OsString]) -> String {
     Cmd::new(program, args.iter().map(|arg| arg.to_string_lossy())).to_string()
 }
 
-/// One line about what the shell has wrong, if anything.
+/// A warning about wrong variables of the shell.
 fn note(wrong: &[Correction]) -> Option<String> {
     let list = |part: fn(&Correction) -> &str| wrong.iter().map(part).collect::<Vec<_>>().join(" and ");
     (!wrong.is_empty()).then(|| format!("warning: {}; using {}", list(|c| &c.fault), list(|c| &c.right)))
 }
 
-/// kind inside a scope with every controller of the systemd user manager, if that manager can be reached.
+/// The command line for kind in a delegated scope of the systemd user manager, if that is reachable.
 fn line(session: &Session, kind: &str, args: &[OsString]) -> (String, Vec<OsString>) {
     if !can_be_wrapped(&session.host, &session.user) {
         return (kind.to_owned(), args.to_vec());
@@ -126,19 +126,19 @@ fn line(session: &Session, kind: &str, args: &[OsString]) -> (String, Vec<OsStri
     (wrapped.program, before.chain(args.iter().cloned()).collect())
 }
 
-/// The provider that was set up, unless the user says otherwise, what it needs to be found, and the user's own session
-/// where the shell has none (it came through sudo or su) or another one.
+/// The environment of kind: the configured provider unless the user sets another one, the address of its socket, and the
+/// session of the user if the shell has none (after sudo or su) or that of another user.
 fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Vec<(String, String)> {
     let said =
         |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
     let ours = Answers(session.journal_state.answers.clone()).provider();
     let mut wanted = vec![(PROVIDER, ours.name().to_owned())];
-    // Another Docker than the one that we set up has an address of its own.
+    // A Docker that the user selects has its own address.
     let is_ours = said(PROVIDER).is_none_or(|theirs| theirs == ours.name());
     if ours == Provider::Docker && is_ours {
         wanted.push(("DOCKER_HOST", docker_host(&session.user)));
     }
-    // Without the directory podman does better without the variable: it takes one below /tmp.
+    // If the directory does not exist, podman falls back to /tmp only without the variable.
     let has_session = is_session_of(&session.host, &session.user);
     let of_session = |name: &str| name == "XDG_RUNTIME_DIR" || name == "DBUS_SESSION_BUS_ADDRESS";
     wanted.extend(session.user.env().into_iter().filter(|(name, _)| has_session || !of_session(name)));

@@ -119,7 +119,7 @@ impl KubeconfigCommand {
         Ok(merge(&session.host, &session.user, kubectl, path, cluster)?)
     }
 
-    /// kubectl keeps no comments, so their owner decides.
+    /// Asks before comments are lost: kubectl removes them.
     fn is_agreed(merge: &Merge) -> Result<bool, Failure> {
         let path = &merge.change.path;
         if !ui::is_interactive() {
@@ -189,14 +189,14 @@ fn reachable(session: &Session, facts: &Facts, cluster: &ClusterConfig) -> Exit 
     Exit::Found
 }
 
-/// Has the helper connect from Windows; `None` if that is not possible.
+/// Connects from Windows with the helper; `None` if that is not possible.
 fn ask(session: &Session, port: u16) -> Option<Answer> {
     let interop = Interop::new(&session.host, &session.user).ok()?;
     let helper = Helper::find(&session.host)?.materialize().ok()?;
     windows::port(&interop, &helper.path(), port).ok()?
 }
 
-/// Why Windows does not reach the port, by what this machine shows.
+/// The possible reasons why Windows does not reach the port.
 fn reasons(session: &Session, facts: &Facts, port: u16, answer: Answer) -> Vec<String> {
     if session.host.is_live() && Answer::of(port) != Answer::Yes {
         return vec![format!(

@@ -16,9 +16,9 @@ use crate::windows::{Helper, Interop};
 /// `cluster logon`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub(super) enum Logon {
-    /// Make the logon entry
+    /// Create the logon entry
     On,
-    /// Remove it
+    /// Remove the logon entry
     Off,
 }
 
@@ -29,7 +29,7 @@ impl Logon {
     }
 }
 
-/// Makes the entry, or removes it. `command` is the command line that does so, for the run as root.
+/// Creates or removes the entry. `command` is the command line for the run as root.
 fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failure> {
     let session = Session::new(global, None)?;
     session.journal_state.refuse_unfinished()?;
@@ -111,5 +111,5 @@ fn entry(session: &Session, facts: &Facts) -> Result<(LogonEntry, Helper), Failu
     Ok((LogonEntry { program, distribution, user: session.user.clone() }, helper))
 }
 
-/// What [`crate::facts::Wsl::distro`] returns for a distribution whose name is unknown.
+/// The value of [`crate::facts::Wsl::distro`] for a distribution whose name is unknown.
 const NO_NAME: &str = "DISTRIBUTION";

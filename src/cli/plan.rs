@@ -1,4 +1,4 @@
-//! `kind-wsl plan`: what setup would do.
+//! `kind-wsl plan`: previews setup.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -25,9 +25,9 @@ use crate::ui::{self, Detail, json_line, out};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kind-wsl plan                      plan for this machine\n  kind-wsl plan --diff               \
-                  show every file before and after\n  kind-wsl plan -q --exit-code       for scripts\n  \
+                  show the diff of every file\n  kind-wsl plan -q --exit-code       for scripts\n  \
                   kind-wsl plan --facts report.json  plan for the machine of a `kind-wsl report`\n  \
-                  kind-wsl plan --assume wsl=3.0.1   what an update of WSL changes"
+                  kind-wsl plan --assume wsl=3.0.1   show what an update of WSL changes"
 )]
 #[allow(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct PlanCommand {
@@ -39,7 +39,7 @@ pub(crate) struct PlanCommand {
     /// Show every stage with its reason
     #[arg(long)]
     all: bool,
-    /// Show every file before and after
+    /// Show the diff of every file
     #[arg(long)]
     diff: bool,
     /// Show every download with its sha256
@@ -78,7 +78,7 @@ impl PlanCommand {
             return Ok(self.show(&plan.from(source), &facts, global));
         }
         let mut session = Session::new(global, self.choosing.windows_profile.as_ref())?;
-        // A tree that is no WSL yet is planned for the one that is assumed.
+        // A tree outside of WSL is planned for the assumed WSL.
         let assumes_wsl = self.choosing.assume.iter().any(|assumption| assumption.program == "wsl");
         let is_image = assumes_wsl && !session.host.exists("/run/WSL");
         if is_image {
@@ -101,9 +101,9 @@ impl PlanCommand {
         Ok(self.show(&plan, &facts, global))
     }
 
-    /// Shows a plan, blocked or not; only a script that asks for it gets another exit code.
+    /// Shows a plan. The exit code is 0 also for a blocked plan, unless `--exit-code` is set.
     fn show(&self, plan: &Plan, facts: &Facts, global: &Global) -> Exit {
-        // What cannot be fetched does not hide the plan.
+        // The plan is shown even if downloads are missing.
         let missing = check_downloads(plan, facts.arch).err();
         let is_blocked = plan.blocked().is_some() || missing.is_some();
         if self.json {

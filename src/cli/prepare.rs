@@ -1,4 +1,4 @@
-//! What a command works on: the machine with its facts, and the answers to the questions of its stages.
+//! Prepares a command: the facts of the machine, and the answers to the questions of its stages.
 
 use camino::Utf8PathBuf;
 
@@ -15,8 +15,8 @@ use crate::plan::{Plan, StageSelection};
 use crate::stage::{Answers, Question, Stage};
 use crate::{stages, ui};
 
-/// What `--offline` takes.
-const OFFLINE: &str = "`--offline` takes a directory that holds the files under their own names";
+/// The hint for a wrong `--offline`.
+const OFFLINE: &str = "`--offline` takes a directory with the files of `kind-wsl crun fetch --all --to DIR`";
 
 /// A machine, its facts, and the answers of an earlier setup with the defaults for the rest.
 pub(crate) struct Prepared {
@@ -33,7 +33,7 @@ impl Prepared {
     }
 }
 
-/// Plans what is left to do, with defaults for the questions that have no answer yet.
+/// Plans the remaining changes, with defaults for the unanswered questions.
 pub(crate) fn plan(
     session: &Session,
     facts: &Facts,
@@ -57,7 +57,7 @@ impl StageArgs {
         Ok(StageSelection { only: self.only.clone(), skip: self.skip.clone(), guide: self.guide })
     }
 
-    /// Refuses a place for downloads from which nothing can come, before anything is changed.
+    /// Refuses an unusable mirror or offline directory before anything is changed.
     pub(crate) fn check_source(&self) -> Result<(), Failure> {
         if let Some(mirror) = &self.mirror {
             let hint = |e: &FetchError| e.hint().unwrap_or_default();
@@ -71,7 +71,7 @@ impl StageArgs {
         }
     }
 
-    /// Has the facts of the system at `--root` be those that it has in the WSL of `--assume`.
+    /// Sets the WSL version of the system at `--root` to the one of `--assume`.
     pub(crate) fn make_assumptions(&self, session: &mut Session) -> Result<(), Failure> {
         if !self.assume.is_empty() && session.host.is_live() {
             let hint = "add `--root DIR`: `--assume` is for a system that is not running";
@@ -82,13 +82,13 @@ impl StageArgs {
         Ok(())
     }
 
-    /// What a resume has to know of this command line; what it does not say is as the interrupted run said it.
+    /// The options that a resume needs. Options that this command line does not set come from the interrupted run.
     pub(crate) fn chosen(&self, journal_state: &JournalState) -> Result<RunOptions, Failure> {
         let selection = self.selection()?;
         let mine = RunOptions {
             selection,
             mirror: self.mirror.clone(),
-            // A resume may be typed in another directory.
+            // A resume may run in another directory.
             offline: self.offline.as_ref().map(|d| directory(d).ok().flatten().unwrap_or_else(|| d.clone())),
             windows_profile: self.windows_profile.clone(),
             agreed: None,
@@ -113,8 +113,8 @@ impl StageArgs {
         })
     }
 
-    /// The answers that need no asking: flag, environment, file of `--answers`, the user's own file, journal. An interrupted
-    /// setup keeps its answers, so that it resumes what was agreed to.
+    /// The answers from flags, the environment, the `--answers` file, the user's answers file and the journal. An interrupted
+    /// setup keeps its answers, so that it resumes the confirmed plan.
     pub(crate) fn answers(
         &self,
         global: &Global,
@@ -136,8 +136,8 @@ impl StageArgs {
         Ok(answers)
     }
 
-    /// The answers of an earlier run, as far as they still are answers. A stage that `--only` names is asked again what it
-    /// asks everybody, unless the very same run is resumed: its earlier answer may be why it has nothing to do.
+    /// The answers of an earlier run that are still valid. The questions of a stage in `--only` are asked again, unless the
+    /// same run is resumed: the earlier answer may be the reason why the stage has nothing to do.
     fn earlier_answers(&self, global: &Global, journal_state: &JournalState, facts: &Facts) -> Answers {
         let resumes = journal_state.is_interrupted() && self.only == journal_state.chosen.selection.only;
         let is_asked_again = |question: &Question| {
@@ -147,13 +147,13 @@ impl StageArgs {
             is_named && !resumes && question.is_always_asked(facts)
         };
         let mut answers = Answers::default();
-        for (id, said) in &journal_state.answers {
+        for (id, answer) in &journal_state.answers {
             match stages::questions().find(|q| q.id == id) {
                 Some(question) if is_asked_again(question) => {}
-                Some(question) if question.accept(said, facts).is_ok() => answers.set(id, said),
-                // An older or newer program asked it.
+                Some(question) if question.accept(answer, facts).is_ok() => answers.set(id, answer),
+                // The question of an older or newer version.
                 _ if global.verbose => ui::err(&format!(
-                    "ignored an earlier answer that this version does not know: {id} = {said}"
+                    "note: ignoring an earlier answer that this version does not support: {id} = {answer}"
                 )),
                 _ => {}
             }
@@ -167,7 +167,7 @@ pub(crate) fn source(chosen: &RunOptions) -> Source {
     Source { mirror: chosen.mirror.clone(), offline: chosen.offline.clone(), ..Source::default() }
 }
 
-/// The flags that say the same, for the run as root; a mirror, which may have a password, is handed over by [`MIRROR`].
+/// Returns these options as flags for the run as root. A mirror may contain a password, so [`MIRROR`] carries it.
 pub(crate) fn args(chosen: &RunOptions) -> Vec<String> {
     let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
     let path = |path: &Option<Utf8PathBuf>| path.as_ref().map(ToString::to_string);

@@ -39,7 +39,7 @@ pub(crate) struct Report {
     project: Option<Project>,
 }
 
-/// What `plan --facts` needs of a report.
+/// The part of a report that `plan --facts` needs.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Dossier {
     pub(crate) schema: u32,
@@ -59,15 +59,15 @@ impl Report {
         journal_state.view_as(&session.user.name);
         let mut facts = Facts::probe(&recorder, session.user.clone());
         with_journal(&mut facts, &journal_state);
-        // Everything that any plan would look at, so that it can be made elsewhere.
+        // Record everything that a plan reads, so that it can be made on another machine.
         let answers = with_defaults(&facts, &Answers(journal_state.answers.clone()));
         let all = StageSelection { guide: true, ..StageSelection::default() };
         let _ = Plan::make(&recorder, &facts, &answers, &all);
         let _ = Plan::make(&recorder, &facts, &answers, &StageSelection::default());
-        // And what the checks look at that create nothing.
+        // And everything that the checks without side effects read.
         let context = CheckContext::new(&recorder, &facts, &answers);
         run_checks(&context, checks::doctor().filter(|check| !check.is_probe()));
-        // What is handed on is made from what is handed on.
+        // The facts and the plan of the report are computed from the redacted recording.
         let names = Names::probe(&session.host, &facts);
         let mut recording = recorder.into_recording();
         redact::allow_listed(&mut recording, &session.user.name);
@@ -77,7 +77,7 @@ impl Report {
         let replay = Replay::new(recording);
         let mut facts = Facts::probe(&replay, user.clone());
         with_journal(&mut facts, &journal_state);
-        // The names of other users are not for a report.
+        // These texts contain the names of other users.
         facts.set_up_for.clear();
         let plan = Plan::make(&replay, &facts, &answers, &StageSelection::default());
         let is_shown = |e: &&JournalEntry| journal_state.is_made_for(e) || e.intent.change.is_machine_wide();
@@ -111,7 +111,7 @@ impl Report {
 fn write(host: &LiveSystem, path: &Utf8Path, text: &str) -> Result<(), Failure> {
     host.write_host_path(path, text.as_bytes(), 0o600)
         .map_err(|e| Failure::new(format!("cannot write the report to `{path}`: {e}"), None))?;
-    out(&format!("written to {path}; read it before you send it"));
+    out(&format!("Report written to {path}. Read it before you share it."));
     Ok(())
 }
 
@@ -143,7 +143,7 @@ impl Dossier {
         Ok(Plan::make(system, facts, &Self::answers(facts, global)?, selection)?)
     }
 
-    /// Reads a report; that of another schema is refused in words.
+    /// Reads a report. Refuses another schema.
     pub(crate) fn read(path: &Utf8Path) -> Result<Self, Failure> {
         let host = LiveSystem::new("/".into(), Box::new(Process::new("/".into())), []);
         let wrong =
@@ -151,12 +151,12 @@ impl Dossier {
         let text =
             host.read_user_arg(path, MAX_BYTES).map_err(|e| wrong(format!("cannot read `{path}`: {e}")))?;
         let value: Value =
-            serde_json::from_str(&text).map_err(|e| wrong(format!("`{path}` is no report: {e}")))?;
+            serde_json::from_str(&text).map_err(|e| wrong(format!("`{path}` is not a report: {e}")))?;
         let schema = value.get("schema").and_then(Value::as_u64);
         if schema != Some(u64::from(SCHEMA)) {
             let found = schema.map_or_else(|| "none".to_owned(), |s| s.to_string());
             return Err(wrong(format!("`{path}` has schema {found}; this program reads schema {SCHEMA}")));
         }
-        serde_json::from_value(value).map_err(|e| wrong(format!("`{path}` is no report: {e}")))
+        serde_json::from_value(value).map_err(|e| wrong(format!("`{path}` is not a report: {e}")))
     }
 }

@@ -1,4 +1,4 @@
-//! The restart in the middle of a set-up: whom it ends and who agrees to that, who does it, what is said.
+//! The restart during a setup: what it stops, the consent to that, the program that restarts WSL, and the messages.
 
 mod hands;
 mod nodes;
@@ -24,9 +24,9 @@ use crate::stages::restart::RESTART_ALL;
 use crate::ui::{self, CYAN, DIM, YELLOW, err, out, styled};
 use crate::windows::{self, Driver, Interop};
 
-/// How often the helper's result is looked at while this session waits for its end.
+/// The interval at which the result of the helper is read while this session waits to be stopped.
 const TICK: Duration = Duration::from_millis(500);
-/// How often that is done: the helper's own bounds (windows/README.md) end before.
+/// The number of readings. The helper's own timeouts (windows/README.md) are shorter.
 const TICKS: u32 = 600;
 
 /// Other distributions and kind nodes that the restart would stop.
@@ -34,12 +34,12 @@ const TICKS: u32 = 600;
 pub(crate) struct Bystanders {
     others: Vec<String>,
     nodes: Vec<String>,
-    /// Distributions that it would not stop.
+    /// Running distributions that it would not stop.
     kept: Vec<String>,
 }
 
 impl Bystanders {
-    /// Looks who is there now.
+    /// Lists the running distributions and nodes.
     pub(crate) fn of(session: &Session, facts: &Facts, scope: RestartScope) -> Self {
         let own = facts.wsl.distro();
         let running = || {
@@ -73,16 +73,16 @@ impl Bystanders {
         both.into_iter().flatten().collect::<Vec<_>>().join(" and ")
     }
 
-    /// Whether it may end them: said before, or asked for now. `None` where nobody can be asked.
+    /// Whether the restart may stop them: answered before, or asked now. `None` if there is no terminal to ask on.
     ///
     /// # Errors
-    /// When the person gave up at the question.
+    /// If the prompt is canceled.
     pub(crate) fn agreed(&self, answers: &mut Answers, may_ask: bool) -> Result<Option<bool>, Failure> {
         if self.is_empty() {
             return Ok(Some(true));
         }
         match answers.get(&RESTART_ALL) {
-            Some(said) => return Ok(Some(said == "yes")),
+            Some(answer) => return Ok(Some(answer == "yes")),
             None if !may_ask || !ui::is_interactive() => return Ok(None),
             None => {}
         }
@@ -94,16 +94,16 @@ impl Bystanders {
     }
 }
 
-/// Which nodes of kind.
+/// Selects nodes of kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nodes {
     Running,
-    /// Stopped ones as well.
+    /// Running and stopped nodes.
     All,
 }
 
-/// The nodes of kind, where the provider is there and has been used before: podman's very first command
-/// settles its storage.
+/// Lists the nodes of kind. Queries a provider only if it has been used before: podman's first command chooses its storage
+/// driver.
 pub(super) fn nodes(session: &Session, which: Nodes) -> Vec<String> {
     let storage = session.user.home.join(".local/share/containers/storage");
     let own = format!("{}/docker.sock", session.user.runtime_dir());
@@ -127,26 +127,26 @@ pub(super) fn nodes(session: &Session, which: Nodes) -> Vec<String> {
 }
 
 enum By {
-    /// `kind-wsl.exe`, which started us and sees our exit code.
+    /// `kind-wsl.exe`, which started this program and reads its exit code.
     Driver,
-    /// The helper, which waits for our word.
+    /// The helper, which waits for a signal file.
     Helper {
         place: Utf8PathBuf,
         log: String,
-        /// What to type in Windows if the distribution does not start anymore.
+        /// The command to run in Windows if the distribution no longer starts.
         rescue: Option<String>,
     },
-    /// A window of Windows' own command prompt.
+    /// A window of the Windows command prompt.
     Prompt,
 }
 
-/// A restart that a run asks for.
+/// A restart that a run requires.
 pub(crate) struct Restarting<'r> {
     pub(crate) session: &'r Session,
     pub(crate) facts: &'r Facts,
     pub(crate) answers: &'r Answers,
     pub(crate) awaited: &'r PendingRestart,
-    /// `--no-restart`, or this run was itself started by a restart: it never starts another.
+    /// `--no-restart`, or this run was started by a restart: it must not start another one.
     pub(crate) by_hand: bool,
     /// Whether a person may be asked.
     pub(crate) may_ask: bool,
@@ -154,7 +154,7 @@ pub(crate) struct Restarting<'r> {
 }
 
 impl Restarting<'_> {
-    /// Has it done, or shows how to do it.
+    /// Restarts WSL, or shows the commands for it.
     pub(crate) fn act(&self, stop: &AtomicBool) -> Result<Exit, Failure> {
         let scope = self.awaited.scope.of_wsl().filter(|_| !self.by_hand && self.facts.wsl.is_two());
         let bystanders = scope.map(|_| Bystanders::of(self.session, self.facts, self.awaited.scope));
@@ -194,7 +194,7 @@ impl Restarting<'_> {
                 self.say(&format!("Log: {log}"));
                 if let Some(command) = rescue {
                     let name = self.facts.wsl.distro();
-                    self.say(&format!("If {name} does not start anymore, run this in PowerShell:"));
+                    self.say(&format!("If {name} no longer starts, run this in PowerShell:"));
                     self.say_commands(&[command]);
                 }
                 windows::signal_ready(&self.session.host, &place, &self.awaited.id, &self.session.user)?;
@@ -210,14 +210,14 @@ impl Restarting<'_> {
         }
     }
 
-    /// Commands stay whole, so that they can be copied.
+    /// Prints commands without wrapping, so that they can be copied.
     fn say_commands(&self, commands: &[String]) {
         for command in commands.iter().filter(|_| !self.json) {
             out(&styled(CYAN, &format!("  {command}")));
         }
     }
 
-    /// Until WSL ends, and we with it; or until the helper says that it will not.
+    /// Waits until WSL stops this program, or until the helper reports a failure.
     fn wait(&self, place: &Utf8PathBuf, stop: &AtomicBool) {
         for _ in 0..TICKS {
             if stop.load(Ordering::Relaxed) {
@@ -234,7 +234,7 @@ impl Restarting<'_> {
         err("The restart did not happen: the helper stopped responding.");
     }
 
-    /// What waits for the restart, and what it stops.
+    /// The stages that wait for the restart, and what it stops.
     fn reason(&self, bystanders: Option<&Bystanders>) -> String {
         let what = match self.awaited.scope {
             RestartScope::Machine => "The machine",
@@ -275,13 +275,13 @@ impl Restarting<'_> {
             Some(bystanders) if bystanders.is_empty() => own,
             Some(bystanders) => format!("{own}, {}", bystanders.name()),
             None if self.awaited.scope == RestartScope::Vm => {
-                format!("{own} and every other running distribution, also Docker Desktop's")
+                format!("{own} and every other running distribution, including Docker Desktop")
             }
             None => own,
         }
     }
 
-    /// The stages whose changes wait for the restart; for a change of none, the change.
+    /// The stages whose changes wait for the restart. A change without a stage is named itself.
     fn stages(&self) -> Vec<String> {
         let state = journal::read(&self.session.host).unwrap_or_default();
         let mut names: Vec<String> = Vec::new();
@@ -295,7 +295,7 @@ impl Restarting<'_> {
         names
     }
 
-    /// The commands to run if no program of Windows does it.
+    /// Prints the commands for a manual restart.
     fn say_lines(&self, heading: &str) {
         let Some(scope) = self.awaited.scope.of_wsl() else {
             self.say("Restart the machine, then run:");
@@ -303,12 +303,12 @@ impl Restarting<'_> {
         };
         self.say(heading);
         self.say_commands(&self.request(scope).manual_commands());
-        // systemd's end wipes the entry of Windows programs for all of them.
+        // systemd removes the binfmt_misc entry for Windows programs when it stops, for all distributions.
         if self.awaited.scope == RestartScope::Distro
             && self.facts.wsl.is_before(&COMPAT.wsl.terminate_ends_it)
             && self.facts.systemd.pid1 == "systemd"
         {
-            self.say("With this version of WSL, other distributions may not start Windows programs until `wsl.exe --shutdown`.");
+            self.say("With this WSL version, other distributions may be unable to start Windows programs until `wsl.exe --shutdown`.");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What most commands begin with: the machine, the user, the facts, the answers.
+//! The start of most commands: the machine, the user, the facts.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,8 +24,8 @@ fn is_carried(name: &str) -> bool {
     name == "PATH" || name == PROFILE || windows::DRIVER_ENV.contains(&name) || SESSION_ENV.contains(&name)
 }
 
-/// Variables that root takes over from the sudo that we became, because they may hold a password, which everybody could
-/// read on a command line.
+/// Variables that root reads from the environment of sudo. They may contain a password, which all users could read on the
+/// command line.
 pub(crate) fn handed_over() -> Vec<&'static str> {
     PROXY_ENV.into_iter().chain([MIRROR]).collect()
 }
@@ -42,7 +42,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// For what looks at `.wslconfig`, which is in a directory that only Windows may know.
+    /// For commands that read `.wslconfig`: queries Windows for its directory if needed.
     pub(crate) fn new(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let mut session = Self::begin(global, windows_profile)?;
         ask_for_profile(&mut session.host, &session.user);
@@ -53,19 +53,19 @@ impl Session {
         Ok(session)
     }
 
-    /// For what has nothing to do with Windows: nobody is asked there.
+    /// For commands that do not need Windows; it is not queried.
     pub(crate) fn local(global: &Global, windows_profile: Option<&Utf8PathBuf>) -> Result<Self, Failure> {
         let session = Self::begin(global, windows_profile)?;
         session.claim_profile();
         Ok(session)
     }
 
-    /// Has the Windows profile read and written as the user, before the first look into it.
+    /// Makes the Windows profile be read and written as the user, before it is first read.
     fn claim_profile(&self) {
         if let Some(profile) = facts::wsl::profile(&self.host) {
             self.host.mark_windows_owned(&self.user, &profile);
         }
-        // An earlier run, perhaps another user's, may have found it elsewhere.
+        // An earlier run, possibly for another user, may have used another profile.
         for entry in self.journal_state.active() {
             let change = &entry.intent.change;
             let Some(dir) = change.windows_dir() else { continue };
@@ -86,7 +86,7 @@ impl Session {
         let program = program()
             .map(|p| p.strip_prefix(&root).map_or_else(|_| p.clone(), |p| Utf8Path::new("/").join(p)));
         let program = program.map(|p| (PROGRAM_ENV.to_owned(), p.to_string()));
-        // What a session notes for itself is not for the caller to choose.
+        // The caller must not set these variables: they are internal to a session.
         let own = [PROGRAM_ENV, facts::wsl::ASKED, ASSUMED_WSL];
         let env = global.env.clone().into_iter().filter(|(name, _)| !own.contains(&name.as_str()));
         let env = env.chain(program);
@@ -111,7 +111,7 @@ impl Session {
         Ok(Self { host, user, journal_state })
     }
 
-    /// The user whose state this is: the one that was named or who calls; for root without sudo the last one that was set up.
+    /// The user to set up for: `--user`, otherwise the calling user; for root without sudo, the last user that was set up.
     fn find_user(
         global: &Global,
         host: &LiveSystem,
@@ -124,7 +124,7 @@ impl Session {
         Ok(facts::user::find(host, global.user.as_deref().or_else(last), host.uid())?)
     }
 
-    /// Where [`crate::engine::Engine`] looks for Ctrl-C and for being ended: the current change is finished first.
+    /// The flag that Ctrl-C and SIGTERM set for [`crate::engine::Engine`], which finishes the current change first.
     pub(crate) fn stop() -> Arc<AtomicBool> {
         let stop = Arc::new(AtomicBool::new(false));
         watch(Arc::clone(&stop), |interrupt| {
@@ -168,33 +168,33 @@ impl Session {
         self.with_engine(fetcher, reporter, &Self::stop(), Steps::default(), work)
     }
 
-    /// The absolute path of this program, as one can start it again.
+    /// The absolute path of this program, to run it again.
     pub(crate) fn program(&self) -> String {
         self.host.env(PROGRAM_ENV).unwrap_or_else(|| "kind-wsl".to_owned())
     }
 
-    /// Refuses a Windows profile that is not there: a `.wslconfig` in it would be read by nobody.
-    fn check_profile(&self, told: &Utf8Path) -> Result<(), Failure> {
+    /// Refuses a Windows profile that does not exist: WSL would not read a `.wslconfig` in it.
+    fn check_profile(&self, given: &Utf8Path) -> Result<(), Failure> {
         let Some(path) = facts::wsl::told_profile(&self.host) else { return Ok(()) };
         let stat = self.host.resolve(&path).and_then(|real| self.host.stat(&real))?;
         if stat.is_some_and(|stat| stat.kind == FileKind::Dir) {
             return Ok(());
         }
-        let here = if *told == path { String::new() } else { format!(", here `{path}`,") };
+        let here = if *given == path { String::new() } else { format!(" (here `{path}`)") };
         Err(Failure::usage(
-            format!("the Windows profile `{told}`{here} is not a directory"),
-            "`--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME",
+            format!("the Windows profile `{given}`{here} is not a directory"),
+            "`--windows-profile` takes the Windows directory %USERPROFILE%, such as /mnt/c/Users/NAME",
         ))
     }
 
-    /// Facts, with what the journal knows.
+    /// The facts, with the entries of the journal.
     pub(crate) fn facts(&self) -> Facts {
         let mut facts = Facts::probe(&self.host, self.user.clone());
         with_journal(&mut facts, &self.journal_state);
         facts
     }
 
-    /// Becomes root, through sudo, with the same environment as far as we look at it.
+    /// Runs this program as root through sudo, with the variables that it reads.
     pub(crate) fn become_root(
         &self,
         global: &Global,
@@ -223,7 +223,7 @@ impl Session {
         Failure::new(format!("cannot become root: cannot run `{sudo}`: {why}"), Some(hint))
     }
 
-    /// What the user typed, as root would type it for them.
+    /// The command line of the user, for root.
     fn same_as_root(&self, global: &Global) -> Cmd {
         let program = self.program();
         let is_in_path = ["/usr/local/bin/", "/usr/bin/"].iter().any(|dir| program.starts_with(dir));
@@ -236,8 +236,8 @@ impl Session {
 
 /// `XDG_CONFIG_HOME` of the user's shell.
 ///
-/// sudo does not pass it on, so root takes it from the environment of the sudo that the user typed. Without a sudo, as after
-/// a restart, the value is the one that the journal has.
+/// sudo removes it, so root reads it from the environment of the sudo process. Without a sudo, as after a restart, the value
+/// is in the journal.
 fn config_home(host: &LiveSystem, user: &Account, journal_state: &JournalState) -> Option<Utf8PathBuf> {
     const NAME: &str = "XDG_CONFIG_HOME";
     let is_set = |value: &String| !value.is_empty();
@@ -247,7 +247,7 @@ fn config_home(host: &LiveSystem, user: &Account, journal_state: &JournalState) 
     if host.env("SUDO_UID").and_then(|uid| uid.parse().ok()) != Some(user.uid) {
         return journal_state.chosen.config_home.clone();
     }
-    // sudo, and the monitor of a terminal that it opened.
+    // sudo, and its monitor process if it allocated a terminal.
     let environ = |pid: String| host.text(&format!("/proc/{pid}/environ"));
     let environs = ancestors(host).take(2).filter_map(environ);
     let value = environs.filter_map(|environ| {
@@ -256,7 +256,7 @@ fn config_home(host: &LiveSystem, user: &Account, journal_state: &JournalState) 
     value.filter(is_set).map(Utf8PathBuf::from).next()
 }
 
-/// The words of a command line as they may be shown: of a mirror without its password and token.
+/// The arguments of a command line, without the password and the token of a mirror.
 fn without_secrets(words: &[String]) -> Vec<String> {
     let mut is_mirror = false;
     let shown = |word: &String| {
@@ -270,7 +270,7 @@ fn without_secrets(words: &[String]) -> Vec<String> {
     words.iter().map(shown).collect()
 }
 
-/// Asks Windows for the profile of the account that this is, where nothing here says it for sure.
+/// Queries Windows for the profile of the account if this distribution does not show it reliably.
 fn ask_for_profile(host: &mut LiveSystem, user: &Account) {
     if !host.is_live() || !host.exists("/run/WSL") || !facts::wsl::is_profile_unsure(host) {
         return;
@@ -285,7 +285,7 @@ fn ask_for_profile(host: &mut LiveSystem, user: &Account) {
     }
 }
 
-/// The flags, among those that are on, that mean the same to the run as root.
+/// The switches to pass to the run as root.
 pub(crate) fn switches(global: &Global, own: &[(&str, bool)]) -> impl Iterator<Item = String> {
     let color = |color| global.color == color;
     let general = [

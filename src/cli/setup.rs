@@ -1,4 +1,4 @@
-//! `kind-wsl setup`: the one command.
+//! `kind-wsl setup`: plans, asks for consent, and applies.
 
 mod consent;
 mod done;
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
     /// Exit with code 3 instead of restarting WSL
     #[arg(long)]
     no_restart: bool,
-    /// Go on after this restart, for whoever did it.
+    /// Resume after this restart
     #[arg(long, value_name = "ID", hide = true)]
     resume: Option<String>,
     /// Show the plan; change nothing
@@ -51,7 +51,7 @@ pub(crate) struct Setup {
     /// Print events as JSON lines
     #[arg(long)]
     json: bool,
-    /// The digest of the plan that was shown and agreed to by the run that became root.
+    /// The digest of the plan that was confirmed before the run became root
     #[arg(long, value_name = "DIGEST", require_equals = true, hide = true)]
     agreed: Option<String>,
 }
@@ -83,7 +83,7 @@ impl Setup {
             Self::decide(&facts, &mut answers, selection)?;
             plan = prepare::plan(&session, &facts, &answers, selection)?.from(source(&chosen));
         }
-        // What waits for a restart is looked at by the run itself: it knows whether that took place.
+        // While a restart is pending, the engine decides: it checks whether the restart took place.
         if session.journal_state.waiting.is_none() {
             refuse_blocked(&plan)?;
             check_downloads(&plan, facts.arch)?;
@@ -99,7 +99,7 @@ impl Setup {
             if !self.is_agreed(&session, &facts, &mut answers, selection, &mut plan)? {
                 return Ok(Exit::Interrupted);
             }
-            // Whoever is asked now is not asked in the middle.
+            // Asked now, so that setup does not stop in the middle for it.
             if let Some(scope) = plan.restart.filter(|_| !self.no_restart) {
                 Bystanders::of(&session, &facts, scope).agreed(&mut answers, !self.yes)?;
             }
@@ -117,7 +117,7 @@ impl Setup {
         self.work(global, &session, &facts, &answers, &chosen, &plan)
     }
 
-    /// The same run, for root: agreed to and fully answered.
+    /// The arguments of this run for root, with the consent and all answers.
     fn args(
         &self,
         global: &Global,
@@ -167,13 +167,13 @@ impl Setup {
         restarting.act(&stop)
     }
 
-    /// A run that was started after a restart belongs to that one; what is known of it is said.
+    /// Refuses a run that was started after another restart, and shows the outcome of the restart.
     fn take_note_of_the_restart(&self, session: &Session) -> Result<(), Failure> {
         let Some(id) = &self.resume else { return Ok(()) };
         let Some(waiting) = &session.journal_state.waiting else { return Ok(()) };
         if waiting.id != *id {
             let text = format!(
-                "this run was started after restart `{id}`, and the set-up waits for another one, `{}`",
+                "this run belongs to restart `{id}`, but setup is waiting for restart `{}`",
                 waiting.id
             );
             return Err(Failure::new(text, Some("close this window and run `kind-wsl setup`".to_owned())));
@@ -186,7 +186,7 @@ impl Setup {
     }
 }
 
-/// A failure in the middle leaves the changes of before.
+/// Adds the number of applied changes to a failure: they stay.
 fn failure(error: EngineError, session: &Session, plan: &Plan) -> Failure {
     if matches!(error, EngineError::Journal(_)) {
         return error.into();

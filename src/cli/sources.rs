@@ -1,4 +1,4 @@
-//! Where downloads come from, checked before the first change.
+//! Checks the source of downloads before the first change.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,7 @@ use crate::fetch::catalogue::Arch;
 use crate::fetch::{ChecksumSource, FetchError, Missing, missing_from, public_address};
 use crate::plan::Plan;
 
-/// Fails if a file that the plan downloads cannot come from where it must: the offline directory does not hold it, or the
-/// address of the mirror is not known any more.
+/// Fails if the source cannot provide a file: it is not in the offline directory, or the URL of the mirror was not saved.
 ///
 /// # Errors
 /// Names every file, and how to get it.
@@ -46,7 +45,7 @@ fn fill(plan: &Plan, arch: Option<Arch>) -> String {
     format!("on a machine with a network, `kind-wsl crun fetch{crun} --all{arch} --to DIR` fetches them")
 }
 
-/// The downloads of a plan, each with where it really comes from.
+/// The downloads of a plan, each with its actual source.
 pub(crate) fn downloads(plan: &Plan) -> Vec<Value> {
     let entry = |artifact| {
         let mut value = json!(artifact);

@@ -1,4 +1,4 @@
-//! `kind-wsl status`: whether this machine is set up, and what to do next.
+//! `kind-wsl status`: whether this machine is set up, and the next step.
 
 use clap::Args;
 use serde::Serialize;
@@ -22,11 +22,10 @@ use kind_wsl_windows::waiting::Waiting;
 #[command(after_help = "-v also shows every stage and every change. -q shows only the answer.\n\n\
                   Examples:\n  kind-wsl status\n  kind-wsl status --json    the values of `state` are in docs/reference/json.md")]
 pub(crate) struct StatusCommand {
-    /// Print the restart that was agreed to and is waited for, one `key=value` a line, and nothing where there is none:
-    /// for kind-wsl.exe.
+    /// Print the confirmed pending restart as `key=value` lines, for kind-wsl.exe
     #[arg(long, hide = true)]
     waiting: bool,
-    /// Print the number of the first change of the last setup as `since=N`, for kind-wsl.exe.
+    /// Print the number of the first change of the last setup as `since=N`, for kind-wsl.exe
     #[arg(long, hide = true, conflicts_with = "waiting")]
     last: bool,
     /// Print JSON
@@ -38,9 +37,9 @@ pub(crate) struct StatusCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum SetupState {
-    /// kind-wsl has changed nothing, and there is something to do.
+    /// kind-wsl has changed nothing, and the machine needs changes.
     NotSetUp,
-    /// kind-wsl has changed nothing, and there is nothing to do.
+    /// kind-wsl has changed nothing, and the machine needs no changes.
     AlreadySatisfied,
     /// A setup did not end.
     Interrupted,
@@ -48,9 +47,9 @@ enum SetupState {
     WaitingForRestart,
     /// The restart happened, and the setup has not resumed.
     Restarted,
-    /// A setup ended, and everything is as it left it.
+    /// A setup ended, and its changes are in place.
     SetUp,
-    /// A setup ended, and something changed since.
+    /// A setup ended, and another program changed something since.
     Drifted,
     /// Everything was undone except the packages.
     PackagesLeft,
@@ -112,7 +111,7 @@ impl SetupState {
         }
     }
 
-    /// What to do next, as rows of `ui::rows`.
+    /// The next steps, as rows of `ui::rows`.
     fn next(self, journal_state: &JournalState, facts: &Facts) -> Vec<(&'static str, String)> {
         let command = |label, line: &str| (label, format!("`{line}`"));
         match self {
@@ -213,7 +212,7 @@ fn has_packages(journal_state: &JournalState) -> bool {
     journal_state.active().any(|e| is_package(e) && journal_state.is_own(e))
 }
 
-/// The other users, with what the journal says of each.
+/// The other users, each with the summary from the journal.
 fn others(journal_state: &JournalState, boot_instance: &BootInstance) -> Vec<(String, String)> {
     let users = journal_state.users().into_iter().filter(|user| journal_state.user.as_deref() != Some(user));
     let summary = |user: &str| {
@@ -224,7 +223,7 @@ fn others(journal_state: &JournalState, boot_instance: &BootInstance) -> Vec<(St
     users.map(summary).collect()
 }
 
-/// What kind-wsl changed on this machine and did not undo.
+/// Prints the changes that are not undone.
 fn show_changes(journal_state: &JournalState) {
     let mut changes = journal_state.active().filter(|e| journal_state.is_own(e)).peekable();
     if changes.peek().is_some() {
@@ -237,7 +236,7 @@ fn show_changes(journal_state: &JournalState) {
     }
 }
 
-/// What kind-wsl.exe has to know to do the restart.
+/// Prints what kind-wsl.exe needs for the restart.
 fn print_waiting(session: &Session) {
     let Some(waiting) = session.journal_state.waiting.as_ref().filter(|w| w.handed) else { return };
     let (scope, user) = (waiting.scope.of_wsl(), session.user.name.clone());

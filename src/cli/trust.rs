@@ -1,6 +1,5 @@
-//! Which crun is meant, and by what it is trusted, settled before the plan is made: the newest release where that was
-//! asked for, and of a release that is not in the catalogue its checksum, vouched for by the publisher's signature or
-//! by the person.
+//! Resolves the crun version and its checksum before planning: `latest` becomes a version, and a version outside of the
+//! catalogue needs a checksum, from the publisher's signature or from the user.
 
 use crate::error::Failure;
 use crate::facts::Facts;
@@ -16,21 +15,21 @@ use crate::version::Version;
 /// Where crun is released.
 const PROJECT: &str = "containers/crun";
 
-/// Why a signature does not vouch for a file.
+/// Why a file cannot be trusted by its signature.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Distrust {
-    /// It could not be had.
+    /// The signature cannot be downloaded.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// gpgv is not there.
-    #[error("{0} is not in the catalogue, and without `gpgv` its signature cannot be checked")]
+    /// gpgv is not installed.
+    #[error("{0} is not in the catalogue, and its signature cannot be checked: gpgv is not installed")]
     NoGpgv(String),
-    #[error("{0} is not in the catalogue, and its publisher offers no signature of it")]
+    #[error("{0} is not in the catalogue and not signed by its publisher")]
     NoSignature(String),
 }
 
 impl Distrust {
-    /// Whether it speaks against the file itself.
+    /// Whether the file itself is suspect.
     fn is_damning(&self) -> bool {
         matches!(self, Self::Fetch(FetchError::BadSignature { .. } | FetchError::NotTheProgram { .. }))
     }
@@ -41,20 +40,20 @@ impl From<Distrust> for Failure {
         let text = error.to_string();
         let hint = match error {
             Distrust::Fetch(e) => return e.into(),
-            Distrust::NoGpgv(_) => "install the package `gpgv`, or give its checksum: `--crun-sha256 HASH`",
-            Distrust::NoSignature(_) => "give its checksum: `--crun-sha256 HASH`",
+            Distrust::NoGpgv(_) => "install the package `gpgv`, or set its checksum: `--crun-sha256 HASH`",
+            Distrust::NoSignature(_) => "set its checksum: `--crun-sha256 HASH`",
         };
         Self::new(text, Some(hint.to_owned()))
     }
 }
 
-/// Turns `latest` into a version, and sees that a version from outside the catalogue has a checksum.
+/// Resolves `latest`, and the checksum of a version that is not in the catalogue.
 ///
-/// Only the project's own list of releases may name a version that is newer than the catalogue's newest. A mirror or an
-/// offline directory offers files, not versions: there `latest` is the newest of the catalogue, as the stage resolves it.
+/// Only the release list of the crun project may select a version newer than the catalogue. With a mirror or an offline
+/// directory, `latest` is the newest version of the catalogue.
 ///
 /// # Errors
-/// If the newest version cannot be asked for, or nothing vouches for the file.
+/// If the newest version cannot be determined, or the file has no trusted checksum.
 pub(crate) fn settle_crun(
     facts: &Facts,
     answers: &mut Answers,
@@ -66,13 +65,13 @@ pub(crate) fn settle_crun(
     if answers.get(&CRUN_VERSION) == Some("latest") && is_direct {
         let listed = newest_release(PROJECT, source).map_err(|e| {
             let hint =
-                "name a version (`kind-wsl crun list` shows them), or take `--crun-version recommended`";
+                "select a version (`kind-wsl crun list` shows them), or use `--crun-version recommended`";
             Failure {
                 causes: vec![e.to_string()],
-                ..Failure::new("cannot find out the newest crun version", Some(hint.to_owned()))
+                ..Failure::new("cannot determine the newest crun version", Some(hint.to_owned()))
             }
         })?;
-        // A list that is older than this program is no reason to go back.
+        // A release list that is older than the catalogue must not cause a downgrade.
         if catalogue.releases.first().is_none_or(|known| listed > known.version) {
             answers.set(CRUN_VERSION.id, listed.to_string());
         }
@@ -86,7 +85,7 @@ pub(crate) fn settle_crun(
     if is_settled {
         return Ok(());
     }
-    match vouched(catalogue, &version, arch, source) {
+    match signed_checksum(catalogue, &version, arch, source) {
         Ok(sha256) => answers.set(CRUN_SHA256.id, sha256),
         Err(why) if why.is_damning() => return Err(why.into()),
         Err(why) if may_ask && ui::is_interactive() => {
@@ -94,7 +93,7 @@ pub(crate) fn settle_crun(
             let said = ui::ask(&CRUN_SHA256, facts, "")?;
             answers.set(CRUN_SHA256.id, CRUN_SHA256.accept(&said, facts)?);
         }
-        // The stage says what is missing, and which version may have been meant.
+        // The stage reports the error, with the nearest version.
         Err(Distrust::NoGpgv(_)) => {}
         Err(why) => {
             let mut failure = Failure::from(why);
@@ -108,8 +107,8 @@ pub(crate) fn settle_crun(
     Ok(())
 }
 
-/// The checksum of a release that its publisher signed.
-fn vouched(
+/// Returns the checksum of a release from its publisher's signature.
+fn signed_checksum(
     catalogue: &Catalogue,
     version: &Version,
     arch: Arch,

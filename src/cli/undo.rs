@@ -1,4 +1,4 @@
-//! `kind-wsl undo`: back to the state before.
+//! `kind-wsl undo`: reverts the changes of setup.
 
 mod start;
 
@@ -20,7 +20,7 @@ use crate::journal::{self, JournalEntry, JournalState};
 use crate::stages;
 use crate::ui::{self, BOLD, DIM, GREEN, YELLOW, columns, out, render, styled};
 
-/// Stages without which a cluster starts all the same.
+/// Stages that a cluster does not need to start.
 const HARMLESS: [&str; 9] =
     ["idle", "kubeconfig", "limits", "logon", "modules", "restart", "tools", "user-slice", "verify"];
 
@@ -45,16 +45,16 @@ pub(crate) struct Undo {
     /// Also remove the packages that kind-wsl installed
     #[arg(long)]
     packages: bool,
-    /// For all users, with everything that kind-wsl changed on this machine
+    /// Undo for all users, including machine-wide changes
     #[arg(long, conflicts_with_all = ["last", "stages", "safe_mode", "home"])]
     all_users: bool,
-    /// Only what lies in your home; needs no root
+    /// Undo only changes in your home directory (no root needed)
     #[arg(long, conflicts_with_all = ["packages", "safe_mode"])]
     home: bool,
-    /// In WSL's safe mode, leave for later what needs systemd or Windows
+    /// In WSL's safe mode, postpone what needs systemd or Windows
     #[arg(long, conflicts_with = "packages")]
     safe_mode: bool,
-    /// What to do with files that changed since setup
+    /// How to handle files that changed since setup
     #[arg(long, value_enum, default_value_t = OnDrift::Stop, value_name = "HOW")]
     drift: OnDrift,
     /// Do not prompt
@@ -141,7 +141,7 @@ impl Undo {
         UndoOptions { stages, since, packages, drift, safe_mode, reach }
     }
 
-    /// Undoes for one user after the other; the last time with what is left of the machine.
+    /// Undoes for one user after the other, then the machine-wide changes.
     fn undo_all_users(&self, global: &Global, mut session: Session) -> Result<Exit, Failure> {
         let users = session.journal_state.users_to_undo();
         if self.dry_run {
@@ -192,7 +192,7 @@ impl Undo {
         self.work(global, &session, &options)
     }
 
-    /// Shows what it would do and asks for consent.
+    /// Shows the preview and asks for consent.
     fn is_agreed(&self, session: &Session, options: &UndoOptions, verbose: bool) -> Result<bool, Failure> {
         if self.json || !ui::is_interactive() {
             return Err(Failure::usage("no terminal to confirm the undo", "confirm it with `--yes`"));
@@ -201,7 +201,7 @@ impl Undo {
         ui::confirm("Proceed?")
     }
 
-    /// Shows what it would do.
+    /// Shows the preview.
     fn show(&self, session: &Session, options: &UndoOptions, verbose: bool) {
         let (count, groups) = preview(&session.host, &session.journal_state, options);
         if self.json {
@@ -230,7 +230,7 @@ impl Undo {
         }
     }
 
-    /// What it would do, grouped; with `-v` every object.
+    /// The preview in groups; with `-v` every object.
     fn shown(&self, count: usize, groups: &BTreeMap<Way, Vec<String>>, verbose: bool) -> String {
         let plural = if count == 1 { "" } else { "s" };
         let mut lines = vec![format!("This will revert {count} change{plural}:")];
@@ -285,7 +285,7 @@ impl Undo {
             if let EngineError::Drift(drift) = error
                 && let (Some(left), Some(now)) = (&drift.left, &drift.now)
             {
-                // Values are no files: that they end without a newline means nothing.
+                // Single values have no final newline; the diff must not report that.
                 let end = if left.contains('\n') || now.contains('\n') { "" } else { "\n" };
                 out(&render::lines(&format!("{left}{end}"), &format!("{now}{end}")));
             }
@@ -301,7 +301,7 @@ impl Undo {
             );
         } else {
             let text = match undone.changes {
-                0 => "Nothing was left to revert.".to_owned(),
+                0 => "Nothing to revert.".to_owned(),
                 1 => "1 change was reverted.".to_owned(),
                 count => format!("{count} changes were reverted."),
             };
@@ -323,10 +323,10 @@ impl Undo {
             let command = scope.map(|scope| scope.stop_command(facts.wsl.distro()));
             if !undone.left.is_empty() {
                 let rest = undone.left.join(", ");
-                out(&columns(&[("Left for later: ", 16, YELLOW)], &rest, ui::width()));
-                out("To undo that once the distribution starts again: kind-wsl undo");
+                out(&columns(&[("Postponed: ", 11, YELLOW)], &rest, ui::width()));
+                out("To undo the rest once the distribution starts: kind-wsl undo");
             }
-            // In safe mode, a new start comes next anyway.
+            // In safe mode, the distribution restarts next anyway.
             if undone.restart.is_some() && !self.safe_mode {
                 let (heading, command) = match command {
                     Some(command) => {
@@ -348,12 +348,12 @@ impl Undo {
     }
 }
 
-/// The clusters to which these nodes belong: kind calls each first node CLUSTER-control-plane.
+/// The clusters of these nodes: kind names the first node of each CLUSTER-control-plane.
 fn clusters(nodes: &[String]) -> BTreeSet<&str> {
     nodes.iter().filter_map(|node| node.strip_suffix("-control-plane")).collect()
 }
 
-/// A failure in the middle: what was reverted stays so.
+/// Adds the number of reverted changes to a failure: they stay reverted.
 fn failure(error: EngineError, session: &Session, options: &UndoOptions) -> Failure {
     let stays = match &error {
         EngineError::Change { source, .. } => matches!(**source, ChangeError::Host(_)),

@@ -1,4 +1,4 @@
-//! `kind-wsl version`: what this program was built from.
+//! `kind-wsl version`: version, commit, date, target and catalogue date.
 
 use clap::Args;
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub(crate) struct VersionCommand {
     json: bool,
 }
 
-/// In JSON, what is not known is null.
+/// In JSON, unknown values are null.
 #[derive(Debug, Serialize)]
 struct BuildInfo {
     version: &'static str,
@@ -28,7 +28,7 @@ struct BuildInfo {
 impl BuildInfo {
     fn this() -> Self {
         let is_set = |text: &&str| !text.is_empty();
-        // When the newest of the catalogues was collected.
+        // The date of the newest catalogue.
         let all = [catalogue::crun(), catalogue::kind(), catalogue::kubectl(), catalogue::cni()];
         let collected = all.into_iter().flatten().map(|catalogue| catalogue.collected.as_str()).max();
         Self {

@@ -1,5 +1,5 @@
-//! Which checks confirm or rule out the cause of each entry, by the number in its ID; of a family, the checks of its
-//! component. Without one the machine cannot tell.
+//! The checks that confirm or rule out the cause of each entry, by the number in its ID; for a family, the checks of its
+//! component. Without a check, the presence of the cause is unknown.
 
 use super::Id;
 use crate::checks::{Check, CheckContext, DOCKER_COMMAND, PODMAN_LABELS, Scope, Status};
@@ -106,25 +106,25 @@ static COMPONENTS: &[(&[u16], &[&Check])] = &[
     (&[252], &[&session::LOCAL_BIN]),
 ];
 
-/// The checks of an entry. The cause of a symptom is present if one of them fails, and ruled out if all of them pass.
+/// Returns the checks of an entry. The cause is present if any of them fails, and ruled out if all pass.
 #[must_use]
 pub fn checks(id: Id) -> &'static [&'static Check] {
     let mut all = CAUSES.iter().chain(COMPONENTS);
     all.find(|(numbers, _)| numbers.contains(&id.0)).map_or(&[], |(_, checks)| checks)
 }
 
-/// Whether the cause of a symptom is present on this machine, and what shows it.
+/// Whether the cause of a symptom is present on this machine, with the details of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// A check confirms it.
     Present(String),
     /// Every check rules it out.
     Absent(String),
-    /// It cannot be seen.
+    /// No check could decide.
     Unknown(String),
 }
 
-/// Whether the cause of a symptom is present; `None` if no check can tell.
+/// Returns whether the cause of a symptom is present; `None` if it has no check.
 #[must_use]
 pub fn presence(id: Id, context: &CheckContext<'_>) -> Option<Presence> {
     let (mut passed, mut unknown) = (None, None);
@@ -137,7 +137,7 @@ pub fn presence(id: Id, context: &CheckContext<'_>) -> Option<Presence> {
             // Another program's change can wait for a restart, too.
             Status::Ok if check.id == wsl::RESTART.id => unknown = Some(outcome.details),
             Status::Ok => passed = passed.or(Some(outcome.details)),
-            // What only WSL can cause is ruled out elsewhere.
+            // A cause that exists only on WSL is ruled out on other systems.
             Status::Skipped if matches!(check.excluded(context.facts, None), Some((Scope::Wsl, _))) => {
                 passed = passed.or(Some(outcome.details));
             }

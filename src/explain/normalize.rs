@@ -1,14 +1,14 @@
-//! A text without what differs from one copy of a message to the next.
+//! Normalizes text, so that all copies of a message become equal.
 //!
 //! A terminal breaks lines in the middle of a word, a logger escapes quotes, a shell or a web page changes them, and
-//! colors lie between the letters. What is left here is what all copies share: ASCII letters in lower case, digits, and
-//! the few signs that paths and messages are made of. Patterns go through the same press, so the two can be compared
-//! byte by byte. It is one pass, and the text is never copied more than once.
+//! color sequences separate letters. The normalized text has only ASCII letters in lower case, digits, and the few signs
+//! of paths and messages. Patterns are normalized the same way, so the two can be compared byte by byte. It takes one
+//! pass, and the text is copied at most once.
 
-/// Stands where one message ends and another begins: a message may be wrapped, but does not go on behind this.
+/// Separates messages: a message may be wrapped, but does not continue after this.
 pub(super) const BREAK: u8 = b'\n';
 
-/// What is left of a text.
+/// A normalized text.
 #[derive(Debug, Default)]
 pub(super) struct Normalized {
     pub(super) bytes: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Normalized {
 }
 
 impl Normalized {
-    /// Normalizes a text, which must be shorter than 4 GiB; the rest of a longer one is left out.
+    /// Normalizes the first 4 GiB of a text.
     pub(super) fn of(text: &str) -> Self {
         let text = text.as_bytes();
         let text = &text[..text.len().min(u32::MAX as usize)];
@@ -111,7 +111,7 @@ impl Normalized {
     }
 }
 
-/// The text as a person shall see it: without colors and other control characters.
+/// Returns the text without color sequences and control characters.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -120,13 +120,13 @@ pub(super) fn plain(text: &str) -> String {
             plain.extend(Some(letter).filter(|c| !c.is_control() && !('\u{80}'..'\u{a0}').contains(c)));
             letter.len_utf8()
         });
-        // A color is ASCII, so what is left begins with a whole letter.
+        // A color sequence is ASCII, so the rest begins at a character boundary.
         rest = rest.get(skip..).unwrap_or_default();
     }
     plain
 }
 
-/// The ways in which ESC is written, also by programs that show it instead of sending it.
+/// The spellings of ESC, including those of programs that escape it.
 const ESCAPES: [&[u8]; 8] = [b"\x1b", b"^[", b"\\x1b", b"\\x1B", b"\\u001b", b"\\e", b"\\033", b"#033"];
 
 /// The length of the color, or of another sequence for terminals (ECMA-48), that begins here.
@@ -152,7 +152,7 @@ fn ansi_sequence(text: &[u8]) -> Option<usize> {
             };
             Some((escape.len() + length).min(text.len()))
         }
-        // What is left of a color whose ESC was lost on the way.
+        // A color sequence whose ESC was lost.
         b'[' if text.get(1).is_some_and(u8::is_ascii_digit) => {
             sequence(text).filter(|n| text[*n - 1] == b'm' && *n <= 12)
         }

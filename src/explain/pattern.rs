@@ -1,23 +1,22 @@
-//! Patterns of messages, and the search for all of them at once.
+//! Patterns of messages, and a search for all of them in one pass.
 //!
-//! A pattern is the message with `…` for what differs (`open … cgroup.controllers: no such file`), and ` && ` between
-//! parts that stand anywhere in the text. Blanks, quotes, case, line breaks and most signs play no role
-//! ([`super::normalize`]). That is all that is needed, so there are no regular expressions here: they would have to allow
-//! for a line break and a quote between any two letters.
+//! A pattern is the message with `…` for its variable parts (`open … cgroup.controllers: no such file`), and ` && `
+//! between parts that may occur anywhere in the text. Blanks, quotes, case, line breaks and most signs are ignored
+//! ([`super::normalize`]). Regular expressions would have to allow for a line break and a quote between any two letters.
 //!
-//! The search looks for eight bytes of the longest literal of each part, in one pass, and compares the rest only there.
-//! What is compared is bounded, so the time grows with the text and nothing else.
+//! The search finds eight bytes of the longest literal of each part and compares the rest only there. The length of a
+//! comparison is bounded, so the time is linear in the length of the text.
 
 use std::collections::HashMap;
 
 use super::normalize::{BREAK, Normalized};
 
-/// How far `…` reaches, in bytes that are left after squeezing: a cgroup's path with two ids in it.
+/// The most normalized bytes that `…` matches: a cgroup path with two IDs in it.
 const MAX_GAP: usize = 400;
-/// How much of a literal the search looks for.
+/// The bytes of a literal that the search looks for.
 const ANCHOR: usize = 8;
 
-/// One pattern: its parts, all of which have to be found.
+/// A pattern matches if all of its parts are found.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     parts: Vec<Part>,
@@ -27,7 +26,7 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug)]
 struct Part {
     literals: Vec<Vec<u8>>,
-    /// Which of them the search looks for, and from which byte on.
+    /// The number of the literal that the search looks for, and the offset in it.
     anchor: (usize, usize),
 }
 
@@ -39,7 +38,7 @@ impl Pattern {
         Ok(Self { parts })
     }
 
-    /// How much of a text it pins down.
+    /// The number of literal bytes.
     pub(super) fn weight(&self) -> usize {
         self.parts.iter().flat_map(|p| &p.literals).map(Vec::len).sum()
     }
@@ -64,7 +63,7 @@ impl Part {
         self.literals[index][offset..offset + ANCHOR].iter().fold(0, |key, byte| key << 8 | u64::from(*byte))
     }
 
-    /// Where the part begins when its anchor was found at `at`.
+    /// The start of the part whose anchor is at `at`, if all of it matches.
     fn begin(&self, text: &Normalized, at: usize) -> Option<usize> {
         let bytes = &text.bytes;
         let (index, offset) = self.anchor;
@@ -88,11 +87,11 @@ impl Part {
     }
 }
 
-/// Many patterns, ready to be looked for.
+/// A search index of many patterns.
 #[derive(Debug)]
 pub(super) struct Index {
     patterns: Vec<Pattern>,
-    /// A bit for the hash of every anchor, so that most places of a text cost one look.
+    /// A bit for the hash of every anchor: rules out most positions of a text with one lookup.
     bits: Vec<u64>,
     /// The parts with this anchor: pattern and part.
     anchors: HashMap<u64, Vec<(usize, usize)>>,
@@ -122,7 +121,7 @@ impl Index {
         index
     }
 
-    /// The patterns that are in the text, and where each begins: at the first place of its first part.
+    /// Returns the patterns in the text, each with the first position of its first part.
     pub(super) fn find(&self, text: &Normalized) -> Vec<(usize, usize)> {
         let mut places: Vec<Option<usize>> = vec![None; self.parts];
         let mut key = 0_u64;
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_may_stand_anywhere() {
+    fn parts_may_occur_anywhere() {
         assert!(is_in("refused it && networkingMode=mirrored", "networkingMode=mirrored\n\n\nrefused it."));
         assert!(!is_in("refused it && networkingMode=mirrored", "refused it. networkingMode=nat"));
     }
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_does_not_fit_does_not_hide_one_that_does() {
+    fn a_partial_match_does_not_hide_a_later_match() {
         assert!(is_in("open … is missing here", "is missing here\n\nopen x is missing here"));
     }
 }

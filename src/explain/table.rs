@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// What kind of entry it is, best first.
+/// The kind of an entry, best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryKind {
@@ -88,7 +88,7 @@ pub struct Table {
     harmless: Vec<Symptom>,
 }
 
-/// What several symptoms are about.
+/// A heading for several symptoms.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Theme {
@@ -108,7 +108,7 @@ pub struct Symptom {
     pub theme: String,
     /// The component that failed, which may be another than the one that reports it.
     pub component: String,
-    /// What is seen, in a line.
+    /// The symptom in one line.
     pub title: String,
     /// Messages of this cause and no other; of a family, messages of this component.
     #[serde(default)]
@@ -125,19 +125,19 @@ pub struct Symptom {
     #[serde(default)]
     pub follows: Vec<Id>,
     pub cause: String,
-    /// How one sees whether that is so.
+    /// How to check for the cause.
     pub check: String,
     /// The stages of the setup that fixes it, if one does.
     #[serde(default, deserialize_with = "by_id")]
     pub stages: Vec<&'static Stage>,
     /// Another command that fixes it, if one does.
     pub run: Option<String>,
-    /// What else to do, or to know about the command; may be empty if there is a command.
+    /// Instructions, or notes about the command; may be empty if `stages` or `run` is set.
     #[serde(default)]
     pub fix: String,
     /// Where it was reported, the best source first: `owner/repo#N` or an address.
     pub thread: Vec<String>,
-    /// Where it was seen: `wsl`, `kind`, `linux`.
+    /// Where it occurs: `wsl`, `kind`, `linux`.
     pub tags: Vec<String>,
 }
 
@@ -192,12 +192,12 @@ impl Table {
     /// The table that this program was built with.
     ///
     /// # Errors
-    /// When it breaks a rule; a test sees to it that it does not.
+    /// If it breaks a rule, which a test rules out.
     pub fn embedded() -> Result<Self, String> {
         Self::parse([SYMPTOMS, FAMILIES])
     }
 
-    /// Reads the parts of a table and holds it to the rules of `assets/README.md`.
+    /// Parses a table and checks the rules of `assets/README.md`.
     ///
     /// # Errors
     /// The first rule that it breaks, with the ID.
@@ -205,7 +205,7 @@ impl Table {
         let [table, families] = parts.map(|part| toml::from_str::<Self>(part).map_err(|e| e.to_string()));
         let (mut table, mut others) = (table?, families?);
         if let Some(schema) = [table.schema, others.schema].iter().find(|schema| **schema != 1) {
-            return Err(format!("schema {schema} is not known"));
+            return Err(format!("unknown schema {schema}"));
         }
         table.themes.append(&mut others.themes);
         table.components.append(&mut others.components);
@@ -218,11 +218,11 @@ impl Table {
         for symptom in &table.symptoms {
             table.check(symptom).map_err(|rule| format!("{}: {rule}", symptom.id))?;
             if !seen.insert(symptom.id) {
-                return Err(format!("{} is there twice", symptom.id));
+                return Err(format!("duplicate ID {}", symptom.id));
             }
         }
         let mut settled = BTreeSet::new();
-        // Whatever is left when nothing more can be settled goes in a circle, or begins at an entry that is not there.
+        // Entries that stay unsettled form a cycle, or follow an unknown entry.
         while let Some(id) = table.symptoms.iter().find_map(|s| {
             let is_next = !settled.contains(&s.id) && s.follows.iter().all(|id| settled.contains(id));
             is_next.then_some(s.id)
@@ -230,7 +230,7 @@ impl Table {
             settled.insert(id);
         }
         match table.symptoms.iter().find(|s| !settled.contains(&s.id)) {
-            Some(s) => Err(format!("{}: what it follows leads nowhere", s.id)),
+            Some(s) => Err(format!("{}: `follows` has a cycle or an unknown ID", s.id)),
             None => Ok(table),
         }
     }
@@ -250,25 +250,25 @@ impl Table {
 
     fn check(&self, symptom: &Symptom) -> Result<(), String> {
         if !self.themes.iter().any(|t| t.id == symptom.theme) {
-            return Err(format!("there is no theme `{}`", symptom.theme));
+            return Err(format!("unknown theme `{}`", symptom.theme));
         }
         if !self.components.iter().any(|c| c.id == symptom.component) {
-            return Err(format!("there is no component `{}`", symptom.component));
+            return Err(format!("unknown component `{}`", symptom.component));
         }
         if !symptom.kind.ids().contains(&symptom.id.0) {
-            return Err("its ID is one of another kind".to_owned());
+            return Err("the ID belongs to another kind of entry".to_owned());
         }
         let filled = [&symptom.title, &symptom.cause, &symptom.check];
         let has_fix = symptom.remedy().is_some() || !symptom.fix.trim().is_empty();
         if filled.iter().any(|text| text.trim().is_empty()) || !has_fix {
-            return Err("title, cause, check and fix have to say something".to_owned());
+            return Err("title, cause, check and fix must not be empty".to_owned());
         }
         if symptom.fits().next().is_none() {
             return Err("it has no pattern".to_owned());
         }
         let needs_own = symptom.kind == EntryKind::Symptom;
         if needs_own && symptom.patterns.is_empty() && symptom.no_message.is_none() {
-            return Err("without a message of its own it has to say why in `no_message`".to_owned());
+            return Err("`patterns` or `no_message` is required".to_owned());
         }
         for (pattern, _) in symptom.fits() {
             Pattern::parse(pattern)?;
@@ -325,12 +325,12 @@ mod tests {
         let broken = |from: &str, to: &str| {
             Table::parse([&SYMPTOMS.replacen(from, to, 1), &FAMILIES.replacen(from, to, 1)]).unwrap_err()
         };
-        assert_eq!(broken("\nid = \"KW002\"\n", "\nid = \"KW001\"\n"), "KW001 is there twice");
+        assert_eq!(broken("\nid = \"KW002\"\n", "\nid = \"KW001\"\n"), "duplicate ID KW001");
         assert_eq!(
             broken("\nid = \"KW065\"\n", "\nid = \"KW265\"\n"),
             "KW265: its ID is one of another kind"
         );
-        assert!(broken("theme = \"cgroup\"", "theme = \"weather\"").contains("there is no theme `weather`"));
+        assert!(broken("theme = \"cgroup\"", "theme = \"weather\"").contains("unknown theme `weather`"));
         assert!(broken("component = \"kind\"", "component = \"x\"").contains("there is no component `x`"));
         assert!(broken("stages = [\"cgroup\",", "stages = [\"moon\",").contains("unknown stage `moon`"));
         assert!(broken("kubernetes-sigs/kind#3936", "kind#3936").contains("neither owner/repo#N"));

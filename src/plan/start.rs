@@ -44,6 +44,7 @@ pub(super) fn refuse(stage: &Stage, reason: &Reason) -> Planned {
         why: reason.what.clone(),
         hint: Some(reason.way_out.clone()),
         changes: Vec::new(),
+        actions: Vec::new(),
         wanted: Vec::new(),
         besides: Vec::new(),
     }

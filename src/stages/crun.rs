@@ -65,7 +65,7 @@ const DROP_IN: &str = "50-kind-wsl-crun.conf";
 
 pub(crate) static STAGE: Stage = Stage {
     id: "crun",
-    title: "install crun",
+    title: "install a supported crun",
     from: "upstream guide",
     why: "kind's node runs systemd. crun before 1.9 cannot start it everywhere, and crun before 1.9.1 \
           fails on Linux 6.6 and later (`chmod run/shm: Operation not supported`, crun#1308). podman 5 \

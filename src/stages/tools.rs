@@ -46,7 +46,7 @@ pub(crate) static KIND_WRAPPER: Question = Question {
 
 pub(crate) static STAGE: Stage = Stage {
     id: "tools",
-    title: "install kind and kubectl",
+    title: "install tools in ~/.local/bin",
     from: "upstream guide",
     why: "The upstream guide does not install them, and its last command does not set the provider: with \
           Docker Desktop, kind then selects docker (kind pkg/internal/runtime/runtime.go). Its \

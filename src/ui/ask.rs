@@ -1,4 +1,4 @@
-//! Questions, put to a person.
+//! Prompts.
 
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, Input, Select};
@@ -7,7 +7,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::stage::{AnswerKind, Choice, Question};
 
-/// What a person said to a plan.
+/// The answer to the prompt that follows a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
     Proceed,
@@ -25,8 +25,8 @@ fn theme() -> Box<dyn Theme> {
     }
 }
 
-/// Escape, Ctrl-C and a closed terminal all end the program before anything was changed.
-fn given_up<E>(_: E) -> Failure {
+/// Escape, Ctrl-C and a closed terminal all end the program before anything is changed.
+fn canceled<E>(_: E) -> Failure {
     // dialoguer hides the cursor while it asks and leaves it hidden when it is interrupted.
     let _ = dialoguer::console::Term::stderr().show_cursor();
     Failure {
@@ -38,32 +38,34 @@ fn given_up<E>(_: E) -> Failure {
     }
 }
 
-/// Asks one question; `now` is what Enter means.
+/// Asks one question; Enter selects `default`.
 ///
 /// # Errors
-/// When the person gave up.
-pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Failure> {
+/// If the prompt is canceled.
+pub fn ask(question: &Question, facts: &Facts, default: &str) -> Result<String, Failure> {
     match question.form {
         AnswerKind::YesNo => {
             let theme = theme();
-            let yes = Confirm::with_theme(&*theme).with_prompt(question.prompt).default(now == "yes");
-            let yes = yes.interact_opt().map_err(given_up)?.ok_or_else(|| given_up(()))?;
+            let yes = Confirm::with_theme(&*theme).with_prompt(question.prompt).default(default == "yes");
+            let yes = yes.interact_opt().map_err(canceled)?.ok_or_else(|| canceled(()))?;
             Ok(if yes { "yes" } else { "no" }.to_owned())
         }
-        AnswerKind::Choice(choices) => select(question.prompt, &choices(facts), now),
+        AnswerKind::Choice(choices) => select(question.prompt, &choices(facts), default),
         AnswerKind::Open(choices, check) => {
             let mut choices = choices(facts);
-            choices.push(Choice::new("", "another one …"));
-            let said = select(question.prompt, &choices, now)?;
-            if !said.is_empty() {
-                return Ok(said);
+            choices.push(Choice::new("", "other … (enter a value)"));
+            let chosen = select(question.prompt, &choices, default)?;
+            if !chosen.is_empty() {
+                return Ok(chosen);
             }
             let theme = theme();
-            let input = Input::<String>::with_theme(&*theme).with_prompt("which");
+            let input = Input::<String>::with_theme(&*theme).with_prompt("Value");
             input
-                .validate_with(|said: &String| check(said).map_err(|allowed| format!("it takes: {allowed}")))
+                .validate_with(|value: &String| {
+                    check(value).map_err(|allowed| format!("allowed values: {allowed}"))
+                })
                 .interact_text()
-                .map_err(given_up)
+                .map_err(canceled)
         }
     }
 }
@@ -71,7 +73,7 @@ pub fn ask(question: &Question, facts: &Facts, now: &str) -> Result<String, Fail
 /// Asks for a yes or a no; Enter means no.
 ///
 /// # Errors
-/// When the person gave up.
+/// If the prompt is canceled.
 pub fn confirm(prompt: &str) -> Result<bool, Failure> {
     confirm_or(prompt, false)
 }
@@ -79,31 +81,31 @@ pub fn confirm(prompt: &str) -> Result<bool, Failure> {
 /// Asks for a yes or a no; Enter means `default`.
 ///
 /// # Errors
-/// When the person gave up.
+/// If the prompt is canceled.
 pub fn confirm_or(prompt: &str, default: bool) -> Result<bool, Failure> {
     super::clear_spinner();
     // The plain theme shows which answer Enter means: [y/N].
-    let said = Confirm::with_theme(&SimpleTheme).with_prompt(prompt).default(default).interact_opt();
-    said.map_err(given_up)?.ok_or_else(|| given_up(()))
+    let answer = Confirm::with_theme(&SimpleTheme).with_prompt(prompt).default(default).interact_opt();
+    answer.map_err(canceled)?.ok_or_else(|| canceled(()))
 }
 
-fn select(prompt: &str, choices: &[Choice], now: &str) -> Result<String, Failure> {
-    // A label that breaks would shift the rows that are drawn again.
+fn select(prompt: &str, choices: &[Choice], default: &str) -> Result<String, Failure> {
+    // A label that wraps would shift the rows that are redrawn.
     let room = super::width().unwrap_or(80).saturating_sub(4);
     let labels: Vec<String> =
         choices.iter().map(|c| super::shorten(&super::one_line(&c.label), room)).collect();
-    let default = choices.iter().position(|c| c.value == now).unwrap_or(0);
+    let default = choices.iter().position(|c| c.value == default).unwrap_or(0);
     let theme = theme();
     let select =
         Select::with_theme(&*theme).with_prompt(prompt).items(&labels).default(default).max_length(12);
-    let index = select.interact_opt().map_err(given_up)?.ok_or_else(|| given_up(()))?;
-    choices.get(index).map(|c| c.value.clone()).ok_or_else(|| given_up(()))
+    let index = select.interact_opt().map_err(canceled)?.ok_or_else(|| canceled(()))?;
+    choices.get(index).map(|c| c.value.clone()).ok_or_else(|| canceled(()))
 }
 
-/// Asks whether to go ahead.
+/// Asks whether to apply the plan.
 ///
 /// # Errors
-/// When the person gave up.
+/// If the prompt is canceled.
 pub fn consent() -> Result<Consent, Failure> {
     let choices = [
         Choice::new("go", "Proceed"),

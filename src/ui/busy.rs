@@ -1,4 +1,4 @@
-//! A spinner for what the program waits for while nothing else on the screen shows it.
+//! A spinner for waits that nothing else on the screen shows.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{marks, one_line, term};
 use crate::host::observe_waits;
 
-/// How long the screen may stay the same during a wait.
+/// The time without output after which the spinner appears.
 const DELAY: Duration = Duration::from_millis(150);
 
 struct Busy {
-    /// How many waits there are now, and the last that began.
+    /// The number of current waits, and the description of the latest.
     waits: usize,
     what: String,
-    /// When the screen changed last.
+    /// The time of the last output.
     since: Instant,
     spinner: Option<ProgressBar>,
 }
@@ -27,20 +27,20 @@ fn lock() -> MutexGuard<'static, Option<Busy>> {
     BUSY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Shows waits from now on.
+/// Starts showing waits.
 pub(super) fn show() {
     *lock() = Some(Busy { waits: 0, what: String::new(), since: Instant::now(), spinner: None });
     observe_waits(observe);
     std::thread::spawn(draw);
 }
 
-/// Shows no more waits: something else takes the whole screen over.
+/// Stops showing waits, for a full-screen display.
 pub(super) fn hide() {
     clear();
     *lock() = None;
 }
 
-/// Removes the spinner before something else is printed. It appears again if a wait then takes long.
+/// Removes the spinner before other output. It reappears if a wait continues.
 pub fn clear() {
     if let Some(busy) = &mut *lock() {
         busy.since = Instant::now();

@@ -10,7 +10,7 @@ use crate::inspect::view::{Row, RowKind};
 /// The headings of the columns after the first.
 const HEADINGS: [&str; 4] = ["MEMORY", "CPU", "TASKS", "PROCESSES"];
 
-/// How much of a path is shown beside a label.
+/// The least number of characters of a path that is shown beside a label.
 const SHORTEST: usize = 6;
 
 /// The lines of the table, the heading first, cut to `width`.
@@ -42,7 +42,7 @@ pub fn table(rows: &[Row], width: Option<usize>) -> Vec<String> {
 struct TableShape {
     first: usize,
     usage: [usize; 3],
-    /// What is left for the last column.
+    /// The width of the last column.
     rest: Option<usize>,
     width: Option<usize>,
 }
@@ -72,7 +72,7 @@ impl TableShape {
 
     fn cgroup(&self, row: &Row) -> String {
         let room = self.first.saturating_sub(row.stem.chars().count());
-        // What a cgroup is matters more than its path.
+        // The label has priority over the path.
         let label = shorten(&row.label, room.saturating_sub(SHORTEST + 2));
         let taken = if label.is_empty() { 0 } else { label.chars().count() + 2 };
         let name = shorten(&row.name, room.saturating_sub(taken));

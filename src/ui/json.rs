@@ -1,4 +1,4 @@
-//! JSON lines, for programs: one object an event, each with the version of this form.
+//! JSON lines, for programs: one object per event, each with the format version.
 
 use std::io::Write as _;
 
@@ -9,31 +9,31 @@ use crate::change::Progress;
 use crate::engine::{Event, Reporter};
 use crate::plan::Verdict;
 
-/// The version of this form; documented in `docs/reference/json.md`.
+/// The format version; documented in `docs/reference/json.md`.
 pub const VERSION: u32 = 1;
 
-/// One JSON object for each thing that happened.
+/// Prints one JSON object per event.
 #[derive(Debug)]
 pub struct Json;
 
-/// Prints one object with the version in it.
+/// Prints one object with the format version added.
 pub fn line(mut object: Value) {
     if let Some(map) = object.as_object_mut() {
         map.insert("v".to_owned(), VERSION.into());
     }
-    // Not by `out`: a locale without UTF-8 changes no character of a string of JSON.
+    // `out` would replace characters if the locale is not UTF-8; JSON must keep them.
     super::busy::clear();
     let mut stream = std::io::stdout().lock();
     let _ = writeln!(stream, "{}", safe::json(&object.to_string())).and_then(|()| stream.flush());
 }
 
-/// A text of JSON as it may be printed.
+/// JSON with control characters escaped.
 #[must_use]
 pub fn text(json: &str) -> String {
     safe::json(json).into_owned()
 }
 
-/// Prints something that may be large, as it is made; it brings the version itself.
+/// Prints an object that may be large while it is serialized. It includes the format version.
 pub fn whole(object: &impl serde::Serialize) {
     super::busy::clear();
     let mut stream = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
@@ -41,7 +41,7 @@ pub fn whole(object: &impl serde::Serialize) {
     let _ = writeln!(stream).and_then(|()| stream.flush());
 }
 
-/// As [`text`], while it is written.
+/// Escapes as [`text`] does, during serialization.
 struct Safe;
 
 impl serde_json::ser::Formatter for Safe {

@@ -1,4 +1,4 @@
-//! A screen that is drawn again and again, with keys.
+//! A full-screen display that is redrawn, with keys.
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -23,10 +23,10 @@ pub enum Key {
     End,
 }
 
-/// The terminal, taken over until this is dropped.
+/// The terminal in raw mode, until this is dropped.
 pub struct Live {
     before: Termios,
-    /// What was typed and not yet taken.
+    /// Input bytes that are not parsed yet.
     typed: Vec<u8>,
 }
 
@@ -36,12 +36,12 @@ impl std::fmt::Debug for Live {
     }
 }
 
-/// Another screen, without its cursor and without breaking lines, so that what was there comes back at the end.
+/// Switches to the alternate screen, without a cursor and without line wrapping.
 const BEGIN: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const END: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 impl Live {
-    /// Takes the terminal over; `None` where standard input and output are not one.
+    /// Takes over the terminal; `None` if standard input or output is not a terminal.
     pub fn begin() -> std::io::Result<Option<Self>> {
         let input = std::io::stdin();
         if !input.is_terminal() || !std::io::stdout().is_terminal() {
@@ -49,7 +49,7 @@ impl Live {
         }
         let before = termios::tcgetattr(input.as_fd())?;
         let mut raw = before.clone();
-        // Keys come one by one and unseen. Output is not touched, and Ctrl-C comes as a key, so that we can tidy up.
+        // Keys arrive one at a time, without echo. Ctrl-C arrives as a key, so that the terminal can be restored.
         raw.local_flags &= !(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG);
         raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
         raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
@@ -65,7 +65,7 @@ impl Live {
         (rows.into(), columns.into())
     }
 
-    /// Draws the whole screen, at once so that it does not flicker; one line turned to light.
+    /// Draws the whole screen in one write so that it does not flicker. The `chosen` line is highlighted.
     pub fn draw(&self, lines: &[String], chosen: Option<usize>) {
         let plain = anstream::stdout().current_choice() == anstream::ColorChoice::Never;
         let mut text = String::from("\x1b[H");
@@ -76,7 +76,7 @@ impl Live {
             let line = safe::shown(line);
             let line = if plain { anstream::adapter::strip_str(&line).to_string() } else { line };
             if chosen == Some(number) {
-                // The end of a style is the end of all of them.
+                // A reset also ends the highlighting.
                 let lit = line.replace("\x1b[0m", "\x1b[0;7m");
                 text.extend(["\x1b[7m", &lit, "\x1b[27m"]);
             } else {
@@ -88,13 +88,13 @@ impl Live {
         write(&text);
     }
 
-    /// Waits for a key; `None` when the time is up.
+    /// Waits for a key; `None` after the timeout.
     pub fn key(&mut self, within: Duration) -> Option<Key> {
         if self.typed.is_empty() {
             let input = std::io::stdin();
             let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
             let within = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
-            // A change of size ends the wait as well: then it is time to draw again.
+            // A change of the window size also ends the wait; the caller then redraws.
             if !poll(&mut fds, within).is_ok_and(|ready| ready > 0) {
                 return None;
             }
@@ -115,13 +115,13 @@ impl Drop for Live {
     }
 }
 
-/// Past anstream, which would take the cursor's movements away with the colours.
+/// Writes without anstream, which would remove cursor movements together with colors.
 fn write(text: &str) {
     let mut stream = std::io::stdout().lock();
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
 
-/// Takes the first key; an unknown sequence is taken as a whole and is none.
+/// Removes the first key from the input. An unknown escape sequence is dropped as a whole.
 fn take(typed: &mut Vec<u8>) -> Option<Key> {
     const SEQUENCES: [(&[u8], Key); 10] = [
         (b"\x1b[A", Key::Up),
@@ -158,7 +158,7 @@ mod tests {
     use super::{Key, take};
 
     #[test]
-    fn keys_that_come_at_once_are_taken_one_by_one() {
+    fn keys_that_arrive_together_are_read_one_by_one() {
         let mut typed = b"j\x1b[B\r\x1b[99~".to_vec();
         let keys: Vec<_> = (0..4).map(|_| take(&mut typed)).collect();
         assert_eq!(keys, [Some(Key::Char('j')), Some(Key::Down), Some(Key::Enter), None]);

@@ -1,4 +1,4 @@
-//! Marks in front of lines, in the characters that the terminal can show.
+//! Marks at the start of lines, in characters that the terminal can show.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ fn either(unicode: &'static str, ascii: &'static str) -> &'static str {
     if is_ascii() { ascii } else { unicode }
 }
 
-/// Whether only ASCII is sure to be shown.
+/// Whether the output is limited to ASCII.
 pub(super) fn is_ascii() -> bool {
     IS_ASCII.load(Ordering::Relaxed)
 }
@@ -36,14 +36,14 @@ pub(super) fn is_dumb() -> bool {
     IS_DUMB.load(Ordering::Relaxed)
 }
 
-/// The text in characters that the terminal can show: each of ours has one of ASCII, as wide except for the ellipsis.
+/// Replaces kind-wsl's non-ASCII characters if the terminal shows only ASCII. Only the ellipsis changes the width.
 pub(super) fn in_charset(text: Cow<'_, str>) -> Cow<'_, str> {
     const ASCII: [(char, &str); 8] =
         [('│', "|"), ('├', "|"), ('└', "`"), ('─', "-"), ('×', "x"), ('·', "-"), ('–', "-"), ('…', "...")];
     if text.is_ascii() || !is_ascii() {
         return text;
     }
-    Cow::Owned(ASCII.iter().fold(text.into_owned(), |text, (ours, ascii)| text.replace(*ours, ascii)))
+    Cow::Owned(ASCII.iter().fold(text.into_owned(), |text, (unicode, ascii)| text.replace(*unicode, ascii)))
 }
 
 /// The characters of spinners and bars.
@@ -72,13 +72,13 @@ pub fn unknown() -> &'static str {
     either("?", "[?]")
 }
 
-/// The widest mark and the gap behind it.
+/// The width of the widest mark, with the space after it.
 #[must_use]
 pub fn room() -> usize {
     if is_ascii() { 5 } else { 2 }
 }
 
-/// In front of a line that is no change of its own, and between the parts of a line.
+/// Marks a line that does not report a change, and separates the parts of a line.
 pub(super) fn dot() -> &'static str {
     either("·", "-")
 }
@@ -88,13 +88,13 @@ pub fn skipped() -> &'static str {
     either("–", "[-]")
 }
 
-/// Between what changes and why.
+/// Separates an action from its reason.
 #[must_use]
 pub fn dash() -> &'static str {
     either("–", "-")
 }
 
-/// In place of what was cut off.
+/// Replaces text that does not fit.
 pub(super) fn ellipsis() -> &'static str {
     either("…", "...")
 }

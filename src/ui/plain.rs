@@ -15,7 +15,7 @@ fn out(text: &str) {
 #[derive(Debug)]
 pub struct Plain {
     verbose: bool,
-    /// Only what is wrong.
+    /// Show only problems.
     quiet: bool,
     stage: Option<StageLine>,
 }

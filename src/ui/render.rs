@@ -1,4 +1,4 @@
-//! A plan as a person reads it: a table, then what it would write, fetch and run.
+//! Plans on the screen: the summary, then file diffs, downloads and commands.
 
 mod diff;
 
@@ -26,14 +26,14 @@ fn style(verdict: Verdict) -> Style {
     }
 }
 
-/// What of a plan is shown besides its summary.
+/// The parts of a plan to show after its summary.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanParts {
-    /// Every stage with its reason, also those that change nothing.
+    /// Every stage with its reason, including those without changes.
     pub all: bool,
-    /// Every file before and after, and what else changes.
+    /// The diff of every file, and the other changes.
     pub diff: bool,
-    /// Every download with its size, address and checksum.
+    /// Every download with its size, URL and checksum.
     pub downloads: bool,
 }
 
@@ -41,7 +41,7 @@ impl PlanParts {
     pub const ALL: Self = Self { all: true, diff: true, downloads: true };
 }
 
-/// One line about the machine.
+/// Describes the machine in one line.
 #[must_use]
 pub fn machine(facts: &Facts) -> String {
     let systemd = match (&facts.systemd.version, facts.systemd.is_running()) {
@@ -62,7 +62,7 @@ pub fn machine(facts: &Facts) -> String {
     parts.join(&format!(" {} ", marks::dot()))
 }
 
-/// A line for each stage, with its verdict and the reason.
+/// One row per stage, with its verdict and the reason.
 #[must_use]
 pub fn table(stages: &[Planned]) -> String {
     let heading = columns(&[("stage", 15, BOLD), ("verdict", 11, BOLD)], &styled(BOLD, "why"), width());
@@ -73,7 +73,7 @@ pub fn table(stages: &[Planned]) -> String {
     std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-/// The plan in a few lines: what changes and why, how many stages change nothing, what is blocked.
+/// Summarizes a plan: the actions, the stages without changes, and the blocked stage.
 #[must_use]
 pub fn summary(plan: &Plan, facts: &Facts) -> String {
     let mut text = format!("{}\n\n", super::wrap(&machine(facts), width()).join("\n"));
@@ -100,14 +100,14 @@ pub fn summary(plan: &Plan, facts: &Facts) -> String {
     text
 }
 
-/// With `-q`: the stages that change something or are blocked, and what the plan amounts to.
+/// The summary for `-q`: the actions, blocked stages and the total.
 #[must_use]
 pub fn brief(plan: &Plan, facts: &Facts) -> String {
     let rows = changing(plan).into_iter().chain([ending(plan, facts)]);
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// The questions that a plan took the answers of, each with its answer.
+/// The options of a plan with their values.
 #[must_use]
 pub fn options(questions: &[&Question], answers: &Answers, facts: &Facts) -> String {
     let size = questions.iter().map(|q| q.flag().len()).max().unwrap_or_default() + 2;
@@ -125,7 +125,7 @@ pub fn options(questions: &[&Question], answers: &Answers, facts: &Facts) -> Str
     questions.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// A row for each stage that changes something or is blocked.
+/// One row per stage with changes, with its actions, or per blocked stage, with the reason.
 fn changing(plan: &Plan) -> Vec<String> {
     let due = plan.stages.iter().filter(|s| {
         s.verdict == Verdict::Blocked || (s.verdict == Verdict::Required && !s.changes.is_empty())
@@ -139,12 +139,27 @@ fn changing(plan: &Plan) -> Vec<String> {
             _ => ("+", 0, GREEN),
         };
         let cells = [("  ", 2, DIM), mark, (" ", 1, DIM), (stage.id, size, BOLD)];
-        columns(&cells, &format!("{} {} {}", stage.title, marks::dash(), stage.why), width())
+        columns(&cells, &action(stage, width().map(|width| width - (4 + size))), width())
     };
     due.map(row).collect()
 }
 
-/// The stages that change nothing, counted and named.
+/// The actions of a stage in at most two lines, or the reason why it is blocked.
+fn action(stage: &Planned, width: Option<usize>) -> String {
+    let title = stage.title;
+    if stage.verdict == Verdict::Blocked {
+        return format!("{title} {} {}", marks::dash(), stage.why);
+    }
+    if stage.actions.is_empty() {
+        return title.to_owned();
+    }
+    let actions: Vec<String> = stage.actions.iter().map(|text| super::short_paths(text)).collect();
+    // A line break can waste the length of a word.
+    let room = width.map(|width| (2 * width - width / 4).saturating_sub(title.len() + 2));
+    format!("{title}: {}", super::list(&actions, room))
+}
+
+/// The stages without changes, counted and named.
 fn others(plan: &Plan) -> Vec<String> {
     let groups = [
         ("already done", &[Verdict::Satisfied][..]),
@@ -160,7 +175,7 @@ fn others(plan: &Plan) -> Vec<String> {
     groups.into_iter().filter_map(row).collect()
 }
 
-/// What a plan writes, fetches and runs.
+/// The details of a plan: stages, file diffs, other changes, downloads.
 #[must_use]
 pub fn details(plan: &Plan, facts: &Facts, parts: PlanParts) -> String {
     let mut text = String::new();
@@ -201,7 +216,7 @@ pub fn details(plan: &Plan, facts: &Facts, parts: PlanParts) -> String {
     text
 }
 
-/// What the plan amounts to: the number of changes and the restart, or what blocks it.
+/// The last line of a plan: the number of changes and the restart, or the reason why it is blocked.
 #[must_use]
 pub fn ending(plan: &Plan, facts: &Facts) -> String {
     if let Some(blocked) = plan.blocked() {

@@ -1,5 +1,5 @@
-//! What others wrote, made harmless before a terminal sees it: names of files and distributions, lines that programs
-//! print, answers of servers. The one place; everything that is printed goes through it.
+//! Escapes control characters in untrusted text before it reaches a terminal: file and distribution names, output of
+//! programs, responses of servers. All output goes through this module.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -8,24 +8,24 @@ use anstyle::Style;
 
 use super::marks;
 
-/// Stands for ESC in a style of ours until it is printed: a noncharacter, which Unicode keeps for use inside a program
-/// (23.7). A text that holds one can at most be in one of our colours.
+/// Represents ESC in one of kind-wsl's styles until the text is printed: a noncharacter, which Unicode reserves for
+/// internal use (23.7). Untrusted text that contains it can at most select one of these colors.
 const MARK: char = '\u{fdd0}';
-/// The parameters that our styles use: none hides a text or moves anything (ECMA-48, SGR).
+/// The parameters of kind-wsl's styles: none of them hides text or moves the cursor (ECMA-48, SGR).
 const SGR: [&str; 8] = ["0", "1", "2", "31", "32", "33", "36", "39"];
 
-/// Text in a style, to be printed by [`shown`].
+/// Returns text in a style, for [`shown`].
 pub(super) fn marked(style: Style, text: &str) -> String {
     let escaped = |code: String| code.replace('\x1b', MARK.encode_utf8(&mut [0; 4]));
     format!("{}{text}{}", escaped(style.render().to_string()), escaped(style.render_reset().to_string()))
 }
 
-/// Whether a style of ours is in it.
+/// Whether the text contains a style.
 pub(super) fn is_styled(text: &str) -> bool {
     text.contains(MARK)
 }
 
-/// How many columns a text takes, without its styles.
+/// Returns the width of a text in columns, without its styles.
 pub(super) fn size(text: &str) -> usize {
     let mut parts = text.split(MARK);
     let first = parts.next().unwrap_or_default();
@@ -33,21 +33,21 @@ pub(super) fn size(text: &str) -> usize {
     first.chars().count() + parts.map(behind).sum::<usize>()
 }
 
-/// Whether a terminal would do something else with it than show it: control characters of both sets, and the ones
-/// that turn the direction of a line or hide in it (Unicode 9, 23.2, 23.9; "Trojan Source", CVE-2021-42574).
+/// Whether a terminal would act on the character instead of showing it: C0 and C1 control characters, and characters
+/// that change the text direction or are invisible (Unicode 9, 23.2, 23.9; "Trojan Source", CVE-2021-42574).
 fn is_active(c: char) -> bool {
     let hidden = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     c == MARK || hidden || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
-/// Whether nothing in it is active: of most texts every byte says so by itself, and without a way out of the loop the
-/// compiler looks at many at once.
+/// Whether no character of the text is active. Most texts are ASCII; the fold has no early exit so that the compiler can
+/// vectorize it.
 fn is_calm(text: &str) -> bool {
     text.bytes().fold(true, |calm, byte| calm & matches!(byte, b' '..=b'~' | b'\n' | b'\t'))
         || !text.contains(is_active)
 }
 
-/// The text with everything visible that is not a letter; line breaks and tabs stay.
+/// Returns the text with active characters escaped, except line breaks and tabs.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     if is_calm(text) {
@@ -61,14 +61,13 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The same for what has to stay on its line.
+/// Returns the text with active characters and line breaks escaped.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\n")
 }
 
-/// The text without the number that Rust's `io::Error` adds to the system's message, ` (os error 2)`: it tells a user
-/// nothing new.
+/// Removes the number that Rust's `io::Error` adds to the system's message, ` (os error 2)`: it repeats the message.
 fn without_os_error(text: &str) -> Cow<'_, str> {
     const START: &str = " (os error ";
     let Some(first) = text.find(START) else { return Cow::Borrowed(text) };
@@ -83,7 +82,7 @@ fn without_os_error(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// What is printed: visible, and in our own styles.
+/// Returns the text as it is printed: active characters escaped, kind-wsl's styles as escape sequences.
 pub(super) fn shown(text: &str) -> String {
     let text = marks::in_charset(without_os_error(text));
     let mut parts = text.split(MARK);
@@ -103,8 +102,8 @@ pub(super) fn shown(text: &str) -> String {
     all
 }
 
-/// JSON whose strings hold nothing that a terminal acts on: the parser gives the same characters back. What is not
-/// within a string of JSON is ASCII and no control character but a line break.
+/// Returns JSON with active characters in strings as `\u` escapes, so that a parser reads the same text. Outside of
+/// strings JSON is ASCII without control characters except line breaks.
 pub(super) fn json(text: &str) -> Cow<'_, str> {
     if is_calm(text) {
         return Cow::Borrowed(text);
@@ -147,11 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn our_own_styles_come_through_and_no_other() {
+    fn only_the_styles_of_kind_wsl_are_printed() {
         for style in [BOLD, DIM, GREEN, RED, YELLOW, CYAN, RED.bold(), GREEN.bold(), YELLOW.bold()] {
             assert_eq!(shown(&marked(style, "x")), format!("{style}x{style:#}"));
         }
-        // Hidden, blinking, a window's title: not ours.
+        // Hidden text, blinking, a window title.
         for foreign in ["\u{fdd0}[8mx", "\u{fdd0}[5mx", "\u{fdd0}]0;x\x07", "\u{fdd0}"] {
             assert!(!shown(foreign).contains('\x1b'), "{foreign:?}");
         }

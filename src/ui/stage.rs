@@ -9,20 +9,20 @@ use super::{BOLD, DIM, GREEN, RED, YELLOW, marks, styled};
 use crate::change::Target;
 use crate::engine::{Event, StageEnd};
 
-/// How long a stage takes before its time is shown.
+/// The duration from which on the time of a stage is shown.
 const WORTH_SHOWING: Duration = Duration::from_secs(5);
 
 /// The longest path that is shown as a whole.
 const LONG_PATH: usize = 40;
 
-/// A stage that runs, and what it has done so far.
+/// A running stage and its results.
 #[derive(Debug)]
 pub(super) struct StageLine {
     place: String,
     id: &'static str,
     pub(super) title: &'static str,
     pub(super) begun: Instant,
-    /// In the past tense: a verb and what it was done to.
+    /// The results: a verb in the past tense and its object.
     done: Vec<(&'static str, String)>,
     passed: usize,
 }
@@ -35,7 +35,7 @@ impl StageLine {
         Self { place, id, title, begun: Instant::now(), done: Vec::new(), passed: 0 }
     }
 
-    /// Notes what an event adds to the result.
+    /// Adds an event to the results.
     pub(super) fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Changed { target } => self.done.extend(done(target)),
@@ -64,7 +64,7 @@ impl StageLine {
         format!("{label}{}{result}{time}", padded(style, word, 8)).trim_end().to_owned()
     }
 
-    /// As much of what was done as fits.
+    /// As many results as fit.
     fn result(&self, room: Option<usize>) -> String {
         if self.passed > 0 {
             return format!("{} check{} passed", self.passed, if self.passed == 1 { "" } else { "s" });
@@ -83,7 +83,7 @@ fn padded(style: Style, text: &str, size: usize) -> String {
     format!("{}{:pad$}", styled(style, text), "", pad = size - text.len())
 }
 
-/// How long it has taken, if that is worth showing.
+/// The elapsed time, if it is long enough to show.
 pub(super) fn elapsed(begun: Instant) -> String {
     let time = begun.elapsed();
     if time < WORTH_SHOWING { String::new() } else { duration(time) }
@@ -99,7 +99,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// A change in the past tense. What lasts only until the end of setup is no result of it.
+/// Returns a change in the past tense.
 fn done(target: &Target) -> Vec<(&'static str, String)> {
     let verb = match target.verb.as_str() {
         "edit" => "edited",
@@ -119,7 +119,7 @@ fn done(target: &Target) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Of a long path the last two names: in `user@.service.d/10.conf` both matter.
+/// Shortens a long path to its last two names: in `user@.service.d/10.conf` both matter.
 fn short_path(path: &str) -> String {
     let path = short_paths(path);
     let mut names = path.rsplitn(3, '/');
@@ -131,7 +131,7 @@ fn short_path(path: &str) -> String {
     }
 }
 
-/// What a change is about, in a few words.
+/// Returns a short description of a change.
 pub(super) fn name_of(target: &Target) -> String {
     match target.verb.as_str() {
         "download" => target.detail.split(',').next().unwrap_or_default().to_owned(),

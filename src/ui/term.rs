@@ -1,4 +1,4 @@
-//! A terminal: one line a stage, with a bar while it runs.
+//! Terminal output of setup: one line per stage, with a progress bar while it runs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::change::Progress;
 use crate::doctor::CheckReport;
 use crate::engine::{Event, Reporter, StageEnd};
 
-/// The bar that is shown now.
+/// The current progress bar.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Prints above the bar, from any thread.
@@ -23,7 +23,7 @@ pub(super) fn above_bar(print: impl FnOnce()) {
     }
 }
 
-/// Whether a bar shows that the program works.
+/// Whether a progress bar is visible.
 pub(super) fn has_bar() -> bool {
     BAR.lock().unwrap_or_else(PoisonError::into_inner).is_some()
 }
@@ -39,7 +39,7 @@ pub struct Term {
 
 pub(super) const TICK: Duration = Duration::from_millis(120);
 
-/// What the bar measures.
+/// The unit of a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BarKind {
     Spinner,
@@ -67,11 +67,11 @@ impl BarKind {
     }
 }
 
-/// Above the first of several stages.
+/// Printed before the first of several stages.
 const SAFE: &str = "Ctrl-C is safe: run `kind-wsl setup` to resume or `kind-wsl undo` to revert.";
 
 impl Term {
-    /// A terminal; `verbose` also shows each change and what commands print.
+    /// `verbose` also shows each change and the output of commands.
     #[must_use]
     pub fn new(verbose: bool) -> Self {
         Self { verbose, stage: None, bar: None, shape: None }
@@ -152,7 +152,7 @@ impl Term {
             }
             Progress::Note(text) => Self::mark(marks::dot(), DIM, text),
             Progress::Waiting(text) => self.bar(BarKind::Spinner).set_message(one_line(text)),
-            // Or nothing has arrived.
+            // A bar at zero bytes would only flicker.
             Progress::Line(_) | Progress::Bytes(0, _) => {}
             Progress::Bytes(done, total) => {
                 let bar = self.bar(BarKind::Bytes);

@@ -1,4 +1,4 @@
-//! Text that fits its screen.
+//! Text layout: wrapping, columns, short paths.
 
 use std::sync::OnceLock;
 
@@ -8,35 +8,69 @@ use super::safe::{is_styled, size};
 use super::{BOLD, DIM, marks, styled};
 use crate::fix::Advice;
 
-/// The width to wrap at: the terminal's, at most 100; `None` if the output is not a terminal, and lines stay whole.
+/// The wrap width: the terminal's, at most 100; `None` (no wrapping) if the output is not a terminal.
 #[must_use]
 pub fn width() -> Option<usize> {
     let term = dialoguer::console::Term::stdout();
     term.is_term().then(|| usize::from(term.size().1).clamp(40, 100))
 }
 
-/// Breaks text at blanks so that no line is longer than `width`, where one is given. Line breaks that are there stay.
+/// Breaks text at blanks so that no line is longer than `width`. Keeps existing line breaks, and commands on one line.
 #[must_use]
 pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else { return text.lines().map(ToOwned::to_owned).collect() };
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
-        for word in paragraph.split(' ') {
-            if !line.is_empty() && size(&line) + 1 + size(word) > width {
+        for unit in units(paragraph, width) {
+            if !line.is_empty() && size(&line) + 1 + size(&unit) > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&unit);
         }
         lines.push(line);
     }
     lines
 }
 
-/// The text, or as much of it as fits, with a sign that there is more.
+/// The programs of commands that follow a colon: `Undo: kind-wsl undo`.
+const PROGRAMS: [&str; 4] = ["kind-wsl", "sudo", "wsl", "wsl.exe"];
+
+/// The words of a paragraph; a command that fits on a line is one word. Commands are in backticks or follow a colon, up to a
+/// double blank or a closing sign.
+fn units(paragraph: &str, width: usize) -> Vec<String> {
+    let words: Vec<&str> = paragraph.split(' ').collect();
+    let mut units: Vec<String> = Vec::new();
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let opens = word.trim_start_matches('(').starts_with('`') && word.matches('`').count() == 1;
+        let is_command = PROGRAMS.contains(word) && units.last().is_some_and(|last| last.ends_with(':'));
+        let rest = &words[at + 1..];
+        let more = if opens {
+            rest.iter().position(|word| word.contains('`')).map_or(0, |end| end + 1)
+        } else if is_command {
+            let blank = rest.iter().position(|word| word.is_empty()).unwrap_or(rest.len());
+            let sign = rest.iter().position(|word| word.ends_with([',', ';', '.', ')']));
+            sign.map_or(blank, |sign| blank.min(sign + 1))
+        } else {
+            0
+        };
+        let unit = words[at..=at + more].join(" ");
+        if size(&unit) <= width {
+            units.push(unit);
+            at += more + 1;
+        } else {
+            units.push((*word).to_owned());
+            at += 1;
+        }
+    }
+    units
+}
+
+/// Cuts the text to `room` columns, with an ellipsis.
 #[must_use]
 pub fn shorten(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
@@ -46,7 +80,7 @@ pub fn shorten(text: &str, room: usize) -> String {
     text.chars().take(room.saturating_sub(end.chars().count())).chain(end.chars()).collect()
 }
 
-/// As many of the items as fit, and the number of the others.
+/// Joins as many items as fit, with the number of the others.
 #[must_use]
 pub fn list(items: &[String], room: Option<usize>) -> String {
     let all = items.len();
@@ -63,14 +97,14 @@ pub fn list(items: &[String], room: Option<usize>) -> String {
     })
 }
 
-/// Text after a label, later lines indented to it.
+/// Text after a label; continuation lines are indented.
 pub(super) fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
     let indent = label.chars().count() + 1;
     let lines = wrap(text, width.map(|w| w.saturating_sub(indent)));
     format!("{} {}", styled(style, label), lines.join(&format!("\n{:indent$}", "")))
 }
 
-/// A row: cells padded to their widths, the last one wrapped in what is left.
+/// A row of cells padded to their widths; the last cell is wrapped.
 #[must_use]
 pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>) -> String {
     let mut row = String::new();
@@ -87,16 +121,16 @@ pub fn columns(cells: &[(&str, usize, Style)], last: &str, width: Option<usize>)
     row
 }
 
-/// The home directory that the screen shows as `~`.
+/// The home directory, shown as `~`.
 static HOME: OnceLock<String> = OnceLock::new();
 
-/// Sets the home directory that the screen shows as `~`.
+/// Sets the home directory to show as `~`.
 pub fn set_home(home: &str) {
     let _ = HOME.set(format!("{}/", home.trim_end_matches('/')));
 }
 
-/// Rows of a label and a text: the labels in one column, each text wrapped beside it. A text in backticks from end to end is
-/// one command. An empty label continues the row above.
+/// Rows of a label and a text: labels in one column, each text wrapped beside it. A text that is entirely in backticks is
+/// a command. An empty label continues the row above.
 #[must_use]
 pub fn rows<L: AsRef<str>, T: AsRef<str>>(indent: usize, rows: &[(L, T)]) -> String {
     rows_within(width(), indent, rows)
@@ -157,8 +191,7 @@ fn wrap_command(line: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// The text with `~` for the home directory and the unit's name, which is what `systemctl status` takes, for the path of
-/// its cgroup.
+/// Shortens the home directory to `~`, and the cgroup path of a unit to the unit name, as `systemctl status` takes it.
 #[must_use]
 pub fn short_paths(text: &str) -> String {
     let home = HOME.get().map_or("", String::as_str);
@@ -173,7 +206,7 @@ pub fn short_paths(text: &str) -> String {
         unit.filter(is_unit).map_or_else(|| word.to_owned(), |unit| format!("{unit}{rest}"))
     };
     let text = text.split(' ').map(short).collect::<Vec<_>>().join(" ");
-    // The one other character in texts of ours.
+    // A cell must have its final width here.
     if marks::is_ascii() { text.replace('…', marks::ellipsis()) } else { text }
 }
 
@@ -183,7 +216,7 @@ mod tests {
     use crate::ui::safe::shown;
 
     #[test]
-    fn the_cgroup_of_a_unit_is_shown_by_the_name_of_the_unit() {
+    fn the_cgroup_of_a_unit_is_shown_as_the_unit_name() {
         let text =
             "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service has cpu; /sys/fs/cgroup is v2";
         assert_eq!(short_paths(text), "user@1000.service has cpu; /sys/fs/cgroup is v2");
@@ -199,12 +232,33 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_not_wrapped() {
+        let text = "The cluster stops with it. To keep it running: kind-wsl setup --only idle --idle";
+        let long = "run `kind-wsl setup --only crun --crun-version 1.30.1` (or `kind-wsl crun list`), then try again";
+        let two = "12 of 21 changes were applied. Resume: kind-wsl setup   Revert: kind-wsl undo";
+        for width in 50..100 {
+            for (text, commands) in [
+                (text, &["kind-wsl setup --only idle --idle"][..]),
+                (long, &["`kind-wsl setup --only crun --crun-version 1.30.1`", "(or `kind-wsl crun list`),"]),
+                (two, &["Resume: kind-wsl setup", "kind-wsl undo"]),
+            ] {
+                let lines = wrap(text, Some(width));
+                assert!(lines.iter().all(|line| line.len() <= width), "{width}: {lines:?}");
+                for command in commands.iter().map(|command| command.trim_start_matches("Resume: ")) {
+                    assert!(lines.iter().any(|line| line.contains(command)), "{width}: {command}: {lines:?}");
+                }
+            }
+        }
+        assert_eq!(wrap("`a command that does not fit`", Some(12)).len(), 3);
+    }
+
+    #[test]
     fn without_a_terminal_lines_stay_whole() {
         assert_eq!(wrap("a b c", None), ["a b c"]);
     }
 
     #[test]
-    fn labels_stand_in_one_column_and_texts_are_wrapped_beside_it() {
+    fn labels_are_in_one_column_and_texts_are_wrapped_beside_it() {
         let text = |rows: &[(&str, &str)]| {
             anstream::adapter::strip_str(&shown(&rows_within(Some(30), 2, rows))).to_string()
         };

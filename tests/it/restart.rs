@@ -86,7 +86,7 @@ fn the_helper_restarts_wsl_and_the_run_resumes_and_reverts_its_temporary_changes
     let before = case.machine.snapshot();
     let mut child = case.start(&setup());
     let id = given_the_word(&case, &mut child);
-    assert!(case.machine.text("/etc/profile.d/kind-wsl.sh").contains("a set-up waits"));
+    assert!(case.machine.text("/etc/profile.d/kind-wsl.sh").contains("setup is not finished"));
     child.kill().unwrap();
     let said = case.end(child).stdout;
     assert!(said.contains("WSL stops now, and this terminal closes."), "{said}");

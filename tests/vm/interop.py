@@ -70,7 +70,7 @@ class ByHand:
             status = self.subject.call("status").out
             expect(re.search(r"^(Ready|Set up)", status, re.M), f"status:\n{status[-800:]}")
             shell = machine.run("bash -lic true </dev/null 2>&1").text
-            expect("waits to go on" not in shell, shell)
+            expect("setup is not finished" not in shell, shell)
         with self.check("wsl.exe got exactly one stop, of the right kind"):
             wanted = "--shutdown" if story.layout == "classic" else "--terminate Debian"
             expect(machine.windows.stops() == [wanted], f"{machine.windows.stops()}")

@@ -1,4 +1,4 @@
-//! What `kind-wsl doctor` prints: a line for each group, what failed below it, and how `kind create cluster` would end.
+//! The output of `kind-wsl doctor`: one line per group, its failures, and the forecast for `kind create cluster`.
 
 use anstyle::Style;
 
@@ -6,7 +6,7 @@ use crate::checks::{Group, Status};
 use crate::doctor::{CheckReport, CreationForecast, Diagnosis};
 use crate::ui::{BOLD, DIM, Detail, GREEN, RED, YELLOW, columns, marks, out, rows, styled, width};
 
-/// Prints the line of a group, and below it what failed, or with `-v` every check.
+/// Prints the line of a group, then its failures, or every check with `-v`.
 pub(super) fn show_group(group: &Group, reports: &[CheckReport], detail: Detail) {
     let has = |status| reports.iter().any(|report| report.status == status);
     let blocked = reports.iter().find_map(|report| report.blocked_by);
@@ -33,7 +33,7 @@ pub(super) fn show_checks(reports: &[CheckReport]) {
     out(&rows(0, &every(reports)));
 }
 
-/// How many checks of the group failed, or what the machine has of it.
+/// The number of failures in a group, or its summary if nothing failed.
 fn summary(group: &Group, reports: &[CheckReport]) -> String {
     let count = |status| reports.iter().filter(|report| report.status == status).count();
     let counts = [(count(Status::Error), "error"), (count(Status::Warning), "warning")];
@@ -61,7 +61,7 @@ fn summary(group: &Group, reports: &[CheckReport]) -> String {
     }
 }
 
-/// What failed: first what others need, then errors, then warnings, then what was skipped because of an error.
+/// The failures: root causes, other errors, warnings, then the checks that were skipped because of an error.
 fn failed(reports: &[CheckReport]) -> Vec<(String, String)> {
     let is_failure = |report: &&CheckReport| matches!(report.status, Status::Error | Status::Warning);
     let mut failures: Vec<&CheckReport> = reports.iter().filter(is_failure).collect();
@@ -83,7 +83,7 @@ fn every(reports: &[CheckReport]) -> Vec<(String, String)> {
     reports.iter().flat_map(lines).collect()
 }
 
-/// What a check found, and if it failed the effect and the fix.
+/// The result of a check; for a failure also its effect and its fix.
 fn lines(report: &CheckReport) -> Vec<(String, String)> {
     let found = match (report.status, report.blocked_by) {
         (Status::Skipped, Some(cause)) => format!("skipped ({cause})"),
@@ -122,7 +122,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Prints how `kind create cluster` would end on that machine.
+/// Prints the forecast for `kind create cluster` on the machine.
 pub(super) fn show_forecast(forecast: CreationForecast, machine: &str) {
     let (style, text) = match forecast {
         CreationForecast::Fails => (RED, format!("kind create cluster would FAIL on {machine}.")),
@@ -131,13 +131,13 @@ pub(super) fn show_forecast(forecast: CreationForecast, machine: &str) {
         }
         CreationForecast::Succeeds => (GREEN, format!("kind create cluster would succeed on {machine}.")),
         CreationForecast::Unknown => {
-            (YELLOW, format!("No check failed, but too few could run to predict kind on {machine}."))
+            (YELLOW, format!("No check failed, but too few checks ran to predict kind on {machine}."))
         }
     };
     out(&format!("\n{}", styled(style.bold(), &text)));
 }
 
-/// Prints the counts, and the commands that come next.
+/// Prints the counts and the next commands.
 pub(super) fn show_counts(diagnosis: &Diagnosis, detail: Detail) {
     let count = |status| diagnosis.count(status);
     let (errors, warnings) = (count(Status::Error), count(Status::Warning));

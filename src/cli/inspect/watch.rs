@@ -24,10 +24,10 @@ struct Watch<'w> {
     snapshot: Snapshot,
     accounts: Vec<Account>,
     options: Options,
-    /// The cgroup that the cursor is on.
+    /// The cgroup at the cursor.
     cursor: Option<Utf8PathBuf>,
     top: usize,
-    /// The processor time of each cgroup in the previous reading, and when that was.
+    /// The processor time of each cgroup in the previous reading, and the time of that reading.
     previous: Option<(Instant, HashMap<Utf8PathBuf, u64>)>,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn run(
     let live =
         Live::begin().map_err(|e| Failure::new(format!("cannot use this terminal: {e}"), None::<String>))?;
     let Some(mut live) = live else {
-        let hint = "leave `--watch` out to print once; use `--json` in programs";
+        let hint = "omit `--watch` to print once; use `--json` in programs";
         return Err(Failure::usage("`--watch` needs a terminal", hint));
     };
     let stop = Session::stop();
@@ -79,7 +79,7 @@ pub(super) fn run(
 }
 
 impl Watch<'_> {
-    /// Reads the tree again. The provider is asked only if the user presses a key for it.
+    /// Reads the tree again. Queries the provider only if the user presses its key.
     fn refresh(&mut self) {
         let nodes = std::mem::replace(&mut self.snapshot.inspection.nodes, Ok(Vec::new()));
         self.snapshot.inspection = Inspection::new(&self.session.host, &self.session.user, nodes);

@@ -1,4 +1,5 @@
-//! Who restarts WSL: `kind-wsl.exe` where that started us, the helper, a window of the command prompt, or nobody.
+//! Selects the program that restarts WSL: `kind-wsl.exe` if it started this program, otherwise the helper, otherwise a
+//! command prompt window.
 
 use std::error::Error;
 
@@ -11,11 +12,11 @@ use crate::journal::{Journal, Record};
 use crate::ui;
 use crate::windows::{self, Driver, Helper, Interop, InteropError};
 
-/// Why the helper does not do it.
+/// Why the helper does not restart WSL.
 enum RestartRefusal {
-    /// Nobody else should try.
+    /// No other program should try.
     Final(String),
-    /// It can not be had.
+    /// The helper cannot be used.
     Helper(String),
 }
 
@@ -37,9 +38,9 @@ impl Restarting<'_> {
         let host = &self.session.host;
         let agreed = bystanders.agreed(&mut self.answers.clone(), self.may_ask);
         if agreed.map_err(|gave_up| Some(gave_up.text))? != Some(true) {
-            // An earlier try may have been agreed to, and kind-wsl.exe must not take that for this one.
+            // kind-wsl.exe must not act on the consent to an earlier attempt.
             self.note(Record::RestartCancelled)?;
-            let text = format!("it would stop {}; `--restart-all` agrees to that", bystanders.name());
+            let text = format!("it would stop {}; to allow that, use `--restart-all`", bystanders.name());
             return Err(Some(text));
         }
         if self.may_ask && ui::is_interactive() && !ui::confirm_or("Restart now?", true).unwrap_or_default() {
@@ -56,7 +57,7 @@ impl Restarting<'_> {
             None => self.prompt(&interop, &request).map_err(|e| Some(chain(&*e))),
             Some(helper) => self.helper(&interop, &helper, &request).or_else(|refusal| match refusal {
                 RestartRefusal::Final(why) => Err(Some(why)),
-                // Where the helper can not be had, the command prompt may be: the helper's trouble is then no news.
+                // If the command prompt works, the error of the helper does not matter.
                 RestartRefusal::Helper(why) => self.prompt(&interop, &request).map_err(|_| Some(why)),
             }),
         }
@@ -73,7 +74,7 @@ impl Restarting<'_> {
         }
     }
 
-    /// Writes down that Windows does it, and where on its side we write: before anything is written there.
+    /// Records that Windows restarts WSL, and the Windows directory to write to, before anything is written there.
     fn note(&self, record: Record) -> Result<(), Option<String>> {
         let journal = Journal::open(&self.session.host, &self.session.user.name);
         let noted = journal.and_then(|mut journal| journal.append(record));
@@ -100,13 +101,15 @@ impl Restarting<'_> {
         let path = helper.install(host, &place, &self.session.user)?;
         let info = windows::ask(interop, &path)?;
         if let Some(why) = info.unable {
-            return Err(RestartRefusal::Final(format!("the helper cannot do it from this session: {why}")));
+            return Err(RestartRefusal::Final(format!(
+                "the helper cannot restart it from this session: {why}"
+            )));
         }
-        // Where the account's local data lie elsewhere than in its profile, the helper writes there.
+        // The local application data of the account can be outside of its profile; the helper writes there.
         let named = info.folder.unwrap_or_default();
         let folder = interop.path(&named).unwrap_or_else(|| place.clone());
         if !Helper::is_own_dir(&folder) {
-            let text = format!("the helper names `{named}` as its folder, which cannot be it");
+            let text = format!("the helper reports an unexpected folder `{named}`");
             return Err(RestartRefusal::Final(text));
         }
         if folder != place {
@@ -115,7 +118,7 @@ impl Restarting<'_> {
         windows::clear_stale_files(host, &folder, &self.awaited.id, &self.session.user)?;
         let command = windows::restart_command(interop, &path, request);
         let said = host.run(&command, &mut |_| {}).map_err(|e| match e {
-            // What it says, it says of WSL and of this session, and the command prompt would fare no better.
+            // Its error is about WSL or this session, so the command prompt would fail too.
             HostError::Failed { detail, .. } => RestartRefusal::Final(detail),
             e => RestartRefusal::from(e),
         })?;
@@ -125,16 +128,14 @@ impl Restarting<'_> {
         Ok(By::Helper { place: folder, log: log.to_owned(), rescue })
     }
 
-    /// Without the helper: a window of the command prompt, which lives on when WSL ends because `start` gives it a
-    /// console of its own (WSL ends the console programs that it started itself, `interop.cpp:409`).
+    /// Restarts WSL from a command prompt window. It survives the end of WSL, because `start` gives it its own console (WSL
+    /// stops the console programs that it started, `interop.cpp:409`).
     fn prompt(&self, interop: &Interop<'_>, request: &RestartRequest) -> Result<By, Box<dyn Error>> {
         interop.running()?;
         let RestartRequest { distribution, program, user, .. } = request;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         if ![distribution, program, user].iter().all(|word| word.chars().all(is_plain)) {
-            return Err(
-                format!("`{program}` has characters that the command prompt would not leave alone").into()
-            );
+            return Err(format!("`{program}` has characters that the command prompt would interpret").into());
         }
         self.note(Record::RestartDelegated { place: None }).map_err(Option::unwrap_or_default)?;
         let stop = request.scope.stop(distribution);

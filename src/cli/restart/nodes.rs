@@ -1,4 +1,4 @@
-//! Running nodes of other users: their podman cannot be asked without root, but their processes are visible to all.
+//! Running nodes of other users. Their podman cannot be queried without root, but their processes are visible.
 
 use std::collections::BTreeSet;
 

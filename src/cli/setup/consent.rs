@@ -1,4 +1,4 @@
-//! Consent to a plan: asked for, carried over to root, and valid for what is left of that plan later.
+//! Consent to a plan: asked once, passed to the run as root, and valid for the remaining changes of an interrupted setup.
 
 use super::super::prepare;
 use super::super::prepare::{args as args_of, open_questions, with_defaults};
@@ -15,7 +15,7 @@ use crate::stages::restart::RESTART_ALL;
 use crate::ui::render::{self, PlanParts};
 use crate::ui::{self, BOLD, Consent, YELLOW, columns, out, styled};
 
-/// A plan and the choices that it follows from.
+/// A plan and the choices that it is based on.
 pub(super) struct Proposal<'p> {
     pub(super) session: &'p Session,
     pub(super) facts: &'p Facts,
@@ -25,7 +25,7 @@ pub(super) struct Proposal<'p> {
 }
 
 impl Proposal<'_> {
-    /// The agreement to it.
+    /// The agreement to this plan.
     pub(super) fn agreement(&self, yes: bool) -> Agreement {
         let mut answers = with_defaults(self.facts, self.answers).0;
         answers.remove(RESTART_ALL.id);
@@ -35,7 +35,7 @@ impl Proposal<'_> {
         Agreement::new(changes, self.plan.restart, &choices, yes)
     }
 
-    /// The agreement of the run that is resumed, or what differs from what was agreed to.
+    /// The agreement of the run that is resumed, or the differences from the confirmed plan.
     pub(super) fn earlier(&self) -> Result<Agreement, Vec<String>> {
         let journal_state = &self.session.journal_state;
         let Some(agreed) = &journal_state.chosen.agreed else {
@@ -52,7 +52,7 @@ impl Proposal<'_> {
         if differences.is_empty() { Ok(agreed.clone()) } else { Err(differences) }
     }
 
-    /// Which choices differ from those of the run that is resumed.
+    /// The choices that differ from those of the run that is resumed.
     fn choices(&self) -> Vec<String> {
         let journal_state = &self.session.journal_state;
         let (now, then) = (self.chosen.without_secrets(), &journal_state.chosen);
@@ -86,33 +86,32 @@ fn scope(scope: Option<RestartScope>) -> &'static str {
 }
 
 impl Setup {
-    /// The agreement that an earlier run, or the one that became root, already has; `None` if it has to be asked for.
+    /// The existing agreement: of an interrupted run, or of the run that became root. `None` if consent is needed.
     ///
     /// # Errors
-    /// If the plan differs from the agreement and the question cannot be asked again without a terminal.
+    /// If the plan differs from the agreement and there is no terminal to ask on.
     pub(super) fn standing(&self, proposal: &Proposal<'_>) -> Result<Option<Agreement>, Failure> {
         let resumes = proposal.session.journal_state.is_interrupted();
         let can_ask = ui::is_interactive() && !self.json;
         if let Some(digest) = &self.agreed {
             let mine = proposal.agreement(self.yes);
             if mine.digest == *digest {
-                // What is left of a larger plan does not replace it.
+                // The agreement to the larger plan stays in force.
                 return Ok(Some(proposal.earlier().ok().filter(|_| resumes).unwrap_or(mine)));
             }
-            // The two runs may see different things of a machine in the middle of a setup, since root may read more. What
-            // the journal's agreement covers was agreed to all the same.
+            // In the middle of a setup root may read more than the user, so the plans can differ. The agreement in the
+            // journal still covers them.
             if let Some(agreed) = proposal.earlier().ok().filter(|_| resumes) {
                 return Ok(Some(agreed));
             }
             if self.yes {
                 return Ok(None);
             }
-            let text =
-                "the plan differs from the one that was agreed to: the machine or the command line changed";
+            let text = "the plan differs from the confirmed one: the machine or the command line changed";
             if !can_ask {
                 return Err(Failure::usage(text, "run `kind-wsl setup` again"));
             }
-            changed("The plan changed since you agreed to it.");
+            changed("The plan changed since you confirmed it.");
             return Ok(None);
         }
         if !resumes {
@@ -124,24 +123,23 @@ impl Setup {
             Err(differences) => differences,
         };
         if !can_ask {
-            let text =
-                "the plan differs from the one that was agreed to, and there is no terminal to confirm it";
+            let text = "the plan differs from the confirmed one; no terminal to confirm the new one";
             let hint = "confirm the new plan with `--yes`; `kind-wsl plan` shows it";
             return Err(Failure { causes: differences, ..Failure::usage(text, hint) });
         }
-        changed(&format!("The plan differs from the one that you agreed to: {}.", differences.join("; ")));
+        changed(&format!("The plan differs from the one that you confirmed: {}.", differences.join("; ")));
         Ok(None)
     }
 
-    /// Whether a person can be asked.
+    /// Whether questions can be asked.
     pub(super) fn can_ask(&self) -> bool {
         !self.yes && !self.json && ui::is_interactive()
     }
 
-    /// Requires an answer to each question that only a person can decide, if no person can be asked.
+    /// Requires an answer to each question without a safe default if no question can be asked.
     ///
     /// # Errors
-    /// Names the flags that are missing.
+    /// Lists the missing flags.
     pub(super) fn require_answers(
         &self,
         facts: &Facts,
@@ -156,17 +154,17 @@ impl Setup {
         if open.is_empty() {
             return Ok(());
         }
-        let text = format!("no terminal to ask for {}", open.join(", "));
-        Err(Failure::usage(text, "answer with these flags, or take the recommended answers with `--yes`"))
+        let text = format!("no terminal to prompt on; missing answers: {}", open.join(", "));
+        Err(Failure::usage(text, "set these flags, or use the recommended answers with `--yes`"))
     }
 
-    /// Asks the questions that only a person can decide, before a plan that is blocked without their answers.
+    /// Asks the questions without a safe default, because the plan is blocked without their answers.
     pub(super) fn decide(
         facts: &Facts,
         answers: &mut Answers,
         selection: &StageSelection,
     ) -> Result<(), Failure> {
-        // One by one: an answer can make another question needless.
+        // One by one: an answer can make another question unnecessary.
         while let Some(question) =
             open_questions(facts, answers, selection).into_iter().find(|q| q.is_always_asked(facts))
         {
@@ -219,7 +217,7 @@ impl Setup {
                 Consent::Customize => {
                     let known = with_defaults(facts, answers);
                     let mut mine = Answers::default();
-                    // One by one: another provider makes podman's questions needless.
+                    // One by one: another provider makes the questions about podman unnecessary.
                     while let Some(question) = open_questions(facts, &mine, selection).into_iter().next() {
                         let answer = ui::ask(question, facts, known.get(question).unwrap_or_default())?;
                         let answer = question.accept(&answer, facts)?;

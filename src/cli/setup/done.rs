@@ -1,4 +1,4 @@
-//! What is said at the end of a setup.
+//! The output at the end of a setup.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ use crate::host::is_aborted;
 use crate::journal;
 use crate::ui::{self, BOLD, GREEN, YELLOW, columns, out, styled};
 
-/// How long a setup takes before its time is shown.
+/// The duration from which on the time of a setup is shown.
 const WORTH_SHOWING: Duration = Duration::from_secs(10);
 
 impl Setup {
-    /// Nothing had to be changed.
+    /// Reports that nothing had to be changed.
     pub(super) fn nothing_to_do(&self, session: &Session, facts: &Facts) {
         if self.json {
             ui::json_line(json!({ "event": "end", "changed": 0 }));
@@ -61,7 +61,7 @@ impl Setup {
         }
     }
 
-    /// The time since the setup began. That of a restart that the user did is not known to be the setup's.
+    /// The time since the setup began; `None` if it includes a restart by the user, who may have waited.
     fn time_taken(&self, session: &Session, begun: Instant) -> Option<Duration> {
         if !session.journal_state.is_interrupted() {
             return Some(begun.elapsed());
@@ -71,7 +71,7 @@ impl Setup {
     }
 
     fn done(&self, session: &Session, (changed, verified): (usize, usize), begun: Instant) {
-        // The journal knows what the runs before the restart did.
+        // The journal includes the changes before the restart.
         let mut journal_state = journal::read(&session.host).unwrap_or_default();
         journal_state.view_as(&session.user.name);
         let total = if session.journal_state.is_interrupted() { journal_state.made } else { changed };
@@ -103,7 +103,7 @@ impl Setup {
     }
 }
 
-/// What can be done now.
+/// The next commands.
 fn next_steps(session: &Session, facts: &Facts) -> String {
     let create = match (&facts.tools.kind, facts.tools.wrapped) {
         (None, _) => return format!("  kind is not installed: {}", styled(BOLD, INSTALL)),
@@ -121,7 +121,7 @@ fn next_steps(session: &Session, facts: &Facts) -> String {
     ui::rows(2, &steps)
 }
 
-/// That WSL stops, unless it was told not to.
+/// A note that WSL stops when idle, unless it is configured not to.
 fn idle(facts: &Facts) -> Option<String> {
     (facts.wsl.is_two() && facts.windows.never_idle().is_none()).then(|| {
         let text =

@@ -1,4 +1,4 @@
-//! A file before and after, for a person.
+//! File diffs on the screen.
 
 use std::fmt::Write;
 
@@ -8,12 +8,12 @@ use similar::{ChangeTag, TextDiff};
 use crate::plan::FileDiff;
 use crate::ui::{BOLD, DIM, GREEN, RED, one_line, styled, width};
 
-/// How many characters of a line are shown if the output is no terminal.
+/// The characters of a line that are shown if the output is not a terminal.
 const LONGEST: usize = 500;
-/// As diff(1) has it.
+/// The note of diff(1).
 const NO_NEWLINE: &str = "\\ No newline at end of file";
 
-/// A file before and after, as lines taken out and put in. What does not show in a line is a note behind its name.
+/// The diff of a file as removed and added lines. The encoding and other invisible properties follow the file name.
 #[must_use]
 pub fn diff(file: &FileDiff) -> String {
     let before = file.before.as_deref().unwrap_or_default();
@@ -24,10 +24,10 @@ pub fn diff(file: &FileDiff) -> String {
     format!("{name}{notes}\n{}", lines(before, &file.after))
 }
 
-/// The lines that differ, with two lines around them.
+/// The lines that differ, with two lines of context.
 #[must_use]
 pub fn lines(before: &str, after: &str) -> String {
-    // The encoding is a note, and what comes before the first letter is no part of its line.
+    // The byte order mark is noted as part of the encoding.
     let [before, after] = [before, after].map(|text| text.trim_start_matches('\u{feff}'));
     let mut text = String::new();
     let diff = TextDiff::from_lines(before, after);
@@ -53,12 +53,12 @@ pub fn lines(before: &str, after: &str) -> String {
     text
 }
 
-/// How many characters two lines have in common at their beginning.
+/// The length of the common prefix of two lines, in characters.
 fn common(old: &str, new: &str) -> usize {
     old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count()
 }
 
-/// Adds a line, of a long one the part where it `differs` from the other side.
+/// Adds a line. A long line is cut to the part where it `differs` from the other side.
 fn show(text: &mut String, style: Style, sign: &str, line: &str, differs: usize, room: usize) {
     let content = line.trim_end_matches(['\n', '\r']);
     let shown = excerpt(content, differs, room);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_a_note_and_no_part_of_a_line() {
+    fn the_encoding_is_shown_beside_the_file_name() {
         let file = FileDiff {
             path: "/mnt/c/Users/dev/.wslconfig".into(),
             before: Some("\u{feff}[wsl2]\r\n".to_owned()),

@@ -211,7 +211,7 @@ fn version(input: &[u8]) -> Shape {
 
 fn explain(input: &[u8]) -> Shape {
     let read = Input::read(&mut &*input).expect("bytes can be read");
-    assert!(read.left_out == 0 && !read.text.contains('\0') || input.contains(&0));
+    assert!(read.skipped == 0 && !read.text.contains('\0') || input.contains(&0));
     let text = read.text;
     let found = diagnose(&text);
     let rows = |found: &[kind_wsl::explain::Match]| {
