@@ -19,6 +19,7 @@ use crate::facts::{Facts, Packages, Pending, WslConf};
 use crate::fetch::Source;
 use crate::host::{System, missing_dirs};
 pub use crate::stage::StageSelection;
+pub use actions::actions;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
 pub use overlay::Overlay;
@@ -310,7 +311,7 @@ fn plan_stage(
             planned.changes.push(change);
         }
     }
-    planned.actions = actions::actions(&planned.changes, facts);
+    planned.actions = actions(&planned.changes, facts);
     if verdict == Verdict::Satisfied {
         if !planned.changes.is_empty() {
             planned.verdict = Verdict::Required;

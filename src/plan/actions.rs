@@ -9,7 +9,7 @@ use crate::facts::Facts;
 /// Describes what changes do, without the verb, which is in the title of the stage. Files and their entries are named
 /// only if nothing else is: the plan shows them with `--diff`.
 #[must_use]
-pub(super) fn actions(changes: &[Change], facts: &Facts) -> Vec<String> {
+pub fn actions(changes: &[Change], facts: &Facts) -> Vec<String> {
     let described = changes.iter().filter(|change| !change.ephemeral);
     let described: Vec<_> = described.flat_map(|change| describe(change, facts)).collect();
     let has_main = described.iter().any(|(is_main, _)| *is_main);

@@ -213,19 +213,16 @@ pub fn read_result(system: &dyn System, dirs: &[Utf8PathBuf], id: &str) -> Optio
 pub fn describe(result: &RestartResult) -> String {
     let stop = match (result.stop, result.stopped_ms) {
         (Some(StopResult::Stopped), Some(ms)) => {
-            format!("the helper stopped it in {}.{} s", ms / 1000, ms % 1000 / 100)
+            format!("WSL stopped after {}.{} s", ms / 1000, ms % 1000 / 100)
         }
-        (Some(StopResult::Stopped), None) => "the helper stopped it".to_owned(),
-        (Some(StopResult::StillRunning), _) => {
-            "the helper asked for the stop, and it was running all the time or came up again at once"
-                .to_owned()
-        }
-        (Some(StopResult::Hung), _) => "wsl.exe did not answer and was ended by the helper".to_owned(),
-        (Some(StopResult::Failed), _) => "wsl.exe refused to stop it".to_owned(),
+        (Some(StopResult::Stopped), None) => "WSL stopped".to_owned(),
+        (Some(StopResult::StillRunning), _) => "WSL did not stop, or it restarted immediately".to_owned(),
+        (Some(StopResult::Hung), _) => "wsl.exe did not respond; the helper stopped it".to_owned(),
+        (Some(StopResult::Failed), _) => "wsl.exe failed to stop WSL".to_owned(),
         (None, _) if result.state == Some(State::Abandoned) => {
             "the helper never received the start signal".to_owned()
         }
-        (None, _) => "the helper did not come to an end".to_owned(),
+        (None, _) => "the helper did not finish".to_owned(),
     };
     match &result.detail {
         Some(detail) => format!("{stop} ({})", detail.chars().take(300).collect::<String>()),

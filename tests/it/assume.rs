@@ -91,7 +91,7 @@ fn the_differences_are_shown_with_the_reason_and_what_stays() {
         seen.stdout
     );
     assert!(seen.stdout.contains("not needed  cgroup "), "{}", seen.stdout);
-    assert!(seen.stdout.contains(" stages stay as they are."), "{}", seen.stdout);
+    assert!(seen.stdout.contains(" stages do not change."), "{}", seen.stdout);
     let seen = case.refuses("doctor --assume wsl=3.0.1", 0, "");
     assert!(seen.stdout.contains("solved      cgroup "), "{}", seen.stdout);
     assert!(seen.stdout.contains("cannot be predicted"), "{}", seen.stdout);
@@ -113,7 +113,7 @@ fn an_unknown_program_or_version_is_a_usage_error_with_the_near_match() {
     }
     let seen = case.run(&format!("setup --assume podman=6.1 {}", agreed()));
     assert_eq!(seen.code, 2, "{seen:?}");
-    assert!(seen.stderr.contains("`--assume podman` takes only wsl here"), "{seen:?}");
+    assert!(seen.stderr.contains("`--assume podman`: only wsl is supported here"), "{seen:?}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn one_check_alone_and_their_list() {
     case.run("doctor --only cgruop").expect(
         2,
         &format!(
-            "error: there is no check `cgruop`\nhint: did you mean `cgroup`? The checks are: {}\n",
+            "error: unknown check `cgruop`\nhint: did you mean `cgroup`? the checks are: {}\n",
             kind_wsl::checks::doctor().map(|e| e.id).collect::<Vec<_>>().join(", ")
         ),
     );

@@ -136,7 +136,7 @@ fn a_response_that_is_not_a_list_of_releases_is_unexpected() {
     let mirror = Mirror::new(&[(RELEASES, b"{\"message\":\"API rate limit exceeded\"}".to_vec())]);
     let seen = mirror.publisher(Layout::Modern).run("plan --downloads --crun-version latest");
     assert_eq!(seen.code, 1);
-    assert!(seen.stderr.contains("error: cannot find out the newest crun version"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("error: cannot determine the newest crun version"), "{}", seen.stderr);
     assert!(seen.stderr.contains("unexpected response from"), "{}", seen.stderr);
 }
 
@@ -285,7 +285,7 @@ fn a_directory_is_filled_completely_or_not_at_all() {
     );
     fs::write(case.machine.path("/usb/crun-1.30.1-linux-amd64"), "mine").unwrap();
     let seen = case.run(&format!("crun fetch 1.30.1 --to [ROOT]/usb --mirror {}", mirror.url()));
-    assert!(seen.stderr.contains("is another file than crun 1.30.1"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("exists and is not crun 1.30.1"), "{}", seen.stderr);
     assert_eq!(fs::read_to_string(case.machine.path("/usb/crun-1.30.1-linux-amd64")).unwrap(), "mine");
 }
 

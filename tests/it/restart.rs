@@ -109,7 +109,7 @@ fn the_helper_restarts_wsl_and_the_run_resumes_and_reverts_its_temporary_changes
         .expect(0, "")
         .says(
             "
-        The restart: the helper stopped it in 3.2 s.
+        The restart: WSL stopped after 3.2 s.
         WSL was restarted; setup resumes
         ",
         )
@@ -129,7 +129,7 @@ fn kind_wsl_exe_is_copied_beside_the_helper_for_a_rescue() {
     child.kill().unwrap();
     let said = case.end(child).stdout;
     assert!(
-        said.contains("start anymore, run this in PowerShell:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
+        said.contains("no longer starts, run this in PowerShell:\n  C:\\x\\kind-wsl.exe rescue -d Debian\n"),
         "{said}"
     );
     let installed = case.machine.text(&format!("{PLACE}/kind-wsl.exe"));
@@ -149,7 +149,7 @@ fn a_run_that_was_started_by_a_restart_never_starts_another() {
     case.run(&format!("setup --resume {id}")).expect(3, "").says(
         "
         WSL was not restarted yet. It must restart to apply: systemd, cgroup, cgroup-mount, delegation
-          Last attempt:   the helper asked for the stop, and it was running all the time or came up again at once (Debian runs)
+          Last attempt:   WSL did not stop, or it restarted immediately (Debian runs)
         ",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 1);
@@ -210,7 +210,7 @@ fn a_helper_that_gives_up_is_reported_with_the_commands_to_run() {
     case.run(&setup())
         .expect(
             3,
-            "The restart did not happen: wsl.exe did not answer and was ended by the helper (no answer in 90 s).\n",
+            "The restart did not happen: wsl.exe did not respond; the helper stopped it (no answer in 90 s).\n",
         )
         .says("  wsl.exe --shutdown\n  wsl.exe -d Debian --cd ~ --exec [BIN] setup");
     let status = case.run("status").stdout;
@@ -246,7 +246,7 @@ fn a_session_in_a_job_that_ends_with_wsl_is_left_alone() {
     let look = "0\nprofile=C:\\Users\\dev\nfolder=C:\\x\nable=no\nwhy=it runs in a job\n";
     let case = case().file("/fake/windows/kind-wsl-helper.exe look", look);
     case.run(&setup()).expect(3, "").says(
-        "Automatic restart is not available: the helper cannot do it from this session: it runs in a job.",
+        "Automatic restart is not available: the helper cannot restart it from this session: it runs in a job.",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe restart").len(), 0);
 }
@@ -256,7 +256,7 @@ fn other_distributions_are_stopped_only_after_consent() {
     let others = "0\nDebian\nUbuntu-24.04\ndocker-desktop\n";
     let case = case().file("/fake/windows/wsl.exe --list", others);
     case.run(&setup()).expect(3, "").says(
-        "Automatic restart is not available: it would stop the running distributions Ubuntu-24.04, docker-desktop; `--restart-all` agrees to that.",
+        "Automatic restart is not available: it would stop the running distributions Ubuntu-24.04, docker-desktop; to allow that, use `--restart-all`.",
     );
     assert_eq!(commands(&case, "kind-wsl-helper.exe").len(), 0);
     assert_eq!(waiting(&case), None);
@@ -271,7 +271,7 @@ fn nodes_that_run_are_named_before_they_are_ended() {
     let case =
         case().dir("/home/dev/.local/share/containers/storage").file("/fake/nodes", "kind-control-plane\n");
     case.run(&setup()).expect(3, "").says(
-        "Automatic restart is not available: it would stop the kind node kind-control-plane; `--restart-all` agrees to that.",
+        "Automatic restart is not available: it would stop the kind node kind-control-plane; to allow that, use `--restart-all`.",
     );
 }
 
@@ -342,7 +342,7 @@ fn a_run_that_resumes_after_another_restart_is_refused() {
     let case = case();
     let id = stopped_by_the_helper(&case);
     let text = format!(
-        "error: this run was started after restart `gone`, and the set-up waits for another one, `{id}`\nhint: close this window and run `kind-wsl setup`\n"
+        "error: this run belongs to restart `gone`, but setup is waiting for restart `{id}`\nhint: close this window and run `kind-wsl setup`\n"
     );
     case.run("setup --resume gone").expect(1, &text);
 }

@@ -112,8 +112,8 @@ fn the_program_names_what_it_left_and_exits_with_3() {
     case.run("setup --no-restart").expect(0, "");
     enter(&case.machine);
     let seen = case.run("undo --yes --safe-mode").expect(3, "");
-    assert!(seen.stdout.contains("Left for later: edit /mnt/c/Users/dev/.wslconfig"), "{}", seen.stdout);
-    assert!(seen.stdout.contains("once the distribution starts again: kind-wsl undo\n"), "{}", seen.stdout);
+    assert!(seen.stdout.contains("Postponed: edit /mnt/c/Users/dev/.wslconfig"), "{}", seen.stdout);
+    assert!(seen.stdout.contains("once the distribution starts: kind-wsl undo\n"), "{}", seen.stdout);
     assert!(!seen.stdout.contains("In Windows:"), "{}", seen.stdout);
     // Without the flag, a drive that is not mounted is an error, as before.
     assert_eq!(case.run("undo --yes").code, 1);
@@ -194,7 +194,7 @@ fn undo_last_is_a_flag_and_a_pinned_one_stays_at_its_setup() {
     assert!(pinned.starts_with("since="), "{pinned}");
     case.run("undo --yes --last").expect(0, "").says("2 changes were reverted.");
     same(&between, &case.machine.snapshot(), "the last setup is undone");
-    case.run(&format!("undo --yes --{pinned}")).expect(0, "").says("Nothing was left to revert.");
+    case.run(&format!("undo --yes --{pinned}")).expect(0, "").says("Nothing to revert.");
     same(&between, &case.machine.snapshot(), "a second time");
     assert!(case.machine.path(WSLCONFIG).exists());
 }

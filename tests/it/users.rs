@@ -82,7 +82,7 @@ fn undo_keeps_what_another_user_relies_on_and_names_that_user() {
         .says("Changes to the machine stay, because `anna` relies on them.\n");
     assert!(case.machine.path("/etc/sysctl.d/99-kind-wsl.conf").exists());
     assert!(case.machine.text("/fake/packages").contains("podman"));
-    case.run("undo --yes").expect(0, "").says("Nothing was left to revert.\n");
+    case.run("undo --yes").expect(0, "").says("Nothing to revert.\n");
     case.run("undo --user anna --yes --packages").expect(0, "");
     same(&before, &case.machine.snapshot(), "both undone");
     assert!(!case.machine.has_journal());

@@ -28,6 +28,7 @@ use insta::assert_snapshot;
 use kind_wsl::change::{Change, ChangeKind, FileSource, RestartScope, WriteFile};
 use kind_wsl::facts::Facts;
 use kind_wsl::host::Owner;
+use kind_wsl::plan::actions;
 use kind_wsl::stage::{Answers, Applicability};
 use kind_wsl::stages::{self, STAGES};
 
@@ -54,6 +55,9 @@ fn decision_on(id: &str, facts: &Facts, said: &[(&str, &str)]) -> String {
     };
     if text.starts_with("redundant") && !changes.is_empty() {
         text += "\nwith --guide:\n";
+    }
+    if !changes.is_empty() {
+        text += &format!("plan: {}: {}\n", stage.title, actions(&changes, facts).join(", "));
     }
     changes.iter().fold(text, |text, change| text + "\n" + &shown(change))
 }

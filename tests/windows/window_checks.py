@@ -69,7 +69,7 @@ def tell(report, stage, display):
         display.window("kind-wsl")
         until(lambda: "Press Enter" in shown(restart), "the last line of the window")
         equal(restart.result()["exit"], "-1")
-        lines_of(shown(restart), "If Debian does not start anymore", '"C:\\Program Files\\kind-wsl\\kind-wsl.exe" rescue -d Debian')
+        lines_of(shown(restart), "If Debian no longer starts", '"C:\\Program Files\\kind-wsl\\kind-wsl.exe" rescue -d Debian')
         close(restart)
     with check("nothing of it is left running"):
         stage.quiet()

@@ -26,7 +26,7 @@ fn an_answers_file_that_is_not_toml_is_named_with_the_line() {
         2,
         r#"
         error: line 2 of the answers in `[ROOT]/answers.toml` is not valid TOML: key with no value, expected `=`
-        hint: one answer a line: `idle = "yes"`
+        hint: write one answer per line: `idle = "yes"`
         "#,
     );
 }
@@ -97,7 +97,7 @@ fn without_a_terminal_the_flags_of_every_unanswered_question_are_named() {
         "setup",
         2,
         "
-        error: no terminal to ask for `--idle` (Keep WSL running after the last terminal closes?), `--crun-version` (Which crun version should podman use?), `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
+        error: no terminal to prompt on; missing answers: `--idle` (Keep WSL running after the last terminal closes?), `--crun-version` (Which crun version should podman use?), `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );

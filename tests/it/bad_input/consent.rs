@@ -17,7 +17,7 @@ fn interrupted() -> Case {
 /// The error of a plan that differs from the one that was agreed to.
 fn differs(because: &str) -> String {
     format!(
-        "error: the plan differs from the one that was agreed to, and there is no terminal to confirm it\n{because}hint: confirm the new plan with `--yes`; `kind-wsl plan` shows it\n"
+        "error: the plan differs from the confirmed one; no terminal to confirm the new one\n{because}hint: confirm the new plan with `--yes`; `kind-wsl plan` shows it\n"
     )
 }
 
@@ -121,7 +121,7 @@ fn root_refuses_another_plan_than_the_one_that_was_agreed_to() {
         &format!("setup --agreed=0123456789abcdef {flags} --idle no"),
         2,
         "
-        error: the plan differs from the one that was agreed to: the machine or the command line changed
+        error: the plan differs from the confirmed one: the machine or the command line changed
         hint: run `kind-wsl setup` again
         ",
     );
@@ -137,7 +137,7 @@ fn root_resumes_what_the_journal_was_agreed_to_although_the_two_runs_saw_differe
         "setup --agreed=0123456789abcdef --delegate yes",
         2,
         "
-        error: the plan differs from the one that was agreed to: the machine or the command line changed
+        error: the plan differs from the confirmed one: the machine or the command line changed
         hint: run `kind-wsl setup` again
         ",
     );
@@ -201,7 +201,7 @@ fn an_undo_after_a_failed_edit_reports_only_what_was_changed() {
     let seen = case.run("setup --yes --only limits");
     assert_eq!(seen.code, 1, "{seen:?}");
     assert!(case.machine.has_journal(), "{seen:?}");
-    case.run("undo --yes").expect(0, "").says("Nothing was left to revert.");
+    case.run("undo --yes").expect(0, "").says("Nothing to revert.");
     assert!(!case.machine.has_journal());
 }
 
@@ -212,7 +212,7 @@ fn packages_that_were_never_installed_are_not_reported_as_kept_or_removed() {
         let seen = case.run(&format!("setup --only packages {}", agreed()));
         assert_eq!(seen.code, 1, "{seen:?}");
         let undone =
-            case.run(&format!("undo --yes{flags}")).expect(0, "").says("Nothing was left to revert.");
+            case.run(&format!("undo --yes{flags}")).expect(0, "").says("Nothing to revert.");
         assert!(!undone.stdout.contains("packages stay"), "{undone:?}");
         assert!(!case.machine.has_journal());
     }
@@ -230,7 +230,7 @@ fn a_stage_that_only_names_can_be_undone_by_name() {
         "setup --only tools",
         2,
         "
-        error: no terminal to ask for `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
+        error: no terminal to prompt on; missing answers: `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );
@@ -247,8 +247,8 @@ fn an_earlier_answer_that_this_version_does_not_know_is_ignored() {
     case.run("setup --no-restart -v").expect(
         3,
         "
-        ignored an earlier answer that this version does not know: gone = x
-        ignored an earlier answer that this version does not know: provider = lxc
+        note: ignoring an earlier answer that this version does not support: gone = x
+        note: ignoring an earlier answer that this version does not support: provider = lxc
         ",
     );
 }

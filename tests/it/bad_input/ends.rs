@@ -74,7 +74,7 @@ fn a_missing_offline_directory_is_refused_before_any_change() {
         2,
         "
         error: `--offline`: cannot use `[ROOT]/nowhere`: No such file or directory
-        hint: `--offline` takes a directory that holds the files under their own names
+        hint: `--offline` takes a directory with the files of `kind-wsl crun fetch --all --to DIR`
         ",
     );
     Case::new(Layout::Isolated).refuses(
@@ -82,7 +82,7 @@ fn a_missing_offline_directory_is_refused_before_any_change() {
         2,
         "
         error: `--offline`: `[ROOT]/etc/fstab` is not a directory
-        hint: `--offline` takes a directory that holds the files under their own names
+        hint: `--offline` takes a directory with the files of `kind-wsl crun fetch --all --to DIR`
         ",
     );
 }

@@ -213,7 +213,7 @@ fn a_file_that_is_not_a_report_is_a_usage_error() {
         "plan --facts [ROOT]/notes.txt",
         2,
         "
-        error: `[ROOT]/notes.txt` is no report: expected value at line 1 column 1
+        error: `[ROOT]/notes.txt` is not a report: expected value at line 1 column 1
         hint: `--facts` takes a file that `kind-wsl report` wrote
         ",
     );
@@ -225,7 +225,7 @@ fn json_that_is_not_a_report_is_a_usage_error() {
         "plan --facts [ROOT]/r.json",
         2,
         "
-        error: `[ROOT]/r.json` is no report: missing field `user`
+        error: `[ROOT]/r.json` is not a report: missing field `user`
         hint: `--facts` takes a file that `kind-wsl report` wrote
         ",
     );

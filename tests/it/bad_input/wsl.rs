@@ -111,7 +111,7 @@ fn without_a_terminal_the_question_about_a_repair_names_its_flag() {
         "setup --only systemd",
         2,
         "
-        error: no terminal to ask for `--repair-wsl-conf` (Comment out the lines at which WSL stops reading?)
+        error: no terminal to prompt on; missing answers: `--repair-wsl-conf` (Comment out the lines at which WSL stops reading?)
         hint: answer with these flags, or take the recommended answers with `--yes`
         ",
     );

@@ -65,6 +65,17 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
 }
 
 #[test]
+fn the_rows_of_a_plan_name_actions_and_the_full_table_names_reasons() {
+    let case = Case::new(Layout::Isolated);
+    let action = "fs.inotify.max_user_watches 8192 -> 524288";
+    let reason = "fs.inotify.max_user_watches is 8192 (need 524288)";
+    let [plan, all] = ["plan", "plan --all"].map(|args| case.run(args).expect(0, "").stdout);
+    assert!(plan.contains(&format!("  + limits      raise kernel limits: {action}, ")), "{plan}");
+    assert!(!plan.contains(reason) && all.contains(reason), "{plan}\n{all}");
+    assert!(plan.contains("  ~ restart     restart: wsl --terminate Debian\n"), "{plan}");
+}
+
+#[test]
 fn only_packages_that_are_not_installed_are_to_be_installed() {
     let case = Case::new(Layout::Generous);
     installed(&case, "podman 4.3.1\niptables 1.8.9\ncrun 1.14.1\n");

@@ -69,7 +69,7 @@ fn in_a_log_the_line_is_shown_and_others_are_named() {
     ));
     seen.says(
         "
-        It also shows
+        Also found
           KW033  \"/\" is not a shared mount
     ",
     );
@@ -107,7 +107,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
         "explain [ROOT]/other.log",
         2,
         "
-        error: there is no file `[ROOT]/other.log`
+        error: the file `[ROOT]/other.log` does not exist
         hint: `-` reads standard input: `... 2>&1 | kind-wsl explain -`
         ",
     );
@@ -128,7 +128,7 @@ fn an_unknown_message_is_reported_as_unknown() {
         1,
         "
         error: no known cause matches this message
-        hint: `kind-wsl doctor` looks for what is wrong on this machine; `kind-wsl report` writes the machine down for a bug report
+        hint: check this machine with `kind-wsl doctor`; `kind-wsl report` collects data for a bug report
         ",
     );
     piped(&Case::new(Layout::Plain), "explain -", b" \n").expect(
@@ -193,7 +193,7 @@ fn explain_needs_neither_a_regular_user_nor_a_supported_machine() {
     );
     case.run(&format!("--user nobody-of-that-name {message}")).expect(0, "").says(
         "
-        This machine: unknown. there is no ordinary user to look for; `--user NAME` names one
+        This machine: unknown. no regular user to check; select one with `--user NAME`
     ",
     );
 }
@@ -203,7 +203,7 @@ fn a_very_long_log_is_read_at_both_ends() {
     let mut log = "ordinary words in a line of some length\n".repeat((24 << 20) / 40);
     log.push_str(V2);
     let seen = piped(&Case::new(Layout::Plain), "explain -", log.as_bytes());
-    let seen = seen.expect(0, "note: this is long: the 8 MiB in its middle were not read\n");
+    let seen = seen.expect(0, "note: the input is long: skipped 8 MiB in the middle\n");
     seen.says(
         "
         KW002: kind requires cgroup v2
@@ -236,7 +236,7 @@ fn an_id_and_several_topics_are_explained() {
         "explain KW199",
         2,
         "
-        error: there is no known error `KW199`
+        error: unknown error ID `KW199`
         hint: docs/reference/known-errors.md lists every ID
         ",
     );

@@ -144,7 +144,7 @@ pub(crate) fn setup() -> Vec<Row> {
     let shown = [
         vec![remark("… the plan, as `kind-wsl plan` shows it")],
         rows,
-        vec![remark(""), remark("… WSL starts again; in a new window:")],
+        vec![remark(""), remark("… WSL restarts; in a new window:")],
         resumed,
     ];
     typed("kind-wsl setup --yes", shown.concat())
