@@ -11,7 +11,15 @@ use crate::facts::Facts;
 #[must_use]
 pub fn actions(changes: &[Change], facts: &Facts) -> Vec<String> {
     let described = changes.iter().filter(|change| !change.ephemeral);
-    let described: Vec<_> = described.flat_map(|change| describe(change, facts)).collect();
+    let mut described: Vec<_> = described.flat_map(|change| describe(change, facts)).collect();
+    let is_package = |change: &Change| matches!(change.kind, ChangeKind::Package(_));
+    // Only the title of the stage that installs nothing but packages has this verb.
+    if let Some((_, first)) = described
+        .first_mut()
+        .filter(|_| changes.first().is_some_and(is_package) && !changes.iter().all(is_package))
+    {
+        first.insert_str(0, "install ");
+    }
     let has_main = described.iter().any(|(is_main, _)| *is_main);
     let mut actions: Vec<String> = Vec::new();
     for (_, text) in described.into_iter().filter(|(is_main, _)| *is_main == has_main) {
@@ -78,7 +86,7 @@ fn packages(package: &Package, facts: &Facts) -> Vec<String> {
 fn written(file: &WriteFile, text: &str) -> Vec<String> {
     const SHORT: usize = 8;
     let is_content = |line: &&str| !line.is_empty() && !line.starts_with(['#', '[']);
-    let lines: Vec<String> = text.lines().filter(is_content).map(ToOwned::to_owned).collect();
+    let lines: Vec<String> = text.lines().filter(is_content).map(|line| line.replace('"', "")).collect();
     if lines.len() > SHORT { vec![format!("write {}", file.path)] } else { lines }
 }
 

@@ -1,4 +1,4 @@
-//! Notes of a plan on WSL's two files, in addition to their diff.
+//! Notes of a plan: on WSL's two files, in addition to their diff, and on podman's configuration.
 
 use camino::Utf8Path;
 
@@ -9,7 +9,7 @@ use crate::edit::wslconf::{Dialect, Document};
 use crate::facts::Facts;
 use crate::facts::wsl::WSL_CONF;
 use crate::host::System;
-use crate::stages::{cgroup, cgroup_mount};
+use crate::stages::{cgroup, cgroup_mount, podman};
 
 /// The settings that take effect because of a repair, then those that WSL ignores in a file that the plan changes.
 pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan: &Plan) -> Vec<String> {
@@ -30,6 +30,10 @@ pub(super) fn probe(system: &dyn System, view: &Overlay<'_>, facts: &Facts, plan
         document
     };
     let mut notes = Vec::from_iter(update(facts, plan));
+    let configures = |stage: &Planned| stage.id == podman::STAGE.id && stage.verdict == Verdict::Required;
+    if plan.stages.iter().any(configures) {
+        notes.extend(podman::warnings(facts));
+    }
     let conf = Utf8Path::new(WSL_CONF);
     if is_repaired {
         let (now, after) = (readable(conf, Dialect::WslConf), parse(view, conf, Dialect::WslConf));

@@ -170,6 +170,16 @@ pub(crate) fn pids_limit(containers: &Containers) -> Pids {
     }
 }
 
+/// Warnings about a configuration that kind-wsl does not change.
+pub(crate) fn warnings(facts: &Facts) -> Vec<String> {
+    let file = facts.containers.read().into_iter().find(|file| !file.ignored.is_empty());
+    let ignored = file.map(|file| {
+        format!("podman ignores {} of {}, outside any table", file.ignored.join(", "), file.path)
+    });
+    let on_vfs = "the existing podman storage stays on vfs, so kind is slower and needs more disk space";
+    ignored.into_iter().chain(facts.containers.is_on_vfs().then(|| on_vfs.to_owned())).collect()
+}
+
 fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if let Some(elsewhere) = super::not_podman(answers) {
         return elsewhere;
@@ -205,9 +215,6 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         }
         why.push(settings::moving(facts, &file));
     }
-    if let Some(file) = facts.containers.read().into_iter().find(|f| !f.ignored.is_empty()) {
-        why.push(format!("podman ignores {} of {}, outside any table", file.ignored.join(", "), file.path));
-    }
     if falls_to_vfs(facts) {
         let conf = &facts.containers.storage_conf;
         let ignored = conf.driver.as_ref().zip(conf.file.as_ref());
@@ -224,12 +231,7 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
         let path = facts.containers.winner("containers.log_driver").map_or(file.as_path(), |w| w.path);
         why.push(format!("{path} has every setting"));
     }
-    if facts.containers.is_on_vfs() {
-        why.push(
-            "warning: the existing storage stays on vfs, with which kind is slower and needs more disk space"
-                .to_owned(),
-        );
-    }
+    why.extend(warnings(facts));
     if is_needed { Applicability::needed(why.join("; ")) } else { Applicability::satisfied(why.join("; ")) }
 }
 

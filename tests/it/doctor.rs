@@ -182,7 +182,7 @@ fn setup_finishes_on_a_storage_with_vfs_and_nothing_in_it_is_lost() {
     let case = Case::new(Layout::Isolated).file(IMAGES, "[{}]");
     let plan = case.run(&format!("plan {}", agreed().replace("--yes ", ""))).expect(0, "").stdout;
     let words = plan.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("warning: the existing storage stays on vfs"), "{plan}");
+    assert!(words.contains("note: the existing podman storage stays on vfs"), "{plan}");
     assert!(!plan.contains("storage.conf"), "podman would not follow it: {plan}");
     case.run(&format!("setup {}", agreed())).expect(3, "");
     case.machine.boot(2);

@@ -215,7 +215,7 @@ fn a_helper_that_gives_up_is_reported_with_the_commands_to_run() {
         .says("  wsl.exe --shutdown\n  wsl.exe -d Debian --cd ~ --exec [BIN] setup");
     let status = case.run("status").stdout;
     assert!(
-        status.contains("waiting for a restart") && status.contains("; wsl.exe did not answer"),
+        status.contains("waiting for a restart") && status.contains("; wsl.exe did not respond"),
         "{status}"
     );
 }

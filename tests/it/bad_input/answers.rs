@@ -98,7 +98,7 @@ fn without_a_terminal_the_flags_of_every_unanswered_question_are_named() {
         2,
         "
         error: no terminal to prompt on; missing answers: `--idle` (Keep WSL running after the last terminal closes?), `--crun-version` (Which crun version should podman use?), `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
-        hint: answer with these flags, or take the recommended answers with `--yes`
+        hint: set these flags, or use the recommended answers with `--yes`
         ",
     );
 }

@@ -231,7 +231,7 @@ fn a_stage_that_only_names_can_be_undone_by_name() {
         2,
         "
         error: no terminal to prompt on; missing answers: `--tools` (Install kind and kubectl in ~/.local?), `--kind-wrapper` (Run plain `kind` through kind-wsl?)
-        hint: answer with these flags, or take the recommended answers with `--yes`
+        hint: set these flags, or use the recommended answers with `--yes`
         ",
     );
 }

@@ -123,7 +123,7 @@ fn a_file_that_makes_podman_run_another_crun_or_no_crun_at_all_is_named_with_its
 fn keys_that_podman_ignores_are_named_and_left() {
     with_conf("events_logger = \"file\"\n")
         .refuses("plan --diff --only podman", 0, "")
-        .says("podman ignores events_logger of /home/dev/.config/containers/containers.conf, outside any table;")
+        .says("note: podman ignores events_logger of /home/dev/.config/containers/containers.conf, outside any table\n")
         .says(
             "
             /home/dev/.config/containers/containers.conf.d/50-kind-wsl.conf (new)

@@ -37,7 +37,7 @@ fn refuses(case: &Case, path: &str, line: usize) {
     let hint = seen.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap_or_default();
     assert!(hint.contains(path) && hint.ends_with("run the same command again"), "{hint}");
     assert!(!case.machine.has_journal());
-    let plan = case.run("plan --diff --only podman");
+    let plan = case.run("plan --all --diff --only podman");
     assert!(plan.stdout.contains(&start), "{}", plan.stdout);
 }
 
@@ -78,7 +78,7 @@ fn a_byte_order_mark_blocks_setup_only_for_a_podman_that_refuses_it() {
         refuses(&installed("4.3.1").file(path, text), path, 1);
         // Debian 12 offers 4.3.1.
         refuses(&not_installed().file(path, text), path, 1);
-        installed("4.9.3").file(path, text).run("plan --diff --only podman").expect(0, "");
+        installed("4.9.3").file(path, text).run("plan --all --diff --only podman").expect(0, "");
     }
 }
 
@@ -92,7 +92,7 @@ fn syntax_of_toml_1_1_blocks_setup_only_for_a_podman_that_refuses_it() {
     ] {
         refuses(&installed("4.3.1").file(path, text), path, line);
         refuses(&not_installed().file(path, text), path, line);
-        installed("5.8.6").file(path, text).run("plan --diff --only podman").expect(0, "");
+        installed("5.8.6").file(path, text).run("plan --all --diff --only podman").expect(0, "");
     }
 }
 
@@ -101,7 +101,7 @@ fn keys_that_podman_does_not_know_block_nothing() {
     let text = "[engine]\nfuture = { a = 1 }\n[new]\nkey = 3\n";
     for case in [installed("4.3.1"), installed("5.4.2"), not_installed()] {
         let case = case.file(SYSTEM, text).file(STORAGE, "[storage]\ndriver = \"overlay\"\nnew = 1\n");
-        case.run("plan --diff --only podman").expect(0, "");
+        case.run("plan --all --diff --only podman").expect(0, "");
     }
 }
 
@@ -141,12 +141,12 @@ fn the_storage_driver_follows_the_file_that_podman_takes_it_from() {
     for (files, is_vfs) in states {
         let with = |case: Case| files.iter().fold(case, |case, (path, text)| case.file(path, text));
         for case in [installed("4.3.1"), not_installed()] {
-            let seen = with(case).run("plan --diff --only podman").expect(0, "");
+            let seen = with(case).run("plan --all --diff --only podman").expect(0, "");
             assert_eq!(seen.stdout.contains(falls), is_vfs, "{files:?}\n{}", seen.stdout);
             assert_eq!(seen.stdout.contains("driver = \"overlay\""), is_vfs, "{files:?}\n{}", seen.stdout);
         }
         // Ubuntu 24.04's takes overlay by itself.
-        let seen = with(installed("4.9.3")).run("plan --diff --only podman").expect(0, "");
+        let seen = with(installed("4.9.3")).run("plan --all --diff --only podman").expect(0, "");
         assert!(!seen.stdout.contains(falls), "{files:?}\n{}", seen.stdout);
     }
 }

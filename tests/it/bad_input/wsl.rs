@@ -112,7 +112,7 @@ fn without_a_terminal_the_question_about_a_repair_names_its_flag() {
         2,
         "
         error: no terminal to prompt on; missing answers: `--repair-wsl-conf` (Comment out the lines at which WSL stops reading?)
-        hint: answer with these flags, or take the recommended answers with `--yes`
+        hint: set these flags, or use the recommended answers with `--yes`
         ",
     );
 }
@@ -190,7 +190,7 @@ fn a_missing_windows_profile_is_a_usage_error() {
         2,
         "
         error: the Windows profile `/mnt/c/Users/dave` is not a directory
-        hint: `--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME
+        hint: `--windows-profile` takes the Windows directory %USERPROFILE%, such as /mnt/c/Users/NAME
         ",
     );
 }
@@ -201,8 +201,8 @@ fn a_missing_windows_profile_is_named_by_its_windows_and_linux_path() {
         r"setup --yes --windows-profile D:\dave",
         2,
         r"
-        error: the Windows profile `D:\dave`, here `/mnt/d/dave`, is not a directory
-        hint: `--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME
+        error: the Windows profile `D:\dave` (here `/mnt/d/dave`) is not a directory
+        hint: `--windows-profile` takes the Windows directory %USERPROFILE%, such as /mnt/c/Users/NAME
         ",
     );
 }
@@ -216,7 +216,7 @@ fn a_missing_windows_profile_in_the_environment_is_a_usage_error() {
             2,
             "
             error: the Windows profile `/mnt/c/Users/dave` is not a directory
-            hint: `--windows-profile` takes the directory that %USERPROFILE% is in Windows, such as /mnt/c/Users/NAME
+            hint: `--windows-profile` takes the Windows directory %USERPROFILE%, such as /mnt/c/Users/NAME
             ",
         );
 }

@@ -70,9 +70,9 @@ fn the_rows_of_a_plan_name_actions_and_the_full_table_names_reasons() {
     let action = "fs.inotify.max_user_watches 8192 -> 524288";
     let reason = "fs.inotify.max_user_watches is 8192 (need 524288)";
     let [plan, all] = ["plan", "plan --all"].map(|args| case.run(args).expect(0, "").stdout);
-    assert!(plan.contains(&format!("  + limits      raise kernel limits: {action}, ")), "{plan}");
+    assert!(plan.contains(&format!("  + limits       raise kernel limits: {action}, ")), "{plan}");
     assert!(!plan.contains(reason) && all.contains(reason), "{plan}\n{all}");
-    assert!(plan.contains("  ~ restart     restart: wsl --terminate Debian\n"), "{plan}");
+    assert!(plan.contains("  ~ restart      restart: wsl --terminate Debian\n"), "{plan}");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_file_is_read_and_a_missing_one_is_not_taken_for_a_message() {
         1,
         "
         error: cannot read `[ROOT]/etc`: Is a directory
-        hint: a command's output can be piped in: `... 2>&1 | kind-wsl explain -`
+        hint: pipe the output of a command: `... 2>&1 | kind-wsl explain -`
         ",
     );
 }
@@ -134,8 +134,8 @@ fn an_unknown_message_is_reported_as_unknown() {
     piped(&Case::new(Layout::Plain), "explain -", b" \n").expect(
         1,
         "
-        error: there is nothing to explain: the text is empty
-        hint: a command's output can be piped in: `... 2>&1 | kind-wsl explain -`
+        error: nothing to explain: the text is empty
+        hint: pipe the output of a command: `... 2>&1 | kind-wsl explain -`
         ",
     );
 }
