@@ -19,9 +19,9 @@ use crate::facts::{Facts, Packages, Pending, WslConf};
 use crate::fetch::Source;
 use crate::host::{System, missing_dirs};
 pub use crate::stage::StageSelection;
-pub use actions::actions;
 use crate::stage::{Answers, Applicability, Stage};
 use crate::stages::{self, STAGES};
+pub use actions::actions;
 pub use overlay::Overlay;
 use start::{Refusal, StartRefused};
 

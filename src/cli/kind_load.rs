@@ -128,7 +128,7 @@ pub(super) fn is_needed(session: &Session, kind: &str) -> bool {
     version.is_none_or(|version| COMPAT.kind.loads_from_docker.is_true_of(&version))
 }
 
-/// The name by which podman knows the image that it found for a short name, such as `localhost/app:latest` for `app`. An
+/// The full name of the image that podman found for a short name, such as `localhost/app:latest` for `app`. An
 /// image that was named by its ID has the first of its names.
 fn full_name(found: &Value, image: &str) -> String {
     let tags = found.pointer("/0/RepoTags").and_then(Value::as_array);

@@ -262,7 +262,7 @@ fn on_cgroup_v1_it_names_what_is_mounted_and_exits_with_4() {
     assert_eq!(seen.code, 4);
     assert_eq!(
         seen.stdout,
-        "/sys/fs/cgroup is a tmpfs with cgroup v1 (memory); inspect needs cgroup v2 there\nrun `kind-wsl plan` to see how this machine gets it\n"
+        "/sys/fs/cgroup is a tmpfs with cgroup v1 (memory); inspect needs cgroup v2 there\nrun `kind-wsl plan` to show how to enable it\n"
     );
     assert_eq!(machine.json(&[])["cgroup"], "a tmpfs with cgroup v1 (memory)");
 }

@@ -13,15 +13,7 @@ use std::path::Path;
 use extract::{Kind, Text};
 
 /// The parts that follow the rules.
-const ON: &[&str] = &[
-    "assets",
-    "docs",
-    "kind-wsl",
-    "README.md",
-    "src",
-    "tests",
-    "windows/src",
-];
+const ON: &[&str] = &["assets", "docs", "kind-wsl", "README.md", "src", "tests", "windows/src"];
 
 /// Texts that may break a rule: file, part of the text, why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[

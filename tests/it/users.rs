@@ -304,5 +304,5 @@ fn a_restart_names_the_running_nodes_of_other_users() {
     }
     case.run(&format!("setup {}", agreed()))
         .expect(3, "")
-        .says("it would stop the kind nodes kind-control-plane of anna, two-worker of anna; `--restart-all`");
+        .says("it would stop the kind nodes kind-control-plane of anna, two-worker of anna; to allow that, use `--restart-all`");
 }

@@ -211,8 +211,7 @@ fn packages_that_were_never_installed_are_not_reported_as_kept_or_removed() {
         let case = Case::new(Layout::Modern).file("/fake/archive", "crun 1.8.1-1\n");
         let seen = case.run(&format!("setup --only packages {}", agreed()));
         assert_eq!(seen.code, 1, "{seen:?}");
-        let undone =
-            case.run(&format!("undo --yes{flags}")).expect(0, "").says("Nothing to revert.");
+        let undone = case.run(&format!("undo --yes{flags}")).expect(0, "").says("Nothing to revert.");
         assert!(!undone.stdout.contains("packages stay"), "{undone:?}");
         assert!(!case.machine.has_journal());
     }

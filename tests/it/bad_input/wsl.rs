@@ -209,16 +209,14 @@ fn a_missing_windows_profile_is_named_by_its_windows_and_linux_path() {
 
 #[test]
 fn a_missing_windows_profile_in_the_environment_is_a_usage_error() {
-    Case::new(Layout::Classic)
-        .env("KIND_WSL_WINDOWS_PROFILE", "/mnt/c/Users/dave")
-        .refuses(
-            "plan",
-            2,
-            "
+    Case::new(Layout::Classic).env("KIND_WSL_WINDOWS_PROFILE", "/mnt/c/Users/dave").refuses(
+        "plan",
+        2,
+        "
             error: the Windows profile `/mnt/c/Users/dave` is not a directory
             hint: `--windows-profile` takes the Windows directory %USERPROFILE%, such as /mnt/c/Users/NAME
             ",
-        );
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn watching_needs_a_terminal() {
         (seen.code, seen.stderr.as_str()),
         (
             2,
-            "error: `--watch` needs a terminal\nhint: leave `--watch` out to print once; use `--json` in programs\n"
+            "error: `--watch` needs a terminal\nhint: omit `--watch` to print once; use `--json` in programs\n"
         )
     );
 }
