@@ -57,7 +57,7 @@ fn decision_on(id: &str, facts: &Facts, said: &[(&str, &str)]) -> String {
         text += "\nwith --guide:\n";
     }
     if !changes.is_empty() {
-        text += &format!("plan: {}: {}\n", stage.title, actions(&changes, facts).join(", "));
+        let _ = writeln!(text, "plan: {}: {}", stage.title, actions(&changes, facts).join(", "));
     }
     changes.iter().fold(text, |text, change| text + "\n" + &shown(change))
 }
