@@ -75,10 +75,10 @@ pub struct Cli {
     /// Show more, such as every stage and the output of commands
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     verbose: bool,
-    /// Show only what is needed or wrong
+    /// Show only problems and required changes
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     quiet: bool,
-    /// Work on the system in DIR [default: /]
+    /// Operate on the system in DIR [default: /]
     #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true, help_heading = GLOBAL)]
     root: Utf8PathBuf,
     /// User to set up for [default: the calling user]
@@ -112,7 +112,7 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Write a redacted report for bug reports and `plan --facts`
     Report(report::Report),
-    /// Run kind in a delegated scope, with the right provider
+    /// Run kind with the configured provider in a delegated scope
     Kind(kind::KindCommand),
     /// List the clusters that kind created
     Cluster(cluster::ClusterCommand),
@@ -120,7 +120,7 @@ enum Command {
     Kubeconfig(kubeconfig::KubeconfigCommand),
     /// Export the setup as a shell script, playbook, user-data or image
     Export(export::ExportCommand),
-    /// Print a file of answers with every question and its default
+    /// Print an answers file with every question and its default
     Answers(answers::AnswersCommand),
     /// List or download crun versions
     #[command(subcommand)]

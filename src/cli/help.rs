@@ -126,9 +126,9 @@ pub(super) fn footer() -> String {
     // One declaration in Cargo.toml.
     match env!("CARGO_PKG_REPOSITORY") {
         "" => format!(
-            "{more}\nDocumentation: docs/ in the source\nProblems: kind-wsl report collects what a bug report needs"
+            "{more}\nDocumentation: docs/ in the source\nBug reports: kind-wsl report collects the data"
         ),
-        url => format!("{more}\nDocumentation: {url}\nProblems: {url}/issues"),
+        url => format!("{more}\nDocumentation: {url}\nBug reports: {url}/issues"),
     }
 }
 

@@ -328,10 +328,10 @@ mod tests {
         assert_eq!(broken("\nid = \"KW002\"\n", "\nid = \"KW001\"\n"), "duplicate ID KW001");
         assert_eq!(
             broken("\nid = \"KW065\"\n", "\nid = \"KW265\"\n"),
-            "KW265: its ID is one of another kind"
+            "KW265: the ID belongs to another kind of entry"
         );
         assert!(broken("theme = \"cgroup\"", "theme = \"weather\"").contains("unknown theme `weather`"));
-        assert!(broken("component = \"kind\"", "component = \"x\"").contains("there is no component `x`"));
+        assert!(broken("component = \"kind\"", "component = \"x\"").contains("unknown component `x`"));
         assert!(broken("stages = [\"cgroup\",", "stages = [\"moon\",").contains("unknown stage `moon`"));
         assert!(broken("kubernetes-sigs/kind#3936", "kind#3936").contains("neither owner/repo#N"));
         assert!(broken("schema = 1", "schema = 2").contains("schema 2"));

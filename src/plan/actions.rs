@@ -54,7 +54,7 @@ fn describe(change: &Change, facts: &Facts) -> Vec<(bool, String)> {
             match restart.scope {
                 RestartScope::Distro => format!("wsl --terminate {}", facts.wsl.distro()),
                 RestartScope::Vm => "wsl --shutdown (stops every distribution)".to_owned(),
-                RestartScope::Machine => "the machine".to_owned(),
+                RestartScope::Machine => "sudo reboot".to_owned(),
             },
         )],
         ChangeKind::Link(_) | ChangeKind::Kubeconfig(_) | ChangeKind::Logon(_) => {

@@ -239,7 +239,7 @@ mod tests {
         for width in 50..100 {
             for (text, commands) in [
                 (text, &["kind-wsl setup --only idle --idle"][..]),
-                (long, &["`kind-wsl setup --only crun --crun-version 1.30.1`", "(or `kind-wsl crun list`),"]),
+                (long, &["`kind-wsl setup --only crun --crun-version 1.30.1`", "`kind-wsl crun list`"]),
                 (two, &["Resume: kind-wsl setup", "kind-wsl undo"]),
             ] {
                 let lines = wrap(text, Some(width));

@@ -44,7 +44,7 @@ fn the_help_groups_the_commands_and_ends_with_where_to_read_on() {
         "Global options:",
         "More help:",
         "Documentation:",
-        "Problems:",
+        "Bug reports:",
     ];
     assert!(order.map(at).is_sorted(), "{text}");
 }
