@@ -65,7 +65,7 @@ impl Issue<'_> {
             let cmd = Cmd::new(path.as_str(), ["version", "--client"]).as_user(&self.facts.user);
             self.system.stdout_if_ok(&cmd)
         });
-        let kubernetes = kubectl.map_or_else(String::new, |said| self.span(&said) + " ");
+        let kubernetes = kubectl.map_or_else(String::new, |text| self.span(&text) + " ");
         let variables = match self.variables() {
             names if names.is_empty() => "none".to_owned(),
             names => format!("{} (values not shown)", self.span(&names)),
@@ -235,7 +235,7 @@ impl Issue<'_> {
                 let info = redact::info(info, &self.names);
                 self.block("json", &serde_json::to_string_pretty(&info).unwrap_or_default())
             }
-            Err(said) => self.block("text", &format!("{provider} info failed: {said}")),
+            Err(text) => self.block("text", &format!("{provider} info failed: {text}")),
         }
     }
 

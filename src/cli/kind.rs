@@ -129,23 +129,23 @@ fn line(session: &Session, kind: &str, args: &[OsString]) -> (String, Vec<OsStri
 /// The environment of kind: the configured provider unless the user sets another one, the address of its socket, and the
 /// session of the user if the shell has none (after sudo or su) or that of another user.
 fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Vec<(String, String)> {
-    let said =
+    let inherited =
         |name: &str| global.env.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str());
-    let ours = Answers(session.journal_state.answers.clone()).provider();
-    let mut wanted = vec![(PROVIDER, ours.name().to_owned())];
+    let provider = Answers(session.journal_state.answers.clone()).provider();
+    let mut wanted = vec![(PROVIDER, provider.name().to_owned())];
     // A Docker that the user selects has its own address.
-    let is_ours = said(PROVIDER).is_none_or(|theirs| theirs == ours.name());
-    if ours == Provider::Docker && is_ours {
+    let is_same = inherited(PROVIDER).is_none_or(|name| name == provider.name());
+    if provider == Provider::Docker && is_same {
         wanted.push(("DOCKER_HOST", docker_host(&session.user)));
     }
     // If the directory does not exist, podman falls back to /tmp only without the variable.
     let has_session = is_session_of(&session.host, &session.user);
     let of_session = |name: &str| name == "XDG_RUNTIME_DIR" || name == "DBUS_SESSION_BUS_ADDRESS";
     wanted.extend(session.user.env().into_iter().filter(|(name, _)| has_session || !of_session(name)));
-    wanted.retain(|(name, _)| said(name).is_none());
+    wanted.retain(|(name, _)| inherited(name).is_none());
     wanted.extend(wrong.into_iter().map(|c| (c.name, c.right)));
-    if ours == Provider::Nerdctl && is_ours {
-        wanted.push(("PATH", with_sbin(said("PATH").unwrap_or_default())));
+    if provider == Provider::Nerdctl && is_same {
+        wanted.push(("PATH", with_sbin(inherited("PATH").unwrap_or_default())));
     }
     wanted.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

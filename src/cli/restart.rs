@@ -123,7 +123,7 @@ pub(super) fn nodes(session: &Session, which: Nodes) -> Vec<String> {
         let to = |cmd: Cmd, address: String| cmd.with_env("DOCKER_HOST", &address);
         session.host.stdout_if_ok(&address.into_iter().fold(cmd, to))
     });
-    nodes.flat_map(|said| said.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
+    nodes.flat_map(|stdout| stdout.lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
 }
 
 enum By {

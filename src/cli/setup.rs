@@ -145,7 +145,7 @@ impl Setup {
         chosen: &RunOptions,
         plan: &Plan,
     ) -> Result<Exit, Failure> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let stop = Session::stop();
         let fetcher = Fetcher::new(&session.host, source(chosen), plan.downloads().cloned().collect());
         let reporter = ui::reporter(self.json, global.verbose, global.quiet);
@@ -153,7 +153,7 @@ impl Setup {
             .with_engine(fetcher, reporter, &stop, Steps::of(plan), |engine| engine.setup(answers, chosen))
             .map_err(|error| failure(error, session, plan))?;
         let RunOutcome::Restart(awaited) = &ended else {
-            return Ok(self.end(session, &ended, begun));
+            return Ok(self.end(session, &ended, started));
         };
         let restarting = Restarting {
             session,

@@ -216,9 +216,9 @@ fn has_packages(journal_state: &JournalState) -> bool {
 fn others(journal_state: &JournalState, boot_instance: &BootInstance) -> Vec<(String, String)> {
     let users = journal_state.users().into_iter().filter(|user| journal_state.user.as_deref() != Some(user));
     let summary = |user: &str| {
-        let mut theirs = journal_state.clone();
-        theirs.view_as(user);
-        (user.to_owned(), SetupState::of(&theirs, boot_instance, true).summary(&theirs))
+        let mut view = journal_state.clone();
+        view.view_as(user);
+        (user.to_owned(), SetupState::of(&view, boot_instance, true).summary(&view))
     };
     users.map(summary).collect()
 }

@@ -76,7 +76,7 @@ pub(crate) fn settle_crun(
             answers.set(CRUN_VERSION.id, listed.to_string());
         }
     }
-    let Some(version) = answers.get(&CRUN_VERSION).and_then(|said| said.parse::<Version>().ok()) else {
+    let Some(version) = answers.get(&CRUN_VERSION).and_then(|value| value.parse::<Version>().ok()) else {
         return Ok(());
     };
     let is_settled = catalogue.artifact(&version, arch).is_some()
@@ -90,8 +90,8 @@ pub(crate) fn settle_crun(
         Err(why) if why.is_damning() => return Err(why.into()),
         Err(why) if may_ask && ui::is_interactive() => {
             ui::err(&format!("{}.", Failure::from(why).text));
-            let said = ui::ask(&CRUN_SHA256, facts, "")?;
-            answers.set(CRUN_SHA256.id, CRUN_SHA256.accept(&said, facts)?);
+            let value = ui::ask(&CRUN_SHA256, facts, "")?;
+            answers.set(CRUN_SHA256.id, CRUN_SHA256.accept(&value, facts)?);
         }
         // The stage reports the error, with the nearest version.
         Err(Distrust::NoGpgv(_)) => {}

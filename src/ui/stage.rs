@@ -21,7 +21,7 @@ pub(super) struct StageLine {
     place: String,
     id: &'static str,
     pub(super) title: &'static str,
-    pub(super) begun: Instant,
+    pub(super) started: Instant,
     /// The results: a verb in the past tense and its object.
     done: Vec<(&'static str, String)>,
     passed: usize,
@@ -32,7 +32,7 @@ impl StageLine {
         // As wide as that of the last stage.
         let size = format!("[{count}/{count}]").len();
         let place = format!("{:size$}", format!("[{number}/{count}]"));
-        Self { place, id, title, begun: Instant::now(), done: Vec::new(), passed: 0 }
+        Self { place, id, title, started: Instant::now(), done: Vec::new(), passed: 0 }
     }
 
     /// Adds an event to the results.
@@ -55,7 +55,7 @@ impl StageLine {
             StageEnd::Failed => ("failed", RED),
             StageEnd::Stopped => ("stopped", YELLOW),
         };
-        let time = elapsed(self.begun);
+        let time = elapsed(self.started);
         let used = self.place.len() + 1 + 14 + 8 + if time.is_empty() { 0 } else { time.len() + 2 };
         let result =
             if end == StageEnd::Failed { String::new() } else { self.result(width.map(|w| w - used.min(w))) };
@@ -84,8 +84,8 @@ fn padded(style: Style, text: &str, size: usize) -> String {
 }
 
 /// The elapsed time, if it is long enough to show.
-pub(super) fn elapsed(begun: Instant) -> String {
-    let time = begun.elapsed();
+pub(super) fn elapsed(started: Instant) -> String {
+    let time = started.elapsed();
     if time < WORTH_SHOWING { String::new() } else { duration(time) }
 }
 

@@ -58,10 +58,10 @@ impl BarKind {
         }
     }
 
-    fn style(self, begun: Instant) -> ProgressStyle {
+    fn style(self, started: Instant) -> ProgressStyle {
         let style = ProgressStyle::with_template(self.template());
         let time = move |_: &_, text: &mut dyn std::fmt::Write| {
-            let _ = text.write_str(&elapsed(begun));
+            let _ = text.write_str(&elapsed(started));
         };
         marks::ticking(style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("time", time))
     }
@@ -92,8 +92,8 @@ impl Term {
         });
         if self.shape != Some(shape) {
             self.shape = Some(shape);
-            let begun = self.stage.as_ref().map_or_else(Instant::now, |stage| stage.begun);
-            bar.set_style(shape.style(begun));
+            let started = self.stage.as_ref().map_or_else(Instant::now, |stage| stage.started);
+            bar.set_style(shape.style(started));
         }
         bar
     }

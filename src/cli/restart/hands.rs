@@ -117,12 +117,12 @@ impl Restarting<'_> {
         }
         windows::clear_stale_files(host, &folder, &self.awaited.id, &self.session.user)?;
         let command = windows::restart_command(interop, &path, request);
-        let said = host.run(&command, &mut |_| {}).map_err(|e| match e {
+        let output = host.run(&command, &mut |_| {}).map_err(|e| match e {
             // Its error is about WSL or this session, so the command prompt would fail too.
             HostError::Failed { detail, .. } => RestartRefusal::Final(detail),
             e => RestartRefusal::from(e),
         })?;
-        let log = said.stdout.lines().find_map(|l| l.trim_end().strip_prefix("log=")).unwrap_or_default();
+        let log = output.stdout.lines().find_map(|l| l.trim_end().strip_prefix("log=")).unwrap_or_default();
         let rescue = log.rsplit_once('\\').filter(|_| helper.has_driver());
         let rescue = rescue.map(|(dir, _)| request.rescue(&format!("{dir}\\kind-wsl.exe")));
         Ok(By::Helper { place: folder, log: log.to_owned(), rescue })

@@ -30,7 +30,7 @@ impl Setup {
         }
     }
 
-    pub(super) fn end(&self, session: &Session, ended: &RunOutcome, begun: Instant) -> Exit {
+    pub(super) fn end(&self, session: &Session, ended: &RunOutcome, started: Instant) -> Exit {
         if self.json {
             ui::json_line(match ended {
                 RunOutcome::Done { changed, verified } => {
@@ -41,7 +41,7 @@ impl Setup {
         }
         match ended {
             RunOutcome::Done { changed, verified } if !self.json => {
-                self.done(session, (*changed, *verified), begun);
+                self.done(session, (*changed, *verified), started);
                 Exit::Done
             }
             RunOutcome::Done { .. } => Exit::Done,
@@ -62,15 +62,15 @@ impl Setup {
     }
 
     /// The time since the setup began; `None` if it includes a restart by the user, who may have waited.
-    fn time_taken(&self, session: &Session, begun: Instant) -> Option<Duration> {
+    fn time_taken(&self, session: &Session, started: Instant) -> Option<Duration> {
         if !session.journal_state.is_interrupted() {
-            return Some(begun.elapsed());
+            return Some(started.elapsed());
         }
         let began = self.resume.as_ref().and_then(|_| session.journal_state.setup_began())?;
         session.host.seconds_since(began).map(Duration::from_secs)
     }
 
-    fn done(&self, session: &Session, (changed, verified): (usize, usize), begun: Instant) {
+    fn done(&self, session: &Session, (changed, verified): (usize, usize), started: Instant) {
         // The journal includes the changes before the restart.
         let mut journal_state = journal::read(&session.host).unwrap_or_default();
         journal_state.view_as(&session.user.name);
@@ -78,7 +78,7 @@ impl Setup {
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let passed = format!(", {} passed", count(verified, "check"));
         let passed = if verified > 0 { passed.as_str() } else { "" };
-        let time = self.time_taken(session, begun).filter(|time| *time >= WORTH_SHOWING);
+        let time = self.time_taken(session, started).filter(|time| *time >= WORTH_SHOWING);
         let time = time.map_or_else(String::new, |time| format!(" in {}", ui::duration(time)));
         let text = format!("Done{time}: {} applied{passed}.", count(total, "change"));
         out(&format!("\n{}", styled(GREEN.bold(), &text)));
