@@ -16,7 +16,7 @@ use crate::host::{
 };
 
 const NAME: &str = "kind-wsl-helper.exe";
-/// The program to start in Windows if the distribution does not start anymore.
+/// The program to start in Windows if the distribution no longer starts.
 const DRIVER: &str = "kind-wsl.exe";
 /// Below a Windows profile, on its drive: a program on `\\wsl.localhost` would lose its file when the distribution stops.
 const DIR: &str = "AppData/Local/kind-wsl";

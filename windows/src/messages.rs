@@ -153,10 +153,7 @@ pub fn resumed(request: &RestartRequest, code: i32) -> String {
 #[must_use]
 pub fn rescue(request: &RestartRequest, program: &str) -> String {
     let name = &request.distribution;
-    format!(
-        "If {name} does not start anymore, this undoes what kind-wsl changed in it:\n\n    {}\n",
-        request.rescue(program)
-    )
+    format!("If {name} no longer starts, this undoes what kind-wsl changed in it:\n\n    {}\n", request.rescue(program))
 }
 
 /// In the new window, before the setup resumes.

@@ -79,7 +79,7 @@ impl RestartRequest {
         [self.scope.stop_command(&self.distribution), command_line(resume.iter().copied())]
     }
 
-    /// The command line of `kind-wsl.exe` at that path which rescues the distribution if it does not start anymore.
+    /// The command line of `kind-wsl.exe` at that path which rescues the distribution if it no longer starts.
     #[must_use]
     pub fn rescue(&self, program: &str) -> String {
         command_line([program, "rescue", "-d", &self.distribution].iter().copied())

@@ -4,7 +4,7 @@ use crate::text::Version;
 
 /// `kind-wsl.exe rescue --help`
 pub const HELP: &str = "\
-Rescues a WSL distribution that does not start anymore.
+Rescues a WSL distribution that no longer starts.
 
 It starts the distribution in WSL's safe mode, undoes what kind-wsl changed in
 it, and starts it again. .wslconfig is changed for that and restored. All other
