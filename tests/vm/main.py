@@ -16,6 +16,7 @@ import faults
 import fleet
 import images
 import poor
+import prepared
 import providers
 import rescue
 import users
@@ -38,7 +39,10 @@ STORIES = {
     "debian-13": [("modern", True, True, Typed)],
 }
 # Machines with a story of their own. Those that are not in STORIES are run by name only.
-OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell, "two-users": users.tell, "faults": faults.tell}
+OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell, "two-users": users.tell, "faults": faults.tell,
+       "used": prepared.Used.tell, "guide": prepared.Guide.tell, "killed": prepared.Killed.tell}
+# Of these, those that are not on cgroup v1 at first.
+ON_V2 = {"used": "modern", "killed": "modern"}
 
 
 def program(system):
@@ -100,7 +104,7 @@ def test(system, layouts, keep):
 
     def one(story):
         layout, warm, with_kind, way = story
-        machine = Machine(system, layout if layout in LAYOUTS else "classic", folder / layout, warm=warm, windows=True)
+        machine = Machine(system, layout if layout in LAYOUTS else ON_V2.get(layout, "classic"), folder / layout, warm=warm, windows=True)
         lines = report.story(f"{system} {layout}")
         try:
             if layout in OWN:
