@@ -250,7 +250,7 @@ pub enum HostError {
     #[error("cannot run `{command}`")]
     Start { command: String, source: std::io::Error },
     /// A program that did not end in time.
-    #[error("`{command}` did not end within {seconds} s")]
+    #[error("`{}` did not end within {seconds} s", shortened(.command))]
     TimedOut {
         command: String,
         /// The time limit, in seconds.
@@ -276,6 +276,19 @@ pub enum HostError {
     /// Another distribution of the same Windows account does not finish its write.
     #[error("cannot change `{0}`: another distribution has been changing files beside it for 60 s")]
     Busy(Utf8PathBuf),
+}
+
+/// The first words of a long command; the hint has the whole one.
+fn shortened(command: &str) -> String {
+    const MAX_CHARS: usize = 60;
+    let mut short = String::new();
+    for word in command.split_inclusive(' ') {
+        if !short.is_empty() && short.chars().count() + word.chars().count() > MAX_CHARS {
+            return short + "…";
+        }
+        short.push_str(word);
+    }
+    short
 }
 
 fn tail(detail: &str) -> String {

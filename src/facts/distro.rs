@@ -1,6 +1,7 @@
 //! The distribution, its init system and its packages.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -194,8 +195,12 @@ impl Packages {
 }
 
 fn apt_candidates(system: &dyn System) -> BTreeMap<String, String> {
-    let args = std::iter::once("policy").chain(ASKED);
-    parse_policy(&system.stdout_if_ok(&Cmd::new("apt-cache", args)).unwrap_or_default())
+    parse_policy(&system.stdout_if_ok(&apt_policy()).unwrap_or_default())
+}
+
+/// Without a cache in /var/cache/apt, which only root can write, apt reads all package lists: 30 s on a slow machine.
+fn apt_policy() -> Cmd {
+    Cmd::new("apt-cache", std::iter::once("policy").chain(ASKED)).timeout(Duration::from_mins(5))
 }
 
 /// The candidates of `apt-cache policy`. The package lists of a fresh image are empty, so nothing is known before
@@ -215,7 +220,7 @@ fn parse_policy(text: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Distro, parse_policy};
+    use super::{Distro, apt_policy, parse_policy};
 
     #[test]
     fn quotes_of_os_release_are_taken_off() {
@@ -224,6 +229,11 @@ mod tests {
             (distro.id.as_str(), distro.name.as_str(), distro.is_debian()),
             ("ubuntu", "Ubuntu 24.04 LTS", true)
         );
+    }
+
+    #[test]
+    fn apt_has_five_minutes_to_read_its_lists() {
+        assert_eq!(apt_policy().seconds, 300);
     }
 
     #[test]

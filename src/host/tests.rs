@@ -324,3 +324,18 @@ fn a_change_that_the_times_do_not_show_is_found_before_the_file_is_replaced() {
     assert!(replaced.unwrap_err().is_conflict());
     assert_eq!(read(), b"two");
 }
+
+#[test]
+fn the_error_of_a_long_command_shows_its_first_words_and_the_hint_all() {
+    let command = format!("apt-cache policy{}", " package".repeat(30));
+    let error = HostError::TimedOut { command: command.clone(), seconds: 30 };
+    let shown = error.to_string();
+    assert!(
+        shown.starts_with("`apt-cache policy package") && shown.ends_with(" …` did not end within 30 s"),
+        "{shown}"
+    );
+    assert!(shown.len() < 90, "{shown}");
+    assert!(format!("{:?}", error.hint()).contains(&command));
+    let short = HostError::TimedOut { command: "wslinfo --version".to_owned(), seconds: 30 };
+    assert_eq!(short.to_string(), "`wslinfo --version` did not end within 30 s");
+}
