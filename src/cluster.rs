@@ -1,5 +1,16 @@
 //! The clusters that kind created: their nodes, in the order in which they start, and whether they run.
 
+mod hands;
+mod ports;
+mod start;
+mod stop;
+
+pub use hands::Step;
+pub use start::{Start, StartError};
+pub use stop::stop;
+
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::host::{Account, System};
@@ -94,14 +105,22 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 200 && name.chars().all(allowed) && !name.starts_with(['-', '.'])
 }
 
-/// Asks the provider for every cluster. Containers with a label that kind cannot have written are not nodes.
+/// How long a list of clusters may take: podman's first command after a boot takes longer than the checks of doctor wait.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Asks the provider for every cluster, and waits for its answer up to `patience`. Containers with a label that kind cannot have written are not nodes.
 ///
 /// # Errors
 /// Why the provider did not answer.
-pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<Vec<Cluster>, String> {
+pub fn list(
+    system: &dyn System,
+    user: &Account,
+    provider: Provider,
+    patience: Duration,
+) -> Result<Vec<Cluster>, String> {
     let mut clusters: Vec<Cluster> = Vec::new();
     // The nodes come sorted by the name of their cluster.
-    for node in node::list(system, user, provider)? {
+    for node in node::list(system, user, provider, patience)? {
         if !is_name(&node.cluster) || !is_container_name(&node.name) {
             continue;
         }

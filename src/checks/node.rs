@@ -25,7 +25,7 @@ fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
     if !c.system.exists(storage.as_str()) {
         return Err(Outcome::skipped("no cluster exists"));
     }
-    match node::list(c.system, &c.facts.user, provider) {
+    match node::list(c.system, &c.facts.user, provider, node::TIMEOUT) {
         Ok(nodes) if nodes.is_empty() => Err(Outcome::skipped("no cluster exists")),
         Ok(nodes) => Ok(nodes),
         Err(why) => Err(Outcome::unknown(why)),
@@ -41,10 +41,8 @@ pub(crate) static CLUSTERS: Check = check("clusters", "the nodes of clusters run
     if stopped.is_empty() {
         return Outcome::ok(format!("{} of {} nodes are running", nodes.len(), nodes.len()));
     }
-    let (provider, names) = (c.answers.provider(), stopped.join(" "));
-    let fix = format!(
-        "start the nodes with `{provider} start {names}`; kind does not support this (kind#3190), so a node may stay unready"
-    );
+    let first = nodes.iter().find(|n| !n.is_running()).map(|n| n.cluster.clone()).unwrap_or_default();
+    let fix = command(format!("kind-wsl cluster start {first}"));
     Outcome::error(format!("stopped: {}", stopped.join(", ")), "kubectl cannot connect to the cluster", fix)
 });
 
@@ -108,10 +106,15 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
 
 /// Runs `kubectl get` in the node, as its administrator.
 fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, HostError> {
-    let provider = c.answers.provider();
     let get = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout=5s", "get"];
-    let words = [provider.name(), "exec", &node.name].into_iter().chain(get).chain(what.iter().copied());
-    // With the cgroupfs manager, podman can enter a container only from a delegated cgroup.
+    exec(c, node, &[&get, what].concat(), Duration::from_secs(10))
+}
+
+/// Runs a command in a node that changes nothing.
+fn exec(c: &CheckContext<'_>, node: &Node, what: &[&str], bound: Duration) -> Result<Output, HostError> {
+    let provider = c.answers.provider();
+    let words = [provider.name(), "exec", &node.name].into_iter().chain(what.iter().copied());
+    // With the cgroupfs manager podman can enter a container only from a delegated cgroup.
     let mut cmd = if can_be_wrapped(c.system, &c.facts.user) {
         in_wrapper(words)
     } else {
@@ -120,7 +123,7 @@ fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, H
     if provider == Provider::Docker && c.system.env("DOCKER_HOST").is_none_or(|host| host.is_empty()) {
         cmd = cmd.with_env("DOCKER_HOST", &docker_host(&c.facts.user));
     }
-    c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(Duration::from_secs(10)))
+    c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(bound))
 }
 
 /// The pods of a list with a container that waits for a restart, or that restarted often and is not ready.

@@ -1,6 +1,7 @@
 //! `kind-wsl cluster`: the clusters that kind created, and starting and stopping them.
 
 mod list;
+mod run;
 
 use clap::{Args, Subcommand};
 
@@ -12,11 +13,12 @@ use crate::host::System;
 use crate::provider::Provider;
 use crate::stage::Answers;
 use list::ClusterList;
+use run::{StartCommand, StopCommand};
 
 /// The commands of `cluster`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kind-wsl cluster list              show the clusters and whether they run"
+    after_help = "Examples:\n  kind-wsl cluster list         show the clusters and whether they run\n  kind-wsl cluster start dev    start a cluster and wait until it works\n  kind-wsl cluster stop         stop the only cluster"
 )]
 pub(crate) struct ClusterCommand {
     #[command(subcommand)]
@@ -30,6 +32,10 @@ enum Action {
     /// Start this distribution when you sign in to Windows (on, off)
     #[command(subcommand)]
     Logon(Logon),
+    /// Start a cluster and wait until its API server and nodes are ready
+    Start(StartCommand),
+    /// Stop a cluster: workers first
+    Stop(StopCommand),
 }
 
 impl ClusterCommand {
@@ -37,6 +43,8 @@ impl ClusterCommand {
         match &self.action {
             Action::List(list) => list.run(global),
             Action::Logon(switch) => switch.run(global),
+            Action::Start(start) => start.run(global),
+            Action::Stop(stop) => stop.run(global),
         }
     }
 }

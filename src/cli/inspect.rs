@@ -171,7 +171,7 @@ impl Snapshot {
     /// Queries the provider and the nodes and reads the tree, for one cluster or for all.
     fn take(session: &Session, provider: Provider, cluster: Option<&str>) -> Result<Self, Failure> {
         let (host, user) = (&session.host, &session.user);
-        let mut nodes = node::list(host, user, provider);
+        let mut nodes = node::list(host, user, provider, node::TIMEOUT);
         let (mut pods, mut silent) = (Pods::default(), Vec::new());
         match &mut nodes {
             Ok(nodes) => {

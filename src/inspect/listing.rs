@@ -10,21 +10,26 @@ use crate::host::{Account, Cmd, HostError, Output, System};
 use crate::provider::{Provider, docker_host};
 
 /// A provider that takes longer hangs: its daemon, or its store's lock.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// The label that kind gives its containers (kind `pkg/cluster/constants`, `pkg/cluster/internal/providers/*/constants.go`).
 pub const CLUSTER: &str = "io.x-k8s.kind.cluster";
 const ROLE: &str = "io.x-k8s.kind.role";
 
-/// Asks the provider for every node, running or not.
+/// Asks the provider for every node, running or not, and waits for its answer up to `patience`.
 ///
 /// # Errors
 /// Why the provider did not answer.
-pub fn list(system: &dyn System, user: &Account, provider: Provider) -> Result<Vec<Node>, String> {
+pub fn list(
+    system: &dyn System,
+    user: &Account,
+    provider: Provider,
+    patience: Duration,
+) -> Result<Vec<Node>, String> {
     // docker's `json` is one object a line; podman's template would leave the labels without their names.
     let format = if provider == Provider::Podman { "json" } else { "{{json .}}" };
     let label = format!("label={CLUSTER}");
     let args = ["ps", "--all", "--no-trunc", "--filter", &label, "--format", format];
-    let mut cmd = Cmd::new(provider.name(), args).as_user(user).timeout(TIMEOUT);
+    let mut cmd = Cmd::new(provider.name(), args).as_user(user).timeout(patience);
     if provider == Provider::Docker {
         let inherited = system.env("DOCKER_HOST").filter(|host| !host.is_empty());
         cmd = cmd.with_env("DOCKER_HOST", &inherited.unwrap_or_else(|| docker_host(user)));

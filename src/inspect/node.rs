@@ -10,7 +10,7 @@ use crate::cgroup::{ESSENTIAL, user_manager};
 use crate::facts::kernel::OPEN_FILES;
 use crate::host::{Account, System};
 
-pub use super::listing::{CLUSTER, list};
+pub use super::listing::{CLUSTER, TIMEOUT, list};
 
 /// A container that is a node of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -113,6 +113,17 @@ impl Node {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.state.starts_with("running") || self.state.starts_with("paused") || self.state.starts_with("Up")
+    }
+
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.state.to_ascii_lowercase().contains("paused")
+    }
+
+    /// Whether it ran and ended. nerdctl prints `Exited (0) 2 minutes ago`.
+    #[must_use]
+    pub fn has_exited(&self) -> bool {
+        self.state.to_ascii_lowercase().starts_with("exited")
     }
 
     /// The conditions that do not hold.

@@ -269,7 +269,7 @@ fn no_fix_deletes_what_belongs_to_the_user() {
             document["checks"].as_array().unwrap().iter().map(|c| c["fix"].as_str().unwrap().to_owned()),
         );
     }
-    assert!(fixes.iter().any(|fix| fix.contains("`podman start kind-control-plane`")), "the node is stopped");
+    assert!(fixes.iter().any(|fix| fix.contains("kind-wsl cluster start kind")), "the node is stopped");
     let found: Vec<String> = fixes.iter().filter_map(|fix| destroys(fix)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }

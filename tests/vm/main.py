@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import comeback
 import deep_dive
 import disk
 import faults
@@ -40,9 +41,9 @@ STORIES = {
 }
 # Machines with a story of their own. Those that are not in STORIES are run by name only.
 OWN = {"namespaced-poor": poor.tell, "rescue": rescue.tell, "two-users": users.tell, "faults": faults.tell,
-       "used": prepared.Used.tell, "guide": prepared.Guide.tell, "killed": prepared.Killed.tell}
+       "used": prepared.Used.tell, "guide": prepared.Guide.tell, "killed": prepared.Killed.tell, "comeback": comeback.tell}
 # Of these, those that are not on cgroup v1 at first.
-ON_V2 = {"used": "modern", "killed": "modern"}
+ON_V2 = {"used": "modern", "killed": "modern", "comeback": "namespaced"}
 
 
 def program(system):

@@ -23,7 +23,8 @@ impl ClusterList {
     pub(super) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         let session = Session::local(global, None)?;
         let provider = provider(&session);
-        let clusters = cluster::list(&session.host, &session.user, provider).map_err(cannot_list)?;
+        let clusters = cluster::list(&session.host, &session.user, provider, cluster::PATIENCE);
+        let clusters = clusters.map_err(cannot_list)?;
         if self.json {
             let clusters: Vec<_> = clusters.iter().map(document).collect();
             json_line(json!({ "provider": provider, "clusters": clusters }));
@@ -63,6 +64,13 @@ impl ClusterList {
             let nodes = cluster.nodes.len().to_string();
             let age = age(&session.host, cluster.created());
             row(&cluster.name, [&nodes, &state, &age], &api, style);
+        }
+        let stopped = clusters.iter().find(|cluster| cluster.state() != ClusterState::Running);
+        if let Some(stopped) = stopped {
+            out(&format!(
+                "\nStart it: {}",
+                styled(BOLD, &format!("kind-wsl cluster start {}", stopped.name))
+            ));
         }
         Ok(Exit::Done)
     }

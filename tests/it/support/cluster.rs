@@ -179,10 +179,15 @@ impl Machine {
 
     /// Runs kind-wsl as `dev` would type it.
     pub(crate) fn run(&self, args: &[&str]) -> Seen {
+        self.run_with("", args)
+    }
+
+    /// The same with this provider in the environment.
+    pub(crate) fn run_with(&self, provider: &str, args: &[&str]) -> Seen {
         let output = Command::new(env!("CARGO_BIN_EXE_kind-wsl"))
             .args(["--root", self.root.as_str(), "--user", "dev"])
             .args(args)
-            .env_remove("KIND_EXPERIMENTAL_PROVIDER")
+            .env("KIND_EXPERIMENTAL_PROVIDER", provider)
             .env("LANG", "C.UTF-8")
             .output()
             .expect("it runs");

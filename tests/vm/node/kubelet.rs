@@ -1,5 +1,6 @@
-//! A stand-in for the kubelet: it has no API server, and starts three pods that are written here. How it does that is the kubelet's own way:
+//! A stand-in for the kubelet: it starts pods that are written here, and reports to the API server every two seconds. How it starts pods is the kubelet's own way:
 //! a sandbox and its containers by CRI, below a slice of the pod, with the names that the kubelet's systemd driver gives (`cgroupRoot: /kubelet`).
+use crate::apiserver::request;
 use crate::cri::call;
 use crate::message::Message;
 use std::process::Command;
@@ -55,7 +56,9 @@ const PODS: &[Pod] = &[
 
 pub fn run() -> Result<(), String> {
     let known = patiently(|| call("ListPodSandbox", &Message::default()))?.messages(1);
-    for pod in PODS {
+    // kubeadm writes the manifest on control planes only
+    let is_control_plane = std::path::Path::new("/etc/kubernetes/manifests/kube-apiserver.yaml").exists();
+    for pod in PODS.iter().filter(|pod| is_control_plane || pod.namespace != "kube-system") {
         // a node that starts again has the dead sandboxes of the time before; their names are taken
         let old: Vec<&Message> = known.iter().filter(|p| p.inner(2).string(2) == pod.uid).collect();
         if old.iter().any(|p| p.integer(3) == 0) {
@@ -65,10 +68,31 @@ pub fn run() -> Result<(), String> {
         // the image may have been imported just now, and containerd hears of it a moment later
         patiently(|| pod.start(attempt))?;
     }
-    println!("{} pods run", PODS.len());
+    println!("the pods run");
     loop {
-        std::thread::park();
+        if let Err(error) = report() {
+            eprintln!("{error}");
+        }
+        std::thread::sleep(Duration::from_secs(2));
     }
+}
+
+/// A heartbeat, if the address of `--node-ip` is one of this node's, as the real kubelet requires (`pkg/kubelet/kubelet_node_status.go`,
+/// `validateNodeIP`). The server is reached by the name in kubelet.conf.
+fn report() -> Result<(), String> {
+    let flags = std::fs::read_to_string("/var/lib/kubelet/kubeadm-flags.env").unwrap_or_default();
+    let address = flags
+        .split("--node-ip=")
+        .nth(1)
+        .and_then(|rest| rest.split(['"', ' ', '\n']).next())
+        .unwrap_or_default();
+    if std::net::TcpListener::bind((address, 0)).is_err() {
+        return Err(format!(
+            "failed to validate nodeIP: node IP: {address:?} not found in the host's network interfaces"
+        ));
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    request("/etc/kubernetes/kubelet.conf", "POST", &format!("/nodes/{}", name.trim())).map(drop)
 }
 
 /// Until it works, for a minute.

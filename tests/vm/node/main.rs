@@ -1,6 +1,7 @@
-//! Two programs of the node that Debian does not have, in one file: called as `kubelet` it is a stand-in for the kubelet, called as
-//! `crictl` it answers `crictl pods` and `crictl ps`. Both talk to the real containerd, over the interface that the real ones use (CRI).
+//! Programs of the node that Debian does not have, in one file: stand-ins for `kubelet`, `crictl` and `kube-apiserver`, and `api`,
+//! with which the stand-in for kubectl asks the latter. kubelet and crictl talk to the real containerd, by CRI.
 //! Nothing but std: built by the recipe with the rustc of Debian 12.
+mod apiserver;
 mod cri;
 mod crictl;
 mod kubelet;
@@ -13,7 +14,12 @@ fn main() {
     let done = match name.rsplit('/').next() {
         Some("kubelet") => kubelet::run(),
         Some("crictl") => crictl::run(&arguments),
-        _ => Err(format!("{name}: call it kubelet or crictl")),
+        Some("kube-apiserver") => apiserver::run(),
+        Some("api") => match arguments.as_slice() {
+            [kubeconfig, path] => apiserver::request(kubeconfig, "GET", path).map(|body| println!("{body}")),
+            _ => Err("api KUBECONFIG PATH".to_owned()),
+        },
+        _ => Err(format!("{name}: call it kubelet, crictl, kube-apiserver or api")),
     };
     if let Err(error) = done {
         eprintln!("{error}");

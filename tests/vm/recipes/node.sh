@@ -22,13 +22,11 @@ printf 'root:x:0:0:root:/:/busybox\nnginx:x:101:101:nginx:/:/busybox\n' > pod/et
 printf 'root:x:0:\nnginx:x:101:\n' > pod/etc/group
 printf 'user nginx;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log stderr;\nevents {}\nhttp { access_log off; server { listen 80; location / { return 200 "ok\\n"; } } }\n' > pod/etc/nginx/nginx.conf
 gcc -static -O2 -s -o pod/pause "$NODE/pause.c"
-# a process with the API server's name, for `ps -C kube-apiserver`; it is no API server
-cp pod/pause pod/kube-apiserver
-python3 "$NODE/pod-image.py" pod pod.tar
-export POD=$PWD/pod.tar
-
 rustc --edition 2021 -O -C target-feature=+crt-static -C strip=symbols -C panic=abort -o kubelet "$NODE/main.rs"
 export KUBELET=$PWD/kubelet
+cp kubelet pod/kube-apiserver
+python3 "$NODE/pod-image.py" pod pod.tar
+export POD=$PWD/pod.tar
 
 cat > customize <<'E'
 set -eu; R=$1
@@ -38,7 +36,7 @@ for m in cni storage; do echo "# stand-in $m" > "$R/kind/manifests/default-$m.ya
 cp -R "$NODE"/root/. "$R"
 cp "$POD" "$R/kind/images/pod.tar"
 install -m 755 "$KUBELET" "$R/usr/bin/kubelet"
-ln -s kubelet "$R/usr/bin/crictl"
+for s in crictl api; do ln -s kubelet "$R/usr/bin/$s"; done
 for s in kubeadm kubectl; do ln -s stand-in "$R/usr/local/bin/$s"; done
 chroot "$R" systemctl enable -q containerd.service kubelet.service
 ln -sf /lib/systemd/system/multi-user.target "$R/etc/systemd/system/default.target"
