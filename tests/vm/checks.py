@@ -7,7 +7,7 @@ import images
 from agreement import Agreement
 from machine import Failed
 from nodes import WRAPPER, Nodes
-from report import StoryEnds, expect
+from report import expect
 from snapshot import Snapshot, sort_out, summary
 
 NODE = "localhost/node:stand-in"
@@ -75,12 +75,8 @@ class Subject:
 
 def tell(machine, system, layout, releases, binary, story, with_kind, way):
     """All of it; returns when the story ends, early where a step that others stand on fails."""
-    try:
+    with story.on(machine):
         Story(machine, system, layout, releases, binary, story, with_kind, way).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 def own_namespace(machine):

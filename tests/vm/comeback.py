@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from checks import NODE, Subject
-from report import StoryEnds, expect
+from report import expect
 
 CYCLES = int(os.environ.get("KIND_WSL_CYCLES", "2"))
 # An emulated machine is about 15 times slower than one that is real.
@@ -13,12 +13,8 @@ BOUND = 600
 
 
 def tell(machine, releases, binary, story):
-    try:
+    with story.on(machine):
         Comeback(machine, releases, binary, story).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 class Comeback:

@@ -1,7 +1,7 @@
 """A disk that fails, for real: the journal lies on a device mapper's target that refuses every write, from the beginning or
 from the middle of a setup on; repaired, the setup resumes, and an undo restores the original tree."""
 from checks import Subject
-from report import StoryEnds, expect
+from report import expect
 from snapshot import Snapshot, sort_out
 
 JOURNAL = "/var/lib/kind-wsl"
@@ -53,12 +53,8 @@ class Disk:
 
 def tell(machine, releases, binary, story):
     """All of it."""
-    try:
+    with story.on(machine):
         scenes(machine, Subject(machine, releases, binary, "debian-12"), story)
-    except StoryEnds:
-        story.say(f"the rest was not reached; the machine's console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 def scenes(machine, subject, story):

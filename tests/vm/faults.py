@@ -3,7 +3,7 @@ import json
 from dataclasses import dataclass
 
 from checks import NODE, Subject
-from report import StoryEnds, expect
+from report import expect
 
 # kind pulls it, because it is not there; nothing answers in the machine's network
 ABSENT = "docker.io/kindest/node:v0.0.0"
@@ -50,12 +50,8 @@ FAULTS = [
 
 
 def tell(machine, releases, binary, story):
-    try:
+    with story.on(machine):
         Faults(machine, releases, binary, story).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 class Faults:

@@ -3,19 +3,15 @@ import re
 
 from agreement import Agreement
 from checks import SCRIPTS_MADE, Subject
-from report import StoryEnds, expect
+from report import expect
 from snapshot import Snapshot, sort_out
 
 IN_WINDOWS = ["wsl --update", "isolateDistroCgroup=false"]
 
 
 def tell(machine, releases, binary, story):
-    try:
+    with story.on(machine):
         Poor(machine, releases, binary, story).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 class Poor:

@@ -12,7 +12,7 @@ from checks import SCRIPTS_MADE, Subject
 from machine import Failed
 from nodes import WRAPPER
 from providers import PACKAGES
-from report import StoryEnds, expect
+from report import expect
 from snapshot import WATCHED, Snapshot, of_home, sort_out, summary
 from whole import CRUN, RESTART, guide, written
 
@@ -41,12 +41,8 @@ class Prepared:
 
     @classmethod
     def tell(cls, machine, releases, binary, story):
-        try:
+        with story.on(machine):
             cls(machine, releases, binary, story).run()
-        except StoryEnds:
-            story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-        finally:
-            machine.end()
 
     def snapshot(self):
         return Snapshot(self.machine, self.watched)

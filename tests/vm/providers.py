@@ -6,7 +6,7 @@ import tarfile
 
 import images
 from checks import NODE, SCRIPTS_MADE, WRAPPER, Subject
-from report import StoryEnds, expect
+from report import expect
 from snapshot import Snapshot, sort_out, summary
 
 # Of docker.io's packages, those that take long to fetch: laid into the guest's apt cache.
@@ -22,12 +22,8 @@ LEFT = [
 
 
 def tell(machine, releases, binary, story):
-    try:
+    with story.on(machine):
         Docker(machine, releases, binary, story).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 def node_tar(target):

@@ -46,6 +46,16 @@ class Story:
             self.report.line(self.name, f"       {line}")
 
     @contextlib.contextmanager
+    def on(self, machine):
+        """The checks on a machine, which ends with them. If a condition is not met, the rest is left out."""
+        try:
+            yield
+        except StoryEnds:
+            self.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
+        finally:
+            machine.end()
+
+    @contextlib.contextmanager
     def check(self, what, needed=False):
         """A check: passes unless its block raises. `needed`: the story cannot continue without it."""
         begin = time.time()

@@ -3,7 +3,7 @@ import json
 
 from checks import Subject
 from machine import Failed
-from report import StoryEnds, expect
+from report import expect
 from snapshot import Snapshot, sort_out
 
 # systemd 258 and later end on a cgroup v1 hierarchy (its NEWS); Debian 12 has 252, so the refusal is put in front of it.
@@ -22,12 +22,8 @@ SYSTEMD_ON = "setup --yes --no-restart --only systemd,restart"
 
 
 def tell(machine, releases, binary, story):
-    try:
+    with story.on(machine):
         Rescue(machine, releases, binary, story).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 class Rescue:

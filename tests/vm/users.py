@@ -3,7 +3,7 @@ import re
 
 from checks import NODE, SCRIPTS_MADE, Subject
 from nodes import WRAPPER
-from report import StoryEnds, expect
+from report import expect
 from snapshot import WATCHED, Snapshot, of_home, sort_out, summary
 
 HOMES = "/home/dev", "/home/anna"
@@ -12,12 +12,8 @@ EXCUSES = [*SCRIPTS_MADE, *of_home("/home/anna")]
 
 
 def tell(machine, releases, binary, story):
-    try:
+    with story.on(machine):
         Users(machine, releases, binary, story).run()
-    except StoryEnds:
-        story.say(f"the rest of this machine's checks was not reached; its console ends:\n{machine.console()[-600:]}")
-    finally:
-        machine.end()
 
 
 class Users:
