@@ -97,6 +97,11 @@ pub(crate) fn corrections(system: &dyn System, user: &Account) -> Vec<Correction
     wrong
 }
 
+/// Whether a variable leads to the session of the user.
+pub(crate) fn is_session_variable(name: &str) -> bool {
+    name == "XDG_RUNTIME_DIR" || name == "DBUS_SESSION_BUS_ADDRESS"
+}
+
 /// Whether `/run/user/UID` exists and is the user's.
 pub(crate) fn is_session_of(system: &dyn System, user: &Account) -> bool {
     let run = system.resolve(Utf8Path::new(&user.runtime_dir()));
@@ -115,6 +120,26 @@ pub(crate) fn can_be_wrapped(system: &dyn System, user: &Account) -> bool {
     init.trim() == "systemd" && system.exists(&format!("{}/bus", user.runtime_dir()))
 }
 
+/// A command in the wrapper, or without it if no systemd user manager can create its scope. With the cgroupfs manager,
+/// podman can start and enter containers only from a delegated cgroup.
+pub(crate) fn delegated(system: &dyn System, user: &Account, words: &[&str]) -> Cmd {
+    if can_be_wrapped(system, user) {
+        in_wrapper(words.iter().copied())
+    } else {
+        Cmd::new(words[0], words[1..].iter().copied())
+    }
+}
+
+/// A command of the provider with the address of rootless Docker, unless the caller's environment has another one.
+pub(crate) fn with_docker_host(cmd: Cmd, system: &dyn System, user: &Account, provider: Provider) -> Cmd {
+    let is_unset = system.env("DOCKER_HOST").is_none_or(|host| host.is_empty());
+    if provider == Provider::Docker && is_unset {
+        cmd.with_env("DOCKER_HOST", &docker_host(user))
+    } else {
+        cmd
+    }
+}
+
 /// The query for docker and nerdctl, as in kind (`pkg/cluster/internal/providers/{docker,nerdctl}/provider.go`).
 pub(crate) const INFO: [&str; 3] = ["info", "--format", "{{json .}}"];
 
@@ -131,8 +156,8 @@ pub struct UnknownProvider(String);
 impl FromStr for Provider {
     type Err = UnknownProvider;
 
-    fn from_str(value: &str) -> Result<Self, UnknownProvider> {
-        Self::ALL.into_iter().find(|p| p.name() == value).ok_or_else(|| UnknownProvider(value.to_owned()))
+    fn from_str(name: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| UnknownProvider(name.to_owned()))
     }
 }
 

@@ -18,8 +18,8 @@ use crate::cgroup::ESSENTIAL;
 use crate::compat::COMPAT;
 use crate::facts::engines::Info;
 use crate::fix::{Advice, Fix, command, setup, setup_with};
-use crate::host::{Cmd, Output};
-use crate::provider::{INFO, Provider, can_be_wrapped, docker_host, in_wrapper};
+use crate::host::{Account, Cmd, Output, System};
+use crate::provider::{INFO, Provider, delegated, with_docker_host};
 use crate::stages::{packages, tools};
 use crate::version::Version;
 
@@ -117,15 +117,11 @@ pub(crate) fn ask(c: &CheckContext<'_>, run: RunContext, provider: Provider) -> 
         Provider::Podman => words.extend(["info", "--format", "json"]),
         Provider::Docker | Provider::Nerdctl => words.extend(INFO),
     }
-    // Without a systemd user manager, `kind-wsl kind` starts kind directly.
-    let mut cmd = match run {
-        RunContext::Wrapper if can_be_wrapped(c.system, &c.facts.user) => in_wrapper(words.iter().copied()),
-        RunContext::Shell | RunContext::Wrapper => Cmd::new(words[0], words[1..].iter().copied()),
+    let (system, user) = (c.system, &c.facts.user);
+    let cmd = match run {
+        RunContext::Wrapper => with_docker_host(delegated(system, user, &words), system, user, provider),
+        RunContext::Shell => Cmd::new(words[0], words[1..].iter().copied()),
     };
-    let inherited = c.system.env("DOCKER_HOST").filter(|host| !host.is_empty());
-    if provider == Provider::Docker && run == RunContext::Wrapper && inherited.is_none() {
-        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&c.facts.user));
-    }
     let cmd = cmd.as_user(&c.facts.user).timeout(Duration::from_mins(2));
     match c.system.run_readonly(&cmd) {
         Ok(Output { code: 0, stdout, .. }) => {
@@ -277,7 +273,7 @@ pub(crate) static KIND_VERSION: Check = check("kind-version", "kind is installed
     let Some(path) = &c.facts.tools.kind else {
         return Outcome::error("kind is not installed", "no cluster can be created", install());
     };
-    let Some(version) = kind_version(c, path.as_str()) else {
+    let Some(version) = kind_version(c.system, &c.facts.user, path.as_str()) else {
         let details = format!("{path} does not report its version");
         return Outcome::warning(details, "it may not be kind", format!("check `{path} version`"));
     };
@@ -285,8 +281,8 @@ pub(crate) static KIND_VERSION: Check = check("kind-version", "kind is installed
 });
 
 /// `kind v0.33.0 go1.26 linux/amd64`
-fn kind_version(c: &CheckContext<'_>, path: &str) -> Option<Version> {
-    let stdout = c.system.stdout_if_ok(&Cmd::new(path, ["version"]).as_user(&c.facts.user))?;
+pub(crate) fn kind_version(system: &dyn System, user: &Account, path: &str) -> Option<Version> {
+    let stdout = system.stdout_if_ok(&Cmd::new(path, ["version"]).as_user(user))?;
     stdout.split_ascii_whitespace().nth(1)?.trim_start_matches('v').parse().ok()
 }
 
@@ -301,7 +297,7 @@ pub(crate) static PODMAN_LABELS: Check = check("podman-labels", "kind finds its 
             return Outcome::ok(format!("podman is {}", podman.release()));
         }
         let Some(path) = &c.facts.tools.kind else { return Outcome::unknown("kind was not found") };
-        let Some(kind) = kind_version(c, path.as_str()) else {
+        let Some(kind) = kind_version(c.system, &c.facts.user, path.as_str()) else {
             return Outcome::unknown(format!("{path} does not report its version"));
         };
         let details = format!("podman is {}, {path} is {}", podman.release(), kind.release());

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::cgroup::delegate;
 use super::{Check, CheckContext, Outcome, Status, check};
 use crate::fix::command;
-use crate::host::{Cmd, HostError, Output};
+use crate::host::{HostError, Output};
 use crate::inspect::{Condition, Inspection, Node, Requirement, node};
-use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
+use crate::provider::{Provider, delegated, with_docker_host};
 
 pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &API, &CONDITIONS];
 
@@ -37,13 +37,13 @@ pub(crate) static CLUSTERS: Check = check("clusters", "the nodes of clusters run
         Ok(nodes) => nodes,
         Err(outcome) => return outcome,
     };
-    let stopped: Vec<&str> = nodes.iter().filter(|n| !n.is_running()).map(|n| n.name.as_str()).collect();
-    if stopped.is_empty() {
+    let stopped: Vec<&Node> = nodes.iter().filter(|n| !n.is_running()).collect();
+    let Some(first) = stopped.first() else {
         return Outcome::ok(format!("{} of {} nodes are running", nodes.len(), nodes.len()));
-    }
-    let first = nodes.iter().find(|n| !n.is_running()).map(|n| n.cluster.clone()).unwrap_or_default();
-    let fix = command(format!("kind-wsl cluster start {first}"));
-    Outcome::error(format!("stopped: {}", stopped.join(", ")), "kubectl cannot connect to the cluster", fix)
+    };
+    let fix = command(format!("kind-wsl cluster start {}", first.cluster));
+    let names: Vec<&str> = stopped.iter().map(|n| n.name.as_str()).collect();
+    Outcome::error(format!("stopped: {}", names.join(", ")), "kubectl cannot connect to the cluster", fix)
 });
 
 // A running node is not enough: the API server answers `/readyz` only if all its parts work.
@@ -107,23 +107,10 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
 /// Runs `kubectl get` in the node, as its administrator.
 fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, HostError> {
     let get = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout=5s", "get"];
-    exec(c, node, &[&get, what].concat(), Duration::from_secs(10))
-}
-
-/// Runs a command in a node that changes nothing.
-fn exec(c: &CheckContext<'_>, node: &Node, what: &[&str], bound: Duration) -> Result<Output, HostError> {
-    let provider = c.answers.provider();
-    let words = [provider.name(), "exec", &node.name].into_iter().chain(what.iter().copied());
-    // With the cgroupfs manager podman can enter a container only from a delegated cgroup.
-    let mut cmd = if can_be_wrapped(c.system, &c.facts.user) {
-        in_wrapper(words)
-    } else {
-        Cmd::new(provider.name(), words.skip(1))
-    };
-    if provider == Provider::Docker && c.system.env("DOCKER_HOST").is_none_or(|host| host.is_empty()) {
-        cmd = cmd.with_env("DOCKER_HOST", &docker_host(&c.facts.user));
-    }
-    c.system.run_readonly(&cmd.as_user(&c.facts.user).timeout(bound))
+    let (system, user, provider) = (c.system, &c.facts.user, c.answers.provider());
+    let words = [&[provider.name(), "exec", &node.name], &get[..], what].concat();
+    let cmd = with_docker_host(delegated(system, user, &words), system, user, provider);
+    system.run_readonly(&cmd.as_user(user).timeout(Duration::from_secs(10)))
 }
 
 /// The pods of a list with a container that waits for a restart, or that restarted often and is not ready.

@@ -13,7 +13,8 @@ use crate::facts::UserError;
 use crate::facts::user::refuse_root;
 use crate::host::{Cmd, System, replace};
 use crate::provider::{
-    Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of, with_sbin,
+    Correction, Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of,
+    is_session_variable, with_sbin,
 };
 use crate::stage::Answers;
 use crate::ui::{clear_spinner, err};
@@ -50,8 +51,7 @@ impl KindCommand {
             err(&format!("running `{}`", typed(&program, &args)));
         }
         let environment = environment(&session, global, wrong);
-        let is_podman = environment.iter().all(|(name, value)| name != PROVIDER || value == "podman");
-        let load = Load::parse(&self.args).filter(|_| is_podman && provider(&session) == Provider::Podman);
+        let load = Load::parse(&self.args).filter(|_| provider(&session) == Provider::Podman);
         if let Some(load) = load.filter(|_| is_needed(&session, kind.as_str())) {
             let (program, before) = line(&session, kind.as_str(), &[]);
             let before: Vec<String> = before.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -140,8 +140,8 @@ fn environment(session: &Session, global: &Global, wrong: Vec<Correction>) -> Ve
     }
     // If the directory does not exist, podman falls back to /tmp only without the variable.
     let has_session = is_session_of(&session.host, &session.user);
-    let of_session = |name: &str| name == "XDG_RUNTIME_DIR" || name == "DBUS_SESSION_BUS_ADDRESS";
-    wanted.extend(session.user.env().into_iter().filter(|(name, _)| has_session || !of_session(name)));
+    wanted
+        .extend(session.user.env().into_iter().filter(|(name, _)| has_session || !is_session_variable(name)));
     wanted.retain(|(name, _)| inherited(name).is_none());
     wanted.extend(wrong.into_iter().map(|c| (c.name, c.right)));
     if provider == Provider::Nerdctl && is_same {

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::Global;
 use super::session::Session;
+use crate::checks::kind::kind_version;
 use crate::compat::COMPAT;
 use crate::engine::Event;
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, System, TempDir, free_space};
 use crate::ui::{self, out};
-use crate::version::Version;
 
 /// How long a save or a load may take: many gigabytes on a slow disk.
 const BOUND: Duration = Duration::from_hours(1);
@@ -75,18 +75,15 @@ impl Load {
                 return Err(failure);
             };
             size += found.pointer("/0/Size").and_then(Value::as_u64).unwrap_or_default();
-            names.push(full_name(&found, image));
-        }
-        let mut unique = Vec::new();
-        for name in names {
-            if !unique.contains(&name) {
-                unique.push(name);
+            let name = full_name(&found, image);
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         let dir = room(size)?;
         let archive = dir.path("images.tar");
         let mut reporter = ui::reporter(false, global.verbose, global.quiet);
-        let count = unique.len();
+        let count = names.len();
         let what = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
         reporter.event(&Event::Waiting(&format!("saving {what} ({})", HumanBytes(size))));
         let mut words = vec![
@@ -98,7 +95,7 @@ impl Load {
             archive.as_str(),
             "--",
         ];
-        words.extend(unique.iter().map(String::as_str));
+        words.extend(names.iter().map(String::as_str));
         session.host.run(&podman(&words), &mut |_| {})?;
         if stop.load(Ordering::Relaxed) {
             return Ok(Exit::Interrupted);
@@ -112,7 +109,7 @@ impl Load {
         drop(reporter);
         done?;
         if !global.quiet {
-            out(&format!("Loaded {}.", unique.join(", ")));
+            out(&format!("Loaded {}.", names.join(", ")));
         }
         Ok(Exit::Done)
     }
@@ -120,11 +117,7 @@ impl Load {
 
 /// Whether this kind needs it. A kind that does not report its version is taken for one that does.
 pub(super) fn is_needed(session: &Session, kind: &str) -> bool {
-    let said = session.host.stdout_if_ok(&Cmd::new(kind, ["version"]).as_user(&session.user));
-    // `kind v0.33.0 go1.26 linux/amd64`
-    let version = said.and_then(|said| {
-        said.split_ascii_whitespace().nth(1)?.trim_start_matches('v').parse::<Version>().ok()
-    });
+    let version = kind_version(&session.host, &session.user, kind);
     version.is_none_or(|version| COMPAT.kind.loads_from_docker.is_true_of(&version))
 }
 

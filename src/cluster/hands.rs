@@ -6,7 +6,7 @@ use super::Cluster;
 use crate::host::{Account, Cmd, HostError, LiveSystem, Output, System};
 use crate::inspect::Node;
 use crate::provider::{
-    Provider, can_be_wrapped, corrections, docker_host, in_wrapper, is_session_of, with_sbin,
+    Provider, corrections, delegated, is_session_of, is_session_variable, with_docker_host, with_sbin,
 };
 
 /// A step of `cluster start` or `cluster stop`.
@@ -26,33 +26,23 @@ pub(super) struct Hands<'h> {
 }
 
 impl Hands<'_> {
-    fn provider(&self) -> Provider {
-        self.cluster.provider
-    }
-
-    /// `podman WORDS…`. With the cgroupfs manager podman can start and enter a container only from a delegated cgroup.
+    /// `podman WORDS…`.
     fn command(&self, words: &[&str], bound: Duration) -> Cmd {
-        let (system, name) = (self.host, self.provider().name());
-        let mut cmd = if can_be_wrapped(system, self.user) {
-            in_wrapper(std::iter::once(name).chain(words.iter().copied()))
-        } else {
-            Cmd::new(name, words.iter().copied())
-        };
-        let is_unset = |name: &str| system.env(name).is_none_or(|value| value.is_empty());
-        if self.provider() == Provider::Docker && is_unset("DOCKER_HOST") {
-            cmd = cmd.with_env("DOCKER_HOST", &docker_host(self.user));
-        }
-        if self.provider() == Provider::Nerdctl {
+        let (system, user, provider) = (self.host, self.user, self.cluster.provider);
+        let cmd = delegated(system, user, &[&[provider.name()], words].concat());
+        let mut cmd = with_docker_host(cmd, system, user, provider);
+        if provider == Provider::Nerdctl {
             cmd = cmd.with_env("PATH", &with_sbin(&system.env("PATH").unwrap_or_default()));
         }
-        if is_session_of(system, self.user) {
-            let of_session = |name: &str| name == "XDG_RUNTIME_DIR" || name == "DBUS_SESSION_BUS_ADDRESS";
-            let session = self.user.env().into_iter().filter(|(name, _)| of_session(name) && is_unset(name));
+        if is_session_of(system, user) {
+            let is_unset = |name: &str| system.env(name).is_none_or(|value| value.is_empty());
+            let session = user.env().into_iter();
+            let session = session.filter(|(name, _)| is_session_variable(name) && is_unset(name));
             cmd = session.fold(cmd, |cmd, (name, value)| cmd.with_env(name, &value));
         }
-        let wrong = corrections(system, self.user);
+        let wrong = corrections(system, user);
         let cmd = wrong.iter().fold(cmd, |cmd, c| cmd.with_env(c.name, &c.right));
-        cmd.as_user(self.user).timeout(bound)
+        cmd.as_user(user).timeout(bound)
     }
 
     /// Runs a command that changes something.

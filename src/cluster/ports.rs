@@ -1,6 +1,6 @@
 //! Who listens on a port of the host.
 
-use crate::host::{FileKind, System};
+use crate::host::{FileKind, System, pids};
 use crate::inspect::PublishedPort;
 
 /// A socket that listens.
@@ -13,8 +13,7 @@ struct Listener {
 pub(super) fn owner(system: &dyn System, port: &PublishedPort) -> Option<String> {
     let listener = listener(system, port)?;
     let socket = format!("socket:[{}]", listener.inode);
-    let pids = system.list_dirs("/proc".into()).unwrap_or_default();
-    let is_holder = |pid: &&String| {
+    let is_holder = |pid: &String| {
         let dir = format!("/proc/{pid}/fd");
         let fds = system.list(dir.as_str().into()).unwrap_or_default();
         fds.iter().any(|fd| {
@@ -22,7 +21,7 @@ pub(super) fn owner(system: &dyn System, port: &PublishedPort) -> Option<String>
             matches!(stat, Ok(Some(stat)) if stat.kind == FileKind::Link(socket.clone()))
         })
     };
-    let holder = pids.iter().filter(|pid| pid.bytes().all(|b| b.is_ascii_digit())).find(is_holder);
+    let holder = pids(system).find(is_holder);
     Some(match holder {
         Some(pid) => {
             let name = system.text(&format!("/proc/{pid}/comm")).unwrap_or_default();

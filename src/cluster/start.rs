@@ -138,7 +138,7 @@ impl Start<'_> {
                 "running" | "degraded" => Ok(()),
                 "" => {
                     is_gone = self.has_ended(node);
-                    if is_gone { Ok(()) } else { Err(said(&output)) }
+                    if is_gone { Ok(()) } else { Err(message(&output)) }
                 }
                 state => Err(state.to_owned()),
             }
@@ -164,7 +164,7 @@ impl Start<'_> {
             "the API server is not ready",
             &mut || match hands.kubectl_get(node, &["--raw", "/readyz"]) {
                 Ok(Output { code: 0, .. }) => Ok(()),
-                Ok(output) => Err(said(&output)),
+                Ok(output) => Err(message(&output)),
                 Err(e) => Err(e.to_string()),
             },
         )?;
@@ -184,18 +184,16 @@ impl Start<'_> {
         let mut members: Vec<&str> = self.cluster.members().map(|node| node.name.as_str()).collect();
         tell(Step::Waiting(format!("waiting for {} to be Ready", members.join(", "))));
         let what = ["nodes,leases", "--namespace", "kube-node-lease", "--output", "json"];
-        let mut told = Vec::new();
         self.until("not every node is Ready", &mut || {
             let output = hands.kubectl_get(node, &what).map_err(|e| e.to_string())?;
-            let list: Value = serde_json::from_str(&output.stdout).map_err(|_| said(&output))?;
+            let list: Value = serde_json::from_str(&output.stdout).map_err(|_| message(&output))?;
             members.retain(|name| {
                 let ready = is_ready(&list, name, began);
-                told.extend(ready.then(|| (*name).to_owned()));
+                if ready {
+                    tell(Step::Done("Ready", (*name).to_owned()));
+                }
                 !ready
             });
-            for name in told.drain(..) {
-                tell(Step::Done("Ready", name));
-            }
             if members.is_empty() { Ok(()) } else { Err(members.join(", ")) }
         })
     }
@@ -223,7 +221,7 @@ fn repair(hands: &Hands<'_>, node: &Node, tell: &mut dyn FnMut(Step)) -> Result<
         tell(Step::Done("repaired", format!("{}: {line}", node.name)));
     }
     if output.code != 0 {
-        let why = said(&output);
+        let why = message(&output);
         tell(Step::Warning(format!("cannot check the address of {}: {why}", node.name)));
     }
     Ok(())
@@ -248,7 +246,7 @@ fn is_ready(list: &Value, name: &str, began: &str) -> bool {
 }
 
 /// Returns the error message of a command, otherwise its last line.
-fn said(output: &Output) -> String {
+fn message(output: &Output) -> String {
     let text = output.complaint().or_else(|| output.stdout.trim().lines().next_back());
     text.filter(|text| !text.is_empty()).map_or_else(|| "no answer".to_owned(), str::to_owned)
 }

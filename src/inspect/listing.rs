@@ -39,8 +39,8 @@ pub fn list(
             parse(&stdout).ok_or_else(|| format!("{provider} ps printed no JSON"))
         }
         Ok(output) => {
-            let stdout = output.complaint().unwrap_or("nothing");
-            Err(format!("{provider} ps ended with exit code {}: {stdout}", output.code))
+            let message = output.complaint().unwrap_or("nothing");
+            Err(format!("{provider} ps ended with exit code {}: {message}", output.code))
         }
         Err(HostError::TimedOut { seconds, .. }) => {
             Err(format!("{provider} did not answer within {seconds} s"))

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::node::Node;
 use super::process::short_ids;
 use super::tree::Tree;
-use crate::host::{Account, Cmd, Output, System};
-use crate::provider::{Provider, can_be_wrapped, docker_host, in_wrapper};
+use crate::host::{Account, Output, System};
+use crate::provider::{Provider, delegated, docker_host};
 
 /// Both questions in one command, since a start in the node takes longer than both answers. A constant: no data gets into
 /// the shell. By default crictl waits 2 s for each answer, which a busy node exceeds.
@@ -34,24 +34,18 @@ impl Pods {
     ) -> (Self, Vec<String>) {
         let (mut pods, mut silent) = (Self::default(), Vec::new());
         for node in nodes {
-            let words = [provider.name(), "exec", &node.name, "sh", "-c", ASK];
-            // Without the wrapper podman could not move what it starts into the node's cgroup.
-            let mut cmd = if can_be_wrapped(system, user) {
-                in_wrapper(words)
-            } else {
-                Cmd::new(words[0], words[1..].iter().copied())
-            };
+            let mut cmd = delegated(system, user, &[provider.name(), "exec", &node.name, "sh", "-c", ASK]);
             if provider == Provider::Docker {
                 cmd = cmd.with_env("DOCKER_HOST", &docker_host(user));
             }
-            let stdout = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
+            let reason = match system.run_readonly(&cmd.as_user(user).timeout(TIMEOUT)) {
                 // Its output before the failure counts too.
                 Ok(output) if pods.learn(&output.stdout).is_some() && output.code == 0 => continue,
                 Ok(output) => why(&output),
                 Err(e) => e.to_string(),
             };
             silent.push(format!(
-                "cannot list the pods of node {}: {stdout}; pods without a name are shown by ID",
+                "cannot list the pods of node {}: {reason}; pods without a name are shown by ID",
                 node.name
             ));
         }
@@ -136,14 +130,15 @@ fn uid_of(name: &str) -> Option<String> {
 /// Why crictl did not answer, without its log line: `time="…" level=fatal msg="listing pod sandboxes: rpc error: …"`, in
 /// older versions `FATA[0002] listing …` (cri-tools `cmd/crictl`, logrus).
 fn why(output: &Output) -> String {
-    let stdout = output.complaint().unwrap_or("it printed no JSON");
-    if stdout.contains("DeadlineExceeded") || stdout.contains("deadline exceeded") {
+    let message = output.complaint().unwrap_or("it printed no JSON");
+    if message.contains("DeadlineExceeded") || message.contains("deadline exceeded") {
         return "crictl got no answer within 10 s".to_owned();
     }
     if output.code == 127 || output.code == 126 {
         return "crictl is not installed in it".to_owned();
     }
-    let text = stdout.split_once("msg=\"").map_or(stdout, |(_, text)| text.strip_suffix('"').unwrap_or(text));
+    let text =
+        message.split_once("msg=\"").map_or(message, |(_, text)| text.strip_suffix('"').unwrap_or(text));
     let text =
         if text.starts_with("FATA[") { text.split_once(' ').map_or(text, |(_, text)| text) } else { text };
     format!("crictl failed: {}", text.replace("\\\"", "\""))

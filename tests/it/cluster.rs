@@ -260,7 +260,7 @@ fn a_cluster_with_several_control_planes_starts_from_its_load_balancer_and_stops
     let machine = stopped();
     let nodes = HA.map(|(name, role)| listed(name, "ha", role, "@STATE@", None));
     machine.file("/fake/ps", &Value::from(nodes.to_vec()).to_string());
-    // The load balancer is no member of Kubernetes, and has no systemd.
+    // The load balancer runs neither Kubernetes nor systemd.
     let members: Vec<&str> = HA.iter().map(|node| node.0).filter(|name| !name.contains("balancer")).collect();
     machine.file("/fake/nodes", &ready(&members, "2999"));
     let seen = machine.run(&["cluster", "start"]);

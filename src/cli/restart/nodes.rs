@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use crate::host::{System, accounts};
+use crate::host::{System, accounts, pids};
 
 /// The nodes of all users but this one, each with its user.
 pub(super) fn of_others(system: &dyn System, uid: u32) -> BTreeSet<String> {
     let names = accounts(system);
-    let entries = system.list(Utf8Path::new("/proc")).unwrap_or_default();
     let node_of = |pid: String| {
         let owner = system.stat(Utf8Path::new(&format!("/proc/{pid}"))).ok()??.uid;
         let node = node(system, &pid).filter(|_| owner != uid && owner != 0)?;
@@ -17,8 +16,7 @@ pub(super) fn of_others(system: &dyn System, uid: u32) -> BTreeSet<String> {
         let user = user.map_or_else(|| format!("user ID {owner}"), |account| account.name.clone());
         Some(format!("{node} of {user}"))
     };
-    let pids = entries.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    pids.filter_map(node_of).collect()
+    pids(system).filter_map(node_of).collect()
 }
 
 /// The name of the node whose process this is. podman gives conmon the container's name (podman
