@@ -43,6 +43,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Facts {
     /// The user to set up for.
     pub user: Account,
+    /// Whether another user runs kind-wsl for this one, who has not logged in: there is no systemd user manager.
+    #[serde(skip)]
+    pub is_user_away: bool,
     /// The architecture; `None` if no release is built for it.
     pub arch: Option<Arch>,
     pub wsl: Wsl,
@@ -143,6 +146,7 @@ impl Facts {
             kernel,
             packages,
             containers,
+            is_user_away: !user::is_caller(system, &user) && !system.exists(&user.runtime_dir()),
             user,
         };
         if let Some(version) = assumed {

@@ -58,7 +58,11 @@ impl EngineError {
             Self::Trigger(e) | Self::Unanswered(e) => return e.hint(),
             Self::NotApplied { .. } => NextStep::Do("another program reverts it: `kind-wsl status` shows the change; then find the program that writes it".to_owned()),
             Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => NextStep::Do(hint.clone()),
-            Self::ChecksFailed { failed } => return failed.first().map(|report| NextStep::Do(report.fix.to_string())),
+            Self::ChecksFailed { failed } => {
+                // The first failure can be the effect of something that has no fix of its own.
+                let fixes = failed.iter().map(|report| report.fix.to_string());
+                return fixes.into_iter().find(|fix| !fix.is_empty()).map(NextStep::Do);
+            }
             Self::Unreachable(gone) => NextStep::Do(gone.hint()),
             Self::Drift(_) => NextStep::Do("use `--drift keep` to keep the current file, or `--drift restore` to restore the original".to_owned()),
         })

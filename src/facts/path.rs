@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::user::is_caller;
 use crate::facts::Facts;
 use crate::host::{Account, Cmd, System};
 
@@ -64,9 +65,7 @@ pub fn path_hint(system: &dyn System, facts: &Facts) -> Option<PathHint> {
     let bin = user.home.join(".local/bin");
     let has_bin = |path: &str| path.split(':').any(|dir| dir.trim_end_matches('/') == bin);
     // PATH is meaningless for another user. sudo passes the caller's PATH (`is_carried` in `cli::session`).
-    let is_own =
-        ["SUDO_USER", "USER"].iter().find_map(|name| system.env(name)).is_none_or(|name| name == user.name);
-    let in_terminal = !is_own || system.env("PATH").is_some_and(|path| has_bin(&path));
+    let in_terminal = !is_caller(system, user) || system.env("PATH").is_some_and(|path| has_bin(&path));
     match login_path(system, user) {
         Some(path) if !has_bin(&path) => Some(PathHint::NotInLogin(line(system, user))),
         _ if in_terminal => None,

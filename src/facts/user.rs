@@ -64,6 +64,11 @@ pub fn find(system: &dyn System, named: Option<&str>, caller: u32) -> Result<Acc
     Ok(account)
 }
 
+/// Whether the caller is this user, or used sudo.
+pub(crate) fn is_caller(system: &dyn System, user: &Account) -> bool {
+    ["SUDO_USER", "USER"].iter().find_map(|name| system.env(name)).is_none_or(|name| name == user.name)
+}
+
 /// Refuses root, whose containers would not be rootless.
 ///
 /// # Errors

@@ -36,6 +36,12 @@ fn needed(facts: &Facts, answers: &Answers) -> Applicability {
     if !facts.is_running() {
         return Applicability::not_applicable("this system is not running");
     }
+    if facts.is_user_away {
+        let name = &facts.user.name;
+        return Applicability::not_applicable(format!(
+            "{name} has not logged in: `kind-wsl doctor` by {name} runs them"
+        ));
+    }
     if let Some(when) = &facts.verified {
         return Applicability::satisfied(format!("verified at {when}; nothing has changed since"));
     }
