@@ -4,6 +4,7 @@
 //! cause of a symptom. The checks after a restart use the same code ([`crate::change::PostRestartCheck`]).
 
 pub(crate) mod cgroup;
+mod clusters;
 mod container;
 pub(crate) mod docker_desktop;
 pub(crate) mod engine;

@@ -1,5 +1,6 @@
 //! The clusters that kind created: their nodes, in the order in which they start, and whether they run.
 
+pub mod autostart;
 mod hands;
 mod ports;
 mod start;

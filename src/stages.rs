@@ -6,6 +6,7 @@
 use crate::provider::Provider;
 use crate::stage::{Answers, Applicability, Question, Stage};
 
+pub(crate) mod autostart;
 pub(crate) mod cgroup;
 pub(crate) mod cgroup_mount;
 pub(crate) mod cni;
@@ -47,6 +48,7 @@ pub static STAGES: &[&Stage] = &[
     &cni::STAGE,
     &crun::STAGE,
     &tools::STAGE,
+    &autostart::STAGE,
     &restart::STAGE,
     &docker::STAGE,
     &nerdctl::STAGE,

@@ -5,16 +5,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cgroup::delegate;
+use super::clusters::{ADDRESSES, AUTOSTART, CERTIFICATES};
 use super::{Check, CheckContext, Outcome, Status, check};
 use crate::fix::command;
 use crate::host::{HostError, Output};
 use crate::inspect::{Condition, Inspection, Node, Requirement, node};
 use crate::provider::{Provider, delegated, with_docker_host};
 
-pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &API, &CONDITIONS];
+pub(super) static CHECKS: &[&Check] = &[&CLUSTERS, &API, &CONDITIONS, &ADDRESSES, &CERTIFICATES, &AUTOSTART];
 
 /// The nodes that the provider lists, or the outcome if no node exists.
-fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
+pub(super) fn nodes(c: &CheckContext<'_>) -> Result<Vec<Node>, Outcome> {
     let provider = c.answers.provider();
     let storage = match provider {
         Provider::Podman => "containers/storage",
@@ -107,8 +108,13 @@ fn api(c: &CheckContext<'_>, node: &Node) -> Outcome {
 /// Runs `kubectl get` in the node, as its administrator.
 fn kubectl(c: &CheckContext<'_>, node: &Node, what: &[&str]) -> Result<Output, HostError> {
     let get = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout=5s", "get"];
+    exec(c, node, &[&get, what].concat())
+}
+
+/// Runs a command in a node that changes nothing.
+pub(super) fn exec(c: &CheckContext<'_>, node: &Node, words: &[&str]) -> Result<Output, HostError> {
     let (system, user, provider) = (c.system, &c.facts.user, c.answers.provider());
-    let words = [&[provider.name(), "exec", &node.name], &get[..], what].concat();
+    let words = [&[provider.name(), "exec", &node.name], words].concat();
     let cmd = with_docker_host(delegated(system, user, &words), system, user, provider);
     system.run_readonly(&cmd.as_user(user).timeout(Duration::from_secs(10)))
 }

@@ -1,5 +1,6 @@
 //! `kind-wsl cluster`: the clusters that kind created, and starting and stopping them.
 
+mod autostart;
 mod list;
 mod run;
 
@@ -12,6 +13,7 @@ use crate::error::{Exit, Failure};
 use crate::host::System;
 use crate::provider::Provider;
 use crate::stage::Answers;
+use autostart::Switch;
 use list::ClusterList;
 use run::{StartCommand, StopCommand};
 
@@ -27,7 +29,10 @@ pub(crate) struct ClusterCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the clusters: nodes, state, age, API server
+    /// Start clusters when this distribution starts (on, off)
+    #[command(subcommand)]
+    Autostart(Switch),
+    /// List the clusters: nodes, state, age, autostart, API server
     List(ClusterList),
     /// Start this distribution when you sign in to Windows (on, off)
     #[command(subcommand)]
@@ -41,6 +46,7 @@ enum Action {
 impl ClusterCommand {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit, Failure> {
         match &self.action {
+            Action::Autostart(switch) => switch.run(global),
             Action::List(list) => list.run(global),
             Action::Logon(switch) => switch.run(global),
             Action::Start(start) => start.run(global),

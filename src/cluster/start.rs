@@ -15,6 +15,8 @@ use crate::inspect::{Node, node};
 const PERIOD: Duration = Duration::from_millis(500);
 /// How long the provider may take to start a container.
 const START: Duration = Duration::from_mins(3);
+/// The least time for an answer in a node: near the end of a wait, one more attempt gets it too.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// Why a cluster does not run.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +105,16 @@ impl Start<'_> {
         Ok(())
     }
 
-    /// Asks again until the answer holds. `what` is what is not the case if that takes too long.
-    fn until(&self, what: &str, ask: &mut dyn FnMut() -> Result<(), String>) -> Result<(), StartError> {
+    /// Asks again until the answer holds. An answer may take the rest of the limit, because the first `podman exec` after a boot is
+    /// slow. `what` is what is not the case if that takes too long.
+    fn until(
+        &self,
+        what: &str,
+        ask: &mut dyn FnMut(Duration) -> Result<(), String>,
+    ) -> Result<(), StartError> {
         let begin = Instant::now();
         loop {
-            let last = match ask() {
+            let last = match ask(self.patience.saturating_sub(begin.elapsed()).max(ANSWER)) {
                 Ok(()) => return Ok(()),
                 Err(last) => last,
             };
@@ -130,9 +137,9 @@ impl Start<'_> {
     ) -> Result<(), StartError> {
         tell(Step::Waiting(format!("waiting for systemd in {}", node.name)));
         let mut is_gone = false;
-        let waited = self.until(&format!("systemd in {} has not started", node.name), &mut || {
-            let output =
-                hands.ask_in(node, &["systemctl", "is-system-running"]).map_err(|e| e.to_string())?;
+        let waited = self.until(&format!("systemd in {} has not started", node.name), &mut |bound| {
+            let output = hands.ask_in(node, &["systemctl", "is-system-running"], bound);
+            let output = output.map_err(|e| e.to_string())?;
             match output.stdout.trim() {
                 // A failed unit, such as one for a device that a container lacks, does not matter to Kubernetes.
                 "running" | "degraded" => Ok(()),
@@ -160,14 +167,15 @@ impl Start<'_> {
     fn wait_for_api(&self, hands: &Hands<'_>, tell: &mut dyn FnMut(Step)) -> Result<(), StartError> {
         let Some(node) = self.cluster.control_planes().next() else { return Ok(()) };
         tell(Step::Waiting("waiting for the API server".to_owned()));
-        self.until(
-            "the API server is not ready",
-            &mut || match hands.kubectl_get(node, &["--raw", "/readyz"]) {
-                Ok(Output { code: 0, .. }) => Ok(()),
-                Ok(output) => Err(message(&output)),
-                Err(e) => Err(e.to_string()),
-            },
-        )?;
+        self.until("the API server is not ready", &mut |bound| match hands.kubectl_get(
+            node,
+            &["--raw", "/readyz"],
+            bound,
+        ) {
+            Ok(Output { code: 0, .. }) => Ok(()),
+            Ok(output) => Err(message(&output)),
+            Err(e) => Err(e.to_string()),
+        })?;
         tell(Step::Done("ready", "the API server".to_owned()));
         Ok(())
     }
@@ -184,8 +192,8 @@ impl Start<'_> {
         let mut members: Vec<&str> = self.cluster.members().map(|node| node.name.as_str()).collect();
         tell(Step::Waiting(format!("waiting for {} to be Ready", members.join(", "))));
         let what = ["nodes,leases", "--namespace", "kube-node-lease", "--output", "json"];
-        self.until("not every node is Ready", &mut || {
-            let output = hands.kubectl_get(node, &what).map_err(|e| e.to_string())?;
+        self.until("not every node is Ready", &mut |bound| {
+            let output = hands.kubectl_get(node, &what, bound).map_err(|e| e.to_string())?;
             let list: Value = serde_json::from_str(&output.stdout).map_err(|_| message(&output))?;
             members.retain(|name| {
                 let ready = is_ready(&list, name, began);
@@ -206,7 +214,7 @@ fn start(hands: &Hands<'_>, node: &Node, tell: &mut dyn FnMut(Step)) -> Result<(
         (false, _) => "start",
     };
     tell(Step::Waiting(format!("starting {}", node.name)));
-    let done = hands.run(&[verb, &node.name], START);
+    let done = hands.start(verb, node, START);
     done.map_err(|source| StartError::Node { node: node.name.clone(), source })?;
     if node.role == LOAD_BALANCER {
         tell(Step::Done("started", node.name.clone()));
@@ -215,7 +223,7 @@ fn start(hands: &Hands<'_>, node: &Node, tell: &mut dyn FnMut(Step)) -> Result<(
 }
 
 fn repair(hands: &Hands<'_>, node: &Node, tell: &mut dyn FnMut(Step)) -> Result<(), StartError> {
-    let output = hands.ask(&["exec", &node.name, "sh", "-c", REPAIR], START);
+    let output = hands.ask_in(node, &["sh", "-c", REPAIR], START);
     let output = output.map_err(|source| StartError::Node { node: node.name.clone(), source })?;
     for line in output.stdout.lines().filter(|line| !line.trim().is_empty()) {
         tell(Step::Done("repaired", format!("{}: {line}", node.name)));

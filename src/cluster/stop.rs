@@ -34,12 +34,12 @@ pub fn stop(
         tell(Step::Waiting(format!("stopping {}", nodes.join(", "))));
         // A frozen process takes no signal.
         for node in running.filter(|node| node.is_paused()) {
-            hands.run(&["unpause", &node.name], GRACE)?;
+            hands.stop(&["unpause", &node.name], GRACE)?;
         }
         let grace = GRACE.as_secs().to_string();
         let stop = ["stop", "-t", &grace];
         let bound = GRACE * 2 + GRACE * u32::try_from(nodes.len()).unwrap_or(1);
-        hands.run(&[&stop[..], &nodes].concat(), bound)?;
+        hands.stop(&[&stop[..], &nodes].concat(), bound)?;
         // A provider that had to kill a container reports success.
         let inspect = ["inspect", "--format", "{{.State.ExitCode}}"];
         let codes = hands.ask(&[&inspect[..], &nodes].concat(), GRACE).map(|output| output.stdout);

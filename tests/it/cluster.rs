@@ -37,9 +37,9 @@ fn clusters_are_listed_with_their_state_and_api_server() {
     assert_eq!((seen.code, seen.stderr.as_str()), (0, ""));
     let rows: Vec<Vec<&str>> = seen.stdout.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(rows[1][..3], ["dev", "1", "running"], "{}", seen.stdout);
-    assert_eq!(rows[1][4..], ["127.0.0.1:38173"], "{}", seen.stdout);
+    assert_eq!(rows[1][4..], ["off", "127.0.0.1:38173"], "{}", seen.stdout);
     assert_eq!(rows[2][..7], ["ha", "4", "1", "of", "4", "nodes", "run"], "{}", seen.stdout);
-    assert_eq!(rows[2][8..], ["127.0.0.1:7000"], "{}", seen.stdout);
+    assert_eq!(rows[2][8..], ["off", "127.0.0.1:7000"], "{}", seen.stdout);
     assert!(seen.stdout.lines().all(|line| line.chars().count() <= 80), "{}", seen.stdout);
 
     let document: Value = serde_json::from_str(&machine.run(&["cluster", "list", "--json"]).stdout).unwrap();
@@ -232,7 +232,7 @@ fn a_node_that_podman_cannot_start_is_a_failure_with_its_words() {
 fn names_that_kind_does_not_accept_and_clusters_that_do_not_exist_are_refused() {
     let machine = stopped();
     for name in ["../dev", "a b", "$(id)", "DEV", ".."] {
-        for words in [&["cluster", "start"][..], &["cluster", "stop"]] {
+        for words in [&["cluster", "start"][..], &["cluster", "stop"], &["cluster", "autostart", "on"]] {
             let seen = machine.run(&[words, &[name]].concat());
             assert_eq!(seen.code, 2, "{words:?} {name}: {}", seen.stderr);
             assert!(seen.stderr.contains("is not a name that kind accepts"), "{}", seen.stderr);

@@ -21,6 +21,7 @@ use kind_wsl::version;
 
 mod assume;
 mod attacks;
+mod autostart;
 mod bad_input;
 mod boot;
 mod catalogue;

@@ -1,5 +1,6 @@
 //! A file for each stage: what it decides on a machine, and what it then changes. The snapshots are the expected answers.
 
+mod autostart;
 mod cgroup;
 mod cgroup_mount;
 mod cni;

@@ -1,8 +1,9 @@
-"""A cluster of one node comes back by `kind-wsl cluster start`, after the power went and after `wsl --shutdown`.
-KIND_WSL_CYCLES is how often each is done."""
+"""Clusters of one node and of three come back: by `kind-wsl cluster start` and by autostart, after the power went and after `wsl --shutdown`.
+KIND_WSL_CYCLES is how often each way of `wsl --shutdown` is done."""
 import json
 import os
 import subprocess
+import time
 
 from checks import NODE, Subject
 from report import expect
@@ -10,6 +11,8 @@ from report import expect
 CYCLES = int(os.environ.get("KIND_WSL_CYCLES", "2"))
 # An emulated machine is about 15 times slower than one that is real.
 BOUND = 600
+USER_MANAGER = "user@1000.service"
+THREE = "kind: Cluster\\napiVersion: kind.x-k8s.io/v1alpha4\\nnodes: [{role: control-plane}, {role: worker}, {role: worker}]\\n"
 
 
 def tell(machine, releases, binary, story):
@@ -39,9 +42,27 @@ class Comeback:
         with check("kind creates a cluster with one node", needed=True):
             subject.call(f"kind create cluster --image {NODE}", timeout=1500)
             self.story.say(f"pods: {' '.join(sorted(self.pods()))}")
-        self.cycles("kind", 1)
-        self.stop()
         self.load()
+        self.stop()
+        self.cycles("kind", 1)
+        with check("the units stop the cluster before the systemd user manager ends", needed=True):
+            machine.root(f"systemctl stop {USER_MANAGER}", timeout=300)
+            log = machine.root(f"journalctl -b -o cat _SYSTEMD_USER_UNIT={self.unit('kind')} | tail -5").out
+            self.story.say(log)
+            expect("Cluster kind is stopped." in log, log)
+            machine.wsl_shutdown()
+            self.wait_for_unit("kind")
+        with check("kind creates a cluster with three nodes", needed=True):
+            subject.call("cluster autostart off", timeout=300)
+            subject.call("kind delete cluster", timeout=300)
+            machine.must(f"printf '{THREE}' > three.yaml")
+            subject.call(f"kind create cluster --name three --image {NODE} --config three.yaml", timeout=2400)
+        self.cycles("three", 3)
+        with check("without autostart nothing starts by itself"):
+            subject.call("cluster autostart off three", timeout=300)
+            machine.wsl_shutdown()
+            machine.settle()
+            expect(self.state("three") == "stopped", self.state("three"))
 
     def cycles(self, name, nodes):
         """Every way back of one cluster."""
@@ -50,6 +71,13 @@ class Comeback:
             count = CYCLES if ways == "wsl --shutdown" else 1
             with check(f"cluster {name}, {nodes} node(s): `cluster start` brings it back after {ways} ({count} times)"):
                 self.each(count, lambda: self.by_command(name, nodes, off))
+        with check(f"`cluster autostart on {name}` is done, and says what else stops the cluster", needed=True):
+            done = subject.call(f"cluster autostart on {name}", timeout=300)
+            expect(f"Cluster {name} starts with this distribution." in done.out and "kind-wsl setup --idle" in done.out, done.text)
+        for ways, off in [("wsl --shutdown", machine.stop), ("the power goes", machine.cut)]:
+            count = CYCLES if ways == "wsl --shutdown" else 1
+            with check(f"cluster {name}, {nodes} node(s): it is back without a command after {ways} ({count} times)"):
+                self.each(count, lambda: self.by_itself(name, nodes, off))
 
     def each(self, count, cycle):
         seconds, failed = [], []
@@ -70,6 +98,28 @@ class Comeback:
         expect("is running" in done.out, done.text)
         self.back(name, nodes)
         return done.seconds
+
+    def by_itself(self, name, nodes, off):
+        off()
+        began = time.monotonic()
+        self.machine.start()
+        self.wait_for_unit(name)
+        seconds = time.monotonic() - began
+        self.back(name, nodes)
+        return seconds
+
+    @staticmethod
+    def unit(name):
+        return f"kind-wsl-cluster@{name}.service"
+
+    def wait_for_unit(self, name):
+        """Its program has ended, and well: the unit goes on without a process."""
+        unit, state, began = self.unit(name), "", time.monotonic()
+        while state not in ("exited", "failed", "dead") and time.monotonic() - began < BOUND * 2:
+            state = self.machine.run(f"systemctl --user show -p SubState --value {unit}").out.strip()
+            time.sleep(2)
+        log = self.machine.run(f"systemctl --user status {unit} --no-pager; journalctl --user -b -u {unit} -o cat --no-pager").text
+        expect(state == "exited", f"{unit} is {state}:\n{log[-1500:]}")
 
     def state(self, name):
         clusters = json.loads(self.subject.call("cluster list --json").out)["clusters"]

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::super::Global;
 use super::super::session::Session;
 use super::{cannot_list, provider};
+use crate::cluster::autostart::Autostart;
 use crate::cluster::{self, Cluster, ClusterState};
 use crate::error::{Exit, Failure};
 use crate::host::LiveSystem;
@@ -25,8 +26,10 @@ impl ClusterList {
         let provider = provider(&session);
         let clusters = cluster::list(&session.host, &session.user, provider, cluster::PATIENCE);
         let clusters = clusters.map_err(cannot_list)?;
+        let autostart = Autostart::present(&session.host, &session.user);
         if self.json {
-            let clusters: Vec<_> = clusters.iter().map(document).collect();
+            let clusters: Vec<_> =
+                clusters.iter().map(|cluster| document(cluster, autostart.has(&cluster.name))).collect();
             json_line(json!({ "provider": provider, "clusters": clusters }));
             return Ok(Exit::Done);
         }
@@ -44,12 +47,18 @@ impl ClusterList {
             return Ok(Exit::Done);
         }
         let size = clusters.iter().map(|c| c.name.chars().count()).max().unwrap_or_default().max(7) + 2;
-        let row = |name: &str, cells: [&str; 3], last: &str, style| {
-            let [nodes, state, age] = cells;
-            let cells = [(name, size, BOLD), (nodes, 7, DIM), (state, 20, style), (age, 6, DIM)];
+        let row = |name: &str, cells: [&str; 4], last: &str, style| {
+            let [nodes, state, age, autostart] = cells;
+            let cells = [
+                (name, size, BOLD),
+                (nodes, 7, DIM),
+                (state, 20, style),
+                (age, 6, DIM),
+                (autostart, 11, DIM),
+            ];
             out(&columns(&cells, last, None));
         };
-        row("cluster", ["nodes", "state", "age"], "API server", DIM);
+        row("cluster", ["nodes", "state", "age", "autostart"], "API server", DIM);
         for cluster in &clusters {
             let (state, style) = match cluster.state() {
                 ClusterState::Running => ("running".to_owned(), GREEN),
@@ -63,7 +72,8 @@ impl ClusterList {
                 cluster.api().map_or_else(|| "-".to_owned(), |p| format!("{}:{}", p.host_ip, p.host_port));
             let nodes = cluster.nodes.len().to_string();
             let age = age(&session.host, cluster.created());
-            row(&cluster.name, [&nodes, &state, &age], &api, style);
+            let autostart = if autostart.has(&cluster.name) { "on" } else { "off" };
+            row(&cluster.name, [&nodes, &state, &age, autostart], &api, style);
         }
         let stopped = clusters.iter().find(|cluster| cluster.state() != ClusterState::Running);
         if let Some(stopped) = stopped {
@@ -76,7 +86,7 @@ impl ClusterList {
     }
 }
 
-fn document(cluster: &Cluster) -> serde_json::Value {
+fn document(cluster: &Cluster, autostart: bool) -> serde_json::Value {
     let time = |seconds| jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string());
     let nodes: Vec<_> = cluster
         .nodes
@@ -90,7 +100,7 @@ fn document(cluster: &Cluster) -> serde_json::Value {
         .collect();
     json!({
         "name": cluster.name, "state": cluster.state(), "created": cluster.created().and_then(time),
-        "api": cluster.api(), "nodes": nodes
+        "api": cluster.api(), "autostart": autostart, "nodes": nodes
     })
 }
 

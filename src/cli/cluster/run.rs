@@ -101,17 +101,27 @@ impl StartCommand {
         let patience = Duration::from_secs(self.timeout);
         let clusters = self.which.choose(&session, patience)?;
         let stop = Session::stop();
+        // A cluster that does not start keeps no other from starting.
+        let mut failed = Ok(Exit::Done);
         for cluster in &clusters {
             let mut reporter = ui::reporter(false, global.verbose, global.quiet);
             let start = Start { host: &session.host, user: &session.user, cluster, patience, stop: &stop };
             let done = start.run(&mut |step| show(&mut *reporter, step));
             drop(reporter);
-            done.map_err(|error| failure(&error, cluster))?;
-            if !global.quiet {
+            if let Err(error) = done {
+                let failure = failure(&error, cluster);
+                let ends = failure.exit == Exit::Interrupted;
+                if let Err(earlier) = std::mem::replace(&mut failed, Err(failure)) {
+                    ui::fail(&earlier);
+                }
+                if ends {
+                    break;
+                }
+            } else if !global.quiet {
                 out(&format!("Cluster {} is running.", styled(BOLD, &cluster.name)));
             }
         }
-        Ok(Exit::Done)
+        failed
     }
 }
 

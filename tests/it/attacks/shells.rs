@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Where a shell is named in the program, and why that is none of data. docs/dev/attacks.md lists the same.
-const NAMED: [(&str, &str); 11] = [
+const NAMED: [(&str, &str); 12] = [
     // The wrapper script: our own path in single quotes, with `'\''` for a quote in it.
     ("src/stages/tools.rs", "#!/bin/sh"),
     // The user's login shell prints its PATH, as the user: a constant.
@@ -25,6 +25,8 @@ const NAMED: [(&str, &str); 11] = [
     ("src/inspect/pods.rs", "\"sh\", \"-c\", ASK"),
     // In a node, not here: the repair of its address, a constant of assets.
     ("src/cluster/start.rs", "\"sh\", \"-c\", REPAIR"),
+    // In a node, not here: its addresses, a constant.
+    ("src/checks/clusters.rs", "\"sh\", \"-c\", BOTH"),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -50,7 +50,7 @@ fn an_unknown_key_of_an_answers_file_without_a_near_match_lists_all_keys() {
         2,
         "
         error: unknown key `colour` in `[ROOT]/answers.toml`
-        hint: the keys are: repair_wsl_conf, remove_dead_block, move_wsl2, mount_fstab, delegate, privileged_ports, dmesg, idle, provider, remove_packages, cgroup_manager, crun_version, crun_sha256, crun_binary, tools, kind_wrapper, restart_all
+        hint: the keys are: repair_wsl_conf, remove_dead_block, move_wsl2, mount_fstab, delegate, privileged_ports, dmesg, idle, provider, remove_packages, cgroup_manager, crun_version, crun_sha256, crun_binary, tools, kind_wrapper, autostart, restart_all
         ",
     );
 }

@@ -12,7 +12,7 @@ fn an_unknown_stage_in_only_is_answered_with_the_near_match() {
         2,
         "
         error: unknown stage `systmd`
-        hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: did you mean `systemd`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, autostart, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -24,7 +24,7 @@ fn an_unknown_stage_in_skip_is_answered_with_the_near_match() {
         2,
         "
         error: unknown stage `cgroup-mnt`
-        hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: did you mean `cgroup-mount`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, autostart, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -36,7 +36,7 @@ fn an_unknown_stage_to_explain_is_answered_with_the_near_match() {
         2,
         "
         error: unknown stage `delegaton`
-        hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: did you mean `delegation`? The stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, autostart, restart, docker, nerdctl, verify
         ",
     );
 }
@@ -48,7 +48,7 @@ fn an_unknown_stage_to_undo_without_a_near_match_lists_all_stages() {
         2,
         "
         error: unknown stage `everything`
-        hint: the stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, restart, docker, nerdctl, verify
+        hint: the stages are: systemd, cgroup, cgroup-mount, shared-root, controllers, user-slice, delegation, modules, limits, idle, packages, subids, podman, cni, crun, tools, autostart, restart, docker, nerdctl, verify
         ",
     );
 }

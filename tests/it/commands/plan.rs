@@ -47,7 +47,7 @@ fn each_level_of_detail_shows_more_than_the_one_below() {
         ("  + limits ", [true, true, true]),
         ("changes, one restart of this distribution", [true, true, true]),
         ("Debian GNU/Linux 12", [false, true, true]),
-        ("  5 skipped         shared-root, idle, cni, docker, nerdctl", [false, true, true]),
+        ("  6 skipped         shared-root, idle, cni, autostart, docker, nerdctl", [false, true, true]),
         ("Details  kind-wsl plan --diff", [false, true, false]),
         ("+ dev:165536:65536", [false, false, true]),
         ("systemd        done", [false, false, true]),

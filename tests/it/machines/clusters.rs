@@ -197,6 +197,46 @@ fn a_cluster_runs_if_its_api_server_is_ready_and_its_system_pods_stay_up() {
 }
 
 #[test]
+fn a_node_with_another_address_than_its_files_is_an_error() {
+    let case = with_storage(healthy()).file("/fake/nodes", "kind-control-plane running\n");
+    let seen = case.run("doctor -v --only node-addresses,certificates").expect(0, "").stdout;
+    assert!(seen.contains("1 of 1 nodes have their address"), "{seen}");
+    assert!(seen.contains("kind-control-plane until Nov 28 07:00:00 2999 GMT"), "{seen}");
+    // An address that only begins with the old one is another one.
+    let case = case.file("/fake/node-address", "10.89.0.22\n");
+    let details = "the files of kind-control-plane have 10.89.0.2, which is not its address";
+    is_the_one(&case, "node-addresses", "wrong", details, "kind-wsl cluster start kind");
+}
+
+#[test]
+fn a_certificate_that_expired_is_an_error_and_renewing_it_its_fix() {
+    let case = with_storage(healthy())
+        .file("/fake/nodes", "kind-control-plane running\n")
+        .file("/fake/certificate-end", "Nov 28 07:00:00 2025 GMT\n");
+    let details =
+        "the certificate of kind-control-plane's API server was valid until Nov 28 07:00:00 2025 GMT";
+    let fix = "podman exec kind-control-plane kubeadm certs renew all";
+    is_the_one(&case, "certificates", "wrong", details, fix);
+}
+
+#[test]
+fn a_cluster_that_starts_by_itself_needs_its_program_and_a_wsl_that_keeps_running() {
+    let unit = |program: &str| format!("[Service]\nExecStart={program} cluster start --timeout=900 %i\n");
+    let path = "/home/dev/.config/systemd/user/kind-wsl-cluster@.service";
+    let wants = "/home/dev/.config/systemd/user/default.target.wants/kind-wsl-cluster@dev.service";
+    let case = healthy().file(path, unit("/usr/bin/kind")).link(wants, path);
+    let fix = "kind-wsl setup --idle";
+    is_the_one(&case, "autostart", "doubtful", "cluster dev, but WSL stops when idle", fix);
+    let case = case.file(path, unit("/opt/gone/kind-wsl"));
+    let fix = "kind-wsl cluster autostart on dev";
+    is_the_one(&case, "autostart", "doubtful", "starts /opt/gone/kind-wsl, which does not exist", fix);
+    let idle = "[general]\r\ninstanceIdleTimeout=-1\r\n";
+    let case = case.file(path, unit("/usr/bin/kind")).file("/mnt/c/Users/dev/.wslconfig", idle);
+    assert_eq!(found(&case), Vec::<[String; 4]>::new());
+    case.run("doctor --only autostart").expect(0, "").says("cluster dev");
+}
+
+#[test]
 fn a_database_that_podman_6_does_not_read_is_a_warning() {
     let case = with_podman(healthy(), "5.8.4").file("/fake/database", "boltdb");
     let fix = "`podman system migrate --migrate-db`";

@@ -32,9 +32,26 @@ pub(super) fn container(root: &Path) -> Answer {
     Answer { code: code.trim().parse().unwrap_or_default(), ..Answer::default() }
 }
 
-/// kubectl in a node: `/fake/readyz-fails` is its complaint, and `/fake/pods` what it lists.
+/// A program in a node. `/fake/readyz-fails` is the complaint of kubectl, and `/fake/pods` what it lists; `/fake/node-address` is
+/// the address of the node, whose kubelet has 10.89.0.2; `/fake/certificate-end` is when its certificate expired.
 pub(super) fn exec(root: &Path, args: &[&str]) -> Answer {
     let file = |name: &str| fs::read_to_string(root.join("fake").join(name));
+    if args.contains(&"openssl") {
+        return match file("certificate-end") {
+            Ok(end) => {
+                let text = format!("notAfter={}\nCertificate will expire\n", end.trim());
+                Answer { code: 1, stdout: text, ..Answer::default() }
+            }
+            Err(_) => Answer::said("notAfter=Nov 28 07:00:00 2999 GMT\nCertificate will not expire\n"),
+        };
+    }
+    if args.last().is_some_and(|script| script.contains("kubeadm-flags.env")) {
+        let address = file("node-address").unwrap_or_else(|_| "10.89.0.2".to_owned());
+        return Answer::said(format!(
+            "10.89.0.2\n1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet {}/24 brd 10.89.0.255 scope global eth0\n",
+            address.trim()
+        ));
+    }
     match file("readyz-fails") {
         Ok(text) => Answer::failed(1, text),
         Err(_) if args.contains(&"pods") => {

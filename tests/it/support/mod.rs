@@ -280,6 +280,7 @@ pub fn answers() -> Answers {
         ("crun_sha256", digest(&CRUN)),
         ("tools", "none".to_owned()),
         ("kind_wrapper", "yes".to_owned()),
+        ("autostart", "dev,kind".to_owned()),
         ("idle", "yes".to_owned()),
         ("privileged_ports", "yes".to_owned()),
         ("dmesg", "no".to_owned()),

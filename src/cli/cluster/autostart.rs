@@ -1,0 +1,135 @@
+//! `kind-wsl cluster autostart`: the stage `autostart` for one more or one less cluster.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+
+use super::super::Global;
+use super::super::session::{Session, switches};
+use super::run::not_a_name;
+use crate::cluster;
+use crate::cluster::autostart::Autostart;
+use crate::engine::{DriftPolicy, Engine, Reach, UndoOptions};
+use crate::error::{Exit, Failure};
+use crate::facts::Facts;
+use crate::journal::{Journal, Record};
+use crate::stage::Answers;
+use crate::stages::autostart::{AUTOSTART, STAGE};
+use crate::ui::{self, GREEN, out, styled};
+
+/// `cluster autostart`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Switch {
+    /// Start a cluster when the distribution starts
+    On(Named),
+    /// Do not start it anymore
+    Off(Named),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// Name of the cluster (default: every cluster)
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+impl Switch {
+    pub(super) fn run(&self, global: &Global) -> Result<Exit, Failure> {
+        let (is_on, Named { name }) = match self {
+            Self::On(named) => (true, named),
+            Self::Off(named) => (false, named),
+        };
+        if let Some(name) = name.as_ref().filter(|name| !cluster::is_name(name)) {
+            return Err(not_a_name(name));
+        }
+        let session = Session::new(global, None)?;
+        session.journal_state.refuse_unfinished()?;
+        if session.journal_state.waiting.is_some() {
+            return Err(Failure::usage("the setup waits for a restart", "kind-wsl setup"));
+        }
+        let present = Autostart::present(&session.host, &session.user);
+        let what = name.as_ref().map_or_else(|| "Every cluster".to_owned(), |name| format!("Cluster {name}"));
+        let wanted = match (present.clone(), name) {
+            (_, None) | (Autostart::Every, Some(_)) if is_on => Autostart::Every,
+            (_, None) => Autostart::Of([].into()),
+            (Autostart::Every, Some(_)) => {
+                let hint = Some("kind-wsl cluster autostart off".to_owned());
+                return Err(Failure::new("autostart is on for every cluster, not for single ones", hint));
+            }
+            (Autostart::Of(mut names), Some(name)) => {
+                if is_on {
+                    names.insert(name.clone())
+                } else {
+                    names.remove(name)
+                };
+                Autostart::Of(names)
+            }
+        };
+        if wanted == present && !is_on {
+            out(&format!("Nothing to undo: {} does not start with this distribution.", what.to_lowercase()));
+            return Ok(Exit::Done);
+        }
+        if session.host.is_live() && !session.host.is_root() {
+            let action = if is_on { "on" } else { "off" };
+            let words = ["cluster", "autostart", action].into_iter().map(str::to_owned);
+            let user = format!("--user={}", session.user.name);
+            let args = words.chain(name.clone()).chain([user]).chain(switches(global, &[]));
+            return Err(session.become_root(global, args.collect(), None));
+        }
+        let facts = session.facts();
+        session.with_local_engine(ui::reporter(false, global.verbose, true), |engine| {
+            apply(&session, &facts, engine, &present, &wanted)
+        })?;
+        if is_on {
+            out(&styled(GREEN.bold(), &format!("{what} starts with this distribution.")));
+            show_what_else_is_needed(&facts);
+        } else {
+            out(&format!("{what} does not start with this distribution anymore."));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Reverts the changes of before if one has to go, and makes those that are wanted. The answer is that of the next setup.
+fn apply(
+    session: &Session,
+    facts: &Facts,
+    engine: &mut Engine<'_>,
+    present: &Autostart,
+    wanted: &Autostart,
+) -> Result<(), Failure> {
+    let answers = Answers(BTreeMap::from([(AUTOSTART.id.to_owned(), wanted.answer())]));
+    let mut journal = Journal::open(&session.host, &session.user.name)?;
+    journal.append(Record::Answers { answers: answers.0.clone() })?;
+    drop(journal);
+    let only_adds = match (present, wanted) {
+        (Autostart::Of(present), Autostart::Of(wanted)) => present.is_subset(wanted),
+        _ => present.is_none(),
+    };
+    if !only_adds {
+        engine.undo(&UndoOptions {
+            stages: vec![STAGE.id.to_owned()],
+            since: None,
+            packages: false,
+            drift: DriftPolicy::Stop,
+            safe_mode: false,
+            reach: Reach::User,
+        })?;
+    }
+    if !wanted.is_none() {
+        engine.make(STAGE.id, &(STAGE.changes)(facts, &answers))?;
+    }
+    Ok(())
+}
+
+fn show_what_else_is_needed(facts: &Facts) {
+    if !facts.wsl.is_two() {
+        return;
+    }
+    if facts.windows.never_idle().is_none() {
+        out("WSL stops it 15 s after the last terminal closes. To keep it running: kind-wsl setup --idle");
+    }
+    if facts.windows.logon.is_none() {
+        out("To start it when you sign in to Windows: kind-wsl cluster logon on");
+    }
+}
