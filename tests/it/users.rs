@@ -306,3 +306,15 @@ fn a_restart_names_the_running_nodes_of_other_users() {
         .expect(3, "")
         .says("it would stop the kind nodes kind-control-plane of anna, two-worker of anna; to allow that, use `--restart-all`");
 }
+
+#[test]
+fn a_setup_for_a_user_who_has_not_logged_in_ends_with_what_that_user_does_next() {
+    let case = case(Layout::Generous);
+    set_up(&case, "dev");
+    let case = case.env("SUDO_USER", "dev").env("USER", "root");
+    let seen = case.run(&format!("setup --user anna {}", agreed())).expect(0, "");
+    let seen = seen.says("When anna has logged in, anna checks the result:\n  Check  kind-wsl doctor\n");
+    assert!(seen.stdout.contains("  Undo   kind-wsl undo --user anna\n"), "{seen:?}");
+    let rows = case.run("plan --all --user anna").stdout;
+    assert!(rows.contains("anna has not logged in: `kind-wsl doctor` by anna runs them"), "{rows}");
+}

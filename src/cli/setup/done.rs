@@ -85,7 +85,14 @@ impl Setup {
         out("");
         let facts = session.facts();
         if journal_state.verified.is_none() {
-            out(&ui::rows(2, &[("Finish setup", "`kind-wsl setup`"), ("Undo", "`kind-wsl undo`")]));
+            let name = &session.user.name;
+            let undo = format!("`kind-wsl undo --user {name}`");
+            if facts.is_user_away {
+                out(&format!("When {name} has logged in, {name} checks the result:"));
+                out(&ui::rows(2, &[("Check", "`kind-wsl doctor`"), ("Undo", &undo)]));
+            } else {
+                out(&ui::rows(2, &[("Finish setup", "`kind-wsl setup`"), ("Undo", "`kind-wsl undo`")]));
+            }
             return;
         }
         if self.resume.is_some() && facts.wsl.is_two() {
