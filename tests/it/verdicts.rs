@@ -62,6 +62,7 @@ fn on_a_current_wsl_with_ubuntu_24_04_most_stages_are_not_needed() {
         "cni skipped",
         "crun done",
         "tools done",
+        "autostart skipped",
         "restart needed",
         "docker skipped",
         "nerdctl skipped",

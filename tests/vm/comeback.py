@@ -44,6 +44,7 @@ class Comeback:
             self.story.say(f"pods: {' '.join(sorted(self.pods()))}")
         self.load()
         self.stop()
+        self.address()
         self.cycles("kind", 1)
         with check("the units stop the cluster before the systemd user manager ends", needed=True):
             machine.root(f"systemctl stop {USER_MANAGER}", timeout=300)
@@ -157,6 +158,22 @@ class Comeback:
             self.back("kind", 1)
             now = self.pods()
             expect(now.keys() == before.keys() and now != before, f"{before}, then {now}")
+
+    def address(self):
+        with self.story.check("doctor finds a node whose files have another address, and its fix repairs them"):
+            flags = "/var/lib/kubelet/kubeadm-flags.env"
+            self.in_node("kind-control-plane", f"sed -i 's/--node-ip=[0-9.]*/--node-ip=10.89.0.222/' {flags}")
+            found = self.doctor("node-addresses")
+            expect(found["verdict"] == "wrong" and found["fix"] == "kind-wsl cluster start kind", f"{found}")
+            started = self.subject.call("cluster start kind", timeout=BOUND * 2)
+            expect("repaired kind-control-plane: node address: 10.89.0.222 is now " in started.out, started.text)
+            found = self.doctor("node-addresses")
+            expect(found["verdict"] == "ok", f"{found}")
+            self.story.say(f"{started.out}{found['evidence']}")
+
+    def doctor(self, check):
+        document = json.loads(self.machine.run(f"kind-wsl doctor --json --only {check}", timeout=300).out)
+        return next(c for c in document["checks"] if c["id"] == check)
 
     def images(self):
         """Three small images, without a registry."""

@@ -121,6 +121,13 @@ class Docker:
             expect(self.subject.call("kind get nodes").out.split() == ["kind-control-plane"], "no node")
             names = machine.must("docker ps --format '{{.Names}}'").out.split()
             expect(names == ["kind-control-plane"], f"docker runs {names}")
+        with check("`cluster stop` ends its node in order, and `cluster start` waits until the cluster works again"):
+            self.subject.call("cluster stop", timeout=300)
+            state = machine.must("docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' kind-control-plane").out.split()
+            expect(state[0] == "exited" and state[1] != "137", f"{state}")
+            started = self.subject.call("cluster start", timeout=1200)
+            expect("Cluster kind is running." in started.out, started.text)
+            self.story.say(f"exit code {state[1]}, started in {started.seconds:.0f} s\n{started.out}")
         with check("kind-wsl kind deletes it"):
             self.subject.call("kind delete cluster")
             left = machine.must("docker ps -aq").out.split()
