@@ -33,6 +33,7 @@ fn a_cluster_is_switched_on_and_off_and_the_home_is_as_before() {
     assert!(seen.stdout.contains("Cluster dev starts with this distribution."), "{seen:?}");
     assert!(seen.stdout.contains("To keep it running: kind-wsl setup --idle"), "{seen:?}");
     assert!(seen.stdout.contains("kind-wsl cluster logon on"), "{seen:?}");
+    assert!(seen.stdout.contains("podman has no cluster `dev` yet."), "{seen:?}");
     assert_eq!(links(&case), ["kind-wsl-cluster@dev.service"]);
     let text = unit(&case, ONE);
     assert!(text.contains("kind-wsl cluster start --timeout=900 %i\n"), "{text}");
@@ -41,8 +42,11 @@ fn a_cluster_is_switched_on_and_off_and_the_home_is_as_before() {
     assert_eq!(links(&case), ["kind-wsl-cluster@dev.service", "kind-wsl-cluster@kind-2.service"]);
     case.run("cluster autostart off dev").expect(0, "").says("does not start with this distribution anymore");
     assert_eq!(links(&case), ["kind-wsl-cluster@kind-2.service"]);
-    case.run("cluster autostart off dev").expect(0, "").says("Nothing to undo");
-    case.run("cluster autostart off").expect(0, "");
+    case.run("cluster autostart off dev")
+        .expect(0, "")
+        .says("Nothing to undo: cluster dev does not start with");
+    case.run("cluster autostart off").expect(0, "").says("No cluster starts with this distribution anymore.");
+    case.run("cluster autostart off").expect(0, "").says("Nothing to undo: no cluster starts with");
     same(&before, &case.machine.snapshot(), "switched off");
 }
 

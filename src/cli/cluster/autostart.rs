@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::super::Global;
 use super::super::session::{Session, switches};
+use super::provider;
 use super::run::not_a_name;
 use crate::cluster;
 use crate::cluster::autostart::Autostart;
@@ -48,7 +49,6 @@ impl Switch {
             return Err(Failure::usage("the setup waits for a restart", "kind-wsl setup"));
         }
         let present = Autostart::present(&session.host, &session.user);
-        let what = name.as_ref().map_or_else(|| "Every cluster".to_owned(), |name| format!("Cluster {name}"));
         let wanted = match (present.clone(), name) {
             (_, None) | (Autostart::Every, Some(_)) if is_on => Autostart::Every,
             (_, None) => Autostart::Of([].into()),
@@ -66,7 +66,11 @@ impl Switch {
             }
         };
         if wanted == present && !is_on {
-            out(&format!("Nothing to undo: {} does not start with this distribution.", what.to_lowercase()));
+            let what = match name {
+                Some(name) => format!("cluster {name} does not start"),
+                None => "no cluster starts".to_owned(),
+            };
+            out(&format!("Nothing to undo: {what} with this distribution."));
             return Ok(Exit::Done);
         }
         if session.host.is_live() && !session.host.is_root() {
@@ -81,10 +85,16 @@ impl Switch {
             apply(&session, &facts, engine, &present, &wanted)
         })?;
         if is_on {
+            let what =
+                name.as_ref().map_or_else(|| "Every cluster".to_owned(), |name| format!("Cluster {name}"));
             out(&styled(GREEN.bold(), &format!("{what} starts with this distribution.")));
+            warn_of_absent(&session, name.as_deref());
             show_what_else_is_needed(&facts);
         } else {
-            out(&format!("{what} does not start with this distribution anymore."));
+            out(&match name {
+                Some(name) => format!("Cluster {name} does not start with this distribution anymore."),
+                None => "No cluster starts with this distribution anymore.".to_owned(),
+            });
         }
         Ok(Exit::Done)
     }
@@ -120,6 +130,16 @@ fn apply(
         engine.make(STAGE.id, &(STAGE.changes)(facts, &answers))?;
     }
     Ok(())
+}
+
+/// A name can be that of a cluster to come, or a mistake.
+fn warn_of_absent(session: &Session, name: Option<&str>) {
+    let Some(name) = name else { return };
+    let provider = provider(session);
+    let clusters = cluster::list(&session.host, &session.user, provider, cluster::PATIENCE);
+    if clusters.is_ok_and(|clusters| clusters.iter().all(|cluster| cluster.name != name)) {
+        out(&format!("{provider} has no cluster `{name}` yet."));
+    }
 }
 
 fn show_what_else_is_needed(facts: &Facts) {
