@@ -57,7 +57,7 @@ fn describe(change: &Change, facts: &Facts) -> Vec<(bool, String)> {
                 RestartScope::Machine => "sudo reboot".to_owned(),
             },
         )],
-        ChangeKind::Link(link) if link.path.parent().is_some_and(|dir| dir.as_str().ends_with(".wants")) => {
+        ChangeKind::Link(link) if link.path.parent().is_some_and(|dir| dir.extension() == Some("wants")) => {
             vec![(true, format!("enable {}", link.path.file_name().unwrap_or_default()))]
         }
         ChangeKind::Link(_) | ChangeKind::Kubeconfig(_) | ChangeKind::Logon(_) => {
