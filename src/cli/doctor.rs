@@ -126,7 +126,8 @@ impl Doctor {
                 reports.iter().map(with_group).collect::<Vec<_>>()
             };
             json_line(json!({
-                "schema": SCHEMA, "checks": diagnosis.groups.iter().flat_map(in_group).collect::<Vec<_>>(),
+                "schema": SCHEMA, "user": context.facts.user.name,
+                "checks": diagnosis.groups.iter().flat_map(in_group).collect::<Vec<_>>(),
                 "prediction": { "shell": shell, "wrapper": wrapper },
                 "wrong": errors, "doubtful": diagnosis.count(Status::Warning),
                 "forecast": (!is_partial).then(|| diagnosis.forecast()),

@@ -25,6 +25,7 @@ fn check<'d>(document: &'d Value, id: &str) -> &'d Value {
 fn json_has_verdict_details_effect_and_fix_of_every_check() {
     let document = diagnosed(&Case::new(Layout::Classic), 4);
     assert_eq!((&document["schema"], &document["v"]), (&1.into(), &1.into()));
+    assert_eq!(document["user"], "dev");
     let checks = document["checks"].as_array().unwrap();
     assert!(checks.len() > 30, "{}", checks.len());
     for check in checks {
