@@ -68,8 +68,10 @@ pub(super) static CERTIFICATES: Check =
                 let stop = format!("kind-wsl cluster stop {}", node.cluster);
                 let start = format!("kind-wsl cluster start {}", node.cluster);
                 let effect = "kubectl and the nodes refuse the API server";
+                // The kubeconfig of the user has a certificate of the same age.
+                let export = format!("kind-wsl kind export kubeconfig --name {}", node.cluster);
                 let outcome = Outcome::error(details, effect, command(renew));
-                return outcome.then(command(stop)).then(command(start));
+                return outcome.then(command(stop)).then(command(start)).then(command(export));
             }
             valid.push(format!("{} until {end}", node.name));
         }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::Global;
 use super::session::{Session, switches};
 use crate::change::{Change, LogonEntry};
-use crate::engine::{DriftPolicy, Engine, Reach, UndoOptions};
+use crate::engine::{Engine, UndoOptions};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::journal::{Journal, Record};
@@ -52,14 +52,7 @@ fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failur
 }
 
 fn remove(engine: &mut Engine<'_>) -> Result<(), Failure> {
-    engine.undo(&UndoOptions {
-        stages: vec![LOGON.to_owned()],
-        since: None,
-        packages: false,
-        drift: DriftPolicy::Stop,
-        safe_mode: false,
-        reach: Reach::User,
-    })?;
+    engine.undo(&UndoOptions::of(LOGON))?;
     out("This distribution does not start when you sign in to Windows anymore.");
     Ok(())
 }

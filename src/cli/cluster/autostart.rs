@@ -10,7 +10,7 @@ use super::provider;
 use super::run::not_a_name;
 use crate::cluster;
 use crate::cluster::autostart::Autostart;
-use crate::engine::{DriftPolicy, Engine, Reach, UndoOptions};
+use crate::engine::{Engine, UndoOptions};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::journal::{Journal, Record};
@@ -117,14 +117,7 @@ fn apply(
         _ => present.is_none(),
     };
     if !only_adds {
-        engine.undo(&UndoOptions {
-            stages: vec![STAGE.id.to_owned()],
-            since: None,
-            packages: false,
-            drift: DriftPolicy::Stop,
-            safe_mode: false,
-            reach: Reach::User,
-        })?;
+        engine.undo(&UndoOptions::of(STAGE.id))?;
     }
     if !wanted.is_none() {
         engine.make(STAGE.id, &(STAGE.changes)(facts, &answers))?;

@@ -48,6 +48,19 @@ pub enum Reach {
 }
 
 impl UndoOptions {
+    /// The changes of one stage, or of a command that takes the place of one, for the user of the run.
+    #[must_use]
+    pub fn of(stage: &str) -> Self {
+        Self {
+            stages: vec![stage.to_owned()],
+            since: None,
+            packages: false,
+            drift: DriftPolicy::Stop,
+            safe_mode: false,
+            reach: Reach::User,
+        }
+    }
+
     /// Whether a change is this user's to undo, and is to be undone. In WSL's safe mode the distribution does not start for
     /// any user, so that all changes to the machine are.
     #[must_use]
