@@ -1,7 +1,7 @@
 //! Faults of clusters after a restart or a long time: addresses, certificates, autostart.
 
 use super::node::{CLUSTERS, exec, nodes};
-use super::{Check, CheckContext, Outcome, check};
+use super::{Check, CheckContext, Outcome, Status, check};
 use crate::cluster::autostart::{Autostart, EVERY, TEMPLATE, UNITS};
 use crate::cluster::{CONTROL_PLANE, LOAD_BALANCER};
 use crate::fix::command;
@@ -82,6 +82,14 @@ pub(super) static CERTIFICATES: Check =
     })
     .needs(const { &[&CLUSTERS] });
 
+/// The names of the clusters; `None` if the provider does not answer.
+fn known(c: &CheckContext<'_>) -> Option<Vec<String>> {
+    match nodes(c) {
+        Ok(nodes) => Some(nodes.into_iter().map(|node| node.cluster).collect()),
+        Err(outcome) => (outcome.status == Status::Skipped).then(Vec::new),
+    }
+}
+
 pub(super) static AUTOSTART: Check = check("autostart", "clusters start when the distribution starts", |c| {
     let (system, user) = (c.system, &c.facts.user);
     let autostart = Autostart::present(system, user);
@@ -95,6 +103,16 @@ pub(super) static AUTOSTART: Check = check("autostart", "clusters start when the
             (format!("cluster {}", names.join(", ")), TEMPLATE, format!(" {}", names[0]))
         }
     };
+    if let (Autostart::Of(names), Some(known)) = (&autostart, known(c))
+        && let Some(gone) = names.iter().find(|name| !known.contains(name))
+    {
+        let off = command(format!("kind-wsl cluster autostart off {gone}"));
+        return Outcome::warning(
+            format!("cluster {gone} does not exist"),
+            "its unit fails at each start",
+            off,
+        );
+    }
     let effect = "clusters do not start with the distribution";
     let again = || command(format!("kind-wsl cluster autostart on{of}"));
     let path = user.home.join(UNITS).join(unit);

@@ -223,17 +223,20 @@ fn a_certificate_that_expired_is_an_error_and_renewing_it_its_fix() {
 fn a_cluster_that_starts_by_itself_needs_its_program_and_a_wsl_that_keeps_running() {
     let unit = |program: &str| format!("[Service]\nExecStart={program} cluster start --timeout=900 %i\n");
     let path = "/home/dev/.config/systemd/user/kind-wsl-cluster@.service";
-    let wants = "/home/dev/.config/systemd/user/default.target.wants/kind-wsl-cluster@dev.service";
+    let wants = "/home/dev/.config/systemd/user/default.target.wants/kind-wsl-cluster@kind.service";
     let case = healthy().file(path, unit("/usr/bin/kind")).link(wants, path);
+    let fix = "kind-wsl cluster autostart off kind";
+    is_the_one(&case, "autostart", "doubtful", "cluster kind does not exist", fix);
+    let case = with_storage(case).file("/fake/nodes", "kind-control-plane running\n");
     let fix = "kind-wsl setup --idle";
-    is_the_one(&case, "autostart", "doubtful", "cluster dev, but WSL stops when idle", fix);
+    is_the_one(&case, "autostart", "doubtful", "cluster kind, but WSL stops when idle", fix);
     let case = case.file(path, unit("/opt/gone/kind-wsl"));
-    let fix = "kind-wsl cluster autostart on dev";
+    let fix = "kind-wsl cluster autostart on kind";
     is_the_one(&case, "autostart", "doubtful", "starts /opt/gone/kind-wsl, which does not exist", fix);
     let idle = "[general]\r\ninstanceIdleTimeout=-1\r\n";
     let case = case.file(path, unit("/usr/bin/kind")).file("/mnt/c/Users/dev/.wslconfig", idle);
     assert_eq!(found(&case), Vec::<[String; 4]>::new());
-    case.run("doctor --only autostart").expect(0, "").says("cluster dev");
+    case.run("doctor --only autostart").expect(0, "").says("cluster kind");
 }
 
 #[test]
