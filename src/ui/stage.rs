@@ -38,7 +38,11 @@ impl StageLine {
     /// Adds an event to the results.
     pub(super) fn note(&mut self, event: &Event<'_>) {
         match event {
-            Event::Changed { target } => self.done.extend(done(target)),
+            // Two keys of one file are one edited file.
+            Event::Changed { target } => {
+                let new: Vec<_> = done(target).into_iter().filter(|done| !self.done.contains(done)).collect();
+                self.done.extend(new);
+            }
             Event::Check(check) if check.passed() => self.passed += 1,
             _ => {}
         }
@@ -159,6 +163,13 @@ mod tests {
 
     fn plain(line: &StageLine, end: StageEnd, width: Option<usize>) -> String {
         anstream::adapter::strip_str(&shown(&line.ended(end, width))).to_string()
+    }
+
+    #[test]
+    fn two_keys_of_one_file_are_one_edited_file() {
+        let file = ("edit", "/mnt/c/Users/dev/.wslconfig", "");
+        let text = plain(&line(&[file, file]), StageEnd::Done, None);
+        assert!(text.ends_with("done    edited /mnt/c/Users/dev/.wslconfig"), "{text}");
     }
 
     #[test]
