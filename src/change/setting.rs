@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeError, Context, Desired, Primitive, Progress, State, Target, user_owner};
-use crate::host::{Account, Cmd, Owner, System};
+use crate::host::{Account, Cmd, HostError, Owner, System};
 
 /// The settings that a command reads and writes.
 ///
@@ -276,11 +276,12 @@ impl Primitive for SystemSetting {
         let State::CommandOutput { value } = to else { return Err(mismatch()) };
         let commands = self.commands();
         let mut run = |cmd: &Cmd| {
-            context.host.run(cmd, &mut |line| (context.progress)(Progress::Line(line.to_owned())))?;
-            Ok(())
+            let output =
+                context.host.run(cmd, &mut |line| (context.progress)(Progress::Line(line.to_owned())));
+            output.map(drop)
         };
         if let Some(unset) = commands.unset.as_ref().filter(|_| value.as_ref() != Some(&commands.value)) {
-            return run(unset);
+            return Ok(run(unset)?);
         }
         // A setting that could not be read did not exist: nothing has to be restored.
         let Some(value) = value else { return Ok(()) };
@@ -291,7 +292,13 @@ impl Primitive for SystemSetting {
         for arg in &mut cmd.args {
             *arg = arg.replace("{}", value);
         }
-        run(&cmd)
+        match run(&cmd) {
+            // Docker's tool waits 3 s for the daemon that it starts (moby contrib/dockerd-rootless-setuptool.sh). On a slow
+            // machine a second run finds it.
+            Err(HostError::Failed { .. }) if matches!(self, Self::Installed { .. }) => run(&cmd)?,
+            done => done?,
+        }
+        Ok(())
     }
 
     fn created_path(&self) -> Option<(&Utf8Path, Owner)> {

@@ -130,6 +130,16 @@ fn one_check_alone_and_their_list() {
 }
 
 #[test]
+fn dockers_tool_runs_again_if_its_daemon_needs_more_than_3_seconds() {
+    let case = Case::new(Layout::Modern).file("/run/user/1000/bus", "");
+    case.run(&format!("setup --provider docker {}", agreed()));
+    case.machine.boot(2);
+    case.signal_at("fail-at", "dockerd-rootless-setuptool.sh install");
+    case.run("setup").expect(0, "").says(" checks passed.");
+    assert!(!case.machine.path("/fake/fail-at").exists(), "the tool did not fail");
+}
+
+#[test]
 fn with_docker_its_own_checks_count_and_podmans_do_not() {
     let case = Case::new(Layout::Modern).file("/run/user/1000/bus", "");
     case.run(&format!("setup --provider docker {}", agreed()));
