@@ -121,10 +121,11 @@ class Docker:
             expect(self.subject.call("kind get nodes").out.split() == ["kind-control-plane"], "no node")
             names = machine.must("docker ps --format '{{.Names}}'").out.split()
             expect(names == ["kind-control-plane"], f"docker runs {names}")
-        with check("`cluster stop` ends its node in order, and `cluster start` waits until the cluster works again"):
-            self.subject.call("cluster stop", timeout=300)
+        with check("`cluster stop` says how its node ended, and `cluster start` waits until the cluster works again"):
+            stopped = self.subject.call("cluster stop", timeout=300)
             state = machine.must("docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' kind-control-plane").out.split()
-            expect(state[0] == "exited" and state[1] != "137", f"{state}")
+            # as in comeback.py: the stand-in of the API server ignores SIGTERM, so on a busy host the limit may pass
+            expect(state[0] == "exited" and ("was killed" in stopped.text) == (state[1] == "137"), f"{state}: {stopped.text}")
             started = self.subject.call("cluster start", timeout=1200)
             expect("Cluster kind is running." in started.out, started.text)
             self.story.say(f"exit code {state[1]}, started in {started.seconds:.0f} s\n{started.out}")
