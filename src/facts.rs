@@ -43,7 +43,7 @@ pub const SCHEMA: u32 = 1;
 pub struct Facts {
     /// The user to set up for.
     pub user: Account,
-    /// Whether another user runs kind-wsl for this one, who has not logged in: there is no systemd user manager.
+    /// Whether the user has no session, and kind-wsl was started by someone else.
     #[serde(skip)]
     pub is_user_away: bool,
     /// The architecture; `None` if no release is built for it.

@@ -103,7 +103,8 @@ pub(super) static AUTOSTART: Check = check("autostart", "clusters start when the
             (format!("cluster {}", names.join(", ")), TEMPLATE, format!(" {}", names[0]))
         }
     };
-    if let (Autostart::Of(names), Some(known)) = (&autostart, known(c))
+    if let Autostart::Of(names) = &autostart
+        && let Some(known) = known(c)
         && let Some(gone) = names.iter().find(|name| !known.contains(name))
     {
         let off = command(format!("kind-wsl cluster autostart off {gone}"));

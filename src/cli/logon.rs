@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::Global;
-use super::session::{Session, switches};
+use super::session::Session;
 use crate::change::{Change, LogonEntry};
 use crate::engine::{Engine, UndoOptions};
 use crate::error::{Exit, Failure};
@@ -40,9 +40,7 @@ fn switch(global: &Global, is_on: bool, command: &[&str]) -> Result<Exit, Failur
     }
     let entry = if is_on { Some(entry(&session, &facts)?) } else { None };
     if session.host.is_live() && !session.host.is_root() {
-        let user = format!("--user={}", session.user.name);
-        let args = command.iter().map(|word| (*word).to_owned()).chain([user]).chain(switches(global, &[]));
-        return Err(session.become_root(global, args.collect(), None));
+        return Err(session.repeat_as_root(global, command));
     }
     session.with_local_engine(ui::reporter(false, global.verbose, true), |engine| match entry {
         Some((entry, helper)) => add(&session, &facts, engine, entry, &helper),

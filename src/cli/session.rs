@@ -223,6 +223,13 @@ impl Session {
         Failure::new(format!("cannot become root: cannot run `{sudo}`: {why}"), Some(hint))
     }
 
+    /// Runs a command of this program as root, for the same user.
+    pub(crate) fn repeat_as_root(&self, global: &Global, words: &[&str]) -> Failure {
+        let user = format!("--user={}", self.user.name);
+        let args = words.iter().map(|word| (*word).to_owned()).chain([user]).chain(switches(global, &[]));
+        self.become_root(global, args.collect(), None)
+    }
+
     /// The command line of the user, for root.
     fn same_as_root(&self, global: &Global) -> Cmd {
         let program = self.program();

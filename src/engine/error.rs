@@ -60,8 +60,8 @@ impl EngineError {
             Self::Blocked { hint, .. } | Self::RestartIneffective { hint, .. } => NextStep::Do(hint.clone()),
             Self::ChecksFailed { failed } => {
                 // The first failure can be the effect of something that has no fix of its own.
-                let fixes = failed.iter().map(|report| report.fix.to_string());
-                return fixes.into_iter().find(|fix| !fix.is_empty()).map(NextStep::Do);
+                let mut fixes = failed.iter().map(|report| report.fix.to_string());
+                return fixes.find(|fix| !fix.is_empty()).map(NextStep::Do);
             }
             Self::Unreachable(gone) => NextStep::Do(gone.hint()),
             Self::Drift(_) => NextStep::Do("use `--drift keep` to keep the current file, or `--drift restore` to restore the original".to_owned()),

@@ -1,4 +1,4 @@
-//! `kind-wsl cluster autostart`, the real program: its units and links, and that they are taken back to the byte.
+//! `kind-wsl cluster autostart`, the real program: its units and links, and that undo restores the home to the byte.
 
 use std::fs;
 

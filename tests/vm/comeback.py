@@ -114,7 +114,7 @@ class Comeback:
         return f"kind-wsl-cluster@{name}.service"
 
     def wait_for_unit(self, name):
-        """Its program has ended, and well: the unit goes on without a process."""
+        """Waits until `cluster start` of the unit exits, which has to be with success."""
         unit, state, began = self.unit(name), "", time.monotonic()
         while state not in ("exited", "failed", "dead") and time.monotonic() - began < BOUND * 2:
             state = self.machine.run(f"systemctl --user show -p SubState --value {unit}").out.strip()

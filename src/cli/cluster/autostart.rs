@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 
 use super::super::Global;
-use super::super::session::{Session, switches};
+use super::super::session::Session;
 use super::provider;
 use super::run::not_a_name;
 use crate::cluster;
@@ -74,11 +74,9 @@ impl Switch {
             return Ok(Exit::Done);
         }
         if session.host.is_live() && !session.host.is_root() {
-            let action = if is_on { "on" } else { "off" };
-            let words = ["cluster", "autostart", action].into_iter().map(str::to_owned);
-            let user = format!("--user={}", session.user.name);
-            let args = words.chain(name.clone()).chain([user]).chain(switches(global, &[]));
-            return Err(session.become_root(global, args.collect(), None));
+            let mut words = vec!["cluster", "autostart", if is_on { "on" } else { "off" }];
+            words.extend(name.as_deref());
+            return Err(session.repeat_as_root(global, &words));
         }
         let facts = session.facts();
         session.with_local_engine(ui::reporter(false, global.verbose, true), |engine| {
